@@ -1,0 +1,1 @@
+"""One lazy, typed Python API over machine-learning experiments."""

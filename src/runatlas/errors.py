@@ -1,0 +1,175 @@
+"""Every error RunAtlas raises, and where a status becomes one.
+
+::
+
+    RunAtlasError
+    ├── RequestError                    no usable answer came
+    │   ├── ConnectionFailedError       refused, reset, name not found (also a ConnectionError)
+    │   └── TimeoutError_               the total time budget ran out (also a TimeoutError)
+    ├── ApiStatusError                  the server said no
+    │   ├── AuthenticationError         401
+    │   ├── PermissionDeniedError       403 (also a PermissionError)
+    │   ├── NotFoundError               404 (also a LookupError)
+    │   ├── ConflictError               409
+    │   ├── ValidationError             400, 413, 422 (also a ValueError)
+    │   ├── RateLimitedError            429
+    │   └── ServerError                 5xx
+    ├── ResponseFormatError             a 2xx that does not decode
+    ├── NotSupportedError               this server has no such feature
+    └── StoreError                      a directory or database that cannot be used
+
+The store raises the same types as a remote server answers, so that code does not depend on where its
+data lies.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ApiStatusError",
+    "AuthenticationError",
+    "ConflictError",
+    "ConnectionFailedError",
+    "NotFoundError",
+    "NotSupportedError",
+    "PermissionDeniedError",
+    "RateLimitedError",
+    "RequestError",
+    "ResponseFormatError",
+    "RunAtlasError",
+    "ServerError",
+    "StoreError",
+    "TimeoutError_",
+    "ValidationError",
+    "error_for_status",
+]
+
+
+class RunAtlasError(Exception):
+    """Base of every error raised by RunAtlas.
+
+    Attributes:
+        code: The HTTP status that belongs to the error; 0 when no answer came.
+        message: One sentence: what was wrong, where, and what would be right.
+    """
+
+    code: int = 0
+
+    def __init__(self, message: str, *, code: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.message, self.code)
+
+
+def _rebuild(kind: type[RunAtlasError], message: str, code: int) -> RunAtlasError:
+    return kind(message, code=code)
+
+
+class RequestError(RunAtlasError):
+    """The request did not get a usable answer."""
+
+
+class ConnectionFailedError(RequestError, ConnectionError):
+    """The server could not be reached."""
+
+
+class TimeoutError_(RequestError, TimeoutError):
+    """The total time budget ran out before an answer came."""
+
+
+class ApiStatusError(RunAtlasError):
+    """The server answered with an error status."""
+
+
+class AuthenticationError(ApiStatusError):
+    """401: no key, or a key the server does not know."""
+
+    code = 401
+
+
+class PermissionDeniedError(ApiStatusError, PermissionError):
+    """403: the caller may not do this."""
+
+    code = 403
+
+
+class NotFoundError(ApiStatusError, LookupError):
+    """404: there is no such thing, or the caller may not know of it."""
+
+    code = 404
+
+
+class ConflictError(ApiStatusError):
+    """409: it exists already, or it changed meanwhile."""
+
+    code = 409
+
+
+class ValidationError(ApiStatusError, ValueError):
+    """400, 413 or 422: the server refused the input."""
+
+    code = 422
+
+
+class RateLimitedError(ApiStatusError):
+    """429: too many requests, and the time budget did not allow another try."""
+
+    code = 429
+
+
+class ServerError(ApiStatusError):
+    """5xx: the server failed."""
+
+    code = 500
+
+
+class ResponseFormatError(RunAtlasError):
+    """A success answer that does not decode; the message names the path inside the document."""
+
+
+class NotSupportedError(RunAtlasError):
+    """The server behind this Api has no such feature."""
+
+    code = 501
+
+
+class StoreError(RunAtlasError):
+    """A directory or database cannot be used; the message says what to do."""
+
+    code = 500
+
+
+_BY_STATUS: dict[int, type[ApiStatusError]] = {
+    400: ValidationError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    413: ValidationError,
+    422: ValidationError,
+    429: RateLimitedError,
+}
+
+
+def error_for_status(status: int, message: str) -> RunAtlasError:
+    """Make the error that belongs to an HTTP error status: the only place that maps one to the other.
+
+    Args:
+        status: An HTTP status from 400 up.
+        message: What the server said.
+
+    Returns:
+        The error, not raised.
+
+    Example:
+        >>> error_for_status(404, "no such run")
+        NotFoundError('no such run')
+    """
+    if status == 501:
+        return NotSupportedError(message, code=status)
+    if status >= 500:
+        return ServerError(message, code=status)
+    return _BY_STATUS.get(status, ApiStatusError)(message, code=status)

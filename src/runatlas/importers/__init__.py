@@ -1,0 +1,1 @@
+"""Other trackers' files become runs."""

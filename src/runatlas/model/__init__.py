@@ -1,0 +1,1 @@
+"""The nouns of RunAtlas: frozen records and query values, without any I/O."""

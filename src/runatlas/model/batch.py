@@ -1,0 +1,43 @@
+"""What a run appends, in one transaction."""
+
+from __future__ import annotations
+
+import attrs
+
+from runatlas.model.artifact import ArtifactDraft
+from runatlas.model.ids import RunPath
+from runatlas.model.log import LogDraft
+from runatlas.model.media import MediaDraft
+from runatlas.model.series import ColumnDraft, SeriesPoints
+
+__all__ = ["AppendRecord", "Batch"]
+
+
+@attrs.frozen(eq=False)
+class Batch:
+    """Points, media, log lines, columns and artifacts of one run, applied together or not at all.
+
+    Attributes:
+        writer, sequence: A batch of the same writer with a sequence not above the last applied one is a repeat:
+            acknowledged, not applied. Sequences of a writer only grow. Without a writer, nothing is checked.
+    """
+
+    run: RunPath
+    points: tuple[SeriesPoints, ...] = ()
+    media: tuple[MediaDraft, ...] = ()
+    logs: tuple[LogDraft, ...] = ()
+    columns: tuple[ColumnDraft, ...] = ()
+    artifacts: tuple[ArtifactDraft, ...] = ()
+    writer: str | None = None
+    sequence: int | None = None
+
+
+@attrs.frozen
+class AppendRecord:
+    """What became of a batch; ``applied`` is false for a repeat. Answered only when durable."""
+
+    applied: bool
+    points: int = 0
+    media: int = 0
+    logs: int = 0
+    artifacts: int = 0

@@ -1,0 +1,208 @@
+"""Records to JSON and back: the one converter, and JSON text that keeps NaN and ±Inf.
+
+JSON has no NaN and no infinities. A ``float`` field carries them as the strings ``"NaN"``, ``"Infinity"`` and
+``"-Infinity"``; inside free JSON (a config, media data) they are ``{"$float": "NaN"}``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+import cattrs
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
+
+from runatlas.errors import ResponseFormatError
+from runatlas.model.filters import And, Comparison, Filter, Literal_, Not, Or
+
+__all__ = ["context_text", "converter", "decode", "dumps", "encode", "loads", "make_context"]
+
+T = TypeVar("T")
+
+_SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_FILTERS: dict[str, Any] = {"comparison": Comparison, "and": And, "or": Or, "not": Not}
+
+
+def _float_text(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+def _unstructure_float(value: float) -> float | str:
+    return value if math.isfinite(value) else _float_text(value)
+
+
+def _structure_float(value: Any, _: Any) -> float:
+    if isinstance(value, str):
+        if value not in _SPECIAL:
+            raise ValueError(f"{value!r} is not a number")
+        return _SPECIAL[value]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"expected a number, got {type(value).__name__}")
+    return float(value)
+
+
+def _structure_exactly(kind: type) -> Any:
+    def structure(value: Any, _: Any) -> Any:
+        if type(value) is not kind:
+            raise TypeError(f"expected {kind.__name__}, got {type(value).__name__}")
+        return value
+
+    return structure
+
+
+def _structure_literal(value: Any, _: Any) -> Literal_:
+    if isinstance(value, dict) and set(value) == {"$float"}:
+        return _SPECIAL[value["$float"]]
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    raise TypeError(f"expected text, a number, a boolean or null, got {type(value).__name__}")
+
+
+def _unstructure_literal(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_unstructure_literal(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"$float": _float_text(value)}
+    return value
+
+
+def _structure_comparand(value: Any, kind: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return tuple(_structure_literal(item, kind) for item in value)
+    return _structure_literal(value, kind)
+
+
+def _make_converter() -> cattrs.Converter:
+    made = cattrs.Converter(detailed_validation=True, prefer_attrib_converters=False)
+    made.register_unstructure_hook(float, _unstructure_float)
+    made.register_structure_hook(float, _structure_float)
+    for kind in (str, int, bool):
+        made.register_structure_hook(kind, _structure_exactly(kind))
+    made.register_unstructure_hook_func(lambda t: t == dict[str, Any], lambda value: value)
+    made.register_structure_hook_func(lambda t: t == dict[str, Any], _structure_exactly(dict))
+    scalar = str | int | float | bool | None
+    made.register_structure_hook(scalar, _structure_literal)
+    made.register_unstructure_hook(scalar, _unstructure_literal)
+    comparand = scalar | tuple[scalar, ...]
+    made.register_structure_hook_func(lambda t: _same_union(t, comparand), _structure_comparand)
+    made.register_unstructure_hook_func(lambda t: _same_union(t, comparand), _unstructure_literal)
+    _register_filters(made)
+    return made
+
+
+def _same_union(kind: Any, other: Any) -> bool:
+    return get_origin(kind) in (Union, UnionType) and kind == other
+
+
+def _is_filter(kind: Any) -> bool:
+    if get_origin(kind) not in (Union, UnionType):
+        return False
+    return set(get_args(kind)) - {type(None)} == set(_FILTERS.values())
+
+
+def _tagged(name: str, plain: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    return lambda value: {"kind": name, **plain(value)}
+
+
+def _register_filters(made: cattrs.Converter) -> None:
+    made.register_structure_hook_func(_is_filter, _structure_filter)
+    made.register_unstructure_hook_func(_is_filter, lambda value: None if value is None else made.unstructure(value))
+    for name, kind in _FILTERS.items():
+        made.register_unstructure_hook(kind, _tagged(name, make_dict_unstructure_fn(kind, made)))
+        made.register_structure_hook(kind, make_dict_structure_fn(kind, made))
+
+
+def _structure_filter(value: Any, kind: Any) -> Filter | None:
+    if value is None and type(None) in get_args(kind):
+        return None
+    if not isinstance(value, Mapping) or value.get("kind") not in _FILTERS:
+        raise ValueError(f"a filter needs a 'kind' of {', '.join(_FILTERS)}")
+    return converter.structure(value, _FILTERS[value["kind"]])  # type: ignore[no-any-return]
+
+
+converter = _make_converter()
+"""The one converter between records and plain JSON values."""
+
+
+def encode(record: Any) -> Any:
+    """Return a record, or a container of them, as plain JSON values."""
+    return converter.unstructure(record)
+
+
+def decode(value: Any, kind: type[T]) -> T:
+    """Make a record of plain JSON values.
+
+    Raises:
+        ResponseFormatError: The value does not fit; the message names the path inside it.
+    """
+    try:
+        return converter.structure(value, kind)
+    except (cattrs.BaseValidationError, ValueError, TypeError, KeyError) as error:
+        what = "; ".join(cattrs.transform_error(error, path=getattr(kind, "__name__", str(kind))))
+        raise ResponseFormatError(f"the document does not decode: {what}") from error
+
+
+def _mark(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"$float": _float_text(value)}
+    if isinstance(value, Mapping):
+        return {key: _mark(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_mark(item) for item in value]
+    return value
+
+
+def _unmark(pairs: dict[str, Any]) -> Any:
+    if len(pairs) == 1 and pairs.get("$float") in _SPECIAL:
+        return _SPECIAL[pairs["$float"]]
+    return pairs
+
+
+def dumps(value: Any) -> str:
+    """Return compact JSON text; NaN and ±Inf become ``{"$float": ...}``.
+
+    Raises:
+        TypeError: Something in ``value`` is no JSON value.
+    """
+    try:
+        return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    except ValueError:
+        return json.dumps(_mark(value), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def loads(text: str | bytes) -> Any:
+    """Read what ``dumps`` wrote.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    marked = '"$float"' if isinstance(text, str) else b'"$float"'
+    if marked in text:  # type: ignore[operator]
+        return json.loads(text, object_hook=_unmark)
+    return json.loads(text)
+
+
+def make_context(value: Mapping[str, Any] | None) -> tuple[tuple[str, str | int | float | bool | None], ...]:
+    """Make the canonical form of a context of a flat mapping.
+
+    Raises:
+        TypeError: It is not a mapping from text to text, numbers, booleans or null.
+    """
+    if not value:
+        return ()
+    if not isinstance(value, Mapping):
+        raise TypeError(f"context: expected a dict, got {type(value).__name__}")
+    for name, item in value.items():
+        if not isinstance(name, str) or not (item is None or isinstance(item, (str, int, float, bool))):
+            raise TypeError(f"context: {name!r} must map text to text, a number, a boolean or None")
+    return tuple(sorted(value.items()))
+
+
+def context_text(context: tuple[tuple[str, Any], ...]) -> str:
+    """Return the canonical JSON text of a context; ``""`` for the empty one."""
+    return dumps(dict(context)) if context else ""

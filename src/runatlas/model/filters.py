@@ -1,0 +1,128 @@
+"""The filter over runs, as a tree: what dicts, text and the query languages all become.
+
+A comparison of a field the run does not have is false, except for ``NEQ`` and ``NOT IN``, which are then true:
+the same answer as Python gives when a missing value is an object equal to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import attrs
+
+from runatlas.model.page import Order
+
+__all__ = [
+    "OPERATORS",
+    "STABLE_FIELDS",
+    "STATISTICS",
+    "And",
+    "Comparison",
+    "Field",
+    "FieldType",
+    "Filter",
+    "Literal_",
+    "Not",
+    "Operator",
+    "Or",
+    "Sort",
+    "Statistic",
+]
+
+FieldType = Literal["STABLE", "CONFIG", "SCALAR"]
+Operator = Literal["EQ", "NEQ", "GTE", "LTE", "GT", "LT", "IN", "NOT IN", "CONTAIN"]
+OPERATORS: tuple[Operator, ...] = ("EQ", "NEQ", "GTE", "LTE", "GT", "LT", "IN", "NOT IN", "CONTAIN")
+Statistic = Literal["last", "min", "max", "avg", "count", "first_step", "last_step"]
+STATISTICS: tuple[Statistic, ...] = ("last", "min", "max", "avg", "count", "first_step", "last_step")
+
+Literal_: TypeAlias = str | int | float | bool | None
+"""What a field is compared with. Times are Unix milliseconds."""
+
+STABLE_FIELDS: dict[str, Literal["text", "bool", "time", "labels", "int", "number"]] = {
+    "id": "text",
+    "cuid": "text",
+    "name": "text",
+    "description": "text",
+    "state": "text",
+    "group": "text",
+    "job_type": "text",
+    "user": "text",
+    "project": "text",
+    "show": "bool",
+    "pin": "bool",
+    "baseline": "bool",
+    "archived": "bool",
+    "colors": "text",
+    "created_at": "time",
+    "updated_at": "time",
+    "finished_at": "time",
+    "pinned_at": "time",
+    "duration": "number",
+    "labels": "labels",
+}
+"""The run's own fields and their kinds; ``duration`` is in seconds, ``None`` while running."""
+
+
+@attrs.frozen
+class Field:
+    """What of a run is looked at.
+
+    Attributes:
+        type: ``STABLE`` (the run's own field), ``CONFIG`` (a flattened config key), ``SCALAR`` (a metric's summary).
+        key: A name of ``STABLE_FIELDS``; a config key, nested ones joined by dots; a metric key.
+        stat: Which statistic of a ``SCALAR``.
+        context: A ``SCALAR``'s context as ``(name, value)`` pairs; empty for the ordinary series.
+    """
+
+    type: FieldType
+    key: str
+    stat: Statistic = "last"
+    context: tuple[tuple[str, Literal_], ...] = ()
+
+
+@attrs.frozen
+class Comparison:
+    """``field op value``.
+
+    Attributes:
+        value: A literal; for ``IN`` and ``NOT IN`` a tuple of them. ``None`` with ``EQ``/``NEQ`` asks for absence/presence.
+            ``CONTAIN`` on text: case-insensitive part; on ``labels``: has that label.
+        lenient: Dict filters only: texts that read as numbers compare as numbers.
+    """
+
+    field: Field
+    op: Operator
+    value: Literal_ | tuple[Literal_, ...]
+    lenient: bool = False
+
+
+@attrs.frozen
+class And:
+    """All of them; of none: true."""
+
+    items: tuple[Comparison | And | Or | Not, ...]
+
+
+@attrs.frozen
+class Or:
+    """Any of them; of none: false."""
+
+    items: tuple[Comparison | And | Or | Not, ...]
+
+
+@attrs.frozen
+class Not:
+    """The opposite."""
+
+    item: Comparison | And | Or | Not
+
+
+Filter: TypeAlias = Comparison | And | Or | Not
+
+
+@attrs.frozen
+class Sort:
+    """One key of an ordering; runs without the field come last either way."""
+
+    field: Field
+    order: Order = "DESC"

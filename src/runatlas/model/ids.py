@@ -1,0 +1,155 @@
+"""Names, ids and paths: what is allowed, and how ``workspace/project/run`` is read."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+
+import attrs
+
+__all__ = [
+    "ProjectPath",
+    "RunPath",
+    "new_cuid",
+    "validate_project_name",
+    "validate_run_id",
+    "validate_workspace_name",
+]
+
+_ALPHABET = string.ascii_lowercase + string.digits
+_WORKSPACE = re.compile(r"[0-9A-Za-z_-]{1,25}")
+_PROJECT = re.compile(r"[0-9A-Za-z_.+-]{1,100}")
+_RUN_FORBIDDEN = re.compile(r'[<>:"/\\|?*#%\x00-\x1f\x7f]')
+_RUN_ID_MAX = 512
+
+
+def new_cuid() -> str:
+    """Return a new id of 21 characters ``[a-z0-9]``, the first a letter (about 107 random bits)."""
+    first = secrets.choice(string.ascii_lowercase)
+    return first + "".join(secrets.choice(_ALPHABET) for _ in range(20))
+
+
+def validate_workspace_name(name: str, *, argument: str = "username") -> str:
+    """Return ``name`` if it can name a workspace or user: 1 to 25 of ``0-9 A-Z a-z _ -``.
+
+    Raises:
+        TypeError: It is not a string.
+        ValueError: It has another form; the sentence names ``argument``.
+    """
+    _require_text(name, argument)
+    if not _WORKSPACE.fullmatch(name):
+        raise ValueError(f"{argument}: {name!r} is not a workspace name; use 1 to 25 of letters, digits, '_' and '-'")
+    return name
+
+
+def validate_project_name(name: str, *, argument: str = "name") -> str:
+    """Return ``name`` if it can name a project: 1 to 100 of ``0-9 A-Z a-z _ . + -``, not ``.`` or ``..``.
+
+    Raises:
+        TypeError: It is not a string.
+        ValueError: It has another form; the sentence names ``argument``.
+    """
+    _require_text(name, argument)
+    if not _PROJECT.fullmatch(name) or name in {".", ".."}:
+        raise ValueError(
+            f"{argument}: {name!r} is not a project name; use 1 to 100 of letters, digits, '_', '.', '+' and '-'"
+        )
+    return name
+
+
+def validate_run_id(run_id: str, *, argument: str = "run") -> str:
+    """Return ``run_id`` if it can be a run's id.
+
+    Any text of 1 to 512 characters without ``< > : " / \\ | ? * # %`` and control characters, not ``.`` or ``..``.
+
+    Raises:
+        TypeError: It is not a string.
+        ValueError: It has another form; the sentence names ``argument``.
+    """
+    _require_text(run_id, argument)
+    if not run_id or len(run_id) > _RUN_ID_MAX or run_id in {".", ".."} or run_id != run_id.strip():
+        raise ValueError(f"{argument}: {run_id!r} is not a run id; use 1 to {_RUN_ID_MAX} characters, no outer blanks")
+    found = _RUN_FORBIDDEN.search(run_id)
+    if found:
+        raise ValueError(f"{argument}: {run_id!r} is not a run id; {found.group()!r} cannot be part of one")
+    return run_id
+
+
+def _require_text(value: object, argument: str) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{argument}: expected a string, got {type(value).__name__}")
+
+
+@attrs.frozen(order=True)
+class ProjectPath:
+    """``workspace/project``.
+
+    Example:
+        >>> ProjectPath.parse("ann/demo").project
+        'demo'
+    """
+
+    workspace: str
+    project: str
+
+    @classmethod
+    def parse(cls, text: str, *, argument: str = "path") -> ProjectPath:
+        """Read ``workspace/project``; one leading slash is tolerated.
+
+        Raises:
+            TypeError: ``text`` is not a string.
+            ValueError: It does not have two valid parts.
+        """
+        _require_text(text, argument)
+        parts = text.removeprefix("/").split("/")
+        if len(parts) != 2:
+            raise ValueError(f"{argument}: {text!r} is not a project path; write 'workspace/project'")
+        return cls(
+            validate_workspace_name(parts[0], argument=argument),
+            validate_project_name(parts[1], argument=argument),
+        )
+
+    def run(self, run_id: str) -> RunPath:
+        """Return the path of one of this project's runs."""
+        return RunPath(self.workspace, self.project, validate_run_id(run_id))
+
+    def __str__(self) -> str:
+        return f"{self.workspace}/{self.project}"
+
+
+@attrs.frozen(order=True)
+class RunPath:
+    """``workspace/project/run``; ``run`` is the id its client chose, or the server's id of it.
+
+    Example:
+        >>> str(RunPath.parse("ann/demo/k3x9q2ab").project_path)
+        'ann/demo'
+    """
+
+    workspace: str
+    project: str
+    run: str
+
+    @classmethod
+    def parse(cls, text: str, *, argument: str = "path") -> RunPath:
+        """Read ``workspace/project/run``; one leading slash is tolerated.
+
+        Raises:
+            TypeError: ``text`` is not a string.
+            ValueError: It does not have three valid parts.
+        """
+        _require_text(text, argument)
+        parts = text.removeprefix("/").split("/")
+        if len(parts) != 3:
+            raise ValueError(f"{argument}: {text!r} is not a run path; write 'workspace/project/run'")
+        project = ProjectPath.parse("/".join(parts[:2]), argument=argument)
+        return cls(project.workspace, project.project, validate_run_id(parts[2], argument=argument))
+
+    @property
+    def project_path(self) -> ProjectPath:
+        """The path of the run's project."""
+        return ProjectPath(self.workspace, self.project)
+
+    def __str__(self) -> str:
+        return f"{self.workspace}/{self.project}/{self.run}"

@@ -1,0 +1,48 @@
+"""A page of a listing."""
+
+from __future__ import annotations
+
+from typing import Generic, Literal, TypeVar
+
+import attrs
+
+__all__ = ["PAGE_LIMIT", "Order", "Page", "PageRequest"]
+
+T = TypeVar("T")
+
+Order = Literal["ASC", "DESC"]
+
+PAGE_LIMIT = 1000
+"""The most items that one page carries."""
+
+
+@attrs.frozen
+class PageRequest:
+    """Which page is asked for: after a cursor (from the page before), or skipping ``offset`` items.
+
+    Attributes:
+        limit: How many items at the most, 1 to ``PAGE_LIMIT``.
+        cursor: ``Page.next_cursor`` of the page before; ``None`` for the first.
+        offset: Items to skip, for numbered pages; only without ``cursor``.
+        with_total: Whether ``Page.total`` is wanted (it costs a count).
+    """
+
+    limit: int = 100
+    cursor: str | None = None
+    offset: int = 0
+    with_total: bool = False
+
+
+@attrs.frozen
+class Page(Generic[T]):
+    """Some items of a listing, and where the next ones begin.
+
+    Attributes:
+        items: The items, in the listing's order.
+        next_cursor: Opaque; ``None`` when nothing comes after.
+        total: How many the whole listing has; ``None`` unless asked for.
+    """
+
+    items: tuple[T, ...]
+    next_cursor: str | None = None
+    total: int | None = None

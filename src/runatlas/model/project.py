@@ -1,0 +1,113 @@
+"""Projects: a collection of runs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+from runatlas.model.account import Role, WorkspaceType
+from runatlas.model.ids import ProjectPath
+from runatlas.model.page import PageRequest
+
+__all__ = [
+    "ProjectCountRecord",
+    "ProjectDraft",
+    "ProjectPatch",
+    "ProjectQuery",
+    "ProjectRecord",
+    "ProjectSort",
+    "Visibility",
+]
+
+Visibility = Literal["PUBLIC", "PRIVATE"]
+ProjectSort = Literal["update", "create", "name"]
+
+
+@attrs.frozen
+class ProjectCountRecord:
+    """What a project holds."""
+
+    experiments: int = 0
+    contributors: int = 0
+    collaborators: int = 0
+    clones: int = 0
+    children: int = 0
+    running: int = 0
+
+
+@attrs.frozen
+class ProjectRecord:
+    """A project.
+
+    Attributes:
+        cuid: The store's id of it; never changes.
+        workspace: The ``username`` of its workspace.
+        name: URL-safe, unique in the workspace.
+        title: Free text; ``""`` shows the name.
+        count: ``None`` when the listing did not carry it (``detail=False``).
+    """
+
+    cuid: str
+    workspace: str
+    name: str
+    title: str = ""
+    description: str = ""
+    visibility: Visibility = "PRIVATE"
+    labels: tuple[str, ...] = ()
+    role: Role = "VISITOR"
+    workspace_name: str = ""
+    workspace_type: WorkspaceType = "PERSON"
+    created_at_ms: int = 0
+    updated_at_ms: int = 0
+    count: ProjectCountRecord | None = None
+
+    @property
+    def path(self) -> ProjectPath:
+        """``workspace/name``."""
+        return ProjectPath(self.workspace, self.name)
+
+
+@attrs.frozen
+class ProjectDraft:
+    """A project to be made; ``workspace`` ``None`` is the caller's own."""
+
+    name: str
+    workspace: str | None = None
+    title: str = ""
+    description: str = ""
+    visibility: Visibility = "PRIVATE"
+    labels: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class ProjectPatch:
+    """What to change of a project; ``None`` keeps."""
+
+    name: str | None = None
+    title: str | None = None
+    description: str | None = None
+    visibility: Visibility | None = None
+    labels: tuple[str, ...] | None = None
+
+
+@attrs.frozen
+class ProjectQuery:
+    """Which projects are asked for.
+
+    Attributes:
+        workspace: ``None`` means every workspace the caller can see.
+        sort: ``update`` (latest first), ``create`` (newest first) or ``name`` (A to Z).
+        search: Case-insensitive part of the name, title or description.
+        detail: Whether ``count`` is wanted.
+        state: Only projects with a run in that state (administration).
+        creator: Only projects made by that user (administration).
+    """
+
+    workspace: str | None = None
+    sort: ProjectSort = "update"
+    search: str | None = None
+    detail: bool = True
+    state: str | None = None
+    creator: str | None = None
+    page: PageRequest = PageRequest()

@@ -1,0 +1,193 @@
+"""Runs: one training or inference run each."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import attrs
+
+from runatlas.model.account import UserRef
+from runatlas.model.filters import Field, Filter, Sort
+from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.model.page import PageRequest
+
+__all__ = [
+    "RUN_PARTS",
+    "RUN_STATES",
+    "Profile",
+    "RunDraft",
+    "RunPart",
+    "RunPatch",
+    "RunQuery",
+    "RunRecord",
+    "RunSelection",
+    "RunState",
+]
+
+RunState = Literal["RUNNING", "FINISHED", "CRASHED", "ABORTED", "OFFLINE"]
+RUN_STATES: tuple[RunState, ...] = get_args(RunState)
+
+RunPart = Literal["config", "summary", "profile"]
+RUN_PARTS: tuple[RunPart, ...] = get_args(RunPart)
+"""What a listing may carry beside a run's own fields."""
+
+
+@attrs.frozen
+class Profile:
+    """How a run was made: everything but its config.
+
+    Attributes:
+        metadata: Hardware, runtime, git: nested JSON.
+        requirements: The installed packages, as ``pip freeze`` prints them.
+        conda: The conda environment, as text.
+    """
+
+    metadata: dict[str, Any] = attrs.field(factory=dict)
+    requirements: str = ""
+    conda: str = ""
+
+
+@attrs.frozen
+class RunRecord:
+    """A run.
+
+    Attributes:
+        workspace, project, id: Its path; ``id`` is the one its client chose, else equal to ``cuid``.
+        cuid: The store's id of it: 21 characters, never changes, unique in the installation.
+        config: ``None`` when the listing did not carry it.
+        summary: The last value of each series without context; ``None`` when the listing did not carry it.
+        profile: ``None`` when the listing did not carry it.
+        group: Free text that ties runs together (SwanLab: cluster).
+        error: Why it crashed, ``""`` otherwise.
+    """
+
+    workspace: str
+    project: str
+    id: str
+    cuid: str
+    project_cuid: str = ""
+    name: str = ""
+    description: str = ""
+    state: RunState = "RUNNING"
+    labels: tuple[str, ...] = ()
+    group: str = ""
+    job_type: str = ""
+    show: bool = True
+    pin: bool = False
+    baseline: bool = False
+    archived: bool = False
+    colors: tuple[str, ...] = ()
+    user: UserRef | None = None
+    created_at_ms: int = 0
+    updated_at_ms: int = 0
+    finished_at_ms: int | None = None
+    pinned_at_ms: int | None = None
+    heartbeat_at_ms: int | None = None
+    error: str = ""
+    config: dict[str, Any] | None = None
+    summary: dict[str, float] | None = None
+    profile: Profile | None = None
+
+    @property
+    def path(self) -> RunPath:
+        """``workspace/project/id``."""
+        return RunPath(self.workspace, self.project, self.id)
+
+    @property
+    def project_path(self) -> ProjectPath:
+        """``workspace/project``."""
+        return ProjectPath(self.workspace, self.project)
+
+
+@attrs.frozen
+class RunDraft:
+    """A run to be made, or found again.
+
+    Attributes:
+        id: ``None`` lets the store choose.
+        if_exists: What to do when the project has a run of that id: ``resume`` sets it RUNNING again and merges what
+            is given, ``keep`` returns it untouched, ``fail`` is a ``ConflictError``.
+    """
+
+    project: ProjectPath
+    id: str | None = None
+    name: str = ""
+    description: str = ""
+    state: RunState = "RUNNING"
+    labels: tuple[str, ...] = ()
+    group: str = ""
+    job_type: str = ""
+    colors: tuple[str, ...] = ()
+    config: dict[str, Any] = attrs.field(factory=dict)
+    profile: Profile | None = None
+    created_at_ms: int | None = None
+    finished_at_ms: int | None = None
+    create_project: bool = False
+    if_exists: Literal["resume", "keep", "fail"] = "fail"
+
+
+@attrs.frozen
+class RunPatch:
+    """What to change of a run; ``None`` keeps.
+
+    Attributes:
+        config: Replaces these dotted keys, keeps the others. ``{"a.b": 1}`` sets one nested value.
+        config_removed: Dotted keys to take away.
+        labels: Replaces all; ``labels_added`` and ``labels_removed`` change some.
+        project: Moves the run to that project of the same workspace.
+    """
+
+    name: str | None = None
+    description: str | None = None
+    state: RunState | None = None
+    labels: tuple[str, ...] | None = None
+    labels_added: tuple[str, ...] = ()
+    labels_removed: tuple[str, ...] = ()
+    group: str | None = None
+    job_type: str | None = None
+    show: bool | None = None
+    pin: bool | None = None
+    baseline: bool | None = None
+    archived: bool | None = None
+    colors: tuple[str, ...] | None = None
+    config: dict[str, Any] | None = None
+    config_removed: tuple[str, ...] = ()
+    profile: Profile | None = None
+    error: str | None = None
+    finished_at_ms: int | None = None
+    heartbeat_at_ms: int | None = None
+    project: str | None = None
+
+
+@attrs.frozen
+class RunSelection:
+    """Which runs: a project's, or a workspace's when ``project`` is ``None``; narrowed by ids or a filter.
+
+    Attributes:
+        ids: Run ids or cuids; ``None`` means all, an empty tuple none.
+        filter: Combined with ``ids`` by AND.
+        search: Case-insensitive part of the name or the id.
+    """
+
+    workspace: str
+    project: str | None = None
+    ids: tuple[str, ...] | None = None
+    filter: Filter | None = None
+    search: str | None = None
+
+
+@attrs.frozen
+class RunQuery:
+    """Which runs are asked for, in which order, with what.
+
+    Attributes:
+        sorts: Applied in order; then pinned first, then newest first, then the id, so that the order is total.
+        groups: Listed runs come group by group, in the order of these fields' values.
+        parts: What the records carry beside the run's own fields.
+    """
+
+    selection: RunSelection
+    sorts: tuple[Sort, ...] = ()
+    groups: tuple[Field, ...] = ()
+    parts: tuple[RunPart, ...] = ("config", "summary")
+    page: PageRequest = PageRequest()

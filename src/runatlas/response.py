@@ -1,0 +1,117 @@
+"""The answer of every call: data or a typed error, never both, never neither."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+from runatlas.errors import RunAtlasError
+
+__all__ = ["ApiResponse"]
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@attrs.frozen(repr=False, eq=False)
+class ApiResponse(Generic[T]):
+    """What a call answered.
+
+    Indexing, ``in``, ``len`` and iteration are forwarded to ``data``; on a failure they raise the stored
+    error, so that a failed read can never be taken for an empty one.
+
+    Attributes:
+        ok: Whether the call succeeded.
+        code: HTTP status; 200 for a success in process, 0 if no answer came.
+        errmsg: What went wrong, ``""`` when ``ok``.
+        data: The result, ``None`` when not ``ok``.
+        error: The typed error, ``None`` when ``ok``.
+
+    Example:
+        >>> ApiResponse.success({"loss": 0.5})["loss"]
+        0.5
+        >>> from runatlas.errors import NotFoundError
+        >>> ApiResponse.failure(NotFoundError("no such run")).errmsg
+        'no such run'
+    """
+
+    ok: bool
+    code: int
+    errmsg: str
+    data: T | None
+    error: RunAtlasError | None
+
+    @classmethod
+    def success(cls, data: T, *, code: int = 200) -> ApiResponse[T]:
+        """Wrap a result."""
+        return cls(ok=True, code=code, errmsg="", data=data, error=None)
+
+    @classmethod
+    def failure(cls, error: RunAtlasError) -> ApiResponse[T]:
+        """Wrap an error."""
+        return cls(ok=False, code=error.code, errmsg=error.message, data=None, error=error)
+
+    @classmethod
+    def of(cls, call: Callable[[], T]) -> ApiResponse[T]:
+        """Run ``call`` and wrap what it returns or what a server, network or store made it raise.
+
+        Args:
+            call: Called once. A ``TypeError`` or a plain ``ValueError`` passes through: those are the caller's.
+
+        Returns:
+            The answer.
+        """
+        try:
+            return cls.success(call())
+        except RunAtlasError as error:
+            return cls.failure(error)
+
+    def unwrap(self) -> T:
+        """Return the data, or raise the stored error.
+
+        Returns:
+            ``data``.
+
+        Raises:
+            RunAtlasError: The stored error.
+        """
+        if self.error is not None:
+            raise self.error
+        return self.data  # type: ignore[return-value]
+
+    def json(self) -> dict[str, Any]:
+        """Return ``{"ok", "code", "errmsg", "data"}``, with entities inside ``data`` unstructured too."""
+        return {"ok": self.ok, "code": self.code, "errmsg": self.errmsg, "data": _plain(self.data)}
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.unwrap()[key]  # type: ignore[index]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.unwrap()  # type: ignore[operator]
+
+    def __len__(self) -> int:
+        return len(self.unwrap())  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.unwrap())  # type: ignore[call-overload, no-any-return]
+
+    def __repr__(self) -> str:
+        if self.ok:
+            return f"ApiResponse(ok=True, data={self.data!r})"
+        return f"ApiResponse(ok=False, code={self.code}, errmsg={self.errmsg!r})"
+
+
+def _plain(data: Any) -> Any:
+    """Unstructure entities, tables and records inside plain containers."""
+    if hasattr(data, "json") and callable(data.json):
+        return data.json()
+    if isinstance(data, dict):
+        return {key: _plain(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_plain(item) for item in data]
+    return data

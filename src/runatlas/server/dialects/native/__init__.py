@@ -1,0 +1,1 @@
+"""RunAtlas's own protocol, under ``/atlas/v1``."""

@@ -1,0 +1,1 @@
+"""The rules: transactions, permissions, invariants. Records in, records out, typed errors."""
