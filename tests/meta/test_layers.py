@@ -1,0 +1,160 @@
+"""Imports point down, form no cycle, and third parties come in by one door each."""
+
+from __future__ import annotations
+
+import pytest
+from support.source import Module, modules, resolve
+
+_CLIENT = {"errors", "model", "response", "settings", "credential", "tables"}
+_BACKENDS = {"backends", "backends.base", "backends.http", "backends.native", "backends.swanlab", "backends.local"}
+
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "model": {"errors"},
+    "response": {"errors", "model"},
+    "settings": {"errors", "model", "credential"},
+    "credential": {"errors", "model"},
+    "tables": {"errors", "model", "response"},
+    "objects": {"errors", "model"},
+    "backends": set(),
+    "backends.base": {"errors", "model"},
+    "backends.http": {"errors", "model", "settings"},
+    "backends.native": {"errors", "model", "settings", "backends.base", "backends.http"},
+    "backends.swanlab": {"errors", "model", "settings", "backends.base", "backends.http"},
+    "backends.local": {"errors", "model", "settings", "backends.base", "server.services"},
+    "entities": {"errors", "model", "response", "tables", "backends.base"},
+    "api": _CLIENT | _BACKENDS | {"entities"},
+    "openapi": _CLIENT | {"api", "entities"},
+    "repo": _CLIENT | _BACKENDS | {"entities", "api", "objects", "tracking"},
+    "tracking": _CLIENT | _BACKENDS | {"entities", "api", "objects"},
+    "importers": {"errors", "model", "backends.base"},
+    "demo": _CLIENT | _BACKENDS | {"api", "entities", "tracking", "__init__"},
+    "server.store": {"errors", "model"},
+    "server.services": {"errors", "model", "server.store"},
+    "server.dialects": {"errors", "model", "server.services"},
+    "server": {"errors", "model", "settings", "server.services", "server.dialects", "server.store"},
+}
+"""What each layer may import beside itself. ``cli``, ``__main__`` and ``__init__`` stand above all and may import any."""
+
+TOP = {"cli", "__main__", "__init__"}
+
+DOORS: dict[str, tuple[str, ...]] = {
+    "requests": ("backends.http",),
+    "sqlalchemy": ("server.store",),
+    "psycopg": ("server.store",),
+    "litestar": ("server", "server.dialects"),
+    "uvicorn": ("server", "cli"),
+    "argon2": ("server.services",),
+    "click": ("cli",),
+    "cachetools": ("backends.http", "backends.native", "server.services"),
+    "tsdownsample": ("server.store", "server.services"),
+}
+"""Third parties that only these layers may import."""
+
+NO_NUMPY = (
+    "model",
+    "response",
+    "settings",
+    "backends",
+    "backends.base",
+    "backends.http",
+    "backends.native",
+    "entities",
+)
+
+
+def _layer(module: Module) -> str:
+    """The layer's name; the server's own modules (``server.app``, ``server.auth``, …) are one layer."""
+    if module.layer in ALLOWED or module.layer in TOP:
+        return module.layer
+    if module.layer.startswith("server."):
+        return "server"
+    return module.layer
+
+
+def _edges(module: Module) -> list[tuple[str, int]]:
+    return [(found, item.line) for item in module.imports if (found := resolve(item.target))]
+
+
+def _layers_by_name() -> dict[str, str]:
+    return {module.name: _layer(module) for module in modules()}
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda module: module.name)
+def test_a_module_imports_only_what_lies_below_it(module: Module) -> None:
+    layer = _layer(module)
+    if layer in TOP:
+        return
+    assert layer in ALLOWED, f"{module.where}: the design has no layer {layer!r}"
+    layers = _layers_by_name()
+    wrong = [
+        f"{module.where}:{line} imports {target} ({layers[target]})"
+        for target, line in _edges(module)
+        if layers[target] != layer and layers[target] not in ALLOWED[layer]
+    ]
+    assert not wrong, wrong
+
+
+def test_no_two_modules_import_each_other_even_within_functions() -> None:
+    graph = {
+        module.name: {
+            found
+            for item in module.imports
+            if not item.typing_only and (found := resolve(item.target)) != module.name and found
+        }
+        for module in modules()
+    }
+    graph["runatlas"] = set()
+    state: dict[str, int] = {}
+    path: list[str] = []
+
+    def visit(name: str) -> None:
+        state[name] = 1
+        path.append(name)
+        for target in sorted(graph[name]):
+            assert state.get(target) != 1, " -> ".join([*path[path.index(target) :], target])
+            if target not in state:
+                visit(target)
+        path.pop()
+        state[name] = 2
+
+    for name in graph:
+        if name not in state:
+            visit(name)
+
+
+@pytest.mark.parametrize(("package", "layers"), DOORS.items(), ids=DOORS)
+def test_a_third_party_comes_in_by_one_door(package: str, layers: tuple[str, ...]) -> None:
+    wrong = [
+        f"{module.where}:{item.line}"
+        for module in modules()
+        for item in module.imports
+        if item.target.split(".")[0] == package and _layer(module) not in layers
+    ]
+    assert not wrong, f"{package} may be imported in {layers} only: {wrong}"
+
+
+def test_the_client_needs_no_numpy() -> None:
+    wrong = [
+        f"{module.where}:{item.line}"
+        for module in modules()
+        for item in module.imports
+        if item.target.split(".")[0] in {"numpy", "pandas"}
+        and _layer(module) in NO_NUMPY
+        and not (item.in_function or item.typing_only)
+    ]
+    assert not wrong, wrong
+
+
+def test_no_dialect_knows_another() -> None:
+    def dialect(name: str) -> str | None:
+        parts = name.split(".")
+        return parts[3] if parts[:3] == ["runatlas", "server", "dialects"] and len(parts) > 3 else None
+
+    wrong = [
+        f"{module.where}:{line} imports {target}"
+        for module in modules()
+        for target, line in _edges(module)
+        if dialect(module.name) and dialect(target) and dialect(module.name) != dialect(target)
+    ]
+    assert not wrong, wrong
