@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "server.dialects": {"errors", "model", "server.services"},
     "server": {"errors", "model", "settings", "server.services", "server.dialects", "server.store"},
 }
-"""What each layer may import beside itself. ``cli``, ``__main__`` and ``__init__`` stand above all and may import any."""
+"""What each layer may import beside itself; ``cli``, ``__main__`` and ``__init__`` stand above all of them."""
 
 TOP = {"cli", "__main__", "__init__"}
 

@@ -1,0 +1,41 @@
+"""Every code block of README and docs runs, from the top, in a directory where ``runatlas demo`` has run."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from support.document import ROOT, SETUP, Reader, blocks, documents
+
+pytestmark = pytest.mark.xdist_group("documents")
+
+
+@pytest.fixture(scope="session")
+def demo_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory in which ``runatlas demo`` has run."""
+    directory = tmp_path_factory.mktemp("demo")
+    reader = Reader(ROOT / "README.md", directory)
+    reader._shell("runatlas demo")
+    return directory
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_every_block_runs(path: Path, demo_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = tmp_path / "here"
+    shutil.copytree(demo_directory, directory)
+    monkeypatch.chdir(directory)
+    monkeypatch.setenv("HOME", str(directory))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    reader = Reader(path, directory)
+    try:
+        for block in blocks(path):
+            reader.run(block)
+    finally:
+        reader.close()
+
+
+def test_the_readme_sets_up_with_exactly_two_commands() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    installs = [line.strip() for line in text.splitlines() if "pip install" in line and not line.startswith("#")]
+    assert tuple(installs) == SETUP

@@ -1,0 +1,123 @@
+"""The code blocks of a Markdown document, and running them as a reader would."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+ROOT = Path(__file__).resolve().parents[2]
+SETUP = ("pip install '.[all]' && runatlas demo", "pip install -e '.[dev]' && pytest")
+"""The README's two commands: the demo runs as a test of its own, the other one is what runs these tests."""
+
+_FENCE = re.compile(
+    r"^(?P<fence>`{3,})(?P<language>[a-z]*)[^\n]*\n(?P<body>.*?)^(?P=fence)\s*$", re.MULTILINE | re.DOTALL
+)
+_SHELL = {"console", "bash", "shell", "sh"}
+_OUTPUT = {"", "text", "json", "csv", "toml", "ini"}
+
+
+@attrs.frozen
+class Block:
+    """A fenced block."""
+
+    language: str
+    body: str
+    line: int
+
+
+def documents() -> list[Path]:
+    """README and every page of docs."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(path: Path) -> list[Block]:
+    """The code blocks of a document, in order.
+
+    Raises:
+        AssertionError: A block is in a language that nobody runs.
+    """
+    text = path.read_text(encoding="utf-8")
+    found = []
+    for match in _FENCE.finditer(text):
+        language = match["language"]
+        line = text.count("\n", 0, match.start()) + 2
+        if language in _SHELL | {"python"}:
+            found.append(Block(language, match["body"], line))
+        else:
+            assert language in _OUTPUT, f"{path.name}:{line - 1}: nobody runs {language!r}"
+    return found
+
+
+def _commands(block: Block) -> list[str]:
+    lines = block.body.replace("\\\n", " ").splitlines()
+    if block.language == "console":
+        return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+class Reader:
+    """Runs a document's blocks from the top: Python in one namespace, shell in one directory."""
+
+    def __init__(self, path: Path, directory: Path) -> None:
+        self._path = path
+        self._directory = directory
+        self._namespace: dict[str, Any] = {"__name__": "__main__"}
+        self._background: list[subprocess.Popen[bytes]] = []
+        self._environment = os.environ | {
+            "PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(directory),
+            "MPLBACKEND": "Agg",
+        }
+
+    def run(self, block: Block) -> None:
+        """Run one block; a failure names the document and the line."""
+        if block.language == "python":
+            code = "\n" * (block.line - 1) + block.body
+            exec(compile(code, str(self._path), "exec"), self._namespace)
+            return
+        for command in _commands(block):
+            if command.strip() not in SETUP:
+                self._shell(command)
+
+    def _shell(self, command: str) -> None:
+        if command.rstrip().endswith("&"):
+            self._serve(command.rstrip().rstrip("&"))
+            return
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", command],
+            cwd=self._directory,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"{self._path.name}: {command}\n{done.stdout}{done.stderr}"
+
+    def _serve(self, command: str) -> None:
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec {command}"], cwd=self._directory, env=self._environment, stderr=subprocess.PIPE
+        )
+        self._background.append(process)
+        assert process.stderr is not None
+        for line in process.stderr:
+            sys.stderr.write(line.decode())
+            if b"://" in line:
+                return
+        raise AssertionError(f"{self._path.name}: {command!r} ended before it served")
+
+    def close(self) -> None:
+        """End what runs in the background."""
+        for process in self._background:
+            process.terminate()
+            process.wait(timeout=30)
+            assert process.stderr is not None
+            process.stderr.close()
