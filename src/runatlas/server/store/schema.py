@@ -355,3 +355,80 @@ idempotency = Table(
     Index(None, "created_at_ms"),
 )
 """``status`` NULL while the first request is running."""
+
+folders = Table(
+    "folders",
+    metadata,
+    _id(),
+    Column("uuid", String(36), nullable=False, unique=True),
+    _ref("project_id", "projects.id"),
+    Column("parent_id", _Id, ForeignKey("folders.id", ondelete="CASCADE")),
+    Column("name", String(200), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index(None, "project_id"),
+)
+
+run_folders = Table(
+    "run_folders",
+    metadata,
+    Column("run_pk", _Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    _ref("folder_id", "folders.id"),
+    Index(None, "folder_id"),
+)
+
+annotations = Table(
+    "annotations",
+    metadata,
+    _id(),
+    Column("uuid", String(36), nullable=False, unique=True),
+    _ref("run_pk", "runs.id"),
+    Column("text", Text, nullable=False),
+    Column("metadata", Text, nullable=False, default="{}"),
+    Column("author", String(25), nullable=False, default=""),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index(None, "run_pk", "created_at_ms", "id"),
+)
+
+ingestion_keys = Table(
+    "ingestion_keys",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    _ref("run_pk", "runs.id"),
+    _ref("user_id", "users.id"),
+    Column("name", String(200), nullable=False),
+    Column("secret_hash", String(64), nullable=False, unique=True),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Column("revoked_at_ms", BigInteger),
+    Column("last_used_at_ms", BigInteger),
+    Index(None, "run_pk"),
+)
+
+models = Table(
+    "models",
+    metadata,
+    _id(),
+    _ref("workspace_id", "workspaces.id"),
+    Column("name", String(200), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("workspace_id", "name"),
+)
+
+model_versions = Table(
+    "model_versions",
+    metadata,
+    _ref("model_id", "models.id"),
+    Column("version", Integer, nullable=False),
+    Column("stage", String(10), nullable=False),
+    Column("run_pk", _Id, ForeignKey("runs.id", ondelete="SET NULL")),
+    Column("run_path", Text, nullable=False),
+    Column("artifact", String(1000), nullable=False),
+    Column("sha256", String(64), ForeignKey("blobs.sha256"), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("description", Text, nullable=False, default=""),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("model_id", "version"),
+    Index(None, "sha256"),
+)
+"""A version keeps its blob, also when its run is gone."""
