@@ -40,7 +40,9 @@ class ArtifactRecord:
 
 
 def validate_artifact_name(name: str, *, argument: str = "name") -> str:
-    """Return ``name`` if it is a path inside a run: relative, without ``..``, empty parts, ``\\`` or control characters.
+    """Return ``name`` if it is a path inside a run.
+
+    That is: relative, without ``..``, empty parts, backslashes or control characters.
 
     Raises:
         TypeError: It is not a string.

@@ -85,7 +85,8 @@ class Comparison:
     """``field op value``.
 
     Attributes:
-        value: A literal; for ``IN`` and ``NOT IN`` a tuple of them. ``None`` with ``EQ``/``NEQ`` asks for absence/presence.
+        value: A literal; for ``IN`` and ``NOT IN`` a tuple of them. ``None`` with ``EQ``/``NEQ`` asks for
+            absence/presence.
             ``CONTAIN`` on text: case-insensitive part; on ``labels``: has that label.
         lenient: Dict filters only: texts that read as numbers compare as numbers.
     """
