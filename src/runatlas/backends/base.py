@@ -241,8 +241,10 @@ class Backend(ABC):
         """Store bytes under their sha256; the same content is stored once. Unreferenced blobs are collected later."""
 
     @abstractmethod
-    def open_link(self, link: str) -> Iterator[bytes]:
-        """Fetch what a link of this backend points at, in pieces.
+    def open_link(self, link: str, *, start: int = 0) -> Iterator[bytes]:
+        """Fetch what a link of this backend points at, in pieces, from byte ``start`` on.
+
+        Nothing comes when ``start`` is at the end or beyond it.
 
         Raises:
             NotFoundError: The link expired or was never given out.
