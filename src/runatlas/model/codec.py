@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
+import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 
@@ -24,6 +25,7 @@ T = TypeVar("T")
 
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _FILTERS: dict[str, Any] = {"comparison": Comparison, "and": And, "or": Or, "not": Not}
+_INT64 = range(-(2**63), 2**63)
 
 
 def _float_text(value: float) -> str:
@@ -44,6 +46,14 @@ def _structure_float(value: Any, _: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"expected a number, got {type(value).__name__}")
     return float(value)
+
+
+def _structure_int(value: Any, _: Any) -> int:
+    if type(value) is not int:
+        raise TypeError(f"expected int, got {type(value).__name__}")
+    if value not in _INT64:
+        raise ValueError("the number needs more than 64 bits")
+    return value
 
 
 def _structure_exactly(kind: type) -> Any:
@@ -77,11 +87,12 @@ def _structure_comparand(value: Any, kind: Any) -> Any:
     return _structure_literal(value, kind)
 
 
-def _make_converter() -> cattrs.Converter:
-    made = cattrs.Converter(detailed_validation=True, prefer_attrib_converters=False)
+def _make_converter(*, strict: bool = False) -> cattrs.Converter:
+    made = cattrs.Converter(detailed_validation=True, prefer_attrib_converters=False, forbid_extra_keys=strict)
     made.register_unstructure_hook(float, _unstructure_float)
     made.register_structure_hook(float, _structure_float)
-    for kind in (str, int, bool):
+    made.register_structure_hook(int, _structure_int)
+    for kind in (str, bool):
         made.register_structure_hook(kind, _structure_exactly(kind))
     made.register_unstructure_hook_func(lambda t: t == dict[str, Any], lambda value: value)
     made.register_structure_hook_func(lambda t: t == dict[str, Any], _structure_exactly(dict))
@@ -92,7 +103,23 @@ def _make_converter() -> cattrs.Converter:
     made.register_structure_hook_func(lambda t: _same_union(t, comparand), _structure_comparand)
     made.register_unstructure_hook_func(lambda t: _same_union(t, comparand), _unstructure_literal)
     _register_filters(made)
+    if strict:
+        made.register_structure_hook_func(
+            lambda t: get_origin(t) is tuple, lambda value, kind: _structure_tuple(made, value, kind)
+        )
     return made
+
+
+def _structure_tuple(made: cattrs.Converter, value: Any, kind: Any) -> tuple[Any, ...]:
+    """Take lists only: a text is a sequence of letters, and nobody means that."""
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"expected a list, got {type(value).__name__}")
+    kinds = get_args(kind)
+    if len(kinds) == 2 and kinds[1] is Ellipsis:
+        return tuple(made.structure(value, list[kinds[0]]))  # type: ignore[valid-type]
+    if len(value) != len(kinds):
+        raise ValueError(f"expected {len(kinds)} items, got {len(value)}")
+    return tuple(made.structure(item, each) for item, each in zip(value, kinds, strict=True))
 
 
 def _same_union(kind: Any, other: Any) -> bool:
@@ -110,23 +137,27 @@ def _tagged(name: str, plain: Callable[[Any], dict[str, Any]]) -> Callable[[Any]
 
 
 def _register_filters(made: cattrs.Converter) -> None:
-    made.register_structure_hook_func(_is_filter, _structure_filter)
+    made.register_structure_hook_func(_is_filter, lambda value, kind: _structure_filter(made, value, kind))
     made.register_unstructure_hook_func(_is_filter, lambda value: None if value is None else made.unstructure(value))
     for name, kind in _FILTERS.items():
         made.register_unstructure_hook(kind, _tagged(name, make_dict_unstructure_fn(kind, made)))
         made.register_structure_hook(kind, make_dict_structure_fn(kind, made))
 
 
-def _structure_filter(value: Any, kind: Any) -> Filter | None:
+def _structure_filter(made: cattrs.Converter, value: Any, kind: Any) -> Filter | None:
     if value is None and type(None) in get_args(kind):
         return None
-    if not isinstance(value, Mapping) or value.get("kind") not in _FILTERS:
+    name = value.get("kind") if isinstance(value, Mapping) else None
+    if not isinstance(name, str) or name not in _FILTERS:
         raise ValueError(f"a filter needs a 'kind' of {', '.join(_FILTERS)}")
-    return converter.structure(value, _FILTERS[value["kind"]])  # type: ignore[no-any-return]
+    fields = {key: item for key, item in value.items() if key != "kind"}
+    return made.structure(fields, _FILTERS[name])  # type: ignore[no-any-return]
 
 
 converter = _make_converter()
 """The one converter between records and plain JSON values."""
+
+_strict_converter = _make_converter(strict=True)
 
 
 def encode(record: Any) -> Any:
@@ -134,14 +165,26 @@ def encode(record: Any) -> Any:
     return converter.unstructure(record)
 
 
-def decode(value: Any, kind: type[T]) -> T:
+def decode(value: Any, kind: type[T], *, strict: bool = False) -> T:
     """Make a record of plain JSON values.
+
+    Args:
+        value: What ``encode`` made, or a JSON document said.
+        kind: The record's class, or a container of one.
+        strict: Whether names that the record does not have are an error, and texts and objects in place of lists;
+            else they are passed over, as a client must that talks to a newer server.
+
+    Returns:
+        The record.
 
     Raises:
         ResponseFormatError: The value does not fit; the message names the path inside it.
     """
+    if attrs.has(kind) and not isinstance(value, Mapping):
+        # A list would pass for a record all of whose fields have defaults.
+        raise ResponseFormatError(f"the document does not decode: expected an object @ {kind.__name__}")
     try:
-        return converter.structure(value, kind)
+        return (_strict_converter if strict else converter).structure(value, kind)
     except (cattrs.BaseValidationError, ValueError, TypeError, KeyError) as error:
         what = "; ".join(cattrs.transform_error(error, path=getattr(kind, "__name__", str(kind))))
         raise ResponseFormatError(f"the document does not decode: {what}") from error
@@ -158,9 +201,8 @@ def _mark(value: Any) -> Any:
 
 
 def _unmark(pairs: dict[str, Any]) -> Any:
-    if len(pairs) == 1 and pairs.get("$float") in _SPECIAL:
-        return _SPECIAL[pairs["$float"]]
-    return pairs
+    text = pairs.get("$float") if len(pairs) == 1 else None
+    return _SPECIAL[text] if isinstance(text, str) and text in _SPECIAL else pairs
 
 
 def dumps(value: Any) -> str:
@@ -179,12 +221,13 @@ def loads(text: str | bytes) -> Any:
     """Read what ``dumps`` wrote.
 
     Raises:
-        ValueError: It is not JSON.
+        ValueError: It is not JSON, or nested too deeply.
     """
     marked = '"$float"' if isinstance(text, str) else b'"$float"'
-    if marked in text:  # type: ignore[operator]
-        return json.loads(text, object_hook=_unmark)
-    return json.loads(text)
+    try:
+        return json.loads(text, object_hook=_unmark if marked in text else None)  # type: ignore[operator]
+    except RecursionError:
+        raise ValueError("the JSON text is nested too deeply") from None
 
 
 def make_context(value: Mapping[str, Any] | None) -> tuple[tuple[str, str | int | float | bool | None], ...]:
