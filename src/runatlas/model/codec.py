@@ -104,9 +104,7 @@ def _make_converter(*, strict: bool = False) -> cattrs.Converter:
     made.register_unstructure_hook_func(lambda t: _same_union(t, comparand), _unstructure_literal)
     _register_filters(made)
     if strict:
-        made.register_structure_hook_func(
-            lambda t: get_origin(t) is tuple, lambda value, kind: _structure_tuple(made, value, kind)
-        )
+        made.register_structure_hook_func(_is_tuple, lambda value, kind: _structure_tuple(made, value, kind))
     return made
 
 
@@ -124,6 +122,11 @@ def _structure_tuple(made: cattrs.Converter, value: Any, kind: Any) -> tuple[Any
 
 def _same_union(kind: Any, other: Any) -> bool:
     return get_origin(kind) in (Union, UnionType) and kind == other
+
+
+def _is_tuple(kind: Any) -> bool:
+    origin: Any = get_origin(kind)
+    return origin is tuple
 
 
 def _is_filter(kind: Any) -> bool:
