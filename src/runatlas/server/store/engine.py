@@ -1,0 +1,206 @@
+"""The store: one database, its blobs, and the transactions over them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from sqlalchemy import Connection, Engine, Table, make_url
+from sqlalchemy.dialects import postgresql as postgresql_dialect
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+from sqlalchemy.exc import ArgumentError
+
+from runatlas.errors import StoreError
+from runatlas.server.store import postgresql, sqlite
+from runatlas.server.store.blob import BlobStore
+from runatlas.server.store.failure import store_errors
+from runatlas.server.store.installation import install, read_secret
+from runatlas.server.store.migration import migrate
+
+__all__ = ["DATABASE_NAME", "Insert", "Store", "now_ms"]
+
+DATABASE_NAME = "runatlas.db"
+
+Insert: TypeAlias = "sqlite_dialect.Insert | postgresql_dialect.Insert"
+"""An insert that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
+
+
+def now_ms() -> int:
+    """Return the time, in Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Store:
+    """An open store; thread-safe, and safe beside other processes that have it open.
+
+    Attributes:
+        location: Where it is, for people: an absolute directory, or a URL without its password.
+        dialect: ``"sqlite"`` or ``"postgresql"``.
+        directory: Where its files lie.
+        blobs: The blobs.
+        clock: Tells the time in Unix milliseconds.
+        secret: What links are signed with.
+    """
+
+    def __init__(self, engine: Engine, location: str, directory: Path, blobs: Path, clock: Callable[[], int]) -> None:
+        """Use ``Store.open``."""
+        self.location = location
+        self.dialect = engine.dialect.name
+        self.directory = directory
+        self.exports_dir = directory / "exports"
+        self.blobs = BlobStore(blobs)
+        self.clock = clock
+        self.secret = b""
+        self._engine = engine
+        self._reader: Engine
+        self._writer = engine.execution_options(write=True)
+        self._reader = engine
+        if self.dialect == "postgresql":
+            self._reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._writing = threading.RLock()
+        self._closing: list[Callable[[], None]] = []
+        self._pid = os.getpid()
+
+    @classmethod
+    def open(
+        cls,
+        location: str | Path,
+        *,
+        create: bool = True,
+        clock: Callable[[], int] = now_ms,
+        blobs_dir: str | Path | None = None,
+    ) -> Store:
+        """Open a store; the schema is made or brought up to date under a lock.
+
+        Args:
+            location: A directory, or a ``postgresql://`` URL.
+            create: Whether to make what is not there.
+            clock: Tells the time.
+            blobs_dir: Where blobs and exports lie; needed with PostgreSQL, else ``blobs`` in the directory.
+
+        Returns:
+            The store.
+
+        Raises:
+            ValueError: A PostgreSQL location without ``blobs_dir``, or a URL that is none.
+            StoreError: It cannot be used; the message says what to do.
+        """
+        store = cls._connect(str(location), create=create, clock=clock, blobs_dir=blobs_dir)
+        try:
+            store._prepare(create=create)  # noqa: SLF001 - its own class
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @classmethod
+    def _connect(cls, location: str, *, create: bool, clock: Callable[[], int], blobs_dir: str | Path | None) -> Store:
+        if postgresql.is_postgresql(location):
+            if blobs_dir is None:
+                raise ValueError("blobs_dir: a PostgreSQL store needs a directory for its blobs")
+            files = _make_directory(Path(blobs_dir).absolute(), create=True)
+            try:
+                engine = postgresql.make_engine(location)
+                shown = make_url(location).render_as_string(hide_password=True)
+            except ArgumentError as error:
+                raise ValueError(f"location: {error}") from error
+            return cls(engine, shown, files, files, clock)
+        directory = _make_directory(Path(location).expanduser().absolute(), create=create)
+        database = directory / DATABASE_NAME
+        if not create and not database.is_file():
+            raise StoreError(f"there is no RunAtlas store in {directory}; check the path")
+        blobs = Path(blobs_dir).absolute() if blobs_dir is not None else directory / "blobs"
+        return cls(sqlite.make_engine(database), str(directory), directory, blobs, clock)
+
+    def _prepare(self, *, create: bool) -> None:
+        try:
+            with self.write() as connection:
+                if self.dialect == "postgresql":
+                    postgresql.lock_schema(connection)
+                if migrate(connection, create=create) == 0:
+                    install(connection, self.clock())
+                self.secret = read_secret(connection)
+        except StoreError as error:
+            if self.location in error.message:
+                raise
+            raise StoreError(f"{self.location}: {error.message}") from error
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a connection that sees one snapshot and changes nothing.
+
+        Raises:
+            StoreError: The database failed.
+        """
+        self._check_process()
+        with store_errors(self.location), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction: durable when the block ends, taken back when it raises.
+
+        On SQLite it holds the write lock from its beginning on, so there is one at a time over all processes.
+
+        Raises:
+            StoreError: The database failed; nothing was changed.
+        """
+        self._check_process()
+        with store_errors(self.location):
+            if self.dialect == "postgresql":
+                with self._writer.begin() as connection:
+                    yield connection
+            else:
+                # One lock for the threads of this process: fairer and faster than SQLite's polling.
+                with self._writing, self._writer.begin() as connection:
+                    yield connection
+
+    def insert(self, table: Table) -> Insert:
+        """Return the dialect's insert into a table, which knows ``on_conflict_do_update``."""
+        if self.dialect == "postgresql":
+            return postgresql_dialect.insert(table)
+        return sqlite_dialect.insert(table)
+
+    def database_bytes(self) -> int:
+        """Return how large the database is."""
+        with self.read() as connection:
+            if self.dialect == "postgresql":
+                return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+            return int(pages) * int(connection.exec_driver_sql("PRAGMA page_size").scalar_one())
+
+    def at_close(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` when the store is closed, before its connections are."""
+        self._closing.append(callback)
+
+    def close(self) -> None:
+        """Release connections and files; a second call does nothing."""
+        while self._closing:
+            self._closing.pop()()
+        self._engine.dispose()
+
+    def _check_process(self) -> None:
+        """Leave the parent's connections alone after a fork: they must not be shared."""
+        if os.getpid() != self._pid:
+            self._pid = os.getpid()
+            self._writing = threading.RLock()
+            self._closing = []
+            self._engine.dispose(close=False)
+
+
+def _make_directory(path: Path, *, create: bool) -> Path:
+    try:
+        if create or path.is_file():
+            path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StoreError(f"{path} is not a directory; name a directory for the store") from error
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be made ({error.strerror or error}); give your user the right to, or use another directory"
+        ) from error
+    return path

@@ -1,0 +1,80 @@
+"""SQLite: one file in WAL mode, which several processes and threads share."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import QueuePool
+
+__all__ = ["make_engine"]
+
+BUSY_TIMEOUT_S = 60.0
+_PAGE_BYTES = 8192
+_CACHE_KIB = 32_768
+_MAPPED_BYTES = 1 << 30
+_STATEMENTS = 512
+_RETRY_S = 0.01
+
+
+def make_engine(path: Path) -> Engine:
+    """Make an engine on a database file; it is created on first use.
+
+    A transaction begun with the execution option ``write`` takes the write lock at once, so that it never fails half
+    way; others see one snapshot.
+    """
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=QueuePool,
+        pool_size=8,
+        max_overflow=56,
+        pool_use_lifo=True,
+        connect_args={
+            "timeout": BUSY_TIMEOUT_S,
+            "cached_statements": _STATEMENTS,
+            "check_same_thread": False,
+            "isolation_level": None,
+        },
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: sqlite3.Connection, _: Any) -> None:
+    cursor = connection.cursor()
+    try:
+        cursor.execute(f"PRAGMA page_size={_PAGE_BYTES}")
+        _switch_to_wal(cursor)
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        cursor.execute(f"PRAGMA mmap_size={_MAPPED_BYTES}")
+        cursor.execute("PRAGMA temp_store=MEMORY")
+    finally:
+        cursor.close()
+
+
+def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
+    """Switch the file to WAL; SQLite does not wait for others here, so this does."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while not _is_wal(cursor, last=time.monotonic() > deadline):
+        time.sleep(_RETRY_S)
+
+
+def _is_wal(cursor: sqlite3.Cursor, *, last: bool) -> bool:
+    try:
+        cursor.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error) or last:
+            raise
+        return False
+    return True
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("write")
+    connection.connection.cursor().execute("BEGIN IMMEDIATE" if writes else "BEGIN")
