@@ -1,0 +1,205 @@
+"""A tracked image."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+from runatlas.model.series import ColumnType
+from runatlas.objects.pixel import picture_of_array
+from runatlas.objects.trackable import Encoded, Trackable, base64_text, require
+
+__all__ = ["Image"]
+
+_SIGNATURES = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+)
+_MIME_TYPES = {
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    "GIF": "image/gif",
+    "BMP": "image/bmp",
+    "WEBP": "image/webp",
+    "TIFF": "image/tiff",
+    "SVG": "image/svg+xml",
+}
+_ALIASES = {"JPG": "JPEG", "TIF": "TIFF"}
+_MODES = {"JPEG": {"L", "RGB"}, "BMP": {"1", "L", "P", "RGB"}, "PNG": {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}}
+"""The modes that a format holds as they are; others are converted."""
+
+
+class Image(Trackable):
+    """An image for ``run.track``.
+
+    Bytes and files are kept as they are, unless ``format_`` names another format than theirs. Everything else is
+    copied when the object is made, and encoded later.
+
+    Args:
+        image: A PIL image, an array (height x width, or with 1, 3 or 4 channels last; a torch tensor has them first),
+            a path, encoded bytes, or a matplotlib figure. Arrays hold whole numbers from 0 to 255, or floats from 0
+            to 1.
+        caption: Shown beside it.
+        format_: The format to encode in, such as ``"JPEG"``; ``None`` means PNG for what is not encoded yet.
+        quality: 1 to 100, for formats that have it.
+        optimize: Whether to look for the smallest encoding.
+
+    Raises:
+        ImportError: Pillow is needed and not installed.
+        TypeError: ``image`` is none of these.
+        ValueError: The array has another shape or range, the bytes are no image, or the format is unknown.
+
+    Example:
+        >>> Image([[0, 255], [255, 0]]).width
+        2
+    """
+
+    column_type: ClassVar[ColumnType] = "IMAGE"
+
+    def __init__(
+        self,
+        image: Any,
+        caption: str = "",
+        format_: str | None = None,
+        quality: int = 90,
+        optimize: bool = False,
+    ) -> None:
+        if isinstance(quality, bool) or not isinstance(quality, int) or not 1 <= quality <= 100:
+            raise ValueError(f"quality: expected a whole number from 1 to 100, got {quality!r}")
+        self._caption = caption
+        self._quality = quality
+        self._optimize = optimize
+        self._picture: Any = None
+        self._payload: bytes | None = None
+        self._width: int | None = None
+        self._height: int | None = None
+        wanted = None if format_ is None else _ALIASES.get(format_.upper(), format_.upper())
+        payload = _read_bytes(image)
+        if payload is None:
+            self._format = wanted or "PNG"
+            self._take_picture(image)
+        else:
+            self._take_bytes(payload, wanted)
+
+    @property
+    def caption(self) -> str:
+        """What is shown beside the image."""
+        return self._caption
+
+    @property
+    def format(self) -> str:
+        """The format it is encoded in, such as ``PNG``."""
+        return self._format
+
+    @property
+    def width(self) -> int | None:
+        """Width in pixels; ``None`` when the bytes do not tell (Pillow is not installed)."""
+        return self._width
+
+    @property
+    def height(self) -> int | None:
+        """Height in pixels; ``None`` when the bytes do not tell (Pillow is not installed)."""
+        return self._height
+
+    @property
+    def size(self) -> int:
+        """Size of the encoded image in bytes."""
+        return len(self._encoded())
+
+    def encode(self) -> Encoded:
+        """Return the image in the form it is stored in."""
+        sizes = {"width": self._width, "height": self._height}
+        return Encoded(
+            payload=self._encoded(),
+            suffix=self._format.lower(),
+            mime_type=_MIME_TYPES.get(self._format, "application/octet-stream"),
+            caption=self._caption,
+            meta={"format": self._format} | {name: value for name, value in sizes.items() if value is not None},
+        )
+
+    def json(self) -> dict[str, Any]:
+        """Return ``type``, base64 ``data``, ``format``, ``caption``, ``width`` and ``height``."""
+        return {
+            "type": "image",
+            "data": base64_text(self._encoded()),
+            "format": self._format,
+            "caption": self._caption,
+            "width": self._width,
+            "height": self._height,
+        }
+
+    def __repr__(self) -> str:
+        return f"Image(format={self._format!r}, size={self.size}, caption={self._caption!r})"
+
+    def _take_bytes(self, payload: bytes, wanted: str | None) -> None:
+        found = _sniff(payload)
+        if found is None and wanted is None:
+            raise ValueError("image: the bytes are no image that is known; name its format with format_")
+        if found is not None and wanted not in {None, found}:
+            self._format = wanted or found
+            self._take_picture(_pillow().open(io.BytesIO(payload)))
+            return
+        self._format = found or wanted or "PNG"
+        self._payload = payload
+        self._width, self._height = _dimensions(payload)
+
+    def _take_picture(self, image: Any) -> None:
+        pillow = _pillow()
+        pillow.init()
+        if self._format not in pillow.SAVE:
+            raise ValueError(f"format_: Pillow cannot write {self._format!r}; take PNG, JPEG, WEBP or GIF")
+        picture = image.copy() if isinstance(image, pillow.Image) else picture_of_array(image)
+        if picture.mode not in _MODES.get(self._format, {picture.mode}):
+            picture = picture.convert("RGB")
+        self._picture = picture
+        self._width, self._height = picture.size
+
+    def _encoded(self) -> bytes:
+        if self._payload is None:
+            target = io.BytesIO()
+            self._picture.save(target, format=self._format, quality=self._quality, optimize=self._optimize)
+            self._payload = target.getvalue()
+        return self._payload
+
+
+def _pillow() -> Any:
+    return require("PIL.Image", extra="media", purpose="tracking a picture")
+
+
+def _read_bytes(image: Any) -> bytes | None:
+    """The encoded bytes of what has some already; ``None`` for pictures and arrays."""
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return bytes(image)
+    if isinstance(image, (str, os.PathLike)):
+        return Path(image).read_bytes()
+    if hasattr(image, "savefig"):
+        target = io.BytesIO()
+        image.savefig(target, format="png")
+        return target.getvalue()
+    return None
+
+
+def _sniff(payload: bytes) -> str | None:
+    for signature, name in _SIGNATURES:
+        if payload.startswith(signature):
+            return name
+    if payload[:4] == b"RIFF" and payload[8:12] == b"WEBP":
+        return "WEBP"
+    if b"<svg" in payload[:1000].lower():
+        return "SVG"
+    return None
+
+
+def _dimensions(payload: bytes) -> tuple[int | None, int | None]:
+    try:
+        width, height = _pillow().open(io.BytesIO(payload)).size
+    except (ImportError, OSError, ValueError):
+        return None, None
+    return width, height

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runatlas.objects import Distribution
+
+SAMPLES = st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=60)
+
+
+@given(SAMPLES, st.integers(1, 600))
+def test_every_finite_sample_is_in_one_bin(samples: list[float], bins: int) -> None:
+    made = Distribution(samples, bin_count=bins)
+
+    finite = [value for value in samples if math.isfinite(value)]
+    assert sum(made.weights) == len(finite)
+    assert made.bin_count == len(made.weights) == min(bins, 512)
+    assert all(made.range[0] <= value <= made.range[1] for value in finite)
+    assert made.range[0] < made.range[1]
+
+
+@given(st.lists(st.integers(-50, 50), min_size=1, max_size=60), st.integers(1, 40))
+def test_a_list_and_an_array_are_counted_alike(samples: list[int], bins: int) -> None:
+    of_list, of_array = Distribution(samples, bins), Distribution(np.array(samples), bins)
+
+    assert of_list.range == of_array.range
+    assert sum(of_list.weights) == sum(of_array.weights)
+    # A sample on an inner edge may fall to either side of it by rounding.
+    assert max(abs(a - b) for a, b in zip(np.cumsum(of_list.weights), np.cumsum(of_array.weights), strict=True)) <= (
+        sum(1 for value in samples if ((value - min(samples)) * bins) % max(max(samples) - min(samples), 1) == 0)
+    )
+
+
+def test_the_documented_forms() -> None:
+    samples = Distribution.from_samples([0.0, 1.0, 2.0], bin_count=2)
+    counted = Distribution.from_histogram([1, 2.5], (0, 4))
+
+    assert (samples.weights, samples.range, samples.bin_count) == ([1, 2], (0.0, 2.0), 2)
+    assert counted.json() == {"type": "distribution", "bin_count": 2, "range": [0.0, 4.0], "data": [1, 2.5]}
+    assert repr(counted) == "Distribution(bins=2, range=(0.0, 4.0))"
+    assert Distribution(range(10)).bin_count == 64
+    assert Distribution(np.ones((3, 3)), 4).weights == [0, 0, 9, 0]
+    assert counted.encode().data == {"bin_count": 2, "range": [0.0, 4.0], "data": [1, 2.5]}
+
+
+def test_samples_that_are_not_finite_are_told() -> None:
+    for samples in ([1.0, math.nan, math.inf], np.array([1.0, math.nan, math.inf])):
+        assert Distribution(samples).encode().meta == {"non_finite": 2}
+    assert Distribution([]).weights == [0] * 64
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({}, "samples"),
+        ({"hist": [1]}, "samples"),
+        ({"samples": [1], "bin_count": 0}, "bin_count"),
+        ({"hist": [], "bin_range": (0, 1)}, "hist"),
+        ({"hist": [1] * 513, "bin_range": (0, 1)}, "hist"),
+        ({"hist": [math.nan], "bin_range": (0, 1)}, "hist"),
+        ({"hist": [1], "bin_range": (1, 0)}, "bin_range"),
+    ],
+)
+def test_what_does_not_fit_is_refused(arguments: dict[str, object], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Distribution(**arguments)  # type: ignore[arg-type]

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from runatlas.objects import Image
+
+
+def _opened(image: Image) -> PIL.Image.Image:
+    payload = image.encode().payload
+    assert payload is not None
+    return PIL.Image.open(io.BytesIO(payload))
+
+
+def test_a_picture_tells_its_caption_format_and_sizes() -> None:
+    image = Image(PIL.Image.new("RGB", (6, 4), "red"), caption="epoch 5")
+
+    assert (image.caption, image.format, image.width, image.height) == ("epoch 5", "PNG", 6, 4)
+    assert image.size == len(image.encode().payload or b"")
+    assert repr(image) == f"Image(format='PNG', size={image.size}, caption='epoch 5')"
+    assert image.json() == {
+        "type": "image",
+        "data": base64.b64encode(image.encode().payload or b"").decode(),
+        "format": "PNG",
+        "caption": "epoch 5",
+        "width": 6,
+        "height": 4,
+    }
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.sampled_from([None, 1, 3, 4]), st.randoms(use_true_random=False))
+def test_pixels_of_an_array_come_back(height: int, width: int, channels: int | None, random: object) -> None:
+    shape = (height, width) if channels is None else (height, width, channels)
+    pixels = np.random.default_rng(height * 100 + width).integers(0, 256, shape).astype(np.uint8)
+
+    back = np.asarray(_opened(Image(pixels)))
+
+    assert np.array_equal(back, pixels[:, :, 0] if channels == 1 else pixels)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        (np.array([[0.0, 0.5, 1.0]]), [[0, 128, 255]]),
+        (np.array([[1.0005, -0.0005]]), [[255, 0]]),
+        (np.array([[True, False]]), [[255, 0]]),
+        (np.array([[0, 200]], dtype=np.int64), [[0, 200]]),
+        (np.array([[0, 40000]], dtype=np.uint16), [[0, 40000]]),
+        ([[0, 7]], [[0, 7]]),
+    ],
+)
+def test_numbers_of_other_kinds_are_scaled(pixels: object, expected: list[list[int]]) -> None:
+    assert np.asarray(_opened(Image(pixels))).tolist() == expected
+
+
+class _Tensor:
+    """As torch has it: channels first."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+
+    def detach(self) -> _Tensor:
+        return self
+
+    def cpu(self) -> _Tensor:
+        return self
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        return self.values
+
+
+def test_a_tensor_has_its_channels_first() -> None:
+    image = Image(_Tensor(np.zeros((3, 4, 6), dtype=np.uint8)))
+
+    assert (image.width, image.height) == (6, 4)
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "says"),
+    [
+        (np.zeros((2, 2, 5)), ValueError, "shape"),
+        (np.zeros((0, 2)), ValueError, "shape"),
+        (np.array([[1.5]]), ValueError, "from 0 to 1"),
+        (np.array([[float("nan")]]), ValueError, "from 0 to 1"),
+        (np.array([[-1]]), ValueError, "from 0 to 255"),
+        (np.array([["a"]]), TypeError, "numbers"),
+        (object(), TypeError, "image: expected"),
+        (b"no image", ValueError, "format_"),
+    ],
+)
+def test_what_is_no_image_is_refused(image: object, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        Image(image)
+
+
+def test_a_missing_file_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Image(tmp_path / "none.png")
+
+
+def test_an_unknown_format_and_a_wrong_quality_are_refused() -> None:
+    with pytest.raises(ValueError, match="format_"):
+        Image([[0]], format_="NOPE")
+    with pytest.raises(ValueError, match="quality"):
+        Image([[0]], quality=0)
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_file_is_kept_byte_by_byte(tmp_path: Path, as_text: bool) -> None:
+    path = tmp_path / "picture.bin"
+    PIL.Image.new("L", (5, 3)).save(path, format="JPEG")
+
+    image = Image(str(path) if as_text else path)
+
+    assert image.encode().payload == path.read_bytes()
+    assert (image.format, image.width, image.height) == ("JPEG", 5, 3)
+    assert image.encode().mime_type == "image/jpeg"
+
+
+def test_bytes_are_encoded_again_when_another_format_is_asked_for() -> None:
+    source = io.BytesIO()
+    PIL.Image.new("RGBA", (5, 3), (255, 0, 0, 100)).save(source, format="PNG")
+
+    image = Image(source.getvalue(), format_="jpg")
+
+    assert _opened(image).format == image.format == "JPEG"
+    assert image.encode().suffix == "jpeg"
+
+
+def test_bytes_of_no_known_kind_are_kept_when_their_format_is_named() -> None:
+    image = Image(b"\x00\x01", format_="heic")
+
+    assert (image.format, image.width, image.encode().payload) == ("HEIC", None, b"\x00\x01")
+
+
+def test_a_later_change_of_the_picture_does_not_show() -> None:
+    pixels = np.zeros((2, 2), dtype=np.uint8)
+    picture = PIL.Image.new("L", (2, 2), 0)
+    of_array, of_picture = Image(pixels), Image(picture)
+    pixels[:] = 255
+    picture.putpixel((0, 0), 255)
+
+    assert np.asarray(_opened(of_array)).max() == 0
+    assert np.asarray(_opened(of_picture)).max() == 0
+
+
+def test_a_lower_quality_is_smaller() -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (40, 40, 3)).astype(np.uint8)
+
+    assert Image(pixels, format_="JPEG", quality=10).size < Image(pixels, format_="JPEG", quality=95).size
+
+
+def test_a_matplotlib_figure_becomes_a_picture() -> None:
+    figure = Figure(figsize=(2, 1), dpi=50)
+    figure.subplots().plot([1, 2])
+
+    assert (Image(figure).width, Image(figure).height) == (100, 50)
