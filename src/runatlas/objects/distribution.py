@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -10,6 +11,8 @@ from runatlas.model.series import ColumnType
 from runatlas.objects.trackable import Encoded, Trackable, require
 
 __all__ = ["BIN_MAX", "Distribution"]
+
+_LARGEST = sys.float_info.max
 
 BIN_MAX = 512
 """The most bins of a distribution."""
@@ -169,4 +172,4 @@ def _widened(low: float, high: float) -> tuple[float, float]:
     if high / 2 - low / 2 > max(abs(low), abs(high)) * 1e-12:
         return low, high
     margin = max(0.5, abs(low) * 1e-9)
-    return low - margin, high + margin
+    return max(low - margin, -_LARGEST), min(high + margin, _LARGEST)
