@@ -128,7 +128,7 @@ def decode_batch(data: bytes, run: RunPath) -> Batch:
     """
     try:
         stream = read_stream(data, _KINDS, optional=_OPTIONAL)
-        head = codec.decode(codec.loads(stream.metadata), _BatchHead)
+        head = codec.decode(codec.loads(stream.metadata), _BatchHead, strict=True)
         points = _read_points(stream, head.series)
     except (MalformedStreamError, ValueError, ResponseFormatError) as error:
         raise ValidationError(f"the batch does not decode: {error}", code=400) from error
