@@ -59,6 +59,7 @@ class RunRecord:
         profile: ``None`` when the listing did not carry it.
         group: Free text that ties runs together (SwanLab: cluster).
         error: Why it crashed, ``""`` otherwise.
+        folder_id: The folder it lies in.
     """
 
     workspace: str
@@ -84,6 +85,7 @@ class RunRecord:
     pinned_at_ms: int | None = None
     heartbeat_at_ms: int | None = None
     error: str = ""
+    folder_id: str | None = None
     config: dict[str, Any] | None = None
     summary: dict[str, float] | None = None
     profile: Profile | None = None
@@ -134,7 +136,8 @@ class RunPatch:
         config: Replaces these dotted keys, keeps the others. ``{"a.b": 1}`` sets one nested value.
         config_removed: Dotted keys to take away.
         labels: Replaces all; ``labels_added`` and ``labels_removed`` change some.
-        project: Moves the run to that project of the same workspace.
+        project: Moves the run to that project of the same workspace, out of its folder.
+        folder_id: Puts the run into that folder of its project; ``""`` takes it out.
     """
 
     name: str | None = None
@@ -157,6 +160,7 @@ class RunPatch:
     finished_at_ms: int | None = None
     heartbeat_at_ms: int | None = None
     project: str | None = None
+    folder_id: str | None = None
 
 
 @attrs.frozen

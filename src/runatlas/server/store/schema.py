@@ -144,6 +144,18 @@ projects = Table(
     Index(None, "trash_id"),
 )
 
+folders = Table(
+    "folders",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    _ref("project_id", "projects.id"),
+    Column("parent_id", String(36), ForeignKey("folders.id", ondelete="CASCADE")),
+    Column("name", String(200), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index(None, "project_id"),
+)
+"""A tree a project; ``id`` is a lower-case UUID."""
+
 runs = Table(
     "runs",
     metadata,
@@ -151,6 +163,7 @@ runs = Table(
     Column("cuid", String(21), nullable=False, unique=True),
     _ref("project_id", "projects.id"),
     Column("run_id", String(512), nullable=False),
+    Column("folder_id", String(36), ForeignKey("folders.id", ondelete="SET NULL")),
     Column("name", Text, nullable=False, default=""),
     Column("description", Text, nullable=False, default=""),
     Column("state", String(10), nullable=False),
@@ -172,7 +185,7 @@ runs = Table(
     Column("heartbeat_at_ms", BigInteger),
     Column("trash_id", _Id, ForeignKey("trash.id", ondelete="CASCADE")),
     _unique_live("uq_runs_live_run_id", "project_id", "run_id"),
-    Index("ix_runs_newest", "project_id", "trash_id", "created_at_ms", "id"),
+    Index("ix_runs_newest", "project_id", "trash_id", "pin", "created_at_ms", "id"),
     Index(None, "trash_id"),
 )
 
@@ -355,26 +368,6 @@ idempotency = Table(
     Index(None, "created_at_ms"),
 )
 """``status`` NULL while the first request is running."""
-
-folders = Table(
-    "folders",
-    metadata,
-    _id(),
-    Column("uuid", String(36), nullable=False, unique=True),
-    _ref("project_id", "projects.id"),
-    Column("parent_id", _Id, ForeignKey("folders.id", ondelete="CASCADE")),
-    Column("name", String(200), nullable=False),
-    Column("created_at_ms", BigInteger, nullable=False),
-    Index(None, "project_id"),
-)
-
-run_folders = Table(
-    "run_folders",
-    metadata,
-    Column("run_pk", _Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
-    _ref("folder_id", "folders.id"),
-    Index(None, "folder_id"),
-)
 
 annotations = Table(
     "annotations",

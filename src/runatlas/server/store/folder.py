@@ -1,0 +1,58 @@
+"""Statements about folders. A project's tree is small: it is read whole, and its shape is settled in Python."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import delete, func, insert, select, update
+
+from runatlas.server.store.schema import folders, runs
+from runatlas.server.store.statement import Connection, rows
+
+__all__ = ["FolderRow", "add_folder", "change_folder", "folder_tree", "put_runs", "remove_folder"]
+
+
+class FolderRow(NamedTuple):
+    """A folder and how many live runs lie directly in it."""
+
+    id: str
+    parent_id: str | None
+    name: str
+    created_at_ms: int
+    runs: int
+
+
+def folder_tree(connection: Connection, project_id: int) -> dict[str, FolderRow]:
+    """Read a project's folders by id, in the order of their names."""
+    held = (
+        select(func.count())
+        .select_from(runs)
+        .where(runs.c.folder_id == folders.c.id, runs.c.trash_id.is_(None))
+        .scalar_subquery()
+    )
+    statement = select(folders.c.id, folders.c.parent_id, folders.c.name, folders.c.created_at_ms, held)
+    statement = statement.where(folders.c.project_id == project_id)
+    found = (FolderRow(*row) for row in rows(connection, statement))
+    return {row.id: row for row in sorted(found, key=lambda row: (row.name, row.created_at_ms, row.id))}
+
+
+def add_folder(connection: Connection, project_id: int, row: FolderRow) -> None:
+    """Insert a folder."""
+    values = {"id": row.id, "parent_id": row.parent_id, "name": row.name, "created_at_ms": row.created_at_ms}
+    connection.execute(insert(folders).values(project_id=project_id, **values))
+
+
+def change_folder(connection: Connection, folder_id: str, *, name: str, parent_id: str | None) -> None:
+    """Rename or move a folder."""
+    connection.execute(update(folders).where(folders.c.id == folder_id).values(name=name, parent_id=parent_id))
+
+
+def remove_folder(connection: Connection, folder_id: str) -> None:
+    """Delete a folder with those below it; runs in them lie in none then."""
+    connection.execute(delete(folders).where(folders.c.id == folder_id))
+
+
+def put_runs(connection: Connection, run_keys: list[int], folder_id: str | None, now_ms: int) -> None:
+    """Put runs into a folder, or into none."""
+    changed = update(runs).where(runs.c.id.in_(run_keys)).values(folder_id=folder_id, updated_at_ms=now_ms)
+    connection.execute(changed)
