@@ -136,4 +136,5 @@ class FilterText:
             level = [child for node in level for child in ast.iter_child_nodes(node)]
             if not level:
                 return
-        raise self.error(f"this is nested too deeply, {_DEPTH_MAX} levels are allowed", level[0])
+        place = next((node for node in level if isinstance(node, ast.expr)), None)
+        raise self.error(f"this is nested too deeply, {_DEPTH_MAX} levels are allowed", place)

@@ -1,0 +1,471 @@
+"""Filters and orders as text."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from support.run_fact import RunFact
+
+from runatlas.model.codec import decode, dumps, encode, loads
+from runatlas.model.expression import FilterSyntaxError, parse_field, parse_filter, parse_order
+from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or, Sort
+from runatlas.model.run import RunSelection
+
+LR = Field("CONFIG", "lr")
+LOSS = Field("SCALAR", "loss")
+STATE = Field("STABLE", "state")
+LABELS = Field("STABLE", "labels")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("config.lr < 0.01", Comparison(LR, "LT", 0.01)),
+        ("0.01 >= config.lr", Comparison(LR, "LTE", 0.01)),
+        ("0.1 < config.lr <= 1", And((Comparison(LR, "GT", 0.1), Comparison(LR, "LTE", 1)))),
+        ("config.lr == -3", Comparison(LR, "EQ", -3)),
+        ("config.lr != +inf", Comparison(LR, "NEQ", math.inf)),
+        ("config.lr > -float('inf')", Comparison(LR, "GT", -math.inf)),
+        ("config.lr > float('-inf')", Comparison(LR, "GT", -math.inf)),
+        ("config.lr is None", Comparison(LR, "EQ", None)),
+        ("config.lr is not None", Comparison(LR, "NEQ", None)),
+        ("None == config.lr", Comparison(LR, "EQ", None)),
+        ("config.lr in (0.1, 0.2)", Comparison(LR, "IN", (0.1, 0.2))),
+        ("config.lr in []", Comparison(LR, "IN", ())),
+        ("config.lr not in ['a', 1, True]", Comparison(LR, "NOT IN", ("a", 1, True))),
+        ("config.flag is True", Comparison(Field("CONFIG", "flag"), "EQ", True)),
+        ("config.flag is not False", Comparison(Field("CONFIG", "flag"), "NEQ", False)),
+        ("config.model.width == 8", Comparison(Field("CONFIG", "model.width"), "EQ", 8)),
+        ('config["model.width"] == 8', Comparison(Field("CONFIG", "model.width"), "EQ", 8)),
+        ('config["model"]["width"] == 8', Comparison(Field("CONFIG", "model.width"), "EQ", 8)),
+        ("config.summary.state == 1", Comparison(Field("CONFIG", "summary.state"), "EQ", 1)),
+        ("run.hparams.lr == 1", Comparison(Field("CONFIG", "hparams.lr"), "EQ", 1)),
+        ("run.config.lr == 1", Comparison(LR, "EQ", 1)),
+        ("run['config']['lr'] == 1", Comparison(LR, "EQ", 1)),
+        ("'adam' in config.optimizer", Comparison(Field("CONFIG", "optimizer"), "CONTAIN", "adam")),
+        ("summary.loss <= 0.5", Comparison(LOSS, "LTE", 0.5)),
+        ("summary.loss.latest <= 0.5", Comparison(LOSS, "LTE", 0.5)),
+        ("summary.loss.min <= 0.5", Comparison(Field("SCALAR", "loss", "min"), "LTE", 0.5)),
+        ("summary.loss.mean <= 0.5", Comparison(Field("SCALAR", "loss", "avg"), "LTE", 0.5)),
+        ("summary.loss.count > 5", Comparison(Field("SCALAR", "loss", "count"), "GT", 5)),
+        ("summary.min > 5", Comparison(Field("SCALAR", "min"), "GT", 5)),
+        ('summary["train/loss"].max < 1', Comparison(Field("SCALAR", "train/loss", "max"), "LT", 1)),
+        ('run.metrics["m"].last == 1', Comparison(Field("SCALAR", "m"), "EQ", 1)),
+        (
+            'summary["loss", {"split": "val", "fold": 2}].avg < 1',
+            Comparison(Field("SCALAR", "loss", "avg", (("fold", 2), ("split", "val"))), "LT", 1),
+        ),
+        ("state == 'FINISHED'", Comparison(STATE, "EQ", "FINISHED")),
+        ("run.state == 'FINISHED'", Comparison(STATE, "EQ", "FINISHED")),
+        ("state in ['FINISHED', 'CRASHED']", Comparison(STATE, "IN", ("FINISHED", "CRASHED"))),
+        ("'base' in name", Comparison(Field("STABLE", "name"), "CONTAIN", "base")),
+        ("'a' in tags", Comparison(LABELS, "CONTAIN", "a")),
+        ("'a' not in labels", Not(Comparison(LABELS, "CONTAIN", "a"))),
+        ("archived", Comparison(Field("STABLE", "archived"), "EQ", True)),
+        ("not run.archived", Not(Comparison(Field("STABLE", "archived"), "EQ", True))),
+        ("duration > 3600", Comparison(Field("STABLE", "duration"), "GT", 3600)),
+        ("created_at > '2026-01-02'", Comparison(Field("STABLE", "created_at"), "GT", 1767312000000)),
+        ("createdAt > '2026-01-02T01:00:00+01:00'", Comparison(Field("STABLE", "created_at"), "GT", 1767312000000)),
+        ("created_at > '2026-01-02T00:00:00.250Z'", Comparison(Field("STABLE", "created_at"), "GT", 1767312000250)),
+        ("created_at > datetime(2026, 1, day=2)", Comparison(Field("STABLE", "created_at"), "GT", 1767312000000)),
+        ("created_at > 1767312000000", Comparison(Field("STABLE", "created_at"), "GT", 1767312000000)),
+        ("finished_at is None", Comparison(Field("STABLE", "finished_at"), "EQ", None)),
+        ("True", And(())),
+        ("not False", Not(Or(()))),
+        ("'#1' in name", Comparison(Field("STABLE", "name"), "CONTAIN", "#1")),
+        ("  state ==\n\t'X'\n", Comparison(STATE, "EQ", "X")),
+        ("config.big == 10000000000000000000000", Comparison(Field("CONFIG", "big"), "EQ", 1e22)),
+    ],
+)
+def test_a_text_becomes_a_tree(text: str, expected: Filter) -> None:
+    found = parse_filter(text)
+    assert found == expected
+    assert repr(found) == repr(expected)
+
+
+def test_and_binds_closer_than_or() -> None:
+    a, b, c = (Comparison(STATE, "EQ", x) for x in "abc")
+    assert parse_filter("state == 'a' or state == 'b' and state == 'c'") == Or((a, And((b, c))))
+    assert parse_filter("(state == 'a' or state == 'b') and state == 'c'") == And((Or((a, b)), c))
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "reason"),
+    [
+        ("", 1, "empty"),
+        ("statee == 'x'", 1, "did you mean 'state'?"),
+        ("config.lr == 1 and lr == 2", 20, "config.lr"),
+        ("state == FINISHED", 10, "'FINISHED'"),
+        ("ä == 'ö' or nope == 1", 1, "unknown name 'ä'"),
+        ("config.ä == 'ö' or nope == 1", 20, "unknown name 'nope'"),
+        ("   nope == 1", 4, "unknown name 'nope'"),
+        ("state == 'x'\nand nope == 1", 18, "unknown name 'nope'"),
+        ("run.statee == 1", 5, "did you mean 'state'?"),
+        ("state.x == 1", 7, "has no parts"),
+        ("run == 1", 1, "run.state"),
+        ("config == 1", 1, "config.lr"),
+        ("'lr' in config", 9, "is not None"),
+        ("config.lr", 8, "is no condition"),
+        ("config.lambda == 1", 8, "['lambda']"),
+        ("config.a-b == 1", 1, "brackets"),
+        ("summary.train/loss < 1", 1, "brackets"),
+        ("summary.val.loss < 1", 13, 'summary["val.loss"]'),
+        ("summary.loss.meen < 1", 14, "did you mean 'mean'?"),
+        ("summary[0] < 1", 9, "quotes"),
+        ("summary[''] < 1", 1, "empty"),
+        ('summary["a", 1] < 1', 9, '["loss", {"split": "val"}]'),
+        ('summary["a", {1: 2}] < 1', 14, "quotes"),
+        ('summary["a", {**x}] < 1', 17, "no value"),
+        ("config.x[1:2] == 1", 10, "quotes"),
+        ("state = 'x'", 7, "write '=='"),
+        ("archived && show", 10, "write 'and'"),
+        ("archived || show", 10, "write 'or'"),
+        ("!archived", 1, "write 'not'"),
+        ("(archived) & (show)", 15, "write 'and'"),
+        ("(archived) | (show)", 15, "write 'or'"),
+        ("archived # and show", 10, "'#'"),
+        ("archived) or (show", 9, "unmatched"),
+        ("('a' in name", 1, "never closed"),
+        ("state == 'x", 10, "unterminated"),
+        ("1 < 2", 1, "two values"),
+        ("summary.a < summary.b", 21, "another field"),
+        ("config.x in 3", 13, "list"),
+        ("name in name", 1, "quotes"),
+        ("'x' in created_at", 1, "neither"),
+        ("1 in name", 1, "quotes"),
+        ("labels == 'x'", 11, "in tags"),
+        ("labels in ['x']", 12, "in tags"),
+        ("state == 5", 10, "quotes"),
+        ("archived == 1", 13, "True or False"),
+        ("archived < True", 12, "True or False"),
+        ("summary.loss < 'x'", 16, "number"),
+        ("summary.loss == True", 17, "number"),
+        ("config.x < None", 12, "None"),
+        ("config.x in [None]", 14, "None"),
+        ("config.x is 5", 13, "write =="),
+        ("config.x == [1]", 13, "a list is no value"),
+        ("config.x == f'{1}'", 13, "f-string"),
+        ("config.x == b'1'", 13, "no value"),
+        ("config.x == 1j", 13, "no value"),
+        ("config.x == ...", 13, "no value"),
+        ("config.x == -'a'", 13, "sign"),
+        ("config.x == len('a')", 13, "len() cannot be called"),
+        ("config.x == a.b(1)", 13, "a.b() cannot be called"),
+        ("config.x == float('1')", 13, "float()"),
+        ("config.x == datetime(2026, 1, 2)", 13, "no time"),
+        ("created_at > 'yesterday'", 14, "no time"),
+        ("created_at > 5", 14, "Unix milliseconds"),
+        ("created_at > 1767312000", 14, "Unix milliseconds"),
+        ("created_at > nan", 14, "Unix milliseconds"),
+        ("created_at > True", 14, "time"),
+        ("created_at > datetime(2026)", 14, "no date"),
+        ("created_at > datetime(2026, 13, 1)", 14, "no date"),
+        ("created_at > datetime('x')", 14, "whole numbers"),
+        ("created_at > datetime(2026, 1, 1, tzinfo=1)", 14, "whole numbers"),
+        ("__import__('os').system('true')", 1, "a call"),
+        ("[x for x in name]", 1, "no condition"),
+        ("lambda: state", 1, "a lambda"),
+        ("archived if show else pin", 1, "'if ... else'"),
+        ("'x'", 1, "no condition"),
+        ("state == '\x00'", 11, "not allowed"),
+        ("state == '\\x00'", 10, "not allowed"),
+        ("state == '\\ud800'", 10, "not allowed"),
+        ("state == '\ud800'", 11, "not allowed"),
+        ("config.x == " + "9" * 400, 13, "too large"),
+        ("not " * 70 + "show", 241, "nested too deeply"),
+        ("a" * 20_001, 20_001, "too many"),
+        (" or ".join(["show == True"] * 501), 8001, "too many comparisons"),
+    ],
+)
+def test_a_mistake_is_pointed_at(text: str, column: int, reason: str) -> None:
+    with pytest.raises(FilterSyntaxError) as caught:
+        parse_filter(text, argument="where")
+    error = caught.value
+    assert reason in error.reason
+    assert (error.column, error.text) == (column, text)
+    message, line, caret = str(error).split("\n")
+    assert message.startswith("where: ")
+    assert message.endswith(f"(column {column})")
+    assert len(line) < 200
+    if text and column <= len(text) and text[column - 1].isprintable():
+        assert line[len(caret) - 1] == text[column - 1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "config.x == 1" + "0" * 5000,
+        "not " * 3000 + "show",
+        "(" * 19_000,
+        "-" * 19_000 + "1",
+        "config" + ".a" * 9000,
+        "config" + "[0]" * 6000,
+        "lambda:" * 2500 + "1",
+    ],
+)
+def test_a_bomb_is_only_a_mistake(text: str) -> None:
+    with pytest.raises(FilterSyntaxError):
+        parse_filter(text)
+
+
+def test_an_error_survives_pickling() -> None:
+    with pytest.raises(FilterSyntaxError) as caught:
+        parse_filter("nope == 1", argument="where")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.column, again.text) == (str(caught.value), 1, "nope == 1")
+
+
+@pytest.mark.parametrize("value", [None, 5, b"state == 'x'", ["state == 'x'"]])
+def test_only_text_is_text(value: Any) -> None:
+    with pytest.raises(TypeError, match="filters: expected a string"):
+        parse_filter(value)
+
+
+def test_orders() -> None:
+    assert parse_order("-summary.loss, created_at") == (
+        Sort(LOSS, "DESC"),
+        Sort(Field("STABLE", "created_at"), "ASC"),
+    )
+    assert parse_order("+config.lr") == (Sort(LR, "ASC"),)
+    assert parse_order('-summary["train/loss"].min') == (Sort(Field("SCALAR", "train/loss", "min"), "DESC"),)
+
+
+@pytest.mark.parametrize("text", ["()", "", "state,,name", "-5", "not state", "tags", "state desc", "--state", "nope"])
+def test_wrong_orders(text: str) -> None:
+    with pytest.raises(FilterSyntaxError, match=r"^order: .*\(column \d+\)"):
+        parse_order(text)
+
+
+def test_fields() -> None:
+    assert parse_field("summary.loss.min") == Field("SCALAR", "loss", "min")
+    with pytest.raises(FilterSyntaxError, match="field: unknown name"):
+        parse_field("loss")
+
+
+# -- laws --------------------------------------------------------------------------------------------------------
+
+_NUMBERS = st.one_of(
+    st.integers(-3, 3),
+    st.floats(-3, 3, allow_subnormal=False),
+    st.sampled_from([math.inf, -math.inf]),
+)
+_TEXTS = st.sampled_from(["", "a", "ab", "b", "adam"])
+_SCALARS = st.one_of(_NUMBERS, _TEXTS)
+
+
+class _Missing:
+    """What Python sees where a run has nothing: equal to nothing, and in no order."""
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __ne__(self, other: object) -> bool:
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __lt__(self, other: object) -> bool:
+        return False
+
+    __le__ = __gt__ = __ge__ = __contains__ = __lt__
+
+
+class _Number(float):
+    """A number that has no order with text instead of an error."""
+
+    def _order(self, other: object, name: str) -> bool:
+        return not isinstance(other, str) and bool(getattr(float, name)(self, other))
+
+    def __lt__(self, other: Any) -> bool:
+        return self._order(other, "__lt__")
+
+    def __le__(self, other: Any) -> bool:
+        return self._order(other, "__le__")
+
+    def __gt__(self, other: Any) -> bool:
+        return self._order(other, "__gt__")
+
+    def __ge__(self, other: Any) -> bool:
+        return self._order(other, "__ge__")
+
+    def __contains__(self, part: object) -> bool:
+        return False
+
+
+class _Text(str):
+    """A text that has no order with numbers instead of an error."""
+
+    __slots__ = ()
+
+    def _order(self, other: object, name: str) -> bool:
+        return isinstance(other, str) and bool(getattr(str, name)(self, other))
+
+    def __lt__(self, other: Any) -> bool:
+        return self._order(other, "__lt__")
+
+    def __le__(self, other: Any) -> bool:
+        return self._order(other, "__le__")
+
+    def __gt__(self, other: Any) -> bool:
+        return self._order(other, "__gt__")
+
+    def __ge__(self, other: Any) -> bool:
+        return self._order(other, "__ge__")
+
+
+def _wrap(value: Any) -> Any:
+    if value is None:
+        return _Missing()
+    return _Text(value) if isinstance(value, str) else _Number(value)
+
+
+@st.composite
+def _comparison(draw: st.DrawFn) -> tuple[str, str]:
+    """A comparison as a filter's text, and as Python's where the two differ in how they ask for absence."""
+    field, values = draw(
+        st.sampled_from(
+            [
+                ("config.a", _SCALARS),
+                ("config['b.c']", _SCALARS),
+                ("config.nothing", _SCALARS),
+                ("name", _TEXTS),
+                ("group", _TEXTS),
+                ("duration", _NUMBERS),
+                ("summary.loss", _NUMBERS),
+                ("summary['train/loss']", _NUMBERS),
+                ("summary.loss.min", _NUMBERS),
+            ]
+        )
+    )
+    form = draw(st.sampled_from(["order", "flipped", "chain", "list", "part", "absent", "label", "flag"]))
+    op, other = draw(st.tuples(*[st.sampled_from(["==", "!=", "<", "<=", ">", ">="])] * 2))
+    value, second = draw(values), draw(values)
+    if form == "chain":
+        text = f"{value!r} {op} {field} {other} {second!r}"
+    elif form == "list":
+        text = f"{field} {draw(st.sampled_from(['in', 'not in']))} {draw(st.lists(values, max_size=3))!r}"
+    elif form == "part" and field.startswith(("config", "name")):
+        text = f"{draw(_TEXTS)!r} {draw(st.sampled_from(['in', 'not in']))} {field}"
+    elif form == "absent":
+        word = draw(st.sampled_from(["is", "is not"]))
+        return f"{field} {word} None", f"(type({field}) {word} Missing)"
+    elif form == "label":
+        text = f"{draw(_TEXTS)!r} {draw(st.sampled_from(['in', 'not in']))} tags"
+    elif form == "flag":
+        text = "archived"
+    else:
+        text = f"{value!r} {op} {field}" if form == "flipped" else f"{field} {op} {value!r}"
+    return text, text
+
+
+_CONDITIONS = st.recursive(
+    _comparison(),
+    lambda inner: st.one_of(
+        inner.map(lambda pair: (f"not ({pair[0]})", f"not ({pair[1]})")),
+        inner.map(lambda pair: (f"({pair[0]})", f"({pair[1]})")),
+        st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(
+            lambda triple: tuple(f"{triple[0][i]} {triple[1]} {triple[2][i]}" for i in (0, 1))
+        ),
+    ),
+    max_leaves=6,
+)
+
+_FACTS = st.builds(
+    RunFact,
+    stable=st.fixed_dictionaries(
+        {"name": _TEXTS, "labels": st.lists(_TEXTS, max_size=2).map(tuple), "archived": st.booleans()},
+        optional={"group": _TEXTS, "duration": _NUMBERS},
+    ),
+    config=st.fixed_dictionaries({}, optional={"a": _SCALARS, "b.c": _SCALARS}),
+    summary=st.fixed_dictionaries(
+        {},
+        optional={
+            "loss": st.fixed_dictionaries({"last": _NUMBERS, "min": _NUMBERS}),
+            "train/loss": st.fixed_dictionaries({"last": _NUMBERS, "min": _NUMBERS}),
+        },
+    ),
+)
+
+
+class _Config(dict[str, Any]):
+    def __missing__(self, key: str) -> Any:
+        return _Missing()
+
+    __getattr__ = dict.__getitem__
+
+
+def _python_names(fact: RunFact) -> dict[str, Any]:
+    """The names of a filter as the objects that Python evaluates with."""
+
+    class Summary:
+        def __getattr__(self, key: str) -> Any:
+            return self[key]
+
+        def __getitem__(self, key: str) -> Any:
+            known = fact.summary.get(key)
+            made: Any = _Missing() if known is None else _Statistic(known["last"])
+            made.min = _wrap(None if known is None else known["min"])
+            return made
+
+    stable = {name: _wrap(fact.stable.get(name)) for name in ("name", "group", "duration")}
+    config = _Config({key: _wrap(value) for key, value in fact.config.items()})
+    names = SimpleNamespace(config=config, summary=Summary(), **stable)
+    return {
+        **vars(names),
+        "tags": fact.stable["labels"],
+        "archived": fact.stable["archived"],
+        "inf": math.inf,
+        "Missing": _Missing,
+    }
+
+
+class _Statistic(_Number):
+    """A last value that other statistics hang on."""
+
+
+@given(_CONDITIONS, _FACTS)
+@settings(max_examples=400)
+def test_a_filter_answers_as_python_does(pair: tuple[str, str], fact: RunFact) -> None:
+    text, python = pair
+    expected = bool(eval(python, {"__builtins__": {"type": type}}, _python_names(fact)))
+    assert fact.matches(parse_filter(text)) is expected
+
+
+@given(_CONDITIONS)
+def test_a_filter_survives_the_wire(pair: tuple[str, str]) -> None:
+    selection = RunSelection("ann", "demo", filter=parse_filter(pair[0]))
+    assert decode(loads(dumps(encode(selection))), RunSelection, strict=True) == selection
+
+
+_WORDS = """and or not in is None True config summary run metrics state name tags x inf nan 1 1e9 0x1 007 1_0 datetime
+float lambda if else for await yield f'{x}' '\\d' b'' == != <= := ** // ... 'a'"""
+_PIECES = st.sampled_from([*"()[]{}<>=!+-*/%&|^~#'\"\\,.:;@ \n\t\x00\ud800ä", *_WORDS.split()])
+
+
+@given(st.one_of(st.text(max_size=60), st.lists(_PIECES, max_size=25).map(" ".join), st.lists(_PIECES).map("".join)))
+@settings(max_examples=600)
+@example("'\\d' in name")
+@example("name == '\\N{nothing}'")
+@example("0777 == config.a")
+@example("config.a == 1if show else 2")
+@example("\x0cstate == 'x'")
+@example("state == 'x'\\\n")
+def test_no_text_does_anything_but_parse_or_fail(text: str) -> None:
+    for parse in (parse_filter, parse_order, parse_field):
+        mistake = _mistake(parse, text)
+        assert mistake is None or 1 <= mistake.column <= len(text) + 1
+
+
+def _mistake(parse: Callable[[str], object], text: str) -> FilterSyntaxError | None:
+    try:
+        parse(text)
+    except FilterSyntaxError as error:
+        return error
+    return None
