@@ -1,0 +1,143 @@
+"""Who may do what: every look at a workspace, project or run passes here.
+
+OWNER manages, MEMBER writes, VIEWER reads, VISITOR and strangers see PUBLIC projects only. A thing the caller may not
+see answers like one that is not there; a thing that is seen but may not be changed is ``PermissionDeniedError``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from runatlas.errors import NotFoundError, PermissionDeniedError
+from runatlas.model.account import Role
+from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.model.run import RunSelection
+from runatlas.server.services.caller import Caller
+from runatlas.server.store.project import ProjectRow, find_project
+from runatlas.server.store.run import RunRow, find_run
+from runatlas.server.store.selection import Scope, SelectedRuns, resolve_ids, selection_select
+from runatlas.server.store.statement import Connection
+from runatlas.server.store.workspace import WorkspaceRow, find_workspace
+
+__all__ = [
+    "Need",
+    "require_project",
+    "require_root",
+    "require_run",
+    "require_scope",
+    "require_workspace",
+    "role_of",
+    "selected_runs",
+]
+
+Need = Literal["read", "write", "manage"]
+
+_RANK: dict[Role, int] = {"VISITOR": 0, "VIEWER": 1, "MEMBER": 2, "OWNER": 3}
+_NEEDED: dict[Need, int] = {"read": 1, "write": 2, "manage": 3}
+_DOING: dict[Need, str] = {"read": "read", "write": "change", "manage": "manage"}
+
+
+def role_of(caller: Caller, membership: Role | None) -> Role:
+    """Return what the caller may do in a workspace, given the membership found there."""
+    if caller.is_owner:
+        return "OWNER"
+    return membership or "VISITOR"
+
+
+def _allows(caller: Caller, membership: Role | None, need: Need) -> bool:
+    return _RANK[role_of(caller, membership)] >= _NEEDED[need]
+
+
+def _check(caller: Caller, project: ProjectRow | None, path: ProjectPath, need: Need) -> ProjectRow:
+    if project is None or not (project.visibility == "PUBLIC" or _allows(caller, project.role, "read")):
+        raise NotFoundError(f"there is no project {path}")
+    if need != "read" and not _allows(caller, project.role, need):
+        raise PermissionDeniedError(f"{caller.username} may not {_DOING[need]} project {path}")
+    return project
+
+
+def require_project(connection: Connection, caller: Caller, path: ProjectPath, need: Need) -> ProjectRow:
+    """Find a project that the caller may read, write to or manage.
+
+    Raises:
+        NotFoundError: There is none, or the caller may not see it.
+        PermissionDeniedError: The caller sees it, but may not do what is needed.
+    """
+    found = find_project(connection, caller.user_id, path.workspace, path.project)
+    return _check(caller, found, path, need)
+
+
+def require_run(connection: Connection, caller: Caller, path: RunPath, need: Need) -> RunRow:
+    """Find a run by the id its client chose, else by cuid, in a project that the caller may read or write to.
+
+    Raises:
+        NotFoundError: There is none, or the caller may not see it.
+        PermissionDeniedError: The caller sees it, but may not do what is needed.
+    """
+    found = find_run(connection, caller.user_id, path.workspace, path.project, path.run)
+    if found is None:
+        require_project(connection, caller, path.project_path, "read")
+        raise NotFoundError(f"project {path.project_path} has no run {path.run!r}")
+    _check(caller, found.project, path.project_path, need)
+    return found
+
+
+def require_workspace(connection: Connection, caller: Caller, username: str, need: Need | None) -> WorkspaceRow:
+    """Find a workspace that the caller sees: as a member, or for its PUBLIC projects.
+
+    Args:
+        connection: An open transaction.
+        caller: Who asks.
+        username: The workspace's name.
+        need: What the caller must be allowed to do there; ``None`` when seeing it is enough.
+
+    Raises:
+        NotFoundError: There is none, or the caller may not see it.
+        PermissionDeniedError: The caller sees it, but may not do what is needed.
+    """
+    found = find_workspace(connection, caller.user_id, username)
+    if found is None or not (found.role or found.has_public or caller.is_owner):
+        raise NotFoundError(f"there is no workspace {username!r}")
+    if need is not None and not _allows(caller, found.role, need):
+        raise PermissionDeniedError(f"{caller.username} may not {_DOING[need]} workspace {username!r}")
+    return found
+
+
+def require_root(caller: Caller) -> None:
+    """Let administrators pass.
+
+    Raises:
+        PermissionDeniedError: The caller is none.
+    """
+    if not caller.administers:
+        raise PermissionDeniedError(f"{caller.username} is not an administrator")
+
+
+def require_scope(connection: Connection, caller: Caller, selection: RunSelection, need: Need) -> Scope:
+    """Find the projects that a selection reaches.
+
+    Raises:
+        NotFoundError: There is no such project or workspace.
+        PermissionDeniedError: The caller sees it, but may not do what is needed.
+    """
+    if selection.project is not None:
+        path = ProjectPath(selection.workspace, selection.project)
+        project = require_project(connection, caller, path, need)
+        return Scope(project.workspace_id, project.id)
+    workspace = require_workspace(connection, caller, selection.workspace, None if need == "read" else need)
+    return Scope(workspace.id, None, public_only=not _allows(caller, workspace.role, "read"))
+
+
+def selected_runs(connection: Connection, caller: Caller, selection: RunSelection, need: Need) -> SelectedRuns:
+    """Find which runs a selection means.
+
+    Returns:
+        The query of ``id, cuid, run_id, name`` in the selection's order, and the ids that are no runs.
+
+    Raises:
+        NotFoundError: There is no such project or workspace.
+        PermissionDeniedError: The caller sees it, but may not do what is needed.
+    """
+    scope = require_scope(connection, caller, selection, need)
+    keys, missing = (None, ()) if selection.ids is None else resolve_ids(connection, scope, selection.ids)
+    return SelectedRuns(selection_select(connection, scope, keys, selection.filter, selection.search), missing)

@@ -1,0 +1,35 @@
+"""Who asks: the principal that every service method takes first."""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["Caller"]
+
+
+@attrs.frozen
+class Caller:
+    """A user whose rights count for one call.
+
+    Attributes:
+        user_id: The user's row.
+        username: The user's name, and the name of the personal workspace.
+        is_root: Administers the installation: users, keys of others, usage.
+        is_owner: The directory's owner, who sees and may do everything.
+        origin: The ``http(s)://`` origin that links are built on; ``None`` for embedded use, links are ``file://``.
+
+    Example:
+        >>> Caller(user_id=1, username="ann").administers
+        False
+    """
+
+    user_id: int
+    username: str
+    is_root: bool = False
+    is_owner: bool = False
+    origin: str | None = None
+
+    @property
+    def administers(self) -> bool:
+        """Whether the caller may do what administrators may."""
+        return self.is_root or self.is_owner

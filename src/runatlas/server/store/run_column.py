@@ -1,0 +1,76 @@
+"""The columns and expressions behind the fields of runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Double, FromClause, Integer, Text, and_, cast, func, literal, select
+
+from runatlas.errors import ValidationError
+from runatlas.model.codec import context_text
+from runatlas.model.filters import Field
+from runatlas.server.store.schema import projects, runs, users
+
+__all__ = ["NULLABLE_COLUMNS", "NUMBER_COLUMNS", "TEXT_COLUMNS", "scalar_series", "statistic"]
+
+_SCALAR_TYPES = ("FLOAT", "BOOLEAN")
+
+_USERNAME = select(users.c.username).where(users.c.id == runs.c.user_id).correlate(runs).scalar_subquery()
+_PROJECT = select(projects.c.name).where(projects.c.id == runs.c.project_id).correlate(runs).scalar_subquery()
+_DURATION = (runs.c.finished_at_ms - runs.c.created_at_ms) / literal(1000.0, Double())
+
+TEXT_COLUMNS: dict[str, ColumnElement[Any]] = {
+    "id": runs.c.run_id,
+    "cuid": runs.c.cuid,
+    "name": runs.c.name,
+    "description": runs.c.description,
+    "state": runs.c.state,
+    "group": runs.c.run_group,
+    "job_type": runs.c.job_type,
+    "project": _PROJECT,
+    "user": _USERNAME,
+}
+NUMBER_COLUMNS: dict[str, ColumnElement[Any]] = {
+    "show": cast(runs.c.show, Integer),
+    "pin": cast(runs.c.pin, Integer),
+    "baseline": cast(runs.c.baseline, Integer),
+    "archived": cast(runs.c.archived, Integer),
+    "created_at": runs.c.created_at_ms,
+    "updated_at": runs.c.updated_at_ms,
+    "finished_at": runs.c.finished_at_ms,
+    "pinned_at": runs.c.pinned_at_ms,
+    "duration": _DURATION,
+}
+NULLABLE_COLUMNS = {"user", "finished_at", "pinned_at", "duration"}
+
+
+def scalar_series(table: FromClause, field: Field) -> ColumnElement[bool]:
+    """Make the condition that picks a ``SCALAR`` field's series out of a run's."""
+    context = context_text(tuple(sorted(field.context)))
+    return and_(
+        table.c.key == literal(field.key, Text()),
+        table.c.context == literal(context, Text()),
+        table.c.column_type.in_(_SCALAR_TYPES),
+        table.c.count > 0,
+    )
+
+
+def statistic(table: FromClause, field: Field) -> ColumnElement[Any]:
+    """Make the expression of a ``SCALAR`` field's statistic.
+
+    Raises:
+        ValidationError: There is no such statistic.
+    """
+    c = table.c
+    known: dict[str, ColumnElement[Any]] = {
+        "last": c.last_value,
+        "min": c.min_value,
+        "max": c.max_value,
+        "avg": c.value_sum / func.nullif(c.finite_count, 0),
+        "count": c.count,
+        "first_step": c.first_step,
+        "last_step": c.last_step,
+    }
+    if field.stat not in known:
+        raise ValidationError(f"filter: {field.key!r} has no statistic {field.stat!r}")
+    return known[field.stat]

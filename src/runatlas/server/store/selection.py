@@ -1,0 +1,112 @@
+"""Which runs a selection means, as SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import attrs
+from sqlalchemy import ColumnElement, Select, and_, or_, select
+
+from runatlas.model.filters import Filter
+from runatlas.server.store.run_filter import compile_filter
+from runatlas.server.store.schema import projects, runs
+from runatlas.server.store.statement import Connection, contains, listed, member_of, rows
+
+__all__ = ["Scope", "SelectedRuns", "resolve_ids", "selection_condition", "selection_select"]
+
+
+class SelectedRuns(NamedTuple):
+    """The query of the runs a selection means, and the selected ids that are no runs.
+
+    Attributes:
+        query: Yields ``id, cuid, run_id, name`` (of table ``runs``), in the selection's order.
+    """
+
+    query: Select[Any]
+    missing: tuple[str, ...]
+
+
+@attrs.frozen
+class Scope:
+    """The projects that a caller's selection can reach: one, or those of a workspace.
+
+    Attributes:
+        project_id: One project; ``None`` for the workspace's.
+        public_only: Whether the caller sees only the workspace's PUBLIC projects.
+    """
+
+    workspace_id: int
+    project_id: int | None
+    public_only: bool = False
+
+    @property
+    def condition(self) -> ColumnElement[bool]:
+        """Live runs of these projects."""
+        if self.project_id is not None:
+            return and_(runs.c.project_id == self.project_id, runs.c.trash_id.is_(None))
+        reached = select(projects.c.id).where(projects.c.workspace_id == self.workspace_id)
+        reached = reached.where(projects.c.trash_id.is_(None))
+        if self.public_only:
+            reached = reached.where(projects.c.visibility == "PUBLIC")
+        return and_(runs.c.project_id.in_(reached), runs.c.trash_id.is_(None))
+
+
+def resolve_ids(connection: Connection, scope: Scope, ids: Sequence[str]) -> tuple[list[int], tuple[str, ...]]:
+    """Find runs by the ids their clients chose, and what is none of these by cuid.
+
+    Args:
+        connection: An open transaction.
+        scope: Where to look.
+        ids: What to find; repeated ones count once.
+
+    Returns:
+        The rows' ids in the order asked, and the ids that are no runs.
+    """
+    wanted = list(dict.fromkeys(ids))
+    found: dict[str, list[int]] = {}
+    for column in (runs.c.run_id, runs.c.cuid):
+        rest = [name for name in wanted if name not in found]
+        if not rest:
+            break
+        statement = select(runs.c.id, column).where(scope.condition, member_of(column, "ids", rest))
+        for row_id, name in rows(connection, statement.order_by(runs.c.id)):
+            found.setdefault(name, []).append(row_id)
+    keys = dict.fromkeys(row_id for name in wanted for row_id in found.get(name, ()))
+    return list(keys), tuple(name for name in wanted if name not in found)
+
+
+def selection_condition(
+    scope: Scope, keys: Sequence[int] | None, wanted: Filter | None, search: str | None
+) -> ColumnElement[bool]:
+    """Make the WHERE condition over ``runs`` of a selection.
+
+    Args:
+        scope: The projects.
+        keys: Row ids that ``resolve_ids`` found; ``None`` for all runs.
+        wanted: The filter.
+        search: Case-insensitive part of the name or the id.
+    """
+    condition = scope.condition
+    if keys is not None:
+        condition = and_(condition, member_of(runs.c.id, "keys", keys))
+    if search:
+        condition = and_(condition, or_(contains(runs.c.name, search), contains(runs.c.run_id, search)))
+    if wanted is not None:
+        condition = and_(condition, compile_filter(wanted))
+    return condition
+
+
+def selection_select(
+    connection: Connection, scope: Scope, keys: Sequence[int] | None, wanted: Filter | None, search: str | None
+) -> Select[Any]:
+    """Make the query of a selection's runs: ``id, cuid, run_id, name``, in the selection's order.
+
+    The order is that of the ids, where these were given, else pinned first, then newest first, then the id.
+    """
+    columns = (runs.c.id, runs.c.cuid, runs.c.run_id, runs.c.name)
+    chosen = select(*columns).where(selection_condition(scope, None, wanted, search))
+    if keys is None:
+        return chosen.order_by(runs.c.pin.desc(), runs.c.created_at_ms.desc(), runs.c.id.desc())
+    place = listed(connection, keys)
+    return chosen.join(place.table, place.value == runs.c.id).order_by(place.position)

@@ -1,0 +1,204 @@
+"""What SQL of both engines needs beside SQLAlchemy: lists as one parameter, code-point order, matching without case.
+
+The constructs compile to each engine's own form, so that a statement is written once. Values always travel as bound
+parameters.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, Connection, Integer, TableValuedAlias, Text, bindparam, func
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import ColumnElement, Executable
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import Boolean, TypeDecorator, TypeEngine
+
+from runatlas.errors import ValidationError
+
+__all__ = ["Connection", "check_text", "code_points", "contains", "fold_matches", "listed", "member_of", "rows"]
+
+
+def rows(connection: Connection, statement: Executable, values: Mapping[str, Any] | None = None) -> list[Any]:
+    """Run a query and return plain tuples, past SQLAlchemy's row objects and value processors.
+
+    Only for columns that the drivers return as they are: numbers, text, bytes; booleans come as 0/1 or bool.
+    """
+    cursor = connection.execute(statement, values).cursor
+    return [] if cursor is None else list(cursor.fetchall())
+
+
+def check_text(text: str, argument: str) -> str:
+    """Return a text that both engines can hold: valid Unicode without NUL.
+
+    Raises:
+        ValidationError: It is none; the sentence names ``argument``.
+    """
+    if "\x00" in text:
+        raise ValidationError(f"{argument}: text must not have NUL characters")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValidationError(f"{argument}: text must not have lone surrogates") from None
+    return text
+
+
+class _ListParameter(TypeDecorator[Any]):
+    """A Python list as one parameter: JSON text for SQLite, an array for PostgreSQL."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, item: type[TypeEngine[Any]]) -> None:
+        super().__init__()
+        self.item = item
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(ARRAY(self.item()))
+        return dialect.type_descriptor(Text())
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return list(value) if dialect.name == "postgresql" else json.dumps(list(value))
+
+
+class _MemberOf(FunctionElement[bool]):
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(_MemberOf)
+def _member_of_json(element: _MemberOf, compiler: SQLCompiler, **kw: Any) -> str:
+    column, items = element.clauses
+    tested, table = compiler.process(column, **kw), f"json_each({compiler.process(items, **kw)})"
+    return f"{tested} IN (SELECT value FROM {table})"  # noqa: S608 - made of compiled clauses, values are bound
+
+
+@compiles(_MemberOf, "postgresql")
+def _member_of_array(element: _MemberOf, compiler: SQLCompiler, **kw: Any) -> str:
+    column, items = element.clauses
+    return f"{compiler.process(column, **kw)} = ANY ({compiler.process(items, **kw)})"
+
+
+def member_of(column: ColumnElement[Any], name: str, value: Iterable[int | str] | None = None) -> ColumnElement[bool]:
+    """Test whether a column is in a list of any length that travels as one parameter.
+
+    Args:
+        column: A column of whole numbers or of text.
+        name: The parameter's name.
+        value: The list; ``None`` when it comes with the execution.
+    """
+    kind = _ListParameter(BigInteger if isinstance(column.type, Integer) else Text)
+    if value is None:
+        return _MemberOf(column, bindparam(name, type_=kind))
+    return _MemberOf(column, bindparam(name, list(value), type_=kind, unique=True))
+
+
+class Listed(NamedTuple):
+    """A table made of a list of row ids, with its columns."""
+
+    table: TableValuedAlias
+    value: ColumnElement[int]
+    position: ColumnElement[int]
+
+
+def listed(connection: Connection, ids: Sequence[int]) -> Listed:
+    """Make a table of row ids that remembers their order."""
+    parameter = bindparam("listed", list(ids), type_=_ListParameter(BigInteger), unique=True)
+    if connection.dialect.name == "postgresql":
+        table = func.unnest(parameter).table_valued("value", with_ordinality="position").render_derived()
+        return Listed(table, table.c.value, table.c.position)
+    table = func.json_each(parameter).table_valued("value", "key")
+    return Listed(table, table.c.value, table.c.key)
+
+
+class _CodePoints(FunctionElement[str]):
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(_CodePoints)
+def _binary(element: _CodePoints, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses, **kw)
+
+
+@compiles(_CodePoints, "postgresql")
+def _collated(element: _CodePoints, compiler: SQLCompiler, **kw: Any) -> str:
+    return f'({compiler.process(element.clauses, **kw)} COLLATE "C")'
+
+
+def code_points(text: ColumnElement[Any]) -> ColumnElement[str]:
+    """Compare a text by code points, as Python does, whatever collation the database has."""
+    return _CodePoints(text)
+
+
+def _variants(character: str) -> set[str]:
+    return {c for c in (character, character.lower(), character.upper()) if len(c) == 1}
+
+
+def fold_matches(part: str, text: str) -> bool:
+    """Tell in Python what ``contains`` tells in SQL."""
+    width = len(part)
+    found = (text[i : i + width] for i in range(len(text) - width + 1))
+    return any(all(h in _variants(c) for c, h in zip(part, piece, strict=True)) for piece in found)
+
+
+def _glob(part: str) -> str:
+    pieces = []
+    for character in part:
+        known = _variants(character)
+        special = len(known) > 1 or character in "*?["
+        pieces.append(f"[{''.join(sorted(known))}]" if special else character)
+    return "*" + "".join(pieces) + "*"
+
+
+def _regex(part: str) -> str:
+    pieces = []
+    for character in part:
+        known = _variants(character)
+        if len(known) > 1:
+            pieces.append(f"[{''.join(sorted(known))}]")
+        else:
+            pieces.append("\\" + character if character.isascii() and not character.isalnum() else character)
+    return "".join(pieces)
+
+
+class _Pattern(TypeDecorator[Any]):
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return _regex(value) if dialect.name == "postgresql" else _glob(value)
+
+
+class _Contains(FunctionElement[bool]):
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(_Contains)
+def _contains_glob(element: _Contains, compiler: SQLCompiler, **kw: Any) -> str:
+    text, part = element.clauses
+    return f"({compiler.process(text, **kw)} GLOB {compiler.process(part, **kw)})"
+
+
+@compiles(_Contains, "postgresql")
+def _contains_regex(element: _Contains, compiler: SQLCompiler, **kw: Any) -> str:
+    text, part = element.clauses
+    return f"({compiler.process(text, **kw)} ~ {compiler.process(part, **kw)})"
+
+
+def contains(text: ColumnElement[Any], part: str) -> ColumnElement[bool]:
+    """Test whether a text has a part, without regard to case.
+
+    A character matches itself, its lower and its upper form where these are one character: both engines get a
+    pattern of character sets (``GLOB``, ``~``), so that they agree beyond ASCII too and nothing in ``part`` is
+    special.
+    """
+    return _Contains(text, bindparam("part", part, type_=_Pattern(), unique=True))
