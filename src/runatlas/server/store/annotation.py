@@ -6,17 +6,17 @@ from sqlalchemy import and_, insert, or_, select
 
 from runatlas.model.annotation import AnnotationQuery, AnnotationRecord
 from runatlas.model.codec import dumps, loads
-from runatlas.server.store.schema import annotations
+from runatlas.server.store.schema import notes
 from runatlas.server.store.statement import Connection, rows
 
 __all__ = ["add_annotation", "annotation_page", "find_annotation"]
 
 _COLUMNS = (
-    annotations.c.uuid,
-    annotations.c.text,
-    annotations.c.metadata,
-    annotations.c.author,
-    annotations.c.created_at_ms,
+    notes.c.uuid,
+    notes.c.text,
+    notes.c.metadata,
+    notes.c.author,
+    notes.c.created_at_ms,
 )
 
 
@@ -27,7 +27,7 @@ def _record(row: tuple[str, str, str, str, int]) -> AnnotationRecord:
 def add_annotation(connection: Connection, run_pk: int, record: AnnotationRecord) -> None:
     """Insert a note."""
     connection.execute(
-        insert(annotations).values(
+        insert(notes).values(
             uuid=record.id,
             run_pk=run_pk,
             text=record.text,
@@ -40,7 +40,7 @@ def add_annotation(connection: Connection, run_pk: int, record: AnnotationRecord
 
 def find_annotation(connection: Connection, run_pk: int, uuid: str) -> AnnotationRecord | None:
     """Find a note of a run."""
-    statement = select(*_COLUMNS).where(annotations.c.run_pk == run_pk, annotations.c.uuid == uuid)
+    statement = select(*_COLUMNS).where(notes.c.run_pk == run_pk, notes.c.uuid == uuid)
     found = rows(connection, statement)
     return _record(found[0]) if found else None
 
@@ -56,15 +56,15 @@ def annotation_page(
         query: The bounds and the page.
         after: The place of the last note of the page before.
     """
-    statement = select(annotations.c.id, *_COLUMNS).where(annotations.c.run_pk == run_pk)
+    statement = select(notes.c.id, *_COLUMNS).where(notes.c.run_pk == run_pk)
     if query.from_ms is not None:
-        statement = statement.where(annotations.c.created_at_ms >= query.from_ms)
+        statement = statement.where(notes.c.created_at_ms >= query.from_ms)
     if query.to_ms is not None:
-        statement = statement.where(annotations.c.created_at_ms <= query.to_ms)
+        statement = statement.where(notes.c.created_at_ms <= query.to_ms)
     if after is not None:
         time, key = after
-        same = and_(annotations.c.created_at_ms == time, annotations.c.id > key)
-        statement = statement.where(or_(annotations.c.created_at_ms > time, same))
-    statement = statement.order_by(annotations.c.created_at_ms, annotations.c.id)
+        same = and_(notes.c.created_at_ms == time, notes.c.id > key)
+        statement = statement.where(or_(notes.c.created_at_ms > time, same))
+    statement = statement.order_by(notes.c.created_at_ms, notes.c.id)
     statement = statement.offset(query.page.offset).limit(query.page.limit + 1)
     return [((row[5], row[0]), _record(row[1:])) for row in rows(connection, statement)]

@@ -37,9 +37,10 @@ def find_artifact(connection: Connection, run_pk: int, name: str) -> ArtifactRow
     return ArtifactRow(*found[0]) if found else None
 
 
-def find_model(connection: Connection, workspace_id: int, name: str) -> int | None:
-    """Find a model's row."""
-    found = rows(connection, select(models.c.id).where(models.c.workspace_id == workspace_id, models.c.name == name))
+def find_model(connection: Connection, workspace_id: int, name: str, *, lock: bool = False) -> int | None:
+    """Find a model's row; locked until the transaction ends, so that versions are numbered one after the other."""
+    statement = select(models.c.id).where(models.c.workspace_id == workspace_id, models.c.name == name)
+    found = rows(connection, statement.with_for_update() if lock else statement)
     return int(found[0][0]) if found else None
 
 
@@ -96,13 +97,18 @@ _VERSION: Select[Any] = (
 )
 
 
+def _version(name: str, workspace: str, number: int, stage: Stage, path: str, *rest: Any) -> ModelVersionRecord:
+    *held, path_now = rest
+    return ModelVersionRecord(name, workspace, number, stage, path_now or path, *held)
+
+
 def list_versions(connection: Connection, model_id: int, version: int | None = None) -> list[ModelVersionRecord]:
     """Read a model's versions, oldest first, or one of them; a run that still is there says where it is now."""
     statement = _VERSION.where(model_versions.c.model_id == model_id).order_by(model_versions.c.version)
     if version is not None:
         statement = statement.where(model_versions.c.version == version)
     found = rows(connection, statement)
-    return [ModelVersionRecord(*row[:4], row[11] or row[4], *row[5:11]) for row in found]
+    return [_version(*row) for row in found]
 
 
 def add_version(connection: Connection, model_id: int, run_pk: int, record: ModelVersionRecord) -> None:

@@ -369,7 +369,7 @@ idempotency = Table(
 )
 """``status`` NULL while the first request is running."""
 
-annotations = Table(
+notes = Table(
     "annotations",
     metadata,
     _id(),
@@ -423,5 +423,12 @@ model_versions = Table(
     Column("updated_at_ms", BigInteger, nullable=False),
     UniqueConstraint("model_id", "version"),
     Index(None, "sha256"),
+    Index(
+        "uq_model_versions_production",
+        "model_id",
+        unique=True,
+        sqlite_where=text("stage = 'production'"),
+        postgresql_where=text("stage = 'production'"),
+    ),
 )
 """A version keeps its blob, also when its run is gone."""

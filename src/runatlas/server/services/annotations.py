@@ -1,0 +1,74 @@
+"""The rules of annotations: whoever may write to a run may note something on it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+
+from runatlas.errors import ValidationError
+from runatlas.model.annotation import ANNOTATION_MAX, AnnotationDraft, AnnotationQuery, AnnotationRecord
+from runatlas.model.ids import RunPath
+from runatlas.model.page import Page
+from runatlas.server.services.access import require_run
+from runatlas.server.services.caller import Caller
+from runatlas.server.store.annotation import add_annotation, annotation_page, find_annotation
+from runatlas.server.store.engine import Store
+
+__all__ = ["Annotations"]
+
+_EVENT_NAMESPACE = uuid.UUID("5e0f3c6a-5d5b-4f0e-9f64-2f5b1f8d7a10")
+
+
+class Annotations:
+    """What may be done with annotations."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def list_annotations(self, caller: Caller, run: RunPath, query: AnnotationQuery) -> Page[AnnotationRecord]:
+        """List a run's notes, oldest first."""
+        after = _read_cursor(query.page.cursor)
+        with self._store.read() as connection:
+            found = require_run(connection, caller, run, "read")
+            held = annotation_page(connection, found.id, query, after)
+        shown = held[: query.page.limit]
+        more = len(held) > len(shown)
+        return Page(tuple(record for _, record in shown), json.dumps(shown[-1][0]) if more else None)
+
+    def create_annotation(self, caller: Caller, run: RunPath, draft: AnnotationDraft) -> AnnotationRecord:
+        """Note something on a run; a repeated event id answers the first note.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ValidationError: The text is empty or too long.
+        """
+        if not 1 <= len(draft.text) <= ANNOTATION_MAX:
+            raise ValidationError(f"text: an annotation has 1 to {ANNOTATION_MAX} characters, got {len(draft.text)}")
+        with self._store.write() as connection:
+            found = require_run(connection, caller, run, "write")
+            name = str(uuid.uuid4())
+            if draft.event_id is not None:
+                name = str(uuid.uuid5(_EVENT_NAMESPACE, _event_name(found.cuid, draft.event_id)))
+                first = find_annotation(connection, found.id, name)
+                if first is not None:
+                    return first
+            record = AnnotationRecord(name, draft.text, draft.metadata, caller.username, self._store.clock())
+            add_annotation(connection, found.id, record)
+            return record
+
+
+def _event_name(cuid: str, event_id: str) -> str:
+    return f"{cuid}/{hashlib.sha256(event_id.encode()).hexdigest()}"
+
+
+def _read_cursor(cursor: str | None) -> tuple[int, int] | None:
+    if cursor is None:
+        return None
+    try:
+        time, key = json.loads(cursor)
+    except (ValueError, TypeError) as error:
+        raise ValidationError(f"cursor: {cursor!r} is not one that this listing gave out") from error
+    if not (isinstance(time, int) and isinstance(key, int)):
+        raise ValidationError(f"cursor: {cursor!r} is not one that this listing gave out")
+    return time, key

@@ -1,0 +1,128 @@
+"""The rules of folders: a tree without cycles, in one project."""
+
+from __future__ import annotations
+
+import uuid
+
+from runatlas.errors import ConflictError, NotFoundError
+from runatlas.model.folder import FolderPatch, FolderRecord, validate_folder_name
+from runatlas.model.ids import ProjectPath
+from runatlas.server.services.access import require_project
+from runatlas.server.services.caller import Caller
+from runatlas.server.store.engine import Store
+from runatlas.server.store.folder import FolderRow, add_folder, change_folder, folder_tree, remove_folder
+
+__all__ = ["Folders"]
+
+_DEPTH_MAX = 64
+
+
+class Folders:
+    """What may be done with folders."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def list_folders(self, caller: Caller, project: ProjectPath) -> tuple[FolderRecord, ...]:
+        """List a project's folders, each after its parent."""
+        with self._store.read() as connection:
+            found = require_project(connection, caller, project, "read")
+            tree = folder_tree(connection, found.id)
+        return tuple(sorted((_record(tree, row, project) for row in tree.values()), key=lambda folder: folder.path))
+
+    def create_folder(
+        self, caller: Caller, project: ProjectPath, name: str, parent_id: str | None = None
+    ) -> FolderRecord:
+        """Make a folder.
+
+        Raises:
+            NotFoundError: There is no such project or parent.
+            ConflictError: The parent has a folder of that name, or lies too deep.
+        """
+        validate_folder_name(name)
+        with self._store.write() as connection:
+            found = require_project(connection, caller, project, "write")
+            tree = folder_tree(connection, found.id)
+            row = FolderRow(str(uuid.uuid4()), parent_id, name, self._store.clock(), 0)
+            _check_place(tree, row)
+            add_folder(connection, found.id, row)
+            return _record({**tree, row.id: row}, row, project)
+
+    def update_folder(self, caller: Caller, project: ProjectPath, folder_id: str, patch: FolderPatch) -> FolderRecord:
+        """Rename or move a folder; what lies in it comes along.
+
+        Raises:
+            NotFoundError: There is no such folder or parent.
+            ConflictError: The name is taken there, or the folder would lie in itself.
+        """
+        if patch.name is not None:
+            validate_folder_name(patch.name)
+        with self._store.write() as connection:
+            found = require_project(connection, caller, project, "write")
+            tree = folder_tree(connection, found.id)
+            old = _find(tree, folder_id)
+            parent = old.parent_id if patch.parent_id is None else patch.parent_id or None
+            row = old._replace(name=old.name if patch.name is None else patch.name, parent_id=parent)
+            _check_place(tree, row)
+            change_folder(connection, row.id, name=row.name, parent_id=row.parent_id)
+            return _record({**tree, row.id: row}, row, project)
+
+    def delete_folder(self, caller: Caller, project: ProjectPath, folder_id: str) -> None:
+        """Delete an empty folder.
+
+        Raises:
+            NotFoundError: There is no such folder.
+            ConflictError: It holds runs or folders.
+        """
+        with self._store.write() as connection:
+            found = require_project(connection, caller, project, "write")
+            tree = folder_tree(connection, found.id)
+            row = _find(tree, folder_id)
+            if row.runs or any(other.parent_id == row.id for other in tree.values()):
+                raise ConflictError(f"folder {_path(tree, row)} is not empty; move what lies in it first")
+            remove_folder(connection, row.id)
+
+
+def _find(tree: dict[str, FolderRow], folder_id: str) -> FolderRow:
+    if folder_id not in tree:
+        raise NotFoundError(f"there is no folder {folder_id!r}")
+    return tree[folder_id]
+
+
+def _ancestors(tree: dict[str, FolderRow], row: FolderRow) -> list[FolderRow]:
+    """From the top down, without the folder itself."""
+    found: list[FolderRow] = []
+    parent_id = row.parent_id
+    while parent_id is not None:
+        parent = _find(tree, parent_id)
+        found.append(parent)
+        if parent.id == row.id:
+            raise ConflictError(f"folder {row.name!r} cannot lie in itself")
+        parent_id = parent.parent_id
+    return found[::-1]
+
+
+def _check_place(tree: dict[str, FolderRow], row: FolderRow) -> None:
+    if len(_ancestors(tree, row)) >= _DEPTH_MAX:
+        raise ConflictError(f"folder {row.name!r} would lie deeper than {_DEPTH_MAX} folders")
+    for other in tree.values():
+        if other.id != row.id and other.parent_id == row.parent_id and other.name == row.name:
+            raise ConflictError(f"there is a folder {_path(tree, other)} already")
+
+
+def _path(tree: dict[str, FolderRow], row: FolderRow) -> str:
+    return "/" + "/".join(folder.name for folder in [*_ancestors(tree, row), row])
+
+
+def _record(tree: dict[str, FolderRow], row: FolderRow, project: ProjectPath) -> FolderRecord:
+    return FolderRecord(
+        id=row.id,
+        workspace=project.workspace,
+        project=project.project,
+        name=row.name,
+        parent_id=row.parent_id,
+        ancestor_ids=tuple(folder.id for folder in _ancestors(tree, row)),
+        path=_path(tree, row),
+        runs=row.runs,
+        created_at_ms=row.created_at_ms,
+    )
