@@ -1,0 +1,66 @@
+"""The tables, once, for SQLite and PostgreSQL.
+
+JSON is kept as text (``runatlas.model.codec.dumps``). Times are Unix milliseconds. Names and ids are unique among what
+is not in the trash: a row with a ``trash_id`` is invisible everywhere but in the trash, and its names are free.
+"""
+
+from __future__ import annotations
+
+from runatlas.server.store.schema.account import (
+    api_keys,
+    idempotency,
+    memberships,
+    schema_version,
+    settings,
+    trash,
+    users,
+    workspaces,
+)
+from runatlas.server.store.schema.base import metadata
+from runatlas.server.store.schema.file import artifacts, blob_refs, blobs, exports, model_versions, models
+from runatlas.server.store.schema.run import (
+    folders,
+    ingestion_keys,
+    notes,
+    projects,
+    run_configs,
+    run_labels,
+    run_profiles,
+    runs,
+)
+from runatlas.server.store.schema.series import chunks, event_ids, logs, media, series, writers
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "api_keys",
+    "artifacts",
+    "blob_refs",
+    "blobs",
+    "chunks",
+    "event_ids",
+    "exports",
+    "folders",
+    "idempotency",
+    "ingestion_keys",
+    "logs",
+    "media",
+    "memberships",
+    "metadata",
+    "model_versions",
+    "models",
+    "notes",
+    "projects",
+    "run_configs",
+    "run_labels",
+    "run_profiles",
+    "runs",
+    "schema_version",
+    "series",
+    "settings",
+    "trash",
+    "users",
+    "workspaces",
+    "writers",
+]
+
+SCHEMA_VERSION = 1

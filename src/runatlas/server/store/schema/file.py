@@ -1,0 +1,84 @@
+"""The tables of files: blobs, artifacts, exports and registered models."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint, text
+
+from runatlas.server.store.schema.base import Id, make_id, make_ref, metadata
+
+__all__ = ["artifacts", "blob_refs", "blobs", "exports", "model_versions", "models"]
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+blob_refs = Table(
+    "blob_refs",
+    metadata,
+    Column("run_pk", Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("sha256", String(64), ForeignKey("blobs.sha256"), primary_key=True),
+    Index(None, "sha256"),
+)
+"""Which run needs which blob; a blob nobody needs is collected after a day."""
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("run_pk", Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("name", String(1000), primary_key=True),
+    Column("sha256", String(64), ForeignKey("blobs.sha256"), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("mime_type", String(255), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index(None, "sha256"),
+)
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("cuid", String(21), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+)
+"""Files made on demand; they lie in the directory's ``exports`` under their cuid."""
+
+models = Table(
+    "models",
+    metadata,
+    make_id(),
+    make_ref("workspace_id", "workspaces.id"),
+    Column("name", String(200), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("workspace_id", "name"),
+)
+
+model_versions = Table(
+    "model_versions",
+    metadata,
+    make_ref("model_id", "models.id"),
+    Column("version", Integer, nullable=False),
+    Column("stage", String(10), nullable=False),
+    Column("run_pk", Id, ForeignKey("runs.id", ondelete="SET NULL")),
+    Column("run_path", Text, nullable=False),
+    Column("artifact", String(1000), nullable=False),
+    Column("sha256", String(64), ForeignKey("blobs.sha256"), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("description", Text, nullable=False, default=""),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("model_id", "version"),
+    Index(None, "sha256"),
+    Index(
+        "uq_model_versions_production",
+        "model_id",
+        unique=True,
+        sqlite_where=text("stage = 'production'"),
+        postgresql_where=text("stage = 'production'"),
+    ),
+)
+"""A version keeps its blob, also when its run is gone."""

@@ -1,0 +1,135 @@
+"""The tables of projects and runs, and what is said of a run."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, String, Table, Text
+
+from runatlas.server.store.schema.base import Id, make_id, make_ref, metadata, unique_live
+
+__all__ = ["folders", "ingestion_keys", "notes", "projects", "run_configs", "run_labels", "run_profiles", "runs"]
+
+projects = Table(
+    "projects",
+    metadata,
+    make_id(),
+    Column("cuid", String(21), nullable=False, unique=True),
+    make_ref("workspace_id", "workspaces.id"),
+    Column("name", String(100), nullable=False),
+    Column("title", Text, nullable=False, default=""),
+    Column("description", Text, nullable=False, default=""),
+    Column("visibility", String(10), nullable=False, default="PRIVATE"),
+    Column("labels", Text, nullable=False, default="[]"),
+    Column("user_id", Id, ForeignKey("users.id", ondelete="SET NULL")),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    Column("trash_id", Id, ForeignKey("trash.id", ondelete="CASCADE")),
+    unique_live("uq_projects_live_name", "workspace_id", "name"),
+    Index(None, "trash_id"),
+)
+
+folders = Table(
+    "folders",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    make_ref("project_id", "projects.id"),
+    Column("parent_id", String(36), ForeignKey("folders.id", ondelete="CASCADE")),
+    Column("name", String(200), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index(None, "project_id"),
+)
+"""A tree a project; ``id`` is a lower-case UUID."""
+
+runs = Table(
+    "runs",
+    metadata,
+    make_id(),
+    Column("cuid", String(21), nullable=False, unique=True),
+    make_ref("project_id", "projects.id"),
+    Column("run_id", String(512), nullable=False),
+    Column("folder_id", String(36), ForeignKey("folders.id", ondelete="SET NULL")),
+    Column("name", Text, nullable=False, default=""),
+    Column("description", Text, nullable=False, default=""),
+    Column("state", String(10), nullable=False),
+    Column("run_group", Text, nullable=False, default=""),
+    Column("job_type", Text, nullable=False, default=""),
+    Column("show", Boolean, nullable=False, default=True),
+    Column("pin", Boolean, nullable=False, default=False),
+    Column("baseline", Boolean, nullable=False, default=False),
+    Column("archived", Boolean, nullable=False, default=False),
+    Column("colors", Text, nullable=False, default="[]"),
+    Column("labels", Text, nullable=False, default="[]"),
+    Column("user_id", Id, ForeignKey("users.id", ondelete="SET NULL")),
+    Column("config", Text, nullable=False, default="{}"),
+    Column("error", Text, nullable=False, default=""),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    Column("finished_at_ms", BigInteger),
+    Column("pinned_at_ms", BigInteger),
+    Column("heartbeat_at_ms", BigInteger),
+    Column("trash_id", Id, ForeignKey("trash.id", ondelete="CASCADE")),
+    unique_live("uq_runs_live_run_id", "project_id", "run_id"),
+    Index("ix_runs_newest", "project_id", "trash_id", "pin", "created_at_ms", "id"),
+    Index(None, "trash_id"),
+)
+
+run_profiles = Table(
+    "run_profiles",
+    metadata,
+    Column("run_pk", Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("metadata", Text, nullable=False, default="{}"),
+    Column("requirements", Text, nullable=False, default=""),
+    Column("conda", Text, nullable=False, default=""),
+)
+
+run_labels = Table(
+    "run_labels",
+    metadata,
+    Column("run_pk", Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("label", String(500), primary_key=True),
+    Index(None, "label"),
+)
+"""The searchable side of ``runs.labels``, which keeps their order."""
+
+run_configs = Table(
+    "run_configs",
+    metadata,
+    Column("run_pk", Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("key", String(1000), primary_key=True),
+    Column("kind", String(5), nullable=False),
+    Column("number", Double),
+    Column("text", Text),
+    Index("ix_run_configs_number", "key", "number"),
+    sqlite_with_rowid=False,
+)
+"""The searchable side of ``runs.config``: dotted keys of its leaves.
+
+``kind`` is ``num``, ``str``, ``bool`` (``number`` 0 or 1), ``null`` or ``json`` (a list or an empty object, as
+``text``); NaN is ``kind`` ``nan`` without a number, ±Inf are numbers."""
+
+notes = Table(
+    "annotations",
+    metadata,
+    make_id(),
+    Column("uuid", String(36), nullable=False, unique=True),
+    make_ref("run_pk", "runs.id"),
+    Column("text", Text, nullable=False),
+    Column("metadata", Text, nullable=False, default="{}"),
+    Column("author", String(25), nullable=False, default=""),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index(None, "run_pk", "created_at_ms", "id"),
+)
+
+ingestion_keys = Table(
+    "ingestion_keys",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    make_ref("run_pk", "runs.id"),
+    make_ref("user_id", "users.id"),
+    Column("name", String(200), nullable=False),
+    Column("secret_hash", String(64), nullable=False, unique=True),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Column("revoked_at_ms", BigInteger),
+    Column("last_used_at_ms", BigInteger),
+    Index(None, "run_pk"),
+)
