@@ -71,6 +71,12 @@ class Backend(ABC):
     def close(self) -> None:
         """Release connections and files; a second call does nothing."""
 
+    def forget(self, path: str | None = None) -> None:  # noqa: B027 - a backend that keeps nothing has nothing to forget
+        """Drop what is kept in memory of a workspace, project or run, ``None`` for everything; ``refresh()`` calls it.
+
+        The next read asks again. No request is made.
+        """
+
     # -- workspaces ---------------------------------------------------------------------------------------------
 
     @abstractmethod
