@@ -1,0 +1,1 @@
+"""The writing side: what training code records, and how it gets where it is kept."""

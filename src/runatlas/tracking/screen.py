@@ -1,0 +1,132 @@
+"""What a terminal would show of a stream of text: carriage returns, backspaces and cursor moves folded into lines."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+__all__ = ["Screen"]
+
+_CONTROL = re.compile(
+    r"\x1b\[(?P<numbers>[0-9;?]*)[ -/]*(?P<letter>[@-~])"  # control sequences
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles and links
+    r"|\x1b[@-Z\\-_=>78]"
+    r"|[\r\n\b\t\x00-\x1f\x7f]"
+)
+_UNFINISHED = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*|\][^\x07\x1b]*)?\Z")
+_LINE_MAX = 20_000
+_HELD_MAX = 100
+_SETTLE_S = 0.25
+
+
+class Screen:
+    """Lines in the making. Not thread-safe; the owner locks.
+
+    A line is finished when the cursor has left it for good: some progress bars move up again, so a line is held for a
+    moment after the cursor moved on.
+
+    Args:
+        clock: Seconds, never going back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lines: list[list[str]] = [[]]
+        self._row = 0
+        self._column = 0
+        self._pending = ""
+        self._moved_at = clock()
+        self._climbs = False
+
+    def write(self, text: str) -> None:
+        """Take in what was written."""
+        text = self._pending + text
+        cut = _UNFINISHED.search(text)
+        self._pending = text[cut.start() :] if cut and len(text) - cut.start() < 64 else ""
+        if self._pending:
+            text = text[: -len(self._pending)]
+        place = 0
+        for found in _CONTROL.finditer(text):
+            if found.start() > place:
+                self._put(text[place : found.start()])
+            place = found.end()
+            self._control(found)
+        if place < len(text):
+            self._put(text[place:])
+
+    def take(self, *, final: bool = False) -> list[str]:
+        """Return the lines that are finished, and forget them.
+
+        Args:
+            final: Nothing more will come: the line in the making is finished too.
+        """
+        if final:
+            lines = self._lines if any(self._lines[-1:]) else self._lines[:-1]
+            taken = ["".join(line).rstrip() for line in lines]
+            self._lines, self._row, self._column, self._pending = [[]], 0, 0, ""
+            return taken
+        settled = not self._climbs or self._clock() - self._moved_at >= _SETTLE_S
+        count = self._row if settled else max(0, self._row - _HELD_MAX)
+        taken = ["".join(line).rstrip() for line in self._lines[:count]]
+        del self._lines[:count]
+        self._row -= count
+        return taken
+
+    def _put(self, text: str) -> None:
+        line = self._lines[self._row]
+        if self._column > len(line):
+            line.extend(" " * (self._column - len(line)))
+        line[self._column : self._column + len(text)] = text
+        self._column += len(text)
+        if len(line) > _LINE_MAX:
+            self._lines[self._row] = line[:_LINE_MAX]
+            self._column = min(self._column, _LINE_MAX)
+
+    def _control(self, found: re.Match[str]) -> None:
+        mark = found.group()
+        if mark == "\n":
+            self._move(1)
+            self._column = 0
+        elif mark == "\r":
+            self._column = 0
+        elif mark == "\b":
+            self._column = max(0, self._column - 1)
+        elif mark == "\t":
+            self._put(" " * (8 - self._column % 8))
+        elif found["letter"]:
+            self._sequence(found["letter"], found["numbers"])
+
+    def _sequence(self, letter: str, numbers: str) -> None:
+        first = numbers.split(";", maxsplit=1)[0]
+        count = int(first) if first.isdigit() else 0
+        if letter in "AF":
+            self._move(-max(1, count))
+            self._climbs = True
+        elif letter in "BE":
+            self._move(max(1, count))
+        elif letter == "C":
+            self._column += min(max(1, count), _LINE_MAX)
+        elif letter == "D":
+            self._column = max(0, self._column - max(1, count))
+        elif letter == "G":
+            self._column = max(0, min(count, _LINE_MAX) - 1)
+        elif letter == "K":
+            self._erase(count)
+        if letter in "EF":
+            self._column = 0
+
+    def _move(self, rows: int) -> None:
+        self._row = min(max(0, self._row + rows), self._row + _HELD_MAX)
+        while len(self._lines) <= self._row:
+            self._lines.append([])
+        self._moved_at = self._clock()
+
+    def _erase(self, what: int) -> None:
+        line = self._lines[self._row]
+        if what == 0:
+            del line[self._column :]
+        elif what == 1:
+            line[: self._column] = " " * min(self._column, len(line))
+        elif what == 2:
+            line.clear()
