@@ -7,21 +7,33 @@ parameters.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, Integer, TableValuedAlias, Text, bindparam, func
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ColumnElement, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import Boolean, TypeDecorator, TypeEngine
 
-from runatlas.errors import ValidationError
+from runatlas.errors import ConflictError, ValidationError
 
-__all__ = ["Connection", "check_text", "code_points", "contains", "fold_matches", "listed", "member_of", "rows"]
+__all__ = [
+    "Connection",
+    "check_text",
+    "code_points",
+    "contains",
+    "fold_matches",
+    "listed",
+    "member_of",
+    "rows",
+    "unique",
+]
 
 
 def rows(connection: Connection, statement: Executable, values: Mapping[str, Any] | None = None) -> list[Any]:
@@ -47,6 +59,15 @@ def check_text(text: str, argument: str) -> str:
         except UnicodeEncodeError:
             raise ValidationError(f"{argument}: text must not have lone surrogates") from None
     return text
+
+
+@contextmanager
+def unique(message: str) -> Iterator[None]:
+    """Turn a broken uniqueness inside into a ``ConflictError``: another transaction may have been quicker."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise ConflictError(message) from error
 
 
 class _ListParameter(TypeDecorator[Any]):

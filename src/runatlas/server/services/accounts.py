@@ -1,0 +1,229 @@
+"""The rules of users, passwords and API keys."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import string
+
+import attrs
+
+from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError, ValidationError
+from runatlas.model.account import KeyRecord, NewKeyRecord, UserPatch, UserRecord
+from runatlas.model.codec import dumps, loads
+from runatlas.model.ids import new_cuid, validate_workspace_name
+from runatlas.model.page import Page, PageRequest
+from runatlas.server.services.access import require_root
+from runatlas.server.services.caller import Caller
+from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
+from runatlas.server.services.password import hash_password, is_password
+from runatlas.server.services.validation import check_fields, check_name
+from runatlas.server.store.account import (
+    UserRow,
+    add_key,
+    add_user,
+    change_user,
+    count_users,
+    find_key,
+    find_key_by_hash,
+    find_owner,
+    find_user,
+    has_accounts,
+    has_keys,
+    list_keys,
+    list_users,
+    make_root,
+    name_is_taken,
+    note_key_use,
+    revoke_key,
+)
+from runatlas.server.store.engine import Store
+from runatlas.server.store.statement import Connection, unique
+
+__all__ = ["Accounts"]
+
+_ALPHABET = string.ascii_letters + string.digits
+_SECRET_LENGTH = 21
+_SECRET = re.compile(r"[0-9A-Za-z]{21}")
+_PREFIX_LENGTH = 4
+_USE_STEP_MS = 60_000
+_PASSWORD_MAX = 1024
+_PROFILE = ("bio", "institution", "school", "email", "location", "url")
+
+
+class Accounts:
+    """What may be done with users and keys."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def owner(self) -> Caller:
+        """Return the directory's owner: the installation's first user, who sees and may do everything."""
+        with self._store.read() as connection:
+            user = find_owner(connection)
+        return Caller(user.id, user.username, is_root=True, is_owner=True)
+
+    def has_accounts(self) -> bool:
+        """Tell whether users exist, so that a key is needed: a key was ever made, or a user has a password."""
+        with self._store.read() as connection:
+            return has_accounts(connection)
+
+    def authenticate(self, secret: str) -> Caller | None:
+        """Return whose key that is; ``None`` for one that is unknown or revoked."""
+        if not _SECRET.fullmatch(secret):
+            return None
+        with self._store.read() as connection:
+            key = find_key_by_hash(connection, _hash(secret))
+        if key is None or key.revoked_at_ms is not None:
+            return None
+        now = self._store.clock()
+        if key.last_used_at_ms is None or now - key.last_used_at_ms >= _USE_STEP_MS:
+            with self._store.write() as connection:
+                note_key_use(connection, key.id, now)
+        return Caller(key.user_id, key.username, is_root=bool(key.is_root))
+
+    def authenticate_password(self, username: str, password: str) -> Caller | None:
+        """Return the user of that name and password; ``None`` if there is none."""
+        with self._store.read() as connection:
+            user = find_user(connection, username)
+        if user is None or user.password_hash is None or not is_password(password, user.password_hash):
+            return None
+        return Caller(user.id, user.username, is_root=bool(user.is_root))
+
+    def get_user(self, caller: Caller) -> UserRecord:
+        """Return the caller."""
+        with self._store.read() as connection:
+            return _user_record(_require_self(connection, caller))
+
+    def update_user(self, caller: Caller, patch: UserPatch) -> UserRecord:
+        """Change the caller's own account.
+
+        Raises:
+            ValidationError: A text cannot be stored.
+        """
+        check_fields(patch, ("name", *_PROFILE))
+        with self._store.write() as connection:
+            user = _require_self(connection, caller)
+            profile = loads(user.profile)
+            profile |= {name: value for name in _PROFILE if (value := getattr(patch, name)) is not None}
+            name = user.name if patch.name is None else patch.name
+            change_user(connection, user.id, {"name": name, "profile": dumps(profile)})
+            return _user_record(user._replace(name=name, profile=dumps(profile)))
+
+    def create_user(self, caller: Caller, username: str, password: str | None = None) -> UserRecord:
+        """Make a user with a personal workspace of the same name; administrators may.
+
+        Raises:
+            ConflictError: A user or a workspace has that name.
+            PermissionDeniedError: The caller is no administrator.
+            ValidationError: The name or the password is none.
+        """
+        require_root(caller)
+        check_name(validate_workspace_name, username, "username")
+        kept = None if password is None else _hash_password(password)
+        with self._store.write() as connection:
+            if name_is_taken(connection, username):
+                raise ConflictError(f"the name {username!r} is taken")
+            with unique(f"the name {username!r} is taken"):
+                add_user(connection, username, kept, self._store.clock())
+            return _user_record(_require_user(connection, username))
+
+    def list_users(self, caller: Caller, page: PageRequest, *, search: str | None = None) -> Page[UserRecord]:
+        """List users by name; administrators may.
+
+        Raises:
+            PermissionDeniedError: The caller is no administrator.
+        """
+        require_root(caller)
+        check_page(page)
+        listing = f"users {search or ''}"
+        after = None if page.cursor is None else read_cursor(page.cursor, listing, ["text"])[0]
+        with self._store.read() as connection:
+            found = list_users(connection, search, after, page.limit + 1, page.offset)
+            total = count_users(connection, search) if page.with_total else None
+        return make_page(
+            found,
+            page.limit,
+            item=_user_record,
+            cursor=lambda user: write_cursor(listing, [user.username]),
+            total=total,
+        )
+
+    def create_key(self, caller: Caller, username: str | None = None) -> NewKeyRecord:
+        """Make an API key for the caller, or (administrators) for a user.
+
+        The user whose key is the installation's first becomes an administrator: there must be one.
+
+        Raises:
+            NotFoundError: There is no such user.
+            PermissionDeniedError: It is another user, and the caller is no administrator.
+        """
+        secret = "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_LENGTH))
+        with self._store.write() as connection:
+            user = self._key_holder(connection, caller, username)
+            if not has_keys(connection):
+                make_root(connection, user.id)
+            record = KeyRecord(new_cuid(), user.username, secret[:_PREFIX_LENGTH], self._store.clock())
+            add_key(connection, user.id, record, _hash(secret))
+        return NewKeyRecord(record, secret)
+
+    def list_keys(self, caller: Caller, username: str | None = None) -> tuple[KeyRecord, ...]:
+        """List the caller's keys, or (administrators) a user's, oldest first, revoked ones included.
+
+        Raises:
+            NotFoundError: There is no such user.
+            PermissionDeniedError: It is another user, and the caller is no administrator.
+        """
+        with self._store.read() as connection:
+            return tuple(list_keys(connection, self._key_holder(connection, caller, username).id))
+
+    def revoke_key(self, caller: Caller, key_id: str) -> KeyRecord:
+        """Make a key useless at once; a second call changes nothing. Administrators may revoke any.
+
+        Raises:
+            NotFoundError: The caller has no such key.
+        """
+        with self._store.write() as connection:
+            key = find_key(connection, key_id)
+            if key is None or not (key.user_id == caller.user_id or caller.administers):
+                raise NotFoundError(f"there is no key {key_id!r}")
+            revoke_key(connection, key_id, self._store.clock())
+            return next(record for record in list_keys(connection, key.user_id) if record.id == key_id)
+
+    def _key_holder(self, connection: Connection, caller: Caller, username: str | None) -> UserRow:
+        if username is None or username == caller.username:
+            return _require_self(connection, caller)
+        if not caller.administers:
+            raise PermissionDeniedError(f"{caller.username} is not an administrator: only those see keys of others")
+        return _require_user(connection, username)
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _hash_password(password: str) -> str:
+    if not 1 <= len(password) <= _PASSWORD_MAX:
+        raise ValidationError(f"password: use 1 to {_PASSWORD_MAX} characters")
+    return hash_password(password)
+
+
+def _require_user(connection: Connection, username: str) -> UserRow:
+    found = find_user(connection, username)
+    if found is None:
+        raise NotFoundError(f"there is no user {username!r}")
+    return found
+
+
+def _require_self(connection: Connection, caller: Caller) -> UserRow:
+    found = find_user(connection, caller.user_id)
+    if found is None:
+        raise NotFoundError(f"there is no user {caller.username!r} any more")
+    return found
+
+
+def _user_record(user: UserRow) -> UserRecord:
+    known = {field.name for field in attrs.fields(UserRecord)}
+    profile = {name: value for name, value in loads(user.profile).items() if name in known}
+    return UserRecord(user.username, user.name, is_root=bool(user.is_root), created_at_ms=user.created_at_ms, **profile)

@@ -1,0 +1,69 @@
+"""All services over one store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from runatlas.server.services.accounts import Accounts
+from runatlas.server.services.annotations import Annotations
+from runatlas.server.services.caller import Caller
+from runatlas.server.services.catalog import Catalog
+from runatlas.server.services.folders import Folders
+from runatlas.server.services.idempotency import Idempotency
+from runatlas.server.services.ingestion_keys import IngestionKeys
+from runatlas.server.services.registry import Registry
+from runatlas.server.store.engine import Store, now_ms
+
+__all__ = ["Services"]
+
+
+class Services:
+    """The rules over one store, one object a subject; thread-safe.
+
+    Every public method of theirs takes the caller first, then the arguments of the ``Backend`` method of that name,
+    and returns the same record.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.accounts = Accounts(store)
+        self.idempotency = Idempotency(store)
+        self.folders = Folders(store)
+        self.annotations = Annotations(store)
+        self.ingestion_keys = IngestionKeys(store)
+        self.registry = Registry(store)
+        self.catalog = Catalog(store)
+
+    @classmethod
+    def open(
+        cls,
+        location: str | Path,
+        *,
+        create: bool = True,
+        clock: Callable[[], int] = now_ms,
+        blobs_dir: str | Path | None = None,
+    ) -> Services:
+        """Open a store and put the services over it.
+
+        Args:
+            location: A directory, or a ``postgresql://`` URL.
+            create: Whether to make what is not there.
+            clock: Tells the time in Unix milliseconds.
+            blobs_dir: Where blobs and exports lie; needed with PostgreSQL.
+
+        Returns:
+            The services.
+
+        Raises:
+            StoreError: The store cannot be used; the message says what to do.
+        """
+        return cls(Store.open(location, create=create, clock=clock, blobs_dir=blobs_dir))
+
+    def owner(self) -> Caller:
+        """Return the directory's owner, for embedded use."""
+        return self.accounts.owner()
+
+    def close(self) -> None:
+        """Release connections and files; a second call does nothing."""
+        self.store.close()
