@@ -1,0 +1,62 @@
+"""One run as a file has it, on its way to a store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from runatlas.importers.point import PointTable
+from runatlas.model.ids import ProjectPath
+from runatlas.model.run import Profile, RunDraft
+
+__all__ = ["MARK", "ImportedRun"]
+
+MARK = "import"
+"""Where in a run's metadata it says which import made it."""
+
+
+@attrs.frozen(eq=False)
+class ImportedRun:
+    """A run of a file.
+
+    Attributes:
+        line: Its line, from 1.
+        project: The project's name.
+        id: Derived from its id fields.
+        digest: Equal for runs with the same points.
+    """
+
+    source: str
+    line: int
+    project: str
+    id: str
+    name: str
+    labels: tuple[str, ...]
+    config: dict[str, Any]
+    points: PointTable
+    digest: str
+
+    def profile(self, *, complete: bool) -> Profile:
+        """Return the profile that marks the run as imported; ``complete`` once all of it is stored."""
+        mark = {
+            "format": "jsonl",
+            "file": self.source,
+            "line": self.line,
+            "points_sha256": self.digest,
+            "complete": complete,
+        }
+        return Profile(metadata={MARK: mark})
+
+    def draft(self, workspace: str) -> RunDraft:
+        """Return the draft that makes the run, or finds it."""
+        return RunDraft(
+            project=ProjectPath(workspace, self.project),
+            id=self.id,
+            name=self.name,
+            labels=self.labels,
+            config=self.config,
+            profile=self.profile(complete=False),
+            create_project=True,
+            if_exists="keep",
+        )

@@ -1,0 +1,78 @@
+"""The whole import of a file: read, write, and say what became of every line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from runatlas.backends.base import Backend
+from runatlas.errors import ConflictError, ValidationError
+from runatlas.importers.imported_run import ImportedRun
+from runatlas.importers.jsonl import BrokenLine, JsonlFile, RepeatedLine
+from runatlas.importers.layout import RecordLayout
+from runatlas.importers.recorder import Recorder, RunConflictError
+from runatlas.importers.report import ImportReport, LineNote
+
+__all__ = ["import_jsonl"]
+
+
+def import_jsonl(
+    backend: Backend,
+    path: Path,
+    layout: RecordLayout,
+    *,
+    workspace: str | None = None,
+    on_note: Callable[[LineNote], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> ImportReport:
+    """Import a file of JSON lines, one run a line; doing it again adds nothing.
+
+    Args:
+        backend: Where to.
+        path: The file, compressed with gzip or not.
+        layout: Which field means what.
+        workspace: The workspace; ``None`` is the caller's own.
+        on_note: Told of each line that something is wrong with, at once.
+        on_progress: Told after each line how many bytes of the file are read, and of how many.
+
+    Returns:
+        What was done. A line that is broken, or that the store refuses, is noted and the rest goes on.
+
+    Raises:
+        OSError: The file cannot be read.
+        RunAtlasError: The store cannot be reached or written; importing again completes what was begun.
+    """
+    file = JsonlFile(path, layout)
+    recorder = Recorder(backend, workspace)
+    report = ImportReport(recorder.workspace)
+    for item in file.read():
+        for note in _take(item, recorder, report):
+            report.notes.append(note)
+            if on_note is not None:
+                on_note(note)
+        if on_progress is not None:
+            on_progress(file.position, file.size)
+    return report
+
+
+def _take(
+    item: ImportedRun | BrokenLine | RepeatedLine, recorder: Recorder, report: ImportReport
+) -> Iterator[LineNote]:
+    if isinstance(item, BrokenLine):
+        yield LineNote(item.line, item.reason)
+    elif isinstance(item, RepeatedLine):
+        (report.repeated if item.same else report.twins).append(item.line)
+    else:
+        yield from _odd_values(item)
+        try:
+            report.count(item, recorder.record(item))
+        except (RunConflictError, ConflictError, ValidationError) as error:
+            yield LineNote(item.line, str(error))
+
+
+def _odd_values(run: ImportedRun) -> Iterator[LineNote]:
+    for (key, kind), count in run.points.left_out.items():
+        # Null is how JSON says that there is no value; anything else is one that a series cannot hold.
+        yield LineNote(run.line, f"{count} values of {key!r} are {kind} and left out", lost=kind != "null")
+    for key, count in run.points.rounded.items():
+        yield LineNote(run.line, f"{count} values of {key!r} have more digits than a float and are rounded")
