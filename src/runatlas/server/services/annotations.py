@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
 
 from runatlas.errors import ValidationError
@@ -12,11 +11,13 @@ from runatlas.model.ids import RunPath
 from runatlas.model.page import Page
 from runatlas.server.services.access import require_run
 from runatlas.server.services.caller import Caller
+from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
 from runatlas.server.store.annotation import add_annotation, annotation_page, find_annotation
 from runatlas.server.store.engine import Store
 
 __all__ = ["Annotations"]
 
+_LISTING = "annotations"
 _EVENT_NAMESPACE = uuid.UUID("5e0f3c6a-5d5b-4f0e-9f64-2f5b1f8d7a10")
 
 
@@ -28,13 +29,14 @@ class Annotations:
 
     def list_annotations(self, caller: Caller, run: RunPath, query: AnnotationQuery) -> Page[AnnotationRecord]:
         """List a run's notes, oldest first."""
-        after = _read_cursor(query.page.cursor)
+        check_page(query.page)
+        after = None if query.page.cursor is None else read_cursor(query.page.cursor, _LISTING, ("int", "int"))
         with self._store.read() as connection:
             found = require_run(connection, caller, run, "read")
             held = annotation_page(connection, found.id, query, after)
-        shown = held[: query.page.limit]
-        more = len(held) > len(shown)
-        return Page(tuple(record for _, record in shown), json.dumps(shown[-1][0]) if more else None)
+        return make_page(
+            held, query.page.limit, item=lambda row: row[1], cursor=lambda row: write_cursor(_LISTING, row[0])
+        )
 
     def create_annotation(self, caller: Caller, run: RunPath, draft: AnnotationDraft) -> AnnotationRecord:
         """Note something on a run; a repeated event id answers the first note.
@@ -60,15 +62,3 @@ class Annotations:
 
 def _event_name(cuid: str, event_id: str) -> str:
     return f"{cuid}/{hashlib.sha256(event_id.encode()).hexdigest()}"
-
-
-def _read_cursor(cursor: str | None) -> tuple[int, int] | None:
-    if cursor is None:
-        return None
-    try:
-        time, key = json.loads(cursor)
-    except (ValueError, TypeError) as error:
-        raise ValidationError(f"cursor: {cursor!r} is not one that this listing gave out") from error
-    if not (isinstance(time, int) and isinstance(key, int)):
-        raise ValidationError(f"cursor: {cursor!r} is not one that this listing gave out")
-    return time, key

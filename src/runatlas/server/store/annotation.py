@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import and_, insert, or_, select
 
 from runatlas.model.annotation import AnnotationQuery, AnnotationRecord
@@ -46,7 +48,7 @@ def find_annotation(connection: Connection, run_pk: int, uuid: str) -> Annotatio
 
 
 def annotation_page(
-    connection: Connection, run_pk: int, query: AnnotationQuery, after: tuple[int, int] | None
+    connection: Connection, run_pk: int, query: AnnotationQuery, after: Sequence[int] | None
 ) -> list[tuple[tuple[int, int], AnnotationRecord]]:
     """Read notes oldest first, one more than the page holds, each with its place in the order.
 
