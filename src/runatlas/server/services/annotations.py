@@ -14,6 +14,7 @@ from runatlas.server.services.caller import Caller
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
 from runatlas.server.store.annotation import add_annotation, annotation_page, find_annotation
 from runatlas.server.store.engine import Store
+from runatlas.server.store.statement import check_text
 
 __all__ = ["Annotations"]
 
@@ -47,6 +48,7 @@ class Annotations:
         """
         if not 1 <= len(draft.text) <= ANNOTATION_MAX:
             raise ValidationError(f"text: an annotation has 1 to {ANNOTATION_MAX} characters, got {len(draft.text)}")
+        check_text(draft.text, "text")
         with self._store.write() as connection:
             found = require_run(connection, caller, run, "write")
             name = str(uuid.uuid4())

@@ -9,8 +9,10 @@ from runatlas.model.folder import FolderPatch, FolderRecord, validate_folder_nam
 from runatlas.model.ids import ProjectPath
 from runatlas.server.services.access import require_project
 from runatlas.server.services.caller import Caller
+from runatlas.server.services.validation import check_name
 from runatlas.server.store.engine import Store
 from runatlas.server.store.folder import FolderRow, add_folder, change_folder, folder_tree, remove_folder
+from runatlas.server.store.statement import check_text
 
 __all__ = ["Folders"]
 
@@ -38,8 +40,10 @@ class Folders:
         Raises:
             NotFoundError: There is no such project or parent.
             ConflictError: The parent has a folder of that name, or lies too deep.
+            ValidationError: The name is none.
         """
-        validate_folder_name(name)
+        check_name(validate_folder_name, name, "name")
+        check_text(name, "name")
         with self._store.write() as connection:
             found = require_project(connection, caller, project, "write")
             tree = folder_tree(connection, found.id)
@@ -56,7 +60,8 @@ class Folders:
             ConflictError: The name is taken there, or the folder would lie in itself.
         """
         if patch.name is not None:
-            validate_folder_name(patch.name)
+            check_name(validate_folder_name, patch.name, "name")
+            check_text(patch.name, "name")
         with self._store.write() as connection:
             found = require_project(connection, caller, project, "write")
             tree = folder_tree(connection, found.id)

@@ -25,7 +25,7 @@ from runatlas.server.store.ingestion_key import (
     note_ingestion_key_use,
     revoke_ingestion_key,
     run_ingestion_keys,
-)
+)from runatlas.server.store.statement import check_text
 
 __all__ = ["IngestionGrant", "IngestionKeys"]
 
@@ -68,6 +68,7 @@ class IngestionKeys:
             raise ValidationError(f"name: a key's name has 1 to {_NAME_MAX} characters, got {len(name)}")
         if not 1 <= life <= INGESTION_KEY_TTL_MAX_MS:
             raise ValidationError(f"ttl_ms: a key lives 1 to {INGESTION_KEY_TTL_MAX_MS} ms, got {life}")
+        check_text(name, "name")
         secret = f"ik_{secrets.token_urlsafe(32)}"
         with self._store.write() as connection:
             found = require_run(connection, caller, run, "write")

@@ -20,7 +20,7 @@ from runatlas.server.store.registry import (
     list_versions,
     set_stage,
 )
-from runatlas.server.store.statement import Connection
+from runatlas.server.store.statement import Connection, check_text
 
 __all__ = ["Registry"]
 
@@ -58,8 +58,10 @@ class Registry:
         """
         if not _NAME.fullmatch(draft.name) or draft.name in {".", ".."}:
             raise ValidationError(f"name: {draft.name!r} is not a model name; use 1 to 200 characters without '/'")
+        check_text(draft.name, "name")
+        check_text(draft.description, "description")
         _check_stage(draft.stage)
-        path = RunPath.parse(draft.run, argument="run")
+        path = _read_path(draft.run)
         with self._store.write() as connection:
             run = require_run(connection, caller, path, "write")
             artifact = find_artifact(connection, run.id, draft.artifact)
@@ -106,6 +108,13 @@ class Registry:
                 archive_production(connection, model_id, now)
             set_stage(connection, model_id, version, stage, now)
             return list_versions(connection, model_id, version)[0]
+
+
+def _read_path(text: str) -> RunPath:
+    try:
+        return RunPath.parse(text, argument="run")
+    except (ValueError, TypeError) as error:
+        raise ValidationError(str(error)) from error
 
 
 def _check_stage(stage: str) -> None:
