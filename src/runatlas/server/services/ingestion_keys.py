@@ -25,7 +25,8 @@ from runatlas.server.store.ingestion_key import (
     note_ingestion_key_use,
     revoke_ingestion_key,
     run_ingestion_keys,
-)from runatlas.server.store.statement import check_text
+)
+from runatlas.server.store.statement import check_text
 
 __all__ = ["IngestionGrant", "IngestionKeys"]
 
