@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -41,7 +42,7 @@ def write_cursor(listing: str, keys: Sequence[Key]) -> str:
         listing: What is listed and in which order; a cursor fits its own listing only.
         keys: The sort keys of the last item.
     """
-    return base64.urlsafe_b64encode(dumps([listing, *keys]).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(dumps([_digest(listing), *keys]).encode()).decode().rstrip("=")
 
 
 def read_cursor(cursor: str, listing: str, kinds: Sequence[str]) -> list[Any]:
@@ -60,12 +61,16 @@ def read_cursor(cursor: str, listing: str, kinds: Sequence[str]) -> list[Any]:
         found = loads(base64.urlsafe_b64decode(padded))
     except (ValueError, binascii.Error) as error:
         raise _unknown(cursor) from error
-    if not isinstance(found, list) or len(found) != len(kinds) + 1 or found[0] != listing:
+    if not isinstance(found, list) or len(found) != len(kinds) + 1 or found[0] != _digest(listing):
         raise _unknown(cursor)
     keys = found[1:]
     if not all(_fits(key, kind) for key, kind in zip(keys, kinds, strict=True)):
         raise _unknown(cursor)
     return keys
+
+
+def _digest(listing: str) -> str:
+    return hashlib.blake2s(listing.encode(errors="replace"), digest_size=8).hexdigest()
 
 
 def _fits(key: Any, kind: str) -> bool:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, bindparam, select
+import attrs
+from sqlalchemy import Select, and_, bindparam, case, exists, func, or_, select, tuple_, update
 
-from runatlas.model.account import Role
-from runatlas.server.store.schema import memberships, projects, workspaces
-from runatlas.server.store.statement import Connection, rows
+from runatlas.model.account import Role, WorkspaceType
+from runatlas.model.project import ProjectSort, Visibility
+from runatlas.server.store.schema import memberships, projects, runs, users, workspaces
+from runatlas.server.store.statement import Connection, code_points, contains, member_of, rows
 
-__all__ = ["ProjectRow", "find_project"]
+__all__ = [
+    "ProjectCounts",
+    "ProjectDetail",
+    "ProjectListing",
+    "ProjectRow",
+    "add_project",
+    "change_project",
+    "count_projects",
+    "find_project",
+    "list_projects",
+    "project_counts",
+    "read_project",
+    "touch_projects",
+]
 
 
 class ProjectRow(NamedTuple):
@@ -25,6 +41,34 @@ class ProjectRow(NamedTuple):
     role: Role | None
 
 
+class ProjectDetail(NamedTuple):
+    """A project with everything that is told of it but its counts."""
+
+    id: int
+    cuid: str
+    workspace_id: int
+    workspace: str
+    name: str
+    visibility: Visibility
+    role: Role | None
+    title: str
+    description: str
+    labels: str
+    workspace_name: str
+    workspace_type: WorkspaceType
+    created_at_ms: int
+    updated_at_ms: int
+
+
+class ProjectCounts(NamedTuple):
+    """How much a project holds."""
+
+    runs: int = 0
+    running: int = 0
+    contributors: int = 0
+    collaborators: int = 0
+
+
 PROJECT_ROW = (
     projects.c.id,
     projects.c.cuid,
@@ -37,18 +81,148 @@ PROJECT_ROW = (
 
 MEMBERSHIP = and_(memberships.c.workspace_id == workspaces.c.id, memberships.c.user_id == bindparam("user_id"))
 
-_FIND: Select[Any] = (
-    select(*PROJECT_ROW)
-    .select_from(projects.join(workspaces).outerjoin(memberships, MEMBERSHIP))
-    .where(
-        workspaces.c.username == bindparam("workspace"),
-        projects.c.name == bindparam("project"),
-        projects.c.trash_id.is_(None),
-    )
-)
+_C = projects.c
+_JOINED = projects.join(workspaces).outerjoin(memberships, MEMBERSHIP)
+_BY_PATH = and_(workspaces.c.username == bindparam("workspace"), _C.name == bindparam("project"), _C.trash_id.is_(None))
+_FIND: Select[Any] = select(*PROJECT_ROW).select_from(_JOINED).where(_BY_PATH)
+_DETAIL: Select[Any] = select(
+    *PROJECT_ROW,
+    _C.title,
+    _C.description,
+    _C.labels,
+    workspaces.c.name,
+    workspaces.c.workspace_type,
+    _C.created_at_ms,
+    _C.updated_at_ms,
+).select_from(_JOINED)
+_READ = _DETAIL.where(_C.id == bindparam("project_id"))
 
 
 def find_project(connection: Connection, user_id: int, workspace: str, project: str) -> ProjectRow | None:
     """Find a live project by its path, with the role of a user."""
     found = rows(connection, _FIND, {"user_id": user_id, "workspace": workspace, "project": project})
     return ProjectRow(*found[0]) if found else None
+
+
+def read_project(connection: Connection, user_id: int, project_id: int) -> ProjectDetail:
+    """Read a project that is known to be there."""
+    return ProjectDetail(*rows(connection, _READ, {"user_id": user_id, "project_id": project_id})[0])
+
+
+@attrs.frozen
+class ProjectListing:
+    """Which live projects, in which order.
+
+    Attributes:
+        user_id: Whose roles are told.
+        visible_only: Only those that ``user_id`` may read.
+        state: Only those with a run in that state.
+        creator: Only those made by that user.
+    """
+
+    user_id: int
+    visible_only: bool
+    workspace_id: int | None = None
+    sort: ProjectSort = "update"
+    search: str | None = None
+    state: str | None = None
+    creator: str | None = None
+
+    @property
+    def kinds(self) -> list[str]:
+        """What the sort keys are."""
+        return ["text", "int"] if self.sort == "name" else ["int", "int"]
+
+    def keys(self, row: ProjectDetail) -> list[str | int]:
+        """Return the sort keys of a project."""
+        if self.sort == "name":
+            return [row.name, row.id]
+        return [row.created_at_ms if self.sort == "create" else row.updated_at_ms, row.id]
+
+    def restrict(self, statement: Select[Any]) -> Select[Any]:
+        """Add the conditions to a query."""
+        statement = statement.where(_C.trash_id.is_(None))
+        if self.visible_only:
+            readable = memberships.c.role.in_(("OWNER", "MEMBER", "VIEWER"))
+            statement = statement.where(or_(readable, _C.visibility == "PUBLIC"))
+        if self.workspace_id is not None:
+            statement = statement.where(_C.workspace_id == self.workspace_id)
+        if self.search:
+            texts = (_C.name, _C.title, _C.description)
+            statement = statement.where(or_(*(contains(text, self.search) for text in texts)))
+        if self.state is not None:
+            in_state = runs.c.project_id == _C.id, runs.c.trash_id.is_(None), runs.c.state == self.state
+            statement = statement.where(exists().where(*in_state))
+        if self.creator is not None:
+            made_by = select(users.c.id).where(users.c.username == self.creator)
+            statement = statement.where(_C.user_id.in_(made_by))
+        return statement
+
+    def order(self, statement: Select[Any], after: list[Any] | None) -> Select[Any]:
+        """Add the order, and the condition to come after these sort keys."""
+        if self.sort == "name":
+            keys = tuple_(code_points(_C.name), _C.id)
+            statement = statement if after is None else statement.where(keys > tuple_(*after))
+            return statement.order_by(code_points(_C.name), _C.id)
+        column = _C.created_at_ms if self.sort == "create" else _C.updated_at_ms
+        if after is not None:
+            statement = statement.where(tuple_(column, _C.id) < tuple_(*after))
+        return statement.order_by(column.desc(), _C.id.desc())
+
+
+def list_projects(
+    connection: Connection, listing: ProjectListing, after: list[Any] | None, limit: int, offset: int
+) -> list[ProjectDetail]:
+    """List projects; ``after`` are the sort keys of the last one before."""
+    statement = listing.order(listing.restrict(_DETAIL), after).limit(limit).offset(offset)
+    return [ProjectDetail(*row) for row in rows(connection, statement, {"user_id": listing.user_id})]
+
+
+def count_projects(connection: Connection, listing: ProjectListing) -> int:
+    """Count projects."""
+    statement = listing.restrict(select(func.count()).select_from(_JOINED))
+    return int(connection.scalar(statement, {"user_id": listing.user_id}) or 0)
+
+
+_RUN_COUNTS = (
+    select(
+        runs.c.project_id,
+        func.count(),
+        func.sum(case((runs.c.state == "RUNNING", 1), else_=0)),
+        func.count(runs.c.user_id.distinct()),
+    )
+    .where(member_of(runs.c.project_id, "projects"), runs.c.trash_id.is_(None))
+    .group_by(runs.c.project_id)
+)
+_MEMBER_COUNTS = (
+    select(_C.id, func.count())
+    .select_from(projects.join(memberships, memberships.c.workspace_id == _C.workspace_id))
+    .where(member_of(_C.id, "projects"))
+    .group_by(_C.id)
+)
+
+
+def project_counts(connection: Connection, project_ids: Sequence[int]) -> dict[int, ProjectCounts]:
+    """Count what projects hold."""
+    values = {"projects": list(project_ids)}
+    members = dict(rows(connection, _MEMBER_COUNTS, values))
+    found = {key: ProjectCounts(*map(int, counts)) for key, *counts in rows(connection, _RUN_COUNTS, values)}
+    return {key: found.get(key, ProjectCounts())._replace(collaborators=members.get(key, 0)) for key in project_ids}
+
+
+def add_project(connection: Connection, values: Mapping[str, Any]) -> int:
+    """Insert a project and return its row id."""
+    return int(connection.execute(projects.insert().values(**values).returning(_C.id)).scalar_one())
+
+
+def change_project(connection: Connection, project_id: int, values: Mapping[str, Any]) -> None:
+    """Update columns of a project."""
+    connection.execute(update(projects).where(_C.id == project_id).values(**values))
+
+
+_TOUCH = update(projects).where(member_of(_C.id, "projects")).values(updated_at_ms=bindparam("now_ms"))
+
+
+def touch_projects(connection: Connection, project_ids: Iterable[int], now_ms: int) -> None:
+    """Note that projects changed."""
+    connection.execute(_TOUCH, {"projects": list(project_ids), "now_ms": now_ms})
