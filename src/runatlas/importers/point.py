@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ __all__ = ["PointTable", "read_points"]
 
 _INT64 = range(-(2**63), 2**63)
 _KEY_MAX = 1000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _KINDS = {str: "text", list: "a list", dict: "an object", type(None): "null"}
 
@@ -169,6 +171,8 @@ def _open_point(point: Any, place: str) -> tuple[int, Mapping[str, Any]]:
 def _check_key(key: str, place: str) -> None:
     if not 0 < len(key) <= _KEY_MAX:
         raise MalformedRecordError(f"{place}: a metric's name has 1 to {_KEY_MAX} characters, found {len(key)}")
+    if _CONTROL.search(key):
+        raise MalformedRecordError(f"{place}: a metric's name has no control characters, found {key!r}")
 
 
 def _describe(value: object) -> str:

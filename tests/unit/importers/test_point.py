@@ -115,6 +115,7 @@ def test_what_is_no_number_is_counted_not_lost_silently() -> None:
         ([[2**63, {}]], f"data[0]: the step must be a whole number of 64 bits, found {2**63}"),
         ([[1, {"": 1}]], "data[0]: a metric's name has 1 to 1000 characters, found 0"),
         ([[1, {"x" * 1001: 1}]], "data[0]: a metric's name has 1 to 1000 characters, found 1001"),
+        ([[1, {"a\nb": 1}]], "data[0]: a metric's name has no control characters, found 'a\\nb'"),
     ],
 )
 def test_another_form_is_refused_with_its_place(points: Any, message: str) -> None:
