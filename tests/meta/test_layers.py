@@ -31,8 +31,9 @@ ALLOWED: dict[str, set[str]] = {
     "demo": _CLIENT | _BACKENDS | {"api", "entities", "tracking", "__init__"},
     "server.store": {"errors", "model"},
     "server.services": {"errors", "model", "server.store"},
-    "server.dialects": {"errors", "model", "server.services"},
-    "server": {"errors", "model", "settings", "server.services", "server.dialects", "server.store"},
+    "server.wire": {"errors", "model", "server.services"},
+    "server.dialects": {"errors", "model", "server.services", "server.wire"},
+    "server": {"errors", "model", "settings", "server.services", "server.wire", "server.dialects", "server.store"},
 }
 """What each layer may import beside itself; ``cli``, ``__main__`` and ``__init__`` stand above all of them."""
 
@@ -42,7 +43,8 @@ DOORS: dict[str, tuple[str, ...]] = {
     "requests": ("backends.http",),
     "sqlalchemy": ("server.store",),
     "psycopg": ("server.store",),
-    "litestar": ("server", "server.dialects"),
+    "litestar": ("server", "server.wire", "server.dialects"),
+    "msgspec": ("server.wire",),
     "uvicorn": ("server", "cli"),
     "argon2": ("server.services",),
     "click": ("cli",),

@@ -1,0 +1,67 @@
+"""``runatlas keys``: API keys of a directory or a database, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import click
+
+from runatlas.cli.location import store_location
+from runatlas.entities.instant import iso_text
+from runatlas.errors import ConflictError
+from runatlas.server.services.services import Services
+
+__all__ = ["keys"]
+
+
+@contextmanager
+def _opened(location: Path | str, blobs_dir: Path | None) -> Iterator[Services]:
+    services = Services.open(location, blobs_dir=blobs_dir)
+    try:
+        yield services
+    finally:
+        services.close()
+
+
+@click.group()
+def keys() -> None:
+    """Make, list and revoke API keys.
+
+    The first key's user becomes an administrator; from then on the server asks everyone for a key.
+    """
+
+
+@keys.command()
+@click.argument("user")
+@store_location
+def create(location: Path | str, blobs_dir: Path | None, user: str) -> None:
+    """Make a key for USER, and USER if there is none; the key alone goes to stdout, this once."""
+    with _opened(location, blobs_dir) as services:
+        owner = services.owner()
+        with suppress(ConflictError):
+            services.accounts.create_user(owner, user)
+            click.echo(f"made user {user}", err=True)
+        click.echo(services.accounts.create_key(owner, user).secret)
+
+
+@keys.command(name="list")
+@click.argument("user")
+@store_location
+def list_(location: Path | str, blobs_dir: Path | None, user: str) -> None:
+    """List USER's keys, revoked ones included: id, first characters, when made, last used and revoked."""
+    with _opened(location, blobs_dir) as services:
+        for key in services.accounts.list_keys(services.owner(), user):
+            times = (key.created_at_ms, key.last_used_at_ms, key.revoked_at_ms)
+            click.echo("\t".join([key.id, key.prefix, *("-" if time is None else iso_text(time) for time in times)]))
+
+
+@keys.command()
+@click.argument("key_id")
+@store_location
+def revoke(location: Path | str, blobs_dir: Path | None, key_id: str) -> None:
+    """Make the key of that id useless at once."""
+    with _opened(location, blobs_dir) as services:
+        key = services.accounts.revoke_key(services.owner(), key_id)
+    click.echo(f"revoked {key.prefix}… of {key.username}", err=True)

@@ -1,0 +1,38 @@
+"""The options that say where a store is, for commands that open it without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["store_location"]
+
+
+def store_location(command: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--dir``, ``--database`` and ``--blobs-dir`` to a command.
+
+    Args:
+        command: Called with ``location`` (a path or a URL) and ``blobs_dir``, and its own arguments.
+
+    Returns:
+        The command with the options.
+    """
+
+    @click.option("--dir", "directory", type=click.Path(path_type=Path, file_okay=False), help="The directory.")
+    @click.option("--database", help="A database, as postgresql://user:password@host/name.")
+    @click.option("--blobs-dir", type=click.Path(path_type=Path, file_okay=False), help="Where files lie beside it.")
+    @wraps(command)
+    def located(directory: Path | None, database: str | None, blobs_dir: Path | None, **rest: Any) -> None:
+        if (directory is None) == (database is None):
+            raise click.UsageError("give either --dir or --database")
+        if database is not None and not database.startswith(("postgresql://", "postgres://")):
+            raise click.BadParameter("it begins with postgresql://", param_hint="--database")
+        if database is not None and blobs_dir is None:
+            raise click.UsageError("--database needs --blobs-dir: files do not lie in the database")
+        command(location=directory if directory is not None else database, blobs_dir=blobs_dir, **rest)
+
+    return located

@@ -1,0 +1,60 @@
+"""The command ``runatlas``: subcommands are imported when they are called, so that help stays quick."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from runatlas.errors import RunAtlasError
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "serve": ("runatlas.cli.serve:serve", "Serve a directory or a database over HTTP."),
+    "keys": ("runatlas.cli.keys:keys", "Make, list and revoke API keys."),
+}
+"""Each command's place, and its line in the help."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are named in ``COMMANDS``; errors become one sentence and exit code 1."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        """The commands' names."""
+        return list(COMMANDS)
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        """Import a command."""
+        if name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[name][0].split(":")
+        try:
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] == "runatlas":
+                raise
+            raise click.ClickException(
+                f"'runatlas {name}' needs the package {error.name}; install it with: pip install 'runatlas[all]'"
+            ) from error
+        return command
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in sorted(COMMANDS.items())])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; an error of ours is told in its own sentence."""
+        try:
+            return super().invoke(ctx)
+        except RunAtlasError as error:
+            raise click.ClickException(error.message) from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def main() -> None:
+    """Work with machine-learning experiments: query, report on, clean up and serve runs.
+
+    Data goes to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.
+    """

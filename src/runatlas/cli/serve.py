@@ -1,0 +1,43 @@
+"""``runatlas serve``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from runatlas.cli.location import store_location
+from runatlas.server import process
+from runatlas.server.settings import ServerSettings
+
+__all__ = ["serve"]
+
+
+@click.command()
+@store_location
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to bind.")
+@click.option("--port", type=click.IntRange(0, 65535), default=5170, show_default=True, help="0 takes a free one.")
+@click.option("--origin", help="What links begin with, such as https://runs.example.org, behind a proxy.")
+def serve(location: Path | str, blobs_dir: Path | None, host: str, port: int, origin: str | None) -> None:
+    """Serve a directory, or a database, over HTTP until it is interrupted.
+
+    Without accounts it answers this machine only, and whoever asks owns everything. Once a key was made
+    (runatlas keys create USER), everybody needs one.
+    """
+    if origin is not None and not origin.startswith(("http://", "https://")):
+        raise click.BadParameter("it begins with http:// or https://", param_hint="--origin")
+    _run(ServerSettings(location, blobs_dir, host, port, origin and origin.rstrip("/")))
+
+
+def _run(settings: ServerSettings) -> None:
+    what = settings.location if isinstance(settings.location, Path) else "the database"
+
+    def announce(address: str) -> None:
+        click.echo(f"RunAtlas serves {what} at {address}", err=True)
+
+    try:
+        process.serve(settings, announce=announce)
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot serve at {settings.host}:{settings.port} ({error.strerror or error}); choose another --port"
+        ) from error

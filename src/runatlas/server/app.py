@@ -1,0 +1,68 @@
+"""The application: every protocol over one store, on one port."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.types import ASGIApp
+
+from runatlas.server.auth import Gatekeeper
+from runatlas.server.body import inflate_body
+from runatlas.server.dialects import native
+from runatlas.server.failure import FailureHandler
+from runatlas.server.services.services import Services
+from runatlas.server.settings import ServerSettings
+from runatlas.server.wire.dialect import Dialect
+
+__all__ = ["make_app", "make_dialects"]
+
+_logger = logging.getLogger(__name__)
+
+
+def make_dialects(settings: ServerSettings) -> tuple[Dialect, ...]:
+    """Make every protocol that the server speaks; the first one has the paths that belong to none."""
+    return (native.make_dialect(settings.limits),)
+
+
+def make_app(services: Services, settings: ServerSettings) -> ASGIApp:
+    """Make the application.
+
+    Args:
+        services: An open store's services; the application closes them when it ends.
+        settings: How it is run.
+
+    Returns:
+        An ASGI application with its lifespan.
+    """
+    dialects = make_dialects(settings)
+    default = dialects[0]
+    failures = FailureHandler(dialects, default)
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="request")
+        asyncio.get_running_loop().set_default_executor(threads)
+        with ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload") as uploads:
+            app.state.upload_threads = uploads
+            yield
+        threads.shutdown()
+        services.close()
+        if failures.incidents:
+            _logger.warning("%d requests failed with an internal error", failures.incidents)
+
+    return Litestar(
+        [dialect.router() for dialect in dialects],
+        exception_handlers={Exception: failures},
+        guards=[Gatekeeper(services, settings, dialects, default)],
+        lifespan=[lifespan],
+        logging_config=None,
+        middleware=[inflate_body],
+        openapi_config=None,
+        state=State({"services": services}),
+    )

@@ -1,0 +1,102 @@
+"""Who is asking: decided before anything else of a request is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from runatlas.errors import AuthenticationError, PermissionDeniedError
+from runatlas.server.services.caller import Caller
+from runatlas.server.services.services import Services
+from runatlas.server.settings import ServerSettings, is_loopback
+from runatlas.server.wire.dialect import Dialect, dialect_for
+from runatlas.server.wire.worker import in_thread
+
+__all__ = ["Gatekeeper"]
+
+
+class Gatekeeper:
+    """A Litestar guard for every route: it puts the caller into ``scope["user"]`` or refuses the request.
+
+    While no account was ever made and the server can be reached from this machine only, whoever asks is the
+    directory's owner. A web page in the owner's browser must not get that far: a foreign ``Host`` (a name that was
+    pointed at this machine) and a foreign ``Origin`` are refused.
+
+    Args:
+        services: Tells whose key it is.
+        settings: Which address is bound, and the origin of links.
+        dialects: Where each protocol carries its key.
+        default: For paths that belong to no protocol.
+    """
+
+    def __init__(
+        self, services: Services, settings: ServerSettings, dialects: tuple[Dialect, ...], default: Dialect
+    ) -> None:
+        self._services = services
+        self._settings = settings
+        self._dialects = dialects
+        self._default = default
+        self._has_accounts = False
+
+    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        """Let a request pass, or raise.
+
+        Raises:
+            AuthenticationError: It needs a key, and has none or one that is not valid.
+            PermissionDeniedError: It comes from a foreign web page.
+        """
+        public = bool(handler.opt.get("public"))
+        if public and self._has_accounts:
+            return
+        headers = {name.lower(): value for name, value in connection.headers.items()}
+        dialect = dialect_for(connection.scope["path"], self._dialects, self._default)
+        secret = dialect.secret(headers)
+        origin = self._settings.origin or f"{connection.scope['scheme']}://{headers.get('host', '')}"
+        caller = await in_thread(self._admit, secret, headers, public=public)
+        if caller is not None:
+            connection.scope["user"] = attrs.evolve(caller, origin=origin)
+
+    def _admit(self, secret: str | None, headers: Mapping[str, str], *, public: bool) -> Caller | None:
+        if self._is_open():
+            _require_own_page(headers)
+            return self._services.owner()
+        if public:
+            return None
+        if secret is None:
+            raise AuthenticationError("an API key is needed: send 'Authorization: Bearer KEY'")
+        caller = self._services.accounts.authenticate(secret)
+        if caller is None:
+            raise AuthenticationError("the API key is not valid; it may have been revoked")
+        return caller
+
+    def _is_open(self) -> bool:
+        # Accounts are never unmade, so a yes is remembered and a no is asked again: another process may make the first.
+        if not self._has_accounts:
+            self._has_accounts = self._services.accounts.has_accounts()
+        return self._settings.is_local and not self._has_accounts
+
+
+def _require_own_page(headers: Mapping[str, str]) -> None:
+    host = headers.get("host", "")
+    if not is_loopback(_host_name(host)):
+        raise PermissionDeniedError(
+            f"this server has no accounts yet and answers only to the name of this machine, not to {host[:80]!r}; "
+            "make a key with 'runatlas keys create' to reach it by other names"
+        )
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        raise PermissionDeniedError(
+            f"this server has no accounts yet and takes no requests from other web pages, such as {origin[:80]!r}"
+        )
+
+
+def _host_name(host: str) -> str:
+    """Return the name in ``name:port``, ``1.2.3.4:port`` or ``[::1]:port``."""
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]

@@ -1,0 +1,78 @@
+"""Compressed request bodies: inflated piece by piece, so that no bomb ever lies in memory."""
+
+from __future__ import annotations
+
+import zlib
+from typing import cast
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPRequestEvent, Receive, Scope, Send
+
+from runatlas.errors import ApiStatusError, ValidationError
+
+__all__ = ["inflate_body"]
+
+_WINDOW = 31
+_PIECE = 1 << 18
+
+
+def inflate_body(app: ASGIApp) -> ASGIApp:
+    """Make a middleware that undoes ``Content-Encoding: gzip``.
+
+    How large a body may be is counted further in, on what comes out of here, so compressed and plain bodies have one
+    bound; that counting stops reading, and so inflating, at once.
+
+    Args:
+        app: The next application.
+
+    Returns:
+        The wrapped application.
+    """
+
+    async def inflating(scope: Scope, receive: Receive, send: Send) -> None:
+        coding = "" if scope["type"] == ScopeType.WEBSOCKET else _coding(scope)
+        if coding not in {"", "identity"}:
+            receive = _inflating_receive(coding, receive)
+        await app(scope, receive, send)
+
+    return inflating
+
+
+def _coding(scope: Scope) -> str:
+    codings = [value.decode("latin-1") for name, value in scope["headers"] if name == b"content-encoding"]
+    return ",".join(codings).strip().lower()
+
+
+def _inflating_receive(coding: str, receive: Receive) -> Receive:
+    inflater = zlib.decompressobj(_WINDOW)
+    arriving = True
+
+    async def inflated() -> HTTPReceiveMessage:
+        nonlocal arriving
+        if coding not in {"gzip", "x-gzip"}:
+            raise ApiStatusError(f"the content encoding {coding[:40]!r} is not known; use gzip, or none", code=415)
+        while True:
+            data = inflater.unconsumed_tail
+            if not data and arriving:
+                message = cast(HTTPReceiveMessage, await receive())
+                if message["type"] != "http.request":
+                    return message
+                data, arriving = message["body"], message["more_body"]
+            body = _inflate(inflater, data)
+            more = arriving or not inflater.eof
+            if body or not more:
+                return HTTPRequestEvent(type="http.request", body=body, more_body=more)
+            if not arriving and not inflater.unconsumed_tail:
+                raise ValidationError("the gzip body is cut off", code=400)
+
+    return inflated
+
+
+def _inflate(inflater: zlib._Decompress, data: bytes) -> bytes:
+    try:
+        body = inflater.decompress(data, _PIECE)
+    except zlib.error:
+        raise ValidationError("the body is not gzip, though its content encoding says so", code=400) from None
+    if inflater.unused_data:
+        raise ValidationError("the gzip body has bytes after its end", code=400)
+    return body

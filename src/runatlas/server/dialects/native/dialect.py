@@ -1,0 +1,72 @@
+"""The native protocol, ready to be mounted."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from litestar import Router
+
+from runatlas.server.dialects.native import account, admin, file, project, run, series, system
+from runatlas.server.dialects.native.document import ErrorDetail, ErrorDocument, make_document
+from runatlas.server.dialects.native.handler import make_handlers
+from runatlas.server.dialects.native.route import Route, RouteTable
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.credential import bearer_or_basic
+from runatlas.server.wire.dialect import Dialect
+from runatlas.server.wire.failure import Failure
+from runatlas.server.wire.limit import Limits
+from runatlas.server.wire.payload import encode_payload
+
+__all__ = ["make_dialect", "native_document", "native_routes"]
+
+_ABOUT = RouteTable("system", prefix="")
+
+
+@_ABOUT.add("GET", "/atlas/v1/openapi.json", public=True, answer=dict[str, Any])
+def get_document() -> Answer:
+    """Return this document."""
+    return Answer(_document_text())
+
+
+def native_routes() -> list[Route]:
+    """Return the whole table."""
+    subjects = (
+        system.routes, _ABOUT, account.routes, project.routes, run.routes, series.routes, file.routes, run.deletions,
+        admin.routes,
+    )  # fmt: skip
+    return [route for subject in subjects for route in subject.routes]
+
+
+def native_document() -> dict[str, Any]:
+    """Return the OpenAPI document."""
+    return make_document(native_routes())
+
+
+@lru_cache(maxsize=1)
+def _document_text() -> bytes:
+    return encode_payload(native_document())
+
+
+def make_dialect(limits: Limits) -> Dialect:
+    """Make the protocol.
+
+    Args:
+        limits: How large bodies may be.
+
+    Returns:
+        What the application mounts.
+    """
+    return Dialect(
+        name="native",
+        prefixes=("/atlas", "/healthz"),
+        router=lambda: Router("/", route_handlers=make_handlers(native_routes(), limits), include_in_schema=False),
+        render=render,
+        secret=bearer_or_basic,
+    )
+
+
+def render(failure: Failure) -> Answer:
+    """Write a failure as this protocol does."""
+    detail = ErrorDetail(failure.status, failure.type, failure.message, failure.code)
+    return Answer(encode_payload(ErrorDocument(detail)), failure.status, headers=failure.headers)

@@ -1,0 +1,196 @@
+"""The table of our own routes: each is a typed function; how it is called and documented follows from its signature."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO, Literal, TypeVar, get_type_hints
+
+import attrs
+
+from runatlas.errors import NotFoundError
+from runatlas.model.ids import (
+    ProjectPath,
+    RunPath,
+    validate_project_name,
+    validate_run_id,
+    validate_workspace_name,
+)
+from runatlas.model.page import PageRequest
+from runatlas.server.dialects.native.parameter import Parameter, read_parameters
+from runatlas.server.services.caller import Caller
+from runatlas.server.services.services import Services
+from runatlas.server.wire.payload import decode_payload
+
+__all__ = ["Call", "Route", "RouteTable"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@attrs.frozen(eq=False)
+class Call:
+    """One request, as the functions see it that look at more than their typed arguments.
+
+    Attributes:
+        params: The parts of the path by name.
+        query: A value for each parameter of the query.
+        headers: Lower-case names.
+        body: The whole body; empty for a route that streams it.
+    """
+
+    services: Services
+    caller: Caller
+    method: str
+    path: str
+    params: Mapping[str, str]
+    query: Mapping[str, Any]
+    headers: Mapping[str, str]
+    body: bytes
+    upload: BinaryIO | None = None
+
+    def with_upload(self, upload: BinaryIO) -> Call:
+        """Return the call with the body to be read from ``upload``."""
+        return attrs.evolve(self, upload=upload)
+
+
+@attrs.frozen(eq=False)
+class Route:
+    """One operation of the protocol.
+
+    Attributes:
+        statuses: The success statuses; the first one unless ``status_of`` says otherwise.
+        status_of: Tells the status of a result.
+        errors: Error statuses that it may answer beside those every route may.
+        body: The record in its JSON body; ``bytes`` for any other body; ``None`` for no body.
+        consumes: The media types of its body.
+        produces: The media types of its answer.
+        answer: What it answers, for the document.
+        write: Whether it creates or changes and honours ``Idempotency-Key``.
+        public: Whether it needs no key.
+        limit: Which of the server's bounds its body has.
+    """
+
+    method: Method
+    path: str
+    function: Callable[..., Any]
+    tag: str
+    parameters: tuple[Parameter, ...]
+    binders: tuple[tuple[str, Callable[[Call], Any]], ...]
+    answer: Any
+    body: Any = None
+    statuses: tuple[int, ...] = (200,)
+    status_of: Callable[[Any], int] | None = None
+    errors: tuple[int, ...] = ()
+    consumes: tuple[str, ...] = ("application/json",)
+    produces: tuple[str, ...] = ("application/json",)
+    write: bool = False
+    public: bool = False
+    streams: bool = False
+    limit: Literal["body", "batch", "blob"] = "body"
+
+    def run(self, call: Call) -> Any:
+        """Read the arguments from the request and call the function.
+
+        Raises:
+            ValidationError: A parameter or the body does not fit.
+            NotFoundError: A part of the path can be no name.
+        """
+        return self.function(**{name: read(call) for name, read in self.binders})
+
+
+class RouteTable:
+    """The routes of one subject.
+
+    Args:
+        tag: The subject's name, in the document.
+        prefix: What the paths of its routes lie below.
+    """
+
+    def __init__(self, tag: str, *, prefix: str = "/atlas/v1") -> None:
+        self.tag = tag
+        self.prefix = prefix
+        self.routes: list[Route] = []
+
+    def add(self, method: Method, path: str, **options: Any) -> Callable[[F], F]:
+        """Make a function a route.
+
+        Its arguments are found by type: ``Services``, ``Caller`` and ``Call``; ``ProjectPath`` and ``RunPath`` from the
+        path's parts; a ``BinaryIO`` is the streamed body; and by name: ``body`` is the JSON body, names in ``path`` are
+        its parts; ``PageRequest`` and everything else are parameters of the query.
+
+        Args:
+            method: The HTTP method.
+            path: Below the table's prefix, with ``{name}`` parts.
+            options: Other attributes of the ``Route``.
+
+        Returns:
+            A decorator that leaves the function as it is.
+        """
+
+        def added(function: F) -> F:
+            hints = get_type_hints(function)
+            answer = options.pop("answer", hints["return"])
+            binders = tuple((name, _binder(name, hints[name], path)) for name in inspect.signature(function).parameters)
+            options.setdefault("statuses", (204,) if answer is type(None) else (200,))
+            options.setdefault("body", hints.get("body"))
+            self.routes.append(
+                Route(
+                    method=method,
+                    path=self.prefix + path,
+                    function=function,
+                    tag=self.tag,
+                    parameters=read_parameters(function, hints, path),
+                    binders=binders,
+                    answer=answer,
+                    streams=BinaryIO in hints.values(),
+                    **options,
+                )
+            )
+            return function
+
+        return added
+
+
+def _binder(name: str, hint: Any, path: str) -> Callable[[Call], Any]:
+    if hint in _BINDERS:
+        return _BINDERS[hint]
+    if name == "body":
+        return lambda call: decode_payload(call.body, hint)
+    if f"{{{name}}}" in path:
+        return lambda call: call.params[name]
+    return lambda call: call.query[name]
+
+
+def _page(call: Call) -> PageRequest:
+    query = call.query
+    return PageRequest(query["limit"], query["cursor"], query["offset"], query["with_total"])
+
+
+def _project_path(call: Call) -> ProjectPath:
+    try:
+        return ProjectPath(
+            validate_workspace_name(call.params["workspace"]), validate_project_name(call.params["project"])
+        )
+    except ValueError as error:
+        raise NotFoundError(f"there is no such project: {error}") from error
+
+
+def _run_path(call: Call) -> RunPath:
+    project = _project_path(call)
+    try:
+        return RunPath(project.workspace, project.project, validate_run_id(call.params["run"]))
+    except ValueError as error:
+        raise NotFoundError(f"there is no such run: {error}") from error
+
+
+_BINDERS: dict[Any, Callable[[Call], Any]] = {
+    BinaryIO: lambda call: call.upload,
+    Call: lambda call: call,
+    Caller: lambda call: call.caller,
+    PageRequest: _page,
+    ProjectPath: _project_path,
+    RunPath: _run_path,
+    Services: lambda call: call.services,
+}

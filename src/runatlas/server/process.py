@@ -1,0 +1,106 @@
+"""The server as a process: a socket, an event loop, and an orderly end."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from runatlas.errors import StoreError
+from runatlas.server.app import make_app
+from runatlas.server.services.services import Services
+from runatlas.server.settings import ServerSettings
+
+__all__ = ["listen", "serve"]
+
+_LINE_MAX = 64 * 1024
+_BACKLOG = 2048
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the listening socket.
+
+    Its protocol is named, not left at 0: asyncio turns Nagle's algorithm off only where it sees TCP, and a small
+    answer on a kept connection would else wait about 40 ms for the client's acknowledgement.
+
+    Args:
+        host: A name or an address.
+        port: 0 takes a free one.
+
+    Returns:
+        The socket, bound and listening.
+
+    Raises:
+        OSError: The address cannot be bound.
+    """
+    name = host.removeprefix("[").removesuffix("]")
+    family, _, _, _, address = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    listener.set_inheritable(False)
+    return listener
+
+
+def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
+    """Serve a store until SIGTERM or SIGINT; running requests end first, then the store is closed.
+
+    Args:
+        settings: What to serve, and where.
+        announce: Called with the server's origin once it accepts connections.
+
+    Raises:
+        OSError: The address cannot be bound.
+        StoreError: The store cannot be used, or is not safe to serve at that address.
+    """
+    services = Services.open(settings.location, blobs_dir=settings.blobs_dir)
+    try:
+        _require_accounts(services, settings)
+        listener = listen(settings.host, settings.port)
+    except BaseException:
+        services.close()
+        raise
+    config = uvicorn.Config(
+        make_app(services, settings),
+        access_log=False,
+        h11_max_incomplete_event_size=_LINE_MAX + 1024,
+        http="h11",
+        lifespan="on",
+        log_config=None,
+        log_level=logging.WARNING,
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_s,
+        timeout_keep_alive=settings.keep_alive_s,
+    )
+    # uvicorn raises the signal again once it is done; by then there is nothing left to end.
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, _ignore)
+    with listener:
+        announce(_origin(listener))
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _require_accounts(services: Services, settings: ServerSettings) -> None:
+    if not settings.is_local and not services.accounts.has_accounts():
+        raise StoreError(
+            f"others could reach {settings.host}, and there is no account yet, so whoever asks would own everything; "
+            "make a key with 'runatlas keys create USER' first, or serve on 127.0.0.1"
+        )
+
+
+def _origin(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _ignore(_: int, __: FrameType | None) -> None:
+    """Do nothing: the default would end the process with an error."""

@@ -1,0 +1,62 @@
+"""How a server is run."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+import attrs
+
+from runatlas.server.wire.limit import Limits
+
+__all__ = ["ServerSettings", "is_loopback"]
+
+
+@attrs.frozen
+class ServerSettings:
+    """What the command line sets; the defaults suit one person on one machine.
+
+    Attributes:
+        location: A directory, or a ``postgresql://`` URL.
+        blobs_dir: Where blobs lie beside a PostgreSQL database.
+        host: The address to bind.
+        port: The port to bind; 0 takes a free one.
+        origin: The ``http(s)://`` origin that links begin with, behind a proxy; ``None`` takes each request's own.
+        threads: How many requests may work at the same time; further ones wait.
+        upload_threads: How many uploads may run at the same time, beside those.
+        limits: How large request bodies may be.
+        keep_alive_s: How long an idle connection is kept.
+        shutdown_s: How long running requests may take to end when the server stops.
+    """
+
+    location: str | Path
+    blobs_dir: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 5170
+    origin: str | None = None
+    threads: int = 16
+    upload_threads: int = 8
+    limits: Limits = attrs.field(factory=Limits)
+    keep_alive_s: int = 120
+    shutdown_s: int = 10
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is this machine's loopback; nothing is looked up.
+
+    Example:
+        >>> is_loopback("localhost"), is_loopback("127.0.0.5"), is_loopback("[::1]"), is_loopback("0.0.0.0")
+        (True, True, True, False)
+    """
+    name = host.removeprefix("[").removesuffix("]").lower().rstrip(".")
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

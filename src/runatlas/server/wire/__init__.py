@@ -1,0 +1,1 @@
+"""What the routes of every protocol share: bodies in, answers and failures out."""

@@ -1,0 +1,43 @@
+"""What the server needs to know of a protocol to mount it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import attrs
+from litestar import Router
+
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.failure import Failure
+
+__all__ = ["Dialect", "dialect_for"]
+
+
+@attrs.frozen
+class Dialect:
+    """A protocol: its routes, how it writes a failure, and where it looks for the key.
+
+    Attributes:
+        name: For logs.
+        prefixes: Which paths are its own, also those it has no route for: a failure there is written its way. Of
+            several dialects the longest prefix counts.
+        router: Its routes, made anew for each application.
+        render: Writes a failure.
+        secret: Finds the API key among a request's headers (lower-case names); ``None`` when there is none.
+    """
+
+    name: str
+    prefixes: tuple[str, ...]
+    router: Callable[[], Router]
+    render: Callable[[Failure], Answer]
+    secret: Callable[[Mapping[str, str]], str | None]
+
+
+def dialect_for(path: str, dialects: Iterable[Dialect], default: Dialect) -> Dialect:
+    """Return the dialect that a path belongs to."""
+    found, longest = default, -1
+    for dialect in dialects:
+        for prefix in dialect.prefixes:
+            if len(prefix) > longest and (path == prefix or path.startswith(prefix.rstrip("/") + "/")):
+                found, longest = dialect, len(prefix)
+    return found

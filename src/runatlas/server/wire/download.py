@@ -1,0 +1,136 @@
+"""A file as an answer: whole or a range of it, and never anything a browser would run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import cast
+from urllib.parse import quote
+
+import attrs
+from litestar.types import HTTPScope, Receive, Scope, Send
+
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.worker import in_thread
+
+__all__ = ["Download", "content_disposition", "safe_media_type"]
+
+_PIECE = 1 << 20
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}", re.ASCII)
+_SHOWN = re.compile(r"(image/(png|jpeg|gif|webp|avif|bmp)|audio/.*|video/.*|text/plain)")
+_UNSAFE = re.compile(r"[^A-Za-z0-9 !#$&+,;=@^_`{}~().\[\]-]")
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+
+
+@attrs.frozen
+class Download:
+    """A file on its way out; an ASGI application that reads it piece by piece.
+
+    Attributes:
+        path: A regular file that nobody changes in place.
+        name: What a browser calls it.
+        etag: The same for the same bytes only.
+        expires_in_s: How long a client may keep it.
+    """
+
+    path: Path
+    size: int
+    name: str
+    media_type: str
+    etag: str
+    expires_in_s: int = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file, or the range that was asked for."""
+        bodiless = cast(HTTPScope, scope)["method"] == "HEAD"
+        asked = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        if _names(asked.get(b"if-none-match", ""), self.etag):
+            await Answer(status=304, headers=self._headers())(scope, receive, send)
+            return
+        text = asked.get(b"range", "")
+        if b"if-range" in asked and asked[b"if-range"].strip() != f'"{self.etag}"':
+            text = ""
+        found = _RANGE.fullmatch(text.replace(" ", "").lower())
+        if found is None or not any(found.groups()):
+            await self._send(200, 0, self.size, send, bodiless=bodiless)
+            return
+        start, stop = _bounds(found[1], found[2], self.size)
+        if start >= stop:
+            headers = {"content-range": f"bytes */{self.size}", "accept-ranges": "bytes"}
+            await Answer(status=416, headers=headers, media_type="text/plain")(scope, receive, send)
+            return
+        await self._send(206, start, stop, send, bodiless=bodiless)
+
+    def _headers(self) -> dict[str, str]:
+        media_type = safe_media_type(self.media_type)
+        return {
+            "accept-ranges": "bytes",
+            "cache-control": f"private, max-age={max(self.expires_in_s, 0)}, immutable",
+            "content-disposition": content_disposition(self.name, shown=_SHOWN.fullmatch(media_type) is not None),
+            "content-security-policy": _POLICY,
+            "content-type": "text/plain; charset=utf-8" if media_type == "text/plain" else media_type,
+            "etag": f'"{self.etag}"',
+        }
+
+    async def _send(self, status: int, start: int, stop: int, send: Send, *, bodiless: bool) -> None:
+        headers = dict(Answer(status=status, headers=self._headers()).all_headers())
+        headers["content-length"] = str(stop - start)
+        if status == 206:
+            headers["content-range"] = f"bytes {start}-{stop - 1}/{self.size}"
+        file = await in_thread(self.path.open, "rb")
+        try:
+            await in_thread(file.seek, start)
+            encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+            await send({"type": "http.response.start", "status": status, "headers": encoded})
+            while start < stop and not bodiless:
+                piece = await in_thread(file.read, min(_PIECE, stop - start))
+                if not piece:
+                    raise OSError(f"{self.path.name} is shorter than it should be")
+                start += len(piece)
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            await in_thread(file.close)
+
+
+def _names(header: str, etag: str) -> bool:
+    tags = {part.strip().removeprefix("W/") for part in header.split(",")}
+    return f'"{etag}"' in tags or "*" in tags
+
+
+def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
+    """Return the half-open range of ``bytes=first-last``; empty when there is nothing in it."""
+    if not first:
+        return max(size - int(last), 0), size
+    return int(first), min(int(last) + 1, size) if last else size
+
+
+def safe_media_type(media_type: str) -> str:
+    """Return a media type without parameters, ``application/octet-stream`` for what is none.
+
+    Example:
+        >>> safe_media_type("Image/PNG"), safe_media_type("x\\r\\nset-cookie: a")
+        ('image/png', 'application/octet-stream')
+    """
+    plain = media_type.partition(";")[0].strip().lower()
+    return plain if _MEDIA_TYPE.fullmatch(plain) else "application/octet-stream"
+
+
+def content_disposition(name: str, *, shown: bool = False) -> str:
+    """Write a ``Content-Disposition`` for any file name (RFC 6266, RFC 5987).
+
+    Args:
+        name: Any text; only what follows the last slash counts.
+        shown: Whether a browser may show it in place of saving it.
+
+    Example:
+        >>> content_disposition('dir/né.txt')
+        'attachment; filename="n_.txt"; filename*=UTF-8\\'\\'n%C3%A9.txt'
+    """
+    last = name.replace("\\", "/").rpartition("/")[2].strip() or "download"
+    kind = "inline" if shown else "attachment"
+    plain = f'{kind}; filename="{_UNSAFE.sub("_", last)}"'
+    if _UNSAFE.search(last) is None:
+        return plain
+    return f"{plain}; filename*=UTF-8''{quote(last.encode('utf-8', 'replace'), safe='')}"

@@ -1,0 +1,64 @@
+"""From whatever went wrong to what a client is told: the only place that maps one to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+from litestar.exceptions import HTTPException
+
+from runatlas.errors import RunAtlasError, error_for_status
+
+__all__ = ["Failure", "failure_of"]
+
+CHALLENGE = 'Bearer realm="RunAtlas", Basic realm="RunAtlas", charset="UTF-8"'
+
+_SENTENCES = {
+    400: "the request cannot be read",
+    404: "there is nothing at this address",
+    405: "this address does not take that method",
+    413: "the request body is too large",
+}
+
+
+@attrs.frozen
+class Failure:
+    """What a client is told of an error; each protocol has its own way to write it.
+
+    Attributes:
+        status: The HTTP status.
+        type: The name of the class in ``runatlas.errors``.
+        message: One sentence.
+        code: Tells apart what shares a status, for programs; ``None`` for the ordinary case.
+        headers: Sent along, lower-case names.
+    """
+
+    status: int
+    type: str
+    message: str
+    code: str | None = None
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+
+
+def failure_of(error: Exception) -> Failure | None:
+    """Translate an error that a client may know of.
+
+    Args:
+        error: Anything raised while a request was served.
+
+    Returns:
+        What to tell the client; ``None`` when the error is the server's own and nothing of it may be told.
+    """
+    if isinstance(error, RunAtlasError) and (400 <= error.code < 500 or error.code == 501):
+        headers = {"www-authenticate": CHALLENGE} if error.code == 401 else {}
+        code = getattr(error, "reason", None)
+        return Failure(error.code, _named(error.code), error.message, code, headers)
+    if isinstance(error, HTTPException) and error.status_code < 500:
+        message = _SENTENCES.get(error.status_code, error.detail or "the request was refused")
+        headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+        return Failure(error.status_code, _named(error.status_code), message, headers=headers)
+    return None
+
+
+def _named(status: int) -> str:
+    return type(error_for_status(status, "")).__name__

@@ -1,0 +1,22 @@
+"""How large request bodies may be, inflated."""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["Limits"]
+
+
+@attrs.frozen
+class Limits:
+    """Bounds in bytes.
+
+    Attributes:
+        body: An ordinary body.
+        batch: A batch of points.
+        blob: An uploaded file.
+    """
+
+    body: int = 16 * 2**20
+    batch: int = 128 * 2**20
+    blob: int = 16 * 2**30

@@ -1,0 +1,66 @@
+"""A request body as a file to read from, so that large uploads never lie in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Iterator
+from typing import cast
+
+from litestar.types import HTTPReceiveMessage, Receive
+
+from runatlas.errors import ValidationError
+
+__all__ = ["Upload"]
+
+
+class Upload(io.RawIOBase):
+    """Reads a body while it arrives; for one worker thread, while the event loop goes on.
+
+    Args:
+        receive: The request's ASGI ``receive``.
+        loop: The event loop that ``receive`` belongs to.
+        limit: How many bytes the body may have.
+    """
+
+    def __init__(self, receive: Receive, loop: asyncio.AbstractEventLoop, limit: int) -> None:
+        super().__init__()
+        self._receive = receive
+        self._loop = loop
+        self._limit = limit
+        self._received = 0
+        self._pieces = self._arriving()
+        self._rest = b""
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Fill ``buffer`` as far as the next piece that arrived goes; 0 at the end.
+
+        Raises:
+            ValidationError: 413 when the body is too large, 400 when the client went away.
+        """
+        if not self._rest:
+            self._rest = next(self._pieces, b"")
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
+
+    def _arriving(self) -> Iterator[bytes]:
+        more = True
+        while more:
+            message = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
+            if message["type"] != "http.request":
+                raise ValidationError("the upload ended before all of it had arrived", code=400)
+            body, more = message["body"], message["more_body"]
+            self._received += len(body)
+            if self._received > self._limit:
+                raise ValidationError(f"the upload is larger than {self._limit} bytes", code=413)
+            if body:
+                yield body
+
+    async def _next(self) -> HTTPReceiveMessage:
+        return cast(HTTPReceiveMessage, await self._receive())
