@@ -1,0 +1,132 @@
+"""Reads and writes of records over a session: encoding, decoding, and what is kept in memory."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any, BinaryIO, TypeVar
+from urllib.parse import urlencode
+
+from runatlas.backends.http.address import quote_segment
+from runatlas.backends.http.answer import Answer
+from runatlas.backends.http.cache import AnswerCache
+from runatlas.backends.http.session import Request, Session
+from runatlas.errors import ResponseFormatError
+from runatlas.model import codec
+
+__all__ = ["JSON", "RecordClient", "json_body", "make_path"]
+
+T = TypeVar("T")
+
+JSON = "application/json"
+
+
+def make_path(root: str, *segments: str, **query: Any) -> str:
+    """Put a path together; its segments are percent-encoded, queries that are ``None``, 0, ``""`` or false left out.
+
+    Example:
+        >>> make_path("/atlas/v1", "runs", "ann", "a+b", limit=10, cursor=None)
+        '/atlas/v1/runs/ann/a%2Bb?limit=10'
+    """
+    path = "/".join((root, *map(quote_segment, segments)))
+    given = {name: "true" if value is True else value for name, value in query.items() if value}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def json_body(record: Any) -> bytes:
+    """Encode a record, or plain values with records in them."""
+    return codec.dumps(codec.encode(record)).encode()
+
+
+class RecordClient:
+    """Turns calls into requests and answers into records; reads may be answered from memory."""
+
+    def __init__(self, session: Session, cache: AnswerCache | None) -> None:
+        self.session = session
+        self._cache = cache
+
+    def read(
+        self,
+        request: Request,
+        decode: Callable[[Answer], T],
+        *,
+        scope: str,
+        keep: Callable[[T], float],
+    ) -> T:
+        """Ask for something that may be known already.
+
+        Args:
+            request: What to ask; its body counts for what is the same request.
+            decode: Makes the record of an answer.
+            scope: What the answer is about: ``""``, a workspace, or ``workspace/project``.
+            keep: For how many seconds the answer may be kept, seen the record.
+
+        Returns:
+            The record, newly decoded for each caller.
+        """
+        if self._cache is None:
+            return self.ask(request, decode)
+        fresh: list[T] = []
+
+        def load() -> tuple[bytes, float]:
+            answer = self.session.send(request)
+            value = _decoded(answer, decode)
+            fresh.append(value)
+            return answer.body, keep(value)
+
+        body = self._cache.fetch((request.method, request.path, request.body), scope, load)
+        return fresh[0] if fresh else decode(_remembered(request, body))
+
+    def ask(self, request: Request, decode: Callable[[Answer], T]) -> T:
+        """Ask for something, never from memory."""
+        return _decoded(self.session.send(request), decode)
+
+    def write(
+        self,
+        method: str,
+        path: str,
+        body: bytes | BinaryIO | None,
+        decode: Callable[[Answer], T],
+        *,
+        scope: str,
+        media_type: str = JSON,
+        is_keyed: bool = True,
+    ) -> T:
+        """Change something, and forget what is known about its scope, however it ended.
+
+        Args:
+            method: The HTTP method.
+            path: From the server's root.
+            body: What to send.
+            decode: Makes the record of the answer.
+            scope: What it changes.
+            media_type: Of the body.
+            is_keyed: Whether it needs an ``Idempotency-Key``: one for all tries of this call.
+        """
+        request = Request(
+            method,
+            path,
+            body,
+            media_type if body is not None else None,
+            idempotency_key=uuid.uuid4().hex if is_keyed else None,
+        )
+        try:
+            return self.ask(request, decode)
+        finally:
+            self.forget(scope)
+
+    def forget(self, scope: str) -> None:
+        """Forget what is known about a scope."""
+        if self._cache is not None:
+            self._cache.forget(scope)
+
+
+def _decoded(answer: Answer, decode: Callable[[Answer], T]) -> T:
+    try:
+        return decode(answer)
+    except ResponseFormatError as error:
+        raise answer.decode_error(error) from error
+
+
+def _remembered(request: Request, body: bytes) -> Answer:
+    return Answer(f"{request.method} {request.path}", 200, {"content-type": request.accept}, body)

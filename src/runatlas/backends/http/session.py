@@ -1,0 +1,247 @@
+"""Requests to one server: its key, retries within a time budget, redirects, compression."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import threading
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import BinaryIO
+from urllib.parse import urljoin, urlsplit
+
+import attrs
+from requests import Response
+
+from runatlas.backends.http.address import origin_of, redact
+from runatlas.backends.http.answer import Answer
+from runatlas.backends.http.budget import Budget
+from runatlas.backends.http.effort import Effort, Setback
+from runatlas.backends.http.retry import RetryPolicy
+from runatlas.backends.http.transport import BrokenRequest, Call, Transport
+from runatlas.errors import RequestError
+from runatlas.settings import is_loopback
+
+__all__ = ["Request", "Session"]
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS_MAX = 5
+_GZIP_FROM = 4096
+_PARTIAL, _BEYOND_END = 206, 416
+
+
+@attrs.frozen(repr=False)
+class Request:
+    """What to ask a server.
+
+    Attributes:
+        path: From the server's root, percent-encoded, with its query.
+        body: Bytes, or a file that can be rewound; it is sent from where it stands.
+        accept: The media type wanted back.
+        repeatable: Whether asking twice does no harm, also when the first try reached the server.
+        idempotency_key: Sent with every try, so that the server can tell a retry.
+    """
+
+    method: str
+    path: str
+    body: bytes | BinaryIO | None = None
+    media_type: str | None = None
+    accept: str = "application/json"
+    repeatable: bool = True
+    idempotency_key: str | None = None
+
+
+class Session:
+    """Talks to one server; thread-safe, and a forked child gets connections of its own. Making one does nothing.
+
+    Attributes:
+        host: The server's URL, without a trailing slash.
+    """
+
+    def __init__(
+        self, host: str, key: str | None = None, *, policy: RetryPolicy | None = None, compress: bool | None = None
+    ) -> None:
+        """Describe the server.
+
+        Args:
+            host: ``scheme://name[:port][/prefix]``.
+            key: Sent as a bearer token, to this origin only.
+            policy: When to try again; its clock is used throughout.
+            compress: Whether bodies are compressed both ways; ``None`` does so unless the server is on this machine.
+        """
+        self.host = host.rstrip("/")
+        self._key = key
+        self._policy = policy or RetryPolicy()
+        self._compress = not is_loopback(urlsplit(host).hostname or "") if compress is None else compress
+        self._agent = f"runatlas/{version('runatlas')}"
+        self._transport = Transport(clock=self._policy.clock)
+        self._process = os.getpid()
+        self._budget = Budget(clock=self._policy.clock)
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """Close connections and end waits; a second call does nothing."""
+        self._closed.set()
+        self._transport.close()
+
+    def send(self, request: Request) -> Answer:
+        """Ask, and ask again as the policy says.
+
+        Args:
+            request: What to ask.
+
+        Returns:
+            A whole answer with a success status.
+
+        Raises:
+            ApiStatusError: The server said no; the sentence is its own.
+            RequestError: No usable answer came within the time budget.
+        """
+        call = self._call(request)
+        effort = self._effort(call.what)
+        while True:
+            effort.begin()
+            try:
+                answer = self._follow(call, effort)
+            except BrokenRequest as broken:
+                effort.back_off(Setback.of_break(broken, repeatable=request.repeatable))
+                continue
+            if answer.is_success:
+                return answer
+            effort.back_off(Setback.of_refusal(answer, repeatable=request.repeatable))
+
+    def download(self, url: str, *, start: int = 0) -> Iterator[bytes]:
+        """Fetch a file from a link that needs no key, and take up again where the connection broke.
+
+        Args:
+            url: An absolute URL, of whatever server.
+            start: The first byte wanted; nothing comes from the end or beyond.
+
+        Yields:
+            Its bytes, in pieces.
+
+        Raises:
+            ApiStatusError: The server said no.
+            RequestError: The connection broke again and again, without anything coming in between.
+        """
+        what = f"GET {_shown(url)}"
+        effort = self._effort(what)
+        headers = {"Accept-Encoding": "identity", "User-Agent": self._agent}
+        while True:
+            effort.begin()
+            call = Call("GET", url, what, {**headers, "Range": f"bytes={start}-"} if start else headers)
+            try:
+                for piece in self._download_once(call, start, effort):
+                    start += len(piece)
+                    yield piece
+                    effort.renew()
+            except BrokenRequest as broken:
+                setback = Setback.of_break(broken, repeatable=True)
+            except _RefusedDownload as refused:
+                setback = Setback.of_refusal(refused.answer, repeatable=True)
+            else:
+                return
+            effort.back_off(setback)
+
+    def _effort(self, what: str) -> Effort:
+        if self._process != os.getpid():
+            # Threads that held a place or a lock at the fork do not exist here and would never give it back.
+            self._process = os.getpid()
+            self._budget = Budget(clock=self._policy.clock)
+            self._closed = threading.Event()
+        if self._closed.is_set():
+            raise RequestError("this Api is closed; make a new one")
+        return Effort(what, self._policy, self._budget, self._closed)
+
+    def _call(self, request: Request) -> Call:
+        body = request.body
+        headers = {
+            "Accept": request.accept,
+            "Accept-Encoding": "gzip" if self._compress else "identity",
+            "User-Agent": self._agent,
+        }
+        if self._key is not None:
+            headers["Authorization"] = f"Bearer {self._key}"
+        if request.idempotency_key is not None:
+            headers["Idempotency-Key"] = request.idempotency_key
+        if request.media_type is not None:
+            headers["Content-Type"] = request.media_type
+        if self._compress and isinstance(body, bytes) and len(body) >= _GZIP_FROM:
+            headers["Content-Encoding"] = "gzip"
+            body = gzip.compress(body, 1)
+        if body is not None or request.method not in {"GET", "HEAD"}:
+            headers["Content-Length"] = str(_size(body))
+        url = self.host + request.path
+        what = f"{request.method} {_shown(url)}"
+        return Call(request.method, url, what, headers, body, 0 if isinstance(body, bytes | None) else body.tell())
+
+    def _follow(self, call: Call, effort: Effort) -> Answer:
+        """Exchange, and go after redirects within the server: same method, same body."""
+        for _ in range(_REDIRECTS_MAX):
+            answer = self._exchange(call, effort)
+            target = answer.headers.get("location") if answer.status in _REDIRECTS else None
+            if not target:
+                return answer
+            url = urljoin(call.url, target)
+            if origin_of(url) != origin_of(call.url):
+                where = _shown(url)
+                message = (
+                    f"{call.what}: the server redirects to {where}; if that is right, pass its address as the host"
+                )
+                raise BrokenRequest(RequestError(message), is_final=True)
+            call = attrs.evolve(call, url=url)
+        raise BrokenRequest(RequestError(f"{call.what}: the server redirects in a circle"), is_final=True)
+
+    def _exchange(self, call: Call, effort: Effort) -> Answer:
+        with self._budget.slot(effort.left()), self._transport.open(call, effort.left()) as response:
+            return self._whole(call, response, effort)
+
+    def _whole(self, call: Call, response: Response, effort: Effort) -> Answer:
+        body = self._transport.read(call, response, effort.deadline)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(call.what, response.status_code, headers, body, self._key)
+
+    def _download_once(self, call: Call, start: int, effort: Effort) -> Iterator[bytes]:
+        """Yield what comes from ``start`` on; redirects lead anywhere, for there is no key to lose."""
+        for _ in range(_REDIRECTS_MAX):
+            with self._transport.open(call, effort.left()) as response:
+                target = response.headers.get("location") if response.status_code in _REDIRECTS else None
+                if target:
+                    call = attrs.evolve(call, url=urljoin(call.url, target))
+                    continue
+                if response.status_code == _BEYOND_END and start:
+                    return
+                if response.status_code >= 300:
+                    raise _RefusedDownload(self._whole(call, response, effort))
+                skip = 0 if response.status_code == _PARTIAL else start
+                yield from _skipping(self._transport.pieces(call, response, self._policy.total_s), skip)
+                return
+        raise BrokenRequest(RequestError(f"{call.what}: the server redirects in a circle"), is_final=True)
+
+
+class _RefusedDownload(Exception):
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.what)
+        self.answer = answer
+
+
+def _skipping(pieces: Iterator[bytes], skip: int) -> Iterator[bytes]:
+    """Leave out the first ``skip`` bytes, of a server that sends a file from its beginning whatever is asked."""
+    for piece in pieces:
+        if skip < len(piece):
+            yield piece[skip:]
+        skip = max(0, skip - len(piece))
+
+
+def _shown(url: str) -> str:
+    return redact(url.partition("?")[0])
+
+
+def _size(body: bytes | BinaryIO | None) -> int:
+    if isinstance(body, bytes | None):
+        return len(body or b"")
+    start = body.tell()
+    end = body.seek(0, io.SEEK_END)
+    body.seek(start)
+    return end - start

@@ -1,0 +1,199 @@
+"""One request over a pooled connection: no retries, no redirects, no cookies, and nothing read from the environment
+but proxies and certificates.
+
+The pool of ``requests`` is used without its ``Session``, which reads ``~/.netrc`` and follows redirects on its own:
+both could send a key where it does not belong.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+import attrs
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_environ_proxies
+
+from runatlas.backends.http.budget import CONCURRENCY
+from runatlas.errors import ConnectionFailedError, RequestError, TimeoutError_
+from runatlas.settings import is_loopback
+
+__all__ = ["BrokenRequest", "Call", "Transport"]
+
+_CONNECT_S = 10.0
+_PIECE = 1 << 20
+
+
+@attrs.frozen(repr=False)
+class Call:
+    """A request, ready to be sent.
+
+    Attributes:
+        what: The request in a few words, for messages: method and URL, without secrets.
+        body: Bytes, or a file; its length must be among the headers.
+        start: Where in the file the body begins.
+    """
+
+    method: str
+    url: str
+    what: str
+    headers: Mapping[str, str]
+    body: bytes | BinaryIO | None = None
+    start: int = 0
+
+
+class BrokenRequest(Exception):
+    """No whole answer came.
+
+    Attributes:
+        error: What to tell the caller.
+        sent: Whether the server may have got the request, and acted on it.
+        is_final: Whether another try cannot help.
+    """
+
+    def __init__(self, error: RequestError, *, sent: bool = True, is_final: bool = False) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.sent = sent
+        self.is_final = is_final
+
+
+class Transport:
+    """A pool of connections to one server; thread-safe, and a forked child gets its own."""
+
+    def __init__(self, *, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._process = 0
+        self._adapter: HTTPAdapter | None = None
+        self._verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+
+    def close(self) -> None:
+        """Close idle connections."""
+        if self._adapter is not None and self._process == os.getpid():
+            self._adapter.close()
+
+    @contextmanager
+    def open(self, call: Call, timeout_s: float) -> Iterator[requests.Response]:
+        """Send a request; its answer's body is not read yet.
+
+        Args:
+            call: The request.
+            timeout_s: How long the connection may be silent.
+
+        Yields:
+            The answer; its connection goes back to the pool at the end.
+
+        Raises:
+            BrokenRequest: No answer came.
+        """
+        with _translated(call.what, timeout_s):
+            response = self._pool().send(
+                _prepared(call),
+                stream=True,
+                timeout=(min(timeout_s, _CONNECT_S), timeout_s),
+                verify=self._verify,
+                proxies=_proxies(call.url),
+            )
+        try:
+            yield response
+        finally:
+            response.close()
+
+    def pieces(self, call: Call, response: requests.Response, timeout_s: float) -> Iterator[bytes]:
+        """Read a body as it comes, decompressed.
+
+        Raises:
+            BrokenRequest: It broke off.
+        """
+        with _translated(call.what, timeout_s):
+            while piece := response.raw.read1(_PIECE, decode_content=True):
+                yield piece
+
+    def read(self, call: Call, response: requests.Response, deadline: float) -> bytes:
+        """Read a whole body.
+
+        Raises:
+            BrokenRequest: It broke off, or was not whole at the deadline, however steadily it trickles.
+        """
+        found = []
+        for piece in self.pieces(call, response, max(0.0, deadline - self._clock())):
+            found.append(piece)
+            if self._clock() > deadline:
+                message = f"{call.what}: the answer had not come whole when time was up"
+                raise BrokenRequest(TimeoutError_(message), is_final=True)
+        return found[0] if len(found) == 1 else b"".join(found)
+
+    def _pool(self) -> HTTPAdapter:
+        # A connection shared with the parent process would mix up both processes' answers.
+        if self._adapter is None or self._process != os.getpid():
+            self._adapter = HTTPAdapter(pool_connections=4, pool_maxsize=2 * CONCURRENCY, max_retries=0)
+            self._process = os.getpid()
+        return self._adapter
+
+
+def _prepared(call: Call) -> requests.PreparedRequest:
+    if not isinstance(call.body, bytes | None):
+        call.body.seek(call.start)
+    prepared = requests.PreparedRequest()
+    prepared.method = call.method
+    prepared.url = call.url
+    prepared.headers = CaseInsensitiveDict(call.headers)
+    prepared.body = call.body  # type: ignore[assignment]
+    prepared.hooks = {"response": []}
+    return prepared
+
+
+def _proxies(url: str) -> dict[str, str]:
+    return {} if is_loopback(urlsplit(url).hostname or "") else get_environ_proxies(url)
+
+
+@contextmanager
+def _translated(what: str, timeout_s: float) -> Iterator[None]:
+    """Turn what requests and urllib3 raise into a ``BrokenRequest``."""
+    try:
+        yield
+    except (requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError) as error:
+        raise BrokenRequest(TimeoutError_(f"{what}: no connection in time"), sent=False) from error
+    except (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError) as error:
+        raise BrokenRequest(TimeoutError_(f"{what}: no answer within {timeout_s:.3g} s"), is_final=True) from error
+    except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as error:
+        message = f"{what}: the TLS connection failed ({_reason(error)}); check the certificate, or REQUESTS_CA_BUNDLE"
+        raise BrokenRequest(ConnectionFailedError(message), sent=False, is_final=True) from error
+    except requests.exceptions.ProxyError as error:
+        message = f"{what}: the proxy failed ({_reason(error)}); check HTTP_PROXY, HTTPS_PROXY and NO_PROXY"
+        raise BrokenRequest(ConnectionFailedError(message), sent=False) from error
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        raise _broken(what, error) from error
+
+
+def _broken(what: str, error: Exception) -> BrokenRequest:
+    chain = tuple(_chain(error))
+    if any(isinstance(item, (urllib3.exceptions.NewConnectionError, ConnectionRefusedError)) for item in chain):
+        message = f"{what}: the server cannot be reached ({_reason(error)})"
+        return BrokenRequest(ConnectionFailedError(message), sent=False)
+    if any(isinstance(item, (http.client.IncompleteRead, urllib3.exceptions.InvalidChunkLength)) for item in chain):
+        return BrokenRequest(RequestError(f"{what}: the connection broke in the middle of the answer"))
+    if any(isinstance(item, urllib3.exceptions.DecodeError) for item in chain):
+        return BrokenRequest(RequestError(f"{what}: the answer's compression is damaged"))
+    return BrokenRequest(ConnectionFailedError(f"{what}: the connection broke ({_reason(error)})"))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it wraps: requests and urllib3 keep the inner one in various places."""
+    while error is not None:
+        yield error
+        wrapped = (getattr(error, "reason", None), *error.args, error.__cause__)
+        error = next((item for item in wrapped if isinstance(item, BaseException)), None)
+
+
+def _reason(error: Exception) -> str:
+    *_, cause = _chain(error)
+    text = str(getattr(cause, "strerror", None) or cause) or type(cause).__name__
+    return " ".join(text.split())[:200]
