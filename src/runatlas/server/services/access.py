@@ -6,6 +6,7 @@ see answers like one that is not there; a thing that is seen but may not be chan
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from runatlas.errors import NotFoundError, PermissionDeniedError
@@ -16,14 +17,16 @@ from runatlas.server.services.caller import Caller
 from runatlas.server.store.project import ProjectRow, find_project
 from runatlas.server.store.run import RunRow, find_run
 from runatlas.server.store.selection import Scope, SelectedRuns, resolve_ids, selection_select
-from runatlas.server.store.statement import Connection
+from runatlas.server.store.statement import Connection, check_text, rows
 from runatlas.server.store.workspace import WorkspaceRow, find_workspace
 
 __all__ = [
     "Need",
+    "missing_runs",
     "require_project",
     "require_root",
     "require_run",
+    "require_runs",
     "require_scope",
     "require_workspace",
     "role_of",
@@ -34,6 +37,7 @@ Need = Literal["read", "write", "manage"]
 
 _RANK: dict[Role, int] = {"VISITOR": 0, "VIEWER": 1, "MEMBER": 2, "OWNER": 3}
 _NEEDED: dict[Need, int] = {"read": 1, "write": 2, "manage": 3}
+_SHOWN = 5
 _DOING: dict[Need, str] = {"read": "read", "write": "change", "manage": "manage"}
 
 
@@ -139,5 +143,30 @@ def selected_runs(connection: Connection, caller: Caller, selection: RunSelectio
         PermissionDeniedError: The caller sees it, but may not do what is needed.
     """
     scope = require_scope(connection, caller, selection, need)
+    search = check_text(selection.search or "", "search")
     keys, missing = (None, ()) if selection.ids is None else resolve_ids(connection, scope, selection.ids)
-    return SelectedRuns(selection_select(connection, scope, keys, selection.filter, selection.search), missing)
+    return SelectedRuns(selection_select(connection, scope, keys, selection.filter, search), missing)
+
+
+def require_runs(connection: Connection, caller: Caller, selection: RunSelection, need: Need) -> list[int]:
+    """Find the row ids of the runs that a selection means, every one of its ids among them.
+
+    Raises:
+        NotFoundError: There is no such project or workspace, or an id is no run.
+        PermissionDeniedError: The caller sees it, but may not do what is needed.
+    """
+    chosen = selected_runs(connection, caller, selection, need)
+    if chosen.missing:
+        raise missing_runs(selection, chosen.missing)
+    return [row[0] for row in rows(connection, chosen.query)]
+
+
+def missing_runs(selection: RunSelection, missing: Sequence[str]) -> NotFoundError:
+    """Make the error that says which runs are not there."""
+    shown = ", ".join(repr(name) for name in missing[:_SHOWN]) + (", …" if len(missing) > _SHOWN else "")
+    where = (
+        f"workspace {selection.workspace}"
+        if selection.project is None
+        else f"project {selection.workspace}/{selection.project}"
+    )
+    return NotFoundError(f"{where} has no run {shown}")

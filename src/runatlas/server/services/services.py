@@ -12,7 +12,10 @@ from runatlas.server.services.catalog import Catalog
 from runatlas.server.services.folders import Folders
 from runatlas.server.services.idempotency import Idempotency
 from runatlas.server.services.ingestion_keys import IngestionKeys
+from runatlas.server.services.projects import Projects
 from runatlas.server.services.registry import Registry
+from runatlas.server.services.runs import Runs
+from runatlas.server.services.workspaces import Workspaces
 from runatlas.server.store.engine import Store, now_ms
 
 __all__ = ["Services"]
@@ -29,6 +32,9 @@ class Services:
         self.store = store
         self.accounts = Accounts(store)
         self.idempotency = Idempotency(store)
+        self.projects = Projects(store)
+        self.runs = Runs(store)
+        self.workspaces = Workspaces(store)
         self.folders = Folders(store)
         self.annotations = Annotations(store)
         self.ingestion_keys = IngestionKeys(store)

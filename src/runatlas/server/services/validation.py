@@ -16,7 +16,7 @@ _TIME_MAX = 253_402_300_800_000
 
 
 class _Validate(Protocol):
-    def __call__(self, name: str, *, argument: str) -> str: ...
+    def __call__(self, text: str, /, *, argument: str) -> str: ...
 
 
 def check_name(validate: _Validate, name: str, argument: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import BigInteger, Connection, Integer, TableValuedAlias, Text, bindparam, func
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -34,6 +34,8 @@ __all__ = [
     "rows",
     "unique",
 ]
+
+Condition: TypeAlias = "ColumnElement[bool]"
 
 
 def rows(connection: Connection, statement: Executable, values: Mapping[str, Any] | None = None) -> list[Any]:

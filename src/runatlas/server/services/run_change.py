@@ -1,0 +1,217 @@
+"""What changing runs means: states and times that belong together, configs and labels kept searchable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from runatlas.errors import NotFoundError, ValidationError
+from runatlas.model.codec import dumps, loads
+from runatlas.model.ids import validate_project_name
+from runatlas.model.run import RUN_STATES, Profile, RunPatch
+from runatlas.server.services.run_config import remove_key, set_key
+from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_name, check_time
+from runatlas.server.store.config import flatten, write_configs
+from runatlas.server.store.engine import Store
+from runatlas.server.store.project import ProjectRow, touch_projects
+from runatlas.server.store.run_write import (
+    ChangedRun,
+    change_runs,
+    has_folder,
+    lock_runs,
+    write_config_texts,
+    write_label_texts,
+    write_labels,
+    write_profile,
+)
+from runatlas.server.store.statement import Connection, check_text
+
+__all__ = ["FINAL_STATES", "RunChange", "apply_change", "change_of_patch", "check_patch", "json_text", "state_values"]
+
+FINAL_STATES = frozenset(RUN_STATES) - {"RUNNING", "OFFLINE"}
+"""A run in one of these has come to its end."""
+
+_TEXTS = ("name", "description", "group", "job_type", "error")
+_COLUMNS = {"group": "run_group"}
+_PLAIN = (*_TEXTS, "show", "baseline", "archived", "heartbeat_at_ms")
+
+
+@attrs.frozen
+class RunChange:
+    """A change of runs.
+
+    Attributes:
+        columns: What all of them get, as ``change_runs`` takes it.
+        edit_config: Changes a config in place.
+        edit_labels: Makes the new labels of the old ones.
+        project: Where they move.
+    """
+
+    columns: Mapping[str, Any]
+    edit_config: Callable[[dict[str, Any]], None] | None = None
+    edit_labels: Callable[[list[str]], list[str]] | None = None
+    profile: Profile | None = None
+    project: ProjectRow | None = None
+    folder_id: str | None = None
+
+
+def json_text(value: object, argument: str) -> str:
+    """Return a JSON value as text that can be stored.
+
+    Raises:
+        ValidationError: Something in it is no JSON value, or it nests too deeply.
+    """
+    try:
+        return check_text(dumps(value), argument)
+    except TypeError as error:
+        raise ValidationError(f"{argument}: {error}") from error
+    except RecursionError as error:
+        raise ValidationError(f"{argument}: it nests too deeply") from error
+
+
+def check_patch(patch: RunPatch) -> None:
+    """Check everything of a patch that needs no look at the runs.
+
+    Raises:
+        ValidationError: Something is out of bounds; the sentence names it.
+    """
+    check_fields(patch, _TEXTS)
+    check_choice(patch.state, RUN_STATES, "state")
+    check_labels(patch.labels)
+    check_labels(patch.labels_added, "labels_added")
+    check_time(patch.finished_at_ms, "finished_at_ms")
+    check_time(patch.heartbeat_at_ms, "heartbeat_at_ms")
+    if patch.project is not None:
+        check_name(validate_project_name, patch.project, "project")
+    if patch.config is not None:
+        flatten(patch.config)
+        json_text(patch.config, "config")
+
+
+def state_values(state: str | None, finished_at_ms: int | None, now_ms: int) -> dict[str, Any]:
+    """Return what a new state and a given end mean: a final state has an end, RUNNING has none.
+
+    Args:
+        state: The new state; ``None`` keeps.
+        finished_at_ms: The end that was given.
+        now_ms: The end of a run that gets to a final state and has none yet.
+    """
+    values: dict[str, Any] = {} if state is None else {"state": state}
+    if state == "RUNNING":
+        values["finished_at_ms"] = None
+    elif finished_at_ms is not None:
+        values["finished_at_ms"] = finished_at_ms
+    elif state in FINAL_STATES:
+        values["keep_finished_at_ms"] = now_ms
+    return values
+
+
+def change_of_patch(patch: RunPatch, now_ms: int, project: ProjectRow | None) -> RunChange:
+    """Make the change that a patch means; ``project`` is the row of ``patch.project``."""
+    columns: dict[str, Any] = {
+        _COLUMNS.get(name, name): value for name in _PLAIN if (value := getattr(patch, name)) is not None
+    }
+    columns |= state_values(patch.state, patch.finished_at_ms, now_ms)
+    if patch.pin is not None:
+        columns["pin"] = patch.pin
+        columns["keep_pinned_at_ms" if patch.pin else "pinned_at_ms"] = now_ms if patch.pin else None
+    if patch.colors is not None:
+        columns["colors"] = json_text(list(patch.colors), "colors")
+    return RunChange(columns, _config_edit(patch), _label_edit(patch), patch.profile, project, patch.folder_id)
+
+
+def _config_edit(patch: RunPatch) -> Callable[[dict[str, Any]], None] | None:
+    if not patch.config and not patch.config_removed:
+        return None
+    text = dumps(patch.config or {})
+
+    def edit(config: dict[str, Any]) -> None:
+        for key in patch.config_removed:
+            remove_key(config, key)
+        for key, value in loads(text).items():
+            set_key(config, key, value)
+
+    return edit
+
+
+def _label_edit(patch: RunPatch) -> Callable[[list[str]], list[str]] | None:
+    if patch.labels is None and not patch.labels_added and not patch.labels_removed:
+        return None
+    removed = frozenset(patch.labels_removed)
+
+    def edit(labels: list[str]) -> list[str]:
+        held = labels if patch.labels is None else list(patch.labels)
+        kept = [label for label in held if label not in removed]
+        return list(dict.fromkeys([*kept, *patch.labels_added]))
+
+    return edit
+
+
+def apply_change(store: Store, connection: Connection, run_keys: Sequence[int], change: RunChange) -> None:
+    """Change runs within a write transaction.
+
+    Raises:
+        ConflictError: The project that they move to has a run of one's id.
+        NotFoundError: Their project has no such folder.
+    """
+    locked = lock_runs(connection, run_keys)
+    now = store.clock()
+    columns = dict(change.columns)
+    if set(columns) - {"heartbeat_at_ms"} or _touches_more(change):
+        columns["updated_at_ms"] = now
+    columns |= _place(connection, locked, change)
+    if change.edit_config is not None:
+        _edit_configs(connection, locked, change.edit_config)
+    if change.edit_labels is not None:
+        _edit_labels(connection, locked, change.edit_labels)
+    if change.profile is not None:
+        metadata = json_text(change.profile.metadata, "profile")
+        write_profile(store, connection, run_keys, change.profile, metadata)
+    if columns:
+        change_runs(connection, run_keys, columns)
+    if change.project is not None:
+        touch_projects(connection, {run.project_id for run in locked} | {change.project.id}, now)
+
+
+def _touches_more(change: RunChange) -> bool:
+    more = (change.edit_config, change.edit_labels, change.profile, change.project, change.folder_id)
+    return any(item is not None for item in more)
+
+
+def _place(connection: Connection, locked: Collection[ChangedRun], change: RunChange) -> dict[str, Any]:
+    """The columns that say where runs lie; a folder is one of the run's project."""
+    columns: dict[str, Any] = {}
+    projects = {run.project_id for run in locked}
+    if change.project is not None and projects != {change.project.id}:
+        projects = {change.project.id}
+        columns = {"project_id": change.project.id, "folder_id": None}
+    if change.folder_id is not None:
+        columns["folder_id"] = change.folder_id or None
+        if change.folder_id and not all(has_folder(connection, key, change.folder_id) for key in projects):
+            raise NotFoundError(f"there is no folder {change.folder_id!r}")
+    return columns
+
+
+def _edit_configs(
+    connection: Connection, locked: Collection[ChangedRun], edit: Callable[[dict[str, Any]], None]
+) -> None:
+    texts, flat = {}, {}
+    for run in locked:
+        config = loads(run.config)
+        edit(config)
+        text = json_text(config, "config")
+        if text != run.config:
+            texts[run.id], flat[run.id] = text, flatten(config)
+    write_config_texts(connection, texts)
+    write_configs(connection, flat, fresh=False)
+
+
+def _edit_labels(
+    connection: Connection, locked: Collection[ChangedRun], edit: Callable[[list[str]], list[str]]
+) -> None:
+    made = {run.id: edit(loads(run.labels)) for run in locked}
+    changed = {run.id: made[run.id] for run in locked if dumps(made[run.id]) != run.labels}
+    write_label_texts(connection, {key: dumps(labels) for key, labels in changed.items()})
+    write_labels(connection, changed, fresh=False)

@@ -1,0 +1,136 @@
+"""Making a run, or finding it again by the id that its client chose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runatlas.errors import ConflictError, NotFoundError
+from runatlas.model.codec import loads
+from runatlas.model.ids import ProjectPath, RunPath, new_cuid, validate_project_name, validate_run_id
+from runatlas.model.project import ProjectDraft
+from runatlas.model.run import RUN_PARTS, RUN_STATES, Profile, RunDraft, RunRecord
+from runatlas.server.services.access import require_project, require_run
+from runatlas.server.services.caller import Caller
+from runatlas.server.services.projects import make_project
+from runatlas.server.services.run_change import FINAL_STATES, RunChange, apply_change, json_text
+from runatlas.server.services.run_config import merge_config
+from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_name, check_time
+from runatlas.server.store.config import flatten, write_configs
+from runatlas.server.store.engine import Store
+from runatlas.server.store.project import ProjectRow, touch_projects
+from runatlas.server.store.run_record import read_runs
+from runatlas.server.store.run_write import add_run, write_labels, write_profile
+from runatlas.server.store.statement import Connection
+
+__all__ = ["find_or_make_run"]
+
+_ON_CONFLICT = ("resume", "keep", "fail")
+
+
+def find_or_make_run(store: Store, caller: Caller, draft: RunDraft) -> tuple[RunRecord, bool]:
+    """Make a run, or find it by id as ``draft.if_exists`` says.
+
+    Returns:
+        The run with every part, and whether it is new.
+
+    Raises:
+        ConflictError: The id is taken and ``if_exists`` is ``fail``.
+        NotFoundError: There is no such project, and ``create_project`` is false.
+        ValidationError: Something in the draft is out of bounds.
+    """
+    _check(draft)
+    flat = flatten(draft.config)
+    config = json_text(draft.config, "config")
+    labels = list(dict.fromkeys(draft.labels))
+    with store.write() as connection:
+        project = _project(store, connection, caller, draft)
+        values = _values(caller, draft, project, store.clock())
+        values |= {"config": config, "labels": json_text(labels, "labels")}
+        run_key = add_run(store, connection, values)
+        if run_key is None:
+            return _find(store, connection, caller, draft), False
+        if flat:
+            write_configs(connection, {run_key: flat}, fresh=True)
+        if labels:
+            write_labels(connection, {run_key: labels}, fresh=True)
+        if draft.profile is not None:
+            metadata = json_text(draft.profile.metadata, "profile")
+            write_profile(store, connection, [run_key], draft.profile, metadata)
+        touch_projects(connection, [project.id], values["updated_at_ms"])
+        return read_runs(connection, [run_key], RUN_PARTS)[0], True
+
+
+def _check(draft: RunDraft) -> None:
+    if draft.id is not None:
+        check_name(validate_run_id, draft.id, "id")
+    check_name(validate_project_name, draft.project.project, "project")
+    check_fields(draft, ("name", "description", "group", "job_type"))
+    check_choice(draft.state, RUN_STATES, "state")
+    check_choice(draft.if_exists, _ON_CONFLICT, "if_exists")
+    check_labels(draft.labels)
+    check_time(draft.created_at_ms, "created_at_ms")
+    check_time(draft.finished_at_ms, "finished_at_ms")
+
+
+def _project(store: Store, connection: Connection, caller: Caller, draft: RunDraft) -> ProjectRow:
+    try:
+        return require_project(connection, caller, draft.project, "write")
+    except NotFoundError:
+        if not draft.create_project:
+            raise
+    path: ProjectPath = draft.project
+    make_project(connection, caller, ProjectDraft(path.project, path.workspace), store.clock())
+    return require_project(connection, caller, path, "write")
+
+
+def _values(caller: Caller, draft: RunDraft, project: ProjectRow, now_ms: int) -> dict[str, Any]:
+    cuid = new_cuid()
+    finished = draft.finished_at_ms
+    if finished is None and draft.state in FINAL_STATES:
+        finished = now_ms
+    return {
+        "cuid": cuid,
+        "project_id": project.id,
+        "run_id": cuid if draft.id is None else draft.id,
+        "name": draft.name,
+        "description": draft.description,
+        "state": draft.state,
+        "run_group": draft.group,
+        "job_type": draft.job_type,
+        "colors": json_text(list(draft.colors), "colors"),
+        "user_id": caller.user_id,
+        "created_at_ms": now_ms if draft.created_at_ms is None else draft.created_at_ms,
+        "updated_at_ms": now_ms,
+        "finished_at_ms": None if draft.state == "RUNNING" else finished,
+    }
+
+
+def _find(store: Store, connection: Connection, caller: Caller, draft: RunDraft) -> RunRecord:
+    path = RunPath(draft.project.workspace, draft.project.project, draft.id or "")
+    if draft.if_exists == "fail":
+        raise ConflictError(f"project {draft.project} has a run {draft.id!r} already")
+    found = require_run(connection, caller, path, "write")
+    if draft.if_exists == "resume":
+        apply_change(store, connection, [found.id], _resumption(draft))
+    return read_runs(connection, [found.id], RUN_PARTS)[0]
+
+
+def _resumption(draft: RunDraft) -> RunChange:
+    """What resuming changes: the run goes on, and what is given is merged into what it has."""
+    given = {
+        "name": draft.name,
+        "description": draft.description,
+        "run_group": draft.group,
+        "job_type": draft.job_type,
+        "colors": json_text(list(draft.colors), "colors") if draft.colors else "",
+    }
+    columns: dict[str, Any] = {name: text for name, text in given.items() if text}
+    columns |= {"state": "RUNNING", "finished_at_ms": None, "error": ""}
+    config = json_text(draft.config, "config")
+    profile: Profile | None = draft.profile
+    return RunChange(
+        columns,
+        edit_config=(lambda held: merge_config(held, loads(config))) if draft.config else None,
+        edit_labels=(lambda held: list(dict.fromkeys([*held, *draft.labels]))) if draft.labels else None,
+        profile=profile,
+    )

@@ -1,0 +1,122 @@
+"""The rules of runs: reading, listing, making and changing them."""
+
+from __future__ import annotations
+
+from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.model.page import Page
+from runatlas.model.run import RUN_PARTS, RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
+from runatlas.server.services.access import require_project, require_run, require_runs, require_scope
+from runatlas.server.services.caller import Caller
+from runatlas.server.services.paging import check_page, read_cursor, write_cursor
+from runatlas.server.services.run_change import apply_change, change_of_patch, check_patch
+from runatlas.server.services.run_creation import find_or_make_run
+from runatlas.server.services.validation import check_choice
+from runatlas.server.store.engine import Store
+from runatlas.server.store.run_order import make_order
+from runatlas.server.store.run_record import count_runs, list_runs, read_runs
+from runatlas.server.store.selection import resolve_ids, selection_condition
+from runatlas.server.store.statement import Condition, Connection, check_text
+
+__all__ = ["Runs"]
+
+
+class Runs:
+    """What may be done with runs."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def get_run(self, caller: Caller, path: RunPath) -> RunRecord:
+        """Return a run with every part.
+
+        Raises:
+            NotFoundError: The project has no run of that id or cuid.
+        """
+        with self._store.read() as connection:
+            found = require_run(connection, caller, path, "read")
+            return read_runs(connection, [found.id], RUN_PARTS)[0]
+
+    def list_runs(self, caller: Caller, query: RunQuery) -> Page[RunRecord]:
+        """List runs by keyset: no run twice, none left out, also while runs are added or deleted.
+
+        Raises:
+            NotFoundError: There is no such project or workspace.
+            ValidationError: The page, the filter, a sort or a part is none.
+        """
+        page = query.page
+        check_page(page)
+        for part in query.parts:
+            check_choice(part, RUN_PARTS, "parts")
+        order = make_order(query.sorts, query.groups)
+        listing = f"runs {query.selection!r} {query.sorts!r} {query.groups!r}"
+        after = None if page.cursor is None else read_cursor(page.cursor, listing, order.kinds)
+        with self._store.read() as connection:
+            condition = _condition(connection, caller, query.selection)
+            found = list_runs(
+                connection,
+                condition,
+                order,
+                after=after,
+                limit=page.limit,
+                offset=page.offset,
+                parts=query.parts,
+            )
+            total = count_runs(connection, condition) if page.with_total else None
+        more = None if found.next_values is None else write_cursor(listing, found.next_values)
+        return Page(tuple(found.records), more, total)
+
+    def count_runs(self, caller: Caller, selection: RunSelection) -> int:
+        """Count runs without loading them.
+
+        Raises:
+            NotFoundError: There is no such project or workspace.
+        """
+        with self._store.read() as connection:
+            return count_runs(connection, _condition(connection, caller, selection))
+
+    def create_run(self, caller: Caller, draft: RunDraft) -> tuple[RunRecord, bool]:
+        """Make a run, or find it by id as ``draft.if_exists`` says.
+
+        Returns:
+            The run with every part, and whether it is new.
+
+        Raises:
+            ConflictError: The id is taken and ``if_exists`` is ``fail``.
+            NotFoundError: There is no such project, and ``create_project`` is false.
+            PermissionDeniedError: The caller may not write to the project.
+            ValidationError: Something in the draft is out of bounds.
+        """
+        return find_or_make_run(self._store, caller, draft)
+
+    def update_runs(self, caller: Caller, selection: RunSelection, patch: RunPatch) -> int:
+        """Change all selected runs in one transaction.
+
+        A final state sets the end of a run that has none, RUNNING takes it away. Empty sections of a profile keep
+        what is there.
+
+        Returns:
+            How many were changed.
+
+        Raises:
+            ConflictError: The project that they move to has a run of one's id.
+            NotFoundError: A selected id is no run, or there is no such project or folder; nothing is changed then.
+            PermissionDeniedError: The caller may not write to the project.
+            ValidationError: Something in the patch is out of bounds.
+        """
+        check_patch(patch)
+        with self._store.write() as connection:
+            keys = require_runs(connection, caller, selection, "write")
+            target = None
+            if patch.project is not None:
+                path = ProjectPath(selection.workspace, patch.project)
+                target = require_project(connection, caller, path, "write")
+            if keys:
+                apply_change(self._store, connection, keys, change_of_patch(patch, self._store.clock(), target))
+        return len(keys)
+
+
+def _condition(connection: Connection, caller: Caller, selection: RunSelection) -> Condition:
+    scope = require_scope(connection, caller, selection, "read")
+    ids = selection.ids
+    keys = None if ids is None else resolve_ids(connection, scope, ids)[0]
+    return selection_condition(scope, keys, selection.filter, check_text(selection.search or "", "search"))

@@ -1,0 +1,203 @@
+"""Runs as records, read a page at a time without a query a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+from sqlalchemy import ColumnElement, Select, func, select
+
+from runatlas.model.account import UserRef
+from runatlas.model.codec import loads
+from runatlas.model.run import Profile, RunRecord
+from runatlas.server.store.run_order import RunOrder
+from runatlas.server.store.schema import projects, run_profiles, runs, series, users, workspaces
+from runatlas.server.store.statement import Connection, member_of, rows
+
+__all__ = ["Home", "RunPage", "count_runs", "find_homes", "list_runs", "read_runs"]
+
+
+@attrs.frozen
+class Home:
+    """The project that a run lies in, as the run's record names it."""
+
+    workspace: str
+    project: str
+    cuid: str
+
+
+@attrs.frozen
+class RunPage:
+    """Up to one run more than was asked for, and the cursor values of the last of those asked for."""
+
+    records: list[RunRecord]
+    next_values: list[Any] | None
+
+
+_C = runs.c
+_COLUMNS = (
+    _C.id,
+    _C.project_id,
+    _C.user_id,
+    _C.labels,
+    _C.colors,
+    _C.run_id,
+    _C.cuid,
+    _C.name,
+    _C.description,
+    _C.state,
+    _C.run_group,
+    _C.job_type,
+    _C.show,
+    _C.pin,
+    _C.baseline,
+    _C.archived,
+    _C.created_at_ms,
+    _C.updated_at_ms,
+    _C.finished_at_ms,
+    _C.pinned_at_ms,
+    _C.heartbeat_at_ms,
+    _C.error,
+    _C.folder_id,
+)
+_WIDTH = len(_COLUMNS)
+_SCALAR_TYPES = ("FLOAT", "BOOLEAN", "STRING")
+_SUMMARIES = select(series.c.run_pk, series.c.key, series.c.last_value).where(
+    member_of(series.c.run_pk, "runs"),
+    series.c.context == "",
+    series.c.column_type.in_(_SCALAR_TYPES),
+    series.c.count > 0,
+)
+_PROFILES = select(
+    run_profiles.c.run_pk, run_profiles.c.metadata, run_profiles.c.requirements, run_profiles.c.conda
+).where(member_of(run_profiles.c.run_pk, "runs"))
+_USERS = select(users.c.id, users.c.username, users.c.name).where(member_of(users.c.id, "users"))
+_HOMES = (
+    select(projects.c.id, workspaces.c.username, projects.c.name, projects.c.cuid)
+    .select_from(projects.join(workspaces))
+    .where(member_of(projects.c.id, "projects"))
+)
+
+
+def find_homes(connection: Connection, project_ids: Iterable[int]) -> dict[int, Home]:
+    """Name projects."""
+    found = rows(connection, _HOMES, {"projects": list(project_ids)})
+    return {key: Home(*names) for key, *names in found}
+
+
+def list_runs(
+    connection: Connection,
+    condition: ColumnElement[bool],
+    order: RunOrder,
+    *,
+    after: Sequence[Any] | None,
+    limit: int,
+    offset: int,
+    parts: Collection[str],
+) -> RunPage:
+    """Read a page of the runs that meet a condition.
+
+    Args:
+        connection: An open transaction.
+        condition: Over ``runs``.
+        order: Their order.
+        after: Values of ``order`` of the run before the page.
+        limit: How many runs.
+        offset: How many to skip.
+        parts: What the records carry beside the run's own fields.
+    """
+    config = (_C.config,) if "config" in parts else ()
+    statement = order.apply(select(*_COLUMNS, *config, *order.values).where(condition), after)
+    found = rows(connection, statement.limit(limit + 1).offset(offset))
+    shown = found[:limit]
+    more = list(shown[-1][-len(order.values) :]) if len(found) > limit else None
+    return RunPage(_records(connection, shown, parts), more and _plain(more))
+
+
+def read_runs(connection: Connection, run_keys: Sequence[int], parts: Collection[str]) -> list[RunRecord]:
+    """Read runs by row id, in their order."""
+    config = (_C.config,) if "config" in parts else ()
+    found = {
+        row[0]: row for row in rows(connection, select(*_COLUMNS, *config).where(member_of(_C.id, "runs", run_keys)))
+    }
+    return _records(connection, [found[key] for key in run_keys if key in found], parts)
+
+
+def count_runs(connection: Connection, condition: ColumnElement[bool]) -> int:
+    """Count the runs that meet a condition."""
+    statement: Select[Any] = select(func.count()).select_from(runs).where(condition)
+    return int(rows(connection, statement)[0][0])
+
+
+def _plain(values: list[Any]) -> list[Any]:
+    """Cursor values as JSON has them: PostgreSQL answers booleans and decimals."""
+    return [value if value is None or isinstance(value, (str, int, float)) else float(value) for value in values]
+
+
+def _records(connection: Connection, found: Sequence[Any], parts: Collection[str]) -> list[RunRecord]:
+    if not found:
+        return []
+    keys = [row[0] for row in found]
+    homes = find_homes(connection, {row[1] for row in found})
+    people = _people(connection, {row[2] for row in found if row[2] is not None})
+    summaries = _summaries(connection, keys) if "summary" in parts else None
+    profiles = _profiles(connection, keys) if "profile" in parts else None
+    with_config = "config" in parts
+    return [
+        RunRecord(
+            *_names(homes[row[1]], row),
+            state=row[9],
+            labels=_texts(row[3]),
+            group=row[10],
+            job_type=row[11],
+            show=bool(row[12]),
+            pin=bool(row[13]),
+            baseline=bool(row[14]),
+            archived=bool(row[15]),
+            colors=_texts(row[4]),
+            user=None if row[2] is None else people[row[2]],
+            created_at_ms=row[16],
+            updated_at_ms=row[17],
+            finished_at_ms=row[18],
+            pinned_at_ms=row[19],
+            heartbeat_at_ms=row[20],
+            error=row[21],
+            folder_id=row[22],
+            config=loads(row[_WIDTH]) if with_config else None,
+            summary=None if summaries is None else summaries.get(row[0], {}),
+            profile=None if profiles is None else profiles.get(row[0]) or Profile(),
+        )
+        for row in found
+    ]
+
+
+def _names(home: Home, row: Sequence[Any]) -> tuple[str, str, str, str, str, str, str]:
+    """Workspace, project, id, cuid, the project's cuid, name and description: the first fields of a record."""
+    return home.workspace, home.project, row[5], row[6], home.cuid, row[7], row[8]
+
+
+def _texts(text: str) -> tuple[str, ...]:
+    return () if text == "[]" else tuple(loads(text))
+
+
+def _people(connection: Connection, user_ids: Collection[int]) -> Mapping[int, UserRef]:
+    if not user_ids:
+        return {}
+    return {key: UserRef(username, name) for key, username, name in rows(connection, _USERS, {"users": user_ids})}
+
+
+def _summaries(connection: Connection, keys: Sequence[int]) -> Mapping[int, dict[str, float]]:
+    found: dict[int, dict[str, float]] = {}
+    for run_pk, key, value in rows(connection, _SUMMARIES, {"runs": keys}):
+        summary = found.get(run_pk)
+        if summary is None:
+            summary = found[run_pk] = {}
+        summary[key] = math.nan if value is None else value
+    return found
+
+
+def _profiles(connection: Connection, keys: Sequence[int]) -> Mapping[int, Profile]:
+    found = rows(connection, _PROFILES, {"runs": keys})
+    return {key: Profile(loads(metadata), requirements, conda) for key, metadata, requirements, conda in found}
