@@ -1,4 +1,8 @@
-"""Blobs: bytes in files named by their sha256, written once, never changed."""
+"""Blobs: bytes in files named by their sha256, written once, never changed.
+
+A blob is staged first, outside of any transaction, and kept inside the one that registers it: collecting garbage takes
+the same lock, so that no blob is removed between being written and being registered.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,32 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from runatlas.errors import NotFoundError, StoreError
-from runatlas.model.media import BlobRecord
+import attrs
 
-__all__ = ["BlobStore"]
+from runatlas.errors import NotFoundError, StoreError
+
+__all__ = ["BlobStore", "StagedBlob", "is_sha256"]
 
 _PIECE = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def is_sha256(text: str) -> bool:
+    """Tell whether a text is 64 lower-case hexadecimal digits."""
+    return _SHA256.fullmatch(text) is not None
+
+
+@attrs.frozen
+class StagedBlob:
+    """A blob whose bytes are on the disk, but not yet under its name."""
+
+    sha256: str
+    size: int
+    path: Path
 
 
 class BlobStore:
@@ -25,32 +45,41 @@ class BlobStore:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def put(self, data: BinaryIO) -> BlobRecord:
-        """Store everything ``data`` has left; the same content twice is stored once. Durable on return.
+    @contextmanager
+    def stage(self, data: BinaryIO) -> Iterator[StagedBlob]:
+        """Write everything ``data`` has left to a file that ``keep`` gives its name; else it is gone at the end.
 
         Raises:
             StoreError: The directory cannot be written.
         """
-        digest, size = hashlib.sha256(), 0
         temporary = self._directory / f".{secrets.token_hex(8)}.part"
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            with temporary.open("xb") as file:
-                while piece := data.read(_PIECE):
-                    digest.update(piece)
-                    size += len(piece)
-                    file.write(piece)
-                file.flush()
-                os.fsync(file.fileno())
-            self._keep(temporary, digest.hexdigest())
-        except OSError as error:
-            raise StoreError(
-                f"blobs cannot be written to {self._directory} ({error.strerror or error}); "
-                "free some space, or give your user the right to write there"
-            ) from error
+            yield self._write(data, temporary)
         finally:
             temporary.unlink(missing_ok=True)
-        return BlobRecord(digest.hexdigest(), size)
+
+    def keep(self, staged: StagedBlob) -> None:
+        """Give a staged blob its name; the same content twice is stored once.
+
+        Raises:
+            StoreError: The directory cannot be written.
+        """
+        target = self.path(staged.sha256)
+        try:
+            if not target.is_file():
+                target.parent.mkdir(exist_ok=True)
+                staged.path.replace(target)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def settle(self, sha256: str) -> None:
+        """Make a kept blob's name durable."""
+        if hasattr(os, "O_DIRECTORY"):
+            handle = os.open(self.path(sha256).parent, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
 
     def path(self, sha256: str) -> Path:
         """Return where a blob lies, or would lie.
@@ -58,7 +87,7 @@ class BlobStore:
         Raises:
             NotFoundError: ``sha256`` is no hash of 64 lower-case hexadecimal digits.
         """
-        if not _SHA256.fullmatch(sha256):
+        if not is_sha256(sha256):
             raise NotFoundError(f"there is no blob {sha256[:80]!r}")
         return self._directory / sha256[:2] / sha256
 
@@ -77,19 +106,28 @@ class BlobStore:
         """Remove a blob; one that is gone already is no error."""
         self.path(sha256).unlink(missing_ok=True)
 
-    def __iter__(self) -> Iterator[str]:
-        """The hashes of all blobs."""
-        for file in self._directory.glob("[0-9a-f][0-9a-f]/*"):
-            if _SHA256.fullmatch(file.name):
-                yield file.name
+    def files(self) -> Iterator[Path]:
+        """Return all files, blobs and those left half-written by a crash."""
+        yield from self._directory.glob("[0-9a-f][0-9a-f]/*")
+        yield from self._directory.glob(".*.part")
 
-    def _keep(self, temporary: Path, sha256: str) -> None:
-        target = self.path(sha256)
-        target.parent.mkdir(exist_ok=True)
-        temporary.replace(target)
-        if hasattr(os, "O_DIRECTORY"):
-            handle = os.open(target.parent, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+    def _write(self, data: BinaryIO, path: Path) -> StagedBlob:
+        digest, size = hashlib.sha256(), 0
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                while piece := data.read(_PIECE):
+                    digest.update(piece)
+                    size += len(piece)
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise self._refused(error) from error
+        return StagedBlob(digest.hexdigest(), size, path)
+
+    def _refused(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"blobs cannot be written to {self._directory} ({error.strerror or error}); "
+            "free some space, or give your user the right to write there"
+        )

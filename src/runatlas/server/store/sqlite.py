@@ -13,7 +13,7 @@ from sqlalchemy.pool import QueuePool
 __all__ = ["make_engine"]
 
 BUSY_TIMEOUT_S = 60.0
-_PAGE_BYTES = 8192
+_WAL_PAGES = 4000
 _CACHE_KIB = 32_768
 _MAPPED_BYTES = 1 << 30
 _STATEMENTS = 512
@@ -47,10 +47,10 @@ def make_engine(path: Path) -> Engine:
 def _prepare(connection: sqlite3.Connection, _: Any) -> None:
     cursor = connection.cursor()
     try:
-        cursor.execute(f"PRAGMA page_size={_PAGE_BYTES}")
         _switch_to_wal(cursor)
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
         cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         cursor.execute(f"PRAGMA mmap_size={_MAPPED_BYTES}")
         cursor.execute("PRAGMA temp_store=MEMORY")

@@ -1,0 +1,300 @@
+"""Recording: what runs append, applied together or not at all, and a repeated batch once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import BinaryIO
+
+import attrs
+import numpy as np
+
+from runatlas.errors import ValidationError
+from runatlas.model.artifact import ArtifactDraft
+from runatlas.model.batch import AppendRecord, Batch
+from runatlas.model.ids import ProjectPath
+from runatlas.model.media import BlobRecord, MediaDraft
+from runatlas.model.series import MEDIA_TYPES
+from runatlas.server.services.access import require_project, require_run
+from runatlas.server.services.batch import Identity, Incoming, clean_batch, identity_of, series_of
+from runatlas.server.services.caller import Caller
+from runatlas.server.store.artifact import put_artifacts
+from runatlas.server.store.blob_ref import add_refs, drop_unused_refs, known_blobs, lock_blobs, register_blob
+from runatlas.server.store.chunk import Points
+from runatlas.server.store.engine import Store
+from runatlas.server.store.event import add_events, known_events
+from runatlas.server.store.log import append_logs
+from runatlas.server.store.media import MediaRow, decode_items, encode_items, held_media, put_media
+from runatlas.server.store.merging import Merger
+from runatlas.server.store.series import (
+    Encoded,
+    SeriesRow,
+    add_chunks,
+    add_series,
+    encode_series,
+    find_series,
+    is_repeat,
+    lock_run,
+    mark_applied,
+    touch_run,
+    update_series,
+)
+from runatlas.server.store.statement import Connection
+from runatlas.server.store.summary import Extreme, Summary
+
+__all__ = ["Recording"]
+
+_NOTHING = float("nan")
+
+
+class Recording:
+    """What runs write."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._merger = Merger(store)
+
+    def append(self, caller: Caller, batch: Batch) -> AppendRecord:
+        """Apply a batch: all of it or nothing, a repeated (writer, sequence) once.
+
+        Raises:
+            NotFoundError: There is no such run.
+            PermissionDeniedError: The caller may not write to it.
+            ValidationError: Something in the batch is out of bounds; nothing is applied.
+        """
+        batch = clean_batch(batch)
+        series = series_of(batch)
+        media = _media_of(batch)
+        # Encoding needs no lock, unless event ids decide which points are new.
+        encoded = None if _has_events(series) else _encode(series)
+        with self._store.write() as connection:
+            run_pk = require_run(connection, caller, batch.run, "write").id
+            lock_run(connection, run_pk)
+            if batch.writer is not None and batch.sequence is not None:
+                if is_repeat(connection, run_pk, batch.writer, batch.sequence):
+                    return AppendRecord(applied=False)
+                mark_applied(connection, run_pk, batch.writer, batch.sequence)
+            now_ms = self._store.clock()
+            if encoded is None:
+                series = _drop_repeated(connection, run_pk, series)
+                encoded = _encode(series)
+            media = _with_sizes(connection, media)
+            change = _Change(connection, run_pk, now_ms)
+            change.record(series, encoded, media)
+            if batch.logs:
+                append_logs(connection, run_pk, batch.logs, now_ms)
+            if batch.artifacts:
+                _put_artifacts(connection, run_pk, batch.artifacts, now_ms)
+            touch_run(connection, run_pk, now_ms)
+        self._merger.offer(change.crowded)
+        return AppendRecord(
+            applied=True,
+            points=sum(found.summary.count for found in encoded.values()),
+            media=len(batch.media),
+            logs=len(batch.logs),
+            artifacts=len(batch.artifacts),
+        )
+
+    def put_blob(self, caller: Caller, project: ProjectPath, data: BinaryIO) -> BlobRecord:
+        """Store bytes under their sha256; the same content is stored once.
+
+        Raises:
+            NotFoundError: There is no such project.
+            PermissionDeniedError: The caller may not write to it.
+        """
+        store = self._store
+        with store.read() as connection:
+            require_project(connection, caller, project, "write")
+        with store.blobs.stage(data) as staged:
+            with store.write() as connection:
+                lock_blobs(connection)
+                store.blobs.keep(staged)
+                register_blob(connection, staged.sha256, staged.size, store.clock())
+            store.blobs.settle(staged.sha256)
+        return BlobRecord(staged.sha256, staged.size)
+
+
+Media = dict[Identity, dict[int, MediaDraft]]
+"""The media of a batch by series and step."""
+
+
+class _Change:
+    """What a batch does to the series of its run, within a transaction."""
+
+    def __init__(self, connection: Connection, run_pk: int, now_ms: int) -> None:
+        self._connection = connection
+        self._run_pk = run_pk
+        self._now_ms = now_ms
+        self._known: dict[Identity, SeriesRow] = {}
+        self._new: list[SeriesRow] = []
+        self._changed: dict[Identity, SeriesRow] = {}
+        self.crowded: list[int] = []
+        """The series that have many chunks now."""
+
+    def record(self, series: Mapping[Identity, Incoming], encoded: Mapping[Identity, Encoded], media: Media) -> None:
+        """Write series, points and media."""
+        if not (series or media):
+            return
+        connection = self._connection
+        self._known = find_series(connection, self._run_pk, {key for key, _ in (*series, *media)})
+        rows = {identity: self._announce(identity, said) for identity, said in series.items()}
+        crowded: list[SeriesRow] = []
+        for identity, found in encoded.items():
+            row = rows[identity]
+            if row.add(found):
+                crowded.append(row)
+            self._mark(identity, row)
+        held = {identity: self._add_media(identity, drafts) for identity, drafts in media.items()}
+        if self._new:
+            add_series(connection, self._run_pk, self._new, self._now_ms)
+        if self._changed:
+            update_series(connection, self._changed.values())
+        add_chunks(connection, [(rows[identity].id, found) for identity, found in encoded.items()])
+        if media:
+            self._put_media(media, held)
+        self.crowded = [row.id for row in crowded]
+
+    def _announce(self, identity: Identity, said: Incoming) -> SeriesRow:
+        row = self._known.get(identity)
+        if row is None:
+            row = SeriesRow(*identity, said.column_class, said.column_type, said.name)
+            self._known[identity] = row
+            self._new.append(row)
+            return row
+        if row.column_type != said.column_type and (said.points is not None or row.summary is None):
+            row.column_type = _settled_type(row, said.column_type)
+            self._mark(identity, row)
+        if said.name and said.name != row.name:
+            row.name = said.name
+            self._mark(identity, row)
+        return row
+
+    def _add_media(self, identity: Identity, drafts: dict[int, MediaDraft]) -> dict[int, str]:
+        """Count media in their series; return what they replace."""
+        first = next(iter(drafts.values()))
+        row = self._announce(identity, Incoming("CUSTOM", first.column_type, "", None))
+        if row.column_type != first.column_type:
+            row.column_type = _settled_type(row, first.column_type)
+        held = held_media(self._connection, row.id, drafts) if row.id else {}
+        for step, draft in drafts.items():
+            time_ms = draft.time_ms or self._now_ms
+            added = Summary(1, 0, step, Extreme(_NOTHING, step, time_ms), time_ms, None, None, 0.0, 0.0)
+            merged = added if row.summary is None else row.summary.merge(added)
+            row.summary = attrs.evolve(merged, count=merged.count - 1) if step in held else merged
+        self._mark(identity, row)
+        return held
+
+    def _mark(self, identity: Identity, row: SeriesRow) -> None:
+        if row.id:
+            self._changed[identity] = row
+
+    def _put_media(self, media: Media, held: Mapping[Identity, Mapping[int, str]]) -> None:
+        rows = [
+            MediaRow(
+                self._known[identity].id, step, draft.epoch, draft.time_ms or self._now_ms, encode_items(draft.items)
+            )
+            for identity, drafts in media.items()
+            for step, draft in drafts.items()
+        ]
+        put_media(
+            self._connection,
+            rows,
+            [(self._known[identity].id, step) for identity, steps in held.items() for step in steps],
+        )
+        needed = {item.sha256 for drafts in media.values() for draft in drafts.values() for item in draft.items}
+        replaced = {
+            item.sha256 for steps in held.values() for text in steps.values() for item in decode_items(text)
+        } - needed
+        add_refs(self._connection, self._run_pk, sorted(filter(None, needed)))
+        drop_unused_refs(self._connection, self._run_pk, sorted(filter(None, replaced)))
+
+
+def _settled_type(row: SeriesRow, wanted: str) -> str:
+    """Return the type of a series that was of one type and gets data of another."""
+    if row.summary is None:
+        return wanted
+    if row.column_type in MEDIA_TYPES or wanted in MEDIA_TYPES:
+        raise ValidationError(f"key: {row.key!r} holds {row.column_type} data; {wanted} data needs another key")
+    return "FLOAT"
+
+
+def _has_events(series: Mapping[Identity, Incoming]) -> bool:
+    return any(said.points is not None and said.points.event_ids is not None for said in series.values())
+
+
+def _encode(series: Mapping[Identity, Incoming]) -> dict[Identity, Encoded]:
+    held = {identity: said.points for identity, said in series.items() if said.points is not None}
+    if not held:
+        return {}
+    return dict(zip(held, encode_series(list(held.values())), strict=True))
+
+
+def _drop_repeated(
+    connection: Connection, run_pk: int, series: Mapping[Identity, Incoming]
+) -> dict[Identity, Incoming]:
+    """Leave out the points whose event ids were applied, and remember the others' ids."""
+    given = [
+        event_id
+        for said in series.values()
+        if said.points is not None
+        for event_id in said.points.event_ids or ()
+        if event_id is not None
+    ]
+    seen = known_events(connection, run_pk, set(given))
+    add_events(connection, run_pk, dict.fromkeys(event_id for event_id in given if event_id not in seen))
+    return {
+        identity: said if said.points is None else said._replace(points=_new_points(said.points, seen))
+        for identity, said in series.items()
+    }
+
+
+def _new_points(points: Points, seen: set[str]) -> Points | None:
+    """Return the points whose ids were not seen, and add these ids."""
+    if points.event_ids is None:
+        return points
+    kept = []
+    for place, event_id in enumerate(points.event_ids):
+        if event_id is None or event_id not in seen:
+            kept.append(place)
+            if event_id is not None:
+                seen.add(event_id)
+    if not kept:
+        return None
+    ids = tuple(points.event_ids[place] for place in kept)
+    return attrs.evolve(points.part(np.array(kept, np.int64)), event_ids=ids)
+
+
+def _media_of(batch: Batch) -> Media:
+    """Group a batch's media; of several for one step the last counts."""
+    found: Media = {}
+    for draft in batch.media:
+        found.setdefault(identity_of(draft), {})[draft.step] = draft
+    return found
+
+
+def _with_sizes(connection: Connection, media: Media) -> Media:
+    """Check that the blobs of media are there, and note their true sizes."""
+    hashes = {item.sha256 for drafts in media.values() for draft in drafts.values() for item in draft.items}
+    sizes = _sizes(connection, {sha256 for sha256 in hashes if sha256 is not None})
+    if not sizes:
+        return media
+
+    def sized(draft: MediaDraft) -> MediaDraft:
+        items = (item if item.sha256 is None else attrs.evolve(item, size=sizes[item.sha256]) for item in draft.items)
+        return attrs.evolve(draft, items=tuple(items))
+
+    return {identity: {step: sized(draft) for step, draft in drafts.items()} for identity, drafts in media.items()}
+
+
+def _put_artifacts(connection: Connection, run_pk: int, drafts: Collection[ArtifactDraft], now_ms: int) -> None:
+    sizes = _sizes(connection, {draft.sha256 for draft in drafts})
+    put_artifacts(connection, run_pk, [attrs.evolve(draft, size=sizes[draft.sha256]) for draft in drafts], now_ms)
+
+
+def _sizes(connection: Connection, hashes: Collection[str]) -> dict[str, int]:
+    if not hashes:
+        return {}
+    found = known_blobs(connection, hashes)
+    missing = sorted(set(hashes) - set(found))
+    if missing:
+        raise ValidationError(f"sha256: there is no blob {missing[0]}; store it before what refers to it")
+    return found

@@ -1,0 +1,119 @@
+"""The lines that runs printed or logged."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from itertools import chain
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from runatlas.model import codec
+from runatlas.model.log import LOG_LEVELS, LogDraft, LogRecord
+from runatlas.server.store.prepared import Prepared, listing
+from runatlas.server.store.schema import logs
+from runatlas.server.store.statement import member_of
+
+__all__ = ["append_logs", "count_logs", "read_logs"]
+
+_SEVERITY = {level: place for place, level in enumerate(LOG_LEVELS)}
+_TAGS = Prepared(
+    select(logs.c.tag, func.max(logs.c.line))
+    .where(logs.c.run_pk == bindparam("run_pk"), member_of(logs.c.tag, "tags"))
+    .group_by(logs.c.tag),
+    "run_pk",
+    "tags",
+)
+_REMOVE = Prepared(
+    logs.delete().where(
+        logs.c.run_pk == bindparam("run_pk"), logs.c.tag == bindparam("tag"), logs.c.line == bindparam("line")
+    ),
+    "run_pk",
+    "tag",
+    "line",
+)
+_READ = Prepared(
+    select(logs.c.line, logs.c.tag, logs.c.severity, logs.c.message, logs.c.time_ms, logs.c.fields)
+    .where(
+        logs.c.run_pk == bindparam("run_pk"),
+        logs.c.tag == bindparam("tag"),
+        logs.c.line > bindparam("offset"),
+        logs.c.severity >= bindparam("severity"),
+    )
+    .order_by(logs.c.line)
+    .limit(bindparam("most"))
+    .offset(bindparam("skip")),
+    *("run_pk", "tag", "offset", "severity", "most", "skip"),
+)
+_FIRST_STREAM = Prepared(select(func.min(logs.c.tag)).where(logs.c.run_pk == bindparam("run_pk")), "run_pk")
+_NEXT_STREAM = Prepared(
+    select(func.min(logs.c.tag)).where(logs.c.run_pk == bindparam("run_pk"), logs.c.tag > bindparam("tag")),
+    "run_pk",
+    "tag",
+)
+_ROW = ("run_pk", "tag", "line", "severity", "message", "time_ms", "fields")
+_ADD = Prepared(logs.insert().values({name: bindparam(name) for name in _ROW}), *_ROW)
+
+
+def append_logs(connection: Connection, run_pk: int, drafts: Collection[LogDraft], now_ms: int) -> None:
+    """Store lines; a repeated number replaces, one without a number comes after the last of its stream."""
+    last = dict(_TAGS.all(connection, run_pk, listing(connection, {draft.tag for draft in drafts})))
+    stored = dict(last)
+    added: dict[tuple[str, int], tuple[Any, ...]] = {}
+    for draft in drafts:
+        line = draft.line if draft.line is not None else last.get(draft.tag, 0) + 1
+        last[draft.tag] = max(last.get(draft.tag, 0), line)
+        fields = None if draft.fields is None else codec.dumps(draft.fields)
+        row = (run_pk, draft.tag, line, _SEVERITY[draft.level], draft.message, draft.time_ms or now_ms, fields)
+        added[draft.tag, line] = row
+    replaced = [(run_pk, tag, line) for tag, line in added if line <= stored.get(tag, 0)]
+    if replaced:
+        _REMOVE.run_many(connection, replaced)
+    _ADD.run_many(connection, added.values())
+
+
+def read_logs(
+    connection: Connection, run_pk: int, *, offset: int, severity: int, tag: str | None, limit: int, skip: int = 0
+) -> list[LogRecord]:
+    """Read lines with ``line > offset`` and at least that severity, by number and, of one number, by stream.
+
+    Args:
+        connection: An open transaction.
+        run_pk: The run's row.
+        offset: The number of the line before the first.
+        severity: The place of the level in ``LOG_LEVELS``.
+        tag: Only that stream; ``None`` for all.
+        limit: How many lines at the most.
+        skip: How many of them to leave out first.
+    """
+    # Stream by stream, so that the primary key gives the order and a page costs the same wherever it begins.
+    streams = _streams(connection, run_pk) if tag is None else [tag]
+    if len(streams) == 1:
+        found = _READ.all(connection, run_pk, streams[0], offset, severity, limit, skip)
+    else:
+        each = (_READ.all(connection, run_pk, stream, offset, severity, skip + limit, 0) for stream in streams)
+        found = sorted(chain.from_iterable(each), key=lambda row: row[:2])[skip : skip + limit]
+    return [
+        LogRecord(line, LOG_LEVELS[place], message, time_ms, stream, None if fields is None else codec.loads(fields))
+        for line, stream, place, message, time_ms, fields in found
+    ]
+
+
+def count_logs(connection: Connection, run_pk: int, *, severity: int, tag: str | None) -> int:
+    """Count the lines of at least that severity."""
+    counted = select(func.count()).select_from(logs).where(logs.c.run_pk == run_pk)
+    if severity:
+        counted = counted.where(logs.c.severity >= severity)
+    if tag is not None:
+        counted = counted.where(logs.c.tag == tag)
+    return connection.scalar(counted) or 0
+
+
+def _streams(connection: Connection, run_pk: int) -> list[str]:
+    """Return the tags of a run's lines, by one look into the index each."""
+    found: list[str] = []
+    first = _FIRST_STREAM.first(connection, run_pk)
+    while first is not None and first[0] is not None:
+        found.append(first[0])
+        first = _NEXT_STREAM.first(connection, run_pk, first[0])
+    return found

@@ -1,0 +1,218 @@
+"""Merging: many small chunks of a series become few large ones, in the background, in the order of their arrival."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterable, Sequence
+
+import attrs
+from sqlalchemy import Connection, bindparam, select, update
+
+from runatlas.errors import StoreError
+from runatlas.server.store.chunk import ChunkError, WholeColumn, decode_chunk, encode_chunk, join
+from runatlas.server.store.engine import Store
+from runatlas.server.store.prepared import Prepared
+from runatlas.server.store.schema import chunks, series
+from runatlas.server.store.series import CHUNK_POINTS, MERGE_CHUNKS
+
+__all__ = ["Merger", "merge_series"]
+
+_log = logging.getLogger(__name__)
+
+_GROWTH = 4
+"""A merged chunk is at least this many times as large as the largest it is made of, so that none is rewritten often."""
+
+_SIZES = Prepared(
+    select(chunks.c.id, chunks.c.count).where(chunks.c.series_id == bindparam("series_id")).order_by(chunks.c.id),
+    "series_id",
+)
+_IN_RANGE = (
+    chunks.c.series_id == bindparam("series_id"),
+    chunks.c.id >= bindparam("first"),
+    chunks.c.id <= bindparam("last"),
+)
+_DATA = Prepared(
+    select(chunks.c.id, chunks.c.count, chunks.c.data).where(*_IN_RANGE).order_by(chunks.c.id),
+    *("series_id", "first", "last"),
+)
+_CHECK = Prepared(
+    select(chunks.c.id, chunks.c.count).where(*_IN_RANGE).order_by(chunks.c.id), *("series_id", "first", "last")
+)
+_LOCK = Prepared(select(series.c.id).where(series.c.id == bindparam("series_id")).with_for_update(), "series_id")
+_COLUMNS = ("count", "min_step", "max_step", "min_time_ms", "max_time_ms", "data")
+_REPLACE = Prepared(
+    update(chunks)
+    .values({name: bindparam(f"new_{name}") for name in _COLUMNS})
+    .where(chunks.c.id == bindparam("chunk_id")),
+    *(f"new_{name}" for name in _COLUMNS),
+    "chunk_id",
+)
+_REMOVE = Prepared(
+    chunks.delete().where(
+        chunks.c.series_id == bindparam("series_id"),
+        chunks.c.id > bindparam("first"),
+        chunks.c.id <= bindparam("last"),
+    ),
+    *("series_id", "first", "last"),
+)
+_RECOUNT = Prepared(
+    update(series)
+    .values(chunk_count=series.c.chunk_count - bindparam("gone"))
+    .where(series.c.id == bindparam("series_id")),
+    "gone",
+    "series_id",
+)
+
+
+@attrs.frozen
+class _Merge:
+    """Neighbouring chunks, as ``(id, count)``, and the row that takes their place."""
+
+    sources: tuple[tuple[int, int], ...]
+    row: tuple[object, ...]
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        return self.sources[0][0], self.sources[-1][0]
+
+
+class Merger:
+    """Merges series one after another on a thread of its own, which begins when there is something to merge."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: dict[int, None] = {}
+        self._thread: threading.Thread | None = None
+        self._reset()
+        store.at_close(self.close)
+
+    def offer(self, series_ids: Iterable[int]) -> None:
+        """Name series that have many chunks."""
+        wanted = dict.fromkeys(series_ids)
+        if not wanted:
+            return
+        if os.getpid() != self._pid:
+            self._reset()
+        with self._condition:
+            if self._closing:
+                return
+            self._waiting.update(wanted)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="runatlas-merger", daemon=True)
+                self._thread.start()
+            self._condition.notify()
+
+    def drain(self) -> None:
+        """Wait until nothing is left to merge."""
+        with self._condition:
+            self._condition.wait_for(lambda: not (self._waiting or self._busy))
+
+    def close(self) -> None:
+        """Merge what is waiting, then end the thread; a second call does nothing."""
+        if os.getpid() != self._pid:
+            self._reset()
+        with self._condition:
+            self._closing = True
+            self._condition.notify_all()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _reset(self) -> None:
+        """Begin anew; also after a fork, which leaves the thread behind."""
+        self._pid = os.getpid()
+        self._condition = threading.Condition()
+        self._waiting = {}
+        self._thread = None
+        self._busy = False
+        self._closing = False
+
+    def _work(self) -> None:
+        while True:
+            with self._condition:
+                self._busy = False
+                self._condition.notify_all()
+                self._condition.wait_for(lambda: self._waiting or self._closing)
+                if not self._waiting:
+                    return
+                series_id = next(iter(self._waiting))
+                del self._waiting[series_id]
+                self._busy = True
+            self._merge(series_id)
+
+    def _merge(self, series_id: int) -> None:
+        try:
+            merge_series(self._store, series_id)
+        except (StoreError, ChunkError) as error:
+            _log.warning("the chunks of series %d stay as they are: %s", series_id, error)
+
+
+def merge_series(store: Store, series_id: int) -> int:
+    """Merge neighbouring small chunks of a series until none is left that is worth it.
+
+    What is to be merged is read and encoded without a lock; a short transaction then puts it in place, if the chunks
+    are still the ones that were read.
+
+    Args:
+        store: The store.
+        series_id: The series' row.
+
+    Returns:
+        How many merges were made.
+
+    Raises:
+        ChunkError: A chunk is damaged.
+        StoreError: The database failed.
+    """
+    made = 0
+    while True:
+        with store.read() as connection:
+            merge = _next_merge(connection, series_id)
+        if merge is None:
+            return made
+        with store.write() as connection:
+            if not _apply(connection, series_id, merge):
+                return made
+        made += 1
+
+
+def _next_merge(connection: Connection, series_id: int) -> _Merge | None:
+    sizes = _SIZES.all(connection, series_id)
+    chosen = _choose([count for _, count in sizes])
+    if chosen is None:
+        return None
+    first, last = sizes[chosen.start][0], sizes[chosen.stop - 1][0]
+    rows = _DATA.all(connection, series_id, first, last)
+    points = join([decode_chunk(data) for _, _, data in rows])
+    steps, times = WholeColumn.of(points.steps), WholeColumn.of(points.times_ms)
+    data = encode_chunk(points, steps, times)
+    bounds = (len(points), steps.low, steps.high, times.low, times.high)
+    return _Merge(tuple((id_, count) for id_, count, _ in rows), (*bounds, data))
+
+
+def _choose(counts: Sequence[int]) -> range | None:
+    """Find neighbours worth merging: a full set of them, or as many as fill a chunk, none of which dwarfs the rest."""
+    for start in range(len(counts)):
+        end, total = start, 0
+        while end < len(counts) and end - start < MERGE_CHUNKS and total + counts[end] <= CHUNK_POINTS:
+            total += counts[end]
+            end += 1
+        is_full = end < len(counts) and total + counts[end] > CHUNK_POINTS
+        enough = end - start == MERGE_CHUNKS or is_full
+        if enough and end - start > 1 and total >= _GROWTH * max(counts[start:end]):
+            return range(start, end)
+    return None
+
+
+def _apply(connection: Connection, series_id: int, merge: _Merge) -> bool:
+    if connection.dialect.name == "postgresql":
+        _LOCK.first(connection, series_id)
+    first, last = merge.bounds
+    if tuple(tuple(row) for row in _CHECK.all(connection, series_id, first, last)) != merge.sources:
+        return False
+    _REPLACE.run(connection, *merge.row, first)
+    _REMOVE.run(connection, series_id, first, last)
+    _RECOUNT.run(connection, len(merge.sources) - 1, series_id)
+    return True

@@ -1,0 +1,85 @@
+"""Statements compiled once and run on the driver itself, for the paths where every microsecond counts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import psycopg
+from sqlalchemy.dialects.sqlite import pysqlite
+from sqlalchemy.sql import ClauseElement
+
+__all__ = ["Prepared", "cursor_of", "listing"]
+
+_DIALECTS = {
+    "sqlite": pysqlite.dialect(paramstyle="qmark"),
+    "postgresql": psycopg.dialect(paramstyle="format"),  # type: ignore[no-untyped-call]
+}
+
+
+class Prepared:
+    """A statement with bound parameters in a fixed order.
+
+    Example:
+        >>> from sqlalchemy import bindparam, select
+        >>> from runatlas.server.store.schema import writers
+        >>> found = Prepared(select(writers.c.sequence).where(writers.c.run_pk == bindparam("run")), "run")
+        >>> found.text("postgresql").endswith("writers.run_pk = %s")
+        True
+    """
+
+    def __init__(self, statement: ClauseElement, *parameters: str) -> None:
+        """Compile a statement.
+
+        Args:
+            statement: In the common SQL of both engines.
+            parameters: The names of its parameters, in the order in which values will be given.
+
+        Raises:
+            ValueError: The statement has other parameters.
+        """
+        self._texts: dict[str, str] = {}
+        for name, dialect in _DIALECTS.items():
+            compiled = statement.compile(dialect=dialect)
+            found = tuple(getattr(compiled, "positiontup", None) or ())
+            if found != parameters:
+                raise ValueError(f"parameters: the statement takes {found}, not {parameters}")
+            self._texts[name] = str(compiled)
+
+    def text(self, dialect: str) -> str:
+        """Return its SQL for ``sqlite`` or ``postgresql``."""
+        return self._texts[dialect]
+
+    def all(self, connection: Connection, *values: Any) -> list[Any]:
+        """Run it and return its rows."""
+        cursor = cursor_of(connection)
+        cursor.execute(self._texts[connection.dialect.name], values)
+        return cursor.fetchall()  # type: ignore[no-any-return]
+
+    def first(self, connection: Connection, *values: Any) -> Any:
+        """Run it and return its first row, if it has one."""
+        cursor = cursor_of(connection)
+        cursor.execute(self._texts[connection.dialect.name], values)
+        return cursor.fetchone()
+
+    def run(self, connection: Connection, *values: Any) -> int:
+        """Run it and return how many rows it changed."""
+        cursor = cursor_of(connection)
+        cursor.execute(self._texts[connection.dialect.name], values)
+        return int(cursor.rowcount)
+
+    def run_many(self, connection: Connection, rows: Iterable[Sequence[Any]]) -> None:
+        """Run it once a row."""
+        cursor_of(connection).executemany(self._texts[connection.dialect.name], rows)
+
+
+def cursor_of(connection: Connection) -> Any:
+    """Return a cursor of the driver, inside the connection's transaction."""
+    return connection.connection.cursor()
+
+
+def listing(connection: Connection, items: Iterable[int | str]) -> Any:
+    """Return a list as the one parameter that ``member_of`` takes."""
+    return list(items) if connection.dialect.name == "postgresql" else json.dumps(list(items))

@@ -1,0 +1,275 @@
+"""The series of runs, and the chunks that their points lie in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import attrs
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from runatlas.model.series import MEDIA_TYPES
+from runatlas.server.store.chunk import Points, WholeColumn, encode_chunk
+from runatlas.server.store.prepared import Prepared, listing
+from runatlas.server.store.schema import chunks, runs, series, writers
+from runatlas.server.store.statement import member_of
+from runatlas.server.store.summary import COLUMNS, Summary, summarise
+
+__all__ = [
+    "CHUNK_POINTS",
+    "MERGE_CHUNKS",
+    "Encoded",
+    "SeriesRow",
+    "add_chunks",
+    "add_series",
+    "encode_series",
+    "find_series",
+    "is_repeat",
+    "lock_run",
+    "mark_applied",
+    "touch_run",
+    "update_series",
+]
+
+CHUNK_POINTS = 1 << 16
+"""The most points of a chunk."""
+
+MERGE_CHUNKS = 32
+"""How many neighbouring chunks of about one size become one."""
+
+_MERGE_EVERY = MERGE_CHUNKS // 2
+_SHARED_BYTES = 1 << 15
+
+_STATE = ("name", "column_class", "column_type", "chunk_count")
+_FIND = Prepared(
+    select(*(series.c[name] for name in ("id", "key", "context", *_STATE, *COLUMNS))).where(
+        series.c.run_pk == bindparam("run_pk"), member_of(series.c.key, "keys")
+    ),
+    "run_pk",
+    "keys",
+)
+_ADD = Prepared(
+    insert(series).values(
+        {name: bindparam(name) for name in ("run_pk", "key", "context", "created_at_ms", *_STATE, *COLUMNS)}
+    ),
+    *("run_pk", "key", "context", "name", "column_class", "column_type", "created_at_ms", "count", "finite_count"),
+    "chunk_count",
+    *COLUMNS[2:],
+)
+_UPDATE = Prepared(
+    update(series)
+    .values({name: bindparam(f"new_{name}") for name in (*_STATE, *COLUMNS)})
+    .where(series.c.id == bindparam("row_id")),
+    *("new_name", "new_column_class", "new_column_type", "new_count", "new_finite_count", "new_chunk_count"),
+    *(f"new_{name}" for name in COLUMNS[2:]),
+    "row_id",
+)
+_CHUNK = ("series_id", "count", "min_step", "max_step", "min_time_ms", "max_time_ms", "data")
+_ADD_CHUNK = Prepared(insert(chunks).values({name: bindparam(name) for name in _CHUNK}), *_CHUNK)
+_LOCK = Prepared(select(runs.c.id).where(runs.c.id == bindparam("run_pk")).with_for_update(), "run_pk")
+_TOUCH = Prepared(
+    update(runs)
+    .values(updated_at_ms=bindparam("now"), heartbeat_at_ms=bindparam("beat"))
+    .where(runs.c.id == bindparam("row_id")),
+    "now",
+    "beat",
+    "row_id",
+)
+_LAST_SEQUENCE = Prepared(
+    select(writers.c.sequence).where(writers.c.run_pk == bindparam("run_pk"), writers.c.writer == bindparam("writer")),
+    "run_pk",
+    "writer",
+)
+_FIRST_SEQUENCE = Prepared(
+    insert(writers).values(run_pk=bindparam("run_pk"), writer=bindparam("writer"), sequence=bindparam("sequence")),
+    "run_pk",
+    "writer",
+    "sequence",
+)
+_NEXT_SEQUENCE = Prepared(
+    update(writers)
+    .values(sequence=bindparam("new_sequence"))
+    .where(writers.c.run_pk == bindparam("row_run_pk"), writers.c.writer == bindparam("row_writer")),
+    "new_sequence",
+    "row_run_pk",
+    "row_writer",
+)
+
+
+@attrs.frozen(eq=False)
+class Encoded:
+    """Points ready to be stored.
+
+    Attributes:
+        chunks: ``count, min_step, max_step, min_time_ms, max_time_ms, data`` each.
+    """
+
+    summary: Summary
+    chunks: tuple[tuple[Any, ...], ...]
+
+
+@attrs.define(eq=False)
+class SeriesRow:
+    """A series as it is being changed; ``id`` is 0 until it is stored."""
+
+    key: str
+    context: str
+    column_class: str
+    column_type: str
+    name: str = ""
+    id: int = 0
+    chunk_count: int = 0
+    summary: Summary | None = None
+
+    def add(self, found: Encoded) -> bool:
+        """Count points that arrived; return whether its chunks are worth merging now."""
+        self.summary = found.summary if self.summary is None else self.summary.merge(found.summary)
+        before = self.chunk_count
+        self.chunk_count += len(found.chunks)
+        return self.chunk_count >= MERGE_CHUNKS and before // _MERGE_EVERY != self.chunk_count // _MERGE_EVERY
+
+    def values(self) -> tuple[Any, ...]:
+        """Return the values of ``COLUMNS``; media have counts and steps only."""
+        if self.column_type in MEDIA_TYPES and self.summary is not None:
+            values = self.summary.row
+            return (*values[:4], None, "none", *values[6:])
+        return _EMPTY if self.summary is None else self.summary.row
+
+
+_EMPTY = (0, 0, None, None, None, "num", *(None,) * 8, 0.0, 0.0)
+
+
+def encode_series(batch: Sequence[Points]) -> list[Encoded]:
+    """Encode and summarise the points of several series at once."""
+    known: dict[bytes, WholeColumn] = {}
+    summaries = _summaries(batch)
+    return [
+        Encoded(summary, tuple(_encode(part, known) for part in _parts(points)))
+        for points, summary in zip(batch, summaries, strict=True)
+    ]
+
+
+def find_series(connection: Connection, run_pk: int, keys: Collection[str]) -> dict[tuple[str, str], SeriesRow]:
+    """Return a run's series of these keys, by key and context text."""
+    found = {}
+    for id_, key, context, name, class_, type_, chunk_count, *rest in _FIND.all(
+        connection, run_pk, listing(connection, keys)
+    ):
+        summary = Summary.of_row(rest)
+        found[key, context] = SeriesRow(key, context, class_, type_, name, id_, chunk_count, summary)
+    return found
+
+
+def add_series(connection: Connection, run_pk: int, rows: Collection[SeriesRow], now_ms: int) -> None:
+    """Store new series, and give each its id."""
+    _ADD.run_many(connection, [_new_row(run_pk, row, now_ms) for row in rows])
+    stored = find_series(connection, run_pk, {row.key for row in rows})
+    for row in rows:
+        row.id = stored[row.key, row.context].id
+
+
+def update_series(connection: Connection, rows: Iterable[SeriesRow]) -> None:
+    """Store what changed of series."""
+    _UPDATE.run_many(
+        connection,
+        [
+            (
+                row.name,
+                row.column_class,
+                row.column_type,
+                *(values := row.values())[:2],
+                row.chunk_count,
+                *values[2:],
+                row.id,
+            )
+            for row in rows
+        ],
+    )
+
+
+def add_chunks(connection: Connection, added: Iterable[tuple[int, Encoded]]) -> None:
+    """Store chunks behind those that their series have."""
+    _ADD_CHUNK.run_many(connection, [(id_, *chunk) for id_, encoded in added for chunk in encoded.chunks])
+
+
+def lock_run(connection: Connection, run_pk: int) -> None:
+    """Let no other transaction append to a run until this one ends."""
+    if connection.dialect.name == "postgresql":
+        _LOCK.first(connection, run_pk)
+
+
+def touch_run(connection: Connection, run_pk: int, now_ms: int) -> None:
+    """Note that a run is alive and changed."""
+    _TOUCH.run(connection, now_ms, now_ms, run_pk)
+
+
+def is_repeat(connection: Connection, run_pk: int, writer: str, sequence: int) -> bool:
+    """Tell whether a writer's batch of that sequence, or a later one, was applied."""
+    found = _LAST_SEQUENCE.first(connection, run_pk, writer)
+    return found is not None and sequence <= found[0]
+
+
+def mark_applied(connection: Connection, run_pk: int, writer: str, sequence: int) -> None:
+    """Remember the last batch of a writer."""
+    if not _NEXT_SEQUENCE.run(connection, sequence, run_pk, writer):
+        _FIRST_SEQUENCE.run(connection, run_pk, writer, sequence)
+
+
+def _new_row(run_pk: int, row: SeriesRow, now_ms: int) -> tuple[Any, ...]:
+    values = row.values()
+    head = (run_pk, row.key, row.context, row.name, row.column_class, row.column_type, now_ms)
+    return (*head, *values[:2], row.chunk_count, *values[2:])
+
+
+def _parts(points: Points) -> Iterable[Points]:
+    if len(points) <= CHUNK_POINTS:
+        return (points,)
+    cuts = range(0, len(points), CHUNK_POINTS)
+    ids = points.event_ids
+    return (
+        attrs.evolve(
+            points.part(slice(cut, cut + CHUNK_POINTS)),
+            event_ids=None if ids is None else ids[cut : cut + CHUNK_POINTS],
+        )
+        for cut in cuts
+    )
+
+
+def _encode(points: Points, known: dict[bytes, WholeColumn]) -> tuple[Any, ...]:
+    steps, times = _column(points.steps, known), _column(points.times_ms, known)
+    return (len(points), steps.low, steps.high, times.low, times.high, encode_chunk(points, steps, times))
+
+
+def _column(numbers: Any, known: dict[bytes, WholeColumn]) -> WholeColumn:
+    """Encode a column; the series of one batch mostly share their steps and times."""
+    if numbers.nbytes > _SHARED_BYTES:
+        return WholeColumn.of(numbers)
+    identity = numbers.tobytes()
+    found = known.get(identity)
+    if found is None:
+        found = known[identity] = WholeColumn.of(numbers)
+    return found
+
+
+def _summaries(batch: Sequence[Points]) -> list[Summary]:
+    """Summarise series, those of one length together, long ones in parts that fit the processor's cache."""
+    groups: dict[int, list[int]] = {}
+    for index, points in enumerate(batch):
+        groups.setdefault(len(points), []).append(index)
+    found: dict[int, Summary] = {}
+    for size, members in groups.items():
+        wide = max(1, CHUNK_POINTS // size)
+        for cut in range(0, len(members), wide):
+            group = members[cut : cut + wide]
+            found.update(zip(group, _summarise_group([batch[index] for index in group]), strict=True))
+    return [found[index] for index in range(len(batch))]
+
+
+def _summarise_group(group: list[Points]) -> list[Summary]:
+    if len(group[0]) <= CHUNK_POINTS:
+        return summarise(group)
+    parts = [summarise([part])[0] for part in _parts(group[0])]
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = whole.merge(part)
+    return [whole]

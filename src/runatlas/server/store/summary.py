@@ -1,0 +1,224 @@
+"""Running summaries: what a series amounts to, without its points.
+
+NaN is left out of minimum, maximum and sums; the sums also leave out the infinities, which minimum and maximum tell.
+Squares are summed as deviations from the mean and merged as in Chan, Golub and LeVeque, "Updating formulae and a
+pairwise algorithm for computing sample variances" (1979), which does not cancel as sums of plain squares do.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from runatlas.server.store.chunk import Floats, Points, Whole
+
+__all__ = ["COLUMNS", "Extreme", "Summary", "average", "deviation", "summarise"]
+
+COLUMNS = (
+    "count",
+    "finite_count",
+    "first_step",
+    "last_step",
+    "last_value",
+    "last_kind",
+    "last_time_ms",
+    "max_time_ms",
+    "min_value",
+    "min_step",
+    "min_time_ms",
+    "max_value",
+    "max_step",
+    "max_value_time_ms",
+    "value_sum",
+    "value_sum_squares",
+)
+"""The columns of ``series`` that hold a summary, in the order of ``Summary.row``."""
+
+
+@attrs.frozen
+class Extreme:
+    """A smallest or largest value, and the first step that has it."""
+
+    value: float
+    step: int
+    time_ms: int
+
+
+@attrs.frozen
+class Summary:
+    """What points amount to.
+
+    Attributes:
+        finite_count: How many values are finite.
+        low, high: ``None`` when every value is NaN.
+        value_sum: Of the finite values.
+        squares: The sum of the squared deviations of the finite values from their mean.
+    """
+
+    count: int
+    finite_count: int
+    first_step: int
+    last: Extreme
+    max_time_ms: int
+    low: Extreme | None
+    high: Extreme | None
+    value_sum: float
+    squares: float
+
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> Summary | None:
+        """Read the columns ``COLUMNS``; ``None`` for a series without points."""
+        if not row[0]:
+            return None
+        value = row[4] if row[4] is not None else math.nan
+        low = None if row[8] is None else Extreme(row[8], row[9], row[10])
+        high = None if row[11] is None else Extreme(row[11], row[12], row[13])
+        last = Extreme(value, row[3], row[6])
+        return cls(row[0], row[1], row[2], last, row[7], low, high, row[14], row[15])
+
+    @property
+    def row(self) -> tuple[Any, ...]:
+        """The values of ``COLUMNS``: NaN as NULL, since SQLite has none, and no negative zero, for the same reason."""
+        last, low, high = self.last, self.low, self.high
+        is_nan = math.isnan(last.value)
+        return (
+            self.count,
+            self.finite_count,
+            self.first_step,
+            last.step,
+            None if is_nan else last.value + 0.0,
+            "nan" if is_nan else "num",
+            last.time_ms,
+            self.max_time_ms,
+            *((None, None, None) if low is None else (low.value + 0.0, low.step, low.time_ms)),
+            *((None, None, None) if high is None else (high.value + 0.0, high.step, high.time_ms)),
+            self.value_sum,
+            self.squares,
+        )
+
+    def merge(self, later: Summary) -> Summary:
+        """Return the summary of both, ``later`` having arrived after this one."""
+        return Summary(
+            count=self.count + later.count,
+            finite_count=self.finite_count + later.finite_count,
+            first_step=min(self.first_step, later.first_step),
+            last=later.last if later.last.step >= self.last.step else self.last,
+            max_time_ms=max(self.max_time_ms, later.max_time_ms),
+            low=_pick(self.low, later.low, 1),
+            high=_pick(self.high, later.high, -1),
+            value_sum=_bounded(self.value_sum + later.value_sum),
+            squares=_bounded(self.squares + later.squares + _between(self, later)),
+        )
+
+
+def average(finite_count: int, value_sum: float, low: float | None, high: float | None) -> float | None:
+    """Return the mean of what is not NaN; NaN when both infinities are among it, ``None`` when nothing is left."""
+    if low is None or high is None:
+        return None
+    if math.isinf(low) or math.isinf(high):
+        return low if low == high or math.isfinite(high) else high if math.isfinite(low) else math.nan
+    return value_sum / finite_count
+
+
+def deviation(finite_count: int, squares: float, low: float | None, high: float | None) -> float | None:
+    """Return the population standard deviation of what is not NaN; NaN when an infinity is among it."""
+    if low is None or high is None:
+        return None
+    if math.isinf(low) or math.isinf(high):
+        return math.nan
+    return math.sqrt(squares / finite_count)
+
+
+def summarise(series: Sequence[Points]) -> list[Summary]:
+    """Summarise several series of equally many points at once.
+
+    Args:
+        series: At least one, each with at least one point.
+
+    Returns:
+        One summary a series.
+    """
+    steps = np.array([points.steps for points in series])
+    times = np.array([points.times_ms for points in series])
+    values = np.array([points.values for points in series])
+    newest = times.max(axis=1)
+    if (steps[:, 1:] < steps[:, :-1]).any():
+        order = np.argsort(steps, axis=1, kind="stable")
+        steps, times, values = (np.take_along_axis(column, order, axis=1) for column in (steps, times, values))
+    with np.errstate(over="ignore", invalid="ignore"):
+        gaps = np.isnan(values)
+        if not gaps.any():
+            return _summaries(steps, times, values, newest)
+        return [
+            _summary_with_gaps(*(column[i : i + 1] for column in (steps, times, values, newest)))
+            for i in range(len(series))
+        ]
+
+
+def _summaries(steps: Whole, times: Whole, values: Floats, newest: Whole) -> list[Summary]:
+    """Summarise rows that are sorted by step and have no NaN."""
+    finite = np.isfinite(values)
+    counts = finite.sum(axis=1)
+    known = values if finite.all() else np.where(finite, values, 0.0)
+    sums = known.sum(axis=1)
+    deviations = known - (sums / np.maximum(counts, 1))[:, None]
+    if known is not values:
+        deviations[~finite] = 0.0
+    squares = np.einsum("ij,ij->i", deviations, deviations)
+    lows = _extremes(steps, times, values, values.argmin(axis=1))
+    highs = _extremes(steps, times, values, values.argmax(axis=1))
+    lasts = zip(values[:, -1].tolist(), steps[:, -1].tolist(), times[:, -1].tolist(), strict=True)
+    columns = (counts, steps[:, 0], newest, sums, squares)
+    rest = zip(*(column.tolist() for column in columns), strict=True)
+    size = values.shape[1]
+    return [
+        Summary(size, finite_count, first, Extreme(*last), new, low, high, _bounded(total), _bounded(square))
+        for low, high, last, (finite_count, first, new, total, square) in zip(lows, highs, lasts, rest, strict=True)
+    ]
+
+
+def _summary_with_gaps(steps: Whole, times: Whole, values: Floats, newest: Whole) -> Summary:
+    """Summarise one row that is sorted by step and may have NaN."""
+    count = values.shape[1]
+    first, last = int(steps[0, 0]), Extreme(float(values[0, -1]), int(steps[0, -1]), int(times[0, -1]))
+    there = ~np.isnan(values[0])
+    if not there.any():
+        return Summary(count, 0, first, last, int(newest[0]), None, None, 0.0, 0.0)
+    (known,) = _summaries(steps[:, there], times[:, there], values[:, there], newest)
+    return attrs.evolve(known, count=count, first_step=first, last=last)
+
+
+def _extremes(steps: Whole, times: Whole, values: Floats, places: npt.NDArray[np.intp]) -> list[Extreme]:
+    rows = np.arange(len(places))
+    picked = (column[rows, places].tolist() for column in (values, steps, times))
+    return [Extreme(*extreme) for extreme in zip(*picked, strict=True)]
+
+
+def _pick(left: Extreme | None, right: Extreme | None, sign: int) -> Extreme | None:
+    """Return the smaller of two (``sign`` 1) or the larger (-1); of equal values the one of the lower step."""
+    if left is None or right is None:
+        return left or right
+    if left.value == right.value:
+        return right if right.step < left.step else left
+    return left if (left.value < right.value) == (sign > 0) else right
+
+
+def _between(left: Summary, right: Summary) -> float:
+    """Return what the distance of two means adds to the squared deviations."""
+    if not left.finite_count or not right.finite_count:
+        return 0.0
+    distance = right.value_sum / right.finite_count - left.value_sum / left.finite_count
+    return distance * distance * left.finite_count * right.finite_count / (left.finite_count + right.finite_count)
+
+
+def _bounded(value: float) -> float:
+    """Keep a sum that grew beyond the range of doubles at its end: a sum column is never NULL."""
+    if math.isfinite(value):
+        return value
+    return -sys.float_info.max if value < 0 else sys.float_info.max
