@@ -7,7 +7,18 @@ from typing import Any
 
 from litestar import Router
 
-from runatlas.server.dialects.native import account, admin, file, project, run, series, system
+from runatlas.server.dialects.native import (
+    account,
+    admin,
+    annotation,
+    file,
+    folder,
+    project,
+    registry,
+    run,
+    series,
+    system,
+)
 from runatlas.server.dialects.native.document import ErrorDetail, ErrorDocument, make_document
 from runatlas.server.dialects.native.handler import make_handlers
 from runatlas.server.dialects.native.route import Route, RouteTable
@@ -33,7 +44,7 @@ def native_routes() -> list[Route]:
     """Return the whole table."""
     subjects = (
         system.routes, _ABOUT, account.routes, project.routes, run.routes, series.routes, file.routes, run.deletions,
-        admin.routes,
+        folder.routes, annotation.routes, registry.routes, admin.routes,
     )  # fmt: skip
     return [route for subject in subjects for route in subject.routes]
 

@@ -1,0 +1,7 @@
+"""Fixtures of the tests against a real server."""
+
+from __future__ import annotations
+
+from support.server import server
+
+__all__ = ["server"]
