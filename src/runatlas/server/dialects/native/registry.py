@@ -43,7 +43,7 @@ def create_model_version(services: Services, caller: Caller, body: ModelVersionD
 
 @routes.add("PATCH", "/models/{workspace}/{name}/versions/{version}", errors=(403, 404))
 def promote_model(
-    services: Services, caller: Caller, workspace: str, name: str, version: str, body: Promotion
+    services: Services, caller: Caller, workspace: str, name: str, *, version: str, body: Promotion
 ) -> ModelVersionRecord:
     """Change a version's stage; promoting to production archives the one there before."""
     return services.registry.promote_model(caller, workspace, name, _number(version), body.stage)
