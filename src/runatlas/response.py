@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
@@ -19,8 +19,9 @@ U = TypeVar("U")
 class ApiResponse(Generic[T]):
     """What a call answered.
 
-    Indexing, ``in``, ``len`` and iteration are forwarded to ``data``; on a failure they raise the stored
-    error, so that a failed read can never be taken for an empty one.
+    Indexing, ``in``, ``len`` and iteration are forwarded to ``data``, and so are attributes it does not have itself
+    (``answer.to_pandas()``); on a failure they raise the stored error, so that a failed read can never be taken for an
+    empty one.
 
     Attributes:
         ok: Whether the call succeeded.
@@ -100,6 +101,13 @@ class ApiResponse(Generic[T]):
     def __iter__(self) -> Iterator[Any]:
         return iter(self.unwrap())  # type: ignore[call-overload, no-any-return]
 
+    if not TYPE_CHECKING:  # to a type checker, ``data`` and ``unwrap()`` tell more
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return getattr(self.unwrap(), name)
+
     def __repr__(self) -> str:
         if self.ok:
             return f"ApiResponse(ok=True, data={self.data!r})"
@@ -114,4 +122,6 @@ def _plain(data: Any) -> Any:
         return {key: _plain(value) for key, value in data.items()}
     if isinstance(data, (list, tuple)):
         return [_plain(item) for item in data]
+    if attrs.has(type(data)):
+        return {name: _plain(value) for name, value in attrs.asdict(data, recurse=False).items()}
     return data
