@@ -1,1 +1,67 @@
-"""One lazy, typed Python API over machine-learning experiments."""
+"""One lazy, typed Python API over machine-learning experiments.
+
+Everything starts at ``Api``; the names here are loaded when they are first used, so that importing the package costs
+next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runatlas.api import Api
+    from runatlas.entities.column import Column
+    from runatlas.entities.project import Project
+    from runatlas.entities.run import Experiment, Run
+    from runatlas.entities.user import User
+    from runatlas.entities.workspace import Workspace
+    from runatlas.errors import RunAtlasError
+    from runatlas.model.ranges import RangeQuery
+    from runatlas.response import ApiResponse
+    from runatlas.tables.metric import MetricTable
+    from runatlas.tables.run import RunTable
+
+__all__ = [
+    "Api",
+    "ApiResponse",
+    "Column",
+    "Experiment",
+    "MetricTable",
+    "Project",
+    "RangeQuery",
+    "Run",
+    "RunAtlasError",
+    "RunTable",
+    "User",
+    "Workspace",
+]
+
+_HOMES = {
+    "Api": "runatlas.api",
+    "ApiResponse": "runatlas.response",
+    "Column": "runatlas.entities.column",
+    "Experiment": "runatlas.entities.run",
+    "MetricTable": "runatlas.tables.metric",
+    "Project": "runatlas.entities.project",
+    "RangeQuery": "runatlas.model.ranges",
+    "Run": "runatlas.entities.run",
+    "RunAtlasError": "runatlas.errors",
+    "RunTable": "runatlas.tables.run",
+    "User": "runatlas.entities.user",
+    "Workspace": "runatlas.entities.workspace",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("runatlas")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,398 @@
+"""``Api``: from here to everything else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from types import TracebackType
+
+from typing_extensions import Self
+
+from runatlas.api.place import Given, Place
+from runatlas.backends.base import Backend
+from runatlas.entities.argument import flag, optional_text, text
+from runatlas.entities.column import Column, Columns
+from runatlas.entities.gateway import Gateway
+from runatlas.entities.project import Project
+from runatlas.entities.projects import Projects, make_project_query
+from runatlas.entities.run import Run
+from runatlas.entities.run_query import Filters, Groups, Order, Sorts
+from runatlas.entities.runs import Runs
+from runatlas.entities.self_hosted import SelfHosted
+from runatlas.entities.trash import Trash
+from runatlas.entities.user import User
+from runatlas.entities.window import make_window
+from runatlas.entities.workspace import Workspace, Workspaces
+from runatlas.model.ids import ProjectPath, RunPath, validate_workspace_name
+from runatlas.model.project import Visibility
+from runatlas.model.trash import PurgeRecord, TrashRecord
+from runatlas.response import ApiResponse
+
+__all__ = ["Api"]
+
+
+class Api:
+    """The entry point to everything: a directory, or a server.
+
+    Constructing makes no request and opens nothing; the first attribute that needs data does. An ``Api`` may be used
+    from several threads, and as a context manager.
+
+    Args:
+        location: A directory, or the URL of a server. Without it and ``host``: ``runatlas login``, ``~/.netrc``, the
+            environment, else the embedded store (``RUNATLAS_DIR``, the nearest ``.runatlas`` upwards, ``~/.runatlas``).
+        host: The URL of a server.
+        api_key: An API key for the server.
+        timeout: Seconds that one call may take, retries and all.
+        cache: Whether answers of a server may be kept in memory for a while.
+        backend: Something that answers in place of a directory or a server.
+
+    Raises:
+        TypeError: An argument has another type.
+        ValueError: An argument is malformed, or two contradict each other.
+
+    Example:
+        >>> api = Api("./experiments")
+        >>> api.run("ann/demo/k3x9q2ab").path
+        'ann/demo/k3x9q2ab'
+    """
+
+    def __init__(
+        self,
+        location: str | os.PathLike[str] | None = None,
+        *,
+        host: str | None = None,
+        api_key: str | None = None,
+        timeout: float | None = None,
+        cache: bool | None = None,
+        backend: Backend | None = None,
+    ) -> None:
+        if backend is not None:
+            if any(value is not None for value in (location, host, api_key, timeout, cache)):
+                raise ValueError("backend: it says already where the data is; leave out the other arguments")
+            self._gateway = Gateway(Given(backend))
+        else:
+            self._gateway = Gateway(Place(location, host=host, api_key=api_key, timeout=timeout, cache=cache))
+
+    @property
+    def location(self) -> str:
+        """Where the data is: an origin or an absolute directory; no request."""
+        return self._gateway.location
+
+    def close(self) -> None:
+        """Release connections and files; a second call does nothing."""
+        self._gateway.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Api({self.location!r})"
+
+    # -- workspaces ---------------------------------------------------------------------------------------------
+
+    def workspace(self, username: str | None = None) -> Workspace:
+        """Return a workspace, lazily.
+
+        Args:
+            username: Its name; ``None`` for the caller's own.
+
+        Raises:
+            TypeError: It is no string.
+            ValueError: It cannot be a name.
+        """
+        return Workspace(self._gateway, None if username is None else validate_workspace_name(username))
+
+    def workspaces(
+        self,
+        username: str | None = None,
+        *,
+        page: int | None = None,
+        size: int | None = None,
+        all: bool = False,
+        limit: int | None = None,
+    ) -> Workspaces:
+        """List workspaces, by name.
+
+        Args:
+            username: Whose; ``None`` for all that the caller can see.
+            page: A numbered page, from 1; everything if neither ``page`` nor ``size`` is given.
+            size: Workspaces a page: 100 unless given, 1000 at the most.
+            all: Everything from ``page`` on.
+            limit: How many at the most.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is malformed or out of bounds.
+        """
+        window = make_window(page=page, size=size, all=all, limit=limit)
+        return Workspaces(self._gateway, window, None if username is None else validate_workspace_name(username))
+
+    def create_workspace(self, username: str, *, name: str = "", comment: str = "") -> ApiResponse[Workspace]:
+        """Make a team's workspace, owned by the caller.
+
+        Args:
+            username: Its unique name: 1 to 25 of letters, digits, ``_`` and ``-``.
+            name: The display name.
+            comment: The description.
+
+        Returns:
+            The workspace; a ``ConflictError`` if the name is taken.
+
+        Raises:
+            TypeError: An argument is no string.
+            ValueError: ``username`` cannot be a name.
+        """
+        unique = validate_workspace_name(username)
+        display, about = optional_text(name, "name") or "", optional_text(comment, "comment") or ""
+
+        def create() -> Workspace:
+            record = self._gateway.backend.create_workspace(unique, name=display, comment=about)
+            return Workspace(self._gateway, record.username, record)
+
+        return ApiResponse.of(create)
+
+    # -- projects -----------------------------------------------------------------------------------------------
+
+    def project(self, path: str) -> Project:
+        """Return a project, lazily.
+
+        Args:
+            path: ``workspace/project``.
+
+        Raises:
+            TypeError: It is no string.
+            ValueError: It is no such path.
+        """
+        return Project(self._gateway, ProjectPath.parse(path))
+
+    def projects(  # noqa: PLR0917 - as documented
+        self,
+        path: str | None = None,
+        sort: str | None = None,
+        search: str | None = None,
+        detail: bool = True,
+        page: int | None = None,
+        size: int | None = None,
+        all: bool = False,
+        *,
+        limit: int | None = None,
+    ) -> Projects:
+        """List projects.
+
+        Args:
+            path: The workspace; ``None`` for every project that the caller can see.
+            sort: ``create`` (newest first), ``name`` or ``update`` (lately changed first); ``None`` means ``update``.
+            search: Part of the name, title or description; case does not matter.
+            detail: Whether counts are wanted; without, they cost one request a project when asked for.
+            page: A numbered page, from 1; everything if neither ``page`` nor ``size`` is given.
+            size: Projects a page: 100 unless given, 1000 at the most.
+            all: Everything from ``page`` on.
+            limit: How many at the most.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is unknown, malformed or out of bounds.
+        """
+        window = make_window(page=page, size=size, all=all, limit=limit)
+        return Projects(self._gateway, window, make_project_query(path, sort=sort, search=search, detail=detail))
+
+    def create_project(
+        self,
+        username: str | None = None,
+        name: str = "",
+        *,
+        visibility: Visibility = "PRIVATE",
+        description: str | None = None,
+        title: str = "",
+        labels: Sequence[str] = (),
+    ) -> ApiResponse[Project]:
+        """Make a project.
+
+        Args:
+            username: The workspace; ``None`` for the caller's own.
+            name: Its name: 1 to 100 of letters, digits, ``_``, ``.``, ``+`` and ``-``.
+            visibility: ``PUBLIC`` or ``PRIVATE``.
+            description: The description.
+            title: The free title.
+            labels: The labels.
+        """
+        return self.workspace(username).create_project(
+            name, visibility=visibility, description=description, title=title, labels=labels
+        )
+
+    # -- runs ---------------------------------------------------------------------------------------------------
+
+    def run(self, path: str) -> Run:
+        """Return a run, lazily.
+
+        Args:
+            path: ``workspace/project/run``.
+
+        Raises:
+            TypeError: It is no string.
+            ValueError: It is no such path.
+        """
+        return Run(self._gateway, RunPath.parse(path))
+
+    def runs(
+        self,
+        path: str,
+        filters: Filters | None = None,
+        groups: Groups | None = None,
+        sorts: Sorts | None = None,
+        *,
+        search: str | None = None,
+        order: Order | None = None,
+        limit: int | None = None,
+        page: int | None = None,
+        size: int | None = None,
+        all: bool = False,
+    ) -> Runs:
+        """List runs of a project; see ``Project.runs``.
+
+        Args:
+            path: ``workspace/project``.
+            filters: Text, or a list of rules, all of which must hold.
+            groups: Fields, or rules: the runs come group by group.
+            sorts: Rules of ``key``, ``type`` and ``order``.
+            search: Part of the name or the id.
+            order: Fields as text, in place of ``sorts``.
+            limit: How many at the most.
+            page: A numbered page, from 1.
+            size: Runs a page.
+            all: Everything from ``page`` on.
+        """
+        return self.project(path).runs(
+            filters, groups, sorts, search=search, order=order, limit=limit, page=page, size=size, all=all
+        )
+
+    def runs_get(
+        self,
+        path: str,
+        page: int | None = None,
+        size: int | None = None,
+        all: bool = False,
+        *,
+        limit: int | None = None,
+    ) -> Runs:
+        """List runs of a project without config and last values; see ``Project.runs_get``.
+
+        Args:
+            path: ``workspace/project``.
+            page: A numbered page, from 1.
+            size: Runs a page.
+            all: Everything from ``page`` on.
+            limit: How many at the most.
+        """
+        return self.project(path).runs_get(page, size, all, limit=limit)
+
+    # -- columns ------------------------------------------------------------------------------------------------
+
+    def columns(  # noqa: PLR0917 - as documented
+        self,
+        path: str,
+        page: int | None = None,
+        size: int | None = None,
+        search: str | None = None,
+        column_class: str | None = None,
+        column_type: str | None = None,
+        all: bool = False,
+        *,
+        limit: int | None = None,
+    ) -> Columns:
+        """List what a run recorded; see ``Run.columns``.
+
+        Args:
+            path: ``workspace/project/run``.
+            page: A numbered page, from 1.
+            size: Columns a page.
+            search: Part of the name; case does not matter.
+            column_class: ``CUSTOM`` or ``SYSTEM``.
+            column_type: ``FLOAT``, ``STRING``, ``IMAGE``, ….
+            all: Everything from ``page`` on.
+            limit: How many at the most.
+        """
+        return self.run(path).columns(page, size, search, column_class, column_type, all, limit=limit)
+
+    def column(
+        self, path: str, key: str, column_class: str | None = "CUSTOM", column_type: str | None = None
+    ) -> Column:
+        """Find one column of a run: exactly that key first, then part of the name; see ``Run.column``.
+
+        Args:
+            path: ``workspace/project/run``.
+            key: The key, or part of the name.
+            column_class: ``CUSTOM`` or ``SYSTEM``; ``None`` for either.
+            column_type: ``FLOAT``, ``STRING``, ``IMAGE``, …; ``None`` for any.
+        """
+        return self.run(path).column(key, column_class, column_type)
+
+    # -- people and the installation ----------------------------------------------------------------------------
+
+    def user(self) -> User:
+        """Return the caller's account, lazily."""
+        return User(self._gateway)
+
+    def self_hosted(self) -> SelfHosted:
+        """Return the installation, lazily; what it offers is for administrators."""
+        return SelfHosted(self._gateway)
+
+    # -- trash --------------------------------------------------------------------------------------------------
+
+    def trash(self, workspace: str | None = None, *, limit: int | None = None) -> Trash:
+        """List what was deleted and can be brought back, newest first.
+
+        Args:
+            workspace: Whose; ``None`` for every workspace the caller may write to.
+            limit: How many at the most.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is malformed or out of bounds.
+        """
+        name = None if workspace is None else validate_workspace_name(workspace, argument="workspace")
+        return Trash(self._gateway, make_window(limit=limit), name)
+
+    def restore(self, trash_id: str) -> ApiResponse[TrashRecord]:
+        """Bring back everything of one deletion.
+
+        Args:
+            trash_id: ``trash_id`` of the deletion, or ``id`` of the entry.
+
+        Returns:
+            The entry as it was; a ``ConflictError`` if a name is taken by now.
+
+        Raises:
+            TypeError: It is no string.
+            ValueError: It is empty.
+        """
+        entry = text(trash_id, "trash_id")
+        return ApiResponse.of(lambda: self._gateway.backend.restore(entry))
+
+    def purge(
+        self, trash_id: str | None = None, *, expired_only: bool = True, commit: bool = False
+    ) -> ApiResponse[PurgeRecord]:
+        """Remove trash for good, or tell what that would remove.
+
+        Args:
+            trash_id: One entry; ``None`` for all.
+            expired_only: Whether to keep what can still be brought back.
+            commit: Whether to remove; else nothing is changed.
+
+        Returns:
+            What was, or would be, removed.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: ``trash_id`` is empty.
+        """
+        entry = None if trash_id is None else text(trash_id, "trash_id")
+        expired, dry_run = flag(expired_only, "expired_only"), not flag(commit, "commit")
+        return ApiResponse.of(
+            lambda: self._gateway.backend.purge(trash_id=entry, expired_only=expired, dry_run=dry_run)
+        )

@@ -1,0 +1,90 @@
+"""Where an ``Api`` finds its data: settled late, and opened later still."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from runatlas.backends.base import Backend
+from runatlas.errors import StoreError
+from runatlas.settings import ConnectionSettings, resolve
+
+__all__ = ["Given", "Place"]
+
+
+class Place:
+    """Where the arguments of an ``Api`` point; settled when somebody first asks. Its pickle holds no key."""
+
+    def __init__(
+        self,
+        location: str | os.PathLike[str] | None,
+        *,
+        host: str | None,
+        api_key: str | None,
+        timeout: float | None,
+        cache: bool | None,
+    ) -> None:
+        self._arguments: dict[str, Any] = {"location": location, "host": host, "timeout_s": timeout, "cache": cache}
+        self._key = api_key
+        self._cwd = Path.cwd()
+        self._settings: ConnectionSettings | None = None
+        if location is not None or host is not None:
+            # Finds mistakes at once, and reads neither files nor the environment.
+            resolve(**self._arguments, key=api_key, environ={}, cwd=self._cwd, home=Path(os.devnull))
+
+    @property
+    def settings(self) -> ConnectionSettings:
+        """Where the data is."""
+        if self._settings is None:
+            self._settings = resolve(**self._arguments, key=self._key, cwd=self._cwd)
+        return self._settings
+
+    @property
+    def location(self) -> str:
+        """Where the data is, as text."""
+        return self.settings.location
+
+    def __call__(self) -> Backend:
+        """Open the directory, or describe the server."""
+        settings = self.settings
+        if settings.directory is None:
+            from runatlas.backends.native import NativeBackend  # noqa: PLC0415 - requests is slow to import
+
+            return NativeBackend.from_settings(settings)
+        try:
+            from runatlas.backends.local import LocalBackend  # noqa: PLC0415 - an optional part of the installation
+        except ModuleNotFoundError as error:
+            if str(error.name).startswith("runatlas"):
+                raise
+            raise StoreError(
+                f"opening the directory {settings.directory} needs {error.name}; "
+                "install the embedded store with: pip install 'runatlas[server]'"
+            ) from error
+        return LocalBackend(settings.directory)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_key": None, "_settings": None}
+
+
+class Given:
+    """A backend that was made elsewhere; in another process, whatever is at its location."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    @property
+    def location(self) -> str:
+        """Where the data is, as text."""
+        return self._backend.location
+
+    def __call__(self) -> Backend:
+        """Return the backend."""
+        return self._backend
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _at, (self.location,)
+
+
+def _at(location: str) -> Place:
+    return Place(location, host=None, api_key=None, timeout=None, cache=None)

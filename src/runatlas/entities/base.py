@@ -1,0 +1,173 @@
+"""One thing with a path or id: what is known of it, and one request for what is not."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from typing import Any, Generic, TypeVar
+
+from typing_extensions import Self
+
+from runatlas.entities.gateway import Gateway
+from runatlas.errors import RunAtlasError
+
+__all__ = ["Entity"]
+
+R = TypeVar("R")
+
+
+class Entity(ABC, Generic[R]):
+    """Identity, a record, and verbs.
+
+    Constructing, comparing, printing, copying and pickling make no request, and neither do the identity's own fields.
+    The first data attribute makes one, under a lock, then none; an entity out of a list already holds what the list
+    carried. A failed request is not remembered as an answer: the next attribute asks again.
+    """
+
+    __slots__ = ("__weakref__", "_failure", "_gateway", "_lock", "_record")
+
+    def __init__(self, gateway: Gateway, record: R | None = None) -> None:
+        self._gateway = gateway
+        self._record = record
+        self._failure: RunAtlasError | None = None
+        self._lock = threading.Lock()
+
+    @property
+    @abstractmethod
+    def identity(self) -> tuple[Any, ...]:
+        """What names the entity, and makes two of them equal; no request."""
+
+    @abstractmethod
+    def _fetch(self) -> R:
+        """Ask the backend for the whole record."""
+
+    @abstractmethod
+    def json(self) -> dict[str, Any]:
+        """Return the entity's fields as plain values."""
+
+    def _scope(self) -> str | None:
+        """Return the path under which a backend may keep this entity in memory; ``None`` if it has none."""
+        return None
+
+    def _is_full(self, record: R) -> bool:  # noqa: ARG002 - most records are always whole
+        """Tell whether a record has every part."""
+        return True
+
+    def _held(self) -> R:
+        """Return the record, as far as it is known; load it if nothing is."""
+        record = self._record
+        return self._load() if record is None else record
+
+    def _whole(self) -> R:
+        """Return the record with every part."""
+        record = self._record
+        return record if record is not None and self._is_full(record) else self._load(whole=True)
+
+    def _load(self, *, whole: bool = False) -> R:
+        with self._lock:
+            record = self._record
+            if record is not None and (not whole or self._is_full(record)):
+                return record
+            try:
+                record = self._fetch()
+            except RunAtlasError as error:
+                self._failure = error
+                raise
+            self._failure = None
+            self._record = record
+            return record
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._record = None
+            self._failure = None
+
+    @property
+    def record(self) -> R:
+        """What is known of it, as the backend gave it; loads it if nothing is known.
+
+        Raises:
+            RunAtlasError: It cannot be loaded.
+        """
+        return self._held()
+
+    @property
+    def ok(self) -> bool:
+        """Whether it could be loaded; loads it if that was not tried, or failed before."""
+        if self._record is None:
+            try:
+                self._load()
+            except RunAtlasError:
+                return False
+        return True
+
+    @property
+    def error(self) -> RunAtlasError | None:
+        """Why the last attempt to load it failed; ``None`` if it did not. Loads it if that was not tried."""
+        if self._record is None and self._failure is None:
+            _ = self.ok
+        return self._failure if self._record is None else None
+
+    @property
+    def code(self) -> int:
+        """The HTTP status of the last attempt to load it: 200 for a success, 0 if no answer came."""
+        error = self.error
+        return 200 if error is None else error.code
+
+    @property
+    def errmsg(self) -> str:
+        """What went wrong when it was last loaded, ``""`` if nothing did."""
+        error = self.error
+        return "" if error is None else error.message
+
+    @property
+    def data(self) -> Self | None:
+        """The entity itself; ``None`` if it cannot be loaded."""
+        return self if self.ok else None
+
+    def unwrap(self) -> Self:
+        """Return the entity itself, loaded.
+
+        Raises:
+            RunAtlasError: It cannot be loaded.
+        """
+        self._held()
+        return self
+
+    def refresh(self) -> Self:
+        """Forget what is known and load again; whether that worked is in ``ok``.
+
+        Returns:
+            The entity itself.
+        """
+        self._gateway.forget(self._scope())
+        self._forget()
+        _ = self.ok
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Entity) or not (isinstance(other, type(self)) or isinstance(self, type(other))):
+            return NotImplemented
+        return self.identity == other.identity and self._gateway == other._gateway
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
+    def __getstate__(self) -> dict[str, Any]:
+        names = {name for kind in type(self).__mro__ for name in getattr(kind, "__slots__", ())}
+        left_out = {"__weakref__", "_lock", "_failure"}
+        state = dict(getattr(self, "__dict__", {}))
+        state.update((name, getattr(self, name)) for name in sorted(names - left_out) if hasattr(self, name))
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+        self._failure = None
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        identity = "/".join(str(part) for part in self.identity if part is not None)
+        return f"{type(self).__name__}({identity!r})"

@@ -1,0 +1,328 @@
+"""Many things of a kind: read page by page, complete, and each once."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, Generic, TypeVar, overload
+
+import attrs
+from typing_extensions import Self
+
+from runatlas.entities.ahead import Ahead
+from runatlas.entities.base import Entity
+from runatlas.entities.gateway import Gateway
+from runatlas.entities.window import PAGE_SIZE, Window
+from runatlas.errors import RunAtlasError
+from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
+
+__all__ = ["Collection"]
+
+E = TypeVar("E", bound="Entity[Any]")
+R = TypeVar("R")
+
+_KEPT = 2000
+"""How many items a collection remembers; of longer ones it keeps the first pages only."""
+
+
+@attrs.frozen(eq=False)
+class _Chunk(Generic[E]):
+    """Items that came together; ``end`` counts all up to here, ``cursor`` is ``None`` after the last."""
+
+    items: tuple[E, ...]
+    end: int
+    cursor: str | None
+
+
+class Collection(ABC, Generic[E, R]):
+    """A listing of entities.
+
+    Iterating yields everything (or the page, or the ``limit``, that was asked for): the first 100 items, then 1000 a
+    request, the next ones fetched while these are used. If a request fails, the error is raised after everything that
+    came before it. What was loaded is kept, up to 2000 items: iterating a longer collection again asks again.
+    """
+
+    _repeats = True
+    """Whether pages may overlap when the listing changes meanwhile, so that repeated items must be dropped."""
+
+    def __init__(self, gateway: Gateway, window: Window) -> None:
+        self._gateway = gateway
+        self._window = window
+        self._lock = threading.RLock()
+        self._chunks: list[_Chunk[E]] = []
+        self._total: int | None = None
+        self._failure: RunAtlasError | None = None
+
+    @abstractmethod
+    def _read(self, page: PageRequest) -> Page[R]:
+        """Ask the backend for one page."""
+
+    @abstractmethod
+    def _make(self, record: R) -> E:
+        """Make an entity of a listed record."""
+
+    def _scope(self) -> str | None:
+        """Return the path under which a backend may keep this listing in memory; ``None`` if it has none."""
+        return None
+
+    def _count(self) -> int:
+        """Ask the backend how many items the whole listing has."""
+        total = self._read(PageRequest(limit=1, with_total=True)).total
+        return 0 if total is None else total
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def _request(self, start: int, cursor: str | None, *, most: int | None = None, total: bool = False) -> PageRequest:
+        """Ask for the items from ``start`` of the window on."""
+        bound = self._window.bound
+        if most is None:
+            first = PAGE_SIZE if bound is None or bound > PAGE_LIMIT else bound
+            most = first if start == 0 else PAGE_LIMIT
+        if bound is not None:
+            most = min(most, bound - start)
+        offset = 0 if cursor else self._window.offset + start
+        return PageRequest(limit=max(most, 1), cursor=cursor, offset=offset, with_total=total)
+
+    def _fetch(self, start: int, cursor: str | None, *, most: int | None = None, total: bool = False) -> _Chunk[E]:
+        bound = self._window.bound
+        if bound is not None and start >= bound:
+            return _Chunk((), start, None)
+        try:
+            page = self._read(self._request(start, cursor, most=most, total=total))
+        except RunAtlasError as error:
+            self._failure = error
+            raise
+        self._failure = None
+        if page.total is not None:
+            self._total = page.total
+        end = start + len(page.items)
+        done = bound is not None and end >= bound
+        return _Chunk(tuple(map(self._make, page.items)), end, None if done else page.next_cursor)
+
+    def _chunk(self, index: int, before: _Chunk[E] | None, *, total: bool = False) -> _Chunk[E]:
+        """Return a chunk, from memory if it is there; remember it if there is room."""
+        with self._lock:
+            if index < len(self._chunks):
+                return self._chunks[index]
+        start, cursor = (0, None) if before is None else (before.end, before.cursor)
+        chunk = self._fetch(start, cursor, total=total)
+        with self._lock:
+            if index < len(self._chunks):
+                return self._chunks[index]
+            follows = before is None or (index > 0 and self._chunks[-1:] == [before])
+            if index == len(self._chunks) and follows and chunk.end <= _KEPT:
+                self._chunks.append(chunk)
+        return chunk
+
+    def _first(self, *, total: bool = False) -> _Chunk[E]:
+        return self._chunk(0, None, total=total)
+
+    @property
+    def _memory(self) -> tuple[tuple[E, ...], bool]:
+        """What is remembered, and whether that is all there is."""
+        with self._lock:
+            chunks = tuple(self._chunks)
+        items = tuple(item for chunk in chunks for item in chunk.items)
+        return items, bool(chunks) and chunks[-1].cursor is None
+
+    def __iter__(self) -> Iterator[E]:
+        seen: set[Any] = set()
+        index = 0
+        chunk = self._first()
+        while True:
+            ahead: Ahead[_Chunk[E]] | None = None
+            for position, item in enumerate(chunk.items):
+                if position == 1 and chunk.cursor is not None:
+                    ahead = Ahead(self._chunk, index + 1, chunk)
+                if self._repeats:
+                    if item.identity in seen:
+                        continue
+                    seen.add(item.identity)
+                yield item
+            if chunk.cursor is None:
+                return
+            index += 1
+            chunk = self._chunk(index, chunk) if ahead is None else ahead.take()
+
+    # -- size and single items ----------------------------------------------------------------------------------
+
+    @property
+    def total(self) -> int:
+        """How many items the whole listing has, whatever ``page``, ``size`` or ``limit`` narrow it to.
+
+        Raises:
+            RunAtlasError: It could not be counted.
+        """
+        found = self._known_total()
+        if found is None:
+            found = self._total = self._count()
+        return found
+
+    def _known_total(self) -> int | None:
+        if self._total is None and self._window.is_all:
+            items, is_all = self._memory
+            return len(items) if is_all else None
+        return self._total
+
+    def __len__(self) -> int:
+        items, is_all = self._memory
+        if is_all:
+            return len(items)
+        if self._known_total() is None and not items:
+            self._first(total=True)
+        return self._window.length(self.total)
+
+    def __bool__(self) -> bool:
+        return bool(self._first().items)
+
+    def first(self) -> E | None:
+        """Return the first item, ``None`` if there is none.
+
+        Raises:
+            RunAtlasError: The request failed.
+        """
+        items, is_all = self._memory
+        if items or is_all:
+            return items[0] if items else None
+        found = self._fetch(0, None, most=1).items
+        return found[0] if found else None
+
+    @overload
+    def __getitem__(self, index: int) -> E: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[E]: ...
+    def __getitem__(self, index: int | slice) -> E | list[E]:
+        if isinstance(index, slice):
+            return self._slice(index)
+        if isinstance(index, bool) or not isinstance(index, int):
+            raise TypeError(f"index: expected a whole number or a slice, got {type(index).__name__}")
+        position = index + len(self) if index < 0 else index
+        found = self._range(position, 1) if position >= 0 else []
+        if not found:
+            raise IndexError(f"index {index} is out of range")
+        return found[0]
+
+    def _slice(self, index: slice) -> list[E]:
+        start, stop, step = index.start or 0, index.stop, index.step or 1
+        if start < 0 or stop is None or stop < 0 or step < 0:
+            start, stop, step = index.indices(len(self))
+        if step < 0:
+            start, stop = stop + 1, start + 1
+            return self._range(start, max(stop - start, 0))[::-1][::-step]
+        return self._range(start, max(stop - start, 0))[::step]
+
+    def _range(self, start: int, length: int) -> list[E]:
+        """Return up to ``length`` items from ``start`` on, from memory if they are there."""
+        items, is_all = self._memory
+        if is_all or start + length <= len(items):
+            return list(items[start : start + length])
+        if not items and start + length <= PAGE_SIZE:
+            return list(self._first().items[start : start + length])
+        if start <= len(items) < start + length <= _KEPT:
+            return list(islice(self, start, start + length))
+        found: list[E] = []
+        cursor: str | None = None
+        while len(found) < length:
+            chunk = self._fetch(start + len(found), cursor, most=min(length - len(found), PAGE_LIMIT))
+            found.extend(chunk.items)
+            cursor = chunk.cursor
+            if cursor is None or not chunk.items:
+                break
+        return found[:length]
+
+    # -- the answer ---------------------------------------------------------------------------------------------
+
+    @property
+    def ok(self) -> bool:
+        """Whether it could be listed; loads the first page if that was not tried, or failed before."""
+        try:
+            self._first()
+        except RunAtlasError:
+            return False
+        return True
+
+    @property
+    def error(self) -> RunAtlasError | None:
+        """Why it could not be listed; ``None`` if it could. Loads the first page if that was not tried."""
+        if not self._chunks and self._failure is None:
+            _ = self.ok
+        return None if self._chunks else self._failure
+
+    @property
+    def code(self) -> int:
+        """The HTTP status of the attempt to list it: 200 for a success, 0 if no answer came."""
+        error = self.error
+        return 200 if error is None else error.code
+
+    @property
+    def errmsg(self) -> str:
+        """What went wrong when it was listed, ``""`` if nothing did."""
+        error = self.error
+        return "" if error is None else error.message
+
+    @property
+    def data(self) -> Self | None:
+        """The collection itself; ``None`` if it cannot be listed."""
+        return self if self.ok else None
+
+    def unwrap(self) -> Self:
+        """Return the collection itself, its first page loaded.
+
+        Raises:
+            RunAtlasError: It cannot be listed.
+        """
+        self._first()
+        return self
+
+    def refresh(self) -> Self:
+        """Forget what is known and load the first page again; whether that worked is in ``ok``.
+
+        Returns:
+            The collection itself.
+        """
+        self._gateway.forget(self._scope())
+        self._forget()
+        _ = self.ok
+        return self
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._chunks = []
+            self._total = None
+            self._failure = None
+
+    def json(self) -> dict[str, Any]:
+        """Return ``{"list", "total", "page", "size", "pages"}`` as plain values.
+
+        Raises:
+            RunAtlasError: A request failed.
+        """
+        items = [item.json() for item in self._whole_items()]
+        if self._total is None and self._window.is_all:
+            self._total = len(items)
+        total, size = self.total, self._window.size
+        return {"list": items, "total": total, "page": self._window.page, "size": size, "pages": -(-total // size)}
+
+    def _whole_items(self) -> Sequence[E]:
+        """Return the items with every part that ``json`` shows."""
+        return list(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        left_out = {"_lock", "_chunks", "_total", "_failure"}
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.RLock()
+        self._chunks = []
+        self._total = None
+        self._failure = None
+
+    @abstractmethod
+    def _subject(self) -> str:
+        """Return what is listed, for people."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._subject()})"

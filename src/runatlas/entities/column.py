@@ -1,0 +1,261 @@
+"""Columns: the names of what a run recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+
+from runatlas.entities.argument import choice, optional, text
+from runatlas.entities.base import Entity
+from runatlas.entities.collection import Collection
+from runatlas.entities.gateway import Gateway
+from runatlas.entities.media import MediaSeries, make_media_query, make_media_table
+from runatlas.entities.owner import Owner
+from runatlas.entities.reading import MetricRequest, make_metric_request, read_metrics, require_run
+from runatlas.entities.stored_file import Link
+from runatlas.entities.window import Window
+from runatlas.errors import NotFoundError
+from runatlas.model.media import MediaQuery
+from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
+from runatlas.model.ranges import RangeQuery
+from runatlas.model.run import RunSelection
+from runatlas.model.series import (
+    COLUMN_CLASSES,
+    COLUMN_TYPES,
+    MEDIA_TYPES,
+    ColumnClass,
+    ColumnQuery,
+    ColumnRecord,
+    ColumnType,
+    Context,
+)
+from runatlas.response import ApiResponse
+from runatlas.tables.metric import make_run_metric_table
+from runatlas.tables.series import Series, series_label
+
+__all__ = ["Column", "Columns", "make_column_query"]
+
+MetricType = Literal["SCALAR", "MEDIA"]
+
+
+def make_column_query(
+    *, search: str | None = None, column_class: str | None = None, column_type: str | None = None
+) -> ColumnQuery:
+    """Check what a caller asked for.
+
+    Args:
+        search: Part of the name; case does not matter.
+        column_class: ``CUSTOM`` or ``SYSTEM``.
+        column_type: ``FLOAT``, ``STRING``, ``IMAGE``, ….
+
+    Raises:
+        TypeError: One of them is no string.
+        ValueError: One of them is unknown.
+    """
+    return ColumnQuery(
+        search=None if search is None else text(search, "search"),
+        column_class=optional(column_class, COLUMN_CLASSES, "column_class"),
+        column_type=optional(column_type, COLUMN_TYPES, "column_type"),
+    )
+
+
+class Column(Entity[ColumnRecord]):
+    """A metric or media name of a run.
+
+    Args:
+        gateway: The way to the backend.
+        run: The run it belongs to.
+        query: Which column: its key, and perhaps a search, class and type.
+        record: What is known of it.
+    """
+
+    __slots__ = ("_context", "_query", "_run")
+
+    def __init__(self, gateway: Gateway, run: Owner, query: ColumnQuery, record: ColumnRecord | None = None) -> None:
+        super().__init__(gateway, record)
+        self._run = run
+        self._query = query
+        self._context: Context | None = None if record is None else record.context
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What names the column."""
+        query = self._query
+        return (str(self._run.run_path), query.key, query.column_class, query.column_type, self._context)
+
+    def _scope(self) -> str:
+        return str(self._run.run_path)
+
+    def _fetch(self) -> ColumnRecord:
+        cursor = None
+        while True:
+            page = PageRequest(limit=1 if self._context is None else PAGE_LIMIT, cursor=cursor)
+            found = self._gateway.backend.list_columns(self._run.run_path, attrs.evolve(self._query, page=page))
+            for record in found.items:
+                if self._context in {None, record.context}:
+                    return record
+            cursor = found.next_cursor
+            if cursor is None:
+                raise NotFoundError(f"run {self._run.run_path} has no column like {self._query.key!r}")
+
+    @property
+    def match(self) -> Literal["exact", "fuzzy"]:
+        """Whether its key is the one asked for, or only its name contains it."""
+        return "exact" if self.key == self._query.key else "fuzzy"
+
+    @property
+    def key(self) -> str:
+        """The column's key."""
+        return self._held().key
+
+    @property
+    def name(self) -> str:
+        """The display name."""
+        return self._held().name
+
+    @property
+    def column_class(self) -> ColumnClass:
+        """``CUSTOM`` or ``SYSTEM``."""
+        return self._held().column_class
+
+    @property
+    def column_type(self) -> ColumnType:
+        """``FLOAT``, ``STRING``, ``IMAGE``, ….."""
+        return self._held().column_type
+
+    @property
+    def created_at(self) -> int:
+        """When it was first logged, in Unix milliseconds."""
+        return self._held().created_at_ms
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """The context, ``{}`` for the ordinary series."""
+        return dict(self._held().context)
+
+    @property
+    def count(self) -> int:
+        """How many points or media it has."""
+        return self._held().count
+
+    @property
+    def column_error(self) -> dict[str, Any] | None:
+        """What the run reported to be wrong with it."""
+        return self._held().error
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run it belongs to."""
+        return self._run.run_path.run
+
+    @property
+    def project_id(self) -> str:
+        """The store's id of the project it belongs to."""
+        return self._run.project_id
+
+    def metric(
+        self,
+        sample: int = 1500,
+        metric_type: MetricType = "SCALAR",
+        ignore_timestamp: bool = False,
+        media_step: int | None = None,
+        *,
+        all: bool = False,
+        range_query: RangeQuery | Mapping[str, Any] | None = None,
+    ) -> ApiResponse[Series | MediaSeries]:
+        """Read what the column holds. Whether that is numbers or media is told by its type, not by ``metric_type``.
+
+        Args:
+            sample: Points at the most, up to 1500; ignored with ``all`` or ``range_query``.
+            metric_type: ``SCALAR`` or ``MEDIA``.
+            ignore_timestamp: Whether times are to be left out.
+            media_step: The step of a media column; the latest if not given.
+            all: Whether every point, or the media of every step, is wanted.
+            range_query: The range of points.
+
+        Returns:
+            A series of points, or of media.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is out of bounds.
+        """
+        choice(metric_type, ("SCALAR", "MEDIA"), "metric_type")
+        request = make_metric_request(
+            None, sample=sample, all=all, range_query=range_query, context=None, ignore_timestamp=ignore_timestamp
+        )
+        media = make_media_query(None, step=media_step, all=all)
+        return ApiResponse.of(lambda: self._read(request, media))
+
+    def _read(self, request: MetricRequest, media: MediaQuery) -> Series | MediaSeries:
+        record, path = self._held(), self._run.run_path
+        label = series_label(record.key, record.context)
+        if record.column_type in MEDIA_TYPES:
+            query = attrs.evolve(media, keys=(record.key,))
+            page = self._gateway.backend.list_media(path, query)
+            return make_media_table(self._gateway, query, page, self._run)[label]
+        asked = attrs.evolve(request, keys=(record.key,), context=record.context)
+        selection = RunSelection(path.workspace, path.project, ids=(path.run,))
+        reading = read_metrics(self._gateway, selection, asked, project_id=lambda: self.project_id)
+        return make_run_metric_table(require_run(reading))[label]
+
+    def export_csv(self) -> ApiResponse[Link]:
+        """Write the column to a CSV file (``step,value,timestamp``).
+
+        Returns:
+            A link to it: ``result.data["url"]``.
+        """
+        return ApiResponse.of(self._export_csv)
+
+    def _export_csv(self) -> Link:
+        return Link.of(self._gateway, self._gateway.backend.export_csv(self._run.run_path, self.key))
+
+    def json(self) -> dict[str, Any]:
+        """Return the column as plain values."""
+        record = self._whole()
+        return {
+            "name": record.name,
+            "key": record.key,
+            "column_class": record.column_class,
+            "column_type": record.column_type,
+            "created_at": record.created_at_ms,
+            "context": dict(record.context),
+            "count": record.count,
+            "error": record.error,
+            "run_id": self.run_id,
+            "match": self.match,
+        }
+
+    def __repr__(self) -> str:
+        return f"Column({str(self._run.run_path)!r}, {self._query.key!r})"
+
+
+class Columns(Collection[Column, ColumnRecord]):
+    """The columns of a run, by key.
+
+    Args:
+        gateway: The way to the backend.
+        window: Which part is wanted.
+        run: The run.
+        query: Which columns.
+    """
+
+    def __init__(self, gateway: Gateway, window: Window, run: Owner, query: ColumnQuery) -> None:
+        super().__init__(gateway, window)
+        self._run = run
+        self._query = query
+
+    def _scope(self) -> str:
+        return str(self._run.run_path)
+
+    def _read(self, page: PageRequest) -> Page[ColumnRecord]:
+        return self._gateway.backend.list_columns(self._run.run_path, attrs.evolve(self._query, page=page))
+
+    def _make(self, record: ColumnRecord) -> Column:
+        query = ColumnQuery(key=record.key, column_class=record.column_class, column_type=record.column_type)
+        return Column(self._gateway, self._run, query, record)
+
+    def _subject(self) -> str:
+        return repr(str(self._run.run_path))

@@ -1,0 +1,158 @@
+"""Deletion: a plan to look at, its execution, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+
+from runatlas.entities.argument import flag
+from runatlas.entities.gateway import Gateway
+from runatlas.entities.instant import iso_text
+from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, TrashRecord
+from runatlas.response import ApiResponse
+
+__all__ = ["Deletion", "DeletionPlan", "delete"]
+
+_SHOWN = 20
+
+
+class Deletion:
+    """What was deleted; it lies in the trash until it expires.
+
+    Attributes:
+        trash_id: The entry of the trash.
+        kind: ``"runs"`` or ``"project"``.
+        runs: How many runs went.
+        project: The project's path, when it went too.
+        expires_at: ISO 8601: until when it can be brought back; ``None`` for ever.
+    """
+
+    def __init__(self, gateway: Gateway, record: DeletionRecord) -> None:
+        self._gateway = gateway
+        self.trash_id = record.trash_id
+        self.kind = record.kind
+        self.runs = record.runs
+        self.project = record.project
+        self.expires_at = None if record.expires_at_ms is None else iso_text(record.expires_at_ms)
+
+    def restore(self) -> ApiResponse[TrashRecord]:
+        """Bring everything back.
+
+        Returns:
+            The entry of the trash as it was.
+        """
+        return ApiResponse.of(lambda: self._gateway.backend.restore(self.trash_id))
+
+    undo = restore
+
+    def json(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        return {
+            "trash_id": self.trash_id,
+            "kind": self.kind,
+            "runs": self.runs,
+            "project": self.project,
+            "expires_at": self.expires_at,
+        }
+
+    def __repr__(self) -> str:
+        return f"Deletion({self.json()!r})"
+
+
+class DeletionPlan:
+    """What a deletion would take, frozen: applying it deletes exactly this, or fails and deletes nothing.
+
+    Attributes:
+        record: The plan as the backend made it.
+        complete: Whether everything asked for by id is there; a plan that is not complete cannot be applied.
+        sampled: Always false.
+        failures: Asked for by id, but not there.
+    """
+
+    sampled = False
+
+    def __init__(self, gateway: Gateway, record: DeletionPlanRecord) -> None:
+        self._gateway = gateway
+        self.record = record
+        self.failures = record.missing
+        self.complete = not record.missing
+
+    @property
+    def items(self) -> tuple[PlannedItem, ...]:
+        """The runs."""
+        return self.record.items
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Ids that are no runs."""
+        return self.record.missing
+
+    @property
+    def total(self) -> int:
+        """How many runs would go."""
+        return self.record.total
+
+    @property
+    def project(self) -> str | None:
+        """The project's path, when it would go too."""
+        return self.record.project
+
+    def apply(self) -> ApiResponse[Deletion]:
+        """Delete what is planned: all of it or nothing.
+
+        Returns:
+            What was deleted, with ``restore()``.
+        """
+        return ApiResponse.of(lambda: Deletion(self._gateway, self._gateway.backend.delete(self.record)))
+
+    def json(self) -> dict[str, Any]:
+        """Return the plan as plain values."""
+        record = self.record
+        return {
+            "kind": record.kind,
+            "project": record.project,
+            "total": record.total,
+            "items": [{**attrs.asdict(item), "created_at": iso_text(item.created_at_ms)} for item in record.items],
+            "missing": list(record.missing),
+            "points": record.points,
+            "media": record.media,
+            "artifacts": record.artifacts,
+            "bytes": record.bytes,
+            "complete": self.complete,
+        }
+
+    def __iter__(self) -> Iterator[PlannedItem]:
+        return iter(self.record.items)
+
+    def __len__(self) -> int:
+        return len(self.record.items)
+
+    def __repr__(self) -> str:
+        record = self.record
+        what = f"project {record.project} with {record.total} runs" if record.project else f"{record.total} runs"
+        lines = [f"DeletionPlan: {what} would be deleted, {record.points} points, {record.bytes} bytes"]
+        lines += [f"- {item.path}: {item.name} ({item.state})" for item in record.items[:_SHOWN]]
+        if record.total > _SHOWN:
+            lines.append(f"- … and {record.total - _SHOWN} more")
+        lines += [f"- {name}: there is no such run, so nothing would be deleted" for name in record.missing]
+        return "\n".join(lines)
+
+
+def delete(
+    gateway: Gateway, plan: Callable[[], DeletionPlanRecord], *, commit: bool
+) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
+    """Plan a deletion, and execute it if asked to.
+
+    Args:
+        gateway: The way to the backend.
+        plan: Asks the backend for the plan.
+        commit: Whether to delete.
+
+    Returns:
+        The plan, or what was deleted.
+    """
+    if flag(commit, "commit"):
+        return ApiResponse.of(lambda: Deletion(gateway, gateway.backend.delete(plan())))
+    return ApiResponse.of(lambda: DeletionPlan(gateway, plan()))

@@ -1,0 +1,106 @@
+"""The way of a family of entities to its backend: opened at the first request, shared, and never part of a pickle."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+from runatlas.backends.base import Backend
+from runatlas.errors import RequestError
+
+__all__ = ["Gateway", "Opener"]
+
+
+class Opener(Protocol):
+    """Makes the backend, and tells without any request where it will be."""
+
+    @property
+    def location(self) -> str:
+        """Where the data is: an origin or an absolute directory."""
+
+    def __call__(self) -> Backend:
+        """Open the backend."""
+
+
+class Gateway:
+    """Opens a backend when it is first needed and hands the same one to everybody.
+
+    Two gateways to one place are equal. A copy, or a pickle read back in the same process, is the same gateway; in
+    another process a new one, opened as the opener's own pickle says.
+
+    Args:
+        opener: Makes the backend; not called yet.
+        token: Names the gateway in pickles; made up if not given.
+    """
+
+    def __init__(self, opener: Opener, *, token: str | None = None) -> None:
+        self._opener = opener
+        self._lock = threading.RLock()
+        self._backend: Backend | None = None
+        self._closed = False
+        self._token = token or uuid.uuid4().hex
+        _living[self._token] = self
+
+    @property
+    def location(self) -> str:
+        """Where the data is; no request."""
+        return self._opener.location
+
+    @property
+    def backend(self) -> Backend:
+        """The backend.
+
+        Raises:
+            RequestError: The gateway is closed.
+            StoreError: The directory cannot be used.
+        """
+        found = self._backend
+        if found is not None:
+            return found
+        with self._lock:
+            if self._closed:
+                raise RequestError("this Api is closed; make a new one")
+            if self._backend is None:
+                self._backend = self._opener()
+            return self._backend
+
+    def forget(self, path: str | None = None) -> None:
+        """Let the backend drop what it keeps in memory, so that the next read asks again; no request.
+
+        Args:
+            path: Of a workspace, project or run; ``None`` for everything.
+        """
+        backend = self._backend
+        if backend is not None:
+            backend.forget(path)
+
+    def close(self) -> None:
+        """Release connections and files; a second call does nothing."""
+        with self._lock:
+            backend, self._backend, self._closed = self._backend, None, True
+        if backend is not None:
+            backend.close()
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Gateway) and self.location == other.location
+
+    def __hash__(self) -> int:
+        return hash(Gateway)
+
+    def __reduce__(self) -> tuple[Callable[[str, Opener], Gateway], tuple[str, Opener]]:
+        return _revive, (self._token, self._opener)
+
+    def __repr__(self) -> str:
+        return f"Gateway({self.location!r})"
+
+
+_living: WeakValueDictionary[str, Gateway] = WeakValueDictionary()
+
+
+def _revive(token: str, opener: Opener) -> Gateway:
+    return _living.get(token) or Gateway(opener, token=token)

@@ -1,0 +1,31 @@
+"""Unix milliseconds as people read them: ISO 8601 text with ``Z``, and aware datetimes."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+__all__ = ["iso_text", "moment"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def moment(time_ms: int) -> datetime:
+    """Return a point in time as an aware datetime in UTC.
+
+    Args:
+        time_ms: Unix milliseconds.
+    """
+    return _EPOCH + timedelta(milliseconds=time_ms)
+
+
+def iso_text(time_ms: int) -> str:
+    """Return a point in time as ISO 8601 text.
+
+    Args:
+        time_ms: Unix milliseconds.
+
+    Example:
+        >>> iso_text(1767323045678)
+        '2026-01-02T03:04:05.678Z'
+    """
+    return moment(time_ms).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -1,0 +1,123 @@
+"""Lines that a run printed or logged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, overload
+
+import attrs
+
+from runatlas.entities.instant import iso_text, moment
+from runatlas.entities.owner import Owner
+from runatlas.model.log import LogLevel, LogPage, LogRecord
+
+__all__ = ["LogLine", "Logs", "make_logs"]
+
+
+@attrs.frozen
+class LogLine:
+    """One line.
+
+    Attributes:
+        line: Its number, from 1.
+        tag: ``""`` for terminal output, ``"record"`` for messages logged by name.
+        timestamp: ISO 8601; ``None`` with ``ignore_timestamp``.
+        fields: What a message carries beside its text.
+    """
+
+    line: int
+    level: LogLevel
+    message: str
+    tag: str = ""
+    timestamp: str | None = None
+    time: datetime | None = None
+    fields: dict[str, Any] | None = None
+
+    def json(self) -> dict[str, Any]:
+        """Return the line as plain values, in document 004's form (``epoch`` is its number)."""
+        plain: dict[str, Any] = {"epoch": self.line, "level": self.level, "message": self.message, "tag": self.tag}
+        if self.timestamp is not None:
+            plain["timestamp"] = self.timestamp
+        if self.fields is not None:
+            plain["fields"] = self.fields
+        return plain
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@attrs.frozen(eq=False)
+class Logs:
+    """Lines, ascending; indexing and iterating go over them.
+
+    Attributes:
+        lines: The lines.
+        count: How many lines the run has at that severity.
+        next_offset: Where to go on; ``None`` after the last.
+    """
+
+    lines: tuple[LogLine, ...]
+    count: int
+    next_offset: int | None
+    owner: Owner = attrs.field(repr=False)
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is nothing after these lines."""
+        return self.next_offset is None
+
+    @property
+    def total(self) -> int:
+        """How many lines the run has at that severity."""
+        return self.count
+
+    def text(self) -> str:
+        """Return the messages, one a line."""
+        return "\n".join(line.message for line in self.lines)
+
+    def json(self) -> dict[str, Any]:
+        """Return everything as plain values, in document 004's form."""
+        return {
+            "key": "LOG",
+            "projectId": self.owner.project_id,
+            "experimentId": self.owner.cuid,
+            "logs": [line.json() for line in self.lines],
+            "count": self.count,
+            "complete": self.complete,
+            "next_offset": self.next_offset,
+        }
+
+    @overload
+    def __getitem__(self, index: int) -> LogLine: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[LogLine]: ...
+    def __getitem__(self, index: int | slice) -> LogLine | Sequence[LogLine]:
+        return self.lines[index]
+
+    def __iter__(self) -> Iterator[LogLine]:
+        return iter(self.lines)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+def make_logs(pages: Sequence[LogPage], owner: Owner, *, timed: bool) -> Logs:
+    """Put pages of lines together.
+
+    Args:
+        pages: At least one, in order.
+        owner: The run they belong to.
+        timed: Whether times are wanted.
+    """
+    lines = tuple(_line(record, timed=timed) for page in pages for record in page.logs)
+    return Logs(lines, pages[-1].count, pages[-1].next_offset, owner)
+
+
+def _line(record: LogRecord, *, timed: bool) -> LogLine:
+    stamp = iso_text(record.time_ms) if timed else None
+    time = moment(record.time_ms) if timed else None
+    return LogLine(record.line, record.level, record.message, record.tag, stamp, time, record.fields)

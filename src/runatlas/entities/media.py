@@ -1,0 +1,221 @@
+"""What a run logged beside numbers: images, audio, text and other objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import attrs
+
+from runatlas.entities.argument import flag, texts, whole
+from runatlas.entities.gateway import Gateway
+from runatlas.entities.instant import iso_text
+from runatlas.entities.owner import Owner
+from runatlas.entities.stored_file import StoredFile
+from runatlas.model import codec
+from runatlas.model.media import MediaItem, MediaPage, MediaQuery, MediaRecord
+
+__all__ = ["MediaFile", "MediaSeries", "MediaStep", "MediaTable", "make_media_query", "make_media_table"]
+
+
+class MediaFile(StoredFile):
+    """One object of a step.
+
+    Attributes:
+        caption: What the caller wrote beside it.
+        mime_type: Its type.
+        content: Inline content (text, histograms, figures), which has no link; ``None`` for a file.
+        meta: What else its type needs, such as width and height.
+        path: Its name inside the run.
+    """
+
+    def __init__(self, gateway: Gateway, item: MediaItem) -> None:
+        super().__init__(
+            gateway,
+            url=item.url,
+            name=item.path,
+            size=item.size,
+            sha256=item.sha256,
+            expires_at_ms=item.expires_at_ms,
+        )
+        self.caption = item.caption
+        self.mime_type = item.mime_type
+        self.content = item.data
+        self.meta = item.meta
+        self.path = item.path
+
+    def json(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        return {
+            "url": self.url,
+            "path": self.path,
+            "caption": self.caption,
+            "mime_type": self.mime_type,
+            "size": self.size,
+            "sha256": self.sha256,
+            "content": self.content,
+            "meta": self.meta,
+            "expires_at": self.expires_at,
+        }
+
+    def _pieces(self, start: int = 0) -> Iterator[bytes]:
+        if self.content is None:
+            return super()._pieces(start)
+        text = self.content.get("text")
+        data = text if set(self.content) == {"text"} and isinstance(text, str) else codec.dumps(self.content)
+        return iter([data.encode()[start:]])
+
+
+class MediaStep(Sequence[MediaFile]):
+    """The objects of one series at one step."""
+
+    def __init__(self, gateway: Gateway, record: MediaRecord) -> None:
+        self.step = record.step
+        self.epoch = record.epoch
+        self.created_at = iso_text(record.time_ms)
+        self.items = tuple(MediaFile(gateway, item) for item in record.items)
+
+    def download(self, to: str | Path) -> list[Path]:
+        """Save every object into a directory that exists.
+
+        Args:
+            to: The directory.
+
+        Raises:
+            RunAtlasError: One of them could not be fetched.
+        """
+        return [item.download(to).unwrap() for item in self.items]
+
+    def json(self) -> dict[str, Any]:
+        """Return the step as plain values, in document 004's form."""
+        return {"index": self.step, "items": [item.json() for item in self.items]}
+
+    @overload
+    def __getitem__(self, index: int) -> MediaFile: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[MediaFile]: ...
+    def __getitem__(self, index: int | slice) -> MediaFile | Sequence[MediaFile]:
+        return self.items[index]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __repr__(self) -> str:
+        return f"MediaStep(step={self.step}, items={len(self.items)})"
+
+
+class MediaSeries(Sequence[MediaStep]):
+    """The steps of one media column that were asked for."""
+
+    def __init__(self, key: str, context: Mapping[str, Any], column_type: str, steps: tuple[MediaStep, ...]) -> None:
+        self.key = key
+        self.context = dict(context)
+        self.column_type = column_type
+        self._steps = steps
+
+    @property
+    def steps(self) -> list[int]:
+        """The steps, ascending."""
+        return [item.step for item in self._steps]
+
+    def json(self) -> dict[str, Any]:
+        """Return the series as plain values, in document 004's form."""
+        plain: dict[str, Any] = {"key": self.key, "type": self.column_type}
+        if self.context:
+            plain["context"] = self.context
+        return {**plain, "steps": self.steps, "metrics": [item.json() for item in self._steps]}
+
+    @overload
+    def __getitem__(self, index: int) -> MediaStep: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[MediaStep]: ...
+    def __getitem__(self, index: int | slice) -> MediaStep | Sequence[MediaStep]:
+        return self._steps[index]
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __repr__(self) -> str:
+        return f"MediaSeries({self.key!r}, steps={self.steps})"
+
+
+@attrs.frozen(eq=False)
+class MediaTable(Mapping[str, MediaSeries]):
+    """Media by key; a key without any is an empty series and listed in ``missing``.
+
+    Attributes:
+        steps: Every step at which the run has any of these media.
+        missing: Keys for which nothing was found.
+    """
+
+    series: dict[str, MediaSeries]
+    steps: tuple[int, ...]
+    missing: tuple[str, ...]
+    owner: Owner = attrs.field(repr=False)
+
+    def json(self) -> dict[str, Any]:
+        """Return everything as plain values, in document 004's form."""
+        return {
+            "keys": list(self.series),
+            "metricType": "MEDIA",
+            "projectId": self.owner.project_id,
+            "experimentId": self.owner.cuid,
+            "steps": list(self.steps),
+            "list": [item.json() for item in self.series.values()],
+            "missing": list(self.missing),
+        }
+
+    def __getitem__(self, key: str) -> MediaSeries:
+        return self.series[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.series)
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+
+def make_media_query(keys: Sequence[str] | None, *, step: int | None, all: bool) -> MediaQuery:
+    """Check what a caller asked for.
+
+    Args:
+        keys: Media keys; ``None`` for every one.
+        step: Only that step; ``None`` for the latest of each key.
+        all: Whether every step is wanted.
+
+    Raises:
+        TypeError: One of them has another type.
+        ValueError: ``keys`` is empty, or ``step`` is given with ``all``.
+    """
+    wanted = None if keys is None else texts(keys, "keys")
+    number = None if step is None else whole(step, "step", least=-(2**63), most=2**63 - 1)
+    if flag(all, "all") and number is not None:
+        raise ValueError("step: all=True reads every step; give one of them")
+    return MediaQuery(keys=wanted, step=number, all=all)
+
+
+def make_media_table(gateway: Gateway, query: MediaQuery, page: MediaPage, owner: Owner) -> MediaTable:
+    """Sort what came by key.
+
+    Args:
+        gateway: The way to the backend, for downloads.
+        query: What was asked.
+        page: What came.
+        owner: The run they belong to.
+    """
+    found: dict[str, list[MediaRecord]] = {}
+    for record in page.items:
+        found.setdefault(record.key + codec.context_text(record.context), []).append(record)
+    series = {
+        label: MediaSeries(
+            records[0].key,
+            dict(records[0].context),
+            records[0].column_type,
+            tuple(MediaStep(gateway, record) for record in sorted(records, key=lambda record: record.step)),
+        )
+        for label, records in found.items()
+    }
+    missing = tuple(key for key in query.keys or () if key not in {item.key for item in series.values()})
+    empty = {key: MediaSeries(key, {}, "", ()) for key in missing}
+    return MediaTable({**series, **empty}, page.steps, missing, owner)

@@ -1,0 +1,392 @@
+"""Projects: a collection of runs each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, overload
+
+import attrs
+from typing_extensions import Self
+
+from runatlas.entities.argument import choice, optional_text, texts
+from runatlas.entities.base import Entity
+from runatlas.entities.deletion import Deletion, DeletionPlan, delete
+from runatlas.entities.gateway import Gateway
+from runatlas.entities.instant import iso_text, moment
+from runatlas.entities.run import Run
+from runatlas.entities.run_choice import RunChoice, choose_runs, select_ids
+from runatlas.entities.run_query import Filters, Groups, Order, Sorts, make_run_query
+from runatlas.entities.runs import Runs
+from runatlas.entities.window import make_window
+from runatlas.model.account import Role
+from runatlas.model.ids import ProjectPath, validate_project_name
+from runatlas.model.project import ProjectPatch, ProjectRecord, Visibility
+from runatlas.model.ranges import RangeQuery
+from runatlas.model.run import RunQuery, RunSelection
+from runatlas.response import ApiResponse
+from runatlas.tables.metric import MetricTable
+
+__all__ = ["VISIBILITIES", "Project", "make_project_patch"]
+
+VISIBILITIES: tuple[Visibility, ...] = ("PUBLIC", "PRIVATE")
+
+
+def make_project_patch(
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    description: str | None = None,
+    visibility: str | None = None,
+    labels: Sequence[str] | None = None,
+) -> ProjectPatch:
+    """Check what a caller wants to change; ``None`` keeps.
+
+    Raises:
+        TypeError: One of them has another type.
+        ValueError: One of them is out of bounds, or all are ``None``.
+    """
+    patch = ProjectPatch(
+        name=None if name is None else validate_project_name(name),
+        title=optional_text(title, "title"),
+        description=optional_text(description, "description"),
+        visibility=None if visibility is None else choice(visibility, VISIBILITIES, "visibility"),
+        labels=None if labels is None else texts(labels, "labels", empty=True),
+    )
+    if patch == ProjectPatch():
+        raise ValueError("update: nothing to change; it takes name, title, description, visibility and labels")
+    return patch
+
+
+class Project(Entity[ProjectRecord]):
+    """A project, lazily.
+
+    Args:
+        gateway: The way to the backend.
+        path: ``workspace/project`` in parts.
+        record: What is known of it.
+
+    Example:
+        >>> from runatlas import Api
+        >>> Api("./experiments").project("ann/demo").name
+        'demo'
+    """
+
+    __slots__ = ("_path",)
+
+    def __init__(self, gateway: Gateway, path: ProjectPath, record: ProjectRecord | None = None) -> None:
+        super().__init__(gateway, record)
+        self._path = path
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What names the project."""
+        return (self._path.workspace, self._path.project)
+
+    def _scope(self) -> str:
+        return str(self._path)
+
+    def _fetch(self) -> ProjectRecord:
+        return self._gateway.backend.get_project(self._path)
+
+    def _is_full(self, record: ProjectRecord) -> bool:
+        return record.count is not None
+
+    # -- identity: no request -----------------------------------------------------------------------------------
+
+    @property
+    def project_path(self) -> ProjectPath:
+        """``workspace/project`` in parts."""
+        return self._path
+
+    @property
+    def path(self) -> str:
+        """``workspace/project``."""
+        return str(self._path)
+
+    @property
+    def name(self) -> str:
+        """The name in the path."""
+        return self._path.project
+
+    @property
+    def workspace(self) -> str:
+        """The name of its workspace."""
+        return self._path.workspace
+
+    @property
+    def url(self) -> str:
+        """The project's web page; for an embedded store the directory, with the project's path as the fragment."""
+        base = self._gateway.backend.web_url
+        return f"{base}#@{self._path}" if base.startswith("file:") else f"{base}/@{self._path}"
+
+    # -- data ---------------------------------------------------------------------------------------------------
+
+    @property
+    def project_id(self) -> str:
+        """The store's id of it: never changes."""
+        return self._held().cuid
+
+    @property
+    def title(self) -> str:
+        """The free title, ``""`` if it has none."""
+        return self._held().title
+
+    @property
+    def description(self) -> str:
+        """The description."""
+        return self._held().description
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels."""
+        return list(self._held().labels)
+
+    @property
+    def visibility(self) -> Visibility:
+        """``PUBLIC`` or ``PRIVATE``."""
+        return self._held().visibility
+
+    @property
+    def role(self) -> Role:
+        """What the caller may do here."""
+        return self._held().role
+
+    @property
+    def created_at(self) -> str:
+        """When it was made: ISO 8601."""
+        return iso_text(self._held().created_at_ms)
+
+    @property
+    def updated_at(self) -> str:
+        """When it was last changed: ISO 8601."""
+        return iso_text(self._held().updated_at_ms)
+
+    @property
+    def created(self) -> datetime:
+        """When it was made: aware, UTC."""
+        return moment(self._held().created_at_ms)
+
+    @property
+    def count(self) -> dict[str, int]:
+        """How many ``experiments``, ``contributors``, ``collaborators``, ``running``, … it has."""
+        count = self._held().count or self._whole().count
+        return {} if count is None else attrs.asdict(count)
+
+    def json(self) -> dict[str, Any]:
+        """Return the project as plain values."""
+        self._whole()
+        return {name: getattr(self, name) for name in _JSON}
+
+    # -- runs ---------------------------------------------------------------------------------------------------
+
+    def run(self, run_id: str) -> Run:
+        """Return one run, lazily.
+
+        Args:
+            run_id: Its id.
+
+        Raises:
+            TypeError: It is no string.
+            ValueError: It cannot be an id.
+        """
+        return Run(self._gateway, self._path.run(run_id))
+
+    def runs(
+        self,
+        filters: Filters | None = None,
+        groups: Groups | None = None,
+        sorts: Sorts | None = None,
+        *,
+        search: str | None = None,
+        order: Order | None = None,
+        limit: int | None = None,
+        page: int | None = None,
+        size: int | None = None,
+        all: bool = False,
+    ) -> Runs:
+        """List runs.
+
+        Args:
+            filters: Text such as ``"config.lr < 0.01 and state == 'FINISHED'"``, or a list of rules with exactly
+                ``key``, ``type`` (``STABLE``, ``CONFIG``, ``SCALAR``), ``op`` and ``value``, all of which must hold.
+            groups: Fields, or rules of ``key`` and ``type``: the runs come group by group, see ``Runs.groups()``.
+            sorts: Rules of ``key``, ``type`` and ``order``.
+            search: Part of the name or the id; case does not matter.
+            order: Fields as text, such as ``"-summary.loss"``, in place of ``sorts``.
+            limit: How many runs at the most.
+            page: A numbered page, from 1; everything if neither ``page`` nor ``size`` is given.
+            size: Runs a page: 100 unless given, 1000 at the most.
+            all: Everything from ``page`` on.
+
+        Returns:
+            The runs, lazily; pinned and newest first unless ordered otherwise.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument cannot be understood or is out of bounds.
+        """
+        window = make_window(page=page, size=size, all=all, limit=limit)
+        query = make_run_query(self._path, filters, groups=groups, sorts=sorts, search=search, order=order)
+        return Runs(self._gateway, window, query)
+
+    def runs_get(
+        self, page: int | None = None, size: int | None = None, all: bool = False, *, limit: int | None = None
+    ) -> Runs:
+        """List runs without config and last values, which each cost one request when they are asked for.
+
+        Args:
+            page: A numbered page, from 1; everything if neither ``page`` nor ``size`` is given.
+            size: Runs a page: 100 unless given, 1000 at the most.
+            all: Everything from ``page`` on.
+            limit: How many runs at the most.
+
+        Returns:
+            The runs, lazily.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is out of bounds.
+        """
+        window = make_window(page=page, size=size, all=all, limit=limit)
+        selection = RunSelection(self._path.workspace, self._path.project)
+        return Runs(self._gateway, window, RunQuery(selection, parts=()))
+
+    def metrics(  # noqa: PLR0917 - as documented
+        self,
+        keys: Sequence[str] | None,
+        runs: RunChoice | None = None,
+        sample: int = 1500,
+        all: bool = False,
+        range_query: RangeQuery | Mapping[str, Any] | None = None,
+        ignore_timestamp: bool = False,
+        *,
+        context: Mapping[str, Any] | None = None,
+    ) -> ApiResponse[MetricTable[tuple[str, str]]]:
+        """Read scalar metrics of many runs, in as many requests as there are blocks of four million points.
+
+        Args:
+            keys: Metric keys; ``None`` for every scalar one.
+            runs: Which runs: ``None`` for all, a filter, what ``runs()`` returned, or a list of runs, ids or paths.
+            sample: Points a series at the most, up to 1500. Ignored with ``all`` or ``range_query``.
+            all: Whether every point is wanted.
+            range_query: A range of each series.
+            ignore_timestamp: Whether times are to be left out.
+            context: Only series of this context; ``{}`` for those without; ``None`` for every one.
+
+        Returns:
+            Series by run id and key: ``table["k3x9q2ab", "loss"]``; runs that are not there are in ``missing_runs``.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument cannot be understood or is out of bounds.
+        """
+        chosen = choose_runs(self._gateway, self._path, runs)
+        return chosen.metrics(keys, sample, all, range_query, ignore_timestamp, context=context)
+
+    # -- changes ------------------------------------------------------------------------------------------------
+
+    def update(
+        self,
+        *,
+        name: str | None = None,
+        title: str | None = None,
+        description: str | None = None,
+        visibility: Visibility | None = None,
+        labels: Sequence[str] | None = None,
+    ) -> ApiResponse[Self]:
+        """Change the project; ``None`` keeps.
+
+        Args:
+            name: A new name, which changes the path.
+            title: The free title.
+            description: The description.
+            visibility: ``PUBLIC`` or ``PRIVATE``.
+            labels: All labels.
+
+        Returns:
+            The project, changed; under its new path if it was renamed.
+
+        Raises:
+            TypeError: One of them has another type.
+            ValueError: One of them is out of bounds, or all are ``None``.
+        """
+        patch = make_project_patch(
+            name=name, title=title, description=description, visibility=visibility, labels=labels
+        )
+        return ApiResponse.of(lambda: self._update(patch))
+
+    def _update(self, patch: ProjectPatch) -> Self:
+        record = self._gateway.backend.update_project(self._path, patch)
+        self._forget()
+        if record.path != self._path:
+            return type(self)(self._gateway, record.path, record)
+        self._record = record
+        return self
+
+    @overload
+    def delete(self, commit: Literal[False] = False) -> ApiResponse[DeletionPlan]: ...
+    @overload
+    def delete(self, commit: Literal[True]) -> ApiResponse[Deletion]: ...
+    @overload
+    def delete(self, commit: bool) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]: ...
+    def delete(self, commit: bool = False) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
+        """Delete the project with all its runs, or tell what that would take.
+
+        Args:
+            commit: Whether to delete; else nothing is changed.
+
+        Returns:
+            The plan, with ``apply()``; or what was deleted, with ``restore()``.
+
+        Raises:
+            TypeError: ``commit`` is no boolean.
+        """
+        return delete(self._gateway, lambda: self._gateway.backend.plan_project_deletion(self._path), commit=commit)
+
+    @overload
+    def delete_runs(
+        self, run_ids: Sequence[str] | Sequence[Run], commit: Literal[False] = False
+    ) -> ApiResponse[DeletionPlan]: ...
+    @overload
+    def delete_runs(self, run_ids: Sequence[str] | Sequence[Run], commit: Literal[True]) -> ApiResponse[Deletion]: ...
+    @overload
+    def delete_runs(
+        self, run_ids: Sequence[str] | Sequence[Run], commit: bool
+    ) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]: ...
+    def delete_runs(
+        self, run_ids: Sequence[str] | Sequence[Run], commit: bool = False
+    ) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
+        """Delete several runs, all of them or none, or tell what that would take.
+
+        Args:
+            run_ids: Ids, paths or runs of this project.
+            commit: Whether to delete; else nothing is changed.
+
+        Returns:
+            The plan, with ``apply()`` and ``missing``; or what was deleted, with ``restore()``.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: ``run_ids`` is empty, or one is not of this project.
+        """
+        selection = select_ids(self._path, run_ids, "run_ids")
+        if not selection.ids:
+            raise ValueError("run_ids: must not be empty")
+        return delete(self._gateway, lambda: self._gateway.backend.plan_run_deletion(selection), commit=commit)
+
+
+_JSON = (
+    "project_id",
+    "name",
+    "path",
+    "title",
+    "description",
+    "labels",
+    "visibility",
+    "role",
+    "created_at",
+    "updated_at",
+    "url",
+    "count",
+)

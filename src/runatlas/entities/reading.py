@@ -1,0 +1,158 @@
+"""Reading the points of one run or of many, in a bounded number of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from runatlas.entities.argument import flag, texts, whole
+from runatlas.entities.gateway import Gateway
+from runatlas.errors import NotFoundError
+from runatlas.model.codec import make_context
+from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.ranges import RangeQuery
+from runatlas.model.run import RunSelection
+from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, PointQuery, SummaryQuery, SummaryRecord
+from runatlas.tables.metric import Reading
+from runatlas.tables.statistic import Statistics
+
+__all__ = ["MetricRequest", "make_metric_request", "read_metrics", "read_summaries", "require_run"]
+
+
+@attrs.frozen
+class MetricRequest:
+    """Which points are wanted of each run.
+
+    Attributes:
+        sample: Points a series at the most; ``None`` for all in the range.
+        requested_sample: What was asked for, if that was more than is possible.
+    """
+
+    keys: tuple[str, ...] | None
+    sample: int | None
+    requested_sample: int | None
+    range: RangeQuery | None
+    context: Context | None
+    timed: bool
+
+
+def make_metric_request(
+    keys: Sequence[str] | None,
+    *,
+    sample: int,
+    all: bool,
+    range_query: RangeQuery | Mapping[str, Any] | None,
+    context: Mapping[str, Any] | None,
+    ignore_timestamp: bool,
+) -> MetricRequest:
+    """Check what a caller asked for.
+
+    Args:
+        keys: Metric keys; ``None`` for every scalar one.
+        sample: Points a series at the most; more than 1500 is cut to 1500. Ignored with ``all`` or ``range_query``.
+        all: Whether every point is wanted.
+        range_query: The range of each series.
+        context: Only series of this context; ``{}`` for those without; ``None`` for every one.
+        ignore_timestamp: Whether times are to be left out.
+
+    Raises:
+        TypeError: One of them has another type.
+        ValueError: One of them is out of bounds.
+    """
+    wanted = None if keys is None else texts(keys, "keys")
+    most = whole(sample, "sample", least=1)
+    within = RangeQuery.of(range_query)
+    sampled = not flag(all, "all") and within is None
+    return MetricRequest(
+        keys=wanted,
+        sample=min(most, SAMPLE_MAX) if sampled else None,
+        requested_sample=most if sampled and most > SAMPLE_MAX else None,
+        range=within,
+        context=None if context is None else make_context(context),
+        timed=not flag(ignore_timestamp, "ignore_timestamp"),
+    )
+
+
+def read_metrics(
+    gateway: Gateway,
+    selection: RunSelection,
+    request: MetricRequest,
+    *,
+    project_id: Callable[[], str],
+) -> Reading:
+    """Read points, block after block.
+
+    Args:
+        gateway: The way to the backend.
+        selection: Whose points.
+        request: Which points.
+        project_id: Tells the project's cuid, when somebody asks for it.
+
+    Raises:
+        RunAtlasError: A request failed; there are no half answers.
+    """
+    query = PointQuery(
+        selection=selection,
+        keys=request.keys,
+        context=request.context,
+        range=request.range,
+        sample=request.sample,
+    )
+    blocks = tuple(_blocks(gateway, query))
+    runs = tuple(dict.fromkeys(run[0] for block in blocks for run in block.runs))
+    chosen = RunSelection(selection.workspace, selection.project, ids=runs)
+    return Reading(
+        blocks=blocks,
+        keys=request.keys,
+        sample=request.sample,
+        requested_sample=request.requested_sample,
+        timed=request.timed,
+        statistics=Statistics(lambda: read_summaries(gateway, chosen, request.keys)),
+        project_id=project_id,
+    )
+
+
+def _blocks(gateway: Gateway, query: PointQuery) -> Iterator[PointBlock]:
+    while True:
+        block = gateway.backend.read_points(query)
+        yield block
+        if block.next_cursor is None:
+            return
+        query = attrs.evolve(query, cursor=block.next_cursor)
+
+
+def read_summaries(gateway: Gateway, selection: RunSelection, keys: tuple[str, ...] | None) -> Iterator[SummaryRecord]:
+    """Read the summaries of scalar series, page after page.
+
+    Args:
+        gateway: The way to the backend.
+        selection: Whose summaries; a run chosen by id that is not there is an error.
+        keys: Metric keys; ``None`` for every one.
+
+    Raises:
+        RunAtlasError: A request failed.
+    """
+    query = SummaryQuery(selection, keys, page=PageRequest(limit=PAGE_LIMIT))
+    while True:
+        page = gateway.backend.read_summaries(query)
+        yield from page.items
+        if page.next_cursor is None:
+            return
+        query = attrs.evolve(query, page=PageRequest(limit=PAGE_LIMIT, cursor=page.next_cursor))
+
+
+def require_run(reading: Reading) -> Reading:
+    """Return what was read of one run.
+
+    Args:
+        reading: What was asked for, and what came.
+
+    Raises:
+        NotFoundError: The run is not there.
+    """
+    for block in reading.blocks:
+        for name in block.missing:
+            raise NotFoundError(f"there is no run {name!r}")
+    return reading

@@ -1,0 +1,305 @@
+"""Runs: one training or inference run each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, overload
+
+from typing_extensions import Self, Unpack
+
+from runatlas.entities.argument import choice, flag, optional, text, texts, whole
+from runatlas.entities.column import Column, Columns, make_column_query
+from runatlas.entities.deletion import Deletion, DeletionPlan, delete
+from runatlas.entities.log import Logs, make_logs
+from runatlas.entities.media import MediaTable, make_media_query, make_media_table
+from runatlas.entities.reading import (
+    make_metric_request,
+    read_metrics,
+    read_summaries,
+    require_run,
+)
+from runatlas.entities.run_change import RunChanges, make_run_patch
+from runatlas.entities.run_fields import RunFields
+from runatlas.entities.stored_file import Link
+from runatlas.entities.window import make_window
+from runatlas.model.ids import RunPath
+from runatlas.model.log import LOG_LEVELS, LogLevel, LogQuery
+from runatlas.model.media import MediaQuery
+from runatlas.model.page import PageRequest
+from runatlas.model.ranges import RangeQuery
+from runatlas.model.run import RunPatch, RunSelection
+from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES, ColumnQuery
+from runatlas.response import ApiResponse
+from runatlas.tables.metric import MetricTable, make_run_metric_table
+from runatlas.tables.series import series_label
+from runatlas.tables.statistic import SummaryItem, make_summary_item
+
+__all__ = ["Experiment", "Run"]
+
+_ROWS_MAX = 500_000
+_LINES = 1000
+
+
+class Run(RunFields):
+    """A run, lazily: its path is known, everything else is asked for once, when it is needed.
+
+    Example:
+        >>> from runatlas import Api
+        >>> Api("./experiments").run("ann/demo/k3x9q2ab").path
+        'ann/demo/k3x9q2ab'
+    """
+
+    __slots__ = ()
+
+    @property
+    def selection(self) -> RunSelection:
+        """This run, as a selection of runs."""
+        return RunSelection(self._path.workspace, self._path.project, ids=(self._path.run,))
+
+    # -- numbers ------------------------------------------------------------------------------------------------
+
+    def metrics(
+        self,
+        keys: Sequence[str] | None,
+        sample: int = 1500,
+        all: bool = False,
+        range_query: RangeQuery | Mapping[str, Any] | None = None,
+        ignore_timestamp: bool = False,
+        *,
+        context: Mapping[str, Any] | None = None,
+    ) -> ApiResponse[MetricTable[str]]:
+        """Read scalar metrics.
+
+        Args:
+            keys: Metric keys; ``None`` for every scalar one.
+            sample: Points a series at the most, up to 1500, the first, last, smallest and largest always kept. Ignored
+                with ``all`` or ``range_query``.
+            all: Whether every point is wanted.
+            range_query: A range of each series by step or time, ``last``, ``head`` or ``tail``.
+            ignore_timestamp: Whether times are to be left out.
+            context: Only series of this context; ``{}`` for those without; ``None`` for every one.
+
+        Returns:
+            Series by key; a metric the run does not have is empty and listed in ``missing``.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is out of bounds.
+        """
+        request = make_metric_request(
+            keys, sample=sample, all=all, range_query=range_query, context=context, ignore_timestamp=ignore_timestamp
+        )
+
+        def read() -> MetricTable[str]:
+            reading = read_metrics(self._gateway, self.selection, request, project_id=lambda: self.project_id)
+            return make_run_metric_table(require_run(reading))
+
+        return ApiResponse.of(read)
+
+    def summary(self, keys: Sequence[str] | None = None) -> ApiResponse[dict[str, SummaryItem]]:
+        """Read what scalar metrics amount to; the latest value is the authoritative one.
+
+        Args:
+            keys: Metric keys; ``None`` for every scalar one. A key the run does not have is left out.
+
+        Returns:
+            ``{key: {"value", "step", "latest", "min", "max", "avg", "median", "std", "count", "first_step"}}``.
+
+        Raises:
+            TypeError: ``keys`` is no list of strings.
+            ValueError: ``keys`` is empty.
+        """
+        wanted = None if keys is None else texts(keys, "keys")
+        return ApiResponse.of(lambda: self._summary(wanted))
+
+    def _summary(self, keys: tuple[str, ...] | None) -> dict[str, SummaryItem]:
+        found = read_summaries(self._gateway, self.selection, keys)
+        return {series_label(record.key, record.context): make_summary_item(record) for record in found}
+
+    # -- media and logs -----------------------------------------------------------------------------------------
+
+    def medias(self, keys: Sequence[str] | None, step: int | None = None, all: bool = False) -> ApiResponse[MediaTable]:
+        """Read media: images, audio, video, text and other objects, with links that expire.
+
+        Args:
+            keys: Media keys; ``None`` for every one.
+            step: Exactly that step; if not given, the latest step of each key.
+            all: Whether every step is wanted.
+
+        Returns:
+            Media by key, each object with ``url`` and ``download()``.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: ``keys`` is empty, or ``step`` is given with ``all``.
+        """
+        query = make_media_query(keys, step=step, all=all)
+        return ApiResponse.of(lambda: self._medias(query))
+
+    def _medias(self, query: MediaQuery) -> MediaTable:
+        page = self._gateway.backend.list_media(self._path, query)
+        return make_media_table(self._gateway, query, page, self)
+
+    def logs(
+        self,
+        offset: int = 0,
+        level: LogLevel = "INFO",
+        ignore_timestamp: bool = False,
+        *,
+        all: bool = False,
+    ) -> ApiResponse[Logs]:
+        """Read log lines: up to 1000, ``next_offset`` tells where to go on.
+
+        Args:
+            offset: Only lines after this line number.
+            level: Only lines at least that severe: ``DEBUG``, ``INFO``, ``WARN`` or ``ERROR``.
+            ignore_timestamp: Whether times are to be left out.
+            all: Whether to go on to the last line.
+
+        Returns:
+            The lines, ascending.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is out of bounds.
+        """
+        query = LogQuery(whole(offset, "offset", least=0), choice(level, LOG_LEVELS, "level"), _LINES)
+        timed = not flag(ignore_timestamp, "ignore_timestamp")
+        to_the_end = flag(all, "all")
+        return ApiResponse.of(lambda: self._logs(query, timed=timed, all=to_the_end))
+
+    def _logs(self, query: LogQuery, *, timed: bool, all: bool) -> Logs:
+        pages = [self._gateway.backend.read_logs(self._path, query)]
+        while all and (offset := pages[-1].next_offset) is not None:
+            pages.append(self._gateway.backend.read_logs(self._path, LogQuery(offset, query.level, query.limit)))
+        return make_logs(pages, self, timed=timed)
+
+    def export_logs(self, start: int = 0, rows: int = _ROWS_MAX) -> ApiResponse[Link]:
+        """Write log lines to a ``.log`` file.
+
+        Args:
+            start: The first line, counted from 0.
+            rows: How many lines, up to 500,000.
+
+        Returns:
+            A link to it: ``result.data["url"]``.
+
+        Raises:
+            TypeError: An argument is no whole number.
+            ValueError: An argument is out of bounds.
+        """
+        first, count = whole(start, "start", least=0), whole(rows, "rows", least=1, most=_ROWS_MAX)
+        return ApiResponse.of(
+            lambda: Link.of(self._gateway, self._gateway.backend.export_logs(self._path, start=first, rows=count))
+        )
+
+    # -- columns ------------------------------------------------------------------------------------------------
+
+    def columns(  # noqa: PLR0917 - as documented
+        self,
+        page: int | None = None,
+        size: int | None = None,
+        search: str | None = None,
+        column_class: str | None = None,
+        column_type: str | None = None,
+        all: bool = False,
+        *,
+        limit: int | None = None,
+    ) -> Columns:
+        """List what the run recorded.
+
+        Args:
+            page: A numbered page, from 1; everything if neither ``page`` nor ``size`` is given.
+            size: Columns a page: 100 unless given, 1000 at the most.
+            search: Part of the name; case does not matter.
+            column_class: ``CUSTOM`` or ``SYSTEM``.
+            column_type: ``FLOAT``, ``STRING``, ``IMAGE``, ….
+            all: Everything from ``page`` on.
+            limit: How many columns at the most.
+
+        Returns:
+            The columns, by key.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is out of bounds or unknown.
+        """
+        window = make_window(page=page, size=size, all=all, limit=limit)
+        query = make_column_query(search=search, column_class=column_class, column_type=column_type)
+        return Columns(self._gateway, window, self, query)
+
+    def column(self, key: str, column_class: str | None = "CUSTOM", column_type: str | None = "FLOAT") -> Column:
+        """Find one column: the one of exactly that key, else the first whose name contains it; ``match`` tells which.
+
+        Args:
+            key: The key, or part of the name.
+            column_class: ``CUSTOM`` or ``SYSTEM``; ``None`` for either.
+            column_type: ``FLOAT``, ``STRING``, ``IMAGE``, …; ``None`` for any.
+
+        Returns:
+            The column, lazily.
+
+        Raises:
+            TypeError: An argument is no string.
+            ValueError: An argument is empty or unknown.
+        """
+        wanted = text(key, "key")
+        query = ColumnQuery(
+            search=wanted,
+            key=wanted,
+            column_class=optional(column_class, COLUMN_CLASSES, "column_class"),
+            column_type=optional(column_type, COLUMN_TYPES, "column_type"),
+            page=PageRequest(limit=1),
+        )
+        return Column(self._gateway, self, query)
+
+    # -- changes ------------------------------------------------------------------------------------------------
+
+    def update(self, **changes: Unpack[RunChanges]) -> ApiResponse[Self]:
+        """Change some of the run's own fields.
+
+        Args:
+            **changes: ``name``, ``description``, ``labels``, ``labels_added``, ``labels_removed``, ``group``,
+                ``job_type``, ``show``, ``pin``, ``baseline``, ``archived``, ``colors``, ``config`` (dotted keys),
+                ``config_removed``, ``project`` (moves the run).
+
+        Returns:
+            The run, which loads again when next asked; under its new path if it was moved.
+
+        Raises:
+            TypeError: There is no such field, or it has another type.
+            ValueError: Nothing is to be changed, or a value is out of bounds.
+        """
+        patch = make_run_patch(changes)
+        return ApiResponse.of(lambda: self._update(patch))
+
+    def _update(self, patch: RunPatch) -> Self:
+        self._gateway.backend.update_runs(self.selection, patch)
+        self._forget()
+        if patch.project is None or patch.project == self._path.project:
+            return self
+        return type(self)(self._gateway, RunPath(self._path.workspace, patch.project, self._path.run))
+
+    @overload
+    def delete(self, commit: Literal[False] = False) -> ApiResponse[DeletionPlan]: ...
+    @overload
+    def delete(self, commit: Literal[True]) -> ApiResponse[Deletion]: ...
+    @overload
+    def delete(self, commit: bool) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]: ...
+    def delete(self, commit: bool = False) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
+        """Delete the run, or tell what that would take.
+
+        Args:
+            commit: Whether to delete; else nothing is changed.
+
+        Returns:
+            The plan, with ``apply()``; or what was deleted, with ``restore()``.
+
+        Raises:
+            TypeError: ``commit`` is no boolean.
+        """
+        return delete(self._gateway, lambda: self._gateway.backend.plan_run_deletion(self.selection), commit=commit)
+
+
+Experiment = Run
+"""Document 004's other name for a run."""

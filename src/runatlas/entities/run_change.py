@@ -1,0 +1,101 @@
+"""What may be changed of a run, from outside of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from runatlas.entities.argument import flag, text, texts
+from runatlas.model.ids import validate_project_name
+from runatlas.model.run import RunPatch
+
+__all__ = ["RunChanges", "make_run_patch"]
+
+
+class RunChanges(TypedDict, total=False):
+    """The arguments of ``update``; what is left out stays.
+
+    Attributes:
+        labels: Replaces all labels; ``labels_added`` and ``labels_removed`` change some.
+        config: Sets these dotted keys and keeps the others; ``config_removed`` takes some away.
+        project: Moves to that project of the same workspace.
+    """
+
+    name: str
+    description: str
+    labels: Sequence[str]
+    labels_added: Sequence[str]
+    labels_removed: Sequence[str]
+    group: str
+    job_type: str
+    show: bool
+    pin: bool
+    baseline: bool
+    archived: bool
+    colors: Sequence[str]
+    config: Mapping[str, Any]
+    config_removed: Sequence[str]
+    project: str
+
+
+def _any_text(value: object, argument: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{argument}: expected a string, got {type(value).__name__}")
+    return value
+
+
+def _any_texts(value: object, argument: str) -> tuple[str, ...]:
+    return texts(value, argument, empty=True)
+
+
+def _config(value: object, argument: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{argument}: expected a dict, got {type(value).__name__}")
+    for key in value:
+        text(key, argument)
+    return dict(value)
+
+
+def _project(value: Any, argument: str) -> str:
+    return validate_project_name(value, argument=argument)
+
+
+_CHECKS: dict[str, Callable[[Any, str], Any]] = {
+    "name": text,
+    "description": _any_text,
+    "labels": _any_texts,
+    "labels_added": _any_texts,
+    "labels_removed": _any_texts,
+    "group": _any_text,
+    "job_type": _any_text,
+    "show": flag,
+    "pin": flag,
+    "baseline": flag,
+    "archived": flag,
+    "colors": _any_texts,
+    "config": _config,
+    "config_removed": _any_texts,
+    "project": _project,
+}
+
+
+def make_run_patch(changes: Mapping[str, Any]) -> RunPatch:
+    """Check what a caller wants to change.
+
+    Args:
+        changes: The arguments of ``update``.
+
+    Raises:
+        TypeError: There is no such field, or it has another type.
+        ValueError: Nothing is to be changed, or a value is out of bounds.
+    """
+    if not changes:
+        raise ValueError(f"update: nothing to change; it takes {', '.join(_CHECKS)}")
+    for name in changes:
+        if name not in _CHECKS:
+            raise TypeError(f"update: a run has no field {name!r} to change; it takes {', '.join(_CHECKS)}")
+    if "labels" in changes and ("labels_added" in changes or "labels_removed" in changes):
+        raise ValueError("labels: it replaces all labels; give labels_added and labels_removed without it")
+    return RunPatch(**{name: _CHECKS[name](value, name) for name, value in changes.items()})

@@ -1,0 +1,265 @@
+"""What is known of a run: its own fields, its config and its profile."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from runatlas.entities.base import Entity
+from runatlas.entities.gateway import Gateway
+from runatlas.entities.instant import iso_text, moment
+from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.model.run import RunRecord, RunState
+
+__all__ = ["RunFields"]
+
+
+class RunFields(Entity[RunRecord]):
+    """The data attributes of a run.
+
+    A run out of a list holds what the list carried; config, last values or profile that it did not carry cost one
+    request, once.
+
+    Args:
+        gateway: The way to the backend.
+        path: ``workspace/project/run`` in parts.
+        record: What is known of it.
+    """
+
+    __slots__ = ("_path",)
+
+    def __init__(self, gateway: Gateway, path: RunPath, record: RunRecord | None = None) -> None:
+        super().__init__(gateway, record)
+        self._path = path
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What names the run."""
+        return (self._path.workspace, self._path.project, self._path.run)
+
+    def _scope(self) -> str:
+        return str(self._path)
+
+    def _fetch(self) -> RunRecord:
+        return self._gateway.backend.get_run(self._path)
+
+    def _is_full(self, record: RunRecord) -> bool:
+        return record.config is not None and record.summary is not None and record.profile is not None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every part of it is known; no request."""
+        return self._record is not None and self._is_full(self._record)
+
+    # -- identity: no request -----------------------------------------------------------------------------------
+
+    @property
+    def run_path(self) -> RunPath:
+        """``workspace/project/run`` in parts."""
+        return self._path
+
+    @property
+    def path(self) -> str:
+        """``workspace/project/run``."""
+        return str(self._path)
+
+    @property
+    def id(self) -> str:
+        """The id in the path: the one its client chose, or the store's."""
+        return self._path.run
+
+    @property
+    def run_id(self) -> str:
+        """The id in the path."""
+        return self._path.run
+
+    @property
+    def workspace(self) -> str:
+        """The name of its workspace."""
+        return self._path.workspace
+
+    @property
+    def project(self) -> str:
+        """The name of its project."""
+        return self._path.project
+
+    @property
+    def project_path(self) -> ProjectPath:
+        """``workspace/project``."""
+        return self._path.project_path
+
+    @property
+    def url(self) -> str:
+        """The run's web page; for an embedded store the directory, with the run's path as the fragment."""
+        base = self._gateway.backend.web_url
+        project, run = f"@{self._path.project_path}", quote(self._path.run)
+        if base.startswith("file:"):
+            return f"{base}#{project}/runs/{run}"
+        return f"{base}/{project}/runs/{run}/chart"
+
+    # -- the run's own fields -----------------------------------------------------------------------------------
+
+    @property
+    def cuid(self) -> str:
+        """The store's id of it: never changes, unique in the installation."""
+        return self._held().cuid
+
+    @property
+    def project_id(self) -> str:
+        """The store's id of its project."""
+        return self._held().project_cuid
+
+    @property
+    def name(self) -> str:
+        """The display name."""
+        return self._held().name
+
+    @property
+    def description(self) -> str:
+        """The description."""
+        return self._held().description
+
+    @property
+    def state(self) -> RunState:
+        """``RUNNING``, ``FINISHED``, ``CRASHED``, ``ABORTED`` or ``OFFLINE``."""
+        return self._held().state
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels."""
+        return list(self._held().labels)
+
+    @property
+    def group(self) -> str:
+        """The name that ties runs together."""
+        return self._held().group
+
+    @property
+    def job_type(self) -> str:
+        """The job type."""
+        return self._held().job_type
+
+    @property
+    def show(self) -> bool:
+        """Whether it is shown in comparisons."""
+        return self._held().show
+
+    @property
+    def pin(self) -> bool:
+        """Whether it is pinned."""
+        return self._held().pin
+
+    @property
+    def baseline(self) -> bool:
+        """Whether it is the baseline."""
+        return self._held().baseline
+
+    @property
+    def archived(self) -> bool:
+        """Whether it is archived."""
+        return self._held().archived
+
+    @property
+    def colors(self) -> list[str]:
+        """The colours it is drawn in."""
+        return list(self._held().colors)
+
+    @property
+    def user(self) -> dict[str, str]:
+        """Who made it: ``username`` and ``name``; ``{}`` if that is not known."""
+        user = self._held().user
+        return {} if user is None else {"username": user.username, "name": user.name}
+
+    @property
+    def crash_message(self) -> str:
+        """Why it crashed, ``""`` if it did not."""
+        return self._held().error
+
+    # -- times --------------------------------------------------------------------------------------------------
+
+    @property
+    def created_at(self) -> str:
+        """When it was made: ISO 8601."""
+        return iso_text(self._held().created_at_ms)
+
+    @property
+    def updated_at(self) -> str:
+        """When it was last changed: ISO 8601."""
+        return iso_text(self._held().updated_at_ms)
+
+    @property
+    def finished_at(self) -> str | None:
+        """When it ended: ISO 8601; ``None`` if it has not."""
+        time_ms = self._held().finished_at_ms
+        return None if time_ms is None else iso_text(time_ms)
+
+    @property
+    def created(self) -> datetime:
+        """When it was made: aware, UTC."""
+        return moment(self._held().created_at_ms)
+
+    @property
+    def finalized_at(self) -> datetime | None:
+        """When it ended: aware, UTC; ``None`` if it has not."""
+        time_ms = self._held().finished_at_ms
+        return None if time_ms is None else moment(time_ms)
+
+    # -- what a list may not carry ------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The parameters it was started with."""
+        config = self._held().config
+        return dict((self._whole().config or {}) if config is None else config)
+
+    @property
+    def latest(self) -> dict[str, float]:
+        """The last value of each metric without context."""
+        summary = self._held().summary
+        return dict((self._whole().summary or {}) if summary is None else summary)
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        """How it was made: ``config``, ``metadata``, ``requirements`` and ``conda``."""
+        record = self._whole()
+        profile = record.profile
+        return {
+            "config": dict(record.config or {}),
+            "metadata": dict(profile.metadata) if profile else {},
+            "requirements": profile.requirements if profile else "",
+            "conda": profile.conda if profile else "",
+        }
+
+    def json(self) -> dict[str, Any]:
+        """Return the run as plain values."""
+        self._whole()
+        return {name: getattr(self, name) for name in _JSON}
+
+
+_JSON = (
+    "id",
+    "run_id",
+    "cuid",
+    "project_id",
+    "path",
+    "name",
+    "description",
+    "state",
+    "labels",
+    "group",
+    "job_type",
+    "created_at",
+    "updated_at",
+    "finished_at",
+    "url",
+    "show",
+    "pin",
+    "baseline",
+    "archived",
+    "colors",
+    "profile",
+    "latest",
+    "user",
+    "crash_message",
+)

@@ -1,0 +1,155 @@
+"""What a caller may say to choose, order and group runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, cast, get_args
+
+from runatlas.entities.argument import text
+from runatlas.entities.instant import iso_text
+from runatlas.model.expression import parse_field, parse_filter, parse_order
+from runatlas.model.filter_rule import from_rules, groups_from_rules, sorts_from_rules
+from runatlas.model.filters import Field, Filter, Sort
+from runatlas.model.ids import ProjectPath
+from runatlas.model.run import RunQuery, RunRecord, RunSelection
+from runatlas.tables.run import flatten
+
+__all__ = [
+    "Filters",
+    "Groups",
+    "Order",
+    "Sorts",
+    "field_value",
+    "make_groups",
+    "make_run_query",
+]
+
+Filters: TypeAlias = str | Sequence[Mapping[str, Any]] | Filter
+"""Text, a list of rules (``key``, ``type``, ``op``, ``value``), or a tree."""
+Sorts: TypeAlias = Sequence[Mapping[str, Any]]
+"""A list of rules: ``key``, ``type``, ``order``."""
+Order: TypeAlias = str | Sequence[str]
+"""Fields as filters name them, ``-`` before one for descending."""
+Groups: TypeAlias = str | Sequence[str] | Sequence[Mapping[str, Any]]
+"""Fields as filters name them, or a list of rules: ``key``, ``type``."""
+
+_TIMES = {"created_at", "updated_at", "finished_at", "pinned_at"}
+
+
+def _make_filter(filters: Filters | None) -> Filter | None:
+    """Read a filter.
+
+    Args:
+        filters: Text, rules, or a tree; ``None`` and an empty list mean every run.
+
+    Raises:
+        TypeError: It is something else.
+        ValueError: It cannot be understood.
+    """
+    if filters is None or isinstance(filters, get_args(Filter)):
+        return cast("Filter | None", filters)
+    if isinstance(filters, str):
+        return parse_filter(filters)
+    return from_rules(cast(Sequence[Mapping[str, Any]], filters))
+
+
+def _make_sorts(sorts: Sorts | None, order: Order | None) -> tuple[Sort, ...]:
+    """Read an order.
+
+    Args:
+        sorts: Rules.
+        order: Text, or a list of texts.
+
+    Raises:
+        TypeError: One of them is something else.
+        ValueError: One of them cannot be understood, or both are given.
+    """
+    if sorts is not None and order is not None:
+        raise ValueError("order: sorts gives the order already; use one of them")
+    if sorts is not None:
+        return sorts_from_rules(sorts)
+    if order is None or isinstance(order, str):
+        return () if order is None else parse_order(order)
+    if not isinstance(order, Sequence) or not all(isinstance(item, str) for item in order):
+        raise TypeError(f"order: expected text or a list of texts, got {type(order).__name__}")
+    return tuple(sort for item in order for sort in parse_order(item))
+
+
+def make_groups(groups: Groups | None) -> tuple[Field, ...]:
+    """Read a grouping.
+
+    Args:
+        groups: One field, several, or rules.
+
+    Raises:
+        TypeError: It is something else.
+        ValueError: It cannot be understood, or is nothing that a listed run carries.
+    """
+    if groups is None:
+        return ()
+    if isinstance(groups, str):
+        fields: tuple[Field, ...] = (parse_field(groups, argument="groups"),)
+    elif isinstance(groups, Sequence) and groups and all(isinstance(item, str) for item in groups):
+        fields = tuple(parse_field(cast(str, item), argument="groups") for item in groups)
+    else:
+        fields = groups_from_rules(cast("Sequence[Mapping[str, Any]]", groups))
+    for field in fields:
+        if field.type == "SCALAR" and (field.stat != "last" or field.context):
+            raise ValueError(f"groups: runs can be grouped by the last value of {field.key!r} only")
+        if field.type == "STABLE" and field.key == "labels":
+            raise ValueError("groups: runs cannot be grouped by their labels; a run may have several")
+    return fields
+
+
+def make_run_query(
+    path: ProjectPath,
+    filters: Filters | None = None,
+    *,
+    groups: Groups | None = None,
+    sorts: Sorts | None = None,
+    search: str | None = None,
+    order: Order | None = None,
+) -> RunQuery:
+    """Read what a caller asked for.
+
+    Args:
+        path: The project.
+        filters: Which runs.
+        groups: In which groups.
+        sorts: In which order, as rules.
+        search: Part of the name or the id.
+        order: In which order, as text.
+
+    Raises:
+        TypeError: An argument has another type.
+        ValueError: An argument cannot be understood.
+    """
+    selection = RunSelection(
+        path.workspace,
+        path.project,
+        filter=_make_filter(filters),
+        search=None if search is None else text(search, "search"),
+    )
+    return RunQuery(selection, sorts=_make_sorts(sorts, order), groups=make_groups(groups))
+
+
+def field_value(record: RunRecord, field: Field) -> Any:
+    """Return what a listed run has in a field; ``None`` if it has none.
+
+    Args:
+        record: The run, with config and summary.
+        field: The field.
+    """
+    if field.type == "CONFIG":
+        return dict(flatten(record.config or {})).get(field.key)
+    if field.type == "SCALAR":
+        return (record.summary or {}).get(field.key)
+    if field.key in _TIMES:
+        time_ms = getattr(record, f"{field.key}_ms")
+        return None if time_ms is None else iso_text(time_ms)
+    if field.key == "duration":
+        return None if record.finished_at_ms is None else (record.finished_at_ms - record.created_at_ms) / 1000
+    if field.key == "user":
+        return record.user.username if record.user else None
+    value = getattr(record, field.key)
+    return ", ".join(value) if isinstance(value, tuple) else value

@@ -1,0 +1,227 @@
+"""Many runs of a project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import attrs
+from typing_extensions import Unpack
+
+from runatlas.entities.collection import Collection
+from runatlas.entities.deletion import Deletion, DeletionPlan, delete
+from runatlas.entities.gateway import Gateway
+from runatlas.entities.reading import make_metric_request, read_metrics
+from runatlas.entities.run import Run
+from runatlas.entities.run_change import RunChanges, make_run_patch
+from runatlas.entities.run_query import field_value, make_groups
+from runatlas.entities.update import Update
+from runatlas.entities.window import Window
+from runatlas.model.page import Page, PageRequest
+from runatlas.model.ranges import RangeQuery
+from runatlas.model.run import RUN_PARTS, RunPart, RunPatch, RunQuery, RunRecord, RunSelection
+from runatlas.model.trash import DeletionPlanRecord
+from runatlas.response import ApiResponse
+from runatlas.tables.metric import MetricTable, make_metric_table
+from runatlas.tables.run import RunTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Experiments", "Runs"]
+
+
+class Runs(Collection[Run, RunRecord]):
+    """Runs of a project: filtered, ordered, grouped; each listed with its config and last values.
+
+    Args:
+        gateway: The way to the backend.
+        window: Which part is wanted.
+        query: Which runs, in which order, with what.
+    """
+
+    _repeats = False  # the backend lists runs by keyset: each once, also while runs come and go
+
+    def __init__(self, gateway: Gateway, window: Window, query: RunQuery) -> None:
+        super().__init__(gateway, window)
+        self._query = query
+
+    def _scope(self) -> str:
+        selection = self._query.selection
+        return selection.workspace if selection.project is None else f"{selection.workspace}/{selection.project}"
+
+    def _read(self, page: PageRequest) -> Page[RunRecord]:
+        return self._gateway.backend.list_runs(attrs.evolve(self._query, page=page))
+
+    def _make(self, record: RunRecord) -> Run:
+        return Run(self._gateway, record.path, record)
+
+    def _count(self) -> int:
+        return self._gateway.backend.count_runs(self._query.selection)
+
+    def _subject(self) -> str:
+        return repr(self._scope())
+
+    def _carrying(self, *parts: RunPart) -> Runs:
+        """Return the same listing with these parts; itself if it carries them."""
+        if set(parts) <= set(self._query.parts):
+            return self
+        return Runs(self._gateway, self._window, attrs.evolve(self._query, parts=parts))
+
+    def _whole_items(self) -> Sequence[Run]:
+        known, is_all = self._memory
+        if is_all and all(run.is_whole for run in known):
+            return known
+        return list(self._carrying(*RUN_PARTS))
+
+    def selection(self) -> RunSelection:
+        """Return these runs as a selection; a part of a listing is settled by the ids it has now.
+
+        Raises:
+            RunAtlasError: The ids were needed and could not be listed.
+        """
+        return self._query.selection if self._window.is_all else self._frozen()
+
+    def _frozen(self) -> RunSelection:
+        whole = self._query.selection
+        known, is_all = self._memory
+        runs = known if is_all else Runs(self._gateway, self._window, attrs.evolve(self._query, parts=()))
+        return RunSelection(whole.workspace, whole.project, ids=tuple(run.cuid for run in runs))
+
+    # -- groups and tables --------------------------------------------------------------------------------------
+
+    def groups(self, *fields: str) -> Iterator[tuple[tuple[Any, ...], list[Run]]]:
+        """Iterate over groups of runs with equal values.
+
+        Args:
+            *fields: Fields as filters name them, such as ``"config.lr"``; those of ``groups=`` if none are given.
+
+        Yields:
+            The values of the fields, ``None`` where a run has none, and the runs that have them.
+
+        Raises:
+            ValueError: No field is given, or one cannot be understood.
+        """
+        wanted = make_groups(fields) if fields else self._query.groups
+        if not wanted:
+            raise ValueError("fields: name at least one field to group by, such as 'config.lr'")
+        query = attrs.evolve(self._query, groups=wanted, parts=("config", "summary"))
+        runs = self if query == self._query else Runs(self._gateway, self._window, query)
+        pairs = groupby(runs, lambda run: tuple(field_value(run.record, field) for field in wanted))
+        return ((values, list(group)) for values, group in pairs)
+
+    def table(self) -> ApiResponse[RunTable]:
+        """Return one row a run: its own fields, ``config.…`` and ``summary.…``.
+
+        Returns:
+            The table.
+        """
+        return ApiResponse.of(self._table)
+
+    def _table(self) -> RunTable:
+        return RunTable(run.record for run in self._carrying("config", "summary"))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return ``table()`` as a pandas table.
+
+        Raises:
+            ImportError: pandas is not installed.
+            RunAtlasError: A request failed.
+        """
+        return self._table().to_pandas()
+
+    def metrics(
+        self,
+        keys: Sequence[str] | None,
+        sample: int = 1500,
+        all: bool = False,
+        range_query: RangeQuery | Mapping[str, Any] | None = None,
+        ignore_timestamp: bool = False,
+        *,
+        context: Mapping[str, Any] | None = None,
+    ) -> ApiResponse[MetricTable[tuple[str, str]]]:
+        """Read scalar metrics of all these runs, in as many requests as there are blocks of four million points.
+
+        Args:
+            keys: Metric keys; ``None`` for every scalar one.
+            sample: Points a series at the most, up to 1500. Ignored with ``all`` or ``range_query``.
+            all: Whether every point is wanted.
+            range_query: A range of each series.
+            ignore_timestamp: Whether times are to be left out.
+            context: Only series of this context; ``{}`` for those without; ``None`` for every one.
+
+        Returns:
+            Series by run id and key: ``table["k3x9q2ab", "loss"]``.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is out of bounds.
+        """
+        request = make_metric_request(
+            keys, sample=sample, all=all, range_query=range_query, context=context, ignore_timestamp=ignore_timestamp
+        )
+
+        def read() -> MetricTable[tuple[str, str]]:
+            reading = read_metrics(self._gateway, self.selection(), request, project_id=self._project_id)
+            return make_metric_table(reading)
+
+        return ApiResponse.of(read)
+
+    def _project_id(self) -> str:
+        run = self.first()
+        return "" if run is None else run.project_id
+
+    # -- changes ------------------------------------------------------------------------------------------------
+
+    def update(self, **changes: Unpack[RunChanges]) -> ApiResponse[Update]:
+        """Change all these runs: their ids are settled first, then all are changed, or none.
+
+        Args:
+            **changes: What ``Run.update`` takes.
+
+        Returns:
+            Which runs were changed.
+
+        Raises:
+            TypeError: There is no such field, or it has another type.
+            ValueError: Nothing is to be changed, or a value is out of bounds.
+        """
+        patch = make_run_patch(changes)
+        return ApiResponse.of(lambda: self._update(patch))
+
+    def _update(self, patch: RunPatch) -> Update:
+        chosen = self._frozen()
+        changed = self._gateway.backend.update_runs(chosen, patch) if chosen.ids else 0
+        self._forget()
+        return Update(chosen.ids or (), changed)
+
+    @overload
+    def delete(self, commit: Literal[False] = False) -> ApiResponse[DeletionPlan]: ...
+    @overload
+    def delete(self, commit: Literal[True]) -> ApiResponse[Deletion]: ...
+    @overload
+    def delete(self, commit: bool) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]: ...
+    def delete(self, commit: bool = False) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
+        """Delete all these runs, or tell what that would take.
+
+        Args:
+            commit: Whether to delete; else nothing is changed.
+
+        Returns:
+            The plan, with ``apply()``; or what was deleted, with ``restore()``.
+
+        Raises:
+            TypeError: ``commit`` is no boolean.
+        """
+        answer = delete(self._gateway, self._plan, commit=commit)
+        if commit:
+            self._forget()
+        return answer
+
+    def _plan(self) -> DeletionPlanRecord:
+        return self._gateway.backend.plan_run_deletion(self.selection())
+
+
+Experiments = Runs
+"""Document 004's other name for runs."""

@@ -1,0 +1,131 @@
+"""Files behind links: read them, or save them where they are wanted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from runatlas.entities.gateway import Gateway
+from runatlas.entities.instant import iso_text
+from runatlas.errors import ResponseFormatError
+from runatlas.model.media import LinkRecord
+from runatlas.response import ApiResponse
+
+__all__ = ["Link", "StoredFile"]
+
+_PART = ".part"
+
+
+class StoredFile(Mapping[str, Any]):
+    """A file that a link points at; ``file["url"]`` and ``file.url`` are the same.
+
+    Attributes:
+        url: Works without further credentials until it expires; ``file://`` for an embedded store, ``None`` for inline
+            content.
+        name: What the file is called.
+        size: In bytes; ``None`` if unknown.
+        sha256: Of its content; ``None`` if unknown.
+        expires_at: ISO 8601; ``None`` if it does not expire.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        *,
+        url: str | None,
+        name: str,
+        size: int | None = None,
+        sha256: str | None = None,
+        expires_at_ms: int | None = None,
+    ) -> None:
+        self._gateway = gateway
+        self.url = url
+        self.name = name
+        self.size = size
+        self.sha256 = sha256
+        self.expires_at = None if expires_at_ms is None else iso_text(expires_at_ms)
+
+    def read(self) -> ApiResponse[bytes]:
+        """Fetch the content.
+
+        Returns:
+            The bytes.
+        """
+        return ApiResponse.of(lambda: b"".join(self._pieces()))
+
+    def download(self, to: str | Path | None = None) -> ApiResponse[Path]:
+        """Save the content; it appears under its name only when it is whole, and goes on where it broke off.
+
+        Args:
+            to: A file, or a directory that exists; the working directory if not given.
+
+        Returns:
+            Where it was saved.
+        """
+        target = self._target(to)
+        return ApiResponse.of(lambda: self._save(target))
+
+    def json(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        return {"url": self.url, "name": self.name, "size": self.size, "expires_at": self.expires_at}
+
+    def _pieces(self, start: int = 0) -> Iterator[bytes]:
+        if self.url is None:
+            raise ResponseFormatError(f"{self.name} came without a link")
+        return self._gateway.backend.open_link(self.url, start=start)
+
+    def _target(self, to: str | Path | None) -> Path:
+        if to is not None and not isinstance(to, (str, Path)):
+            raise TypeError(f"to: expected a path, got {type(to).__name__}")
+        place = Path.cwd() if to is None else Path(to)
+        # Only the last part counts: a name from a server never says where on this machine something goes.
+        name = PurePosixPath(self.name.replace("\\", "/")).name or "download"
+        return place / name if place.is_dir() else place
+
+    def _save(self, target: Path) -> Path:
+        part = target.with_name(target.name + _PART)
+        # Without a checksum nobody could tell whether the rest belongs to the beginning.
+        start = part.stat().st_size if self.sha256 and part.exists() else 0
+        with part.open("ab" if start else "wb") as file:
+            for piece in self._pieces(start):
+                file.write(piece)
+        if self.sha256 and _digest(part) != self.sha256:
+            part.unlink()
+            raise ResponseFormatError(f"{self.name} came damaged; its checksum differs")
+        return part.replace(target)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.json()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.json())
+
+    def __len__(self) -> int:
+        return len(self.json())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.json()!r})"
+
+
+class Link(StoredFile):
+    """A file made on request."""
+
+    @classmethod
+    def of(cls, gateway: Gateway, record: LinkRecord) -> Link:
+        """Make it of what the backend answered.
+
+        Args:
+            gateway: The way to the backend.
+            record: The link.
+        """
+        return cls(gateway, url=record.url, name=record.name, size=record.size, expires_at_ms=record.expires_at_ms)
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,310 @@
+"""Workspaces: a person's or a team's projects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from typing_extensions import Self
+
+from runatlas.entities.argument import choice, optional, optional_text, text, texts
+from runatlas.entities.base import Entity
+from runatlas.entities.collection import Collection
+from runatlas.entities.gateway import Gateway
+from runatlas.entities.instant import iso_text
+from runatlas.entities.project import VISIBILITIES, Project
+from runatlas.entities.projects import Projects, make_project_query
+from runatlas.entities.window import Window, make_window
+from runatlas.model.account import ROLES, Role, WorkspacePatch, WorkspaceRecord, WorkspaceType
+from runatlas.model.ids import ProjectPath, validate_project_name, validate_workspace_name
+from runatlas.model.page import Page, PageRequest
+from runatlas.model.project import ProjectDraft, Visibility
+from runatlas.response import ApiResponse
+
+__all__ = ["AllWorkspaces", "Workspace", "Workspaces"]
+
+_SORTS = ("create", "name")
+_TYPES: tuple[WorkspaceType, ...] = ("PERSON", "TEAM")
+
+
+class Workspace(Entity[WorkspaceRecord]):
+    """A workspace, lazily; without a name, the caller's own.
+
+    Args:
+        gateway: The way to the backend.
+        username: Its name; ``None`` for the caller's own.
+        record: What is known of it.
+
+    Example:
+        >>> from runatlas import Api
+        >>> Api("./experiments").workspace("ann")
+        Workspace('ann')
+    """
+
+    __slots__ = ("_username",)
+
+    def __init__(self, gateway: Gateway, username: str | None = None, record: WorkspaceRecord | None = None) -> None:
+        super().__init__(gateway, record)
+        self._username = username
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What names the workspace."""
+        return (self._username,)
+
+    def _scope(self) -> str | None:
+        return self._username
+
+    def _fetch(self) -> WorkspaceRecord:
+        return self._gateway.backend.get_workspace(self._username)
+
+    def _name(self) -> str:
+        return self.username
+
+    @property
+    def username(self) -> str:
+        """The unique name, as in paths."""
+        return self._username if self._username is not None else self._held().username
+
+    @property
+    def name(self) -> str:
+        """The display name."""
+        return self._held().name
+
+    @property
+    def workspace_type(self) -> WorkspaceType:
+        """``PERSON`` or ``TEAM``."""
+        return self._held().workspace_type
+
+    @property
+    def role(self) -> Role:
+        """What the caller may do here: ``OWNER``, ``MEMBER``, ``VIEWER`` or ``VISITOR``."""
+        return self._held().role
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        """What it says of itself."""
+        return dict(self._held().profile)
+
+    @property
+    def comment(self) -> str:
+        """The description."""
+        return self._held().comment
+
+    @property
+    def created_at(self) -> str:
+        """When it was made: ISO 8601."""
+        return iso_text(self._held().created_at_ms)
+
+    @property
+    def url(self) -> str:
+        """The workspace's web page; for an embedded store the directory, with the name as the fragment."""
+        base, name = self._gateway.backend.web_url, self.username
+        return f"{base}#@{name}" if base.startswith("file:") else f"{base}/@{name}"
+
+    def json(self) -> dict[str, Any]:
+        """Return the workspace as plain values."""
+        self._whole()
+        return {name: getattr(self, name) for name in _JSON}
+
+    def project(self, name: str) -> Project:
+        """Return one project, lazily.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            TypeError: It is no string.
+            ValueError: It cannot be a name.
+        """
+        return Project(self._gateway, ProjectPath(self.username, validate_project_name(name)))
+
+    def projects(  # noqa: PLR0917 - as documented
+        self,
+        sort: str | None = None,
+        search: str | None = None,
+        detail: bool = True,
+        page: int | None = None,
+        size: int | None = None,
+        all: bool = False,
+        *,
+        limit: int | None = None,
+    ) -> Projects:
+        """List the projects.
+
+        Args:
+            sort: ``create`` (newest first), ``name`` or ``update`` (lately changed first); ``None`` means ``update``.
+            search: Part of the name, title or description; case does not matter.
+            detail: Whether counts are wanted; without, they cost one request a project when asked for.
+            page: A numbered page, from 1; everything if neither ``page`` nor ``size`` is given.
+            size: Projects a page: 100 unless given, 1000 at the most.
+            all: Everything from ``page`` on.
+            limit: How many projects at the most.
+
+        Returns:
+            The projects, lazily.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is unknown or out of bounds.
+        """
+        window = make_window(page=page, size=size, all=all, limit=limit)
+        query = make_project_query(self._username, sort=sort, search=search, detail=detail)
+        return Projects(self._gateway, window, query, owner=self._name if self._username is None else None)
+
+    def create_project(
+        self,
+        name: str,
+        *,
+        visibility: Visibility = "PRIVATE",
+        description: str | None = None,
+        title: str = "",
+        labels: Sequence[str] = (),
+    ) -> ApiResponse[Project]:
+        """Make a project.
+
+        Args:
+            name: Its name: 1 to 100 of letters, digits, ``_``, ``.``, ``+`` and ``-``.
+            visibility: ``PUBLIC`` or ``PRIVATE``.
+            description: The description.
+            title: The free title.
+            labels: The labels.
+
+        Returns:
+            The project; a ``ConflictError`` if the name is taken.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is malformed.
+        """
+        draft = ProjectDraft(
+            name=validate_project_name(name),
+            workspace=self._username,
+            title=optional_text(title, "title") or "",
+            description=optional_text(description, "description") or "",
+            visibility=choice(visibility, VISIBILITIES, "visibility"),
+            labels=texts(labels, "labels", empty=True),
+        )
+        return ApiResponse.of(lambda: self._create_project(draft))
+
+    def _create_project(self, draft: ProjectDraft) -> Project:
+        record = self._gateway.backend.create_project(draft)
+        return Project(self._gateway, record.path, record)
+
+    def update(
+        self, *, name: str | None = None, comment: str | None = None, profile: Mapping[str, Any] | None = None
+    ) -> ApiResponse[Self]:
+        """Change the workspace; ``None`` keeps.
+
+        Args:
+            name: The display name.
+            comment: The description.
+            profile: What it says of itself.
+
+        Returns:
+            The workspace, changed.
+
+        Raises:
+            TypeError: One of them has another type.
+            ValueError: All are ``None``.
+        """
+        if profile is not None and not isinstance(profile, Mapping):
+            raise TypeError(f"profile: expected a dict, got {type(profile).__name__}")
+        patch = WorkspacePatch(
+            name=optional_text(name, "name"),
+            comment=optional_text(comment, "comment"),
+            profile=None if profile is None else dict(profile),
+        )
+        if patch == WorkspacePatch():
+            raise ValueError("update: nothing to change; it takes name, comment and profile")
+        return ApiResponse.of(lambda: self._update(patch))
+
+    def _update(self, patch: WorkspacePatch) -> Self:
+        self._record = self._gateway.backend.update_workspace(self.username, patch)
+        return self
+
+    def set_member(self, username: str, role: Role | None) -> ApiResponse[Self]:
+        """Give a user a role here, or take it away.
+
+        Args:
+            username: The user.
+            role: ``OWNER``, ``MEMBER``, ``VIEWER`` or ``VISITOR``; ``None`` takes it away.
+
+        Returns:
+            The workspace.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is unknown or malformed.
+        """
+        user = validate_workspace_name(username)
+        wanted = optional(role, ROLES, "role")
+        return ApiResponse.of(lambda: self._set_member(user, wanted))
+
+    def _set_member(self, username: str, role: Role | None) -> Self:
+        self._gateway.backend.set_member(self.username, username, role)
+        self._forget()
+        return self
+
+    def __repr__(self) -> str:
+        return f"Workspace({self._username!r})" if self._username is not None else "Workspace()"
+
+
+_JSON = ("name", "username", "workspace_type", "role", "profile", "comment", "created_at", "url")
+
+
+class Workspaces(Collection[Workspace, WorkspaceRecord]):
+    """Workspaces, by name.
+
+    Args:
+        gateway: The way to the backend.
+        window: Which part is wanted.
+        username: Whose; ``None`` for all that can be seen.
+    """
+
+    def __init__(self, gateway: Gateway, window: Window, username: str | None = None) -> None:
+        super().__init__(gateway, window)
+        self._username = username
+
+    def _read(self, page: PageRequest) -> Page[WorkspaceRecord]:
+        return self._gateway.backend.list_workspaces(self._username, page)
+
+    def _make(self, record: WorkspaceRecord) -> Workspace:
+        return Workspace(self._gateway, record.username, record)
+
+    def _subject(self) -> str:
+        return "" if self._username is None else repr(self._username)
+
+
+class AllWorkspaces(Workspaces):
+    """Every workspace of the installation (administrators).
+
+    Args:
+        gateway: The way to the backend.
+        window: Which part is wanted.
+        search: Part of the name.
+        workspace_type: ``PERSON`` or ``TEAM``.
+        sort: ``create`` or ``name``.
+
+    Raises:
+        TypeError: One of them has another type.
+        ValueError: One of them is unknown.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        window: Window,
+        *,
+        search: str | None = None,
+        workspace_type: str | None = None,
+        sort: str | None = None,
+    ) -> None:
+        super().__init__(gateway, window)
+        self._search = None if search is None else text(search, "search")
+        self._type = optional(workspace_type, _TYPES, "type")
+        self._sort = optional(sort, _SORTS, "sort")
+
+    def _read(self, page: PageRequest) -> Page[WorkspaceRecord]:
+        backend = self._gateway.backend
+        return backend.list_all_workspaces(page, search=self._search, workspace_type=self._type, sort=self._sort)

@@ -1,0 +1,183 @@
+"""What every table can do: leave for Arrow, pandas, Polars, CSV, Parquet and HTML."""
+
+from __future__ import annotations
+
+import html
+from abc import ABC, abstractmethod
+from importlib import import_module
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import arro3.io
+from arro3.core import Array, ChunkedArray, DataType, Table
+
+from runatlas.model.series import ReadFailure
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+__all__ = ["Frame", "load_extra"]
+
+_MILLISECONDS = DataType.timestamp("ms", tz="UTC")
+_SHOWN = 10
+_TIMES = "%Y-%m-%dT%H:%M:%S%.3fZ"
+
+
+def load_extra(package: str, purpose: str) -> Any:
+    """Import an optional package.
+
+    Args:
+        package: What to import.
+        purpose: What needs it: the beginning of the error's sentence.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: It is not installed; the sentence says what to type.
+    """
+    try:
+        return import_module(package)
+    except ImportError as error:
+        name = package.partition(".")[0]
+        wanted = "'runatlas[notebook]'" if name in {"pandas", "matplotlib"} else name
+        raise ImportError(f"{purpose} needs {name}; install it with: pip install {wanted}", name=name) from error
+
+
+class Frame(ABC):
+    """A table of columns of one length.
+
+    Attributes:
+        complete: Whether everything that was asked for is in it.
+        sampled: Whether any series was thinned.
+        total: How many rows there would be without thinning.
+        failures: Parts that could not be had.
+    """
+
+    complete: bool
+    sampled: bool
+    total: int
+    failures: tuple[ReadFailure, ...]
+
+    @abstractmethod
+    def to_arrow(self) -> Table:
+        """Return an Arrow table; anything that speaks the Arrow interface takes it without a copy."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(self.to_arrow().column_names)
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows it has."""
+        return int(self.to_arrow().num_rows)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a pandas table: times aware UTC, missing values as pandas has them for each type.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        pandas = load_extra("pandas", "to_pandas()")
+        table = self.to_arrow()
+        columns = {name: _to_pandas_column(pandas, table[name]) for name in table.column_names}
+        return pandas.DataFrame(columns)  # type: ignore[no-any-return]
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return a Polars table.
+
+        Raises:
+            ImportError: Polars is not installed.
+        """
+        return load_extra("polars", "to_polars()").DataFrame(self.to_arrow())  # type: ignore[no-any-return]
+
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """Write CSV text: times as ISO 8601 with ``Z``, nothing for a missing value, ``NaN`` for NaN.
+
+        Args:
+            path: A file to write; it is replaced.
+
+        Returns:
+            The file's path, or the text itself if no path was given.
+        """
+        buffer = BytesIO()
+        arro3.io.write_csv(self.to_arrow(), buffer, timestamp_tz_format=_TIMES)
+        if path is None:
+            return buffer.getvalue().decode()
+        Path(path).write_bytes(buffer.getbuffer())
+        return str(path)
+
+    def to_parquet(self, path: str | Path) -> str:
+        """Write a Parquet file.
+
+        Args:
+            path: The file; it is replaced.
+
+        Returns:
+            The file's path.
+        """
+        buffer = BytesIO()
+        arro3.io.write_parquet(self.to_arrow(), buffer)
+        Path(path).write_bytes(buffer.getbuffer())
+        return str(path)
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    def _repr_html_(self) -> str:
+        table = self.to_arrow()
+        shown = table.slice(0, _SHOWN)
+        rows = zip(*(shown[name].combine_chunks().to_pylist() for name in table.column_names), strict=True)
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in table.column_names)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(_cell(value))}</td>" for value in row) + "</tr>" for row in rows
+        )
+        note = html.escape(self._describe())
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{note}</p>"
+
+    def _describe(self) -> str:
+        """Return one line on size and completeness."""
+        parts = [f"{self.num_rows} rows x {len(self.columns)} columns"]
+        if self.sampled:
+            parts.append(f"sampled from {self.total}")
+        if not self.complete and not self.sampled:
+            parts.append("incomplete")
+        if self.failures:
+            parts.append(f"{len(self.failures)} failures")
+        return ", ".join(parts)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._describe()})"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _to_pandas_column(pandas: Any, column: ChunkedArray) -> Any:
+    """Convert one column without PyArrow."""
+    numpy = import_module("numpy")
+    kind, array = column.type, column.combine_chunks()
+    if kind == _MILLISECONDS:
+        return _to_pandas_times(pandas, numpy, array)
+    if kind == DataType.string():
+        return pandas.Series(array.to_pylist(), dtype="str")
+    if array.null_count == 0:
+        return numpy.asarray(array)
+    if kind == DataType.float64():
+        return numpy.array(array.to_pylist(), dtype="float64")
+    return pandas.array(array.to_pylist(), dtype="boolean" if kind == DataType.bool() else "Int64")
+
+
+def _to_pandas_times(pandas: Any, numpy: Any, array: Array) -> Any:
+    plain = array.cast(DataType.int64())
+    if plain.null_count > 0:
+        times = numpy.array([pandas.NaT.value if item is None else item for item in plain.to_pylist()], dtype="int64")
+    else:
+        times = numpy.asarray(plain)
+    return pandas.DatetimeIndex(times.view("datetime64[ms]"), tz="UTC")

@@ -1,0 +1,294 @@
+"""Points of many series in one table: of one run, or of many."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import attrs
+from arro3.core import Array, ChunkedArray, DataType, RecordBatch, Table
+
+from runatlas.model import codec
+from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, ReadFailure
+from runatlas.tables.frame import Frame
+from runatlas.tables.plot import plot_series
+from runatlas.tables.series import Piece, Series
+from runatlas.tables.statistic import Statistics
+from runatlas.tables.wide import WideTable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+
+__all__ = ["MetricTable", "Reading", "make_metric_table", "make_run_metric_table"]
+
+K = TypeVar("K", bound="str | tuple[str, str]")
+
+_STRING, _INT64, _MILLISECONDS = DataType.string(), DataType.int64(), DataType.timestamp("ms", tz="UTC")
+_Run = tuple[str, str, str]
+
+
+@attrs.frozen(eq=False)
+class Reading:
+    """What was asked for, and what came: the raw material of a table.
+
+    Attributes:
+        blocks: The blocks, in order.
+        keys: The metrics asked for; ``None`` for all.
+        sample: Points a series at the most; ``None`` for all.
+        requested_sample: What the caller asked for, when that was more than is possible.
+        timed: Whether times are wanted.
+        statistics: Where statistics come from.
+        project_id: Tells the project's cuid.
+    """
+
+    blocks: tuple[PointBlock, ...]
+    keys: tuple[str, ...] | None
+    sample: int | None
+    requested_sample: int | None
+    timed: bool
+    statistics: Statistics
+    project_id: Callable[[], str]
+
+
+class MetricTable(Frame, Mapping[K, Series], Generic[K]):
+    """Series by name: ``table["loss"]`` for one run, ``table["k3x9q2ab", "loss"]`` for many.
+
+    As a table it has one row a point: run, name, key, context (if any series has one), step, value, timestamp and epoch
+    (if any point has one). A metric that a run does not have is an empty series and listed in ``missing``.
+
+    Attributes:
+        runs: ``(cuid, id, name)`` of each run, also of those without points.
+        keys_asked: The metrics asked for; ``None`` for all.
+        sample: Points a series at the most; ``None`` when nothing was thinned.
+        sampled: Whether points were left out by sampling.
+        complete: Whether every point asked for is there: nothing thinned, nothing failed, no run gone.
+        total: How many points the series have in the asked range.
+        missing: Names of series that the runs do not have.
+        missing_runs: Runs asked for by id that are not there.
+        failures: What could not be had, with the reason.
+        notes: Sentences on what was done differently from what was asked.
+    """
+
+    def __init__(self, reading: Reading, series: dict[K, Series], *, missing: tuple[K, ...]) -> None:
+        self._reading = reading
+        self._series = series
+        blocks = reading.blocks
+        self.runs: tuple[_Run, ...] = tuple(dict.fromkeys(run for block in blocks for run in block.runs))
+        self.keys_asked = reading.keys
+        self.sample = reading.sample
+        self.missing = missing
+        self.missing_runs = tuple(dict.fromkeys(run for block in blocks for run in block.missing))
+        gone = tuple(ReadFailure(run, "", "there is no such run") for run in self.missing_runs)
+        self.failures = tuple(failure for block in blocks for failure in block.failures) + gone
+        self.sampled = any(item.sampled for item in series.values())
+        self.total = sum(item.total for item in series.values())
+        self.complete = not self.sampled and not self.failures
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what was done differently from what was asked."""
+        if self._reading.requested_sample is None:
+            return ()
+        asked = self._reading.requested_sample
+        return (f"sample={asked} was cut to {SAMPLE_MAX}, the most of one sampled series; all=True reads every point",)
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        """All series, in order."""
+        return tuple(self._series.values())
+
+    @property
+    def num_rows(self) -> int:
+        """How many points it holds."""
+        return sum(len(item) for item in self._series.values())
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of its columns as a table."""
+        optional = {"context": self._has_contexts, "timestamp": self._reading.timed, "epoch": self._has_epochs}
+        names = ("run", "name", "key", "context", "step", "value", "timestamp", "epoch")
+        return tuple(name for name in names if optional.get(name, True))
+
+    @property
+    def _has_contexts(self) -> bool:
+        return any(item.context for block in self._reading.blocks for item in block.series)
+
+    @property
+    def _has_epochs(self) -> bool:
+        return any(block.epochs is not None for block in self._reading.blocks)
+
+    def __getitem__(self, key: K) -> Series:
+        found = self._series.get(key)
+        if found is not None:
+            return found
+        near = [item for item in self._series.values() if _name_of(key, item) == key]
+        if len(near) == 1:
+            return near[0]
+        if near:
+            raise KeyError(f"{key!r} is several series: {', '.join(item.label for item in near)}")
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._series)
+
+    def __len__(self) -> int:
+        return len(self._series)
+
+    def to_arrow(self) -> Table:
+        """Return an Arrow table of one row a point; the columns of points are not copied."""
+        batches = [self._batch(block) for block in self._reading.blocks]
+        return Table.from_batches(batches) if batches else Table.from_pydict({})
+
+    def _batch(self, block: PointBlock) -> RecordBatch:
+        slices = block.series
+        lengths = [item.length for item in slices]
+        rows: dict[str, Array] = {
+            "run": _repeated([block.runs[item.run][1] for item in slices], lengths),
+            "name": _repeated([block.runs[item.run][2] for item in slices], lengths),
+            "key": _repeated([item.key for item in slices], lengths),
+            "context": _repeated([codec.context_text(item.context) for item in slices], lengths),
+            "step": _gathered(block, block.steps),
+            "value": _gathered(block, block.values),
+            "timestamp": _gathered(block, block.times_ms).cast(_MILLISECONDS),
+        }
+        if self._has_epochs:
+            rows["epoch"] = _epochs(block)
+        return RecordBatch.from_pydict({name: rows[name] for name in self.columns})
+
+    def wide(self) -> WideTable:
+        """Return one row a step, one column a series; of several points of one step, the last that arrived.
+
+        Columns are named by metric, or ``run/metric`` when there are several runs.
+        """
+        names = [item.label if len(self.runs) < 2 else f"{item.run}/{item.label}" for item in self.series]
+        return WideTable(dict(zip(names, self.series, strict=True)), self)
+
+    def plot(self, *, ax: Axes | None = None, path: str | Path | None = None, by: str = "step", **line: Any) -> Axes:
+        """Draw every series as a line; gaps stay gaps.
+
+        Args:
+            ax: Axes to draw on; new ones otherwise.
+            path: An image file to write as well.
+            by: ``"step"`` or ``"time"``.
+            **line: What matplotlib's ``plot`` takes.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+            ValueError: ``by`` is something else, or ``"time"`` without times.
+        """
+        return plot_series(self.series, len(self.runs), ax=ax, path=path, by=by, line=line)
+
+    def json(self) -> dict[str, Any]:
+        """Return everything as plain values, in document 004's form."""
+        runs = [run[0] for run in self.runs]
+        one = {"experimentId": runs[0] if runs else ""} if self._is_of_one_run else {"experimentIds": runs}
+        keys = self.keys_asked if self.keys_asked is not None else tuple(dict.fromkeys(s.key for s in self.series))
+        return {
+            "keys": list(keys),
+            "metricType": "SCALAR",
+            "projectId": self._reading.project_id(),
+            **one,
+            "list": [item.json() if self._is_of_one_run else {"run": item.run, **item.json()} for item in self.series],
+            "complete": self.complete,
+            "sampled": self.sampled,
+            "total": self.total,
+            "missing": [name if isinstance(name, str) else list(name) for name in self.missing],
+            "failures": [attrs.asdict(failure) for failure in self.failures],
+        }
+
+    @property
+    def _is_of_one_run(self) -> bool:
+        return all(isinstance(name, str) for name in self._series) and len(self.runs) < 2
+
+
+def _name_of(like: str | tuple[str, str], series: Series) -> str | tuple[str, str]:
+    return series.key if isinstance(like, str) else (series.run, series.key)
+
+
+def make_run_metric_table(reading: Reading) -> MetricTable[str]:
+    """Make the table of one run; a missing metric is an empty series.
+
+    Args:
+        reading: What was asked for, and what came.
+    """
+    series = {item.label: item for item in _collect(reading)}
+    known = {item.key for item in series.values()}
+    missing = tuple(key for key in reading.keys or () if key not in known)
+    run = next((run for block in reading.blocks for run in block.runs), ("", "", ""))
+    for key in missing:
+        series[key] = _empty(reading, run, key)
+    return MetricTable(reading, series, missing=missing)
+
+
+def make_metric_table(reading: Reading) -> MetricTable[tuple[str, str]]:
+    """Make the table of many runs; a missing metric of a run is an empty series.
+
+    Args:
+        reading: What was asked for, and what came.
+    """
+    series = {(item.run, item.label): item for item in _collect(reading)}
+    known = {(item.run, item.key) for item in series.values()}
+    runs = dict.fromkeys(run for block in reading.blocks for run in block.runs)
+    missing = [(run, key) for run in runs for key in reading.keys or () if (run[1], key) not in known]
+    for run, key in missing:
+        series[run[1], key] = _empty(reading, run, key)
+    return MetricTable(reading, series, missing=tuple((run[1], key) for run, key in missing))
+
+
+def _collect(reading: Reading) -> Iterable[Series]:
+    """Make the series; one that goes over a block's end is put together again."""
+    pieces: dict[tuple[_Run, str, Context], list[Piece]] = {}
+    totals: dict[tuple[_Run, str, Context], int] = {}
+    for block in reading.blocks:
+        for item in block.series:
+            name = (block.runs[item.run], item.key, item.context)
+            pieces.setdefault(name, []).append(Piece(block, item.start, item.length))
+            totals[name] = item.total
+    for name, parts in pieces.items():
+        length = sum(part.length for part in parts)
+        sampled = reading.sample is not None and length < totals[name]
+        yield _series(reading, name, tuple(parts), total=totals[name], sampled=sampled)
+
+
+def _series(
+    reading: Reading, name: tuple[_Run, str, Context], parts: tuple[Piece, ...], *, total: int, sampled: bool
+) -> Series:
+    return Series(*name, parts, total=total, sampled=sampled, timed=reading.timed, statistics=reading.statistics)
+
+
+def _empty(reading: Reading, run: _Run, key: str) -> Series:
+    return _series(reading, (run, key, ()), (), total=0, sampled=False)
+
+
+def _repeated(texts: list[str], lengths: list[int]) -> Array:
+    """Return each text as often as its series has points."""
+    known = {text: index for index, text in enumerate(dict.fromkeys(texts))}
+    indices = array("i")
+    for text, length in zip(texts, lengths, strict=True):
+        indices.extend(array("i", [known[text]]) * length)
+    if not indices:
+        return Array([], _STRING)
+    return Array(list(known), _STRING).take(Array.from_buffer(indices))
+
+
+def _gathered(block: PointBlock, column: Array) -> Array:
+    """Return the column's rows in the order of the series; as it is when they lie one after another."""
+    position = 0
+    for item in block.series:
+        if item.start != position:
+            parts = [column.slice(each.start, each.length) for each in block.series]
+            return ChunkedArray(parts).combine_chunks()
+        position += item.length
+    return column if position == len(column) else column.slice(0, position)
+
+
+def _epochs(block: PointBlock) -> Array:
+    if block.epochs is not None:
+        return _gathered(block, block.epochs)
+    return Array([None] * sum(item.length for item in block.series), _INT64)

@@ -1,0 +1,175 @@
+"""One row a run: its own fields, its config and the last values of its metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+from arro3.core import Array, DataType, Table
+
+from runatlas.model import codec
+from runatlas.model.run import RunRecord
+from runatlas.model.series import ReadFailure
+from runatlas.tables.frame import Frame, load_extra
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["RunTable", "flatten"]
+
+_MILLISECONDS = DataType.timestamp("ms", tz="UTC")
+_INT64_MAX = 2**63
+_TIME_FIELDS = ("created_at", "updated_at", "finished_at")
+
+_FIELDS: dict[str, Callable[[RunRecord], Any]] = {
+    "run": lambda record: record.id,
+    "name": lambda record: record.name,
+    "state": lambda record: record.state,
+    "group": lambda record: record.group,
+    "job_type": lambda record: record.job_type,
+    "labels": lambda record: list(record.labels),
+    "user": lambda record: record.user.username if record.user else None,
+    "created_at": lambda record: record.created_at_ms,
+    "updated_at": lambda record: record.updated_at_ms,
+    "finished_at": lambda record: record.finished_at_ms,
+    "path": lambda record: str(record.path),
+}
+
+
+def flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield a nested mapping's leaves with dotted names; an empty mapping is a leaf.
+
+    Args:
+        nested: The mapping.
+        prefix: What the names begin with.
+
+    Example:
+        >>> dict(flatten({"optim": {"lr": 0.1}, "seed": 1}))
+        {'optim.lr': 0.1, 'seed': 1}
+    """
+    for name, value in nested.items():
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+class RunTable(Frame, Sequence[dict[str, Any]]):
+    """Runs as rows: ``table[0]["config.lr"]``, ``table.column("summary.loss")``.
+
+    Columns are the run's own fields, then ``config.<key>`` (nested keys joined by dots), then ``summary.<metric>``
+    (last values). In Arrow, CSV and Parquet a config column whose values have several types, or are lists, holds their
+    JSON text; rows and ``to_pandas`` keep the values as they are. ``sampled`` is always false.
+
+    Args:
+        records: The runs, each with config and summary.
+        total: How many runs there are; the table is complete when it has them all.
+    """
+
+    def __init__(self, records: Iterable[RunRecord], *, total: int | None = None) -> None:
+        rows: list[dict[str, Any]] = []
+        config: dict[str, None] = {}
+        summary: dict[str, None] = {}
+        for record in records:
+            row = {name: read(record) for name, read in _FIELDS.items()}
+            params = dict(flatten(record.config or {}, "config."))
+            latest = {f"summary.{key}": value for key, value in (record.summary or {}).items()}
+            config.update(dict.fromkeys(params))
+            summary.update(dict.fromkeys(latest))
+            rows.append({**row, **params, **latest})
+        self._rows = rows
+        self._names = (*_FIELDS, *sorted(config), *sorted(summary))
+        self.total = len(rows) if total is None else total
+        self.complete = len(rows) >= self.total
+        self.sampled = False
+        self.failures: tuple[ReadFailure, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return self._names
+
+    @property
+    def num_rows(self) -> int:
+        """How many runs it has."""
+        return len(self._rows)
+
+    def column(self, name: str) -> list[Any]:
+        """Return one column's values, ``None`` where a run has none.
+
+        Args:
+            name: The column's name.
+
+        Raises:
+            KeyError: There is no such column.
+        """
+        if name not in self._names:
+            raise KeyError(name)
+        return [row.get(name) for row in self._rows]
+
+    def to_arrow(self) -> Table:
+        """Return an Arrow table; times are timestamps in UTC."""
+        return Table.from_pydict({name: _to_arrow_column(name, self.column(name)) for name in self._names})
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a pandas table: times aware UTC, config values as they are.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        pandas = load_extra("pandas", "to_pandas()")
+        columns = {name: _to_pandas_column(pandas, name, self.column(name)) for name in self._names}
+        return pandas.DataFrame(columns, columns=list(self._names))  # type: ignore[no-any-return]
+
+    def json(self) -> list[dict[str, Any]]:
+        """Return the rows; times are Unix milliseconds."""
+        return [{name: row.get(name) for name in self._names} for row in self._rows]
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(index, slice):
+            return [self._row(row) for row in self._rows[index]]
+        return self._row(self._rows[index])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def _row(self, row: dict[str, Any]) -> dict[str, Any]:
+        return {name: row.get(name) for name in self._names}
+
+
+def _kind(values: list[Any]) -> type | None:
+    """Return the one type of the values that are not ``None``; ``None`` if there are several, or none."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int, float}:
+        return float
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def _to_arrow_column(name: str, values: list[Any]) -> Array:
+    if name in _TIME_FIELDS:
+        return Array(values, DataType.int64()).cast(_MILLISECONDS)
+    kind = _kind(values)
+    if kind is bool:
+        return Array(values, DataType.bool())
+    if kind is int and all(value is None or -_INT64_MAX <= value < _INT64_MAX for value in values):
+        return Array(values, DataType.int64())
+    if kind is float:
+        return Array([None if value is None else float(value) for value in values], DataType.float64())
+    if kind is not str:
+        values = [None if value is None else codec.dumps(value) for value in values]
+    return Array(values, DataType.string())
+
+
+def _to_pandas_column(pandas: Any, name: str, values: list[Any]) -> Any:
+    if name in _TIME_FIELDS:
+        return pandas.to_datetime(pandas.array(values, dtype="Int64"), unit="ms", utc=True)
+    kind = _kind(values)
+    if kind is float:
+        return pandas.Series(values, dtype="float64")
+    if kind in {int, bool} and None in values:
+        return pandas.array(values, dtype="boolean" if kind is bool else "Int64")
+    return pandas.Series(values, dtype=None if kind in {int, bool, str} else "object")

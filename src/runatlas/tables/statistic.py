@@ -1,0 +1,86 @@
+"""Statistics of whole series, read once and only when asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import TypedDict
+
+from runatlas.model.series import Context, Statistic, SummaryRecord
+
+__all__ = ["StatisticItem", "Statistics", "SummaryItem", "make_summary_item"]
+
+
+class StatisticItem(TypedDict):
+    """One point that a statistic names; times in Unix milliseconds."""
+
+    step: int | None
+    value: float
+    timestamp: int | None
+
+
+class SummaryItem(TypedDict):
+    """What one series amounts to: ``value`` at ``step`` is the latest and counts as the authoritative value."""
+
+    step: int
+    value: float
+    latest: StatisticItem
+    min: StatisticItem | None
+    max: StatisticItem | None
+    avg: float | None
+    median: float | None
+    std: float | None
+    count: int
+    first_step: int
+
+
+def make_summary_item(record: SummaryRecord) -> SummaryItem:
+    """Return a summary in the form that users see."""
+    return {
+        "step": record.last_step if record.latest.step is None else record.latest.step,
+        "value": record.latest.value,
+        "latest": _item(record.latest),
+        "min": _item(record.min) if record.min else None,
+        "max": _item(record.max) if record.max else None,
+        "avg": record.avg,
+        "median": record.median,
+        "std": record.std,
+        "count": record.count,
+        "first_step": record.first_step,
+    }
+
+
+def _item(statistic: Statistic) -> StatisticItem:
+    return {"step": statistic.step, "value": statistic.value, "timestamp": statistic.time_ms}
+
+
+class Statistics:
+    """The summaries that belong to a table: one reading for all its series, at the first question.
+
+    Args:
+        load: Reads them; a failure is raised to whoever asked, and tried again at the next question.
+    """
+
+    def __init__(self, load: Callable[[], Iterable[SummaryRecord]]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._found: dict[tuple[str, str, Context], SummaryItem] | None = None
+
+    def get(self, run: str, key: str, context: Context) -> SummaryItem | None:
+        """Return the summary of one series.
+
+        Args:
+            run: The run's cuid.
+            key: The metric's key.
+            context: The series' context.
+
+        Returns:
+            The summary, ``None`` if the run has no such series.
+
+        Raises:
+            RunAtlasError: The summaries could not be read.
+        """
+        with self._lock:
+            if self._found is None:
+                self._found = {(item.run, item.key, item.context): make_summary_item(item) for item in self._load()}
+            return self._found.get((run, key, context))
