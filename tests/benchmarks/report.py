@@ -1,0 +1,97 @@
+"""The table: a row a piece of work, a column a system, and how RunAtlas compares with the best of its peers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.system import SYSTEMS
+from benchmarks.work import WORKS
+
+__all__ = ["render"]
+
+IMPORT = "import"
+Results = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""By work, then by adapter: what ``benchmarks.child`` wrote."""
+
+
+def render(results: Results, *, machine: str, versions: Mapping[str, str]) -> str:
+    """Return the tables as Markdown."""
+    names = [name for name in SYSTEMS if any(name in row for row in results.values())]
+    head = [machine, "; ".join(f"{name} {version}" for name, version in versions.items())]
+    parts = ["\n".join(head), _seconds(results, names)]
+    parts += [_detail(results, names, "peak memory above the start, MB", "memory_mb", "{:.0f}")]
+    parts += [
+        _detail(
+            results, [name for name in names if SYSTEMS[name].served], "requests of the first call", "requests", "{}"
+        )
+    ]
+    parts += [_loop(results, names)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _seconds(results: Results, names: Sequence[str]) -> str:
+    ours = [name for name in names if SYSTEMS[name].ours]
+    rows = []
+    for work in _order(results):
+        found = results[work]
+        cells = [_times(found.get(name)) for name in names]
+        cells += [_ratio(results, work, name) for name in ours]
+        rows.append([_title(work), *cells])
+    return _table(["work (seconds)", *names, *(f"{name} : best peer" for name in ours)], rows)
+
+
+def _detail(results: Results, names: Sequence[str], title: str, field: str, form: str) -> str:
+    rows = []
+    for work in _order(results):
+        cells = [results[work].get(name, {}).get(field) for name in names]
+        if any(cell is not None for cell in cells):
+            rows.append([_title(work), *("-" if cell is None else form.format(cell) for cell in cells)])
+    return _table([title, *names], rows) if names and rows else ""
+
+
+def _loop(results: Results, names: Sequence[str]) -> str:
+    rows = []
+    for work in _order(results):
+        found = [results[work].get(name, {}) for name in names]
+        if any("mean_us" in each for each in found):
+            cells = [f"{each['mean_us']:.1f} / {each['p99_us']:.0f}" if "mean_us" in each else "-" for each in found]
+            rows.append([_title(work), *cells])
+    return _table(["the training loop's view, µs a call: mean / p99", *names], rows) if rows else ""
+
+
+def _order(results: Results) -> list[str]:
+    return [work for work in (*WORKS, IMPORT) if work in results]
+
+
+def _title(work: str) -> str:
+    return WORKS[work].title if work in WORKS else "import, less bare Python"
+
+
+def _times(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "-"
+    if "error" in found:
+        return "failed"
+    return " / ".join(f"{seconds:.3g}" for seconds in found["seconds"])
+
+
+def _ratio(results: Results, work: str, name: str) -> str:
+    """Say how many times faster than the best peer in process: the first call, then the second."""
+    mine = results[work].get(name, {}).get("seconds")
+    rival = WORKS[work].rival if work in WORKS else None
+    pool = {**results.get(rival or work, {}), **results[work]}
+    peers = [each["seconds"] for peer, each in pool.items() if "seconds" in each and _in_process_peer(peer)]
+    if not mine or not peers:
+        return "-"
+    calls = min(len(mine), *map(len, peers))
+    return " / ".join(f"{min(times[call] for times in peers) / mine[call]:.2g}x" for call in range(calls))
+
+
+def _in_process_peer(name: str) -> bool:
+    return not (SYSTEMS[name].ours or SYSTEMS[name].served)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

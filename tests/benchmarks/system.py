@@ -1,0 +1,86 @@
+"""The systems that are measured: what each needs, without importing any of them."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["SYSTEMS", "System"]
+
+
+@dataclass(frozen=True)
+class System:
+    """One way to one system.
+
+    Attributes:
+        package: The distribution whose version is shown, and whose environment it runs in.
+        adapter: Module and class under ``benchmarks.adapters``; importing it imports the package.
+        requirements: What its virtual environment gets, beside the checkout for RunAtlas itself.
+        module: What a user imports.
+        stores: The name of the system that makes its stores: itself, or the one that writes the same files.
+        served: Whether it goes through HTTP.
+        variables: Environment variables; ``{directory}`` becomes the store's.
+    """
+
+    package: str
+    adapter: str
+    requirements: tuple[str, ...]
+    module: str
+    stores: str
+    served: bool = False
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is RunAtlas, not a peer."""
+        return self.package == "runatlas"
+
+    def load(self) -> type[Any]:
+        """Import the adapter, in the system's own environment."""
+        module, _, name = self.adapter.partition(":")
+        found: type[Any] = getattr(importlib.import_module(f"benchmarks.adapters.{module}"), name)
+        return found
+
+
+_RUNATLAS: dict[str, Any] = {"package": "runatlas", "module": "runatlas", "stores": "runatlas", "requirements": ()}
+_MLFLOW: dict[str, Any] = {
+    "package": "mlflow",
+    "module": "mlflow",
+    "stores": "mlflow",
+    "requirements": ("mlflow>=3.17,<=3.18",),
+    "variables": {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_TRACKING_URI": "sqlite:///{directory}/mlflow.db"},
+}
+
+SYSTEMS: dict[str, System] = {
+    "runatlas": System(adapter="runatlas_store:EmbeddedAdapter", **_RUNATLAS),
+    "runatlas-http": System(adapter="runatlas_store:ServedAdapter", served=True, **_RUNATLAS),
+    "mlflow": System(adapter="mlflow_store:MlflowAdapter", **_MLFLOW),
+    "mlflow-http": System(adapter="mlflow_store:MlflowServerAdapter", served=True, **_MLFLOW),
+    "aim": System("aim", "aim_store:AimAdapter", ("aim==3.29.1",), module="aim", stores="aim"),
+    "trackio": System(
+        "trackio",
+        "trackio_store:TrackioAdapter",
+        ("trackio==0.43.0",),
+        module="trackio",
+        stores="trackio",
+        variables={"TRACKIO_DIR": "{directory}", "HF_HUB_OFFLINE": "1"},
+    ),
+    "tensorboard": System(
+        "tensorboard",
+        "tensorboard_store:TensorboardAdapter",
+        ("tensorboard==2.21.0", "setuptools<81"),
+        module="tensorboard.summary",
+        stores="tensorboard",
+    ),
+    "wandb": System(
+        "wandb",
+        "wandb_store:WandbAdapter",
+        ("wandb==0.31.0",),
+        module="wandb",
+        stores="wandb",
+        variables={"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"},
+    ),
+    "swanlab": System("swanlab", "swanlab_store:SwanlabAdapter", ("swanlab==0.10.3",), "swanlab", "swanlab"),
+}
+"""Every system by its name."""

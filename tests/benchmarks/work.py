@@ -1,0 +1,149 @@
+"""The pieces of work: what is done, on which store, and what the answer must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from benchmarks import check, dataset
+from benchmarks.dataset import RunData, Shape
+
+__all__ = ["STORES", "WORKS", "Job", "StoreName", "Work"]
+
+StoreName = Literal["empty", "runs", "many", "most", "long", "longest", "wide"]
+
+STORES: dict[StoreName, Callable[[Shape], Iterable[RunData]]] = {
+    "empty": lambda _: (),
+    "runs": lambda shape: dataset.runs(shape.runs),
+    "many": lambda shape: dataset.runs(shape.many_runs, steps=2),
+    "most": lambda shape: dataset.runs(shape.most_runs, metrics=("loss", "accuracy"), steps=1),
+    "long": lambda shape: (dataset.curve_run(shape.points),),
+    "longest": lambda shape: (dataset.curve_run(shape.most_points),),
+    "wide": lambda shape: dataset.runs(shape.wide_runs, metrics=("loss",), steps=shape.wide_points),
+}
+"""What each store holds before the work begins."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A piece of work made ready, before the clock starts: what the method gets, and what must come of it."""
+
+    arguments: tuple[Any, ...]
+    expected: Any
+
+
+@dataclass(frozen=True)
+class Work:
+    """A piece of work.
+
+    Attributes:
+        method: The adapter's method that does it; an adapter without it leaves it out.
+        title: For the table, at scale 1.
+        store: The store it begins with.
+        prepare: Makes the job from the adapter and the shape.
+        check: Gets the adapter, what is expected and the answer; raises ``AssertionError`` for a wrong one.
+        changes: Whether it changes the store, which is then a copy.
+        calls: 2 to measure the second call in the same process, too.
+        rival: The work of the peers that this one is compared with, if not the same.
+        writers: How many processes do it at once.
+    """
+
+    method: str
+    title: str
+    store: StoreName
+    prepare: Callable[[Any, Shape], Job]
+    check: Callable[[Any, Any, Any], None]
+    changes: bool = False
+    calls: int = 1
+    rival: str | None = None
+    writers: int = 1
+
+
+def _built(data: list[RunData]) -> Job:
+    return Job((data,), (len(data), sum(run.steps * len(run.metrics) for run in data)))
+
+
+def _listing(
+    method: str, title: str, store: StoreName, *, filtered: bool = False, rival: str | None = None, calls: int = 2
+) -> Work:
+    def prepare(_: Any, shape: Shape) -> Job:
+        return Job((), check.expected_listing(STORES[store](shape), filtered=filtered))
+
+    return Work(method, title, store, prepare, check.listing, calls=calls, rival=rival)
+
+
+def _table(title: str, store: StoreName, rival: str) -> Work:
+    def prepare(_: Any, shape: Shape) -> Job:
+        return Job((), check.expected_table(STORES[store](shape)))
+
+    return Work("table", title, store, prepare, check.table, calls=2, rival=rival)
+
+
+def _history(title: str, store: StoreName, points: Callable[[Shape], int]) -> Work:
+    def prepare(_: Any, shape: Shape) -> Job:
+        return Job(("run-000000", "loss"), (points(shape), dataset.curve_sum(points(shape))))
+
+    return Work("history", title, store, prepare, check.history, calls=2)
+
+
+def _tracking(
+    method: str, title: str, *, writers: int = 1, steps: Callable[[Shape], int] = lambda shape: shape.tracked_steps
+) -> Work:
+    def prepare(_: Any, shape: Shape) -> Job:
+        return Job((dataset.rows(steps(shape)),), (writers, steps(shape)))
+
+    return Work(method, title, "empty", prepare, check.tracked, changes=True, writers=writers)
+
+
+def _deletion(adapter: Any, shape: Shape) -> Job:
+    handles = adapter.handles()
+    chosen = shape.runs // 2
+    return Job((handles[:chosen],), shape.runs - chosen)
+
+
+WORKS: dict[str, Work] = {
+    "build": Work(
+        "build",
+        "build 1,000 runs x (20 params, 5 metrics x 50 steps, 3 tags)",
+        "empty",
+        lambda _, shape: _built(list(dataset.runs(shape.runs))),
+        check.built,
+        changes=True,
+    ),
+    "ingest_batches": _tracking("append_batches", "100,000 points in batches of 10 steps x 10 keys, each durable"),
+    "ingest_bulk": Work(
+        "build",
+        "1,000,000 points of one metric in bulk",
+        "empty",
+        lambda _, shape: _built([dataset.curve_run(shape.most_points)]),
+        check.built,
+        changes=True,
+    ),
+    "list_runs": _listing("list_runs", "list 1,000 runs with params and last values", "runs"),
+    "list_table": _table("the same 1,000 runs in one table", "runs", "list_runs"),
+    "list_10k": _listing("list_runs", "list 10,000 runs with params and last values", "many"),
+    "list_10k_table": _table("the same 10,000 runs in one table", "many", "list_10k"),
+    "filter": _listing("filter_runs", "filter by a param and a last value (158 of 1,000)", "runs", filtered=True),
+    "history_100k": _history("full history of one metric, 100,000 points", "long", lambda shape: shape.points),
+    "history_1m": _history("full history of one metric, 1,000,000 points", "longest", lambda shape: shape.most_points),
+    "many_runs": Work(
+        "curves",
+        "`loss` of 200 runs x 1,000 points in one table",
+        "wide",
+        lambda _, shape: Job(("loss",), check.expected_curves(STORES["wide"](shape))),
+        check.curves,
+        calls=2,
+    ),
+    "delete": Work("delete", "delete 500 of the 1,000 runs", "runs", _deletion, check.deleted, changes=True),
+    "iterate_100k": _listing("iterate", "iterate 100,000 runs", "most", calls=1),
+    "track": _tracking("tracker", "track 10 scalars x 10,000 steps, one call a step, until durable"),
+    "track_away": _tracking("tracker_away", "the same, the server away"),
+    "writers_32": _tracking(
+        "tracker",
+        "32 processes track 10 scalars x 200 steps at once, until durable",
+        writers=32,
+        steps=lambda shape: shape.of(200),
+    ),
+}
+"""Every piece of work by its name."""
