@@ -67,6 +67,7 @@ def require_project(connection: Connection, caller: Caller, path: ProjectPath, n
         NotFoundError: There is none, or the caller may not see it.
         PermissionDeniedError: The caller sees it, but may not do what is needed.
     """
+    check_text(str(path), "path")
     found = find_project(connection, caller.user_id, path.workspace, path.project)
     return _check(caller, found, path, need)
 
@@ -78,6 +79,7 @@ def require_run(connection: Connection, caller: Caller, path: RunPath, need: Nee
         NotFoundError: There is none, or the caller may not see it.
         PermissionDeniedError: The caller sees it, but may not do what is needed.
     """
+    check_text(str(path), "path")
     found = find_run(connection, caller.user_id, path.workspace, path.project, path.run)
     if found is None:
         require_project(connection, caller, path.project_path, "read")
@@ -99,6 +101,7 @@ def require_workspace(connection: Connection, caller: Caller, username: str, nee
         NotFoundError: There is none, or the caller may not see it.
         PermissionDeniedError: The caller sees it, but may not do what is needed.
     """
+    check_text(username, "workspace")
     found = find_workspace(connection, caller.user_id, username)
     if found is None or not (found.role or found.has_public or caller.is_owner):
         raise NotFoundError(f"there is no workspace {username!r}")
@@ -143,6 +146,7 @@ def selected_runs(connection: Connection, caller: Caller, selection: RunSelectio
         PermissionDeniedError: The caller sees it, but may not do what is needed.
     """
     scope = require_scope(connection, caller, selection, need)
+    check_text("".join(selection.ids or ()), "ids")
     search = check_text(selection.search or "", "search")
     keys, missing = (None, ()) if selection.ids is None else resolve_ids(connection, scope, selection.ids)
     return SelectedRuns(selection_select(connection, scope, keys, selection.filter, search), missing)

@@ -6,25 +6,21 @@ import hashlib
 import re
 import secrets
 import string
+from importlib.metadata import version
 
 import attrs
 
-from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError, ValidationError
-from runatlas.model.account import KeyRecord, NewKeyRecord, UserPatch, UserRecord
+from runatlas.errors import NotFoundError, PermissionDeniedError
+from runatlas.model.account import KeyRecord, NewKeyRecord, ServerRecord, UserPatch, UserRecord
 from runatlas.model.codec import dumps, loads
-from runatlas.model.ids import new_cuid, validate_workspace_name
-from runatlas.model.page import Page, PageRequest
-from runatlas.server.services.access import require_root
+from runatlas.model.ids import new_cuid
 from runatlas.server.services.caller import Caller
-from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
-from runatlas.server.services.password import hash_password, is_password
-from runatlas.server.services.validation import check_fields, check_name
+from runatlas.server.services.password import is_password
+from runatlas.server.services.validation import check_fields
 from runatlas.server.store.account import (
     UserRow,
     add_key,
-    add_user,
     change_user,
-    count_users,
     find_key,
     find_key_by_hash,
     find_owner,
@@ -32,23 +28,20 @@ from runatlas.server.store.account import (
     has_accounts,
     has_keys,
     list_keys,
-    list_users,
     make_root,
-    name_is_taken,
     note_key_use,
     revoke_key,
 )
 from runatlas.server.store.engine import Store
-from runatlas.server.store.statement import Connection, unique
+from runatlas.server.store.statement import Connection, check_text
 
-__all__ = ["Accounts"]
+__all__ = ["Accounts", "user_record"]
 
 _ALPHABET = string.ascii_letters + string.digits
 _SECRET_LENGTH = 21
 _SECRET = re.compile(r"[0-9A-Za-z]{21}")
 _PREFIX_LENGTH = 4
 _USE_STEP_MS = 60_000
-_PASSWORD_MAX = 1024
 _PROFILE = ("bio", "institution", "school", "email", "location", "url")
 
 
@@ -91,10 +84,14 @@ class Accounts:
             return None
         return Caller(user.id, user.username, is_root=bool(user.is_root))
 
+    def get_server(self, caller: Caller) -> ServerRecord:
+        """Tell what the server is and whether the caller administers it."""
+        return ServerRecord("runatlas", version("runatlas"), root=caller.administers, accounts=self.has_accounts())
+
     def get_user(self, caller: Caller) -> UserRecord:
         """Return the caller."""
         with self._store.read() as connection:
-            return _user_record(_require_self(connection, caller))
+            return user_record(_require_self(connection, caller))
 
     def update_user(self, caller: Caller, patch: UserPatch) -> UserRecord:
         """Change the caller's own account.
@@ -109,46 +106,7 @@ class Accounts:
             profile |= {name: value for name in _PROFILE if (value := getattr(patch, name)) is not None}
             name = user.name if patch.name is None else patch.name
             change_user(connection, user.id, {"name": name, "profile": dumps(profile)})
-            return _user_record(user._replace(name=name, profile=dumps(profile)))
-
-    def create_user(self, caller: Caller, username: str, password: str | None = None) -> UserRecord:
-        """Make a user with a personal workspace of the same name; administrators may.
-
-        Raises:
-            ConflictError: A user or a workspace has that name.
-            PermissionDeniedError: The caller is no administrator.
-            ValidationError: The name or the password is none.
-        """
-        require_root(caller)
-        check_name(validate_workspace_name, username, "username")
-        kept = None if password is None else _hash_password(password)
-        with self._store.write() as connection:
-            if name_is_taken(connection, username):
-                raise ConflictError(f"the name {username!r} is taken")
-            with unique(f"the name {username!r} is taken"):
-                add_user(connection, username, kept, self._store.clock())
-            return _user_record(_require_user(connection, username))
-
-    def list_users(self, caller: Caller, page: PageRequest, *, search: str | None = None) -> Page[UserRecord]:
-        """List users by name; administrators may.
-
-        Raises:
-            PermissionDeniedError: The caller is no administrator.
-        """
-        require_root(caller)
-        check_page(page)
-        listing = f"users {search or ''}"
-        after = None if page.cursor is None else read_cursor(page.cursor, listing, ["text"])[0]
-        with self._store.read() as connection:
-            found = list_users(connection, search, after, page.limit + 1, page.offset)
-            total = count_users(connection, search) if page.with_total else None
-        return make_page(
-            found,
-            page.limit,
-            item=_user_record,
-            cursor=lambda user: write_cursor(listing, [user.username]),
-            total=total,
-        )
+            return user_record(user._replace(name=name, profile=dumps(profile)))
 
     def create_key(self, caller: Caller, username: str | None = None) -> NewKeyRecord:
         """Make an API key for the caller, or (administrators) for a user.
@@ -203,14 +161,8 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _hash_password(password: str) -> str:
-    if not 1 <= len(password) <= _PASSWORD_MAX:
-        raise ValidationError(f"password: use 1 to {_PASSWORD_MAX} characters")
-    return hash_password(password)
-
-
 def _require_user(connection: Connection, username: str) -> UserRow:
-    found = find_user(connection, username)
+    found = find_user(connection, check_text(username, "username"))
     if found is None:
         raise NotFoundError(f"there is no user {username!r}")
     return found
@@ -223,7 +175,8 @@ def _require_self(connection: Connection, caller: Caller) -> UserRow:
     return found
 
 
-def _user_record(user: UserRow) -> UserRecord:
+def user_record(user: UserRow) -> UserRecord:
+    """Make the record of a user."""
     known = {field.name for field in attrs.fields(UserRecord)}
     profile = {name: value for name, value in loads(user.profile).items() if name in known}
     return UserRecord(user.username, user.name, is_root=bool(user.is_root), created_at_ms=user.created_at_ms, **profile)

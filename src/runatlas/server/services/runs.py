@@ -118,5 +118,6 @@ class Runs:
 def _condition(connection: Connection, caller: Caller, selection: RunSelection) -> Condition:
     scope = require_scope(connection, caller, selection, "read")
     ids = selection.ids
+    check_text("".join(ids or ()), "ids")
     keys = None if ids is None else resolve_ids(connection, scope, ids)[0]
     return selection_condition(scope, keys, selection.filter, check_text(selection.search or "", "search"))

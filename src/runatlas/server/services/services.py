@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runatlas.server.services.accounts import Accounts
+from runatlas.server.services.admin import Administration
 from runatlas.server.services.annotations import Annotations
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.catalog import Catalog
@@ -15,6 +16,7 @@ from runatlas.server.services.ingestion_keys import IngestionKeys
 from runatlas.server.services.projects import Projects
 from runatlas.server.services.registry import Registry
 from runatlas.server.services.runs import Runs
+from runatlas.server.services.trash import Trash
 from runatlas.server.services.workspaces import Workspaces
 from runatlas.server.store.engine import Store, now_ms
 
@@ -35,6 +37,8 @@ class Services:
         self.projects = Projects(store)
         self.runs = Runs(store)
         self.workspaces = Workspaces(store)
+        self.trash = Trash(store)
+        self.admin = Administration(store)
         self.folders = Folders(store)
         self.annotations = Annotations(store)
         self.ingestion_keys = IngestionKeys(store)

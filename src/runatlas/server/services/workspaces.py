@@ -59,6 +59,7 @@ class Workspaces:
             NotFoundError: There is no such user or workspace.
         """
         check_page(page)
+        check_text(username or "", "username")
         listing = WorkspaceListing(caller.user_id, username, visible_only=not caller.is_owner)
         with self._store.read() as connection:
             if username is not None and find_user(connection, username) is None:
@@ -121,7 +122,7 @@ class Workspaces:
         check_choice(role, ROLES, "role")
         with self._store.write() as connection:
             found = require_workspace(connection, caller, workspace, "manage")
-            user = find_user(connection, username)
+            user = find_user(connection, check_text(username, "username"))
             if user is None:
                 raise NotFoundError(f"there is no user {username!r}")
             if role != "OWNER" and lock_owners(connection, found.id) == [user.id]:

@@ -101,7 +101,7 @@ def name_is_taken(connection: Connection, username: str) -> bool:
     return bool(found or find_user(connection, username))
 
 
-def add_user(connection: Connection, username: str, password_hash: str | None, now_ms: int) -> None:
+def add_user(connection: Connection, username: str, password_hash: str | None, now_ms: int) -> UserRow:
     """Insert a user with a personal workspace of the same name."""
     user = users.insert().values(
         username=username, name=username, password_hash=password_hash, is_root=False, created_at_ms=now_ms
@@ -112,6 +112,7 @@ def add_user(connection: Connection, username: str, password_hash: str | None, n
     )
     workspace_id = connection.execute(workspace.returning(workspaces.c.id)).scalar_one()
     connection.execute(memberships.insert().values(user_id=user_id, workspace_id=workspace_id, role="OWNER"))
+    return UserRow(user_id, username, username, "{}", is_root=False, created_at_ms=now_ms, password_hash=password_hash)
 
 
 def change_user(connection: Connection, user_id: int, values: Mapping[str, Any]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from sqlalchemy import ColumnElement, Double, FromClause, Integer, Text, and_, cast, func, literal, select
+from sqlalchemy import ColumnElement, Double, FromClause, Integer, Text, and_, case, cast, func, literal, null, select
 
 from runatlas.errors import ValidationError
 from runatlas.model.codec import context_text
@@ -13,6 +14,7 @@ from runatlas.server.store.schema import projects, runs, users
 
 __all__ = ["NULLABLE_COLUMNS", "NUMBER_COLUMNS", "TEXT_COLUMNS", "scalar_series", "statistic"]
 
+_INFINITY: ColumnElement[float] = literal(math.inf, Double())
 _SCALAR_TYPES = ("FLOAT", "BOOLEAN")
 
 _USERNAME = select(users.c.username).where(users.c.id == runs.c.user_id).correlate(runs).scalar_subquery()
@@ -55,6 +57,13 @@ def scalar_series(table: FromClause, field: Field) -> ColumnElement[bool]:
     )
 
 
+def _average(c: Any) -> ColumnElement[Any]:
+    """The mean of what is not NaN; NULL also where it is NaN itself: over both infinities."""
+    low, high = c.min_value == -_INFINITY, c.max_value == _INFINITY
+    infinite = ((and_(low, high), null()), (low, -_INFINITY), (high, _INFINITY))
+    return case(*infinite, else_=c.value_sum / func.nullif(c.finite_count, 0))
+
+
 def statistic(table: FromClause, field: Field) -> ColumnElement[Any]:
     """Make the expression of a ``SCALAR`` field's statistic.
 
@@ -66,7 +75,7 @@ def statistic(table: FromClause, field: Field) -> ColumnElement[Any]:
         "last": c.last_value,
         "min": c.min_value,
         "max": c.max_value,
-        "avg": c.value_sum / func.nullif(c.finite_count, 0),
+        "avg": _average(c),
         "count": c.count,
         "first_step": c.first_step,
         "last_step": c.last_step,

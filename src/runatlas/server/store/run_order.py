@@ -7,7 +7,6 @@ ones, then those made later, so that the order is total.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -131,10 +130,7 @@ def _keys(field: Field, descending: bool, joined: list[tuple[FromClause, ColumnE
     if field.type == "SCALAR":
         table = series.alias()
         joined.append((table, and_(table.c.run_pk == runs.c.id, scalar_series(table, field))))
-        value = statistic(table, field)
-        # PostgreSQL sorts NaN above infinity; SQLite keeps it as NULL.
-        real = case((value <= literal(math.inf, Double()), value))
-        return [_SortKey(real, descending, "number", nullable=True)]
+        return [_SortKey(statistic(table, field), descending, "number", nullable=True)]
     nullable = field.key in NULLABLE_COLUMNS
     if field.key in NUMBER_COLUMNS:
         return [_SortKey(NUMBER_COLUMNS[field.key], descending, "number", nullable)]

@@ -43,7 +43,6 @@ __all__ = ["Compare", "Subject", "make_subject"]
 _NUMERIC = ("num", "bool")
 _TEXTUAL = ("str", "nstr", "date")
 _NOTHING = ("null", "nan")
-_INFINITY: ColumnElement[float] = literal(math.inf, Double())
 
 Compare = Callable[[Any, Any], ColumnElement[bool]]
 
@@ -217,8 +216,9 @@ class _Scalar(Subject):
         return _exists_of(series, series.c.run_pk, scalar_series(series, self._field), *conditions)
 
     def missing(self) -> ColumnElement[bool]:
-        # A last value is always there: NULL is how NaN is kept.
-        return not_(self._exists() if self._field.stat == "last" else self._exists(self._statistic.is_not(None)))
+        # A statistic that is NaN is NULL, but there: what tells is whether the series has values other than NaN.
+        of_values = self._field.stat in ("min", "max", "avg")
+        return not_(self._exists(series.c.min_value.is_not(None)) if of_values else self._exists())
 
     def equals(self, values: Sequence[Literal_]) -> ColumnElement[bool]:
         numbers = _numbers(values)
@@ -226,10 +226,7 @@ class _Scalar(Subject):
 
     def ordered(self, compare: Compare, value: Literal_) -> ColumnElement[bool]:
         numbers = _numbers([value])
-        if not numbers:
-            return false()
-        # PostgreSQL sorts NaN above infinity.
-        return self._exists(compare(self._statistic, numbers[0]), self._statistic <= _INFINITY)
+        return self._exists(compare(self._statistic, numbers[0])) if numbers else false()
 
 
 def make_subject(field: Field, *, lenient: bool) -> Subject:

@@ -1,0 +1,314 @@
+"""The rules of deletion: planned, all or nothing, undone while it lies in the trash, and then gone for good."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError, ValidationError
+from runatlas.model.account import Role
+from runatlas.model.ids import ProjectPath, RunPath, new_cuid
+from runatlas.model.page import Page, PageRequest
+from runatlas.model.run import RunSelection
+from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, PurgeRecord, TrashKind, TrashRecord
+from runatlas.server.services.access import (
+    missing_runs,
+    require_project,
+    require_workspace,
+    role_of,
+    selected_runs,
+)
+from runatlas.server.services.caller import Caller
+from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
+from runatlas.server.store.blob_ref import known_blobs, lock_blobs
+from runatlas.server.store.engine import Store
+from runatlas.server.store.project import ProjectRow, touch_projects
+from runatlas.server.store.statement import Connection
+from runatlas.server.store.trash import (
+    HeldRun,
+    TrashRow,
+    TrashScope,
+    add_trash,
+    count_trash,
+    find_trash,
+    find_unneeded_blobs,
+    forget_blobs,
+    held_by_cuid,
+    held_by_key,
+    held_by_project,
+    holdings,
+    list_trash,
+    remove_trash,
+    restore_trash,
+    taken_names,
+    trash_project,
+    trash_runs,
+    trashed_runs,
+)
+
+__all__ = ["RETENTION_MS", "Trash"]
+
+DAY_MS = 24 * 3600 * 1000
+RETENTION_MS = 30 * DAY_MS
+"""How long a deletion can be undone."""
+
+_BLOB_GRACE_MS = DAY_MS
+"""A blob younger than this may still be waiting for the batch that needs it."""
+
+_SHOWN = 5
+
+
+class Trash:
+    """What may be done with the trash."""
+
+    def __init__(self, store: Store, *, retention_ms: int | None = RETENTION_MS) -> None:
+        """Make the service.
+
+        Args:
+            store: The store.
+            retention_ms: How long a deletion can be undone; ``None`` for as long as nobody purges it.
+        """
+        self._store = store
+        self._retention_ms = retention_ms
+
+    def plan_run_deletion(self, caller: Caller, selection: RunSelection) -> DeletionPlanRecord:
+        """Tell what deleting these runs would take, without taking it.
+
+        ``bytes`` are those of the blobs that the runs need: artifacts and media.
+
+        Raises:
+            NotFoundError: There is no such project or workspace.
+            PermissionDeniedError: The caller may not delete there.
+        """
+        with self._store.read() as connection:
+            chosen = selected_runs(connection, caller, selection, "write")
+            keys = [row[0] for row in connection.execute(chosen.query)]
+            return _plan(connection, "runs", held_by_key(connection, keys), chosen.missing, None)
+
+    def plan_project_deletion(self, caller: Caller, path: ProjectPath) -> DeletionPlanRecord:
+        """Tell what deleting a project with all its runs would take, without taking it; its workspace's owners may.
+
+        Raises:
+            NotFoundError: There is no such project.
+            PermissionDeniedError: The caller may not delete it.
+        """
+        with self._store.read() as connection:
+            found = require_project(connection, caller, path, "manage")
+            return _plan(connection, "project", held_by_project(connection, found.id), (), str(path))
+
+    def delete(self, caller: Caller, plan: DeletionPlanRecord) -> DeletionRecord:
+        """Move exactly what was planned to the trash, in one transaction; names and ids are free at once.
+
+        A plan without runs and project deletes nothing and makes no entry: its ``trash_id`` is ``""``.
+
+        Raises:
+            ConflictError: Something planned is no longer there, or a planned project got more runs.
+            NotFoundError: The plan has ``missing`` ids.
+            PermissionDeniedError: The caller may not delete one of them.
+        """
+        if plan.missing:
+            where = plan.items[0].path.split("/") if plan.items else ["", ""]
+            raise missing_runs(RunSelection(where[0], where[1]), plan.missing)
+        if plan.kind == "runs" and not plan.items:
+            return DeletionRecord("", "runs", 0, None)
+        with self._store.write() as connection:
+            if plan.kind == "project":
+                return self._delete_project(connection, caller, plan)
+            return self._delete_runs(connection, caller, plan)
+
+    def _delete_runs(self, connection: Connection, caller: Caller, plan: DeletionPlanRecord) -> DeletionRecord:
+        paths = {RunPath.parse(item.path).project_path for item in plan.items}
+        projects = [require_project(connection, caller, path, "write") for path in sorted(paths)]
+        if len({project.workspace_id for project in projects}) > 1:
+            raise ValidationError("plan: a deletion takes runs of one workspace")
+        held = held_by_cuid(connection, [item.cuid for item in plan.items])
+        _require_same(plan, held)
+        name = projects[0].name if len(projects) == 1 else ""
+        record, entry = self._add_entry(connection, caller, plan, projects[0], name)
+        trash_runs(connection, [run.id for run in held], entry)
+        touch_projects(connection, [project.id for project in projects], self._store.clock())
+        return record
+
+    def _delete_project(self, connection: Connection, caller: Caller, plan: DeletionPlanRecord) -> DeletionRecord:
+        path = ProjectPath.parse(plan.project or "", argument="plan.project")
+        project = require_project(connection, caller, path, "manage")
+        held = held_by_project(connection, project.id, lock=True)
+        _require_same(plan, held)
+        record, entry = self._add_entry(connection, caller, plan, project, project.name)
+        trash_runs(connection, [run.id for run in held], entry)
+        if not trash_project(connection, project.id, entry):
+            raise ConflictError(f"project {path} is no longer there")
+        return record
+
+    def _add_entry(
+        self, connection: Connection, caller: Caller, plan: DeletionPlanRecord, project: ProjectRow, name: str
+    ) -> tuple[DeletionRecord, int]:
+        now = self._store.clock()
+        expires = None if self._retention_ms is None else now + self._retention_ms
+        cuid = new_cuid()
+        entry = add_trash(
+            connection,
+            {
+                "cuid": cuid,
+                "kind": plan.kind,
+                "workspace_id": project.workspace_id,
+                "project": name,
+                "runs": plan.total,
+                "deleted_by": caller.username,
+                "deleted_at_ms": now,
+                "expires_at_ms": expires,
+            },
+        )
+        return DeletionRecord(cuid, plan.kind, plan.total, expires, plan.project), entry
+
+    def list_trash(self, caller: Caller, workspace: str | None, page: PageRequest) -> Page[TrashRecord]:
+        """List the trash, newest first; ``None`` means every workspace the caller may write to.
+
+        Raises:
+            NotFoundError: There is no such workspace.
+            PermissionDeniedError: The caller may not write to it.
+        """
+        check_page(page)
+        listing = f"trash {workspace}"
+        after = None if page.cursor is None else read_cursor(page.cursor, listing, ["int"])[0]
+        with self._store.read() as connection:
+            roles: tuple[Role, ...] | None = None if caller.is_owner else ("OWNER", "MEMBER")
+            workspace_id = None
+            if workspace is not None:
+                workspace_id = require_workspace(connection, caller, workspace, "write").id
+            scope = TrashScope(caller.user_id, roles, workspace_id)
+            found = list_trash(connection, scope, after, page.limit + 1, page.offset)
+            total = count_trash(connection, scope) if page.with_total else None
+        return make_page(
+            found, page.limit, item=_record, cursor=lambda row: write_cursor(listing, [row.id]), total=total
+        )
+
+    def restore(self, caller: Caller, trash_id: str) -> TrashRecord:
+        """Bring back everything of one deletion.
+
+        Raises:
+            ConflictError: A name or id is taken by now, or the runs' project is in the trash; nothing is restored.
+            NotFoundError: There is no such entry.
+            PermissionDeniedError: The caller may not delete, and so not restore, what the entry holds.
+        """
+        with self._store.write() as connection:
+            row = _require_entry(connection, caller, trash_id)
+            taken = taken_names(connection, row.id)
+            if taken:
+                shown = ", ".join(taken[:_SHOWN]) + (", …" if len(taken) > _SHOWN else "")
+                raise ConflictError(f"deletion {trash_id} cannot be undone: in the way are {shown}")
+            touch_projects(connection, restore_trash(connection, row.id), self._store.clock())
+            return _record(row)
+
+    def purge(
+        self, caller: Caller, *, trash_id: str | None = None, expired_only: bool = True, dry_run: bool = False
+    ) -> PurgeRecord:
+        """Remove trash for good, and blobs that nothing refers to and that are older than a day.
+
+        Administrators purge everything, others what lies in the workspaces that they own.
+
+        Args:
+            caller: Who asks.
+            trash_id: One entry, whether it expired or not.
+            expired_only: Without ``trash_id``: only entries whose time is over.
+            dry_run: Only count.
+
+        Raises:
+            NotFoundError: There is no such entry.
+            PermissionDeniedError: The caller does not own its workspace.
+        """
+        if dry_run:
+            with self._store.read() as connection:
+                return self._count(connection, self._purged(connection, caller, trash_id, expired_only))[0]
+        with self._store.write() as connection:
+            entries = self._purged(connection, caller, trash_id, expired_only)
+            lock_blobs(connection)
+            record, hashes = self._count(connection, entries)
+            remove_trash(connection, [row.id for row in entries])
+            forget_blobs(connection, hashes)
+        self._remove_files(hashes)
+        return record
+
+    def _purged(
+        self, connection: Connection, caller: Caller, trash_id: str | None, expired_only: bool
+    ) -> list[TrashRow]:
+        if trash_id is not None:
+            return [_require_entry(connection, caller, trash_id, purging=True)]
+        roles: tuple[Role, ...] | None = None if caller.administers else ("OWNER",)
+        expired_at = self._store.clock() if expired_only else None
+        return list_trash(connection, TrashScope(caller.user_id, roles, expired_at_ms=expired_at))
+
+    def _count(self, connection: Connection, entries: Sequence[TrashRow]) -> tuple[PurgeRecord, list[str]]:
+        doomed = trashed_runs(connection, [row.id for row in entries])
+        unneeded = find_unneeded_blobs(connection, doomed, self._store.clock() - _BLOB_GRACE_MS)
+        record = PurgeRecord(
+            entries=len(entries),
+            runs=len(doomed),
+            points=holdings(connection, doomed).points,
+            blobs=len(unneeded),
+            bytes=sum(size for _, size in unneeded),
+        )
+        return record, [sha256 for sha256, _ in unneeded]
+
+    def _remove_files(self, hashes: Sequence[str]) -> None:
+        """Remove files once their rows are gone for good, except of blobs that came back meanwhile."""
+        if not hashes:
+            return
+        with self._store.write() as connection:
+            lock_blobs(connection)
+            back = known_blobs(connection, hashes)
+            for sha256 in hashes:
+                if sha256 not in back:
+                    self._store.blobs.remove(sha256)
+
+
+def _plan(
+    connection: Connection, kind: TrashKind, held: Sequence[HeldRun], missing: tuple[str, ...], project: str | None
+) -> DeletionPlanRecord:
+    hanging = holdings(connection, [run.id for run in held])
+    return DeletionPlanRecord(
+        kind,
+        tuple(PlannedItem(run.path, run.cuid, run.name, run.state, run.created_at_ms) for run in held),
+        missing,
+        points=hanging.points,
+        media=hanging.media,
+        artifacts=hanging.artifacts,
+        bytes=hanging.bytes,
+        project=project,
+    )
+
+
+def _require_same(plan: DeletionPlanRecord, held: Sequence[HeldRun]) -> None:
+    planned = {item.cuid: item.path for item in plan.items}
+    found = {run.cuid: run.path for run in held}
+    if planned == found and len(plan.items) == len(planned):
+        return
+    changed = [path for cuid, path in planned.items() if found.get(cuid) != path]
+    changed += [path for cuid, path in found.items() if cuid not in planned]
+    shown = ", ".join(changed[:_SHOWN]) + (", …" if len(changed) > _SHOWN else "")
+    raise ConflictError(f"the plan is out of date, nothing was deleted; changed since: {shown}")
+
+
+def _require_entry(connection: Connection, caller: Caller, trash_id: str, *, purging: bool = False) -> TrashRow:
+    row = find_trash(connection, caller.user_id, trash_id)
+    role = None if row is None else role_of(caller, row.role)
+    if purging and caller.administers:
+        role = row and "OWNER"
+    if row is None or role not in ("OWNER", "MEMBER"):
+        raise NotFoundError(f"there is no deletion {trash_id!r} in the trash")
+    if role != "OWNER" and (purging or row.kind == "project"):
+        doing = "purge" if purging else "restore"
+        raise PermissionDeniedError(f"{caller.username} does not own {row.workspace}, and may not {doing} {trash_id!r}")
+    return row
+
+
+def _record(row: TrashRow) -> TrashRecord:
+    return TrashRecord(
+        id=row.cuid,
+        kind=row.kind,
+        workspace=row.workspace,
+        project=row.project,
+        runs=row.runs,
+        deleted_at_ms=row.deleted_at_ms,
+        expires_at_ms=row.expires_at_ms,
+        deleted_by=row.deleted_by,
+    )

@@ -1,0 +1,312 @@
+"""Statements about the trash: what a deletion takes, where it lies, and how it goes for good."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import attrs
+from sqlalchemy import Select, and_, bindparam, delete, exists, func, or_, select, update
+
+from runatlas.model.account import Role
+from runatlas.model.series import MEDIA_TYPES
+from runatlas.model.trash import TrashKind
+from runatlas.server.store.schema import (
+    artifacts,
+    blob_refs,
+    blobs,
+    media,
+    memberships,
+    model_versions,
+    projects,
+    runs,
+    series,
+    trash,
+    workspaces,
+)
+from runatlas.server.store.statement import Connection, member_of, rows, unique
+
+__all__ = [
+    "HeldRun",
+    "Holdings",
+    "TrashRow",
+    "TrashScope",
+    "add_trash",
+    "count_trash",
+    "find_trash",
+    "find_unneeded_blobs",
+    "forget_blobs",
+    "held_by_cuid",
+    "held_by_key",
+    "held_by_project",
+    "holdings",
+    "list_trash",
+    "remove_trash",
+    "restore_trash",
+    "taken_names",
+    "trash_project",
+    "trash_runs",
+    "trashed_runs",
+]
+
+
+class HeldRun(NamedTuple):
+    """A live run that a deletion would take."""
+
+    id: int
+    cuid: str
+    run_id: str
+    name: str
+    state: str
+    created_at_ms: int
+    project: str
+    workspace: str
+
+    @property
+    def path(self) -> str:
+        """``workspace/project/run``."""
+        return f"{self.workspace}/{self.project}/{self.run_id}"
+
+
+class Holdings(NamedTuple):
+    """What hangs on runs: points, media steps, artifacts, and the blobs that they need, with their bytes."""
+
+    points: int = 0
+    media: int = 0
+    artifacts: int = 0
+    blobs: int = 0
+    bytes: int = 0
+
+
+class TrashRow(NamedTuple):
+    """An entry of the trash, with the caller's membership role in its workspace."""
+
+    id: int
+    cuid: str
+    kind: TrashKind
+    workspace_id: int
+    workspace: str
+    project: str
+    runs: int
+    deleted_by: str
+    deleted_at_ms: int
+    expires_at_ms: int | None
+    role: Role | None
+
+
+_HELD: Select[Any] = (
+    select(
+        runs.c.id,
+        runs.c.cuid,
+        runs.c.run_id,
+        runs.c.name,
+        runs.c.state,
+        runs.c.created_at_ms,
+        projects.c.name,
+        workspaces.c.username,
+    )
+    .select_from(runs.join(projects, projects.c.id == runs.c.project_id).join(workspaces))
+    .where(runs.c.trash_id.is_(None), projects.c.trash_id.is_(None))
+)
+
+
+_NEWEST = (runs.c.created_at_ms.desc(), runs.c.id.desc())
+_BY_KEY = _HELD.where(member_of(runs.c.id, "runs"))
+_BY_CUID = _HELD.where(member_of(runs.c.cuid, "cuids")).with_for_update(of=runs)
+_OF_PROJECT = _HELD.where(runs.c.project_id == bindparam("project_id")).order_by(*_NEWEST)
+
+
+def held_by_key(connection: Connection, run_keys: Sequence[int]) -> list[HeldRun]:
+    """Read live runs by row id, in their order."""
+    found = {row[0]: HeldRun(*row) for row in rows(connection, _BY_KEY, {"runs": list(run_keys)})}
+    return [found[key] for key in run_keys if key in found]
+
+
+def held_by_cuid(connection: Connection, cuids: Sequence[str]) -> list[HeldRun]:
+    """Read live runs by cuid, and keep other transactions from changing them."""
+    return [HeldRun(*row) for row in rows(connection, _BY_CUID, {"cuids": list(cuids)})]
+
+
+def held_by_project(connection: Connection, project_id: int, *, lock: bool = False) -> list[HeldRun]:
+    """Read a project's live runs, newest first; ``lock`` keeps other transactions from changing or adding some."""
+    if lock:
+        connection.execute(select(projects.c.id).where(projects.c.id == project_id).with_for_update())
+    return [HeldRun(*row) for row in rows(connection, _OF_PROJECT, {"project_id": project_id})]
+
+
+_ON_SERIES = member_of(series.c.run_pk, "runs")
+_POINTS = select(func.sum(series.c.count)).where(_ON_SERIES, series.c.column_type.not_in(MEDIA_TYPES))
+_MEDIA = select(func.count()).select_from(media.join(series)).where(_ON_SERIES)
+_ARTIFACTS = select(func.count()).select_from(artifacts).where(member_of(artifacts.c.run_pk, "runs"))
+_BLOBS = (
+    select(func.count(), func.sum(blobs.c.size))
+    .select_from(blobs)
+    .where(blobs.c.sha256.in_(select(blob_refs.c.sha256).where(member_of(blob_refs.c.run_pk, "runs"))))
+)
+
+
+def holdings(connection: Connection, run_keys: Sequence[int]) -> Holdings:
+    """Count what hangs on runs; a blob that several need counts once."""
+    values = {"runs": list(run_keys)}
+    counted = [rows(connection, statement, values)[0] for statement in (_POINTS, _MEDIA, _ARTIFACTS, _BLOBS)]
+    return Holdings(*(int(number or 0) for row in counted for number in row))
+
+
+def add_trash(connection: Connection, values: Mapping[str, Any]) -> int:
+    """Insert an entry and return its row id."""
+    return int(connection.execute(trash.insert().values(**values).returning(trash.c.id)).scalar_one())
+
+
+_TRASH_RUNS = (
+    update(runs).where(member_of(runs.c.id, "runs"), runs.c.trash_id.is_(None)).values(trash_id=bindparam("entry"))
+)
+
+
+def trash_runs(connection: Connection, run_keys: Sequence[int], trash_id: int) -> int:
+    """Move live runs to an entry of the trash and return how many moved."""
+    return connection.execute(_TRASH_RUNS, {"runs": list(run_keys), "entry": trash_id}).rowcount
+
+
+def trash_project(connection: Connection, project_id: int, trash_id: int) -> int:
+    """Move a live project to an entry of the trash and return how many moved."""
+    live = and_(projects.c.id == project_id, projects.c.trash_id.is_(None))
+    return connection.execute(update(projects).where(live).values(trash_id=trash_id)).rowcount
+
+
+@attrs.frozen
+class TrashScope:
+    """Which entries.
+
+    Attributes:
+        user_id: Whose roles are told.
+        roles: Only those of workspaces where the user has one of these roles; ``None`` for all.
+        expired_at_ms: Only those that expired by then.
+    """
+
+    user_id: int
+    roles: tuple[Role, ...] | None
+    workspace_id: int | None = None
+    cuid: str | None = None
+    expired_at_ms: int | None = None
+
+    def restrict(self, statement: Select[Any]) -> Select[Any]:
+        """Add the conditions to a query."""
+        if self.roles is not None:
+            statement = statement.where(memberships.c.role.in_(self.roles))
+        if self.workspace_id is not None:
+            statement = statement.where(trash.c.workspace_id == self.workspace_id)
+        if self.cuid is not None:
+            statement = statement.where(trash.c.cuid == self.cuid)
+        if self.expired_at_ms is not None:
+            statement = statement.where(trash.c.expires_at_ms <= self.expired_at_ms)
+        return statement
+
+
+_MEMBERSHIP = and_(memberships.c.workspace_id == workspaces.c.id, memberships.c.user_id == bindparam("user_id"))
+_JOINED = trash.join(workspaces).outerjoin(memberships, _MEMBERSHIP)
+_ROW: Select[Any] = select(
+    trash.c.id,
+    trash.c.cuid,
+    trash.c.kind,
+    trash.c.workspace_id,
+    workspaces.c.username,
+    trash.c.project,
+    trash.c.runs,
+    trash.c.deleted_by,
+    trash.c.deleted_at_ms,
+    trash.c.expires_at_ms,
+    memberships.c.role,
+).select_from(_JOINED)
+
+
+def list_trash(
+    connection: Connection, scope: TrashScope, after: int | None = None, limit: int | None = None, offset: int = 0
+) -> list[TrashRow]:
+    """List entries, newest first; ``after`` is the row id of the one before."""
+    statement = scope.restrict(_ROW).order_by(trash.c.id.desc()).limit(limit).offset(offset)
+    if after is not None:
+        statement = statement.where(trash.c.id < after)
+    return [TrashRow(*row) for row in rows(connection, statement, {"user_id": scope.user_id})]
+
+
+def count_trash(connection: Connection, scope: TrashScope) -> int:
+    """Count entries."""
+    statement = scope.restrict(select(func.count()).select_from(_JOINED))
+    return int(rows(connection, statement, {"user_id": scope.user_id})[0][0])
+
+
+def find_trash(connection: Connection, user_id: int, cuid: str) -> TrashRow | None:
+    """Find an entry."""
+    found = list_trash(connection, TrashScope(user_id, None, cuid=cuid))
+    return found[0] if found else None
+
+
+def taken_names(connection: Connection, trash_id: int) -> list[str]:
+    """Say what stands in the way of restoring an entry: live projects and runs of the same name, projects gone."""
+    gone = projects.alias()
+    own = gone.c.trash_id == trash_id
+    live_project = exists().where(
+        projects.c.workspace_id == gone.c.workspace_id, projects.c.name == gone.c.name, projects.c.trash_id.is_(None)
+    )
+    found = [f"project {name!r}" for (name,) in rows(connection, select(gone.c.name).where(own, live_project))]
+    old, home = runs.alias(), projects.alias()
+    live_run = exists().where(
+        runs.c.project_id == old.c.project_id, runs.c.run_id == old.c.run_id, runs.c.trash_id.is_(None)
+    )
+    statement = select(old.c.run_id).where(old.c.trash_id == trash_id, live_run).order_by(old.c.id)
+    found += [f"run {run_id!r}" for (run_id,) in rows(connection, statement)]
+    homeless = (
+        select(home.c.name)
+        .distinct()
+        .join(old, old.c.project_id == home.c.id)
+        .where(old.c.trash_id == trash_id, home.c.trash_id != trash_id)
+    )
+    return found + [f"project {name!r}, itself in the trash" for (name,) in rows(connection, homeless)]
+
+
+def restore_trash(connection: Connection, trash_id: int) -> list[int]:
+    """Bring back what an entry holds, remove the entry, and return the projects that changed.
+
+    Raises:
+        ConflictError: A name or an id was taken meanwhile.
+    """
+    touched = select(runs.c.project_id).distinct().where(runs.c.trash_id == trash_id)
+    own = select(projects.c.id).where(projects.c.trash_id == trash_id)
+    found = {key for statement in (touched, own) for (key,) in rows(connection, statement)}
+    with unique("a name or an id was taken meanwhile"):
+        for table in (projects, runs):
+            connection.execute(update(table).where(table.c.trash_id == trash_id).values(trash_id=None))
+    connection.execute(delete(trash).where(trash.c.id == trash_id))
+    return sorted(found)
+
+
+def trashed_runs(connection: Connection, trash_ids: Collection[int]) -> list[int]:
+    """Return the runs that go when entries go for good: their own, and all runs of their projects."""
+    doomed = select(projects.c.id).where(member_of(projects.c.trash_id, "entries"))
+    statement = select(runs.c.id).where(or_(member_of(runs.c.trash_id, "entries"), runs.c.project_id.in_(doomed)))
+    return [key for (key,) in rows(connection, statement, {"entries": list(trash_ids)})]
+
+
+def remove_trash(connection: Connection, trash_ids: Collection[int]) -> None:
+    """Remove entries with all they hold, and entries that are left without anything."""
+    doomed = select(projects.c.id).where(member_of(projects.c.trash_id, "entries"))
+    values = {"entries": list(trash_ids)}
+    emptied = exists().where(runs.c.trash_id == trash.c.id) | exists().where(projects.c.trash_id == trash.c.id)
+    connection.execute(delete(runs).where(runs.c.project_id.in_(doomed)), values)
+    connection.execute(delete(trash).where(member_of(trash.c.id, "entries")), values)
+    connection.execute(delete(trash).where(~emptied))
+
+
+def find_unneeded_blobs(connection: Connection, doomed_runs: Iterable[int], before_ms: int) -> list[tuple[str, int]]:
+    """Find the blobs that nobody needs once these runs are gone, stored before a time: hash and size."""
+    needed = exists().where(
+        blob_refs.c.sha256 == blobs.c.sha256, ~member_of(blob_refs.c.run_pk, "runs", list(doomed_runs))
+    )
+    registered = exists().where(model_versions.c.sha256 == blobs.c.sha256)
+    statement = select(blobs.c.sha256, blobs.c.size).where(blobs.c.created_at_ms < before_ms, ~needed, ~registered)
+    return [(sha256, size) for sha256, size in rows(connection, statement)]
+
+
+def forget_blobs(connection: Connection, hashes: Iterable[str]) -> None:
+    """Remove the rows of blobs that nobody needs."""
+    connection.execute(delete(blobs).where(member_of(blobs.c.sha256, "hashes", hashes)))
