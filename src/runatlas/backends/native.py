@@ -74,13 +74,14 @@ class NativeBackend(Backend):
         Args:
             host: ``scheme://name[:port][/prefix]``.
             key: An API key; ``None`` for a server without accounts.
-            policy: When to try again.
+            policy: When to try again; its clock also ages what is kept.
             cache: Whether reads may be answered from memory for a while.
             compress: Whether bodies are compressed; ``None`` does so unless the server is on this machine.
         """
+        policy = policy or RetryPolicy()
         self._session = Session(host, key, policy=policy, compress=compress)
-        self._client = RecordClient(self._session, AnswerCache() if cache else None)
-        self._states = RunStates()
+        self._client = RecordClient(self._session, AnswerCache(clock=policy.clock) if cache else None)
+        self._states = RunStates(clock=policy.clock)
 
     @classmethod
     def from_settings(cls, settings: ConnectionSettings) -> NativeBackend:
