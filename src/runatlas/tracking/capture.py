@@ -47,6 +47,13 @@ class TerminalCapture:
             tap.remove(listener)
         self._taps.clear()
 
+    def forked(self) -> None:
+        """Begin anew in a forked child: what was written before is the parent's."""
+        self._lock = Lock()
+        self._waiting.clear()
+        self._size = 0
+        self._screens = (Screen(), Screen())
+
     def take(self, *, final: bool = False) -> list[str]:
         """Return the lines that were finished since the last call.
 

@@ -1,0 +1,174 @@
+"""Events turned into batches: points as columns, automatic steps, objects as drafts with their blobs."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+
+import attrs
+
+from runatlas.model import codec
+from runatlas.model.artifact import ArtifactDraft
+from runatlas.model.batch import Batch
+from runatlas.model.log import LogDraft
+from runatlas.model.media import MediaDraft, MediaItem
+from runatlas.model.run import RunPatch
+from runatlas.model.series import ColumnType
+from runatlas.objects.trackable import Encoded
+from runatlas.tracking.column import ColumnBuilder
+from runatlas.tracking.entry import SOMEWHERE, Entry
+from runatlas.tracking.event import Event, Marker, Objects
+from runatlas.tracking.foreign import encode_object
+from runatlas.tracking.patch import merge_patches
+from runatlas.tracking.sender import attempt
+from runatlas.tracking.step import SeriesKey, StepCounter, series_key
+
+__all__ = ["Batcher"]
+
+RECORDS_MAX = 200_000
+WEIGHT_MAX = 8_000_000
+"""A batch is closed when it holds more records or bytes than this."""
+
+_POINT_BYTES = 24
+
+
+class Batcher:
+    """Turns what left the queue into entries. Used by one thread.
+
+    Args:
+        writer: Who writes the batches.
+        on_loss: Called with a number of records and the reason when some cannot be kept.
+        first_steps: Where the automatic steps of a series begin, by key and canonical context text; 0 for others.
+    """
+
+    def __init__(
+        self,
+        writer: str,
+        on_loss: Callable[[int, str], None],
+        first_steps: Mapping[tuple[str, str], int] | None = None,
+    ) -> None:
+        self.writer = writer
+        self.last_sequence = 0
+        self.steps = StepCounter(first_steps or {})
+        self._sequences = itertools.count(1)
+        self._on_loss = on_loss
+        self._open = _OpenBatch(self.steps, on_loss)
+
+    def feed(self, events: Iterable[Event]) -> Iterator[Entry | Marker]:
+        """Take events in their order, and give out entries and markers in theirs.
+
+        Everything fed has been given out when the iterator ends.
+        """
+        patches: list[RunPatch] = []
+        for event in events:
+            if isinstance(event, tuple):
+                self._open.columns.add(event)
+                self._open.weight += len(event[1]) * _POINT_BYTES
+            elif isinstance(event, RunPatch):
+                self._add_patch(patches, event)
+            elif isinstance(event, Marker):
+                yield from self._close(patches)
+                event.sequence = self.last_sequence
+                yield event
+            else:
+                self._open.add(event)
+            if self._open.weight > WEIGHT_MAX:
+                yield from self._close(patches)
+        yield from self._close(patches)
+
+    def _add_patch(self, patches: list[RunPatch], patch: RunPatch) -> None:
+        merged = merge_patches(patches[-1], patch) if patches else None
+        if merged is None:
+            patches.append(patch)
+        else:
+            patches[-1] = merged
+
+    def _close(self, patches: list[RunPatch]) -> Iterator[Entry]:
+        for patch in patches:
+            self.last_sequence = next(self._sequences)
+            yield Entry(self.last_sequence, patch, weight=1000)
+        patches.clear()
+        made, self._open = self._open, _OpenBatch(self.steps, self._on_loss)
+        batch = made.build(self.writer)
+        if batch is None:
+            return
+        self.last_sequence = next(self._sequences)
+        yield Entry(
+            self.last_sequence,
+            attrs.evolve(batch, sequence=self.last_sequence),
+            records=made.records,
+            weight=made.weight,
+            blobs=made.blobs,
+        )
+
+
+class _OpenBatch:
+    """A batch in the making."""
+
+    def __init__(self, steps: StepCounter, on_loss: Callable[[int, str], None]) -> None:
+        self.columns = ColumnBuilder(steps, on_loss)
+        self.records = 0
+        self.weight = 0
+        self.blobs: dict[str, bytes] = {}
+        self._steps = steps
+        self._on_loss = on_loss
+        self._media: dict[tuple[SeriesKey, int], MediaDraft] = {}
+        self._logs: list[LogDraft] = []
+        self._artifacts: list[ArtifactDraft] = []
+
+    def add(self, event: Objects | LogDraft | ArtifactDraft) -> None:
+        if isinstance(event, Objects):
+            self._add_objects(event)
+        elif isinstance(event, LogDraft):
+            self._logs.append(event)
+            self.weight += len(event.message) + 200
+        else:
+            self._artifacts.append(event)
+            self.weight += 300
+
+    def build(self, writer: str) -> Batch | None:
+        """The batch, without its sequence; ``None`` if there is nothing in it."""
+        points = self.columns.build()
+        media = tuple(self._media.values())
+        self.records = (
+            self.columns.count + sum(len(draft.items) for draft in media) + len(self._logs) + len(self._artifacts)
+        )
+        if not self.records:
+            return None
+        return Batch(SOMEWHERE, points, media, tuple(self._logs), artifacts=tuple(self._artifacts), writer=writer)
+
+    def _add_objects(self, event: Objects) -> None:
+        # Numbers of the same series that came before take their automatic steps first.
+        self.columns.settle()
+        step = self._steps.take(event.key, event.context, event.step)
+        items: list[MediaItem] = []
+        column_type: ColumnType | None = None
+        for item in event.items:
+            made, problem = attempt(partial(encode_object, item))
+            if made is None:
+                self._on_loss(1, f"an object of {event.key!r} could not be encoded: {problem}")
+                continue
+            column_type = column_type or made[0]
+            items.append(self._make_item(made[0], step, made[1]))
+        if column_type is not None:
+            time_ms = int(event.time_s * 1000)
+            draft = MediaDraft(event.key, step, tuple(items), column_type, event.context, event.epoch, time_ms)
+            self._media[series_key(event.key, event.context), step] = draft
+
+    def _make_item(self, kind: ColumnType, step: int, encoded: Encoded) -> MediaItem:
+        content = codec.dumps(encoded.data).encode() if encoded.payload is None else encoded.payload
+        digest = hashlib.sha256(content).hexdigest()
+        self.weight += len(content) + 500
+        if encoded.payload is not None:
+            self.blobs[digest] = encoded.payload
+        return MediaItem(
+            path=f"media/{kind.lower()}/{step:03d}-{digest[:8]}.{encoded.suffix}",
+            sha256=None if encoded.payload is None else digest,
+            size=len(content),
+            mime_type=encoded.mime_type,
+            caption=encoded.caption,
+            data=encoded.data,
+            meta=encoded.meta,
+        )

@@ -1,0 +1,214 @@
+"""One run's things brought to a backend: idempotent, and wherever the run has moved."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import attrs
+
+from runatlas.backends.base import Backend
+from runatlas.errors import ConflictError, NotFoundError, ValidationError
+from runatlas.model.batch import Batch
+from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.model.project import ProjectDraft
+from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
+from runatlas.tracking.entry import count_body, needs_of
+
+__all__ = ["OWN_WORKSPACE", "BlobSource", "Delivery", "RunGoneError", "Sent"]
+
+T = TypeVar("T")
+
+OWN_WORKSPACE = "~"
+"""Stands for the caller's own workspace until the store has told its name."""
+
+BlobSource = Callable[[str], "bytes | Path | None"]
+
+
+class RunGoneError(NotFoundError):
+    """The run was deleted while it was being written."""
+
+
+@attrs.frozen
+class Sent:
+    """What became of something that was sent.
+
+    Attributes:
+        records: How many records the store has now.
+        refused: How many it will never take.
+        reason: Why.
+    """
+
+    records: int = 0
+    refused: int = 0
+    reason: str = ""
+
+
+class Delivery:
+    """Sends what a run wrote. Used by one thread at a time.
+
+    Args:
+        backend: Where to.
+        draft: The run; its workspace may be ``OWN_WORKSPACE``.
+    """
+
+    def __init__(self, backend: Backend, draft: RunDraft) -> None:
+        self.backend = backend
+        self.record: RunRecord | None = None
+        self._draft = draft
+        self._blobs_sent: set[str] = set()
+
+    def create(self) -> tuple[RunRecord, bool]:
+        """Make the run, or find it, as the draft says.
+
+        Returns:
+            The run, and whether it is new.
+        """
+        self.record, created = self.backend.create_run(attrs.evolve(self._draft, project=self._project()))
+        return self.record, created
+
+    def find(self) -> RunRecord:
+        """Find a run that was made before.
+
+        Raises:
+            RunGoneError: It is not there any more.
+        """
+        project, run_id = self._project(), str(self._draft.id)
+        try:
+            self.record = self.backend.get_run(RunPath(project.workspace, project.project, run_id))
+        except NotFoundError:
+            found = self._search(RunSelection(project.workspace, ids=(run_id,)))
+            if len(found) != 1:
+                raise RunGoneError(f"run {project}/{run_id} was deleted") from None
+            self.record = found[0]
+        return self.record
+
+    def send(self, body: RunPatch | Batch, blobs: BlobSource) -> Sent:
+        """Send one thing, and return when it is durable. The run is made first, if that was not done.
+
+        Args:
+            body: A patch or a batch.
+            blobs: Where the bytes are that a batch refers to; ``None`` for those that the store has already.
+
+        Raises:
+            RunGoneError: The run was deleted.
+            RunAtlasError: It was not taken; sending it again is safe.
+        """
+        if isinstance(body, RunPatch):
+            self._patch(body)
+            return Sent()
+        self._put_blobs(body, blobs)
+        return self._append(body)
+
+    def put(self, data: BinaryIO) -> str:
+        """Store bytes.
+
+        Returns:
+            Their sha256.
+        """
+        return self._on_run(lambda path: self.backend.put_blob(path.project_path, data)).sha256
+
+    def _put_blobs(self, batch: Batch, blobs: BlobSource) -> None:
+        for sha256 in sorted(needs_of(batch) - self._blobs_sent):
+            found = blobs(sha256)
+            if found is not None:
+                with io.BytesIO(found) if isinstance(found, bytes) else found.open("rb") as file:
+                    self.put(file)
+            self._blobs_sent.add(sha256)
+
+    def _append(self, batch: Batch) -> Sent:
+        records = count_body(batch)
+        try:
+            self._on_run(partial(self._append_to, batch))
+        except ValidationError as error:
+            return self._append_parts(batch, records, error)
+        return Sent(records)
+
+    def _append_parts(self, batch: Batch, records: int, error: ValidationError) -> Sent:
+        """Append what can be appended of a batch that is refused as a whole."""
+        taken = 0
+        reason = error.message
+        for part in _parts_of(batch):
+            refusal = self._append_part(part)
+            taken += 0 if refusal else count_body(part)
+            reason = refusal or reason
+        return Sent(taken, records - taken, reason)
+
+    def _append_part(self, part: Batch) -> str:
+        """Append a part; return ``""``, or why it is refused."""
+        try:
+            self._on_run(partial(self._append_to, part))
+        except ValidationError as error:
+            return error.message
+        return ""
+
+    def _append_to(self, batch: Batch, path: RunPath) -> None:
+        self.backend.append(attrs.evolve(batch, run=path))
+
+    def _patch(self, patch: RunPatch) -> None:
+        if patch.project is not None:
+            self._ensure_project(patch.project)
+        self._on_run(lambda path: self.backend.update_runs(_selection(path), patch))
+        if patch.project is not None and self.record is not None:
+            self.record = attrs.evolve(self.record, project=patch.project)
+
+    def _ensure_project(self, name: str) -> None:
+        workspace = self._on_run(lambda path: path.workspace)
+        try:
+            self.backend.create_project(ProjectDraft(name, workspace))
+        except ConflictError:
+            # It is there already, which is as well.
+            return
+
+    def _on_run(self, call: Callable[[RunPath], T]) -> T:
+        """Do something with the run where it is; if it is not there, find where it was moved to."""
+        record = self.record or self.create()[0]
+        try:
+            return call(record.path)
+        except NotFoundError:
+            moved = self._search(RunSelection(record.workspace, ids=(record.cuid,)))
+            if not moved:
+                raise RunGoneError(f"run {record.path} was deleted while it was written") from None
+            self.record = moved[0]
+            return call(self.record.path)
+
+    def _project(self) -> ProjectPath:
+        project = self._draft.project
+        if project.workspace != OWN_WORKSPACE:
+            return project
+        return ProjectPath(self.backend.get_workspace().username, project.project)
+
+    def _search(self, selection: RunSelection) -> tuple[RunRecord, ...]:
+        try:
+            return self.backend.list_runs(RunQuery(selection, parts=())).items
+        except NotFoundError:
+            return ()
+
+
+def _selection(path: RunPath) -> RunSelection:
+    return RunSelection(path.workspace, path.project, ids=(path.run,))
+
+
+def _parts_of(batch: Batch) -> Iterator[Batch]:
+    """Cut a batch into its series, objects, lines and files.
+
+    The parts have a writer of their own, so that a part that was sent is known when the batch is sent again.
+    """
+    empty = attrs.evolve(
+        batch,
+        points=(),
+        media=(),
+        logs=(),
+        columns=(),
+        artifacts=(),
+        writer=None if batch.writer is None else f"{batch.writer}.{batch.sequence}",
+    )
+    parts: list[dict[str, Any]] = [{"points": (series,)} for series in batch.points]
+    parts += [{"media": (draft,)} for draft in batch.media]
+    parts += [{"logs": (line,)} for line in batch.logs]
+    parts += [{"artifacts": (artifact,)} for artifact in batch.artifacts]
+    for number, part in enumerate(parts):
+        yield attrs.evolve(empty, **part, sequence=number)

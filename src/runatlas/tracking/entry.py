@@ -1,0 +1,87 @@
+"""What is on its way to the store."""
+
+from __future__ import annotations
+
+import time
+
+import attrs
+
+from runatlas.model import arrow, codec
+from runatlas.model.batch import Batch
+from runatlas.model.ids import RunPath
+from runatlas.model.run import RunDraft, RunPatch
+from runatlas.tracking.frame import Frame, FrameKind
+
+__all__ = ["SOMEWHERE", "Body", "Entry", "body_of", "count_body", "kind_of", "needs_of", "payload_of"]
+
+Body = RunDraft | RunPatch | Batch
+
+SOMEWHERE = RunPath("-", "-", "-")
+"""The run of a batch that waits: where the run lies is settled when it is sent, for it may move meanwhile."""
+
+
+@attrs.define(eq=False)
+class Entry:
+    """One thing to be sent, in its place of the order.
+
+    Attributes:
+        body: ``None`` once it lies in the spool only.
+        records: How many numbers, objects, lines and files it holds.
+        weight: Its bytes in memory, about.
+        blobs: Bytes that must be in the store before it, by sha256; those in the spool are not listed.
+        offset: Where it lies in the spool; ``None`` if it does not.
+        born: When it was made, on a clock that never goes back.
+        is_done: Whether the store has it, or will never take it.
+    """
+
+    sequence: int
+    body: RunPatch | Batch | None
+    records: int = 0
+    weight: int = 0
+    blobs: dict[str, bytes] = attrs.field(factory=dict)
+    offset: int | None = None
+    born: float = attrs.field(factory=time.monotonic)
+    is_done: bool = False
+
+
+def kind_of(body: Body) -> FrameKind:
+    """Return what kind of record a body is in the spool."""
+    if isinstance(body, Batch):
+        return "batch"
+    return "patch" if isinstance(body, RunPatch) else "create"
+
+
+def payload_of(body: Body) -> bytes:
+    """Return a body as bytes: batches as Arrow, everything else as JSON."""
+    if isinstance(body, Batch):
+        return arrow.encode_batch(body)
+    return codec.dumps(codec.encode(body)).encode()
+
+
+def body_of(frame: Frame) -> Body:
+    """Read what ``payload_of`` wrote.
+
+    Raises:
+        ResponseFormatError: It does not decode.
+        ValueError: It is not JSON.
+    """
+    if frame.kind == "batch":
+        return arrow.decode_batch(frame.payload, SOMEWHERE)
+    kind: type[Body] = RunPatch if frame.kind == "patch" else RunDraft
+    return codec.decode(codec.loads(frame.payload), kind)
+
+
+def count_body(body: Body) -> int:
+    """Return how many records a body holds."""
+    if not isinstance(body, Batch):
+        return 0
+    points = sum(len(series.steps) for series in body.points)
+    return points + sum(len(item.items) for item in body.media) + len(body.logs) + len(body.artifacts)
+
+
+def needs_of(body: Body) -> frozenset[str]:
+    """Return the sha256 of every blob that a body refers to."""
+    if not isinstance(body, Batch):
+        return frozenset()
+    found = {item.sha256 for draft in body.media for item in draft.items if item.sha256}
+    return frozenset(found | {draft.sha256 for draft in body.artifacts})

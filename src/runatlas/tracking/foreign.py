@@ -1,0 +1,62 @@
+"""Objects of any maker, in the form they are stored in."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from runatlas.model import codec
+from runatlas.model.series import MEDIA_TYPES, ColumnType
+from runatlas.objects.trackable import Encoded, Trackable
+
+__all__ = ["encode_object", "is_object"]
+
+_SUFFIXES = {"IMAGE": "png", "AUDIO": "wav"}
+
+
+def is_object(value: Any) -> bool:
+    """Whether a value can be tracked as an object: it has a ``json()``."""
+    return isinstance(value, Trackable) or callable(getattr(value, "json", None))
+
+
+def encode_object(value: Any) -> tuple[ColumnType, Encoded]:
+    """Return what an object is and the form it is stored in.
+
+    An object that is not ours tells by the ``type`` of its ``json()`` what it is; a type that is not known is kept as
+    text.
+
+    Raises:
+        TypeError: Its ``json()`` is no JSON object.
+        ValueError: Its ``data`` should be base64 and is not.
+    """
+    if isinstance(value, Trackable):
+        return value.column_type, value.encode()
+    plain = value.json()
+    if not isinstance(plain, dict):
+        raise TypeError(f"json() of {type(value).__name__} returned {type(plain).__name__}, not a dict")
+    name = str(plain.get("type", "")).upper()
+    kind = next((known for known in MEDIA_TYPES if known == name), None)
+    if kind in {"IMAGE", "AUDIO", "VIDEO"} and isinstance(plain.get("data"), str):
+        return kind, _read_blob(kind, plain)
+    if kind is None or kind == "TEXT":
+        text = plain.get("data") if kind == "TEXT" else None
+        return "TEXT", Encoded(data={"text": text if isinstance(text, str) else codec.dumps(plain)}, suffix="txt")
+    data = plain["data"] if kind == "FIGURE" and isinstance(plain.get("data"), dict) else plain
+    return kind, Encoded(data={key: item for key, item in data.items() if key != "type"}, suffix="json")
+
+
+def _read_blob(kind: str, plain: dict[str, Any]) -> Encoded:
+    try:
+        payload = base64.b64decode(plain["data"], validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"data: expected base64 text of an {kind.lower()}: {error}") from error
+    suffix = str(plain.get("format") or _SUFFIXES.get(kind, "bin")).lower()
+    meta = {key: item for key, item in plain.items() if key not in {"type", "data", "caption"} and item is not None}
+    return Encoded(
+        payload=payload,
+        suffix=suffix if suffix.isalnum() else "bin",
+        mime_type=f"{kind.lower()}/{suffix}" if suffix.isalnum() else "application/octet-stream",
+        caption=str(plain.get("caption") or ""),
+        meta=meta,
+    )

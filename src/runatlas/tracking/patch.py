@@ -1,0 +1,56 @@
+"""Changes of a run that wait together: one request instead of many, where their order does not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from runatlas.model.run import RunPatch
+
+__all__ = ["merge_patches"]
+
+_SETS = ("config", "config_removed", "labels", "labels_added", "labels_removed")
+
+
+def merge_patches(first: RunPatch, second: RunPatch) -> RunPatch | None:
+    """Make one patch of two that follow each other.
+
+    Returns:
+        The patch, or ``None`` if applying it might not be the same as applying both in turn.
+    """
+    labels = (second.labels, second.labels_added, second.labels_removed)
+    if any(labels) and any((first.labels, first.labels_added, first.labels_removed)):
+        return None
+    if first.project is not None or second.project is not None:
+        return None
+    named_first = [*(first.config or {}), *first.config_removed]
+    named_second = [*(second.config or {}), *second.config_removed]
+    if _overlap(named_first, named_second):
+        return None
+    changes = {
+        field.name: value
+        for field in attrs.fields(RunPatch)
+        if field.name not in _SETS and (value := getattr(second, field.name)) is not None
+    }
+    config = {**(first.config or {}), **(second.config or {})}
+    return attrs.evolve(
+        first,
+        **changes,
+        config=config or None,
+        config_removed=(*first.config_removed, *second.config_removed),
+        labels=first.labels if second.labels is None else second.labels,
+        labels_added=(*first.labels_added, *second.labels_added),
+        labels_removed=(*first.labels_removed, *second.labels_removed),
+    )
+
+
+def _overlap(first: Iterable[str], second: Iterable[str]) -> bool:
+    """Whether a dotted key of one is, or lies inside, a key of the other."""
+    taken = set(first)
+    inside = {".".join(parts[:end]) for key in taken for parts in (key.split("."),) for end in range(1, len(parts))}
+    for key in second:
+        parts = key.split(".")
+        if key in inside or any(".".join(parts[:end]) in taken for end in range(1, len(parts) + 1)):
+            return True
+    return False

@@ -1,0 +1,290 @@
+"""The file in which a run keeps what the store does not have yet, and the reading of one that was left behind.
+
+``<writer>.spool`` holds the records (see ``frame``), ``<writer>.blobs/`` the bytes that they refer to, by sha256. While
+its process lives, ``<writer>.live`` is locked; whoever reads the file of a living process locks ``<writer>.reading``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from runatlas.model.run import RunDraft
+from runatlas.tracking.entry import payload_of
+from runatlas.tracking.frame import FILE_MARK, Damage, Frame, FrameKind, pack_frame, read_frames
+from runatlas.tracking.lock import FileLock
+
+__all__ = ["SpoolFile", "SpoolLeft", "find_spools"]
+
+_SUFFIX = ".spool"
+
+
+class SpoolFile:
+    """The spool of a living run. The owner locks; nothing is made before the first write.
+
+    Args:
+        directory: Where spools lie.
+        writer: Whose it is.
+        head: Written before everything else, twice: without it nobody knows which run the rest belongs to.
+    """
+
+    def __init__(self, directory: Path, writer: str, head: RunDraft) -> None:
+        self.path = directory / f"{writer}{_SUFFIX}"
+        self.is_created = False
+        """Whether the store has the run: then whoever sends the rest must not make it again."""
+        self._head = head
+        self._blobs = directory / f"{writer}.blobs"
+        self._live = FileLock(directory / f"{writer}.live")
+        self._reading = FileLock(directory / f"{writer}.reading")
+        self._file: BinaryIO | None = None
+        self._head_end = 0
+        self._end = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a file."""
+        return self._file is not None
+
+    def write(self, kind: FrameKind, sequence: int, payload: bytes = b"") -> int:
+        """Append a record.
+
+        Returns:
+            Where it begins.
+
+        Raises:
+            OSError: It could not be written; the file is as before.
+        """
+        file = self._opened()
+        offset = self._end
+        self._append(file, pack_frame(kind, sequence, payload))
+        return offset
+
+    def put_blob(self, sha256: str, data: bytes) -> None:
+        """Keep bytes under their digest.
+
+        Raises:
+            OSError: They could not be written.
+        """
+        self._opened()
+        self._blobs.mkdir(exist_ok=True)
+        target = self._blobs / sha256
+        if target.exists():
+            return
+        part = target.with_suffix(".part")
+        part.write_bytes(data)
+        part.replace(target)
+
+    def take_blob(self, sha256: str, source: BinaryIO) -> None:
+        """Copy a file's bytes under their digest.
+
+        Raises:
+            OSError: They could not be copied.
+        """
+        self._opened()
+        self._blobs.mkdir(exist_ok=True)
+        target = self._blobs / sha256
+        if target.exists():
+            return
+        part = target.with_suffix(".part")
+        with part.open("wb") as file:
+            shutil.copyfileobj(source, file, 1 << 20)
+        part.replace(target)
+
+    def blob(self, sha256: str) -> Path | None:
+        """Where bytes lie that were kept; ``None`` if they were not."""
+        path = self._blobs / sha256
+        return path if path.exists() else None
+
+    def read(self, offset: int) -> Frame:
+        """Read a record back.
+
+        Raises:
+            OSError: It is not what was written there.
+        """
+        with self.path.open("rb") as file:
+            found = next(read_frames(file, offset), None)
+        if not isinstance(found, Frame):
+            raise OSError(f"{self.path} is damaged at byte {offset}")
+        return found
+
+    def fsync(self) -> None:
+        """Return when everything written is on the disk.
+
+        Raises:
+            OSError: It is not.
+        """
+        if self._file is None:
+            return
+        if self._blobs.exists():
+            for path in self._blobs.iterdir():
+                _sync(path)
+        os.fsync(self._file.fileno())
+        _sync(self.path.parent)
+
+    def clear(self, sent: int) -> None:
+        """Drop everything up to ``sent``, which must be all there is; unless somebody reads the file just now.
+
+        Raises:
+            OSError: The file cannot be changed.
+        """
+        if self._file is None or self._end == self._head_end or not self._reading.acquire():
+            return
+        try:
+            self._cut(self._file, self._head_end)
+            self._append(self._file, pack_frame("sent", sent))
+            shutil.rmtree(self._blobs, ignore_errors=True)
+        finally:
+            self._reading.release()
+
+    def close(self, *, remove: bool) -> None:
+        """Close the file; a second call does nothing.
+
+        Args:
+            remove: Nothing in it is needed any more.
+        """
+        if self._file is None:
+            return
+        self._file.close()
+        self._file = None
+        if remove:
+            remove_files(self.path)
+        self._live.release()
+
+    def abandon(self) -> None:
+        """Let go of the file in a forked child, without touching what is the parent's."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._live.release()
+
+    def _opened(self) -> BinaryIO:
+        if self._file is not None:
+            return self._file
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._live.acquire()
+        # Unbuffered, so that a killed process leaves no half of a record in memory.
+        file = self.path.open("wb", buffering=0)
+        try:
+            head = pack_frame("create", 0, payload_of(self._head))
+            self._append(file, FILE_MARK + head + head + (pack_frame("sent", 0) if self.is_created else b""))
+        except OSError:
+            file.close()
+            remove_files(self.path)
+            self._live.release()
+            raise
+        self._file = file
+        self._head_end = self._end
+        return file
+
+    def _append(self, file: BinaryIO, data: bytes) -> None:
+        view = memoryview(data)
+        written = 0
+        try:
+            while written < len(view):
+                written += file.write(view[written:])
+        except OSError:
+            self._cut(file, self._end)
+            raise
+        self._end += len(view)
+
+    def _cut(self, file: BinaryIO, end: int) -> None:
+        file.truncate(end)
+        file.seek(end)
+        self._end = end
+
+
+class SpoolLeft:
+    """A spool file that somebody else wrote: a process that ended, or one that still runs."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        stem = path.with_suffix("")
+        self.writer = path.stem
+        self._blobs = stem.with_suffix(".blobs")
+        self._live = FileLock(stem.with_suffix(".live"))
+        self._reading = FileLock(stem.with_suffix(".reading"))
+        self._note = stem.with_suffix(".sent")
+        self.is_live = False
+
+    def acquire(self) -> bool:
+        """Take it for reading; ``is_live`` then tells whether its process still runs.
+
+        Returns:
+            Whether nobody else reads it.
+        """
+        if not self._reading.acquire():
+            return False
+        self.is_live = not self._live.acquire()
+        return True
+
+    def release(self) -> None:
+        """Give it back."""
+        self._live.release()
+        self._reading.release()
+
+    def frames(self) -> Iterator[Frame | Damage]:
+        """Read its records.
+
+        Raises:
+            ValueError: It is no spool file.
+        """
+        with self.path.open("rb") as file:
+            if file.read(len(FILE_MARK)) != FILE_MARK:
+                raise ValueError(f"{self.path} is no spool of a run")
+            yield from read_frames(file)
+
+    def sent(self) -> int:
+        """The last sequence that is known to have reached the store; -1 for none."""
+        noted = int(self._note.read_text()) if self._note.exists() else -1
+        marks = (item.sequence for item in self.frames() if isinstance(item, Frame) and item.kind == "sent")
+        return max([noted, *marks])
+
+    def note_sent(self, sequence: int) -> None:
+        """Remember beside the file what reached the store, for the file is another process's."""
+        part = self._note.with_suffix(".part")
+        part.write_text(str(sequence))
+        part.replace(self._note)
+
+    def blob(self, sha256: str) -> Path | None:
+        """Where bytes lie that were kept; ``None`` if they were not."""
+        path = self._blobs / sha256
+        return path if path.exists() else None
+
+    def remove(self) -> None:
+        """Delete the file and everything beside it."""
+        remove_files(self.path)
+
+
+def find_spools(directory: Path) -> list[SpoolLeft]:
+    """Return the spools that lie in a directory, the oldest first."""
+    if not directory.is_dir():
+        return []
+    found = sorted(directory.glob(f"*{_SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    return [SpoolLeft(path) for path in found]
+
+
+def remove_files(path: Path) -> None:
+    """Delete a spool file and what lies beside it; the spool itself last, so that an interruption loses nothing."""
+    stem = path.with_suffix("")
+    shutil.rmtree(stem.with_suffix(".blobs"), ignore_errors=True)
+    path.unlink(missing_ok=True)
+    for suffix in (".sent", ".reading", ".live"):
+        stem.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        # Some systems open no directories; the file's own fsync has to do there.
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if not path.is_dir():
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,70 @@
+"""Automatic steps: each series counts its own."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from runatlas.model import codec
+from runatlas.model.series import Context
+
+__all__ = ["STEP_MAX", "STEP_MIN", "SeriesKey", "StepCounter", "series_key"]
+
+STEP_MIN, STEP_MAX = -(2**63), 2**63 - 1
+
+SeriesKey: TypeAlias = tuple[str, Context, tuple[type[Any], ...]]
+"""A series: its name, its context, and the types in it, for ``True == 1`` are two contexts."""
+
+
+def series_key(key: str, context: Context) -> SeriesKey:
+    """Return what tells a series from others."""
+    return (key, context, tuple(type(value) for _, value in context)) if context else (key, (), ())
+
+
+class StepCounter:
+    """The next step of every series. A step that is given moves the count on, never back.
+
+    Args:
+        first: Where series begin, by key and canonical context text; 0 for others.
+    """
+
+    def __init__(self, first: Mapping[tuple[str, str], int]) -> None:
+        self._first = first
+        self._next: dict[SeriesKey, int] = {}
+
+    def begin(self, first: Mapping[tuple[str, str], int]) -> None:
+        """Let series that have not counted yet begin elsewhere."""
+        self._first = first
+
+    def take(self, key: str, context: Context, step: int | None) -> int:
+        """Return the step of one record."""
+        return self.take_many(series_key(key, context), (step,))[0]
+
+    def take_many(self, series: SeriesKey, steps: Sequence[int | None]) -> array[int]:
+        """Return the steps of records that follow each other, given or counted."""
+        following = self._following(series)
+        taken = array("q")
+        for step in steps:
+            taken.append(following if step is None else step)
+            following = min(max(following, taken[-1] + 1), STEP_MAX)
+        self._next[series] = following
+        return taken
+
+    def pass_over(self, series: SeriesKey, highest: int) -> None:
+        """Take note of steps that were all given."""
+        self._next[series] = min(max(self._following(series), highest + 1), STEP_MAX)
+
+    def count(self, series: SeriesKey, length: int) -> array[int]:
+        """Return the next steps of a series."""
+        following = self._following(series)
+        if following + length > STEP_MAX:
+            return self.take_many(series, [None] * length)
+        self._next[series] = following + length
+        return array("q", range(following, following + length))
+
+    def _following(self, series: SeriesKey) -> int:
+        found = self._next.get(series)
+        if found is None:
+            found = self._first.get((series[0], codec.context_text(series[1])), 0) if self._first else 0
+        return found

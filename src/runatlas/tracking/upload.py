@@ -1,0 +1,161 @@
+"""Files brought to the store in the background."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import mimetypes
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import attrs
+
+from runatlas.errors import RunAtlasError, ValidationError
+from runatlas.model.artifact import ArtifactDraft
+from runatlas.tracking.sender import Worker, describe
+
+__all__ = ["Uploader"]
+
+_OPEN_MAX = 64
+"""Files held open while they wait, so that one deleted meanwhile is still there."""
+
+
+@attrs.define(eq=False)
+class _Task:
+    path: Path
+    name: str
+    file: BinaryIO | None
+
+
+class Uploader:
+    """Stores files and tells when each is there; thread-safe.
+
+    Args:
+        put: Stores bytes and returns their sha256; ``None`` if nothing is ever sent.
+        keep: Copies bytes into the spool: when nothing is sent, or the store does not take them now.
+        announce: Called with each file whose bytes are stored.
+        on_loss: Called with a number of files and the reason when some cannot be kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        put: Callable[[BinaryIO], str] | None,
+        keep: Callable[[str, BinaryIO], None],
+        announce: Callable[[ArtifactDraft], None],
+        on_loss: Callable[[int, str], None],
+    ) -> None:
+        self._put = put
+        self._keep = keep
+        self._announce = announce
+        self._on_loss = on_loss
+        self._tasks: deque[_Task] = deque()
+        self._idle = threading.Condition()
+        self._stored: set[str] = set()
+        self._giving_up = False
+        self._worker = Worker("runatlas-uploader", self._turn, lambda error: self._lose(describe(error)))
+
+    @property
+    def waiting(self) -> int:
+        """How many files are not stored yet."""
+        return len(self._tasks)
+
+    def add(self, path: Path, name: str) -> None:
+        """Take a file.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        file = path.open("rb")
+        if len(self._tasks) >= _OPEN_MAX:
+            file.close()
+        with self._idle:
+            self._tasks.append(_Task(path, name, None if file.closed else file))
+        self._worker.start()
+        self._worker.wake()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until every file is stored.
+
+        Returns:
+            Whether they are.
+        """
+        with self._idle:
+            return self._idle.wait_for(lambda: not self._tasks, timeout_s)
+
+    def finish(self, deadline: float) -> None:
+        """Store what is left; what cannot be stored in time goes to the spool."""
+        if self._tasks and self._worker.start() and not self._giving_up:
+            self.wait(max(0.0, deadline - time.monotonic()))
+        self._giving_up = True
+        self._worker.wake()
+        stopped = self._worker.stop(1.0)
+        if not stopped:
+            # A transfer hangs: its file goes to the spool like those behind it.
+            left, self._tasks = self._tasks, deque()
+            self._tasks.extend(_Task(task.path, task.name, None) for task in left)
+        while self._tasks:
+            self._turn()
+
+    def _turn(self) -> float:
+        task = self._tasks[0] if self._tasks else None
+        if task is None:
+            return 1.0
+        try:
+            draft = self._store(task)
+        except ValidationError as error:
+            self._lose(f"{task.name!r} was refused: {error.message}")
+        except OSError as error:
+            self._lose(f"{task.name!r} could not be read or kept: {describe(error)}")
+        else:
+            self._announce(draft)
+            self._remove()
+        return 0.0
+
+    def _store(self, task: _Task) -> ArtifactDraft:
+        file = task.file or task.path.open("rb")
+        task.file = file
+        sha256, size = _digest(file)
+        if sha256 not in self._stored:
+            sha256, size = self._transfer(file, sha256, size)
+            self._stored.add(sha256)
+        mime_type = mimetypes.guess_type(task.name)[0] or "application/octet-stream"
+        return ArtifactDraft(task.name, sha256, size, mime_type)
+
+    def _transfer(self, file: BinaryIO, sha256: str, size: int) -> tuple[str, int]:
+        file.seek(0)
+        if self._put is not None and not self._giving_up:
+            try:
+                return self._put(file), file.tell()
+            except ValidationError:
+                raise
+            except RunAtlasError:
+                file.seek(0)
+        self._keep(sha256, file)
+        return sha256, size
+
+    def _lose(self, reason: str) -> None:
+        if self._tasks:
+            self._on_loss(1, f"file {reason}")
+            self._remove()
+
+    def _remove(self) -> None:
+        with self._idle:
+            task = self._tasks.popleft()
+            self._idle.notify_all()
+        if task.file is not None:
+            with contextlib.suppress(OSError):
+                task.file.close()
+
+
+def _digest(file: BinaryIO) -> tuple[str, int]:
+    file.seek(0)
+    digest, size = hashlib.sha256(), 0
+    while piece := file.read(1 << 20):
+        digest.update(piece)
+        size += len(piece)
+    return digest.hexdigest(), size
