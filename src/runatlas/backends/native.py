@@ -266,7 +266,8 @@ class NativeBackend(Backend):
     # -- keys and administration --------------------------------------------------------------------------------
 
     def create_key(self, username: str | None = None) -> NewKeyRecord:
-        return self._write("POST", _path("keys"), {"username": username}, NewKeyRecord)
+        # The answer holds a secret, so the server keeps none for a repeat: a second try could make a second key.
+        return self._write("POST", _path("keys"), {"username": username}, NewKeyRecord, repeatable=False)
 
     def list_keys(self, username: str | None = None) -> tuple[KeyRecord, ...]:
         return self._ask("GET", _path("keys", username=username), tuple[KeyRecord, ...])
@@ -322,10 +323,14 @@ class NativeBackend(Backend):
         request = Request(method, path, None if body is None else json_body(body), None if body is None else JSON)
         return self._client.ask(request, _json(kind))
 
-    def _write(self, method: str, path: str, body: Any, kind: type[T], *, scope: str = "") -> T:
+    def _write(
+        self, method: str, path: str, body: Any, kind: type[T], *, scope: str = "", repeatable: bool = True
+    ) -> T:
         self._states.forget()
         data = None if body is None else json_body(body)
-        return self._client.write(method, path, data, _json(kind), scope=scope)
+        return self._client.write(
+            method, path, data, _json(kind), scope=scope, is_keyed=repeatable, repeatable=repeatable
+        )
 
 
 @attrs.frozen

@@ -242,6 +242,15 @@ def test_a_batch_with_a_sequence_needs_no_key(web: responses.RequestsMock, backe
     assert web.calls[0].request.headers["Content-Type"] == MEDIA_TYPE
 
 
+def test_a_key_is_made_once(web: responses.RequestsMock, backend: NativeBackend) -> None:
+    web.post(f"{ROOT}/keys", body=requests.exceptions.ConnectionError("reset"))
+
+    with pytest.raises(RequestError):
+        backend.create_key("ann")
+
+    assert keys(web) == [None]
+
+
 def test_a_write_that_fails_is_told(web: responses.RequestsMock, backend: NativeBackend) -> None:
     web.patch(f"{ROOT}/user", json={"error": {"message": "disk full"}}, status=500)
 

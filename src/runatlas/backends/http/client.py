@@ -91,6 +91,7 @@ class RecordClient:
         scope: str,
         media_type: str = JSON,
         is_keyed: bool = True,
+        repeatable: bool = True,
     ) -> T:
         """Change something, and forget what is known about its scope, however it ended.
 
@@ -102,12 +103,14 @@ class RecordClient:
             scope: What it changes.
             media_type: Of the body.
             is_keyed: Whether it needs an ``Idempotency-Key``: one for all tries of this call.
+            repeatable: Whether another try can do no harm when the first one may have reached the server.
         """
         request = Request(
             method,
             path,
             body,
             media_type if body is not None else None,
+            repeatable=repeatable,
             idempotency_key=uuid.uuid4().hex if is_keyed else None,
         )
         try:
