@@ -18,6 +18,7 @@ __all__ = [
 ]
 
 _ALPHABET = string.ascii_lowercase + string.digits
+_CUIDS = 26 * 36**20
 _WORKSPACE = re.compile(r"[0-9A-Za-z_-]{1,25}")
 _PROJECT = re.compile(r"[0-9A-Za-z_.+-]{1,100}")
 _RUN_FORBIDDEN = re.compile(r'[<>:"/\\|?*#%\x00-\x1f\x7f]')
@@ -26,8 +27,12 @@ _RUN_ID_MAX = 512
 
 def new_cuid() -> str:
     """Return a new id of 21 characters ``[a-z0-9]``, the first a letter (about 107 random bits)."""
-    first = secrets.choice(string.ascii_lowercase)
-    return first + "".join(secrets.choice(_ALPHABET) for _ in range(20))
+    number, first = divmod(secrets.randbelow(_CUIDS), 26)
+    letters = [string.ascii_lowercase[first]]
+    for _ in range(20):
+        number, letter = divmod(number, 36)
+        letters.append(_ALPHABET[letter])
+    return "".join(letters)
 
 
 def validate_workspace_name(name: str, *, argument: str = "username") -> str:
