@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from runatlas.errors import ConflictError, NotFoundError
+from runatlas.model.account import UserRef
 from runatlas.model.codec import loads
 from runatlas.model.ids import ProjectPath, RunPath, new_cuid, validate_project_name, validate_run_id
 from runatlas.model.project import ProjectDraft
@@ -15,6 +17,7 @@ from runatlas.server.services.projects import make_project
 from runatlas.server.services.run_change import FINAL_STATES, RunChange, apply_change, json_text
 from runatlas.server.services.run_config import merge_config
 from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_name, check_time
+from runatlas.server.store.account import display_name
 from runatlas.server.store.config import flatten, write_configs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.project import ProjectRow, touch_projects
@@ -46,7 +49,7 @@ def find_or_make_run(store: Store, caller: Caller, draft: RunDraft) -> tuple[Run
         project = _project(store, connection, caller, draft)
         values = _values(caller, draft, project, store.clock())
         values |= {"config": config, "labels": json_text(labels, "labels")}
-        run_key = add_run(store, connection, values)
+        run_key = add_run(connection, values)
         if run_key is None:
             return _find(store, connection, caller, draft), False
         if flat:
@@ -57,7 +60,9 @@ def find_or_make_run(store: Store, caller: Caller, draft: RunDraft) -> tuple[Run
             metadata = json_text(draft.profile.metadata, "profile")
             write_profile(store, connection, [run_key], draft.profile, metadata)
         touch_projects(connection, [project.id], values["updated_at_ms"])
-        return read_runs(connection, [run_key], RUN_PARTS)[0], True
+        name = display_name(connection, caller.user_id)
+    user = None if name is None else UserRef(caller.username, name)
+    return _record(draft, project, values, user), True
 
 
 def _check(draft: RunDraft) -> None:
@@ -99,10 +104,40 @@ def _values(caller: Caller, draft: RunDraft, project: ProjectRow, now_ms: int) -
         "job_type": draft.job_type,
         "colors": json_text(list(draft.colors), "colors"),
         "user_id": caller.user_id,
+        "error": "",
+        "show": True,
+        "pin": False,
+        "baseline": False,
+        "archived": False,
         "created_at_ms": now_ms if draft.created_at_ms is None else draft.created_at_ms,
         "updated_at_ms": now_ms,
         "finished_at_ms": None if draft.state == "RUNNING" else finished,
     }
+
+
+def _record(draft: RunDraft, project: ProjectRow, values: Mapping[str, Any], user: UserRef | None) -> RunRecord:
+    """The record of a new run, as reading it would answer."""
+    return RunRecord(
+        workspace=project.workspace,
+        project=project.name,
+        id=values["run_id"],
+        cuid=values["cuid"],
+        project_cuid=project.cuid,
+        name=draft.name,
+        description=draft.description,
+        state=draft.state,
+        labels=tuple(loads(values["labels"])),
+        group=draft.group,
+        job_type=draft.job_type,
+        colors=tuple(draft.colors),
+        user=user,
+        created_at_ms=values["created_at_ms"],
+        updated_at_ms=values["updated_at_ms"],
+        finished_at_ms=values["finished_at_ms"],
+        config=loads(values["config"]),
+        summary={},
+        profile=draft.profile or Profile(),
+    )
 
 
 def _find(store: Store, connection: Connection, caller: Caller, draft: RunDraft) -> RunRecord:

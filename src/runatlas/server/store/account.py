@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, bindparam, func, or_, select, update
 
 from runatlas.model.account import KeyRecord
+from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import api_keys, memberships, users, workspaces
 from runatlas.server.store.statement import Connection, code_points, contains, rows
 
@@ -18,6 +19,7 @@ __all__ = [
     "add_user",
     "change_user",
     "count_users",
+    "display_name",
     "find_key",
     "find_key_by_hash",
     "find_owner",
@@ -67,6 +69,7 @@ _USER: Select[Any] = select(
 )
 _USER_BY_NAME = _USER.where(users.c.username == bindparam("username"))
 _USER_BY_ID = _USER.where(users.c.id == bindparam("user_id"))
+_DISPLAY_NAME = Prepared(select(users.c.name).where(users.c.id == bindparam("user_id")), "user_id")
 _OWNER = _USER.order_by(users.c.id).limit(1)
 _KEY: Select[Any] = select(
     api_keys.c.id,
@@ -88,6 +91,12 @@ def find_user(connection: Connection, username: str | int) -> UserRow | None:
     statement, key = (_USER_BY_NAME, "username") if isinstance(username, str) else (_USER_BY_ID, "user_id")
     found = rows(connection, statement, {key: username})
     return UserRow(*found[0]) if found else None
+
+
+def display_name(connection: Connection, user_id: int) -> str | None:
+    """Return a user's display name."""
+    found = _DISPLAY_NAME.first(connection, user_id)
+    return None if found is None else str(found[0])
 
 
 def find_owner(connection: Connection) -> UserRow:

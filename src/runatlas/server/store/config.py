@@ -22,14 +22,16 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import delete
+from sqlalchemy import bindparam, delete
 
 from runatlas.errors import ValidationError
 from runatlas.model.codec import dumps
 from runatlas.model.run_field import instant_ms
+from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import run_configs
 from runatlas.server.store.statement import Connection, member_of
 
@@ -40,6 +42,7 @@ ConfigRow = tuple[str, str, "float | None", "str | None"]
 
 _KEY_BYTES = 1000
 _DEPTH = 64
+_LARGEST = sys.float_info.max
 _NUMBER = re.compile(r"\s*-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?\s*", re.ASCII)
 _TIME = re.compile(
     r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)?)?",
@@ -94,6 +97,8 @@ def _leaves(value: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple
 
 
 def _row(key: str, value: Any) -> ConfigRow:
+    if type(value) is float and -_LARGEST <= value <= _LARGEST:
+        return key, "num", value, repr(value)
     if isinstance(value, str):
         return _text_row(key, value)
     if isinstance(value, bool):
@@ -130,7 +135,10 @@ def _number_text(value: int | float) -> str:
     return repr(value)
 
 
-_INSERT = run_configs.insert()
+_INSERT = Prepared(
+    run_configs.insert().values({name: bindparam(name) for name in ("run_pk", "key", "kind", "number", "text")}),
+    *("run_pk", "key", "kind", "number", "text"),
+)
 _DELETE = delete(run_configs).where(member_of(run_configs.c.run_pk, "runs"))
 
 
@@ -144,10 +152,4 @@ def write_configs(connection: Connection, configs: Mapping[int, list[ConfigRow]]
     """
     if not fresh:
         connection.execute(_DELETE, {"runs": list(configs)})
-    values = [
-        {"run_pk": run, "key": key, "kind": kind, "number": number, "text": text}
-        for run, made in configs.items()
-        for key, kind, number, text in made
-    ]
-    if values:
-        connection.execute(_INSERT, values)
+    _INSERT.run_many(connection, [(run, *row) for run, made in configs.items() for row in made])

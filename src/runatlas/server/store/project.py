@@ -10,6 +10,7 @@ from sqlalchemy import Select, and_, bindparam, case, exists, func, or_, select,
 
 from runatlas.model.account import Role, WorkspaceType
 from runatlas.model.project import ProjectSort, Visibility
+from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import memberships, projects, runs, users, workspaces
 from runatlas.server.store.statement import Connection, code_points, contains, member_of, rows
 
@@ -84,7 +85,7 @@ MEMBERSHIP = and_(memberships.c.workspace_id == workspaces.c.id, memberships.c.u
 _C = projects.c
 _JOINED = projects.join(workspaces).outerjoin(memberships, MEMBERSHIP)
 _BY_PATH = and_(workspaces.c.username == bindparam("workspace"), _C.name == bindparam("project"), _C.trash_id.is_(None))
-_FIND: Select[Any] = select(*PROJECT_ROW).select_from(_JOINED).where(_BY_PATH)
+_FIND = Prepared(select(*PROJECT_ROW).select_from(_JOINED).where(_BY_PATH), "user_id", "workspace", "project")
 _DETAIL: Select[Any] = select(
     *PROJECT_ROW,
     _C.title,
@@ -100,8 +101,8 @@ _READ = _DETAIL.where(_C.id == bindparam("project_id"))
 
 def find_project(connection: Connection, user_id: int, workspace: str, project: str) -> ProjectRow | None:
     """Find a live project by its path, with the role of a user."""
-    found = rows(connection, _FIND, {"user_id": user_id, "workspace": workspace, "project": project})
-    return ProjectRow(*found[0]) if found else None
+    found = _FIND.first(connection, user_id, workspace, project)
+    return ProjectRow(*found) if found else None
 
 
 def read_project(connection: Connection, user_id: int, project_id: int) -> ProjectDetail:
@@ -220,9 +221,11 @@ def change_project(connection: Connection, project_id: int, values: Mapping[str,
     connection.execute(update(projects).where(_C.id == project_id).values(**values))
 
 
-_TOUCH = update(projects).where(member_of(_C.id, "projects")).values(updated_at_ms=bindparam("now_ms"))
+_TOUCH = Prepared(
+    update(projects).where(_C.id == bindparam("project")).values(updated_at_ms=bindparam("now")), "now", "project"
+)
 
 
 def touch_projects(connection: Connection, project_ids: Iterable[int], now_ms: int) -> None:
     """Note that projects changed."""
-    connection.execute(_TOUCH, {"projects": list(project_ids), "now_ms": now_ms})
+    _TOUCH.run_many(connection, [(now_ms, project_id) for project_id in sorted(project_ids)])

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, select
 
+from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.project import MEMBERSHIP, PROJECT_ROW, ProjectRow
 from runatlas.server.store.schema import memberships, projects, runs, workspaces
-from runatlas.server.store.statement import Connection, rows
+from runatlas.server.store.statement import Connection
 
 __all__ = ["RunRow", "find_run"]
 
@@ -37,15 +38,16 @@ _LIVE_RUN: Select[Any] = (
         runs.c.trash_id.is_(None),
     )
 )
-_BY_ID = _LIVE_RUN.where(runs.c.run_id == bindparam("run"))
-_BY_CUID = _LIVE_RUN.where(runs.c.cuid == bindparam("run"))
+_PARAMETERS = ("user_id", "workspace", "project", "run")
+_BY_ID = Prepared(_LIVE_RUN.where(runs.c.run_id == bindparam("run")), *_PARAMETERS)
+_BY_CUID = Prepared(_LIVE_RUN.where(runs.c.cuid == bindparam("run")), *_PARAMETERS)
 
 
 def find_run(connection: Connection, user_id: int, workspace: str, project: str, run: str) -> RunRow | None:
     """Find a live run by its path, by the id its client chose first, then by cuid."""
-    values = {"user_id": user_id, "workspace": workspace, "project": project, "run": run}
-    found = rows(connection, _BY_ID, values) or rows(connection, _BY_CUID, values)
-    if not found:
+    values = (user_id, workspace, project, run)
+    found = _BY_ID.first(connection, *values) or _BY_CUID.first(connection, *values)
+    if found is None:
         return None
-    row_id, cuid, run_id, name, state, *project = found[0]
-    return RunRow(row_id, cuid, run_id, name, state, ProjectRow(*project))
+    row_id, cuid, run_id, name, state, *home = found
+    return RunRow(row_id, cuid, run_id, name, state, ProjectRow(*home))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from runatlas.model.run import Profile
-from runatlas.server.store.engine import Insert, Store
-from runatlas.server.store.schema import folders, run_labels, run_profiles, runs
+from runatlas.server.store.engine import Store
+from runatlas.server.store.prepared import Prepared
+from runatlas.server.store.schema import folders, projects, run_labels, run_profiles, runs
 from runatlas.server.store.statement import Connection, member_of, rows, unique
 
 __all__ = [
@@ -39,21 +38,40 @@ class ChangedRun(NamedTuple):
 _C = runs.c
 _LOCK = select(_C.id, _C.project_id, _C.config, _C.labels).where(member_of(_C.id, "runs")).with_for_update()
 _DELETE_LABELS = delete(run_labels).where(member_of(run_labels.c.run_pk, "runs"))
-_INSERT_LABELS = insert(run_labels)
+_INSERT_LABELS = Prepared(
+    insert(run_labels).values(run_pk=bindparam("run_pk"), label=bindparam("label")), "run_pk", "label"
+)
 _SET_CONFIG = update(runs).where(_C.id == bindparam("run_pk")).values(config=bindparam("config_text"))
 _SET_LABELS = update(runs).where(_C.id == bindparam("run_pk")).values(labels=bindparam("labels_text"))
 
 
-@cache
-def _insert_run(dialect: str) -> Any:
-    made: Insert = postgresql.insert(runs) if dialect == "postgresql" else sqlite.insert(runs)
-    return made.on_conflict_do_nothing().returning(_C.id)
+_NEW_COLUMNS = (
+    *("cuid", "project_id", "run_id", "name", "description", "state", "run_group", "job_type", "colors", "labels"),
+    *("user_id", "config", "error", "show", "pin", "baseline", "archived"),
+    *("created_at_ms", "updated_at_ms", "finished_at_ms"),
+)
+_LOCK_PROJECT = Prepared(select(projects.c.id).where(projects.c.id == bindparam("id")).with_for_update(), "id")
+_TAKEN = Prepared(
+    select(_C.id).where(_C.project_id == bindparam("id"), _C.run_id == bindparam("run"), _C.trash_id.is_(None)),
+    "id",
+    "run",
+)
+_INSERT = Prepared(
+    insert(runs).values({name: bindparam(name) for name in _NEW_COLUMNS}).returning(_C.id),
+    *(column.name for column in runs.c if column.name in _NEW_COLUMNS),
+)
+_ORDER = tuple(column.name for column in runs.c if column.name in _NEW_COLUMNS)
 
 
-def add_run(store: Store, connection: Connection, values: Mapping[str, Any]) -> int | None:
+def add_run(connection: Connection, values: Mapping[str, Any]) -> int | None:
     """Insert a run and return its row id; ``None`` when the project has a live run of that id."""
-    found = connection.execute(_insert_run(store.dialect), values).first()
-    return None if found is None else int(found[0])
+    project_id = values["project_id"]
+    if connection.dialect.name == "postgresql":
+        # SQLite has one writer at a time; here the project's row is what creators of one id wait for.
+        _LOCK_PROJECT.first(connection, project_id)
+    if _TAKEN.first(connection, project_id, values["run_id"]) is not None:
+        return None
+    return int(_INSERT.first(connection, *(values[name] for name in _ORDER))[0])
 
 
 def lock_runs(connection: Connection, run_keys: Sequence[int]) -> list[ChangedRun]:
@@ -91,9 +109,7 @@ def write_labels(connection: Connection, labels: Mapping[int, Iterable[str]], *,
     """Replace the searchable side of labels; ``fresh`` runs have none yet."""
     if not fresh:
         connection.execute(_DELETE_LABELS, {"runs": list(labels)})
-    values = [{"run_pk": key, "label": label} for key, held in labels.items() for label in held]
-    if values:
-        connection.execute(_INSERT_LABELS, values)
+    _INSERT_LABELS.run_many(connection, [(key, label) for key, held in labels.items() for label in held])
 
 
 def write_profile(

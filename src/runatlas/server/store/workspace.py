@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import attrs
-from sqlalchemy import Select, and_, bindparam, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import Select, and_, bindparam, delete, exists, func, literal_column, or_, select, tuple_, update
 
 from runatlas.model.account import Role, WorkspaceType
+from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import memberships, projects, users, workspaces
 from runatlas.server.store.statement import Connection, code_points, contains, rows
 
@@ -51,20 +52,24 @@ class WorkspaceDetail(NamedTuple):
 
 _MEMBERSHIP = and_(memberships.c.workspace_id == workspaces.c.id, memberships.c.user_id == bindparam("user_id"))
 _HAS_PUBLIC = exists().where(
-    projects.c.workspace_id == workspaces.c.id, projects.c.trash_id.is_(None), projects.c.visibility == "PUBLIC"
+    projects.c.workspace_id == workspaces.c.id,
+    projects.c.trash_id.is_(None),
+    projects.c.visibility == literal_column("'PUBLIC'"),
 )
 
-_FIND: Select[Any] = (
+_FIND = Prepared(
     select(workspaces.c.id, workspaces.c.username, workspaces.c.workspace_type, memberships.c.role, _HAS_PUBLIC)
     .select_from(workspaces.outerjoin(memberships, _MEMBERSHIP))
-    .where(workspaces.c.username == bindparam("workspace"))
+    .where(workspaces.c.username == bindparam("workspace")),
+    "user_id",
+    "workspace",
 )
 
 
 def find_workspace(connection: Connection, user_id: int, username: str) -> WorkspaceRow | None:
     """Find a workspace by name, with the role of a user."""
-    found = rows(connection, _FIND, {"user_id": user_id, "workspace": username})
-    return WorkspaceRow(*found[0]) if found else None
+    found = _FIND.first(connection, user_id, username)
+    return WorkspaceRow(*found) if found else None
 
 
 _C = workspaces.c

@@ -98,7 +98,6 @@ run_configs = Table(
     Column("kind", String(5), nullable=False),
     Column("number", Double),
     Column("text", Text),
-    Index("ix_run_configs_number", "key", "number"),
     sqlite_with_rowid=False,
 )
 """The searchable side of ``runs.config``: dotted keys of its leaves.
