@@ -129,8 +129,8 @@ class Frame(ABC):
 
     def _repr_html_(self) -> str:
         table = self.to_arrow()
-        shown = table.slice(0, _SHOWN)
-        rows = zip(*(shown[name].combine_chunks().to_pylist() for name in table.column_names), strict=True)
+        shown = table.slice(0, min(_SHOWN, table.num_rows))
+        rows = zip(*(shown[name].to_pylist() for name in table.column_names), strict=True)
         head = "".join(f"<th>{html.escape(name)}</th>" for name in table.column_names)
         body = "".join(
             "<tr>" + "".join(f"<td>{html.escape(_cell(value))}</td>" for value in row) + "</tr>" for row in rows

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["RunTable", "flatten"]
 
 _MILLISECONDS = DataType.timestamp("ms", tz="UTC")
-_INT64_MAX = 2**63
+_INT64 = range(-(2**63), 2**63)
+_EXACT_IN_FLOAT = range(-(2**53), 2**53 + 1)
 _TIME_FIELDS = ("created_at", "updated_at", "finished_at")
 
 _FIELDS: dict[str, Callable[[RunRecord], Any]] = {
@@ -142,23 +143,26 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
 
 
 def _kind(values: list[Any]) -> type | None:
-    """Return the one type of the values that are not ``None``; ``None`` if there are several, or none."""
+    """Return the one type that holds all values without loss; ``None`` if there is none."""
     kinds = {type(value) for value in values if value is not None}
     if kinds == {int, float}:
-        return float
-    return kinds.pop() if len(kinds) == 1 else None
+        return float if _fit(values, _EXACT_IN_FLOAT) else None
+    kind = kinds.pop() if len(kinds) == 1 else None
+    return None if kind is int and not _fit(values, _INT64) else kind
+
+
+def _fit(values: list[Any], bounds: range) -> bool:
+    return all(value in bounds for value in values if type(value) is int)
 
 
 def _to_arrow_column(name: str, values: list[Any]) -> Array:
     if name in _TIME_FIELDS:
         return Array(values, DataType.int64()).cast(_MILLISECONDS)
     kind = _kind(values)
-    if kind is bool:
-        return Array(values, DataType.bool())
-    if kind is int and all(value is None or -_INT64_MAX <= value < _INT64_MAX for value in values):
-        return Array(values, DataType.int64())
     if kind is float:
         return Array([None if value is None else float(value) for value in values], DataType.float64())
+    if kind is bool or kind is int:
+        return Array(values, DataType.bool() if kind is bool else DataType.int64())
     if kind is not str:
         values = [None if value is None else codec.dumps(value) for value in values]
     return Array(values, DataType.string())

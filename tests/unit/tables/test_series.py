@@ -1,0 +1,135 @@
+"""Series: points as columns, and as dicts when asked for."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.block import RUN, make_block, make_reading, make_summary
+
+from runatlas.errors import ServerError
+from runatlas.model.series import SummaryRecord
+from runatlas.tables import Series
+from runatlas.tables.metric import make_run_metric_table
+
+ROWS = [(0, 1.0), (1, math.nan), (1, 0.5), (4, math.inf)]
+
+
+def one_series(rows: list[tuple[int, float]], **reading: object) -> Series:
+    table = make_run_metric_table(make_reading(make_block({(RUN, "loss"): rows}), **reading))  # type: ignore[arg-type]
+    return table["loss"]
+
+
+def test_points_are_dicts_in_order() -> None:
+    series = one_series(ROWS)
+    assert len(series) == 4
+    assert series[0] == {"step": 0, "value": 1.0, "timestamp": 0}
+    assert series[-1] == {"step": 4, "value": math.inf, "timestamp": 4000}
+    assert [point["step"] for point in series] == [0, 1, 1, 4]
+    assert math.isnan(series[1]["value"])
+    assert [point["value"] for point in series[2:]] == [0.5, math.inf]
+
+
+def test_an_index_beyond_the_end_is_an_index_error() -> None:
+    series = one_series(ROWS)
+    for index in (4, -5):
+        with pytest.raises(IndexError):
+            series[index]
+
+
+def test_times_are_left_out_when_they_are_to_be_ignored() -> None:
+    series = one_series(ROWS, timed=False)
+    assert series[0] == {"step": 0, "value": 1.0}
+    assert series.timestamps is None
+    assert series.times == []
+
+
+def test_times_are_aware() -> None:
+    series = one_series(ROWS)
+    assert series.times[-1].isoformat() == "1970-01-01T00:00:04+00:00"
+
+
+def test_numpy_reads_the_columns() -> None:
+    series = one_series(ROWS)
+    assert np.asarray(series.steps).tolist() == [0, 1, 1, 4]
+    np.testing.assert_array_equal(np.asarray(series.values), [1.0, math.nan, 0.5, math.inf])
+
+
+def test_of_one_step_the_last_that_arrived_counts() -> None:
+    assert one_series(ROWS).to_dict() == {0: 1.0, 1: 0.5, 4: math.inf}
+
+
+def test_statistics_are_read_once_and_only_when_asked_for() -> None:
+    asked = []
+
+    def load() -> list[SummaryRecord]:
+        asked.append(1)
+        return [make_summary("c1", "loss", [(0, 3.0), (1, 1.0), (2, 2.0)])]
+
+    series = one_series([(0, 3.0), (2, 2.0)], load=load)
+    assert len(series) == 2
+    assert asked == []
+    assert series.min == {"step": 1, "value": 1.0, "timestamp": 1000}
+    assert series.max == {"step": 0, "value": 3.0, "timestamp": 0}
+    assert series.latest == {"step": 2, "value": 2.0, "timestamp": 2000}
+    assert series.avg == 2.0
+    assert series.median == 2.0
+    assert asked == [1]
+
+
+def test_a_failed_reading_of_statistics_is_raised_and_tried_again() -> None:
+    failures = [ServerError("down")]
+
+    def load() -> list[SummaryRecord]:
+        if failures:
+            raise failures.pop()
+        return [make_summary("c1", "loss", [(0, 1.0)])]
+
+    series = one_series([(0, 1.0)], load=load)
+    with pytest.raises(ServerError):
+        _ = series.min
+    assert series.avg == 1.0
+
+
+def test_a_series_that_goes_over_a_blocks_end_is_put_together() -> None:
+    blocks = [
+        make_block({(RUN, "loss"): [(0, 1.0), (1, 2.0)]}, totals={"loss": 3}),
+        make_block({(RUN, "loss"): [(2, 3.0)]}, totals={"loss": 3}),
+    ]
+    series = make_run_metric_table(make_reading(*blocks))["loss"]
+    assert [point["value"] for point in series] == [1.0, 2.0, 3.0]
+    assert series.steps.to_pylist() == [0, 1, 2]
+    assert series.total == 3
+    assert series.complete
+
+
+def test_json_has_the_documented_form() -> None:
+    rows = [(0, 2.0), (5, 1.0)]
+    series = one_series(rows, load=lambda: [make_summary("c1", "loss", rows)])
+    plain = series.json()
+    assert plain["key"] == "loss"
+    assert plain["metrics"] == [
+        {"step": 0, "value": 2.0, "timestamp": 0},
+        {"step": 5, "value": 1.0, "timestamp": 5000},
+    ]
+    assert plain["min"] == {"step": 5, "value": 1.0, "timestamp": 5000}
+    assert plain["latest"]["value"] == 1.0
+    assert plain["avg"] == 1.5
+    assert (plain["complete"], plain["sampled"], plain["total"]) == (True, False, 2)
+
+
+@given(
+    st.lists(st.tuples(st.integers(-(2**62), 2**62), st.floats())),
+    st.integers(-5, 12),
+    st.one_of(st.none(), st.integers(-5, 12)),
+    st.one_of(st.none(), st.sampled_from([-3, -1, 1, 2])),
+)
+def test_slices_are_those_of_a_list(
+    rows: list[tuple[int, float]], start: int, stop: int | None, step: int | None
+) -> None:
+    series = one_series(sorted(rows, key=lambda row: row[0]), timed=False)
+    cut = slice(start, stop, step)
+    assert repr(series[cut]) == repr(list(series)[cut])
