@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -36,6 +37,21 @@ class ServerProcess:
     directory: Path
     process: subprocess.Popen[str]
     log: list[str]
+
+    def call(self, method: str, path: str, *, key: str | None = None, **options: Any) -> requests.Response:
+        """Make one request.
+
+        Args:
+            method: The HTTP method.
+            path: From the server's root, or below ``/atlas/v1`` when it begins with a name.
+            key: Sent as a Bearer token.
+            options: As ``requests.request`` takes them.
+        """
+        url = f"{self.origin}{path}" if path.startswith("/") else f"{self.origin}/atlas/v1/{path}"
+        headers = {**(options.pop("headers", None) or {})}
+        if key is not None:
+            headers.setdefault("Authorization", f"Bearer {key}")
+        return requests.request(method, url, headers=headers, timeout=_PATIENCE_S, auth=_no_netrc, **options)
 
     def stop(self, signal_number: int = signal.SIGTERM) -> int:
         """Send a signal, wait for the end, and return the exit code."""
@@ -67,6 +83,10 @@ def running_server(directory: Path, *options: str) -> Iterator[ServerProcess]:
         process.kill()
         process.wait(_PATIENCE_S)
         reader.join(_PATIENCE_S)
+
+
+def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _read_log(process: subprocess.Popen[str], log: list[str], addresses: queue.Queue[str | None]) -> None:

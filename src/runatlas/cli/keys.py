@@ -41,7 +41,7 @@ def create(location: Path | str, blobs_dir: Path | None, user: str) -> None:
     with _opened(location, blobs_dir) as services:
         owner = services.owner()
         with suppress(ConflictError):
-            services.accounts.create_user(owner, user)
+            services.admin.create_user(owner, user)
             click.echo(f"made user {user}", err=True)
         click.echo(services.accounts.create_key(owner, user).secret)
 

@@ -12,6 +12,11 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("runatlas.cli.serve:serve", "Serve a directory or a database over HTTP."),
+    "login": ("runatlas.cli.login:login", "Check an API key with its server, and keep it."),
+    "logout": ("runatlas.cli.logout:logout", "Forget the key that 'login' kept."),
+    "verify": ("runatlas.cli.verify:verify", "Say where the data is, and who you are there."),
+    "ping": ("runatlas.cli.ping:ping", "Say how long the server takes to answer."),
+    "version": ("runatlas.cli.version:version", "Print the version."),
     "keys": ("runatlas.cli.keys:keys", "Make, list and revoke API keys."),
 }
 """Each command's place, and its line in the help."""

@@ -41,6 +41,7 @@ class Gatekeeper:
         self._settings = settings
         self._dialects = dialects
         self._default = default
+        self._owner = services.owner()
         self._has_accounts = False
 
     async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -64,7 +65,7 @@ class Gatekeeper:
     def _admit(self, secret: str | None, headers: Mapping[str, str], *, public: bool) -> Caller | None:
         if self._is_open():
             _require_own_page(headers)
-            return self._services.owner()
+            return self._owner
         if public:
             return None
         if secret is None:

@@ -13,7 +13,7 @@ import attrs
 
 from runatlas.server.dialects.native.parameter import Parameter
 from runatlas.server.dialects.native.route import Route
-from runatlas.server.dialects.native.schema import Schema, SchemaBook
+from runatlas.server.dialects.native.schema import PAGE_BOUNDS, Schema, SchemaBook
 
 __all__ = ["ErrorDetail", "ErrorDocument", "make_document"]
 
@@ -71,6 +71,7 @@ def make_document(routes: Iterable[Route]) -> dict[str, Any]:
         "security": [{"bearer": []}, {"basic": []}],
         "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in table)],
         "components": {
+            "responses": _error_responses(table, book),
             "schemas": dict(sorted(book.components.items())),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
@@ -96,11 +97,20 @@ def _operation(route: Route, book: SchemaBook) -> dict[str, Any]:
     if route.public:
         made["security"] = []
     for status in sorted(_error_statuses(route)):
-        made["responses"][str(status)] = {
-            "description": HTTPStatus(status).phrase,
-            "content": {"application/json": {"schema": book.answer(ErrorDocument)}},
-        }
+        made["responses"][str(status)] = {"$ref": f"#/components/responses/{_response_name(status)}"}
     return made
+
+
+def _response_name(status: int) -> str:
+    return HTTPStatus(status).phrase.replace(" ", "")
+
+
+def _error_responses(routes: Iterable[Route], book: SchemaBook) -> dict[str, Any]:
+    content = {"application/json": {"schema": book.answer(ErrorDocument)}}
+    statuses = sorted(set().union(*map(_error_statuses, routes)))
+    return {
+        _response_name(status): {"description": HTTPStatus(status).phrase, "content": content} for status in statuses
+    }
 
 
 _IDEMPOTENCY_KEY = {
@@ -131,7 +141,7 @@ def _parameter(parameter: Parameter, book: SchemaBook) -> dict[str, Any]:
     schema = book.body(parameter.hint)
     if parameter.where == "query":
         # An absent parameter is the null of a query.
-        schema = _without_null(schema)
+        schema = _without_null(schema) | PAGE_BOUNDS.get(parameter.name, {})
         if parameter.default is not None:
             schema["default"] = parameter.default
     elif schema == {"type": "string"}:

@@ -12,28 +12,47 @@ import attrs
 
 from runatlas.model import codec
 from runatlas.model.filters import And, Comparison, Not, Or
+from runatlas.model.page import PAGE_LIMIT, PageRequest
 
-__all__ = ["Schema", "SchemaBook"]
+__all__ = ["PAGE_BOUNDS", "Schema", "SchemaBook"]
 
 Schema = dict[str, Any]
 
-_INT64 = {"type": "integer", "format": "int64", "minimum": -(2**63), "maximum": 2**63 - 1}
+_INT64: Schema = {"type": "integer", "format": "int64", "minimum": -(2**63), "maximum": 2**63 - 1}
 _SPECIAL_FLOAT = ["NaN", "Infinity", "-Infinity"]
+_BASIC: dict[str, Schema] = {
+    "Float": {
+        "description": "A number; JSON has no NaN and no infinities, so these are texts.",
+        "anyOf": [{"type": "number"}, {"type": "string", "enum": _SPECIAL_FLOAT}],
+    },
+    "Scalar": {
+        "description": "Text, a number, a boolean or null.",
+        "anyOf": [
+            {"type": ["string", "number", "boolean", "null"]},
+            {
+                "type": "object",
+                "properties": {"$float": {"type": "string", "enum": _SPECIAL_FLOAT}},
+                "required": ["$float"],
+                "additionalProperties": False,
+            },
+        ],
+    },
+}
+_FLOAT, _SCALAR = ({"$ref": f"#/components/schemas/{name}"} for name in _BASIC)
 _PLAIN: dict[Any, Schema] = {
     NoneType: {"type": "null"},
     str: {"type": "string"},
     bool: {"type": "boolean"},
     int: _INT64,
-    float: {"anyOf": [{"type": "number"}, {"type": "string", "enum": _SPECIAL_FLOAT}]},
+    float: _FLOAT,
     Any: {},
 }
-_FREE_FLOAT: Schema = {
-    "type": "object",
-    "properties": {"$float": {"type": "string", "enum": _SPECIAL_FLOAT}},
-    "required": ["$float"],
-    "additionalProperties": False,
+PAGE_BOUNDS: dict[str, Schema] = {
+    "limit": {"minimum": 1, "maximum": PAGE_LIMIT},
+    "offset": {"minimum": 0, "maximum": 2**53},
 }
-_FREE_SCALARS: list[Schema] = [{"type": ["string", "number", "boolean", "null"]}, _FREE_FLOAT]
+"""What the fields of ``PageRequest`` may be."""
+
 _SCALAR_TYPES = {str, int, float, bool, NoneType}
 _FILTERS = {Comparison: "comparison", And: "and", Or: "or", Not: "not"}
 _ATTRIBUTE = re.compile(r"^    ([\w, ]+): (.*(?:\n {6,}.*)*)", re.MULTILINE)
@@ -50,7 +69,7 @@ class SchemaBook:
     """
 
     def __init__(self, answers: list[Any]) -> None:
-        self.components: dict[str, Schema] = {}
+        self.components: dict[str, Schema] = dict(_BASIC)
         self._answered = {_name(kind) for hint in answers for kind in _records(hint, set())}
 
     def answer(self, hint: Any) -> Schema:
@@ -86,8 +105,8 @@ class SchemaBook:
     def _union(self, args: tuple[Any, ...], variables: Mapping[Any, Any], *, body: bool) -> Schema:
         kinds = set(args)
         if kinds >= _SCALAR_TYPES:
-            lists: list[Schema] = [{"type": "array", "items": {"anyOf": _FREE_SCALARS}}] if len(args) > 5 else []
-            return {"anyOf": _FREE_SCALARS + lists}
+            lists = kinds - _SCALAR_TYPES
+            return {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}]} if lists else dict(_SCALAR)
         if kinds - {NoneType} == {str}:
             return {"type": ["string", "null"]}
         options = [self._of(item, variables, body=body) for item in args]
@@ -110,6 +129,8 @@ class SchemaBook:
         required = []
         for field in attrs.fields(kind):
             schema = self._of(hints[field.name], variables, body=body)
+            if kind is PageRequest:
+                schema |= PAGE_BOUNDS.get(field.name, {})
             if field.name in notes:
                 schema = {**schema, "description": notes[field.name]}
             if body and field.default is not attrs.NOTHING and not isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
@@ -155,5 +176,5 @@ def _notes(kind: type) -> dict[str, str]:
     found = {}
     for names, text in _ATTRIBUTE.findall(section.partition("\n\n")[0]):
         for name in names.split(","):
-            found[name.strip()] = " ".join(text.replace("``", "").split())
+            found[name.strip()] = " ".join(text.replace("``", "").replace("None", "null").split())
     return found
