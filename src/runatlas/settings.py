@@ -19,7 +19,7 @@ import attrs
 
 from runatlas.credential import CredentialFile, NetrcFile
 
-__all__ = ["ConnectionSettings", "is_loopback", "parse_host", "resolve"]
+__all__ = ["ConnectionSettings", "embedded_directory", "is_loopback", "parse_host", "resolve"]
 
 TIMEOUT_S = 60.0
 STORE_NAME = ".runatlas"
@@ -106,6 +106,23 @@ def resolve(
         timeout_s=_timeout(timeout_s, places.environ),
         cache=_cache(cache, places.environ),
     )
+
+
+def embedded_directory(
+    *, environ: Mapping[str, str] | None = None, cwd: Path | None = None, home: Path | None = None
+) -> Path:
+    """Return where the embedded store is, whatever servers are known.
+
+    Args:
+        environ: The environment; ``None`` means this process's.
+        cwd: The working directory; ``None`` means this process's.
+        home: The home directory; ``None`` means the user's.
+
+    Returns:
+        ``RUNATLAS_DIR``, the nearest ``.runatlas`` upwards, or ``~/.runatlas``.
+    """
+    environ = os.environ if environ is None else environ
+    return _embedded(_Places(environ, Path.cwd() if cwd is None else cwd, Path.home() if home is None else home))[0]
 
 
 @attrs.frozen
