@@ -10,7 +10,7 @@ from runatlas.backends.base import Backend
 from runatlas.errors import StoreError
 from runatlas.settings import ConnectionSettings, resolve
 
-__all__ = ["Given", "Place"]
+__all__ = ["Given", "Place", "open_backend"]
 
 
 class Place:
@@ -47,24 +47,32 @@ class Place:
 
     def __call__(self) -> Backend:
         """Open the directory, or describe the server."""
-        settings = self.settings
-        if settings.directory is None:
-            from runatlas.backends.native import NativeBackend  # noqa: PLC0415 - requests is slow to import
-
-            return NativeBackend.from_settings(settings)
-        try:
-            from runatlas.backends.local import LocalBackend  # noqa: PLC0415 - an optional part of the installation
-        except ModuleNotFoundError as error:
-            if str(error.name).startswith("runatlas"):
-                raise
-            raise StoreError(
-                f"opening the directory {settings.directory} needs {error.name}; "
-                "install the embedded store with: pip install 'runatlas[server]'"
-            ) from error
-        return LocalBackend(settings.directory)
+        return open_backend(self.settings)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_key": None, "_settings": None}
+
+
+def open_backend(settings: ConnectionSettings) -> Backend:
+    """Open the directory that settings name, or describe the server.
+
+    Raises:
+        StoreError: The directory cannot be used.
+    """
+    if settings.directory is None:
+        from runatlas.backends.native import NativeBackend  # noqa: PLC0415 - requests is slow to import
+
+        return NativeBackend.from_settings(settings)
+    try:
+        from runatlas.backends.local import LocalBackend  # noqa: PLC0415 - an optional part of the installation
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("runatlas"):
+            raise
+        raise StoreError(
+            f"opening the directory {settings.directory} needs {error.name}; "
+            "install the embedded store with: pip install 'runatlas[server]'"
+        ) from error
+    return LocalBackend(settings.directory)
 
 
 class Given:
