@@ -53,12 +53,17 @@ def _server(host: str | None) -> tuple[str, str | None]:
 
 def _ask(origin: str) -> str | None:
     """Read the key; empty where the server needs none."""
-    if sys.stdin.isatty():
+    if is_terminal():
         prompt = f"API key for {origin} (empty if it needs none)"
         key = click.prompt(prompt, hide_input=True, default="", show_default=False, err=True)
     else:
         key = sys.stdin.readline()
     return key.strip() or None
+
+
+def is_terminal() -> bool:
+    """Return whether somebody can be asked."""
+    return sys.stdin.isatty()
 
 
 def _check(settings: ConnectionSettings) -> UserRecord:
