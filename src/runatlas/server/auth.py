@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
+from litestar.types import Scope
 
-from runatlas.errors import AuthenticationError, PermissionDeniedError
+from runatlas.errors import AuthenticationError, PermissionDeniedError, StoreError, ValidationError
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 from runatlas.server.settings import ServerSettings, is_loopback
@@ -18,6 +21,8 @@ from runatlas.server.wire.dialect import Dialect, dialect_for
 from runatlas.server.wire.worker import in_thread
 
 __all__ = ["Gatekeeper"]
+
+_HOST = re.compile(r"([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
 class Gatekeeper:
@@ -55,19 +60,28 @@ class Gatekeeper:
         if public and self._has_accounts:
             return
         headers = {name.lower(): value for name, value in connection.headers.items()}
+        _require_host(headers)
         dialect = dialect_for(connection.scope["path"], self._dialects, self._default)
-        secret = dialect.secret(headers)
-        origin = self._settings.origin or f"{connection.scope['scheme']}://{headers.get('host', '')}"
-        caller = await in_thread(self._admit, secret, headers, public=public)
+        admit = self._admit_public if public else self._admit
+        caller = await in_thread(admit, dialect.secret(headers), headers)
         if caller is not None:
-            connection.scope["user"] = attrs.evolve(caller, origin=origin)
+            connection.scope["user"] = attrs.evolve(caller, origin=self._origin(connection.scope, headers))
 
-    def _admit(self, secret: str | None, headers: Mapping[str, str], *, public: bool) -> Caller | None:
+    def _origin(self, scope: Scope, headers: Mapping[str, str]) -> str:
+        host, port = scope["server"] or (self._settings.host, self._settings.port)
+        return self._settings.origin or f"{scope['scheme']}://{headers.get('host') or f'{host}:{port}'}"
+
+    def _admit_public(self, _: str | None, headers: Mapping[str, str]) -> Caller | None:
+        # A store that does not answer is for the route to tell: the one of the server's health does.
+        with suppress(StoreError):
+            if self._is_open():
+                _require_own_page(headers)
+        return None
+
+    def _admit(self, secret: str | None, headers: Mapping[str, str]) -> Caller:
         if self._is_open():
             _require_own_page(headers)
             return self._owner
-        if public:
-            return None
         if secret is None:
             raise AuthenticationError("an API key is needed: send 'Authorization: Bearer KEY'")
         caller = self._services.accounts.authenticate(secret)
@@ -82,9 +96,17 @@ class Gatekeeper:
         return self._settings.is_local and not self._has_accounts
 
 
+def _require_host(headers: Mapping[str, str]) -> None:
+    """Check that the host is a name or an address, with a port or without: links are built on it."""
+    host = headers.get("host")
+    if host is not None and not _HOST.fullmatch(host):
+        raise ValidationError(f"the Host {host[:80]!r} is neither a name nor an address", code=400)
+
+
 def _require_own_page(headers: Mapping[str, str]) -> None:
     host = headers.get("host", "")
-    if not is_loopback(_host_name(host)):
+    found = _HOST.fullmatch(host)
+    if found is None or not is_loopback(found[1]):
         raise PermissionDeniedError(
             f"this server has no accounts yet and answers only to the name of this machine, not to {host[:80]!r}; "
             "make a key with 'runatlas keys create' to reach it by other names"
@@ -94,10 +116,3 @@ def _require_own_page(headers: Mapping[str, str]) -> None:
         raise PermissionDeniedError(
             f"this server has no accounts yet and takes no requests from other web pages, such as {origin[:80]!r}"
         )
-
-
-def _host_name(host: str) -> str:
-    """Return the name in ``name:port``, ``1.2.3.4:port`` or ``[::1]:port``."""
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]
