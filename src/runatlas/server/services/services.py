@@ -13,7 +13,9 @@ from runatlas.server.services.catalog import Catalog
 from runatlas.server.services.folders import Folders
 from runatlas.server.services.idempotency import Idempotency
 from runatlas.server.services.ingestion_keys import IngestionKeys
+from runatlas.server.services.points import PointReading
 from runatlas.server.services.projects import Projects
+from runatlas.server.services.recording import Recording
 from runatlas.server.services.registry import Registry
 from runatlas.server.services.runs import Runs
 from runatlas.server.services.trash import Trash
@@ -33,17 +35,19 @@ class Services:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.accounts = Accounts(store)
-        self.idempotency = Idempotency(store)
-        self.projects = Projects(store)
-        self.runs = Runs(store)
-        self.workspaces = Workspaces(store)
-        self.trash = Trash(store)
         self.admin = Administration(store)
+        self.idempotency = Idempotency(store)
+        self.workspaces = Workspaces(store)
+        self.projects = Projects(store)
         self.folders = Folders(store)
+        self.runs = Runs(store)
+        self.recording = Recording(store)
+        self.points = PointReading(store)
         self.annotations = Annotations(store)
         self.ingestion_keys = IngestionKeys(store)
         self.registry = Registry(store)
         self.catalog = Catalog(store)
+        self.trash = Trash(store)
 
     @classmethod
     def open(
