@@ -167,12 +167,10 @@ class Collection(ABC, Generic[E, R]):
         return self._total
 
     def __len__(self) -> int:
-        items, is_all = self._memory
-        if is_all:
-            return len(items)
-        if self._known_total() is None and not items:
+        if not self._chunks and self._known_total() is None:
             self._first(total=True)
-        return self._window.length(self.total)
+        items, is_all = self._memory
+        return len(items) if is_all else self._window.length(self.total)
 
     def __bool__(self) -> bool:
         return bool(self._first().items)
