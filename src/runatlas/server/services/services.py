@@ -8,11 +8,17 @@ from pathlib import Path
 from runatlas.server.services.accounts import Accounts
 from runatlas.server.services.admin import Administration
 from runatlas.server.services.annotations import Annotations
+from runatlas.server.services.artifacts import Artifacts
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.catalog import Catalog
+from runatlas.server.services.columns import Columns
+from runatlas.server.services.exports import Exports
 from runatlas.server.services.folders import Folders
 from runatlas.server.services.idempotency import Idempotency
 from runatlas.server.services.ingestion_keys import IngestionKeys
+from runatlas.server.services.links import Links
+from runatlas.server.services.logs import LogReading
+from runatlas.server.services.media import MediaReading
 from runatlas.server.services.points import PointReading
 from runatlas.server.services.projects import Projects
 from runatlas.server.services.recording import Recording
@@ -39,6 +45,14 @@ class Services:
         self.idempotency = Idempotency(store)
         self.workspaces = Workspaces(store)
         self.projects = Projects(store)
+        self.links = Links(store)
+        self.recording = Recording(store)
+        self.points = PointReading(store)
+        self.columns = Columns(store)
+        self.media = MediaReading(store, self.links)
+        self.logs = LogReading(store)
+        self.artifacts = Artifacts(store, self.links)
+        self.exports = Exports(store, self.links)
         self.folders = Folders(store)
         self.runs = Runs(store)
         self.recording = Recording(store)

@@ -1,0 +1,152 @@
+"""Exports: files made on demand, with links to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from runatlas.errors import NotFoundError, StoreError, ValidationError
+from runatlas.model.ids import RunPath, new_cuid
+from runatlas.model.media import LinkRecord
+from runatlas.server.services.access import require_run
+from runatlas.server.services.caller import Caller
+from runatlas.server.services.links import LINK_MS, Links
+from runatlas.server.services.series_walk import check_series
+from runatlas.server.store.chunk import ChunkError, Points
+from runatlas.server.store.engine import Store
+from runatlas.server.store.export import ExportRow, add_export, find_export, remove_expired, write_export
+from runatlas.server.store.log import read_logs
+from runatlas.server.store.point import SeriesHead, choose_points, find_scalar_series, read_series
+from runatlas.server.store.run import RunRow
+from runatlas.server.store.statement import Connection
+
+__all__ = ["Exports"]
+
+ROWS_MAX = 500_000
+"""The most lines of one log export (document 004)."""
+
+_FILE_MS = 24 * LINK_MS
+_PIECE_ROWS = 50_000
+_EXACT = 2.0**53
+_UNSAFE = re.compile(r"[^\w.+-]+")
+_NAME_MAX = 60
+
+
+class Exports:
+    """Writes what runs recorded to files."""
+
+    def __init__(self, store: Store, links: Links) -> None:
+        self._store = store
+        self._links = links
+
+    def export_logs(self, caller: Caller, run: RunPath, *, start: int, rows: int) -> LinkRecord:
+        """Write lines ``start`` to ``start + rows`` (from 0) to a ``.log`` file and return a link to it.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ValidationError: The lines are out of bounds.
+        """
+        if not 0 <= start < _EXACT:
+            raise ValidationError(f"start: expected 0 or more, got {start}")
+        if not 1 <= rows <= ROWS_MAX:
+            raise ValidationError(f"rows: expected 1 to {ROWS_MAX}, got {rows}")
+        with self._store.read() as connection:
+            found = require_run(connection, caller, run, "read")
+            name = f"{_safe(found.name or found.run_id)}.log"
+            return self._write(caller, name, _log_pieces(connection, found, start, rows))
+
+    def export_csv(self, caller: Caller, run: RunPath, key: str) -> LinkRecord:
+        """Write one column to a ``.csv`` file and return a link to it.
+
+        It has a header, ``step,value,timestamp``, and one row a point by step; timestamps are Unix milliseconds. Where
+        the key has several contexts, they follow one another, and a fourth column, ``context``, tells them apart.
+
+        Raises:
+            NotFoundError: The run has no such scalar column.
+            StoreError: Its points are damaged.
+        """
+        check_series((key,), None)
+        with self._store.read() as connection:
+            found = require_run(connection, caller, run, "read")
+            heads = [
+                SeriesHead(*row)
+                for row in find_scalar_series(connection, [found.id], keys=(key,), context=None, column_class=None)
+            ]
+            if not heads:
+                raise NotFoundError(f"run {run} has no scalar column {key!r}")
+            name = f"{_safe(found.name or found.run_id)}-{_safe(key)}.csv"
+            try:
+                return self._write(caller, name, _csv_pieces(connection, heads))
+            except ChunkError as error:
+                raise StoreError(f"the points of {key!r} of run {run} are damaged: {error}") from error
+
+    def get_link(self, caller: Caller, cuid: str) -> LinkRecord:
+        """Return a new link to a file that was made, for a caller that has its id.
+
+        Raises:
+            NotFoundError: There is none, or it expired.
+        """
+        with self._store.read() as connection:
+            found = find_export(connection, cuid)
+        if found is None or found.expires_at_ms < self._store.clock():
+            raise NotFoundError("the export expired; make it again")
+        return self._links.export_link(caller, found)
+
+    def _write(self, caller: Caller, name: str, pieces: Iterable[str]) -> LinkRecord:
+        cuid = new_cuid()
+        size = write_export(self._store, cuid, name, pieces)
+        now_ms = self._store.clock()
+        row = ExportRow(cuid, name, size, now_ms + (_FILE_MS if caller.origin is None else LINK_MS))
+        with self._store.write() as connection:
+            remove_expired(connection, self._store, now_ms)
+            add_export(connection, row)
+        return self._links.export_link(caller, row)
+
+
+def _safe(text: str) -> str:
+    """Return a text that is good as part of a file name anywhere."""
+    return _UNSAFE.sub("_", text).strip("._")[:_NAME_MAX] or "export"
+
+
+def _log_pieces(connection: Connection, run: RunRow, start: int, rows: int) -> Iterator[str]:
+    for first in range(start, start + rows, _PIECE_ROWS):
+        wanted = min(_PIECE_ROWS, start + rows - first)
+        lines = read_logs(connection, run.id, offset=_BEFORE_ALL, severity=0, tag=None, limit=wanted, skip=first)
+        yield "".join(f"{line.message}\n" for line in lines)
+        if len(lines) < wanted:
+            return
+
+
+_BEFORE_ALL = -(2**63)
+
+
+def _csv_pieces(connection: Connection, heads: list[SeriesHead]) -> Iterator[str]:
+    heads = sorted(heads, key=lambda head: head.context)
+    many = len(heads) > 1
+    yield "step,value,timestamp,context\n" if many else "step,value,timestamp\n"
+    for head, data in read_series(connection, heads):
+        points = choose_points(head, data, None, None).points
+        tail = ',"' + head.context.replace('"', '""') + '"\n' if many else "\n"
+        for first in range(0, len(points), _PIECE_ROWS):
+            yield "".join(_csv_rows(points.part(slice(first, first + _PIECE_ROWS)), tail))
+
+
+def _csv_rows(points: Points, tail: str) -> Iterator[str]:
+    columns = (points.steps.tolist(), _texts(points), points.times_ms.tolist())
+    return (f"{step},{value},{time}{tail}" for step, value, time in zip(*columns, strict=True))
+
+
+def _texts(points: Points) -> list[str]:
+    """Write values so that they read back the same, whole ones without a point."""
+    with np.errstate(invalid="ignore"):
+        whole = (points.values % 1 == 0) & (np.abs(points.values) < _EXACT)
+        whole &= ~((points.values == 0) & np.signbit(points.values))
+    return [
+        str(int(value)) if is_whole else _SPECIAL.get(text := repr(value), text)
+        for value, is_whole in zip(points.values.tolist(), whole.tolist(), strict=True)
+    ]
+
+
+_SPECIAL = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}

@@ -1,0 +1,77 @@
+"""Files made on demand, which expire."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from runatlas.errors import StoreError
+from runatlas.server.store.engine import Store
+from runatlas.server.store.schema import exports
+from runatlas.server.store.statement import rows
+
+__all__ = ["ExportRow", "add_export", "export_path", "find_export", "remove_expired", "write_export"]
+
+
+class ExportRow(NamedTuple):
+    """A file that was made."""
+
+    cuid: str
+    name: str
+    size: int
+    expires_at_ms: int
+
+
+def export_path(store: Store, cuid: str, name: str) -> Path:
+    """Return where a file lies; ``cuid`` and ``name`` are the store's own, never a client's."""
+    return store.exports_dir / cuid / name
+
+
+def write_export(store: Store, cuid: str, name: str, pieces: Iterable[str]) -> int:
+    """Write a file and return its size.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    path = export_path(store, cuid, name)
+    try:
+        path.parent.mkdir(parents=True)
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        return path.stat().st_size
+    except OSError as error:
+        shutil.rmtree(path.parent, ignore_errors=True)
+        raise StoreError(
+            f"exports cannot be written to {store.exports_dir} ({error.strerror or error}); "
+            "free some space, or give your user the right to write there"
+        ) from error
+
+
+def add_export(connection: Connection, row: ExportRow) -> None:
+    """Note a file."""
+    connection.execute(exports.insert().values(**row._asdict()))
+
+
+def find_export(connection: Connection, cuid: str) -> ExportRow | None:
+    """Return a file's row."""
+    columns = (exports.c.cuid, exports.c.name, exports.c.size, exports.c.expires_at_ms)
+    found = rows(connection, select(*columns).where(exports.c.cuid == cuid))
+    return ExportRow(*found[0]) if found else None
+
+
+def remove_expired(connection: Connection, store: Store, now_ms: int) -> int:
+    """Remove files that expired, and return how many."""
+    expired = rows(connection, select(exports.c.cuid).where(exports.c.expires_at_ms < now_ms))
+    for (cuid,) in expired:
+        shutil.rmtree(store.exports_dir / cuid, ignore_errors=True)
+    if expired:
+        connection.execute(exports.delete().where(exports.c.expires_at_ms < now_ms))
+    return len(expired)
