@@ -1,0 +1,90 @@
+"""Garbage: files that no row knows, left by a crash, and rows whose time is over."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+from sqlalchemy import select
+
+from runatlas.server.store.blob import is_sha256
+from runatlas.server.store.blob_ref import known_blobs, lock_blobs
+from runatlas.server.store.engine import Store
+from runatlas.server.store.export import remove_expired
+from runatlas.server.store.idempotency import forget_requests
+from runatlas.server.store.schema import exports
+from runatlas.server.store.statement import Connection, rows
+
+__all__ = ["DAY_MS", "Collected", "collect_garbage"]
+
+DAY_MS = 24 * 3600 * 1000
+"""How old what nobody needs must be: it may still be waiting for its row."""
+
+_AT_ONCE = 500
+
+
+@attrs.frozen
+class Collected:
+    """What was removed."""
+
+    files: int
+    exports: int
+
+
+def collect_garbage(store: Store) -> Collected:
+    """Remove expired exports and old answers kept for repeated requests, and files that no row knows.
+
+    A blob's file is written before its row, so that one without a row counts as lost only after a day.
+
+    Raises:
+        StoreError: The database failed.
+    """
+    now_ms = store.clock()
+    with store.write() as connection:
+        expired = remove_expired(connection, store, now_ms)
+        forget_requests(connection, now_ms - DAY_MS, now_ms - DAY_MS)
+    return Collected(_remove_lost_blobs(store, now_ms - DAY_MS) + _remove_lost_exports(store, now_ms - DAY_MS), expired)
+
+
+def _remove_lost_blobs(store: Store, before_ms: int) -> int:
+    removed = 0
+    for group in _groups([path for path in store.blobs.files() if _is_older(path, before_ms)]):
+        # Under the lock that storing a blob takes, so that none gets its row between the look and the removal.
+        with store.write() as connection:
+            lock_blobs(connection)
+            known = known_blobs(connection, [path.name for path in group if is_sha256(path.name)])
+            lost = [path for path in group if path.name not in known]
+            for path in lost:
+                path.unlink(missing_ok=True)
+            removed += len(lost)
+    return removed
+
+
+def _remove_lost_exports(store: Store, before_ms: int) -> int:
+    if not store.exports_dir.is_dir():
+        return 0
+    old = [path for path in store.exports_dir.iterdir() if _is_older(path, before_ms)]
+    with store.read() as connection:
+        known = _known_exports(connection)
+    lost = [path for path in old if path.name not in known]
+    for path in lost:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(lost)
+
+
+def _known_exports(connection: Connection) -> set[str]:
+    return {cuid for (cuid,) in rows(connection, select(exports.c.cuid))}
+
+
+def _is_older(path: Path, before_ms: int) -> bool:
+    try:
+        return path.stat().st_mtime * 1000 < before_ms
+    except FileNotFoundError:
+        return False
+
+
+def _groups(paths: list[Path]) -> Iterator[list[Path]]:
+    for first in range(0, len(paths), _AT_ONCE):
+        yield paths[first : first + _AT_ONCE]
