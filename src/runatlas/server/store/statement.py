@@ -19,6 +19,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ColumnElement, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import Boolean, TypeDecorator, TypeEngine
 
 from runatlas.errors import ConflictError, ValidationError
@@ -91,8 +92,18 @@ class _ListParameter(TypeDecorator[Any]):
         return list(value) if dialect.name == "postgresql" else json.dumps(list(value))
 
 
-class _MemberOf(FunctionElement[bool]):
+class _Test(FunctionElement[bool]):
+    """A condition with an SQL form of its own."""
+
     type = Boolean()
+    inherit_cache = True
+
+    def self_group(self, against: OperatorType | None = None) -> ColumnElement[bool]:  # type: ignore[override]  # noqa: ARG002
+        """Stay as it is in a WHERE: with SQLAlchemy's ``… = 1`` behind it, SQLite uses no index."""
+        return self
+
+
+class _MemberOf(_Test):
     inherit_cache = True
 
 
@@ -200,8 +211,7 @@ class _Pattern(TypeDecorator[Any]):
         return _regex(value) if dialect.name == "postgresql" else _glob(value)
 
 
-class _Contains(FunctionElement[bool]):
-    type = Boolean()
+class _Contains(_Test):
     inherit_cache = True
 
 
