@@ -11,6 +11,7 @@ from runatlas.errors import RunAtlasError
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "api": ("runatlas.cli.api.command:api", "Query, export and clean up runs."),
     "serve": ("runatlas.cli.serve:serve", "Serve a directory or a database over HTTP."),
     "login": ("runatlas.cli.login:login", "Check an API key with its server, and keep it."),
     "logout": ("runatlas.cli.logout:logout", "Forget the key that 'login' kept."),

@@ -1,0 +1,1 @@
+"""``runatlas api``: the API on the command line."""

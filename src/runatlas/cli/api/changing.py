@@ -1,0 +1,124 @@
+"""``runatlas api`` commands that change something."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from runatlas.api.entry import Api
+from runatlas.cli.api.group import api_command, as_json_option
+from runatlas.cli.api.output import print_fields, print_json
+
+__all__ = ["create", "delete", "purge", "restore", "update"]
+
+
+@click.command()
+@click.argument("path")
+@click.option("--visibility", type=click.Choice(["PUBLIC", "PRIVATE"]), default="PRIVATE", show_default=True)
+@click.option("--description", help="What it is about.")
+@as_json_option
+@api_command
+def create(api: Api, path: str, visibility: str, description: str | None, *, as_json: bool) -> None:
+    """Make the project PATH: workspace/project, or the name alone for your own workspace."""
+    workspace, slash, name = path.removeprefix("/").rpartition("/")
+    made = api.create_project(
+        workspace if slash else None,
+        name,
+        visibility="PUBLIC" if visibility == "PUBLIC" else "PRIVATE",
+        description=description,
+    ).unwrap()
+    if as_json:
+        print_json(made.json())
+    else:
+        print_fields({"path": made.path, "visibility": made.visibility, "url": made.url})
+
+
+@click.command()
+@click.argument("path")
+@click.option("-f", "--filter", "filters", help="With a project: change these runs of it.")
+@click.option("--name", help="The new name.")
+@click.option("--description", help="The new description.")
+@click.option("--label", "labels", multiple=True, help="The labels from now on; repeat for more.")
+@click.option("--group", help="The runs' new group.")
+@click.option("--job-type", help="The runs' new job type.")
+@click.option("--show/--hide", "show", default=None, help="Whether the runs are shown in comparisons.")
+@click.option("--visibility", type=click.Choice(["PUBLIC", "PRIVATE"]), help="The project's.")
+@api_command
+def update(api: Api, path: str, filters: str | None, labels: tuple[str, ...], **rest: Any) -> None:
+    """Change PATH: a run, a project, or with --filter the runs of a project."""
+    changes = {name: value for name, value in rest.items() if value is not None}
+    if labels:
+        changes["labels"] = list(labels)
+    if filters is not None:
+        changed = api.runs(path, filters).update(**changes).unwrap()
+        click.echo(f"changed {changed.total} runs", err=True)
+        return
+    is_project = path.removeprefix("/").count("/") == 1
+    answer: Any = api.project(path).update(**changes) if is_project else api.run(path).update(**changes)
+    answer.unwrap()
+    click.echo(f"changed {path}", err=True)
+
+
+@click.command()
+@click.argument("path")
+@click.argument("runs", nargs=-1)
+@click.option("-f", "--filter", "filters", help="With a project: only these runs of it.")
+@click.option("--commit", is_flag=True, help="Delete; without it the plan is shown and nothing happens.")
+@as_json_option
+@api_command
+def delete(api: Api, path: str, runs: tuple[str, ...], filters: str | None, *, commit: bool, as_json: bool) -> None:
+    """Delete PATH: a run, or of a project the RUNS named, those of --filter, or all of it.
+
+    Deleted things lie in the trash: 'runatlas api trash' lists them, 'runatlas api restore' brings them back.
+    """
+    if runs and filters is not None:
+        raise click.UsageError("give either RUNS or --filter")
+    target: Any
+    if path.removeprefix("/").count("/") != 1:
+        if runs or filters is not None:
+            raise click.UsageError("RUNS and --filter go with a project, not with a run")
+        target = api.run(path)
+    else:
+        target = api.project(path) if filters is None else api.runs(path, filters)
+    answer = target.delete_runs(list(runs), commit=commit) if runs else target.delete(commit=commit)
+    outcome = answer.unwrap()
+    if as_json:
+        print_json(outcome.json())
+    elif commit:
+        print_fields(outcome.json())
+    else:
+        click.echo(repr(outcome))
+        click.echo("nothing was deleted; add --commit to delete", err=True)
+
+
+@click.command()
+@click.argument("entry")
+@api_command
+def restore(api: Api, entry: str) -> None:
+    """Bring back what lies in the trash as ENTRY."""
+    back = api.restore(entry).unwrap()
+    click.echo(f"brought back {back.runs} runs of {back.workspace}/{back.project}", err=True)
+
+
+@click.command()
+@click.argument("entry", required=False)
+@click.option("--all", "all_", is_flag=True, help="Also what has not expired.")
+@click.option("--commit", is_flag=True, help="Remove for good; without it the counts are shown and nothing happens.")
+@as_json_option
+@api_command
+def purge(api: Api, entry: str | None, *, all_: bool, commit: bool, as_json: bool) -> None:
+    """Remove what lies in the trash for good: ENTRY, or what has expired, with the files nothing else needs."""
+    done = api.purge(entry, expired_only=not all_ and entry is None, commit=commit).unwrap()
+    fields = {
+        "entries": done.entries,
+        "runs": done.runs,
+        "points": done.points,
+        "blobs": done.blobs,
+        "bytes": done.bytes,
+        "dry_run": done.dry_run,
+    }
+    if as_json:
+        print_json(fields)
+    else:
+        print_fields(fields)

@@ -1,0 +1,60 @@
+"""The group ``runatlas api`` and what its commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runatlas.api.entry import Api
+from runatlas.api.place import open_backend
+from runatlas.cli.connection import connection_options
+from runatlas.errors import RunAtlasError
+from runatlas.settings import ConnectionSettings
+
+__all__ = ["ApiGroup", "api_command", "as_json_option", "limit_option", "output_option"]
+
+
+class ApiGroup(click.Group):
+    """Tells a mistake in an argument as one of usage."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except RunAtlasError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise click.UsageError(str(error)) from error
+
+
+@contextmanager
+def _opened(settings: ConnectionSettings) -> Iterator[Api]:
+    backend = open_backend(settings)
+    try:
+        yield Api(backend=backend)
+    finally:
+        backend.close()
+
+
+def api_command(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say where the data is; the command gets an ``Api`` as ``api``."""
+
+    @connection_options
+    @wraps(command)
+    def opened(settings: ConnectionSettings, **rest: Any) -> None:
+        with _opened(settings) as api:
+            command(api=api, **rest)
+
+    return opened
+
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, exact and complete.")
+limit_option = click.option("--limit", type=click.IntRange(min=1), help="This many at the most; else all of them.")
+output_option = click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file, not to stdout."
+)

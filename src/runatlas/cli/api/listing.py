@@ -1,0 +1,154 @@
+"""``runatlas api`` commands that list."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import click
+
+from runatlas.api.entry import Api
+from runatlas.cli.api.group import api_command, as_json_option, limit_option
+from runatlas.cli.api.output import print_json, print_table
+from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES
+
+__all__ = ["columns", "projects", "runs", "trash", "users", "workspaces"]
+
+
+@click.command()
+@click.argument("username", required=False)
+@limit_option
+@as_json_option
+@api_command
+def workspaces(api: Api, username: str | None, limit: int | None, *, as_json: bool) -> None:
+    """List workspaces, or those that USERNAME belongs to."""
+    found = api.workspaces(username, limit=limit)
+    if as_json:
+        print_json(found.json())
+        return
+    print_table(
+        ("workspace", "name", "type", "role"),
+        ((item.username, item.name, item.workspace_type, item.role) for item in found),
+    )
+
+
+@click.command()
+@click.argument("workspace", required=False)
+@click.option("--sort", type=click.Choice(["create", "name"]), help="By creation or name; else by latest change.")
+@click.option("--search", help="Part of the name, title or description.")
+@limit_option
+@as_json_option
+@api_command
+def projects(
+    api: Api, workspace: str | None, sort: str | None, search: str | None, limit: int | None, *, as_json: bool
+) -> None:
+    """List projects, of WORKSPACE or of all."""
+    found = api.projects(workspace, sort=sort, search=search, limit=limit)
+    if as_json:
+        print_json(found.json())
+        return
+    print_table(
+        ("project", "runs", "running", "visibility", "updated", "description"),
+        (
+            (p.path, p.count["experiments"], p.count["runningExps"], p.visibility, p.updated_at, p.description)
+            for p in found
+        ),
+    )
+
+
+@click.command()
+@click.argument("project")
+@click.option("-f", "--filter", "filters", help="Such as: config.lr < 0.01 and state == 'FINISHED'")
+@click.option("--order", help="Such as: -summary.loss, created_at")
+@click.option("--search", help="Part of the name or the id.")
+@click.option("--config", "config_keys", multiple=True, help="Show this config value; repeat for more.")
+@click.option("--metric", "metric_keys", multiple=True, help="Show the last value of this metric; repeat for more.")
+@limit_option
+@as_json_option
+@api_command
+def runs(  # noqa: PLR0917 - one argument an option
+    api: Api,
+    project: str,
+    filters: str | None,
+    order: str | None,
+    search: str | None,
+    config_keys: tuple[str, ...],
+    metric_keys: tuple[str, ...],
+    limit: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    """List the runs of PROJECT (workspace/project)."""
+    found = api.runs(project, filters, search=search, order=order, limit=limit)
+    if as_json:
+        print_json(found.json())
+        return
+    table = found.table().unwrap()
+    shown = ["id", "name", "state", "created_at"]
+    shown += [f"config.{key}" for key in config_keys] + [f"summary.{key}" for key in metric_keys]
+    print_table(shown, ([row.get(name) for name in shown] for row in table))
+
+
+@click.command()
+@click.argument("run")
+@click.option("--search", help="Part of the name.")
+@click.option("--class", "column_class", type=click.Choice(COLUMN_CLASSES), help="Logged by the user or measured.")
+@click.option("--type", "column_type", type=click.Choice(COLUMN_TYPES), help="The data type.")
+@limit_option
+@as_json_option
+@api_command
+def columns(
+    api: Api,
+    run: str,
+    search: str | None,
+    column_class: str | None,
+    column_type: str | None,
+    *,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """List the columns of RUN (workspace/project/run)."""
+    found = api.columns(run, search=search, column_class=column_class, column_type=column_type, limit=limit)
+    if as_json:
+        print_json(found.json())
+        return
+    print_table(
+        ("key", "type", "class", "context", "points"),
+        ((c.key, c.column_type, c.column_class, c.context or None, c.count) for c in found),
+    )
+
+
+@click.command()
+@click.option("--create", "username", help="Make this user; the password is asked for, or read from stdin.")
+@limit_option
+@as_json_option
+@api_command
+def users(api: Api, username: str | None, limit: int | None, *, as_json: bool) -> None:
+    """List the users of the installation, or make one (administrators)."""
+    desk = api.self_hosted()
+    if username is not None:
+        password = click.prompt("password", hide_input=True, err=True)
+        made = desk.create_user(username, password).unwrap()
+        click.echo(f"made user {made.username}", err=True)
+        return
+    found = list(islice(desk.get_users(all=True), limit))
+    if as_json:
+        print_json([user.json() for user in found])
+        return
+    print_table(("user", "name", "email"), ((user.username, user.name, user.email) for user in found))
+
+
+@click.command()
+@click.argument("workspace", required=False)
+@limit_option
+@as_json_option
+@api_command
+def trash(api: Api, workspace: str | None, limit: int | None, *, as_json: bool) -> None:
+    """List what was deleted and can be brought back."""
+    found = api.trash(workspace, limit=limit)
+    if as_json:
+        print_json(found.json())
+        return
+    print_table(
+        ("entry", "what", "project", "runs", "deleted", "by", "until"),
+        ((e.id, e.kind, e.project_path, e.runs, e.deleted_at, e.deleted_by, e.expires_at) for e in found),
+    )

@@ -1,0 +1,179 @@
+"""``runatlas api`` commands that read what runs recorded."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runatlas.api.entry import Api
+from runatlas.cli.api.group import api_command, as_json_option, output_option
+from runatlas.cli.api.output import print_fields, print_json, print_table
+from runatlas.entities.run import Run
+from runatlas.model.log import LOG_LEVELS, LogLevel
+from runatlas.response import ApiResponse
+
+__all__ = ["export", "logs", "medias", "metrics", "run", "summary"]
+
+
+@click.command()
+@click.argument("run")
+@as_json_option
+@api_command
+def run(api: Api, run: str, *, as_json: bool) -> None:
+    """Show RUN (workspace/project/run): its fields, config and profile."""
+    found = api.run(run).unwrap()
+    if as_json:
+        print_json(found.json())
+        return
+    fields = {name: value for name, value in found.json().items() if name != "profile"}
+    print_fields(fields | {f"config.{key}": value for key, value in found.config.items()})
+
+
+def _range(options: dict[str, Any]) -> dict[str, Any] | None:
+    given = {name: value for name, value in options.items() if value is not None}
+    return given if set(given) - {"type"} else None
+
+
+@click.command()
+@click.argument("path")
+@click.argument("keys", nargs=-1)
+@click.option("-f", "--filter", "filters", help="With a project: which runs.")
+@click.option("--sample", type=click.IntRange(min=1), default=1500, show_default=True, help="Points a series.")
+@click.option("--all", "all_", is_flag=True, help="Every point.")
+@click.option("--type", "type", type=click.Choice(["step", "timestamp"]), help="The axis of --start and --end.")
+@click.option("--start", type=int, help="From this step or time on.")
+@click.option("--end", type=int, help="Up to this step or time.")
+@click.option("--last", type=int, help="The last N milliseconds.")
+@click.option("--head", type=int, help="The first N points.")
+@click.option("--tail", type=int, help="The last N points.")
+@as_json_option
+@api_command
+def metrics(
+    api: Api,
+    path: str,
+    keys: tuple[str, ...],
+    filters: str | None,
+    *,
+    sample: int,
+    all_: bool,
+    as_json: bool,
+    **axis: Any,
+) -> None:
+    """Read the metrics KEYS of PATH: a run, or all runs of a project; without KEYS all of them."""
+    wanted: dict[str, Any] = {"keys": list(keys) or None, "sample": sample, "all": all_, "range_query": _range(axis)}
+    answer: ApiResponse[Any]
+    if path.removeprefix("/").count("/") == 1:
+        answer = api.project(path).metrics(runs=filters, **wanted)
+    elif filters is not None:
+        raise click.UsageError("--filter goes with a project, not with a run")
+    else:
+        answer = api.run(path).metrics(**wanted)
+    table: Any = answer.unwrap()
+    if not table.complete:
+        click.echo(f"incomplete: {'; '.join(map(str, table.failures))}", err=True)
+    if as_json:
+        print_json(table.json())
+        return
+    held = table.to_arrow()
+    print_table(held.column_names, zip(*(column.to_pylist() for column in held.columns), strict=True))
+
+
+@click.command()
+@click.argument("run")
+@click.argument("keys", nargs=-1)
+@as_json_option
+@api_command
+def summary(api: Api, run: str, keys: tuple[str, ...], *, as_json: bool) -> None:
+    """Show the statistics of the metrics KEYS of RUN; without KEYS of all of them."""
+    found = api.run(run).summary(list(keys) or None).unwrap()
+    if as_json:
+        print_json(found)
+        return
+    shown = ("latest", "min", "max", "avg", "median")
+    print_table(
+        ("metric", *shown),
+        ((key, *(_value(item.get(name)) for name in shown)) for key, item in found.items()),
+    )
+
+
+def _value(statistic: Any) -> Any:
+    return statistic.get("value") if isinstance(statistic, dict) else statistic
+
+
+@click.command()
+@click.argument("run")
+@click.option("--offset", type=click.IntRange(min=0), default=0, show_default=True, help="Lines to skip.")
+@click.option("--level", type=click.Choice(LOG_LEVELS), default="INFO", show_default=True, help="At least as severe.")
+@as_json_option
+@api_command
+def logs(api: Api, run: str, offset: int, level: LogLevel, *, as_json: bool) -> None:
+    """Print the log lines of RUN."""
+    found = api.run(run).logs(offset=offset, level=level).unwrap()
+    if as_json:
+        print_json(found.json())
+    else:
+        for line in found:
+            click.echo(str(line))
+
+
+@click.command()
+@click.argument("run")
+@click.argument("keys", nargs=-1, required=True)
+@click.option("--step", type=int, help="Of this step; else of the latest.")
+@click.option("--all", "all_", is_flag=True, help="Of every step.")
+@click.option("--download", type=click.Path(path_type=Path, file_okay=False), help="Save the files there.")
+@as_json_option
+@api_command
+def medias(
+    api: Api, run: str, keys: tuple[str, ...], step: int | None, *, all_: bool, download: Path | None, as_json: bool
+) -> None:
+    """List the media KEYS of RUN, with links."""
+    found = api.run(run).medias(list(keys), step=step, all=all_).unwrap()
+    if download is not None:
+        saved = [path for series in found.values() for media_step in series for path in media_step.download(download)]
+        click.echo(f"saved {len(saved)} files in {download}", err=True)
+    if as_json:
+        print_json(found.json())
+        return
+    print_table(
+        ("key", "step", "caption", "url"),
+        (
+            (key, media_step.index, item.caption, item.url)
+            for key, series in found.items()
+            for media_step in series
+            for item in media_step
+        ),
+    )
+
+
+@click.command()
+@click.argument("path")
+@click.option("--csv", "key", help="Of a run: this metric as CSV.")
+@click.option("--logs", "as_logs", is_flag=True, help="Of a run: its log lines.")
+@click.option("-f", "--filter", "filters", help="Of a project: which runs.")
+@output_option
+@api_command
+def export(api: Api, path: str, key: str | None, filters: str | None, output: Path | None, *, as_logs: bool) -> None:
+    """Write a project's table of runs as CSV, or a run's metric (--csv KEY) or log lines (--logs)."""
+    if path.removeprefix("/").count("/") == 1:
+        if key is not None or as_logs:
+            raise click.UsageError("--csv and --logs go with a run, not with a project")
+        _write(api.runs(path, filters).table().unwrap().to_csv().encode(), output)
+        return
+    if (key is None) != as_logs:
+        raise click.UsageError("give either --csv KEY or --logs")
+    found: Run = api.run(path)
+    link = found.export_logs() if key is None else api.column(path, key).export_csv()
+    _write(link.unwrap().read().unwrap(), output)
+
+
+def _write(data: bytes, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+        return
+    output.write_bytes(data)
+    click.echo(f"wrote {output} ({len(data)} bytes)", err=True)
