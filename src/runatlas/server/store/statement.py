@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import BigInteger, Connection, Integer, TableValuedAlias, Text, bindparam, func
+from sqlalchemy import BigInteger, Connection, Integer, TableValuedAlias, Text, bindparam, func, literal_column
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import IntegrityError
@@ -32,6 +32,7 @@ __all__ = [
     "fold_matches",
     "listed",
     "member_of",
+    "one_of",
     "rows",
     "unique",
 ]
@@ -132,6 +133,14 @@ def member_of(column: ColumnElement[Any], name: str, value: Iterable[int | str] 
     if value is None:
         return _MemberOf(column, bindparam(name, type_=kind))
     return _MemberOf(column, bindparam(name, list(value), type_=kind, unique=True))
+
+
+def one_of(column: ColumnElement[Any], words: Iterable[str]) -> ColumnElement[bool]:
+    """Test for words that are fixed in the code: cheaper than parameters, whose number varies."""
+    known = list(words)
+    if not all(word.isalnum() for word in known):
+        raise ValueError("words: only letters and digits can be part of a statement")
+    return column.in_([literal_column(f"'{word}'") for word in known])
 
 
 class Listed(NamedTuple):
