@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -19,7 +19,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 from runatlas.errors import ResponseFormatError
 from runatlas.model.filters import And, Comparison, Filter, Literal_, Not, Or
 
-__all__ = ["context_text", "converter", "decode", "dumps", "encode", "loads", "make_context"]
+__all__ = ["context_text", "converter", "decode", "dumps", "encode", "loads", "loads_all", "make_context"]
 
 T = TypeVar("T")
 
@@ -231,6 +231,22 @@ def loads(text: str | bytes) -> Any:
         return json.loads(text, object_hook=_unmark if marked in text else None)  # type: ignore[operator]
     except RecursionError:
         raise ValueError("the JSON text is nested too deeply") from None
+
+
+def loads_all(texts: Sequence[str]) -> list[Any]:
+    """Read many texts at once: faster than one by one, and equal keys are one object.
+
+    Raises:
+        ValueError: One of them is not JSON, or nested too deeply.
+
+    Example:
+        >>> loads_all(['{"lr":0.1}', "[]"])
+        [{'lr': 0.1}, []]
+    """
+    found = loads(f"[{','.join(texts)}]")
+    if len(found) != len(texts):
+        raise ValueError("one of the texts is several JSON values")
+    return list(found)
 
 
 def make_context(value: Mapping[str, Any] | None) -> tuple[tuple[str, str | int | float | bool | None], ...]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import attrs
 from sqlalchemy import ColumnElement, Select, func, select
 
 from runatlas.model.account import UserRef
-from runatlas.model.codec import loads
+from runatlas.model.codec import loads, loads_all
 from runatlas.model.run import Profile, RunRecord
 from runatlas.server.store.run_order import RunOrder
 from runatlas.server.store.schema import projects, run_profiles, runs, series, users, workspaces
-from runatlas.server.store.statement import Connection, member_of, rows
+from runatlas.server.store.statement import Connection, member_of, one_of, rows
 
 __all__ = ["Home", "RunPage", "count_runs", "find_homes", "list_runs", "read_runs"]
 
@@ -67,7 +68,7 @@ _SCALAR_TYPES = ("FLOAT", "BOOLEAN", "STRING")
 _SUMMARIES = select(series.c.run_pk, series.c.key, series.c.last_value).where(
     member_of(series.c.run_pk, "runs"),
     series.c.context == "",
-    series.c.column_type.in_(_SCALAR_TYPES),
+    one_of(series.c.column_type, _SCALAR_TYPES),
     series.c.count > 0,
 )
 _PROFILES = select(
@@ -144,7 +145,7 @@ def _records(connection: Connection, found: Sequence[Any], parts: Collection[str
     people = _people(connection, {row[2] for row in found if row[2] is not None})
     summaries = _summaries(connection, keys) if "summary" in parts else None
     profiles = _profiles(connection, keys) if "profile" in parts else None
-    with_config = "config" in parts
+    configs = loads_all([row[_WIDTH] for row in found]) if "config" in parts else [None] * len(found)
     return [
         RunRecord(
             *_names(homes[row[1]], row),
@@ -165,11 +166,11 @@ def _records(connection: Connection, found: Sequence[Any], parts: Collection[str
             heartbeat_at_ms=row[20],
             error=row[21],
             folder_id=row[22],
-            config=loads(row[_WIDTH]) if with_config else None,
+            config=config,
             summary=None if summaries is None else summaries.get(row[0], {}),
             profile=None if profiles is None else profiles.get(row[0]) or Profile(),
         )
-        for row in found
+        for row, config in zip(found, configs, strict=True)
     ]
 
 
@@ -178,6 +179,7 @@ def _names(home: Home, row: Sequence[Any]) -> tuple[str, str, str, str, str, str
     return home.workspace, home.project, row[5], row[6], home.cuid, row[7], row[8]
 
 
+@lru_cache(maxsize=1024)  # runs of a sweep have the same few
 def _texts(text: str) -> tuple[str, ...]:
     return () if text == "[]" else tuple(loads(text))
 
