@@ -23,6 +23,8 @@ FROM (SELECT run_id, run_name, metrics, MAX(step) FROM metrics GROUP BY run_id) 
 WHERE json_extract(c.config, '$.optimizer') = '{dataset.MATCH_OPTIMIZER}'
 AND json_extract(m.metrics, '$.loss') < {dataset.MATCH_BELOW}
 """
+BULK = 50_000
+"""Rows a call: a million at once take 4 GB of memory."""
 NO_LIMIT = 10_000_000
 
 
@@ -34,11 +36,14 @@ class TrackioAdapter(Adapter):
         SQLiteStorage.init_db(PROJECT)
 
     def build(self, runs: Iterable[RunData]) -> None:
-        """A ``bulk_log`` a run; trackio has no tags, so they lie in the config."""
+        """A ``bulk_log`` a run, more for a very long one; trackio has no tags, so they lie in the config."""
         for data in runs:
             rows = [dict(zip(data.metrics, row, strict=True)) for row in zip(*data.metrics.values(), strict=True)]
-            config = {**data.params, "_Tags": list(data.tags)}
-            SQLiteStorage.bulk_log(PROJECT, data.name, rows, list(range(data.steps)), config=config)
+            config: dict[str, Any] = {**data.params, "_Tags": list(data.tags)}
+            for start in range(0, data.steps, BULK):
+                steps = list(range(start, min(start + BULK, data.steps)))
+                SQLiteStorage.bulk_log(PROJECT, data.name, rows[start : start + BULK], steps, config=config)
+                config = {}
 
     def totals(self) -> tuple[int, int]:
         """Count runs and points."""
@@ -51,7 +56,10 @@ class TrackioAdapter(Adapter):
         return rows
 
     def list_runs(self) -> list[tuple[str, dict[str, Any], dict[str, float]]]:
-        """All configs, and the last row of each run by its SQL interface."""
+        """Every config by one internal call, and the last row of each run by its SQL interface.
+
+        Its documented way, ``Api().runs()`` and ``run.config``, is a query a run and many times slower.
+        """
         configs = SQLiteStorage.get_all_run_configs(PROJECT)
         last = {row["run_name"]: orjson.loads(row["metrics"]) for row in self._rows(LAST_ROWS)}
         return [(name, _params(config), last[name]) for name, config in configs.items()]
