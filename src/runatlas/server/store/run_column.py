@@ -5,12 +5,27 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from sqlalchemy import ColumnElement, Double, FromClause, Integer, Text, and_, case, cast, func, literal, null, select
+from sqlalchemy import (
+    ColumnElement,
+    Double,
+    FromClause,
+    Integer,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    null,
+    select,
+)
 
 from runatlas.errors import ValidationError
 from runatlas.model.codec import context_text
 from runatlas.model.filters import Field
 from runatlas.server.store.schema import projects, runs, users
+from runatlas.server.store.statement import one_of
 
 __all__ = ["NULLABLE_COLUMNS", "NUMBER_COLUMNS", "TEXT_COLUMNS", "scalar_series", "statistic"]
 
@@ -52,8 +67,8 @@ def scalar_series(table: FromClause, field: Field) -> ColumnElement[bool]:
     return and_(
         table.c.key == literal(field.key, Text()),
         table.c.context == literal(context, Text()),
-        table.c.column_type.in_(_SCALAR_TYPES),
-        table.c.count > 0,
+        one_of(table.c.column_type, _SCALAR_TYPES),
+        table.c.count > literal_column("0"),
     )
 
 

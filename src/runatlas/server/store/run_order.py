@@ -90,8 +90,10 @@ class RunOrder:
 
     def apply(self, statement: Select[Any], after: Sequence[Any] | None) -> Select[Any]:
         """Order a query over ``runs``, and let it begin after these values of the run before."""
+        whole: FromClause = runs
         for table, condition in self.joined:
-            statement = statement.outerjoin(table, condition)
+            whole = whole.outerjoin(table, condition)
+        statement = statement.select_from(whole)
         if after is not None:
             statement = statement.where(self._after(after))
         return statement.order_by(*(key.ordering for key in self.keys), *(column.desc() for column in _LAST))

@@ -36,7 +36,7 @@ from runatlas.server.store.run_column import (
     statistic,
 )
 from runatlas.server.store.schema import run_configs, run_labels, runs, series
-from runatlas.server.store.statement import check_text, code_points, contains, member_of
+from runatlas.server.store.statement import check_text, code_points, contains, member_of, one_of
 
 __all__ = ["Compare", "Subject", "make_subject"]
 
@@ -154,24 +154,24 @@ class _Config(Subject):
         c, numbers, texts = run_configs.c, _numbers(values), _texts(values)
         found = []
         if numbers:
-            found.append(and_(c.kind.in_(_NUMERIC), c.number.in_(numbers)))
+            found.append(and_(one_of(c.kind, _NUMERIC), c.number.in_(numbers)))
         if texts:
-            found.append(and_(c.kind.in_(_TEXTUAL), member_of(c.text, "texts", texts)))
+            found.append(and_(one_of(c.kind, _TEXTUAL), member_of(c.text, "texts", texts)))
         return self._exists(or_(*found)) if found else false()
 
     def ordered(self, compare: Compare, value: Literal_) -> ColumnElement[bool]:
         c, numbers = run_configs.c, _numbers([value])
         if numbers:
-            return self._exists(c.kind.in_(_NUMERIC), compare(c.number, numbers[0]))
+            return self._exists(one_of(c.kind, _NUMERIC), compare(c.number, numbers[0]))
         if isinstance(value, str):
-            return self._exists(c.kind.in_(_TEXTUAL), compare(code_points(c.text), literal(value, Text())))
+            return self._exists(one_of(c.kind, _TEXTUAL), compare(code_points(c.text), literal(value, Text())))
         return false()
 
     def contains(self, part: Literal_) -> ColumnElement[bool]:
         if not isinstance(part, str):
             return false()
         c = run_configs.c
-        in_text = and_(c.kind.in_(_TEXTUAL), contains(c.text, part))
+        in_text = and_(one_of(c.kind, _TEXTUAL), contains(c.text, part))
         return self._exists(or_(in_text, and_(c.kind == "json", _has_element(c.text, part))))
 
 
@@ -193,16 +193,19 @@ class _LenientConfig(_Config):
             return self._either(("date",), compare(c.number, literal(float(time), Double())), as_text)
         if text.lower() in ("true", "false"):
             return self._either(("bool",), compare(code_points(c.text), literal(text.lower(), Text())), as_text)
-        return self._exists(c.kind.not_in(_NOTHING), as_text)
+        return self._exists(not_(one_of(c.kind, _NOTHING)), as_text)
 
     def contains(self, part: Literal_) -> ColumnElement[bool]:
-        return self._exists(run_configs.c.kind.not_in(_NOTHING), contains(run_configs.c.text, _text_of(part)))
+        c = run_configs.c
+        return self._exists(not_(one_of(c.kind, _NOTHING)), contains(c.text, _text_of(part)))
 
     def _either(
         self, kinds: tuple[str, ...], alike: ColumnElement[bool], as_text: ColumnElement[bool]
     ) -> ColumnElement[bool]:
         kind = run_configs.c.kind
-        return self._exists(or_(and_(kind.in_(kinds), alike), and_(kind.not_in((*kinds, *_NOTHING)), as_text)))
+        return self._exists(
+            or_(and_(one_of(kind, kinds), alike), and_(not_(one_of(kind, (*kinds, *_NOTHING))), as_text))
+        )
 
 
 class _Scalar(Subject):
