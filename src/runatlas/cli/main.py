@@ -12,6 +12,8 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "api": ("runatlas.cli.api.command:api", "Query, export and clean up runs."),
+    "demo": ("runatlas.cli.demo:demo", "Train small models, record them, and show what can be done with the runs."),
+    "import": ("runatlas.cli.import_:import_", "Import runs from files of other trackers."),
     "serve": ("runatlas.cli.serve:serve", "Serve a directory or a database over HTTP."),
     "login": ("runatlas.cli.login:login", "Check an API key with its server, and keep it."),
     "logout": ("runatlas.cli.logout:logout", "Forget the key that 'login' kept."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import cast
 from urllib.parse import quote
 
@@ -15,7 +15,6 @@ from runatlas.server.wire.worker import in_thread
 
 __all__ = ["Download", "content_disposition", "safe_media_type"]
 
-_PIECE = 1 << 20
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}", re.ASCII)
 _SHOWN = re.compile(r"(image/(png|jpeg|gif|webp|avif|bmp)|audio/.*|video/.*|text/plain)")
@@ -25,16 +24,16 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 @attrs.frozen
 class Download:
-    """A file on its way out; an ASGI application that reads it piece by piece.
+    """A file on its way out; an ASGI application that reads it piece by piece, in worker threads.
 
     Attributes:
-        path: A regular file that nobody changes in place.
+        pieces: Reads from a byte to before another.
         name: What a browser calls it.
         etag: The same for the same bytes only.
         expires_in_s: How long a client may keep it.
     """
 
-    path: Path
+    pieces: Callable[[int, int], Iterator[bytes]]
     size: int
     name: str
     media_type: str
@@ -58,7 +57,7 @@ class Download:
         start, stop = _bounds(found[1], found[2], self.size)
         if start >= stop:
             headers = {"content-range": f"bytes */{self.size}", "accept-ranges": "bytes"}
-            await Answer(status=416, headers=headers, media_type="text/plain")(scope, receive, send)
+            await Answer(status=416, headers=headers, media_type="application/octet-stream")(scope, receive, send)
             return
         await self._send(206, start, stop, send, bodiless=bodiless)
 
@@ -69,7 +68,7 @@ class Download:
             "cache-control": f"private, max-age={max(self.expires_in_s, 0)}, immutable",
             "content-disposition": content_disposition(self.name, shown=_SHOWN.fullmatch(media_type) is not None),
             "content-security-policy": _POLICY,
-            "content-type": "text/plain; charset=utf-8" if media_type == "text/plain" else media_type,
+            "content-type": f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type,
             "etag": f'"{self.etag}"',
         }
 
@@ -78,20 +77,16 @@ class Download:
         headers["content-length"] = str(stop - start)
         if status == 206:
             headers["content-range"] = f"bytes {start}-{stop - 1}/{self.size}"
-        file = await in_thread(self.path.open, "rb")
-        try:
-            await in_thread(file.seek, start)
-            encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-            await send({"type": "http.response.start", "status": status, "headers": encoded})
-            while start < stop and not bodiless:
-                piece = await in_thread(file.read, min(_PIECE, stop - start))
-                if not piece:
-                    raise OSError(f"{self.path.name} is shorter than it should be")
-                start += len(piece)
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        finally:
-            await in_thread(file.close)
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        # Opened before anything is sent: what is gone by now can still be told.
+        pieces = await in_thread(self.pieces, start, start if bodiless else stop)
+        await send({"type": "http.response.start", "status": status, "headers": encoded})
+        while piece := await in_thread(next, pieces, b""):
+            start += len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if start < stop and not bodiless:
+            raise OSError(f"{self.name!r} is shorter than it should be")
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _names(header: str, etag: str) -> bool:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import attrs
 
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.media import BlobRecord, LinkRecord
-from runatlas.server.dialects.native.route import RouteTable
+from runatlas.server.dialects.native.route import Call, RouteTable
 from runatlas.server.services.caller import Caller
+from runatlas.server.services.links import OpenedFile
 from runatlas.server.services.services import Services
+from runatlas.server.wire.download import Download
 
 __all__ = ["routes"]
 
 routes = RouteTable("files")
+
+_SIGNED: dict[str, Any] = {
+    "public": True,
+    "answer": bytes,
+    "statuses": (200, 206, 304, 416),
+    "errors": (404,),
+    "produces": ("*/*",),
+}
 
 
 @attrs.frozen
@@ -55,3 +65,24 @@ def export_csv(services: Services, caller: Caller, path: RunPath, body: ColumnEx
 def put_blob(services: Services, caller: Caller, path: ProjectPath, data: BinaryIO) -> BlobRecord:
     """Store bytes under their sha256; the same content is stored once."""
     return services.recording.put_blob(caller, path, data)
+
+
+@routes.add("GET", "/blobs/{sha256}", **_SIGNED)
+def get_blob(
+    services: Services, call: Call, sha256: str, *, name: str, type: str, expires: int, signature: str
+) -> Download:
+    """Fetch a blob, or a range of it, by a link that was given out."""
+    found = services.links.open_blob(sha256, name=name, mime_type=type, expires_ms=expires, signature=signature)
+    return _download(call, found, expires)
+
+
+@routes.add("GET", "/exports/{cuid}", **_SIGNED)
+def get_export(services: Services, call: Call, cuid: str, *, name: str, expires: int, signature: str) -> Download:
+    """Fetch an exported file, or a range of it, by a link that was given out."""
+    found = services.links.open_export(cuid, name=name, expires_ms=expires, signature=signature)
+    return _download(call, found, expires)
+
+
+def _download(call: Call, file: OpenedFile, expires_ms: int) -> Download:
+    left_s = max(expires_ms - call.services.store.clock(), 0) // 1000
+    return Download(file.pieces, file.size, file.name, file.mime_type, file.tag, expires_in_s=left_s)
