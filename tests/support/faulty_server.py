@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import struct
 import threading
@@ -9,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import attrs
+
+_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 Fault = Callable[["Exchange"], None]
 """Answers one request, or fails to."""
@@ -169,10 +172,11 @@ def reset(after: bytes = b"") -> Fault:
     return answer
 
 
-def hang_up() -> Fault:
-    """Close the connection without a word."""
+def hang_up(after: bytes = b"") -> Fault:
+    """Close the connection without another word."""
 
     def answer(exchange: Exchange) -> None:
+        exchange.connection.sendall(after)
         exchange.connection.shutdown(socket.SHUT_RDWR)
 
     return answer
@@ -206,6 +210,26 @@ def gibberish() -> Fault:
         exchange.connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
 
     return answer
+
+
+def relayed(origin: str, *, cut: int | None = None) -> Fault:
+    """Let a real server do what is asked, and pass its answer on; cut off after so many bytes, ``None`` for all."""
+
+    def keep(exchange: Exchange) -> None:
+        connection = http.client.HTTPConnection(origin.removeprefix("http://"), timeout=30)
+        request = exchange.request
+        headers = {**request.headers, "host": origin.removeprefix("http://")}
+        connection.request(request.method, request.path, request.body or None, headers)
+        with connection.getresponse() as response:
+            body = response.read()
+            named = {name: value for name, value in response.getheaders() if name.lower() not in _HOP_BY_HOP}
+            answer = _head(response.status, {**named, "Content-Length": str(len(body))}) + body
+        connection.close()
+        exchange.connection.sendall(answer if cut is None else answer[:cut])
+        if cut is not None:
+            exchange.connection.shutdown(socket.SHUT_RDWR)
+
+    return keep
 
 
 @contextmanager

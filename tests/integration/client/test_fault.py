@@ -47,9 +47,19 @@ BROKEN: list[tuple[Callable[[], Fault], type[Exception], str]] = [
     (hang_up, ConnectionFailedError, "the connection broke"),
     (gibberish, ConnectionFailedError, "the connection broke"),
     (lambda: reset(b"HTTP/1.1 200 OK\r\nContent-Le"), RequestError, "the connection broke"),
+    (lambda: hang_up(b"HTTP/1.1 200 OK\r\nContent-Le"), RequestError, "in the middle of the answer"),
     (lambda: half_body(b"no gzip", 7, **{"Content-Encoding": "gzip"}), RequestError, "compression is damaged"),
 ]
-NAMES = ["half body", "broken chunk", "reset", "hang up", "gibberish", "reset in the headers", "damaged gzip"]
+NAMES = [
+    "half body",
+    "broken chunk",
+    "reset",
+    "hang up",
+    "gibberish",
+    "reset in the head",
+    "head cut off",
+    "damaged gzip",
+]
 
 
 @pytest.mark.parametrize("request_", [GET, WRITE], ids=["read", "write"])

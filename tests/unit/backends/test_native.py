@@ -313,7 +313,8 @@ def test_points_come_as_columns(web: responses.RequestsMock, backend: NativeBack
 def test_points_that_do_not_decode_are_told(
     web: responses.RequestsMock, backend: NativeBackend, body: bytes, media_type: str, said: str
 ) -> None:
-    web.post(f"{ROOT}/points/query", body=body, content_type=media_type)
+    length = {"Content-Length": str(len(body))}
+    web.post(f"{ROOT}/points/query", body=body, content_type=media_type, headers=length)
 
     with pytest.raises(ResponseFormatError) as caught:
         backend.read_points(PointQuery(NAMED))

@@ -54,7 +54,7 @@ class Answer:
         Raises:
             ResponseFormatError: It is none, or not whole.
         """
-        if self.media_type != "application/json" and not self.media_type.endswith("+json"):
+        if not self.body or (self.media_type != "application/json" and not self.media_type.endswith("+json")):
             raise ResponseFormatError(f"{self.what}: expected JSON, got {self._described()}")
         try:
             return codec.loads(self.body)
@@ -74,7 +74,9 @@ class Answer:
         return self.body
 
     def decode_error(self, error: ResponseFormatError) -> ResponseFormatError:
-        """Return the error with the request named in front."""
+        """Return the error with the request named in front, once."""
+        if error.message.startswith(self.what):
+            return error
         return ResponseFormatError(f"{self.what}: {error.message}")
 
     @property

@@ -128,7 +128,7 @@ def _decoded(answer: Answer, decode: Callable[[Answer], T]) -> T:
     try:
         return decode(answer)
     except ResponseFormatError as error:
-        raise answer.decode_error(error) from error
+        raise answer.decode_error(error) from error.__cause__
 
 
 def _remembered(request: Request, body: bytes) -> Answer:

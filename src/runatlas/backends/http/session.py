@@ -28,7 +28,8 @@ __all__ = ["Request", "Session"]
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS_MAX = 5
 _GZIP_FROM = 4096
-_PARTIAL, _BEYOND_END = 206, 416
+_NO_CONTENT, _PARTIAL, _BEYOND_END = 204, 206, 416
+_FRAMING = {"content-length", "transfer-encoding"}
 
 
 @attrs.frozen(repr=False)
@@ -200,7 +201,11 @@ class Session:
     def _whole(self, call: Call, response: Response, effort: Effort) -> Answer:
         body = self._transport.read(call, response, effort.deadline)
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(call.what, response.status_code, headers, body, self._key)
+        answer = Answer(call.what, response.status_code, headers, body, self._key)
+        if answer.is_success and not body and answer.status != _NO_CONTENT and not _FRAMING & headers.keys():
+            # A head that was cut off reads like an answer without a body, whose end is the connection's.
+            raise BrokenRequest(RequestError(f"{call.what}: the connection broke in the middle of the answer"))
+        return answer
 
     def _download_once(self, call: Call, start: int, effort: Effort) -> Iterator[bytes]:
         """Yield what comes from ``start`` on; redirects lead anywhere, for there is no key to lose."""

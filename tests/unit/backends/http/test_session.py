@@ -355,11 +355,9 @@ def test_what_to_check_is_told(web: responses.RequestsMock, clock: Clock, error:
     [
         ("<html><title>Sign  in</title>" + "x" * 9000, "text/html", r"a web page \(Sign in\); is this the address"),
         ("<!doctype html>", "", "a web page; is this the address of a RunAtlas server"),
-        ("", "application/json", "the JSON does not decode"),
         ('{"username": "a', "application/json", "the JSON does not decode"),
         ("[" * 100_000, "application/json", "nested too deeply"),
         ("plain words", "text/plain", "expected JSON, got text/plain: plain words"),
-        ("", "text/plain", "got an empty body"),
         ("\x00\x01", "application/octet-stream", "expected JSON, got application/octet-stream$"),
     ],
 )
@@ -373,6 +371,20 @@ def test_a_success_that_is_no_json_says_what_came(
 
     assert str(caught.value).startswith("GET http://tracking.example.org/atlas/v1/user: ")
     assert len(str(caught.value)) < 400
+
+
+def test_a_success_without_a_body_says_so(web: responses.RequestsMock, clock: Clock) -> None:
+    web.get(URL, body="", content_type="application/json", headers={"Content-Length": "0"})
+
+    with pytest.raises(ResponseFormatError, match="got an empty body"):
+        make_session(clock).send(GET).json()
+
+
+def test_a_success_that_lacks_its_body_is_asked_for_again(web: responses.RequestsMock, clock: Clock) -> None:
+    web.get(URL, body="")
+    web.get(URL, json={"ok": True})
+
+    assert make_session(clock).send(GET).json() == {"ok": True}
 
 
 @pytest.mark.parametrize(
