@@ -55,8 +55,6 @@ class Services:
         self.exports = Exports(store, self.links)
         self.folders = Folders(store)
         self.runs = Runs(store)
-        self.recording = Recording(store)
-        self.points = PointReading(store)
         self.annotations = Annotations(store)
         self.ingestion_keys = IngestionKeys(store)
         self.registry = Registry(store)
