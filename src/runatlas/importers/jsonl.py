@@ -10,8 +10,9 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import attrs
 
@@ -53,11 +54,11 @@ class JsonlFile:
     """Reads a file line by line, once.
 
     Args:
-        path: The file.
+        path: The file; a pipe will do.
         layout: Which field means what.
 
     Attributes:
-        size: Of the file in bytes, once reading has begun.
+        size: Of the file in bytes, once reading has begun; 0 for a pipe.
         position: How many of them are read.
     """
 
@@ -80,7 +81,8 @@ class JsonlFile:
             try:
                 for number, line in enumerate(_uncompressed(file), 1):
                     text = line.removeprefix(_BOM).strip() if number == 1 else line.strip()
-                    self.position = file.tell()
+                    if file.seekable():
+                        self.position = file.tell()
                     if text:
                         yield from self._read(number, text)
             except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -126,10 +128,8 @@ class JsonlFile:
         return earlier
 
 
-def _uncompressed(file: BinaryIO) -> Iterable[bytes]:
-    compressed = file.read(len(_GZIP)) == _GZIP
-    file.seek(0)
-    return gzip.GzipFile(fileobj=file) if compressed else file
+def _uncompressed(file: BufferedReader) -> Iterable[bytes]:
+    return gzip.GzipFile(fileobj=file) if file.peek(len(_GZIP)).startswith(_GZIP) else file
 
 
 def _parse(text: bytes) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import math
 import re
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -107,7 +106,7 @@ def read_points(points: object, *, field: str = "points") -> PointTable:
     values: dict[str, list[float]] = {}
     oddities = _Oddities()
     for index, point in enumerate(points):
-        step, metrics = _open_point(point, f"{field}[{index}]")
+        step, metrics = _open_point(point, field, index)
         for key, value in metrics.items():
             number = value if type(value) is float else oddities.number(key, value)
             if number is None:
@@ -152,19 +151,14 @@ class _Oddities:
         return number
 
 
-def _open_point(point: Any, place: str) -> tuple[int, Mapping[str, Any]]:
-    if (
-        not isinstance(point, Sequence)
-        or isinstance(point, str)
-        or len(point) != 2
-        or not isinstance(point[1], Mapping)
-    ):
-        raise MalformedRecordError(f"{place}: expected [step, {{metric: value}}], found {_describe(point)}")
+def _open_point(point: Any, field: str, index: int) -> tuple[int, dict[str, Any]]:
+    if not isinstance(point, list) or len(point) != 2 or not isinstance(point[1], dict):
+        raise MalformedRecordError(f"{field}[{index}]: expected [step, {{metric: value}}], found {_describe(point)}")
     step = point[0]
     if isinstance(step, float) and step.is_integer():
         step = int(step)
     if type(step) is not int or step not in _INT64:
-        raise MalformedRecordError(f"{place}: the step must be a whole number of 64 bits, found {step!r}")
+        raise MalformedRecordError(f"{field}[{index}]: the step must be a whole number of 64 bits, found {step!r}")
     return step, point[1]
 
 
