@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
 import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, limit_option
 from runatlas.cli.api.output import print_json, print_table
+from runatlas.entities.run import Run
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES
+from runatlas.tables.run import flatten
 
 __all__ = ["columns", "projects", "runs", "trash", "users", "workspaces"]
 
@@ -49,7 +52,7 @@ def projects(
     print_table(
         ("project", "runs", "running", "visibility", "updated", "description"),
         (
-            (p.path, p.count["experiments"], p.count["runningExps"], p.visibility, p.updated_at, p.description)
+            (p.path, p.count["experiments"], p.count["running"], p.visibility, p.updated_at, p.description)
             for p in found
         ),
     )
@@ -82,10 +85,17 @@ def runs(  # noqa: PLR0917 - one argument an option
     if as_json:
         print_json(found.json())
         return
-    table = found.table().unwrap()
-    shown = ["id", "name", "state", "created_at"]
-    shown += [f"config.{key}" for key in config_keys] + [f"summary.{key}" for key in metric_keys]
-    print_table(shown, ([row.get(name) for name in shown] for row in table))
+    print_table(
+        ("id", "name", "state", "created", *config_keys, *metric_keys),
+        (_run_row(run, config_keys, metric_keys) for run in found),
+    )
+
+
+def _run_row(run: Run, config_keys: tuple[str, ...], metric_keys: tuple[str, ...]) -> list[Any]:
+    config = dict(flatten(run.config)) if config_keys else {}
+    last = run.record.summary or {}
+    values = [config.get(key) for key in config_keys] + [last.get(key) for key in metric_keys]
+    return [run.id, run.name, run.state, run.created_at, *values]
 
 
 @click.command()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import click
@@ -34,18 +35,20 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, indent=2))
 
 
+_FORMS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
+    (bool, lambda value: "yes" if value else "no"),
+    (float, lambda value: f"{value:.6g}"),
+    (datetime, lambda value: value.isoformat(timespec="milliseconds").replace("+00:00", "Z")),
+    ((list, tuple), lambda value: ", ".join(map(str, value))),
+    (Mapping, lambda value: json.dumps(_finite(value), ensure_ascii=False)),
+)
+
+
 def _cell(value: Any) -> str:
-    if value is None or value == "":
+    if value is None:
         return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) or "-"
-    if isinstance(value, Mapping):
-        return json.dumps(_finite(value), ensure_ascii=False)
-    return str(value)
+    form = next((form for kind, form in _FORMS if isinstance(value, kind)), str)
+    return form(value) or "-"
 
 
 def _console() -> Console:
