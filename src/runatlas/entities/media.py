@@ -124,7 +124,8 @@ class MediaSeries(Sequence[MediaStep]):
         plain: dict[str, Any] = {"key": self.key, "type": self.column_type}
         if self.context:
             plain["context"] = self.context
-        return {**plain, "steps": self.steps, "metrics": [item.json() for item in self._steps]}
+        step = self.steps[-1] if self._steps else None
+        return {**plain, "steps": self.steps, "step": step, "metrics": [item.json() for item in self._steps]}
 
     @overload
     def __getitem__(self, index: int) -> MediaStep: ...
@@ -162,7 +163,7 @@ class MediaTable(Mapping[str, MediaSeries]):
             "projectId": self.owner.project_id,
             "experimentId": self.owner.cuid,
             "steps": list(self.steps),
-            "list": [item.json() for item in self.series.values()],
+            "list": [{**item.json(), "steps": list(self.steps)} for item in self.series.values()],
             "missing": list(self.missing),
         }
 

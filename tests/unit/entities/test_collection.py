@@ -146,14 +146,11 @@ def test_a_failed_page_raises_after_what_came_before() -> None:
 def test_a_failed_first_page_is_told_and_not_kept() -> None:
     listing = Listing(3)
     listing.fail(NotFoundError("no such workspace"))
-    assert bool(listing.ok) is False
-    assert listing.errmsg == "no such workspace"
-    assert listing.code == 404
-    assert isinstance(listing.error, NotFoundError)
+    assert (listing.ok, listing.errmsg, listing.code) == (False, "no such workspace", 404)
+    assert type(listing.error) is NotFoundError
     assert len(listing.requests) == 1
-    assert listing.ok
-    assert listing.error is None
-    assert (listing.code, listing.errmsg) == (200, "")
+    assert (listing.ok, listing.errmsg, listing.code) == (True, "", 200)
+    assert str(listing.error) == "None"
     assert listing.data is listing
     assert listing.unwrap() is listing
     assert len(listing.requests) == 2
