@@ -19,7 +19,7 @@ from runatlas.backends.http.client import JSON, RecordClient, json_body, make_pa
 from runatlas.backends.http.lifetime import MOVING_S, SETTLED_S, RunStates
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.http.session import Request, Session
-from runatlas.errors import NotFoundError
+from runatlas.errors import AuthenticationError, NotFoundError, PermissionDeniedError, ValidationError
 from runatlas.model import codec
 from runatlas.model.account import (
     KeyRecord,
@@ -240,7 +240,14 @@ class NativeBackend(Backend):
     def open_link(self, link: str, *, start: int = 0) -> Iterator[bytes]:
         if not link.startswith(("http://", "https://")):
             raise NotFoundError(f"{redact(link)!r} is no link of the server {self.location}")
-        return self._session.download(link, start=start)
+        return self._open(link, start)
+
+    def _open(self, link: str, start: int) -> Iterator[bytes]:
+        try:
+            yield from self._session.download(link, start=start)
+        except (ValidationError, PermissionDeniedError, AuthenticationError) as error:
+            # Expired, altered or made up: there is nothing behind it.
+            raise NotFoundError(f"the link {redact(link)!r} leads nowhere: {error.message}") from error
 
     # -- deletion -----------------------------------------------------------------------------------------------
 

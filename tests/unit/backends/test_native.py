@@ -354,6 +354,18 @@ def test_a_link_that_is_none_of_the_server_is_not_found(backend: NativeBackend, 
         backend.open_link(link)
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+def test_a_link_that_leads_nowhere_is_not_found(
+    web: responses.RequestsMock, backend: NativeBackend, status: int
+) -> None:
+    web.get(f"{ROOT}/blobs/ab", json={"error": {"message": "expired"}}, status=status)
+
+    with pytest.raises(NotFoundError, match="expired") as caught:
+        list(backend.open_link(f"{ROOT}/blobs/ab?signature=SIG"))
+
+    assert "SIG" not in str(caught.value)
+
+
 def test_making_one_makes_no_request_and_names_its_place(tmp_path: Any) -> None:
     settings = resolve(f"{HOST}/", key="0" * 21, environ={"RUNATLAS_HTTP_TIMEOUT": "5"}, home=tmp_path)
 
