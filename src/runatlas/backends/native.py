@@ -19,6 +19,7 @@ from runatlas.backends.http.client import JSON, RecordClient, json_body, make_pa
 from runatlas.backends.http.lifetime import MOVING_S, SETTLED_S, RunStates
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.http.session import Request, Session
+from runatlas.backends.native_curation import ROOT, NativeCuration
 from runatlas.errors import AuthenticationError, NotFoundError, PermissionDeniedError, ValidationError
 from runatlas.model import codec
 from runatlas.model.account import (
@@ -50,14 +51,13 @@ __all__ = ["NativeBackend"]
 
 T = TypeVar("T")
 
-_ROOT = "/atlas/v1"
 _BLOB = "application/octet-stream"
 _SPOOLED = 8 * 1024 * 1024
 
-_path = partial(make_path, _ROOT)
+_path = partial(make_path, ROOT)
 
 
-class NativeBackend(Backend):
+class NativeBackend(NativeCuration, Backend):
     """A RunAtlas server. Making one makes no request."""
 
     def __init__(
@@ -134,7 +134,7 @@ class NativeBackend(Backend):
 
     def set_member(self, workspace: str, username: str, role: Role | None) -> None:
         path = _path("workspaces", workspace, "members", username)
-        self._client.write("PUT", path, json_body({"role": role}), _nothing, scope=workspace)
+        self._write("PUT", path, {"role": role}, type(None), scope=workspace)
 
     # -- projects -----------------------------------------------------------------------------------------------
 
@@ -339,6 +339,9 @@ class NativeBackend(Backend):
             method, path, data, _json(kind), scope=scope, is_keyed=repeatable, repeatable=repeatable
         )
 
+    def _remove(self, path: str, *, scope: str) -> None:
+        self._client.write("DELETE", path, None, _nothing, scope=scope)
+
 
 @attrs.frozen
 class _Count:
@@ -357,6 +360,8 @@ class _MadeRun:
 
 
 def _json(kind: type[T]) -> Callable[[Answer], T]:
+    if kind is type(None):
+        return cast(Callable[[Answer], T], _nothing)
     return lambda answer: codec.decode(answer.json(), kind)
 
 
