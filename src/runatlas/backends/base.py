@@ -7,10 +7,11 @@ is durable. One suite (``tests/contract/test_backend.py``) runs over every imple
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from runatlas.backends.curation import Curation
 from runatlas.model.account import (
     KeyRecord,
     NewKeyRecord,
@@ -37,7 +38,7 @@ from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PurgeRecord
 __all__ = ["Backend"]
 
 
-class Backend(ABC):
+class Backend(Curation):
     """Where the data is. Any method may raise ``AuthenticationError``, ``PermissionDeniedError`` or ``RequestError``.
 
     A thing the caller may not see answers like one that is not there: ``NotFoundError``.
@@ -71,7 +72,7 @@ class Backend(ABC):
     def close(self) -> None:
         """Release connections and files; a second call does nothing."""
 
-    def forget(self, path: str | None = None) -> None:  # noqa: B027 - a backend that keeps nothing has nothing to forget
+    def forget(self, path: str | None = None) -> None:
         """Drop what is kept in memory of a workspace, project or run, ``None`` for everything; ``refresh()`` calls it.
 
         The next read asks again. No request is made.

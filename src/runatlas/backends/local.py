@@ -12,6 +12,7 @@ from typing import BinaryIO
 import attrs
 
 from runatlas.backends.base import Backend
+from runatlas.backends.local_curation import LocalCuration
 from runatlas.model.account import (
     KeyRecord,
     NewKeyRecord,
@@ -85,7 +86,7 @@ def _release(directory: str, process: int) -> None:
             entry.services.close()
 
 
-class LocalBackend(Backend):
+class LocalBackend(LocalCuration, Backend):
     """A store in process; making one touches no file.
 
     Backends of one directory share what is open of it, which the last one that is closed or forgotten closes. It may
