@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, insert, select, update
 from runatlas.server.store.schema import folders, runs
 from runatlas.server.store.statement import Connection, rows
 
-__all__ = ["FolderRow", "add_folder", "change_folder", "folder_tree", "put_runs", "remove_folder"]
+__all__ = ["FolderRow", "add_folder", "change_folder", "folder_tree", "remove_folder"]
 
 
 class FolderRow(NamedTuple):
@@ -51,8 +51,3 @@ def remove_folder(connection: Connection, folder_id: str) -> None:
     """Delete a folder with those below it; runs in them lie in none then."""
     connection.execute(delete(folders).where(folders.c.id == folder_id))
 
-
-def put_runs(connection: Connection, run_keys: list[int], folder_id: str | None, now_ms: int) -> None:
-    """Put runs into a folder, or into none."""
-    changed = update(runs).where(runs.c.id.in_(run_keys)).values(folder_id=folder_id, updated_at_ms=now_ms)
-    connection.execute(changed)

@@ -52,9 +52,10 @@ def add_model(connection: Connection, workspace_id: int, name: str, now_ms: int)
 
 def list_models(connection: Connection, workspace_id: int, name: str | None = None) -> list[ModelRecord]:
     """Read a workspace's models by name, or one of them."""
+    in_production = model_versions.alias()
     produced = (
-        select(model_versions.c.version)
-        .where(model_versions.c.model_id == models.c.id, model_versions.c.stage == "production")
+        select(in_production.c.version)
+        .where(in_production.c.model_id == models.c.id, in_production.c.stage == "production")
         .scalar_subquery()
     )
     statement = (
