@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-__all__ = ["Frame", "load_extra"]
+__all__ = ["Frame", "load_extra", "to_pandas"]
 
 _MILLISECONDS = DataType.timestamp("ms", tz="UTC")
 _SHOWN = 10
@@ -81,10 +81,7 @@ class Frame(ABC):
         Raises:
             ImportError: pandas is not installed.
         """
-        pandas = load_extra("pandas", "to_pandas()")
-        table = self.to_arrow()
-        columns = {name: _to_pandas_column(pandas, table[name]) for name in table.column_names}
-        return pandas.DataFrame(columns)  # type: ignore[no-any-return]
+        return to_pandas(load_extra("pandas", "to_pandas()"), self.to_arrow())  # type: ignore[no-any-return]
 
     def to_polars(self) -> pl.DataFrame:
         """Return a Polars table.
@@ -157,6 +154,16 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def to_pandas(pandas: Any, table: Table) -> Any:
+    """Return an Arrow table as a pandas table, without PyArrow.
+
+    Args:
+        pandas: The package.
+        table: The table.
+    """
+    return pandas.DataFrame({name: _to_pandas_column(pandas, table[name]) for name in table.column_names})
 
 
 def _to_pandas_column(pandas: Any, column: ChunkedArray) -> Any:

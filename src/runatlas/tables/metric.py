@@ -10,8 +10,8 @@ import attrs
 from arro3.core import Array, ChunkedArray, DataType, RecordBatch, Table
 
 from runatlas.model import codec
-from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, ReadFailure
-from runatlas.tables.frame import Frame
+from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, ReadFailure, SeriesSlice
+from runatlas.tables.frame import Frame, load_extra, to_pandas
 from runatlas.tables.plot import plot_series
 from runatlas.tables.series import Piece, Series
 from runatlas.tables.statistic import Statistics
@@ -20,6 +20,7 @@ from runatlas.tables.wide import WideTable
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pandas as pd
     from matplotlib.axes import Axes
 
 __all__ = ["MetricTable", "Reading", "make_metric_table", "make_run_metric_table"]
@@ -28,6 +29,14 @@ K = TypeVar("K", bound="str | tuple[str, str]")
 
 _STRING, _INT64, _MILLISECONDS = DataType.string(), DataType.int64(), DataType.timestamp("ms", tz="UTC")
 _Run = tuple[str, str, str]
+
+_TEXTS: dict[str, Callable[[PointBlock, SeriesSlice], str]] = {
+    "run": lambda block, item: block.runs[item.run][1],
+    "name": lambda block, item: block.runs[item.run][2],
+    "key": lambda _, item: item.key,
+    "context": lambda _, item: codec.context_text(item.context),
+}
+"""Columns that are one text for all points of a series."""
 
 
 @attrs.frozen(eq=False)
@@ -139,24 +148,40 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
 
     def to_arrow(self) -> Table:
         """Return an Arrow table of one row a point; the columns of points are not copied."""
-        batches = [self._batch(block) for block in self._reading.blocks]
+        return self._table(self.columns)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a pandas table of one row a point; run, name, key and context are categories.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        pandas = load_extra("pandas", "to_pandas()")
+        names = self.columns
+        frame = to_pandas(pandas, self._table(tuple(name for name in names if name not in _TEXTS)))
+        lengths = [item.length for block in self._reading.blocks for item in block.series]
+        for name in (name for name in names if name in _TEXTS):
+            texts = [_TEXTS[name](block, item) for block in self._reading.blocks for item in block.series]
+            frame[name] = pandas.Categorical(texts).repeat(lengths)
+        return frame[list(names)]  # type: ignore[no-any-return]
+
+    def _table(self, names: tuple[str, ...]) -> Table:
+        batches = [self._batch(block, names) for block in self._reading.blocks]
         return Table.from_batches(batches) if batches else Table.from_pydict({})
 
-    def _batch(self, block: PointBlock) -> RecordBatch:
-        slices = block.series
-        lengths = [item.length for item in slices]
+    def _batch(self, block: PointBlock, names: tuple[str, ...]) -> RecordBatch:
+        lengths = [item.length for item in block.series]
         rows: dict[str, Array] = {
-            "run": _repeated([block.runs[item.run][1] for item in slices], lengths),
-            "name": _repeated([block.runs[item.run][2] for item in slices], lengths),
-            "key": _repeated([item.key for item in slices], lengths),
-            "context": _repeated([codec.context_text(item.context) for item in slices], lengths),
             "step": _gathered(block, block.steps),
             "value": _gathered(block, block.values),
             "timestamp": _gathered(block, block.times_ms).cast(_MILLISECONDS),
         }
-        if self._has_epochs:
+        for name, read in _TEXTS.items():
+            if name in names:
+                rows[name] = _repeated([read(block, item) for item in block.series], lengths)
+        if "epoch" in names:
             rows["epoch"] = _epochs(block)
-        return RecordBatch.from_pydict({name: rows[name] for name in self.columns})
+        return RecordBatch.from_pydict({name: rows[name] for name in names})
 
     def wide(self) -> WideTable:
         """Return one row a step, one column a series; of several points of one step, the last that arrived.
