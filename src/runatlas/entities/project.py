@@ -346,16 +346,16 @@ class Project(Entity[ProjectRecord]):
 
     @overload
     def delete_runs(
-        self, run_ids: Sequence[str] | Sequence[Run], commit: Literal[False] = False
+        self, run_ids: Sequence[str | Run], commit: Literal[False] = False
     ) -> ApiResponse[DeletionPlan]: ...
     @overload
-    def delete_runs(self, run_ids: Sequence[str] | Sequence[Run], commit: Literal[True]) -> ApiResponse[Deletion]: ...
+    def delete_runs(self, run_ids: Sequence[str | Run], commit: Literal[True]) -> ApiResponse[Deletion]: ...
     @overload
     def delete_runs(
-        self, run_ids: Sequence[str] | Sequence[Run], commit: bool
+        self, run_ids: Sequence[str | Run], commit: bool
     ) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]: ...
     def delete_runs(
-        self, run_ids: Sequence[str] | Sequence[Run], commit: bool = False
+        self, run_ids: Sequence[str | Run], commit: bool = False
     ) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
         """Delete several runs, all of them or none, or tell what that would take.
 

@@ -113,7 +113,9 @@ class Run(RunFields):
         return ApiResponse.of(lambda: self._summary(wanted))
 
     def _summary(self, keys: tuple[str, ...] | None) -> dict[str, SummaryItem]:
-        found = read_summaries(self._gateway, self.selection, keys)
+        found = list(read_summaries(self._gateway, self.selection, keys))
+        if not found:
+            self._gateway.backend.get_run(self._path)  # a run without metrics is not the same as no run
         return {series_label(record.key, record.context): make_summary_item(record) for record in found}
 
     # -- media and logs -----------------------------------------------------------------------------------------

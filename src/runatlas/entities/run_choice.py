@@ -16,7 +16,7 @@ from runatlas.model.run import RunQuery, RunSelection
 
 __all__ = ["RunChoice", "choose_runs", "select_ids"]
 
-RunChoice: TypeAlias = Runs | Filters | Sequence[str] | Sequence[Run]
+RunChoice: TypeAlias = Runs | Filters | Sequence[str | Run]
 """Runs as a collection, a filter, or a list of runs, ids or paths."""
 
 
