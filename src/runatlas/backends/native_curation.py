@@ -30,7 +30,9 @@ class NativeCuration(Curation):
         """Ask the server; nothing is kept."""
 
     @abstractmethod
-    def _write(self, method: str, path: str, body: Any, kind: type[T], *, scope: str = "") -> T:
+    def _write(
+        self, method: str, path: str, body: Any, kind: type[T], *, scope: str = "", repeatable: bool = True
+    ) -> T:
         """Change something; what is kept of ``scope`` is forgotten."""
 
     @abstractmethod
@@ -65,7 +67,8 @@ class NativeCuration(Curation):
 
     def create_ingestion_key(self, run: RunPath, name: str, *, ttl_ms: int | None = None) -> NewIngestionKeyRecord:
         body = {"name": name, "ttl_ms": ttl_ms}
-        return self._write("POST", _run(run, "ingestion-keys"), body, NewIngestionKeyRecord)
+        # As with API keys: the answer holds a secret, so a second try could make a second key.
+        return self._write("POST", _run(run, "ingestion-keys"), body, NewIngestionKeyRecord, repeatable=False)
 
     def revoke_ingestion_key(self, run: RunPath, key_id: str) -> IngestionKeyRecord:
         return self._write("DELETE", _run(run, "ingestion-keys", key_id), None, IngestionKeyRecord)
