@@ -5,7 +5,7 @@
 ======== ===================================== ================ ==========================
 kind     leaf                                  number           text
 ======== ===================================== ================ ==========================
-``num``  a number, ±Inf too                    it, as a double  its JSON text
+``num``  a number, ±Inf too                    it, as a double  its JSON text, ``Infinity``
 ``nan``  NaN                                   -                ``NaN``
 ``bool`` true or false                         1 or 0           ``true`` or ``false``
 ``str``  text                                  -                it
@@ -35,7 +35,7 @@ from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import run_configs
 from runatlas.server.store.statement import Connection, member_of
 
-__all__ = ["ConfigRow", "flatten", "number_of", "time_of", "write_configs"]
+__all__ = ["ConfigRow", "flatten", "number_of", "text_of", "time_of", "write_configs"]
 
 ConfigRow = tuple[str, str, "float | None", "str | None"]
 """``key, kind, number, text``."""
@@ -96,13 +96,24 @@ def _leaves(value: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple
             yield prefix + key, item
 
 
+def text_of(value: str | int | float | bool) -> str:
+    """Return the text that a config value or a literal is compared as."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return repr(value)
+
+
 def _row(key: str, value: Any) -> ConfigRow:
     if type(value) is float and -_LARGEST <= value <= _LARGEST:
         return key, "num", value, repr(value)
     if isinstance(value, str):
         return _text_row(key, value)
     if isinstance(value, bool):
-        return key, "bool", float(value), "true" if value else "false"
+        return key, "bool", float(value), text_of(value)
     if value is None:
         return key, "null", None, None
     if isinstance(value, (int, float)):
@@ -121,18 +132,12 @@ def _text_row(key: str, value: str) -> ConfigRow:
 
 def _number_row(key: str, value: int | float) -> ConfigRow:
     if isinstance(value, float) and math.isnan(value):
-        return key, "nan", None, "NaN"
+        return key, "nan", None, text_of(value)
     try:
         number = float(value)
     except OverflowError:
         number = math.copysign(math.inf, value)
-    return key, "num", number, _number_text(value)
-
-
-def _number_text(value: int | float) -> str:
-    if isinstance(value, float) and math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return repr(value)
+    return key, "num", number, text_of(value)
 
 
 _INSERT = Prepared(

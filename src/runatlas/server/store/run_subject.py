@@ -6,7 +6,7 @@ import math
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
@@ -26,8 +26,8 @@ from sqlalchemy import (
 
 from runatlas.errors import ValidationError
 from runatlas.model.codec import dumps
-from runatlas.model.filters import Field, Literal_
-from runatlas.server.store.config import number_of, time_of
+from runatlas.model.filters import Field
+from runatlas.server.store.config import number_of, text_of, time_of
 from runatlas.server.store.run_column import (
     NULLABLE_COLUMNS,
     NUMBER_COLUMNS,
@@ -39,6 +39,9 @@ from runatlas.server.store.schema import run_configs, run_labels, runs, series
 from runatlas.server.store.statement import check_text, code_points, contains, member_of, one_of
 
 __all__ = ["Compare", "Subject", "make_subject"]
+
+Present: TypeAlias = "str | int | float | bool"
+"""What a field is compared with, ``None`` excepted."""
 
 _NUMERIC = ("num", "bool")
 _TEXTUAL = ("str", "nstr", "date")
@@ -55,14 +58,14 @@ class Subject(ABC):
         """Test whether the run does not have it."""
 
     @abstractmethod
-    def equals(self, values: Sequence[Literal_]) -> ColumnElement[bool]:
+    def equals(self, values: Sequence[Present]) -> ColumnElement[bool]:
         """Test whether it equals one of ``values``."""
 
-    def ordered(self, compare: Compare, value: Literal_) -> ColumnElement[bool]:  # noqa: ARG002 - the ordinary answer
+    def ordered(self, compare: Compare, value: Present) -> ColumnElement[bool]:  # noqa: ARG002 - the ordinary answer
         """Test its order; what has none is never ordered."""
         return false()
 
-    def contains(self, part: Literal_) -> ColumnElement[bool]:  # noqa: ARG002 - the ordinary answer
+    def contains(self, part: Present) -> ColumnElement[bool]:  # noqa: ARG002 - the ordinary answer
         """Test for a part of it; what has none never has one."""
         return false()
 
@@ -77,16 +80,16 @@ class _Text(Subject):
     def missing(self) -> ColumnElement[bool]:
         return not_(self._present)
 
-    def equals(self, values: Sequence[Literal_]) -> ColumnElement[bool]:
+    def equals(self, values: Sequence[Present]) -> ColumnElement[bool]:
         texts = _texts(values)
         return and_(self._present, member_of(self._text, "texts", texts)) if texts else false()
 
-    def ordered(self, compare: Compare, value: Literal_) -> ColumnElement[bool]:
+    def ordered(self, compare: Compare, value: Present) -> ColumnElement[bool]:
         if not isinstance(value, str):
             return false()
         return and_(self._present, compare(code_points(self._text), literal(value, Text())))
 
-    def contains(self, part: Literal_) -> ColumnElement[bool]:
+    def contains(self, part: Present) -> ColumnElement[bool]:
         return and_(self._present, contains(self._text, part)) if isinstance(part, str) else false()
 
 
@@ -100,11 +103,11 @@ class _Number(Subject):
     def missing(self) -> ColumnElement[bool]:
         return not_(self._present)
 
-    def equals(self, values: Sequence[Literal_]) -> ColumnElement[bool]:
+    def equals(self, values: Sequence[Present]) -> ColumnElement[bool]:
         numbers = _numbers(values)
         return and_(self._present, self._number.in_(numbers)) if numbers else false()
 
-    def ordered(self, compare: Compare, value: Literal_) -> ColumnElement[bool]:
+    def ordered(self, compare: Compare, value: Present) -> ColumnElement[bool]:
         number = _numbers([value])
         return and_(self._present, compare(self._number, number[0])) if number else false()
 
@@ -118,10 +121,10 @@ class _Labels(Subject):
     def missing(self) -> ColumnElement[bool]:
         return not_(self._exists())
 
-    def equals(self, values: Sequence[Literal_]) -> ColumnElement[bool]:
+    def equals(self, values: Sequence[Present]) -> ColumnElement[bool]:
         return self._exists(member_of(run_labels.c.label, "labels", _texts(values)))
 
-    def contains(self, part: Literal_) -> ColumnElement[bool]:
+    def contains(self, part: Present) -> ColumnElement[bool]:
         return self.equals([part])
 
 
@@ -131,10 +134,10 @@ class _Colors(Subject):
     def missing(self) -> ColumnElement[bool]:
         return runs.c.colors == "[]"
 
-    def equals(self, values: Sequence[Literal_]) -> ColumnElement[bool]:
+    def equals(self, values: Sequence[Present]) -> ColumnElement[bool]:
         return or_(false(), *(_has_element(runs.c.colors, text) for text in _texts(values)))
 
-    def contains(self, part: Literal_) -> ColumnElement[bool]:
+    def contains(self, part: Present) -> ColumnElement[bool]:
         return self.equals([part])
 
 
@@ -150,7 +153,7 @@ class _Config(Subject):
     def missing(self) -> ColumnElement[bool]:
         return not_(self._exists(run_configs.c.kind != "null"))
 
-    def equals(self, values: Sequence[Literal_]) -> ColumnElement[bool]:
+    def equals(self, values: Sequence[Present]) -> ColumnElement[bool]:
         c, numbers, texts = run_configs.c, _numbers(values), _texts(values)
         found = []
         if numbers:
@@ -159,7 +162,7 @@ class _Config(Subject):
             found.append(and_(one_of(c.kind, _TEXTUAL), member_of(c.text, "texts", texts)))
         return self._exists(or_(*found)) if found else false()
 
-    def ordered(self, compare: Compare, value: Literal_) -> ColumnElement[bool]:
+    def ordered(self, compare: Compare, value: Present) -> ColumnElement[bool]:
         c, numbers = run_configs.c, _numbers([value])
         if numbers:
             return self._exists(one_of(c.kind, _NUMERIC), compare(c.number, numbers[0]))
@@ -167,7 +170,7 @@ class _Config(Subject):
             return self._exists(one_of(c.kind, _TEXTUAL), compare(code_points(c.text), literal(value, Text())))
         return false()
 
-    def contains(self, part: Literal_) -> ColumnElement[bool]:
+    def contains(self, part: Present) -> ColumnElement[bool]:
         if not isinstance(part, str):
             return false()
         c = run_configs.c
@@ -178,11 +181,11 @@ class _Config(Subject):
 class _LenientConfig(_Config):
     """A config value, compared as dict filters do."""
 
-    def equals(self, values: Sequence[Literal_]) -> ColumnElement[bool]:
+    def equals(self, values: Sequence[Present]) -> ColumnElement[bool]:
         return or_(false(), *(self.ordered(operator.eq, value) for value in values))
 
-    def ordered(self, compare: Compare, value: Literal_) -> ColumnElement[bool]:
-        c, text = run_configs.c, _text_of(value)
+    def ordered(self, compare: Compare, value: Present) -> ColumnElement[bool]:
+        c, text = run_configs.c, text_of(value)
         as_text = compare(code_points(c.text), literal(text, Text()))
         if isinstance(value, float) and math.isnan(value):
             return false()
@@ -195,9 +198,9 @@ class _LenientConfig(_Config):
             return self._either(("bool",), compare(code_points(c.text), literal(text.lower(), Text())), as_text)
         return self._exists(not_(one_of(c.kind, _NOTHING)), as_text)
 
-    def contains(self, part: Literal_) -> ColumnElement[bool]:
+    def contains(self, part: Present) -> ColumnElement[bool]:
         c = run_configs.c
-        return self._exists(not_(one_of(c.kind, _NOTHING)), contains(c.text, _text_of(part)))
+        return self._exists(not_(one_of(c.kind, _NOTHING)), contains(c.text, text_of(part)))
 
     def _either(
         self, kinds: tuple[str, ...], alike: ColumnElement[bool], as_text: ColumnElement[bool]
@@ -223,11 +226,11 @@ class _Scalar(Subject):
         of_values = self._field.stat in ("min", "max", "avg")
         return not_(self._exists(series.c.min_value.is_not(None)) if of_values else self._exists())
 
-    def equals(self, values: Sequence[Literal_]) -> ColumnElement[bool]:
+    def equals(self, values: Sequence[Present]) -> ColumnElement[bool]:
         numbers = _numbers(values)
         return self._exists(self._statistic.in_(numbers)) if numbers else false()
 
-    def ordered(self, compare: Compare, value: Literal_) -> ColumnElement[bool]:
+    def ordered(self, compare: Compare, value: Present) -> ColumnElement[bool]:
         numbers = _numbers([value])
         return self._exists(compare(self._statistic, numbers[0])) if numbers else false()
 
@@ -254,9 +257,9 @@ def make_subject(field: Field, *, lenient: bool) -> Subject:
     raise ValidationError(f"filter: a run has no field {field.key!r}")
 
 
-def _as_number(value: Literal_) -> float | None:
-    """Return a literal as the double it compares as; ``None`` for text, NaN and nothing."""
-    if value is None or isinstance(value, str):
+def _as_number(value: Present) -> float | None:
+    """Return a literal as the double it compares as; ``None`` for text and NaN."""
+    if isinstance(value, str):
         return None
     try:
         number = float(value)
@@ -265,11 +268,11 @@ def _as_number(value: Literal_) -> float | None:
     return None if math.isnan(number) else number
 
 
-def _numbers(values: Sequence[Literal_]) -> list[ColumnElement[float]]:
+def _numbers(values: Sequence[Present]) -> list[ColumnElement[float]]:
     return [literal(number, Double()) for value in values if (number := _as_number(value)) is not None]
 
 
-def _texts(values: Sequence[Literal_]) -> list[str]:
+def _texts(values: Sequence[Present]) -> list[str]:
     return [value for value in values if isinstance(value, str)]
 
 
@@ -282,7 +285,3 @@ def _exists_of(table: Table, run_pk: ColumnElement[int], *conditions: ColumnElem
 def _has_element(json_text: ColumnElement[str], element: str) -> ColumnElement[bool]:
     """Test for a text in a JSON list: quotes inside texts are escaped, so a quoted text is found only as itself."""
     return func.replace(json_text, literal(dumps(element), Text()), "") != json_text
-
-
-def _text_of(value: Literal_) -> str:
-    return value if isinstance(value, str) else dumps(value)

@@ -1,0 +1,148 @@
+"""Filters over every backend: each answers as plain Python does."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.backend import Site
+from support.filter_meaning import Fact
+from support.recording import points
+
+from runatlas.backends.base import Backend
+from runatlas.model.batch import Batch
+from runatlas.model.filters import (
+    STABLE_FIELDS,
+    STATISTICS,
+    And,
+    Comparison,
+    Field,
+    Filter,
+    Not,
+    Operator,
+    Or,
+)
+from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.model.page import PageRequest
+from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
+
+VALUES: tuple[Any, ...] = (
+    *(0, 1, -1, 2.5, 0.001, 1e300, -0.0, 2**53 + 1, 10**20, math.nan, math.inf, -math.inf, True, False),
+    *("", "adam", "ADAM", "Ünïcode ÄÖ", "straße", "5", "5.0", " 7 ", "1e3", "-0.5", "007", "abc", "2024-05-01"),
+    *("2024-05-01T12:00:00Z", "2024-05-01T14:00:00+02:00", "2024-13-77", "true", "True", "NaN", "Infinity"),
+    *("%", "_", "a%b_c", "[x]*?", "日本", "\\", "a'b", 'say "x"', "line\nbreak", "x" * 300),
+)
+LISTS: tuple[Any, ...] = ([], {}, [1, "adam"], ["a", "Ä"], None)
+CONTEXT = (("split", "val"),)
+SERIES = ([0.5], [math.nan], [1, math.nan], [math.inf, -math.inf], [-math.inf, 2], [3, 1, 2], [0.25, math.inf])
+
+
+def _make_runs(backend: Backend, project: ProjectPath) -> dict[str, Fact]:
+    """Make a run for each value, other fields taking turns, and say what each of them is."""
+    facts = {}
+    for number, value in enumerate((*VALUES, *LISTS, ...)):
+        config: dict[str, Any] = {} if value is ... else {"a": value}
+        config |= {"b": {"c": VALUES[-number % len(VALUES)]}} if number % 3 else {}
+        draft = RunDraft(
+            project,
+            id=f"run {number}",
+            name=f"{value}"[:60],
+            description=("", "First Try", "ÄRGER")[number % 3],
+            state=("RUNNING", "FINISHED", "CRASHED")[number % 3],  # type: ignore[arg-type]
+            labels=(("x", "Y"), (), ("5",))[number % 3],
+            group=("", "g1")[number % 2],
+            colors=((), ("#fff", "#000"))[number % 2],
+            config=config,
+            created_at_ms=1_700_000_000_000 + 1000 * number,
+        )
+        record, _ = backend.create_run(draft)
+        series = {("loss", ()): SERIES[number % 7], ("loss", CONTEXT): SERIES[number % 5]} if number % 4 else {}
+        parts = [
+            points(key, [(step, 0, float(item), None) for step, item in enumerate(values)], context=context)
+            for (key, context), values in series.items()
+        ]
+        backend.append(Batch(record.path, tuple(parts)))
+        if number % 5 == 0:
+            backend.update_runs(_only(record.path), RunPatch(pin=True, show=False))
+        facts[record.id] = Fact({}, config, {key: [float(v) for v in held] for key, held in series.items()})
+    return {
+        record.id: _with_stable(facts[record.id], record)
+        for record in backend.list_runs(RunQuery(_all(project), page=PageRequest(limit=1000))).items
+    }
+
+
+def _with_stable(fact: Fact, record: RunRecord) -> Fact:
+    names = ("id", "cuid", "name", "description", "state", "labels", "group", "job_type", "project", "colors")
+    stable: dict[str, Any] = {name: getattr(record, name) for name in (*names, "show", "pin", "baseline", "archived")}
+    for name in ("created_at", "updated_at", "finished_at", "pinned_at"):
+        stable[name] = getattr(record, f"{name}_ms")
+    ended = record.finished_at_ms
+    stable["duration"] = None if ended is None else (ended - record.created_at_ms) / 1000
+    stable["user"] = record.user and record.user.username
+    return Fact(stable, fact.config, fact.series)
+
+
+def _all(project: ProjectPath) -> RunSelection:
+    return RunSelection(project.workspace, project.project)
+
+
+def _only(path: RunPath) -> RunSelection:
+    return RunSelection(path.workspace, path.project, (path.run,))
+
+
+literals = st.one_of(
+    st.sampled_from(VALUES),
+    st.none(),
+    st.sampled_from(("x", "Y", "#fff", "FINISHED", "g1", "run 1", "ä", "SS", "trie", "demo", 1_700_000_003_000, 2)),
+    st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=3),
+    st.floats(),
+    st.integers(-3, 12),
+)
+fields = st.one_of(
+    st.sampled_from([Field("STABLE", key) for key in STABLE_FIELDS]),
+    st.sampled_from([Field("CONFIG", key) for key in ("a", "b.c", "b", "none")]),
+    st.builds(
+        Field,
+        st.just("SCALAR"),
+        st.sampled_from(("loss", "acc")),
+        st.sampled_from(STATISTICS),
+        st.sampled_from(((), CONTEXT)),
+    ),
+)
+single: tuple[Operator, ...] = ("EQ", "NEQ", "GTE", "LTE", "GT", "LT", "CONTAIN")
+comparisons = st.one_of(
+    st.builds(Comparison, fields, st.sampled_from(single), literals, st.booleans()),
+    st.builds(
+        Comparison,
+        fields,
+        st.sampled_from(("IN", "NOT IN")),
+        st.lists(literals, max_size=4).map(tuple),
+        st.booleans(),
+    ),
+)
+filters: st.SearchStrategy[Filter] = st.recursive(
+    comparisons,
+    lambda inner: st.one_of(
+        st.builds(Not, inner),
+        st.builds(And, st.lists(inner, max_size=3).map(tuple)),
+        st.builds(Or, st.lists(inner, max_size=3).map(tuple)),
+    ),
+    max_leaves=4,
+)
+
+
+def test_every_filter_chooses_the_runs_that_python_chooses(site: Site) -> None:
+    project = site.project()
+    facts = _make_runs(site.root, project)
+
+    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(filters)
+    def check(wanted: Filter) -> None:
+        selection = RunSelection(project.workspace, project.project, filter=wanted)
+        found = site.root.list_runs(RunQuery(selection, parts=(), page=PageRequest(limit=1000)))
+        assert {run.id for run in found.items} == {name for name, fact in facts.items() if fact.matches(wanted)}
+        assert site.root.count_runs(selection) == len(found.items)
+
+    check()

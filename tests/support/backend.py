@@ -1,0 +1,126 @@
+"""Installations to test backends on: one a test, empty, with a clock of its own.
+
+A new way to reach the data is one more line in ``REACHES`` and one function that yields a ``Connect``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+import uvicorn
+from support.database import Clock, Location, new_schema
+
+from runatlas.backends.base import Backend
+from runatlas.backends.local import LocalBackend
+from runatlas.backends.native import NativeBackend
+from runatlas.errors import ConflictError
+from runatlas.model.ids import ProjectPath
+from runatlas.model.project import ProjectDraft
+from runatlas.server.app import make_app
+from runatlas.server.process import listen
+from runatlas.server.services.services import Services
+from runatlas.server.settings import ServerSettings
+
+__all__ = ["REACHES", "Site", "site"]
+
+Connect = Callable[[str], Backend]
+"""Make the backend of whoever has that API key."""
+
+
+@attrs.frozen
+class Site:
+    """An installation, seen by whom you like.
+
+    Attributes:
+        services: What lies behind every backend of it.
+        clock: Its time.
+        root: An administrator's backend, who owns the workspace ``root.get_user().username``.
+    """
+
+    services: Services
+    clock: Clock
+    root: Backend
+    connect: Connect
+
+    @property
+    def home(self) -> str:
+        """The administrator's own workspace."""
+        return self.root.get_user().username
+
+    def user(self, username: str) -> Backend:
+        """Return the backend of a user, who is made if there is none."""
+        try:
+            self.root.create_user(username)
+        except ConflictError:
+            pass
+        return self.connect(self.root.create_key(username).secret)
+
+    def project(self, name: str = "demo") -> ProjectPath:
+        """Make a project of the administrator's."""
+        return self.root.create_project(ProjectDraft(name)).path
+
+
+@contextmanager
+def _in_process(services: Services) -> Iterator[Connect]:
+    def connect(secret: str) -> Backend:
+        caller = services.accounts.authenticate(secret)
+        assert caller is not None
+        return LocalBackend(services, caller)
+
+    yield connect
+
+
+@contextmanager
+def _over_http(services: Services) -> Iterator[Connect]:
+    settings = ServerSettings("unused")
+    config = uvicorn.Config(make_app(services, settings), lifespan="on", log_config=None, log_level="critical")
+    server = uvicorn.Server(config)
+    backends: list[Backend] = []
+    with listen("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        def connect(secret: str) -> Backend:
+            backends.append(NativeBackend(origin, secret, cache=False))
+            return backends[-1]
+
+        try:
+            yield connect
+        finally:
+            for backend in backends:
+                backend.close()
+            server.should_exit = True
+            thread.join()
+
+
+REACHES: dict[str, tuple[str, Callable[[Services], AbstractContextManager[Connect]]]] = {
+    "local-sqlite": ("sqlite", _in_process),
+    "local-postgresql": ("postgresql", _in_process),
+    "native": ("sqlite", _over_http),
+}
+"""Each way to reach the data: the engine behind it, and what makes its backends."""
+
+
+def _location(engine: str, directory: Path, request: pytest.FixtureRequest) -> Location:
+    if engine == "sqlite":
+        return Location(engine, str(directory / "here"))
+    return Location(engine, new_schema(request.getfixturevalue("postgresql")), directory / "blobs")
+
+
+@pytest.fixture(params=REACHES)
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """An empty installation with one administrator."""
+    engine, reach = REACHES[request.param]
+    location = _location(engine, tmp_path, request)
+    with ExitStack() as closing:
+        services = location.services()
+        closing.callback(services.close)
+        connect = closing.enter_context(reach(services))
+        secret = services.accounts.create_key(services.owner()).secret
+        yield Site(services, location.clock, connect(secret), connect)
