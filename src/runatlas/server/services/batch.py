@@ -88,9 +88,8 @@ def series_of(batch: Batch) -> dict[Identity, Incoming]:
             raise ValidationError(f"points: {series.key!r} of type {series.column_type} cannot have points")
         identity = identity_of(series)
         known = found.get(identity)
-        points = _points_of(series)
-        if known is not None and known.points is not None and points is not None:
-            points = join([known.points, points])
+        parts = [part for part in (known and known.points, _points_of(series)) if part is not None]
+        points = join(parts) if parts else None
         found[identity] = Incoming(series.column_class, series.column_type, known.name if known else "", points)
     return found
 

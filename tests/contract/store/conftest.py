@@ -1,0 +1,17 @@
+"""Every test here runs on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import pytest
+from support.database import location, new_location, postgresql, services
+from support.recording import Recorder
+
+from runatlas.server.services.services import Services
+
+__all__ = ["location", "new_location", "postgresql", "services"]
+
+
+@pytest.fixture
+def recorder(services: Services) -> Recorder:
+    """The owner of an empty store."""
+    return Recorder.of(services)
