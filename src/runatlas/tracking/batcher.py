@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 import attrs
@@ -40,18 +40,13 @@ class Batcher:
     Args:
         writer: Who writes the batches.
         on_loss: Called with a number of records and the reason when some cannot be kept.
-        first_steps: Where the automatic steps of a series begin, by key and canonical context text; 0 for others.
+        steps: Counts automatic steps.
     """
 
-    def __init__(
-        self,
-        writer: str,
-        on_loss: Callable[[int, str], None],
-        first_steps: Mapping[tuple[str, str], int] | None = None,
-    ) -> None:
+    def __init__(self, writer: str, on_loss: Callable[[int, str], None], steps: StepCounter) -> None:
         self.writer = writer
         self.last_sequence = 0
-        self.steps = StepCounter(first_steps or {})
+        self.steps = steps
         self._sequences = itertools.count(1)
         self._on_loss = on_loss
         self._open = _OpenBatch(self.steps, on_loss)

@@ -53,13 +53,24 @@ class Delivery:
     Args:
         backend: Where to.
         draft: The run; its workspace may be ``OWN_WORKSPACE``.
+        uploads: Takes bytes; the backend itself if left out.
+        exists: Whether the run was made already, and so is looked for and not made.
     """
 
-    def __init__(self, backend: Backend, draft: RunDraft) -> None:
+    def __init__(
+        self, backend: Backend, draft: RunDraft, uploads: Backend | None = None, *, exists: bool = False
+    ) -> None:
         self.backend = backend
+        self._exists = exists
+        self._uploads = uploads or backend
         self.record: RunRecord | None = None
         self._draft = draft
         self._blobs_sent: set[str] = set()
+
+    def close(self) -> None:
+        """Release connections."""
+        self.backend.close()
+        self._uploads.close()
 
     def create(self) -> tuple[RunRecord, bool]:
         """Make the run, or find it, as the draft says.
@@ -109,7 +120,7 @@ class Delivery:
         Returns:
             Their sha256.
         """
-        return self._on_run(lambda path: self.backend.put_blob(path.project_path, data)).sha256
+        return self._on_run(lambda path: self._uploads.put_blob(path.project_path, data)).sha256
 
     def _put_blobs(self, batch: Batch, blobs: BlobSource) -> None:
         for sha256 in sorted(needs_of(batch) - self._blobs_sent):
@@ -165,7 +176,7 @@ class Delivery:
 
     def _on_run(self, call: Callable[[RunPath], T]) -> T:
         """Do something with the run where it is; if it is not there, find where it was moved to."""
-        record = self.record or self.create()[0]
+        record = self.record or (self.find() if self._exists else self.create()[0])
         try:
             return call(record.path)
         except NotFoundError:

@@ -12,9 +12,22 @@ from runatlas.model.ids import RunPath
 from runatlas.model.run import RunDraft, RunPatch
 from runatlas.tracking.frame import Frame, FrameKind
 
-__all__ = ["SOMEWHERE", "Body", "Entry", "body_of", "count_body", "kind_of", "needs_of", "payload_of"]
+__all__ = ["SOMEWHERE", "Body", "Entry", "Head", "body_of", "count_body", "kind_of", "needs_of", "payload_of"]
 
-Body = RunDraft | RunPatch | Batch
+
+@attrs.frozen
+class Head:
+    """What a spool begins with: which run it is of, and where that belongs.
+
+    Attributes:
+        host: The server; ``None`` for the directory that the spool lies in.
+    """
+
+    draft: RunDraft
+    host: str | None = None
+
+
+Body = Head | RunPatch | Batch
 
 SOMEWHERE = RunPath("-", "-", "-")
 """The run of a batch that waits: where the run lies is settled when it is sent, for it may move meanwhile."""
@@ -67,7 +80,7 @@ def body_of(frame: Frame) -> Body:
     """
     if frame.kind == "batch":
         return arrow.decode_batch(frame.payload, SOMEWHERE)
-    kind: type[Body] = RunPatch if frame.kind == "patch" else RunDraft
+    kind: type[Body] = RunPatch if frame.kind == "patch" else Head
     return codec.decode(codec.loads(frame.payload), kind)
 
 

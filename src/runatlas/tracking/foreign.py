@@ -10,14 +10,34 @@ from runatlas.model import codec
 from runatlas.model.series import MEDIA_TYPES, ColumnType
 from runatlas.objects.trackable import Encoded, Trackable
 
-__all__ = ["encode_object", "is_object"]
+__all__ = ["encode_object", "is_object", "objects_of"]
 
+_ITEMS_MAX = 1_000
 _SUFFIXES = {"IMAGE": "png", "AUDIO": "wav"}
 
 
 def is_object(value: Any) -> bool:
     """Whether a value can be tracked as an object: it has a ``json()``."""
     return isinstance(value, Trackable) or callable(getattr(value, "json", None))
+
+
+def objects_of(value: Any, name: str) -> tuple[Any, ...]:
+    """Return the objects of one step: an object alone, or a list of them; none for anything else.
+
+    Raises:
+        TypeError: A list holds something else beside objects.
+        ValueError: It holds too many.
+    """
+    if is_object(value):
+        return (value,)
+    if not isinstance(value, (list, tuple)) or not value or not is_object(value[0]):
+        return ()
+    if len(value) > _ITEMS_MAX:
+        raise ValueError(f"{name}: a step holds at most {_ITEMS_MAX} objects, got {len(value)}")
+    for item in value:
+        if not is_object(item):
+            raise TypeError(f"{name}: a list of objects holds nothing else, got {type(item).__name__}")
+    return tuple(value)
 
 
 def encode_object(value: Any) -> tuple[ColumnType, Encoded]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from typing import Literal
 
@@ -107,4 +108,5 @@ class Losses:
             if kind in self._warned:
                 return
             self._warned.add(kind)
-        _log.warning("runatlas: run %s: %s", self._run, text)
+        silent = os.environ.get("RUNATLAS_SILENT", "").lower() in {"1", "true", "yes", "on"}
+        _log.log(logging.INFO if silent else logging.WARNING, "runatlas: run %s: %s", self._run, text)

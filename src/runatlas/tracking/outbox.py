@@ -11,8 +11,8 @@ from typing import BinaryIO
 import attrs
 
 from runatlas.model.batch import Batch
-from runatlas.model.run import RunDraft, RunPatch
-from runatlas.tracking.entry import Entry, body_of, kind_of, payload_of
+from runatlas.model.run import RunPatch
+from runatlas.tracking.entry import Entry, Head, body_of, kind_of, payload_of
 from runatlas.tracking.sender import describe
 from runatlas.tracking.spool import SpoolFile
 
@@ -160,7 +160,7 @@ class Outbox:
         if offset is None:
             raise OSError("an entry is neither in memory nor in the spool")
         found = body_of(self.spool.read(offset))
-        if isinstance(found, RunDraft):
+        if isinstance(found, Head):
             raise OSError("an entry's place in the spool holds something else")
         return found, blobs
 

@@ -24,8 +24,11 @@ def merge_patches(first: RunPatch, second: RunPatch) -> RunPatch | None:
         return None
     if first.project is not None or second.project is not None:
         return None
-    named_first = [*(first.config or {}), *first.config_removed]
+    # What the second sets anew replaces what the first set under the same key.
+    anew = {key for key in second.config or {} if key in second.config_removed}
+    named_first = [key for key in [*(first.config or {}), *first.config_removed] if key not in anew]
     named_second = [*(second.config or {}), *second.config_removed]
+    # Removals come first in a patch: they must not hit what the other of the two sets.
     if _overlap(named_first, named_second):
         return None
     changes = {
@@ -38,7 +41,7 @@ def merge_patches(first: RunPatch, second: RunPatch) -> RunPatch | None:
         first,
         **changes,
         config=config or None,
-        config_removed=(*first.config_removed, *second.config_removed),
+        config_removed=tuple(dict.fromkeys([*first.config_removed, *second.config_removed])),
         labels=first.labels if second.labels is None else second.labels,
         labels_added=(*first.labels_added, *second.labels_added),
         labels_removed=(*first.labels_removed, *second.labels_removed),

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any
 
 import attrs
 
 from runatlas.backends.base import Backend
-from runatlas.errors import ConnectionFailedError, NotSupportedError, RunAtlasError, ValidationError
+from runatlas.errors import RunAtlasError, ValidationError
 from runatlas.model.ids import new_cuid
 from runatlas.model.log import LogDraft
 from runatlas.model.run import RunDraft, RunPatch, RunRecord
 from runatlas.tracking.batcher import Batcher
 from runatlas.tracking.capture import TerminalCapture
-from runatlas.tracking.delivery import Delivery, RunGoneError
-from runatlas.tracking.entry import needs_of
+from runatlas.tracking.dispatch import Dispatcher, FirstSteps
+from runatlas.tracking.entry import Head
 from runatlas.tracking.event import Event, Marker, count_records
 from runatlas.tracking.health import Flushed, Health, Losses
 from runatlas.tracking.outbox import Outbox
 from runatlas.tracking.sender import Worker, describe
 from runatlas.tracking.spool import SpoolFile
+from runatlas.tracking.step import StepCounter
+from runatlas.tracking.target import Mode, Target
 from runatlas.tracking.upload import Uploader
 
 __all__ = ["QUEUE_MAX", "Recorder", "RecorderPlan"]
@@ -35,10 +36,8 @@ QUEUE_MAX = 200_000
 
 _COLLECT_S = 0.2
 _LATE_S = 1.0
-_HEARTBEAT_S = 30.0
-_RETRY_S, _RETRY_MAX_S = 0.25, 30.0
 _ROOM_S = 0.05
-_FAULTS_MAX = 5
+_COLLECTING_MAX_S = 10.0
 
 _abandoned: list[Any] = []
 """What a forked child shares with its parent, kept from being closed by the garbage collector."""
@@ -50,18 +49,19 @@ class RecorderPlan:
 
     Attributes:
         draft: The run.
-        mode: ``online`` spools before it sends, ``local`` spools what the store does not take at once, ``offline`` only
-            spools.
-        directory: Where spools lie.
-        open_backend: Opens the backend; called again in a forked child.
+        target: Where to. ``online`` spools before it sends, ``local`` spools what the store does not take at once,
+            ``offline`` only spools.
         strict: Whether what could not be kept is raised.
     """
 
     draft: RunDraft
-    mode: Literal["online", "local", "offline"]
-    directory: Path
-    open_backend: Callable[[], Backend]
+    target: Target
     strict: bool = False
+
+    @property
+    def mode(self) -> Mode:
+        """How the run is written."""
+        return self.target.mode
 
 
 class Recorder:
@@ -71,30 +71,27 @@ class Recorder:
     than ``QUEUE_MAX``; ``put`` checks that itself.
     """
 
-    def __init__(self, plan: RecorderPlan, first_steps: Mapping[tuple[str, str], int] | None = None) -> None:
+    def __init__(self, plan: RecorderPlan) -> None:
         self.plan = plan
         self.losses = Losses(str(plan.draft.id), strict=plan.strict)
         self.capture: TerminalCapture | None = None
-        self.problem = ""
         self.is_closed = False
-        self._begin(Batcher(new_cuid(), self.losses.add, first_steps))
+        self._begin(Batcher(new_cuid(), self.losses.add, StepCounter()))
 
     def _begin(self, batcher: Batcher) -> None:
         plan = self.plan
         self.events: deque[Event] = deque()
         self.append: Callable[[Event], None] = self._append_first
         self._batcher = batcher
-        self._spool = SpoolFile(plan.directory, batcher.writer, plan.draft)
+        self._spool = SpoolFile(
+            plan.target.spool_directory, batcher.writer, Head(plan.draft, plan.target.settings.host)
+        )
         self._outbox = Outbox(self._spool, spool_first=plan.mode == "online", keep=plan.mode == "offline")
-        self._delivery: Delivery | None = None
+        self._dispatcher = Dispatcher(self._outbox, plan.draft, plan.target.settings, self.losses)
         self._collecting = threading.Lock()
-        self._sending = threading.Lock()
-        self._failures = self._faults = 0
-        self._beat_at = time.monotonic()
-        self._collector = Worker("runatlas-collector", self._collect, self._on_fault)
-        self._sender = Worker("runatlas-sender", self._send, self._on_fault)
+        self._collector = Worker("runatlas-collector", self._collect, self._note_fault)
         self._uploader = Uploader(
-            put=None if plan.mode == "offline" else self._put_file,
+            put=None if plan.mode == "offline" else self._dispatcher.put_file,
             keep=self._outbox.take_blob,
             announce=self.put,
             on_loss=self.losses.add,
@@ -102,30 +99,36 @@ class Recorder:
 
     # -- the training side --------------------------------------------------------------------------------------
 
-    def connect(self, first_steps: Callable[[Backend, RunRecord], Mapping[tuple[str, str], int]]) -> bool:
-        """Make the run now, if the store can be reached.
+    def connect(self, first_steps: Callable[[Backend, RunRecord], FirstSteps]) -> str:
+        """Make the run now, if the store can be reached; else it is tried again when something is to be sent.
 
         Args:
             first_steps: Asked where the automatic steps begin, if the run was there already.
 
         Returns:
-            Whether it is new.
+            ``""``, or why the store could not be reached.
 
         Raises:
-            RunAtlasError: The store did not take it; it will be tried again when something is to be sent.
+            ValidationError: The store says that the run cannot be as it is asked for.
         """
-        delivery = self._connected()
-        record, created = delivery.create()
-        self._spool.is_created = True
-        if not created:
-            self._batcher.steps.begin(first_steps(delivery.backend, record))
-        return created
+        try:
+            _, first = self._dispatcher.connect(first_steps)
+        except ValidationError:
+            raise
+        except (RunAtlasError, OSError) as error:
+            return describe(error)
+        self._batcher.steps.begin(first)
+        return ""
 
     @property
     def record(self) -> RunRecord | None:
         """The run as the store has it; ``None`` until it was reached."""
-        delivery = self._delivery
-        return None if delivery is None else delivery.record
+        return self._dispatcher.record
+
+    @property
+    def has_started(self) -> bool:
+        """Whether anything was recorded by this process."""
+        return self.append != self._append_first
 
     def put(self, event: Event) -> None:
         """Record something. When there is no room it is lost, and counted."""
@@ -148,7 +151,8 @@ class Recorder:
         counts = self._outbox.counts()
         queued = sum(count_records(event) for event in self.events.copy()) + counts.waiting + self._uploader.waiting
         spool = str(self._spool.path) if self._spool.is_open else None
-        return Health(queued, counts.spooled, counts.sent, self.losses.count, self.problem or self.losses.reason, spool)
+        problem = self._dispatcher.problem or self.losses.reason
+        return Health(queued, counts.spooled, counts.sent, self.losses.count, problem, spool)
 
     def flush(self, timeout_s: float | None) -> Flushed:
         """Wait until everything recorded before is durable.
@@ -168,10 +172,11 @@ class Recorder:
         self._collector.wake()
         if not self._start():
             self._collect()
+        # Collecting is this machine's own work, and quick: it is waited for even when there is no time for the store.
         while not marker.passed.wait(0.1):
-            if self._is_over(deadline):
+            if deadline is not None and self._is_over(deadline + _COLLECTING_MAX_S):
                 return Flushed("memory", "collecting took too long")
-        if self.plan.mode != "offline" and self._wait_sent(marker.sequence, deadline):
+        if self.plan.mode != "offline" and self._dispatcher.wait_sent(marker.sequence, deadline):
             return Flushed("store")
         return self._settle_for_spool(marker.sequence)
 
@@ -187,6 +192,9 @@ class Recorder:
         Raises:
             TrackingError: Something could not be kept, and the run is strict.
         """
+        if patch is None and not self.has_started:
+            self.is_closed = True
+            return
         deadline = time.monotonic() + timeout_s
         self._uploader.finish(deadline)
         if patch is not None:
@@ -194,30 +202,26 @@ class Recorder:
         self._collect_last()
         outcome = self.flush(max(0.0, deadline - time.monotonic()))
         self.is_closed = True
-        self._sender.stop(0.0)
-        self._outbox.notify()
         self._collector.stop(1.0)
-        self._sender.stop(1.0)
-        done = self._outbox.is_empty
+        stopped = self._dispatcher.stop(1.0)
         health = self.health()
-        self._outbox.close(remove=done)
-        if self._delivery is not None and done:
-            self._delivery.backend.close()
+        self._outbox.close(remove=self._outbox.is_empty)
+        if stopped:
+            self._dispatcher.close()
         self._tell(outcome, health)
         self.losses.check()
 
     def forked(self) -> None:
         """Begin anew in a forked child: what the parent had queued is the parent's to send."""
-        steps = self._batcher.steps
         # Neither closed nor freed here: connections and files are shared with the parent.
-        _abandoned.append((self._delivery, self._outbox))
+        _abandoned.append((self._dispatcher, self._outbox))
         self._spool.abandon()
-        batcher = Batcher(new_cuid(), self.losses.add)
-        batcher.steps = steps
+        is_created = self._spool.is_created
         self.losses = Losses(str(self.plan.draft.id), strict=self.plan.strict)
         if self.capture is not None:
             self.capture.forked()
-        self._begin(batcher)
+        self._begin(Batcher(new_cuid(), self.losses.add, self._batcher.steps))
+        self._spool.is_created = is_created
 
     def _tell(self, outcome: Flushed, health: Health) -> None:
         left = health.queued + health.spooled
@@ -265,66 +269,6 @@ class Recorder:
             lost, capture.lost = capture.lost, 0
             self.losses.add(lost, "more was printed than could be written away")
 
-    # -- the sending thread -------------------------------------------------------------------------------------
-
-    def _send(self) -> float:
-        """Send the first entry; returns how long to wait for the next turn."""
-        entry = self._outbox.head(1.0)
-        if entry is None:
-            self._beat()
-            return 0.0
-        try:
-            body, blobs = self._outbox.load(entry)
-            needs = needs_of(body)
-            sent = self._connected().send(body, lambda sha256: blobs.get(sha256) or self._outbox.blob(sha256))
-        except RunGoneError as error:
-            return self._wait_to_retry(error)
-        except (ValidationError, NotSupportedError, TypeError, ValueError) as error:
-            self.losses.add(entry.records or 1, describe(error))
-            self._outbox.done(entry, 0)
-            return 0.0
-        except (RunAtlasError, OSError) as error:
-            return self._wait_to_retry(error)
-        self._failures = 0
-        self.problem = ""
-        self._spool.is_created = True
-        self._beat_at = time.monotonic()
-        if sent.refused:
-            self.losses.add(sent.refused, sent.reason)
-        self._outbox.done(entry, sent.records, needs)
-        return 0.0
-
-    def _wait_to_retry(self, error: Exception) -> float:
-        self._failures += 1
-        self.problem = describe(error)
-        self.losses.warn("away", f"the store does not take it: {self.problem}; it is kept and tried again")
-        self._outbox.notify()
-        patience = _RETRY_MAX_S if isinstance(error, RunGoneError) else _RETRY_S * 2.0 ** min(self._failures - 1, 10)
-        return min(_RETRY_MAX_S, patience) * (0.5 + random.random() / 2)  # noqa: S311 - jitter
-
-    def _beat(self) -> None:
-        """Make the run if nothing made it yet, and let the store know from time to time that it goes on."""
-        if self.is_closed or time.monotonic() - self._beat_at < (_HEARTBEAT_S if self.record else _RETRY_S):
-            return
-        self._beat_at = time.monotonic()
-        patch = RunPatch(heartbeat_at_ms=int(time.time() * 1000))
-        try:
-            self._connected().send(patch, lambda _: None)
-            self._spool.is_created = True
-        except (RunAtlasError, OSError) as error:
-            self.problem = describe(error)
-
-    def _connected(self) -> Delivery:
-        if self._delivery is None:
-            self._delivery = Delivery(self.plan.open_backend(), self.plan.draft)
-        return self._delivery
-
-    def _put_file(self, file: BinaryIO) -> str:
-        delivery = self._delivery
-        if delivery is None or delivery.record is None:
-            raise ConnectionFailedError("the store was not reached yet")
-        return delivery.put(file)
-
     # -- both ---------------------------------------------------------------------------------------------------
 
     def _append_first(self, event: Event) -> None:
@@ -336,11 +280,11 @@ class Recorder:
     def _start(self) -> bool:
         """Start the threads, and tell whether they run."""
         collecting = self._collector.start()
-        return (self.plan.mode == "offline" or self._sender.start()) and collecting
+        return (self.plan.mode == "offline" or self._dispatcher.start()) and collecting
 
     def _wait_for_room(self) -> bool:
         """Let the collecting thread work for a moment, unless it is known to be stuck."""
-        if self._failures and self._outbox.is_full:
+        if self._dispatcher.is_failing and self._outbox.is_full:
             return False
         self._start()
         self._collector.wake()
@@ -348,14 +292,6 @@ class Recorder:
         while len(self.events) >= QUEUE_MAX and time.monotonic() < deadline:
             time.sleep(0.001)
         return len(self.events) < QUEUE_MAX
-
-    def _wait_sent(self, sequence: int, deadline: float | None) -> bool:
-        while not self._outbox.wait_sent(sequence, 0.1):
-            if self._is_over(deadline) or (deadline is None and self._failures):
-                return False
-            if not self._sender.start():
-                self._send()
-        return True
 
     def _settle_for_spool(self, sequence: int) -> Flushed:
         problem = self._outbox.spill()
@@ -365,18 +301,12 @@ class Recorder:
             except OSError as error:
                 problem = describe(error)
             else:
-                return Flushed("spool", self.problem)
-        return Flushed("memory", problem or self.problem)
+                return Flushed("spool", self._dispatcher.problem)
+        return Flushed("memory", problem or self._dispatcher.problem)
 
     def _is_over(self, deadline: float | None) -> bool:
         return deadline is not None and time.monotonic() >= deadline
 
-    def _on_fault(self, error: Exception) -> None:
-        """Something of ours is broken. After some tries the entry that shows it is given up, not the run."""
-        self._faults += 1
+    def _note_fault(self, error: Exception) -> None:
         self.losses.warn("fault", f"something went wrong in the tracker: {describe(error)}")
-        entry = self._outbox.head(0.0)
-        if self._faults >= _FAULTS_MAX and entry is not None:
-            self._faults = 0
-            self.losses.add(entry.records or 1, describe(error))
-            self._outbox.done(entry, 0)
+        self.losses.fail(describe(error))

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from runatlas.model.run import RunDraft
-from runatlas.tracking.entry import payload_of
+from runatlas.tracking.entry import Head, payload_of
 from runatlas.tracking.frame import FILE_MARK, Damage, Frame, FrameKind, pack_frame, read_frames
 from runatlas.tracking.lock import FileLock
 
@@ -31,7 +30,7 @@ class SpoolFile:
         head: Written before everything else, twice: without it nobody knows which run the rest belongs to.
     """
 
-    def __init__(self, directory: Path, writer: str, head: RunDraft) -> None:
+    def __init__(self, directory: Path, writer: str, head: Head) -> None:
         self.path = directory / f"{writer}{_SUFFIX}"
         self.is_created = False
         """Whether the store has the run: then whoever sends the rest must not make it again."""

@@ -11,7 +11,8 @@ from runatlas.model.series import Context
 
 __all__ = ["STEP_MAX", "STEP_MIN", "SeriesKey", "StepCounter", "series_key"]
 
-STEP_MIN, STEP_MAX = -(2**63), 2**63 - 1
+STEP_MIN, STEP_MAX = -(2**63) + 1, 2**63 - 1
+"""Where steps and epochs lie; the store keeps the lowest 64-bit number for itself."""
 
 SeriesKey: TypeAlias = tuple[str, Context, tuple[type[Any], ...]]
 """A series: its name, its context, and the types in it, for ``True == 1`` are two contexts."""
@@ -23,18 +24,18 @@ def series_key(key: str, context: Context) -> SeriesKey:
 
 
 class StepCounter:
-    """The next step of every series. A step that is given moves the count on, never back.
+    """The next step of every series. A step that is given moves the count on, never back."""
 
-    Args:
-        first: Where series begin, by key and canonical context text; 0 for others.
-    """
-
-    def __init__(self, first: Mapping[tuple[str, str], int]) -> None:
-        self._first = first
+    def __init__(self) -> None:
+        self._first: Mapping[tuple[str, str], int] = {}
         self._next: dict[SeriesKey, int] = {}
 
     def begin(self, first: Mapping[tuple[str, str], int]) -> None:
-        """Let series that have not counted yet begin elsewhere."""
+        """Let series that have not counted yet begin elsewhere than at 0.
+
+        Args:
+            first: Where, by key and canonical context text.
+        """
         self._first = first
 
     def take(self, key: str, context: Context, step: int | None) -> int:

@@ -1,0 +1,387 @@
+"""What a run says of itself: its own fields, params and tags, as written here and not yet everywhere."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+from urllib.parse import quote
+
+import attrs
+
+from runatlas.backends.base import Backend
+from runatlas.entities.gateway import Gateway, Opener
+from runatlas.entities.run import Run as StoredRun
+from runatlas.errors import NotSupportedError
+from runatlas.model.ids import RunPath, validate_project_name
+from runatlas.model.run import RunPatch, RunRecord
+from runatlas.tracking.health import Flushed, Health
+from runatlas.tracking.number import clean_text
+from runatlas.tracking.param import as_key, as_param, change_params, find_param
+from runatlas.tracking.recorder import Recorder
+
+__all__ = ["DescribedRun", "WritingGateway", "apply_patch", "check_label"]
+
+_LABEL_MAX = 500
+
+
+class WritingGateway(Gateway):
+    """The way to the backend of a run that is being written: what was written before is there when it is read.
+
+    Args:
+        opener: Makes the backend.
+        recorder: What the run is written by; ``None`` for a run that is only read.
+        mode: How it is written.
+    """
+
+    def __init__(self, opener: Opener, recorder: Recorder | None, mode: str) -> None:
+        super().__init__(opener)
+        self._recorder = recorder
+        self.mode = mode
+
+    @property
+    def backend(self) -> Backend:
+        """The backend, after everything recorded so far was sent."""
+        if self.mode == "disabled":
+            raise NotSupportedError("the run is disabled: nothing of it is kept, and nothing can be read")
+        recorder = self._recorder
+        if self.mode == "offline":
+            raise NotSupportedError("the run is offline: 'runatlas sync' sends it, and then it can be read")
+        if recorder is not None and not recorder.is_closed and recorder.has_started:
+            recorder.flush(None)
+        return super().backend
+
+    @property
+    def unflushed(self) -> Backend:
+        """The backend as it is."""
+        return super().backend
+
+
+class DescribedRun(StoredRun):
+    """A run whose fields can be set.
+
+    While it is written, its record is this process's own: what was set here is there at once, ``refresh()`` brings what
+    others changed.
+    """
+
+    _gateway: WritingGateway
+
+    def __init__(
+        self,
+        gateway: WritingGateway,
+        path: RunPath,
+        record: RunRecord | None,
+        recorder: Recorder | None = None,
+        *,
+        writable: bool = False,
+    ) -> None:
+        self._own_path = path
+        self._recorder = recorder
+        self._is_writable = writable
+        self._describing = threading.RLock()
+        self._unset: set[str] = set()
+        super().__init__(gateway, path, record)
+
+    # -- where it is --------------------------------------------------------------------------------------------
+
+    @property
+    def _path(self) -> RunPath:
+        """Where the run is: its workspace may be known only when the store was reached, and its project may change."""
+        path = self._own_path
+        known = self._recorder.record if self._recorder is not None else None
+        if known is not None and known.workspace != path.workspace:
+            path = self._own_path = attrs.evolve(path, workspace=known.workspace)
+        return path
+
+    @_path.setter
+    def _path(self, path: RunPath) -> None:
+        self._own_path = path
+
+    @property
+    def url(self) -> str:
+        """The run's web page; for an embedded store the directory, with the run's path as the fragment."""
+        base = self._gateway.unflushed.web_url
+        project, run = f"@{self._path.project_path}", quote(self._path.run)
+        return f"{base}#{project}/runs/{run}" if base.startswith("file:") else f"{base}/{project}/runs/{run}/chart"
+
+    @property
+    def hash(self) -> str:
+        """The run's unique id."""
+        return self._path.run
+
+    def _fetch(self) -> RunRecord:
+        return self._gateway.backend.get_run(self._path)
+
+    # -- its own fields -----------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The display name; can be set."""
+        return self._held().name
+
+    @name.setter
+    def name(self, value: str) -> None:
+        self._change(RunPatch(name=clean_text(value, "name")))
+
+    @property
+    def description(self) -> str:
+        """The description; can be set."""
+        return self._held().description
+
+    @description.setter
+    def description(self, value: str) -> None:
+        self._change(RunPatch(description=clean_text(value, "description")))
+
+    @property
+    def archived(self) -> bool:
+        """Whether the run is hidden from default views; can be set."""
+        return self._held().archived
+
+    @archived.setter
+    def archived(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise TypeError(f"archived: expected True or False, got {type(value).__name__}")
+        self._change(RunPatch(archived=value))
+
+    @property
+    def experiment(self) -> str:
+        """The name of the run's project; setting it moves the run there, and makes the project if there is none."""
+        return self._path.project
+
+    @experiment.setter
+    def experiment(self, value: str) -> None:
+        name = validate_project_name(value, argument="experiment")
+        if name == self._path.project:
+            return
+        self._change(RunPatch(project=name))
+        self._own_path = attrs.evolve(self._path, project=name)
+
+    @property
+    def tags(self) -> list[str]:
+        """The names of the tags attached to this run."""
+        return self.labels
+
+    @property
+    def active(self) -> bool:
+        """Whether the run goes on: true until ``close()``."""
+        return self._held().state in {"RUNNING", "OFFLINE"}
+
+    @property
+    def creation_time(self) -> float:
+        """When the run was made: Unix seconds."""
+        return self._held().created_at_ms / 1000
+
+    @property
+    def end_time(self) -> float | None:
+        """When the run ended: Unix seconds; ``None`` while it is active."""
+        ended_ms = self._held().finished_at_ms
+        return None if ended_ms is None else ended_ms / 1000
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from start to end; ``None`` while it is active."""
+        end = self.end_time
+        return None if end is None else end - self.creation_time
+
+    @property
+    def props(self) -> dict[str, Any]:
+        """All of the run's own fields, in document 001's form."""
+        record = self._held()
+        return {
+            "name": record.name,
+            "description": record.description,
+            "experiment": {"id": record.project_cuid or None, "name": self._path.project, "description": ""},
+            "tags": [{"id": label, "name": label, "color": None, "description": ""} for label in record.labels],
+            "creation_time": self.creation_time,
+            "end_time": self.end_time,
+            "archived": record.archived,
+            "active": self.active,
+        }
+
+    @property
+    def latest(self) -> dict[str, float]:
+        """The last value of each metric without context."""
+        if self._is_writable:
+            return dict(self._fetch().summary or {})
+        return super().latest
+
+    # -- tags ---------------------------------------------------------------------------------------------------
+
+    def add_tag(self, value: str) -> None:
+        """Attach a tag to this run; one that it has already is not attached again.
+
+        Args:
+            value: The tag's name.
+
+        Raises:
+            RuntimeError: The run is closed or read-only.
+            TypeError: It is no string.
+            ValueError: It is empty or too long.
+        """
+        label = check_label(value)
+        self._change(RunPatch(labels_added=(label,)))
+
+    def remove_tag(self, tag_name: str) -> None:
+        """Remove a tag from this run; one that it does not have is ignored.
+
+        Args:
+            tag_name: The tag's name.
+
+        Raises:
+            RuntimeError: The run is closed or read-only.
+            TypeError: It is no string.
+            ValueError: It is empty or too long.
+        """
+        label = check_label(tag_name, "tag_name")
+        self._change(RunPatch(labels_removed=(label,)))
+
+    # -- params -------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, key: str) -> Any:
+        """Return a param by name or dotted path."""
+        name = as_key(key)
+        if self._unset and any(name == item or name.startswith(item + ".") for item in self._unset):
+            return find_param(self._stored_params(), name)
+        return find_param(self.config, name)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        """Set a param by name or dotted path; an object replaces what was there, with all below it."""
+        name = as_key(key)
+        plain = as_param(value, name)
+        self._unset.discard(name)
+        # What was there is taken away first: objects would merge.
+        self._change(RunPatch(config={name: plain}, config_removed=(name,)))
+
+    def __delitem__(self, key: str) -> None:
+        """Forget what this process knows of a param; what the store has of it stays.
+
+        ``run.update(config_removed=[key])`` takes it away for good.
+        """
+        name = as_key(key)
+        find_param(self.config, name)
+        self._unset.add(name)
+
+    def __contains__(self, key: object) -> bool:
+        """Whether there is a param of that name or dotted path."""
+        if not isinstance(key, str):
+            return False
+        try:
+            self[key]
+        except KeyError:
+            return False
+        return True
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a param by name or dotted path, or ``default``.
+
+        Args:
+            key: Such as ``hparams.lr``.
+            default: What to return if there is none.
+        """
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def set(self, key: str, val: Any) -> None:
+        """Set a param; the same as ``run[key] = val``.
+
+        Args:
+            key: Such as ``hparams.lr``.
+            val: Anything that is JSON, or can be made it: numbers of other libraries, tuples, dataclasses, objects with
+                a ``json()``.
+
+        Raises:
+            RuntimeError: The run is closed or read-only.
+            TypeError: It is no JSON.
+            ValueError: A part of the key is empty.
+        """
+        self[key] = val
+
+    def _stored_params(self) -> dict[str, Any]:
+        if self._gateway.mode in {"offline", "disabled"}:
+            return {}
+        return dict(self._gateway.backend.get_run(self._path).config or {})
+
+    # -- how it stands ------------------------------------------------------------------------------------------
+
+    @property
+    def health(self) -> Health:
+        """How many records are queued, spooled, sent and dropped."""
+        return Health() if self._recorder is None else self._recorder.health()
+
+    def flush(self, timeout: float | None = None) -> Flushed:
+        """Wait until everything recorded before is durable.
+
+        Args:
+            timeout: Seconds to wait for the store; after that the spool on this machine's disk has to do. ``None``
+                waits as long as the store takes things, and turns to the spool when it does not.
+
+        Returns:
+            Where everything is now; true if it is durable.
+
+        Raises:
+            TrackingError: It is not, or something was lost, and the run is strict.
+        """
+        recorder = self._recorder
+        if recorder is None:
+            return Flushed("nowhere")
+        if recorder.is_closed:
+            return Flushed("spool" if recorder.health().spooled else "store")
+        flushed = recorder.flush(timeout)
+        recorder.losses.check()
+        if recorder.losses.is_strict and not flushed.durable:
+            recorder.losses.fail(flushed.problem)
+            recorder.losses.check()
+        return flushed
+
+    def _require_writable(self) -> None:
+        if not self._is_writable:
+            raise RuntimeError(f"run {self._path.run} is closed or read-only; nothing can be recorded")
+
+    def _change(self, patch: RunPatch) -> None:
+        """Change the run here at once, and in the store in its turn."""
+        self._require_writable()
+        with self._describing:
+            self._record = apply_patch(self._held(), patch)
+        if self._recorder is not None:
+            self._recorder.losses.check()
+            self._recorder.put(patch)
+
+    def _update(self, patch: RunPatch) -> Any:
+        if not self._is_writable:
+            return super()._update(patch)
+        self._change(patch)
+        if patch.project is not None:
+            self._own_path = attrs.evolve(self._path, project=patch.project)
+        return self
+
+
+def check_label(value: Any, argument: str = "value") -> str:
+    """Return the name of a tag.
+
+    Raises:
+        TypeError: It is no string.
+        ValueError: It is empty or too long.
+    """
+    label = clean_text(value, argument).strip()
+    if not 1 <= len(label) <= _LABEL_MAX:
+        raise ValueError(f"{argument}: expected 1 to {_LABEL_MAX} characters, got {len(label)}")
+    return label
+
+
+def apply_patch(record: RunRecord, patch: RunPatch) -> RunRecord:
+    """Return what a patch makes of a record."""
+    names = [field.name for field in attrs.fields(RunPatch) if hasattr(record, field.name)]
+    special = {"config", "labels", "project"}
+    changes: dict[str, Any] = {
+        name: getattr(patch, name) for name in names if name not in special and getattr(patch, name) is not None
+    }
+    labels = record.labels if patch.labels is None else patch.labels
+    changes["labels"] = tuple(
+        label for label in dict.fromkeys([*labels, *patch.labels_added]) if label not in patch.labels_removed
+    )
+    if patch.project is not None:
+        changes["project"] = patch.project
+    if patch.config or patch.config_removed:
+        changes["config"] = change_params(record.config or {}, patch.config or {}, patch.config_removed)
+    return attrs.evolve(record, **changes)

@@ -1,0 +1,194 @@
+"""The thread that sends: one entry after another, again and again until the store takes it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import BinaryIO, Final, Literal
+
+from runatlas.backends.base import Backend
+from runatlas.errors import ConnectionFailedError, NotSupportedError, RunAtlasError, ValidationError
+from runatlas.model.run import RunDraft, RunPatch, RunRecord
+from runatlas.settings import ConnectionSettings
+from runatlas.tracking.delivery import Delivery, RunGoneError
+from runatlas.tracking.entry import Entry, needs_of
+from runatlas.tracking.health import Losses
+from runatlas.tracking.outbox import Outbox
+from runatlas.tracking.sender import Worker, describe
+from runatlas.tracking.target import place_of
+
+__all__ = ["Dispatcher", "FirstSteps"]
+
+FirstSteps = Mapping[tuple[str, str], int]
+
+_HEARTBEAT_S = 30.0
+_RETRY_S, _RETRY_MAX_S = 0.25, 30.0
+_FAULTS_MAX = 5
+_PURPOSES: Final[tuple[Literal["send", "upload"], ...]] = ("send", "upload")
+
+
+class Dispatcher:
+    """Sends what is in an outbox.
+
+    Args:
+        outbox: What is to be sent.
+        draft: The run.
+        settings: Where to.
+        losses: Where to tell of what the store will never take.
+    """
+
+    def __init__(self, outbox: Outbox, draft: RunDraft, settings: ConnectionSettings, losses: Losses) -> None:
+        self.problem = ""
+        self._outbox = outbox
+        self._draft = draft
+        self._settings = settings
+        self._losses = losses
+        self._delivery: Delivery | None = None
+        self._failures = self._faults = 0
+        self._beat_at = time.monotonic()
+        self._worker = Worker("runatlas-sender", self._turn, self._on_fault)
+
+    @property
+    def record(self) -> RunRecord | None:
+        """The run as the store has it; ``None`` until it was reached."""
+        return None if self._delivery is None else self._delivery.record
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last attempt to send failed."""
+        return self._failures > 0
+
+    def connect(self, first_steps: Callable[[Backend, RunRecord], FirstSteps]) -> tuple[bool, FirstSteps]:
+        """Make the run now, if the store can be reached.
+
+        Args:
+            first_steps: Asked where automatic steps begin, if the run was there already.
+
+        Returns:
+            Whether it is new, and where automatic steps begin.
+
+        Raises:
+            RunAtlasError: The store did not take it.
+        """
+        delivery = self._connected()
+        record, created = delivery.create()
+        self._outbox.spool.is_created = True
+        return created, {} if created else first_steps(delivery.backend, record)
+
+    def start(self) -> bool:
+        """Start the thread unless it runs, and tell whether it does."""
+        return self._worker.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Let the thread end, and tell whether it did."""
+        asked = self._worker.stop(0.0)
+        self._outbox.notify()
+        return asked or self._worker.stop(timeout_s)
+
+    def close(self) -> None:
+        """Release connections."""
+        if self._delivery is not None:
+            self._delivery.close()
+
+    def wait_sent(self, sequence: int, deadline: float | None) -> bool:
+        """Wait until the store has everything up to a sequence.
+
+        Args:
+            sequence: Of an entry.
+            deadline: On the monotonic clock; ``None`` waits as long as the store takes things.
+
+        Returns:
+            Whether it has.
+        """
+        while not self._outbox.wait_sent(sequence, 0.1):
+            if self.is_failing if deadline is None else time.monotonic() >= deadline:
+                return False
+            # While the interpreter goes down no thread starts: then this one does the work.
+            if not self._worker.start() and not self._worker.stopping:
+                self._turn()
+        return True
+
+    def put_file(self, file: BinaryIO) -> str:
+        """Store bytes.
+
+        Returns:
+            Their sha256.
+
+        Raises:
+            RunAtlasError: The store does not take them now.
+        """
+        delivery = self._delivery
+        if delivery is None or delivery.record is None:
+            raise ConnectionFailedError("the store was not reached yet")
+        return delivery.put(file)
+
+    def _turn(self) -> float:
+        """Send the first entry; returns how long to wait for the next turn."""
+        entry = self._outbox.head(1.0)
+        if self._worker.stopping:
+            return -1.0
+        if entry is None:
+            self._beat()
+            return 0.0
+        try:
+            self._send(entry)
+        except RunGoneError as error:
+            return self._wait_to_retry(error, _RETRY_MAX_S)
+        except (ValidationError, NotSupportedError, TypeError, ValueError) as error:
+            self._give_up(entry, error)
+            return 0.0
+        except (RunAtlasError, OSError) as error:
+            return self._wait_to_retry(error, _RETRY_S * 2.0 ** min(self._failures, 10))
+        self._failures = self._faults = 0
+        self.problem = ""
+        self._beat_at = time.monotonic()
+        return 0.0
+
+    def _send(self, entry: Entry) -> None:
+        outbox = self._outbox
+        body, blobs = outbox.load(entry)
+        sent = self._connected().send(body, lambda sha256: blobs.get(sha256) or outbox.blob(sha256))
+        outbox.spool.is_created = True
+        if sent.refused:
+            self._losses.add(sent.refused, sent.reason)
+        outbox.done(entry, sent.records, needs_of(body))
+
+    def _give_up(self, entry: Entry, error: Exception) -> None:
+        self._losses.add(entry.records or 1, describe(error))
+        self._outbox.done(entry, 0)
+
+    def _wait_to_retry(self, error: Exception, patience_s: float) -> float:
+        self._failures += 1
+        self.problem = describe(error)
+        self._losses.warn("away", f"the store does not take it: {self.problem}; it is kept and tried again")
+        self._outbox.notify()
+        return min(_RETRY_MAX_S, patience_s) * (0.5 + random.random() / 2)  # noqa: S311 - jitter
+
+    def _beat(self) -> None:
+        """Make the run if nothing made it yet, and let the store know from time to time that it goes on."""
+        if time.monotonic() - self._beat_at < (_HEARTBEAT_S if self.record else _RETRY_S):
+            return
+        self._beat_at = time.monotonic()
+        patch = RunPatch(heartbeat_at_ms=int(time.time() * 1000))
+        try:
+            self._connected().send(patch, lambda _: None)
+        except (RunAtlasError, OSError) as error:
+            self.problem = describe(error)
+        else:
+            self._outbox.spool.is_created = True
+
+    def _connected(self) -> Delivery:
+        if self._delivery is None:
+            backend, uploads = (place_of(self._settings, purpose=purpose)() for purpose in _PURPOSES)
+            self._delivery = Delivery(backend, self._draft, uploads, exists=self._outbox.spool.is_created)
+        return self._delivery
+
+    def _on_fault(self, error: Exception) -> None:
+        """Something of ours is broken: after some tries the entry that shows it is given up, not the run."""
+        self._faults += 1
+        self._losses.warn("fault", f"something went wrong in the tracker: {describe(error)}")
+        entry = self._outbox.head(0.0)
+        if self._faults >= _FAULTS_MAX and entry is not None:
+            self._faults = 0
+            self._give_up(entry, error)

@@ -1,0 +1,135 @@
+"""What counts as a number, a step, a name and a context; everything else is told at once."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from runatlas.model.codec import context_text, make_context
+from runatlas.model.series import Context
+from runatlas.tracking.step import STEP_MAX, STEP_MIN
+
+__all__ = ["as_context", "as_name", "as_number", "as_whole", "clean_text", "flatten"]
+
+_NAME_MAX, _BYTES_MAX = 1000, 2400
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_MESSAGE_MAX = 1_000_000
+
+
+def as_number(value: Any, name: str) -> float | int | bool:
+    """Return a value as a plain number: of any library, also in an array or tensor of one element.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if callable(getattr(value, "item", None)):
+        return _single(value, name)
+    if hasattr(value, "__float__"):
+        return float(value)
+    hint = "; wrap it in runatlas.objects.Text" if isinstance(value, str) else ""
+    raise TypeError(f"{name}: {type(value).__name__} is no number and has no json(){hint}")
+
+
+def _single(value: Any, name: str) -> float | int | bool:
+    try:
+        found = value.item()
+    except (RuntimeError, ValueError) as error:
+        raise TypeError(f"{name}: expected one number, got {type(value).__name__} of several; {error}") from error
+    if isinstance(found, (int, float)):
+        return found
+    raise TypeError(f"{name}: {type(found).__name__} is no number and has no json()")
+
+
+def as_whole(value: Any, argument: str) -> int | None:
+    """Return a step or epoch as a plain whole number, ``None`` as it is.
+
+    Raises:
+        TypeError: It is none.
+        ValueError: It does not fit into 64 bits.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        raise TypeError(f"{argument}: expected a whole number, got bool")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{argument}: expected a whole number, got {type(value).__name__}") from None
+    if not STEP_MIN <= number <= STEP_MAX:
+        raise ValueError(f"{argument}: {number} does not fit into 64 bits")
+    return number
+
+
+def as_name(name: Any, argument: str = "name") -> str:
+    """Return the name of a series.
+
+    Raises:
+        TypeError: It is no string.
+        ValueError: It is missing, too long, or has characters that no name has.
+    """
+    if name is None:
+        raise ValueError(f"{argument}: metric `name` is required")
+    if not isinstance(name, str):
+        raise TypeError(f"{argument}: expected a string, got {type(name).__name__}")
+    if not name or len(name) > _NAME_MAX or len(name.encode(errors="replace")) > _BYTES_MAX:
+        raise ValueError(f"{argument}: expected 1 to {_NAME_MAX} characters, got {len(name)}")
+    if _CONTROL.search(name) or _UNSTORABLE.search(name):
+        raise ValueError(f"{argument}: {name!r} must not have control characters or lone surrogates")
+    return str(name)
+
+
+def as_context(context: Any) -> Context:
+    """Return a context in its canonical form.
+
+    Raises:
+        TypeError: It is no mapping from text to text, numbers, booleans or ``None``.
+        ValueError: It is too long.
+    """
+    if context is not None and not isinstance(context, Mapping):
+        raise TypeError(f"context: expected a dict, got {type(context).__name__}")
+    made = make_context({key: _plain(value) for key, value in context.items()} if context else None)
+    text = context_text(made)
+    if _UNSTORABLE.search(text) or len(text.encode(errors="replace")) > _BYTES_MAX - _NAME_MAX:
+        raise ValueError(f"context: it has at most {_BYTES_MAX - _NAME_MAX} bytes as JSON, and no lone surrogates")
+    return made
+
+
+def clean_text(text: Any, argument: str) -> str:
+    """Return a message as it can be stored: what no database holds as text is U+FFFD, and what is too long is cut.
+
+    Raises:
+        TypeError: It is no string.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"{argument}: expected a string, got {type(text).__name__}")
+    if len(text) > _MESSAGE_MAX:
+        text = f"{text[:_MESSAGE_MAX]} [{len(text) - _MESSAGE_MAX} more characters]"
+    return text if text.isprintable() else _UNSTORABLE.sub("\ufffd", text)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") and callable(value.item) else value
+
+
+def flatten(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Take dicts inside a dict apart, their names joined by ``/``.
+
+    Raises:
+        TypeError: A name is no string.
+    """
+    for name, value in data.items():
+        if type(name) is not str:
+            as_name(name)
+        if isinstance(value, Mapping) and not callable(getattr(value, "json", None)):
+            yield from flatten(value, f"{prefix}{name}/")
+        else:
+            yield prefix + name, value

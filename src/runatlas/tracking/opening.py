@@ -1,0 +1,206 @@
+"""What the arguments of ``Run`` and the environment make: a draft, and where it goes."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from runatlas.backends.base import Backend
+from runatlas.entities.gateway import Opener
+from runatlas.errors import NotFoundError, RunAtlasError
+from runatlas.model import codec
+from runatlas.model.ids import (
+    ProjectPath,
+    RunPath,
+    validate_project_name,
+    validate_run_id,
+    validate_workspace_name,
+)
+from runatlas.model.run import Profile, RunDraft, RunQuery, RunRecord, RunSelection
+from runatlas.tracking.delivery import OWN_WORKSPACE
+from runatlas.tracking.description import check_label
+from runatlas.tracking.dispatch import FirstSteps
+from runatlas.tracking.number import clean_text
+from runatlas.tracking.param import as_params
+from runatlas.tracking.sender import describe
+from runatlas.tracking.trace import list_columns
+
+__all__ = ["DEFAULT_PROJECT", "Opening", "find_run", "first_steps", "local_record", "make_opening"]
+
+DEFAULT_PROJECT = "default"
+"""The project of a run that names none."""
+
+
+@attrs.frozen
+class Opening:
+    """A run to be opened.
+
+    Attributes:
+        draft: As it is made or found.
+        names_run: Whether the caller gave the run's id, so that it may be there already.
+        names_project: Whether the caller gave a project; else a run that is there is taken where it is.
+        moves_to: The project that a run found elsewhere is to be moved to.
+    """
+
+    draft: RunDraft
+    names_run: bool
+    names_project: bool
+    moves_to: str | None = None
+
+    @property
+    def workspace(self) -> str | None:
+        """The workspace; ``None`` for the caller's own."""
+        place = self.draft.project.workspace
+        return None if place == OWN_WORKSPACE else place
+
+    def find(self, backend: Backend) -> RunRecord | None:
+        """Look for the run that the caller named.
+
+        Raises:
+            RunAtlasError: The store cannot be asked.
+        """
+        project = self.draft.project.project if self.names_project else None
+        return find_run(backend, self.workspace, str(self.draft.id), project)
+
+    def located(self, place: Opener) -> tuple[Opening, str]:
+        """Look where the run is that the caller named.
+
+        Args:
+            place: Opens the store.
+
+        Returns:
+            The opening with the project that the run is in, and ``""`` or why the store could not be asked.
+        """
+        backend = place()
+        try:
+            found = find_run(backend, self.workspace, str(self.draft.id))
+        except RunAtlasError as error:
+            return self, describe(error)
+        finally:
+            backend.close()
+        wanted = self.draft.project.project
+        if found is None or found.project == wanted:
+            return self, ""
+        draft = attrs.evolve(self.draft, project=found.project_path)
+        return attrs.evolve(self, draft=draft, moves_to=wanted if self.names_project else None), ""
+
+
+def make_opening(
+    run_hash: Any,
+    *,
+    experiment: Any = None,
+    workspace: Any = None,
+    name: Any = None,
+    description: Any = None,
+    config: Any = None,
+    tags: Any = None,
+    group: Any = None,
+    job_type: Any = None,
+    environ: Mapping[str, str] | None = None,
+) -> Opening:
+    """Check the arguments of ``Run``, and fill in what the environment says.
+
+    Raises:
+        TypeError: An argument has another type.
+        ValueError: An argument is out of bounds.
+    """
+    environ = os.environ if environ is None else environ
+
+    def given(value: Any, variable: str) -> Any:
+        return value if value is not None else environ.get(f"RUNATLAS_{variable}") or None
+
+    run_id, project = given(run_hash, "RUN_ID"), given(experiment, "PROJECT")
+    place = given(workspace, "WORKSPACE")
+    return Opening(
+        RunDraft(
+            ProjectPath(
+                OWN_WORKSPACE if place is None else validate_workspace_name(place, argument="workspace"),
+                DEFAULT_PROJECT if project is None else validate_project_name(project, argument="experiment"),
+            ),
+            id=uuid.uuid4().hex if run_id is None else validate_run_id(run_id, argument="run_hash"),
+            name=_text(name, "name"),
+            description=_text(description, "description"),
+            labels=_labels(tags, environ),
+            group=_text(given(group, "GROUP"), "group"),
+            job_type=_text(given(job_type, "JOB_TYPE"), "job_type"),
+            config={} if config is None else as_params(config),
+            created_at_ms=int(time.time() * 1000),
+            create_project=True,
+            if_exists="resume",
+        ),
+        names_run=run_id is not None,
+        names_project=project is not None,
+    )
+
+
+def _text(value: Any, argument: str) -> str:
+    return "" if value is None else clean_text(value, argument)
+
+
+def _labels(tags: Any, environ: Mapping[str, str]) -> tuple[str, ...]:
+    if tags is None:
+        tags = [tag for tag in environ.get("RUNATLAS_TAGS", "").split(",") if tag.strip()]
+    if isinstance(tags, str) or not isinstance(tags, (Sequence, set, frozenset)):
+        raise TypeError(f"tags: expected a list of strings, got {type(tags).__name__}")
+    return tuple(dict.fromkeys(check_label(tag, "tags") for tag in tags))
+
+
+def local_record(draft: RunDraft) -> RunRecord:
+    """Return the record of a run that only this process knows."""
+    return RunRecord(
+        workspace=draft.project.workspace,
+        project=draft.project.project,
+        id=str(draft.id),
+        cuid="",
+        name=draft.name,
+        description=draft.description,
+        state="RUNNING",
+        labels=draft.labels,
+        group=draft.group,
+        job_type=draft.job_type,
+        created_at_ms=draft.created_at_ms or 0,
+        updated_at_ms=draft.created_at_ms or 0,
+        config=dict(draft.config),
+        summary={},
+        profile=Profile(),
+    )
+
+
+def find_run(backend: Backend, workspace: str | None, run_id: str, project: str | None = None) -> RunRecord | None:
+    """Look for a run in a workspace.
+
+    Args:
+        backend: Where to look.
+        workspace: ``None`` for the caller's own.
+        run_id: Its id or cuid.
+        project: Only in that project; ``None`` for all of the workspace.
+
+    Returns:
+        The run with every part, or ``None``; of several the one made last.
+    """
+    place = workspace or backend.get_workspace().username
+    if project is not None:
+        try:
+            return backend.get_run(RunPath(place, project, run_id))
+        except NotFoundError:
+            return None
+    selection = RunSelection(place, ids=(run_id,))
+    try:
+        found = backend.list_runs(RunQuery(selection, parts=("config", "summary", "profile"))).items
+    except NotFoundError:
+        return None
+    return max(found, key=lambda record: record.created_at_ms, default=None)
+
+
+def first_steps(backend: Backend, record: RunRecord) -> FirstSteps:
+    """Return where the automatic steps of a run go on: after the last step of each series."""
+    return {
+        (column.key, codec.context_text(column.context)): column.last_step + 1
+        for column in list_columns(backend, record.path)
+        if column.last_step is not None
+    }

@@ -1,0 +1,294 @@
+"""``Run``: what training code writes with."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any
+
+from typing_extensions import Self
+
+from runatlas.entities.argument import flag
+from runatlas.errors import NotFoundError
+from runatlas.model.run import RunPatch, RunRecord, RunState
+from runatlas.tracking.delivery import OWN_WORKSPACE
+from runatlas.tracking.description import WritingGateway, apply_patch
+from runatlas.tracking.lifetime import describe_ending, watch
+from runatlas.tracking.observer import Observer
+from runatlas.tracking.opening import Opening, first_steps, local_record, make_opening
+from runatlas.tracking.recorder import Recorder, RecorderPlan
+from runatlas.tracking.system import validate_interval
+from runatlas.tracking.target import Target, find_target, place_of
+from runatlas.tracking.verb import RecordingRun
+
+__all__ = ["CLOSE_S", "Run"]
+
+CLOSE_S = 60.0
+"""How long ``close`` brings away what is left, unless told otherwise."""
+
+
+class Run(RecordingRun):
+    """A run that is being written, and reads like any other.
+
+    Recording costs the training loop some microseconds: it puts things into a queue, and threads bring them to the
+    store. What the network, a server or a disk does never reaches the training loop, unless ``strict`` is set; what
+    could not be kept is counted in ``health``, warned of once and told at ``close()``.
+
+    Args:
+        run_hash: The id of a run to go on with, made if there is none; ``None`` for a new one.
+        repo: A server's URL or a directory; where ``Api()`` would look if left out.
+        frontier_url: Document 001's second URL: the same server as ``repo``.
+        read_only: Whether the run is only to be read.
+        experiment: The project, made if there is none; ``default`` if left out.
+        force_resume: Kept for document 001: a run that is there is gone on with in any case.
+        system_tracking_interval: Seconds between two samples of processor, memory, disk, network and GPUs.
+        log_system_params: Whether to describe packages, git, command line and environment; secrets are masked.
+        capture_terminal_logs: Whether to keep what is printed.
+        workspace: Whose the project is; the caller's own if left out.
+        name: The display name.
+        description: What it is about.
+        config: Params: a dict, a namespace or a dataclass.
+        tags: The names of tags.
+        group: Ties runs together.
+        job_type: Such as ``train`` or ``eval``.
+        mode: ``online`` (a server), ``local`` (a directory), ``offline`` (only the spool, for ``runatlas sync``) or
+            ``disabled``.
+        strict: Whether failures are raised.
+        api_key: A key for the server.
+
+    Raises:
+        TypeError: An argument has another type.
+        ValueError: An argument is out of bounds.
+        NotFoundError: There is no such run to read.
+        TrackingError: The store cannot be reached, and the run is strict.
+
+    Example:
+        >>> with Run(repo="./experiments", experiment="baseline", config={"lr": 0.01}) as run:
+        ...     for step in range(3):
+        ...         run.track(1 / (step + 1), name="loss", step=step, context={"subset": "train"})
+        >>> run.state
+        'FINISHED'
+    """
+
+    _observer: Observer | None
+
+    def __init__(
+        self,
+        run_hash: str | None = None,
+        *,
+        repo: Any = None,
+        frontier_url: str | None = None,
+        read_only: bool = False,
+        experiment: str | None = None,
+        force_resume: bool = False,
+        system_tracking_interval: float | None = None,
+        log_system_params: bool | None = False,
+        capture_terminal_logs: bool | None = True,
+        workspace: str | None = None,
+        name: str | None = None,
+        description: str | None = None,
+        config: Any = None,
+        tags: Iterable[str] | None = None,
+        group: str | None = None,
+        job_type: str | None = None,
+        mode: str | None = None,
+        strict: bool = False,
+        api_key: str | None = None,
+    ) -> None:
+        interval_s = validate_interval(system_tracking_interval)
+        flag(force_resume, "force_resume")
+        opening = make_opening(
+            run_hash,
+            experiment=experiment,
+            workspace=workspace,
+            name=name,
+            description=description,
+            config=config,
+            tags=tags,
+            group=group,
+            job_type=job_type,
+        )
+        target = find_target(repo, frontier_url=frontier_url, mode=mode, api_key=api_key)
+        if flag(read_only, "read_only"):
+            self._open_to_read(opening, target)
+            return
+        self._open_to_write(opening, target, strict=flag(strict, "strict"))
+        if self._recorder is not None:
+            observer = self._observer = Observer(
+                self._recorder,
+                terminal=bool(capture_terminal_logs),
+                environment=bool(log_system_params),
+                interval_s=interval_s,
+            )
+            observer.start()
+            watch.add(self)
+
+    @classmethod
+    def reading(cls, gateway: WritingGateway, record: RunRecord) -> Self:
+        """Return a run that is only read.
+
+        Args:
+            gateway: The way to the backend.
+            record: What is known of it.
+        """
+        run = cls.__new__(cls)
+        run._begin(gateway, record, None, writable=False)  # noqa: SLF001 - its own class
+        return run
+
+    def _begin(self, gateway: WritingGateway, record: RunRecord, recorder: Recorder | None, *, writable: bool) -> None:
+        self._observer = None
+        self._closing = threading.Lock()
+        self._is_primary = True
+        RecordingRun.__init__(self, gateway, record, recorder, writable=writable)
+
+    def _open_to_read(self, opening: Opening, target: Target) -> None:
+        gateway = WritingGateway(place_of(target.settings, purpose="read"), None, target.mode)
+        if not opening.names_run:
+            raise ValueError("run_hash: name the run that is to be read")
+        record = opening.find(gateway.backend)
+        if record is None:
+            raise NotFoundError(f"there is no run {opening.draft.id!r} in {gateway.location}")
+        self._begin(gateway, record, None, writable=False)
+
+    def _open_to_write(self, opening: Opening, target: Target, *, strict: bool) -> None:
+        if target.mode == "disabled":
+            gateway = WritingGateway(place_of(target.settings, purpose="read"), None, "disabled")
+            self._begin(gateway, local_record(opening.draft), None, writable=True)
+            return
+        problem = ""
+        if target.mode != "offline" and opening.names_run:
+            opening, problem = opening.located(place_of(target.settings, purpose="send"))
+        recorder = Recorder(RecorderPlan(opening.draft, target, strict=strict))
+        if target.mode != "offline" and not problem:
+            problem = recorder.connect(first_steps)
+        if problem:
+            recorder.losses.warn("away", f"the store cannot be reached: {problem}; it is tried again")
+            recorder.losses.fail(problem)
+            recorder.losses.check()
+        gateway = WritingGateway(place_of(target.settings, purpose="read"), recorder, target.mode)
+        self._begin(gateway, recorder.record or local_record(opening.draft), recorder, writable=True)
+        if opening.moves_to is not None:
+            self.experiment = opening.moves_to
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    @property
+    def active(self) -> bool:
+        """Whether the run goes on: true until ``close()``."""
+        return self._is_writable or (self._recorder is None and super().active)
+
+    def close(self, timeout: float = CLOSE_S) -> None:
+        """End the run: bring away what is left, mark it finished, and tell what could not be kept.
+
+        What the store does not take in time stays in the spool, for ``runatlas sync``. A second call does nothing.
+
+        Args:
+            timeout: Seconds that it may take.
+
+        Raises:
+            TrackingError: Something was lost or is left, and the run is strict.
+        """
+        self._end("FINISHED", "", timeout)
+
+    def finish(self, timeout: float = CLOSE_S) -> None:
+        """End the run; the same as ``close``.
+
+        Args:
+            timeout: Seconds that it may take.
+        """
+        self.close(timeout)
+
+    def fail(self, error: str = "", timeout: float = CLOSE_S) -> None:
+        """End the run and mark it crashed.
+
+        Args:
+            error: Why.
+            timeout: Seconds that it may take.
+        """
+        self._end("CRASHED", error, timeout)
+
+    def close_at_exit(self, state: RunState, error: str) -> None:
+        """End the run because the process ends.
+
+        Args:
+            state: What the process's end means for it.
+            error: What ended the process.
+        """
+        self._end(state, error, CLOSE_S)
+
+    def _end(self, state: RunState, error: str, timeout_s: float) -> None:
+        with self._closing:
+            if not self._is_writable:
+                return
+            self._is_writable = self._is_quick = False
+        if self._observer is not None:
+            self._observer.stop()
+        ended_ms = max(int(time.time() * 1000), self._held().created_at_ms)
+        patch = RunPatch(state=state, finished_at_ms=ended_ms, error=error or None)
+        if self._is_primary:
+            self._record = apply_patch(self._held(), patch)
+        watch.remove(self)
+        if self._recorder is not None:
+            self._recorder.close(patch if self._is_primary else None, timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end(*describe_ending(kind, error, trace), CLOSE_S)
+
+    def __del__(self) -> None:
+        if not getattr(self, "_is_writable", False):
+            return
+        if threading.current_thread().name.startswith("runatlas-"):
+            # The garbage collector may run anywhere, also in the threads that closing waits for.
+            self._is_quick = False
+            threading.Thread(target=_close, args=(self._recorder,), name="closer", daemon=False).start()
+        else:
+            self.close()
+
+    # -- other processes ----------------------------------------------------------------------------------------
+
+    def forked(self) -> None:
+        """Begin anew in a forked child: it writes to the same run by itself, and does not end it."""
+        self._is_primary = False
+        self._lock = threading.Lock()
+        self._describing = threading.RLock()
+        self._closing = threading.Lock()
+        if self._observer is not None:
+            self._observer.forked()
+        if self._recorder is not None:
+            self._recorder.forked()
+            target = self._recorder.plan.target
+            self._gateway = WritingGateway(place_of(target.settings, purpose="read"), self._recorder, target.mode)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        path, mode = self._path, self._gateway.mode
+        arguments = {
+            "repo": self._gateway.location,
+            "workspace": None if path.workspace == OWN_WORKSPACE else path.workspace,
+            "experiment": path.project,
+            "mode": mode,
+            "capture_terminal_logs": False,
+            "read_only": not self._is_writable,
+        }
+        return _join, (type(self), path.run, arguments)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(hash={self.hash!r}, experiment={self.experiment!r})"
+
+
+def _close(recorder: Recorder | None) -> None:
+    if recorder is not None and not recorder.is_closed:
+        recorder.close(RunPatch(state="FINISHED", finished_at_ms=int(time.time() * 1000)), CLOSE_S)
+
+
+def _join(kind: type[Run], run_hash: str, arguments: dict[str, Any]) -> Run:
+    """Write to a run in another process than the one that opened it, and that ends it."""
+    joined = kind(run_hash, **arguments)
+    joined._is_primary = False  # noqa: SLF001 - its own class
+    return joined

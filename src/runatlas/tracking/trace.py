@@ -1,0 +1,111 @@
+"""Overviews of what runs tracked, in document 001's form: traces by kind of sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from runatlas.backends.base import Backend
+from runatlas.model.ids import RunPath
+from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.run import RunSelection
+from runatlas.model.series import ColumnQuery, ColumnRecord, ColumnType, SummaryQuery, SummaryRecord
+
+__all__ = [
+    "SEQUENCE_TYPES",
+    "check_sequence_types",
+    "column_type_of",
+    "list_columns",
+    "metric_traces",
+    "object_traces",
+    "read_summaries",
+]
+
+SEQUENCE_TYPES: tuple[str, ...] = ("metric", "images", "figures", "texts", "audios", "distributions")
+"""The kinds of sequences that can be asked for."""
+
+_COLUMN_TYPES: Mapping[str, ColumnType] = {
+    "images": "IMAGE",
+    "figures": "FIGURE",
+    "texts": "TEXT",
+    "audios": "AUDIO",
+    "distributions": "DISTRIBUTION",
+}
+
+
+def check_sequence_types(sequence_types: Any) -> tuple[str, ...]:
+    """Return the kinds asked for; one alone, several, or none for all.
+
+    Raises:
+        TypeError: They are no strings.
+        ValueError: There is no such kind.
+    """
+    asked = (sequence_types,) if isinstance(sequence_types, str) else tuple(sequence_types)
+    for name in asked:
+        if not isinstance(name, str):
+            raise TypeError(f"sequence_types: expected strings, got {type(name).__name__}")
+        if name not in SEQUENCE_TYPES:
+            raise ValueError(f"sequence_types: {name!r} is none of {', '.join(SEQUENCE_TYPES)}")
+    return asked or SEQUENCE_TYPES
+
+
+def column_type_of(sequence_type: str) -> ColumnType:
+    """Return the column type of a kind of objects."""
+    return _COLUMN_TYPES[sequence_type]
+
+
+def read_summaries(backend: Backend, selection: RunSelection) -> Iterator[SummaryRecord]:
+    """Read what the scalar series of runs amount to, page by page."""
+    cursor: str | None = None
+    while True:
+        page = backend.read_summaries(
+            SummaryQuery(selection, median=False, page=PageRequest(limit=PAGE_LIMIT, cursor=cursor))
+        )
+        yield from page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+def list_columns(backend: Backend, run: RunPath) -> Iterator[ColumnRecord]:
+    """List everything that a run tracked, page by page."""
+    cursor: str | None = None
+    while True:
+        page = backend.list_columns(run, ColumnQuery(page=PageRequest(limit=PAGE_LIMIT, cursor=cursor)))
+        yield from page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+def metric_traces(summaries: Iterable[SummaryRecord]) -> list[dict[str, Any]]:
+    """Describe metrics: name, context, and how they stand."""
+    return [
+        {
+            "name": item.key,
+            "context": dict(item.context),
+            "last_value": item.latest.value,
+            "last_step": item.last_step,
+            "first_step": item.first_step,
+            "count": item.count,
+            "min": None if item.min is None else item.min.value,
+            "max": None if item.max is None else item.max.value,
+        }
+        for item in summaries
+    ]
+
+
+def object_traces(columns: Iterable[ColumnRecord], sequence_type: str) -> list[dict[str, Any]]:
+    """Describe the sequences of one kind of objects: name, context, and how far they are."""
+    wanted = column_type_of(sequence_type)
+    return [
+        {
+            "name": item.key,
+            "context": dict(item.context),
+            "last_value": None,
+            "last_step": item.last_step,
+            "count": item.count,
+        }
+        for item in columns
+        if item.column_type == wanted
+    ]
