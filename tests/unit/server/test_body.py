@@ -39,13 +39,14 @@ def test_a_plain_body_is_left_alone(headers: dict[str, str]) -> None:
     ("headers", "body", "status"),
     [
         (GZIP, b"{}", 400),
-        (GZIP, gzip.compress(b"abc")[:-4], 400),
-        (GZIP, gzip.compress(b"abc") + b"more", 400),
-        (GZIP, gzip.compress(b"abc")[:-4] + b"\0\0\0\0", 400),
+        (GZIP, gzip.compress(b"abc", mtime=0)[:-4], 400),
+        (GZIP, gzip.compress(b"abc", mtime=0) + b"more", 400),
+        (GZIP, gzip.compress(b"abc", mtime=0)[:-4] + b"\0\0\0\0", 400),
         (GZIP, b"", 400),
         ({"content-encoding": "br"}, b"", 415),
         ({"content-encoding": "gzip, gzip"}, b"", 415),
     ],
+    ids=["no gzip", "no trailer", "more behind", "wrong checksum", "empty", "unknown", "twice"],
 )
 @pytest.mark.parametrize("size", [1, 1000])
 def test_a_body_that_cannot_be_inflated_is_refused(
