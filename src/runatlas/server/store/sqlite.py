@@ -14,8 +14,8 @@ __all__ = ["make_engine"]
 
 BUSY_TIMEOUT_S = 60.0
 _WAL_PAGES = 4000
-_CACHE_KIB = 32_768
-_MAPPED_BYTES = 1 << 30
+_CACHE_KIB = 8_192
+"""A connection's own page cache. The file is not mapped: its pages would count as the process's memory."""
 _STATEMENTS = 512
 _RETRY_S = 0.01
 
@@ -52,7 +52,6 @@ def _prepare(connection: sqlite3.Connection, _: Any) -> None:
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
         cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-        cursor.execute(f"PRAGMA mmap_size={_MAPPED_BYTES}")
         cursor.execute("PRAGMA temp_store=MEMORY")
     finally:
         cursor.close()
