@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from runatlas.api import Api
     from runatlas.entities.column import Column
     from runatlas.entities.project import Project
-    from runatlas.entities.run import Experiment, Run
+    from runatlas.entities.run import Experiment
     from runatlas.entities.user import User
     from runatlas.entities.workspace import Workspace
     from runatlas.errors import RunAtlasError
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from runatlas.response import ApiResponse
     from runatlas.tables.metric import MetricTable
     from runatlas.tables.run import RunTable
+    from runatlas.tracking.run import Run
+    from runatlas.tracking.session import finish, init, log
 
 __all__ = [
     "Api",
@@ -35,6 +37,9 @@ __all__ = [
     "RunTable",
     "User",
     "Workspace",
+    "finish",
+    "init",
+    "log",
 ]
 
 _HOMES = {
@@ -45,11 +50,14 @@ _HOMES = {
     "MetricTable": "runatlas.tables.metric",
     "Project": "runatlas.entities.project",
     "RangeQuery": "runatlas.model.ranges",
-    "Run": "runatlas.entities.run",
+    "Run": "runatlas.tracking.run",
     "RunAtlasError": "runatlas.errors",
     "RunTable": "runatlas.tables.run",
     "User": "runatlas.entities.user",
     "Workspace": "runatlas.entities.workspace",
+    "finish": "runatlas.tracking.session",
+    "init": "runatlas.tracking.session",
+    "log": "runatlas.tracking.session",
 }
 
 

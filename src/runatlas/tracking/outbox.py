@@ -136,10 +136,11 @@ class Outbox:
         """Wait for something to send.
 
         Returns:
-            The first entry, which stays; ``None`` if nothing came in time.
+            The first entry, which stays; ``None`` if nothing came in time, or ``notify`` was called.
         """
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._entries), timeout_s)
+            if not self._entries:
+                self._changed.wait(timeout_s)
             return self._entries[0] if self._entries else None
 
     def notify(self) -> None:
