@@ -53,5 +53,5 @@ def test_the_server_tells_its_document(crowded: ServerProcess) -> None:
 
 @document.parametrize()
 @settings(max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-def test_every_answer_is_one_that_the_document_tells_of(crowded: ServerProcess, case: schemathesis.Case) -> None:
+def test_every_answer_is_one_that_the_document_tells_of(crowded: ServerProcess, case: schemathesis.Case[Any]) -> None:
     case.call_and_validate(base_url=crowded.origin, checks=CHECKS)
