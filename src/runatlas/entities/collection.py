@@ -39,9 +39,10 @@ class _Chunk(Generic[E]):
 class Collection(ABC, Generic[E, R]):
     """A listing of entities.
 
-    Iterating yields everything (or the page, or the ``limit``, that was asked for): the first 100 items, then 1000 a
-    request, the next ones fetched while these are used. If a request fails, the error is raised after everything that
-    came before it. What was loaded is kept, up to 2000 items: iterating a longer collection again asks again.
+    Iterating yields everything (or the page, or the ``limit``, that was asked for): 1000 items a request, the next
+    ones fetched while these are used; only the first 100 are there already if something else was asked before. If a
+    request fails, the error is raised after everything that came before it. What was loaded is kept, up to 2000 items:
+    iterating a longer collection again asks again.
     """
 
     _repeats = True
@@ -101,13 +102,15 @@ class Collection(ABC, Generic[E, R]):
         done = bound is not None and end >= bound
         return _Chunk(tuple(map(self._make, page.items)), end, None if done else page.next_cursor)
 
-    def _chunk(self, index: int, before: _Chunk[E] | None, *, total: bool = False) -> _Chunk[E]:
+    def _chunk(
+        self, index: int, before: _Chunk[E] | None, *, most: int | None = None, total: bool = False
+    ) -> _Chunk[E]:
         """Return a chunk, from memory if it is there; remember it if there is room."""
         with self._lock:
             if index < len(self._chunks):
                 return self._chunks[index]
         start, cursor = (0, None) if before is None else (before.end, before.cursor)
-        chunk = self._fetch(start, cursor, total=total)
+        chunk = self._fetch(start, cursor, most=most, total=total)
         with self._lock:
             if index < len(self._chunks):
                 return self._chunks[index]
@@ -116,8 +119,8 @@ class Collection(ABC, Generic[E, R]):
                 self._chunks.append(chunk)
         return chunk
 
-    def _first(self, *, total: bool = False) -> _Chunk[E]:
-        return self._chunk(0, None, total=total)
+    def _first(self) -> _Chunk[E]:
+        return self._chunk(0, None)
 
     @property
     def _memory(self) -> tuple[tuple[E, ...], bool]:
@@ -130,7 +133,7 @@ class Collection(ABC, Generic[E, R]):
     def __iter__(self) -> Iterator[E]:
         seen: set[Any] = set()
         index = 0
-        chunk = self._first()
+        chunk = self._chunk(0, None, most=PAGE_LIMIT)
         while True:
             ahead: Ahead[_Chunk[E]] | None = None
             for position, item in enumerate(chunk.items):
@@ -168,7 +171,7 @@ class Collection(ABC, Generic[E, R]):
 
     def __len__(self) -> int:
         if not self._chunks and self._known_total() is None:
-            self._first(total=True)
+            self._chunk(0, None, most=PAGE_LIMIT, total=True)  # ``list(...)`` asks for the length first
         items, is_all = self._memory
         return len(items) if is_all else self._window.length(self.total)
 

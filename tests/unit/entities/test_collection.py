@@ -22,24 +22,24 @@ def names(items: object) -> list[str]:
     return [item.username for item in items]  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("count", "requests"), [(0, 1), (1, 1), (100, 1), (101, 2), (1100, 2), (1101, 3), (5000, 6)])
+@pytest.mark.parametrize(("count", "requests"), [(0, 1), (1, 1), (1000, 1), (1001, 2), (2000, 2), (5000, 5)])
 def test_iterating_yields_everything(count: int, requests: int) -> None:
     listing = Listing(count)
     assert names(listing) == listing.names
     assert len(listing.requests) == requests
 
 
-def test_the_first_page_is_small_and_the_others_are_not() -> None:
+def test_pages_are_large_and_nothing_is_counted() -> None:
     listing = Listing(2500)
     for _ in listing:
         pass
-    assert [page.limit for page in listing.requests] == [100, 1000, 1000, 1000]
+    assert [page.limit for page in listing.requests] == [1000, 1000, 1000]
     assert not any(page.with_total for page in listing.requests)
 
 
 def test_a_list_of_it_costs_no_request_more_than_iterating() -> None:
-    listing = Listing(150)
-    assert len(list(listing)) == 150
+    listing = Listing(1500)
+    assert len(list(listing)) == 1500
     assert len(listing.requests) == 2
 
 
@@ -50,7 +50,7 @@ def test_nothing_is_asked_before_it_is_needed() -> None:
 
 
 def test_the_next_page_is_fetched_ahead_once_the_first_is_being_used() -> None:
-    listing = Listing(250)
+    listing = Listing(1250)
     walk = iter(listing)
     next(walk)
     assert len(listing.requests) == 1
@@ -60,7 +60,7 @@ def test_the_next_page_is_fetched_ahead_once_the_first_is_being_used() -> None:
 
 
 def test_stopping_at_the_first_item_fetches_nothing_ahead() -> None:
-    listing = Listing(250)
+    listing = Listing(1250)
     for _ in listing:
         break
     assert len(listing.requests) == 1
@@ -77,7 +77,7 @@ def test_a_limit_is_one_request_and_fetches_nothing_ahead(limit: int) -> None:
 def test_a_large_limit_asks_for_no_item_too_many() -> None:
     listing = Listing(5000, make_window(limit=1500))
     assert len(names(listing)) == 1500
-    assert [page.limit for page in listing.requests] == [100, 1000, 400]
+    assert [page.limit for page in listing.requests] == [1000, 500]
 
 
 def test_a_limit_of_nothing_asks_for_nothing() -> None:
@@ -97,13 +97,13 @@ def test_a_numbered_page_is_that_page() -> None:
 
 
 def test_what_was_loaded_is_not_asked_for_again() -> None:
-    listing = Listing(150)
+    listing = Listing(1150)
     first, second = list(listing), list(listing)
     assert len(listing.requests) == 2
     assert all(one is other for one, other in zip(first, second, strict=True))
-    assert len(listing) == 150
-    assert listing.total == 150
-    assert listing[149].username == "u149"
+    assert len(listing) == 1150
+    assert listing.total == 1150
+    assert listing[1149].username == "u1149"
     assert len(listing.requests) == 2
 
 
@@ -112,13 +112,13 @@ def test_long_listings_are_not_kept() -> None:
     for _ in range(2):
         assert sum(1 for _ in listing) == 5000
     assert len(listing._memory[0]) <= 2000
-    assert len(listing.requests) == 6 + 4
+    assert len(listing.requests) == 5 + 3
 
 
 def test_nested_iterations_do_not_disturb_each_other() -> None:
-    listing = Listing(150)
-    pairs = [(one.username, other.username) for one in listing for other in islice(listing, 140, None)]
-    assert len(pairs) == 150 * 10
+    listing = Listing(1050)
+    pairs = [(one.username, other.username) for one in listing for other in islice(listing, 1040, None)]
+    assert len(pairs) == 1050 * 10
     assert len(listing.requests) == 2
 
 
@@ -135,11 +135,11 @@ def test_iterations_in_threads_each_see_everything() -> None:
 
 def test_a_failed_page_raises_after_what_came_before() -> None:
     listing = Listing(2500)
-    listing.fail(ServerError("down"), lambda page: page.cursor == "1100")
+    listing.fail(ServerError("down"), lambda page: page.cursor == "1000")
     seen: list[str] = []
     with pytest.raises(ServerError, match="down"):
         seen.extend(item.username for item in listing)
-    assert seen == listing.names[:1100]
+    assert seen == listing.names[:1000]
     assert names(listing) == listing.names
 
 
@@ -197,7 +197,7 @@ def test_single_items() -> None:
 
 
 def test_walking_by_index_does_not_ask_for_each_item() -> None:
-    listing = Listing(900)
+    listing = Listing(1900)
     assert [listing[index].username for index in range(len(listing))] == listing.names
     assert len(listing.requests) == 2
 
@@ -222,7 +222,7 @@ def test_length_and_items_come_in_one_request() -> None:
     listing = Listing(70)
     assert len(listing) == 70
     assert len(list(listing)) == 70
-    assert listing.requests == [PageRequest(limit=100, with_total=True)]
+    assert listing.requests == [PageRequest(limit=1000, with_total=True)]
 
 
 def test_membership_and_truth() -> None:
@@ -257,13 +257,13 @@ def test_refresh_asks_again() -> None:
 
 
 def test_a_refresh_in_the_middle_of_an_iteration_mixes_nothing() -> None:
-    listing = Listing(250)
+    listing = Listing(1250)
     walk = iter(listing)
     seen = [next(walk).username]
-    listing.names = [f"v{index}" for index in range(250)]
+    listing.names = [f"v{index}" for index in range(1250)]
     listing.refresh()
     seen += names(walk)
-    assert len(seen) == 250
+    assert len(seen) == 1250
     assert names(listing) == listing.names
 
 
