@@ -57,8 +57,10 @@ _ADD = Prepared(
     *COLUMNS[2:],
 )
 _UPDATE = Prepared(
+    # Counted up, not set: merging counts it down, under a lock of its own.
     update(series)
-    .values({name: bindparam(f"new_{name}") for name in (*_STATE, *COLUMNS)})
+    .values({name: bindparam(f"new_{name}") for name in (*_STATE[:-1], *COLUMNS)})
+    .values(chunk_count=series.c.chunk_count + bindparam("new_chunk_count"))
     .where(series.c.id == bindparam("row_id")),
     *("new_name", "new_column_class", "new_column_type", "new_count", "new_finite_count", "new_chunk_count"),
     *(f"new_{name}" for name in COLUMNS[2:]),
@@ -119,6 +121,7 @@ class SeriesRow:
     name: str = ""
     id: int = 0
     chunk_count: int = 0
+    chunks_added: int = 0
     summary: Summary | None = None
 
     def add(self, found: Encoded) -> bool:
@@ -126,6 +129,7 @@ class SeriesRow:
         self.summary = found.summary if self.summary is None else self.summary.merge(found.summary)
         before = self.chunk_count
         self.chunk_count += len(found.chunks)
+        self.chunks_added += len(found.chunks)
         return self.chunk_count >= MERGE_CHUNKS and before // _MERGE_EVERY != self.chunk_count // _MERGE_EVERY
 
     def values(self) -> tuple[Any, ...]:
@@ -156,7 +160,7 @@ def find_series(connection: Connection, run_pk: int, keys: Collection[str]) -> d
         connection, run_pk, listing(connection, keys)
     ):
         summary = Summary.of_row(rest)
-        found[key, context] = SeriesRow(key, context, class_, type_, name, id_, chunk_count, summary)
+        found[key, context] = SeriesRow(key, context, class_, type_, name, id_, chunk_count, 0, summary)
     return found
 
 
@@ -178,7 +182,7 @@ def update_series(connection: Connection, rows: Iterable[SeriesRow]) -> None:
                 row.column_class,
                 row.column_type,
                 *(values := row.values())[:2],
-                row.chunk_count,
+                row.chunks_added,
                 *values[2:],
                 row.id,
             )
