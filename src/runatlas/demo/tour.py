@@ -17,6 +17,7 @@ from runatlas.entities.project import Project
 
 __all__ = ["show_tour"]
 
+_PROMPT = ">>>"
 _GOOD = "state == 'FINISHED' and config.lr < 1 and 'wide' in tags"
 _BAD = "state == 'CRASHED' or summary.val_loss > 1"
 
@@ -131,7 +132,7 @@ class _Tour:
 
     def code(self, *lines: str) -> None:
         for line in lines:
-            self._console.print(f">>> {line}", style="cyan", soft_wrap=True, markup=False, highlight=False)
+            self._console.print(f"{_PROMPT} {line}", style="cyan", soft_wrap=True, markup=False, highlight=False)
 
     def _shown_path(self, name: str) -> str:
         return f"{self._shown.rstrip('/')}/report/{name}"
