@@ -381,7 +381,7 @@ def apply_patch(record: RunRecord, patch: RunPatch) -> RunRecord:
         label for label in dict.fromkeys([*labels, *patch.labels_added]) if label not in patch.labels_removed
     )
     if patch.project is not None:
-        changes["project"] = patch.project
+        changes |= {"project": patch.project, "project_cuid": ""}
     if patch.config or patch.config_removed:
         changes["config"] = change_params(record.config or {}, patch.config or {}, patch.config_removed)
     return attrs.evolve(record, **changes)

@@ -1,0 +1,170 @@
+"""What runs left in their spools, sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from runatlas.backends.base import Backend
+from runatlas.errors import NotSupportedError, ResponseFormatError, RunAtlasError, ValidationError
+from runatlas.settings import ConnectionSettings, resolve
+from runatlas.tracking.delivery import Delivery, RunGoneError
+from runatlas.tracking.entry import Head, body_of, count_body
+from runatlas.tracking.frame import Damage, Frame
+from runatlas.tracking.sender import describe
+from runatlas.tracking.spool import SpoolLeft, find_spools
+from runatlas.tracking.target import SPOOL_NAME, place_of
+
+__all__ = ["SyncReport", "sync"]
+
+
+@attrs.frozen
+class SyncReport:
+    """What became of one spool.
+
+    Attributes:
+        spool: The file.
+        run: The run's id; ``""`` if the file does not tell.
+        sent: How many records the store has now that were not known to be there.
+        refused: How many it will never take.
+        damaged: How many stretches of the file hold no whole record; what was in them is lost.
+        is_live: Whether the run's process still writes: then the file stays, and is read on the next time.
+        is_done: Whether nothing is left to send.
+        problem: Why something is left, was refused or is damaged.
+    """
+
+    spool: Path
+    run: str = ""
+    sent: int = 0
+    refused: int = 0
+    damaged: int = 0
+    is_live: bool = False
+    is_done: bool = False
+    problem: str = ""
+
+
+def sync(directory: Path, target: ConnectionSettings | None = None, *, discard: bool = False) -> Iterator[SyncReport]:
+    """Send what lies in the spools of a directory. Sending it twice changes nothing.
+
+    Args:
+        directory: A store's directory, or one that holds spools itself.
+        target: Where to; ``None`` sends each to where its run belongs.
+        discard: Whether spools of runs that were deleted are deleted too.
+
+    Returns:
+        A report of each spool, as it is done.
+    """
+    place = directory / SPOOL_NAME
+    backends: dict[str, Backend] = {}
+    with ExitStack() as stack:
+        for left in find_spools(place if place.is_dir() else directory):
+
+            def opened(head: Head, left: SpoolLeft = left) -> Backend:
+                settings = target or _settings_of(head, left)
+                if settings.location not in backends:
+                    backend = place_of(settings, purpose="upload")()
+                    backends[settings.location] = stack.enter_context(closing(backend))
+                return backends[settings.location]
+
+            yield _Sending(left, discard=discard).run(opened)
+
+
+def _settings_of(head: Head, left: SpoolLeft) -> ConnectionSettings:
+    if head.host is not None:
+        return resolve(host=head.host)
+    return resolve(directory=left.path.parent.parent if left.path.parent.name == SPOOL_NAME else left.path.parent)
+
+
+class _Sending:
+    """The sending of one spool."""
+
+    def __init__(self, left: SpoolLeft, *, discard: bool) -> None:
+        self._left = left
+        self._discard = discard
+        self._report = SyncReport(left.path)
+
+    def run(self, open_backend: Callable[[Head], Backend]) -> SyncReport:
+        """Send what the store does not have, and delete the file if that is all of it."""
+        left = self._left
+        if not left.acquire():
+            self._note(problem="somebody else is sending it just now")
+            return self._report
+        try:
+            self._note(is_live=left.is_live)
+            self._send_all(open_backend)
+            if self._report.is_done and not left.is_live:
+                left.remove()
+        except RunGoneError as error:
+            self._note(problem=error.message)
+            if self._discard and not left.is_live:
+                left.remove()
+                self._note(is_done=True)
+        except (RunAtlasError, OSError, ValueError) as error:
+            self._note(problem=describe(error))
+        finally:
+            left.release()
+        return self._report
+
+    def _send_all(self, open_backend: Callable[[Head], Backend]) -> None:
+        left = self._left
+        head = self._read_head()
+        if head is None:
+            raise ValueError("it does not tell which run it is of; its beginning is damaged")
+        self._note(run=str(head.draft.id))
+        known = left.sent()
+        delivery = Delivery(open_backend(head), head.draft, exists=known >= 0)
+        if known < 0:
+            delivery.create()
+        reached = max(known, 0)
+        try:
+            for item in left.frames():
+                if isinstance(item, Damage):
+                    if left.is_live:
+                        # Most likely a write that goes on; what comes after must not overtake it.
+                        break
+                    self._note_damage(item)
+                elif item.kind in {"patch", "batch"} and item.sequence > known:
+                    self._send(delivery, item)
+                    reached = item.sequence
+        finally:
+            left.note_sent(reached)
+        self._note(is_done=True)
+
+    def _read_head(self) -> Head | None:
+        """Read which run it is; the beginning is there twice."""
+        for item in self._left.frames():
+            if isinstance(item, Frame) and item.kind == "create":
+                body = body_of(item)
+                return body if isinstance(body, Head) else None
+        return None
+
+    def _send(self, delivery: Delivery, frame: Frame) -> None:
+        try:
+            body = body_of(frame)
+        except (ResponseFormatError, ValueError) as error:
+            self._note(damaged=self._report.damaged + 1, problem=describe(error))
+            return
+        if isinstance(body, Head):
+            return
+        try:
+            sent = delivery.send(body, self._left.blob)
+        except (ValidationError, NotSupportedError) as error:
+            self._refuse(count_body(body) or 1, error.message)
+        else:
+            self._note(sent=self._report.sent + sent.records)
+            if sent.refused:
+                self._refuse(sent.refused, sent.reason)
+
+    def _refuse(self, records: int, reason: str) -> None:
+        self._note(refused=self._report.refused + records, problem=reason)
+
+    def _note_damage(self, damage: Damage) -> None:
+        what = "the last record was cut off" if damage.at_end else f"{damage.length} bytes hold no record"
+        self._note(damaged=self._report.damaged + 1, problem=f"at byte {damage.offset}: {what}")
+
+    def _note(self, **changes: Any) -> None:
+        self._report = attrs.evolve(self._report, **changes)
