@@ -383,4 +383,4 @@ def _scope(selection: RunSelection) -> str:
 
 
 def _paged(page: PageRequest) -> dict[str, Any]:
-    return {"limit": page.limit, "cursor": page.cursor, "offset": page.offset, "with_total": page.with_total}
+    return {"limit": str(page.limit), "cursor": page.cursor, "offset": page.offset, "with_total": page.with_total}
