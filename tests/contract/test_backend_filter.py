@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.backend import Site
@@ -12,6 +13,7 @@ from support.filter_meaning import Fact
 from support.recording import points
 
 from runatlas.backends.base import Backend
+from runatlas.errors import ValidationError
 from runatlas.model.batch import Batch
 from runatlas.model.filters import (
     STABLE_FIELDS,
@@ -23,6 +25,7 @@ from runatlas.model.filters import (
     Not,
     Operator,
     Or,
+    Sort,
 )
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import PageRequest
@@ -50,7 +53,7 @@ def _make_runs(backend: Backend, project: ProjectPath) -> dict[str, Fact]:
             id=f"run {number}",
             name=f"{value}"[:60],
             description=("", "First Try", "ÄRGER")[number % 3],
-            state=("RUNNING", "FINISHED", "CRASHED")[number % 3],  # type: ignore[arg-type]
+            state=("RUNNING", "FINISHED", "CRASHED")[number % 3],
             labels=(("x", "Y"), (), ("5",))[number % 3],
             group=("", "g1")[number % 2],
             colors=((), ("#fff", "#000"))[number % 2],
@@ -96,7 +99,7 @@ literals = st.one_of(
     st.sampled_from(VALUES),
     st.none(),
     st.sampled_from(("x", "Y", "#fff", "FINISHED", "g1", "run 1", "ä", "SS", "trie", "demo", 1_700_000_003_000, 2)),
-    st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=3),
+    st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=3),
     st.floats(),
     st.integers(-3, 12),
 )
@@ -146,3 +149,92 @@ def test_every_filter_chooses_the_runs_that_python_chooses(site: Site) -> None:
         assert site.root.count_runs(selection) == len(found.items)
 
     check()
+
+
+@pytest.fixture
+def demo(site: Site) -> ProjectPath:
+    """A project of the administrator's with two runs."""
+    project = site.project()
+    site.root.create_run(RunDraft(project, id="one", name="One % two", config={"lr": 0.1, "tags": ["a", "b"]}))
+    site.root.create_run(RunDraft(project, id="two", name="ÉTÉ_2", config={"lr": 0.2}, labels=("best",)))
+    return project
+
+
+def _found(site: Site, project: ProjectPath, wanted: Filter | None = None, search: str | None = None) -> set[str]:
+    selection = RunSelection(project.workspace, project.project, filter=wanted, search=search)
+    return {run.id for run in site.root.list_runs(RunQuery(selection)).items}
+
+
+def test_search_finds_parts_of_names_and_ids_in_any_case(site: Site, demo: ProjectPath) -> None:
+    assert _found(site, demo, search="été") == {"two"}
+    assert _found(site, demo, search="% T") == {"one"}
+    assert _found(site, demo, search="_") == {"two"}
+    assert _found(site, demo, search="TW") == {"one", "two"}
+    assert _found(site, demo, search="tow") == set()
+
+
+def test_nothing_of_a_filter_reaches_the_sql(site: Site, demo: ProjectPath) -> None:
+    for text in ("' OR 1=1 --", "'; DROP TABLE runs; --", ":x", "%s", "%(x)s", "?", '"', "[a", "[^a]", "***:", "(?i)"):
+        for field in (Field("STABLE", "name"), Field("CONFIG", text or "x"), Field("SCALAR", text or "x")):
+            assert _found(site, demo, Comparison(field, "EQ", text)) == set()
+            assert _found(site, demo, Comparison(field, "CONTAIN", text)) == set()
+        assert _found(site, demo, search=text) == set()
+    assert _found(site, demo) == {"one", "two"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Comparison(Field("STABLE", "password"), "EQ", 1),
+        Comparison(Field("CONFIG", "lr"), "LIKE", 1),  # type: ignore[arg-type]
+        Comparison(Field("CONFIG", "lr"), "IN", 1),
+        Comparison(Field("CONFIG", "lr"), "EQ", (1, 2)),
+        Comparison(Field("SCALAR", "loss", "mode"), "EQ", 1),  # type: ignore[arg-type]
+        Comparison(Field("CONFIG", "lr"), "EQ", "nul\x00"),
+        Comparison(Field("CONFIG", "lr"), "CONTAIN", "x" * 1001),
+        And((Comparison(Field("CONFIG", "lr"), "EQ", 1),) * 501),
+    ],
+    ids=("field", "operator", "no list", "list", "statistic", "nul", "long", "many"),
+)
+def test_a_filter_that_is_none_is_refused(site: Site, demo: ProjectPath, wrong: Filter) -> None:
+    with pytest.raises(ValidationError):
+        _found(site, demo, wrong)
+    with pytest.raises(ValidationError):
+        site.root.plan_run_deletion(RunSelection(demo.workspace, demo.project, filter=wrong))
+
+
+def test_a_filter_may_nest_but_not_without_end(site: Site, demo: ProjectPath) -> None:
+    wanted: Filter = Comparison(Field("CONFIG", "lr"), "EQ", 0.1)
+    for _ in range(24):
+        wanted = Not(wanted)
+    assert _found(site, demo, wanted) == {"one"}
+    wanted = Comparison(Field("CONFIG", "lr"), "EQ", 0.1)
+    never = Comparison(Field("CONFIG", "lr"), "EQ", "2024-05-01", lenient=True)
+    for _ in range(9):
+        wanted = Or((never, And((Not(never), wanted))))
+    assert _found(site, demo, wanted) == {"one"}
+    for _ in range(3):
+        wanted = Or((never, And((Not(never), wanted))))
+    with pytest.raises(ValidationError):
+        _found(site, demo, wanted)
+
+
+def test_long_lists_are_no_trouble(site: Site, demo: ProjectPath) -> None:
+    names = tuple(f"run {number}" for number in range(20_000))
+    assert _found(site, demo, Comparison(Field("STABLE", "id"), "IN", (*names, "two"))) == {"two"}
+    numbers = tuple(number + 0.5 for number in range(5_000))
+    assert _found(site, demo, Comparison(Field("CONFIG", "lr"), "NOT IN", numbers)) == {"one", "two"}
+    selection = RunSelection(demo.workspace, demo.project, ids=(*names, "one"))
+    assert site.root.count_runs(selection) == 1
+
+
+def test_a_workspace_is_searched_as_a_whole(site: Site, demo: ProjectPath) -> None:
+    other = site.project("other")
+    site.root.create_run(RunDraft(other, id="two"))
+    everywhere = RunSelection(site.home)
+    assert site.root.count_runs(everywhere) == 3
+    wanted = Comparison(Field("STABLE", "project"), "EQ", "other")
+    found = site.root.list_runs(
+        RunQuery(RunSelection(site.home, filter=wanted), sorts=(Sort(Field("STABLE", "name")),))
+    )
+    assert [run.path for run in found.items] == [other.run("two")]

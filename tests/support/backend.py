@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -54,10 +54,8 @@ class Site:
 
     def user(self, username: str) -> Backend:
         """Return the backend of a user, who is made if there is none."""
-        try:
+        with suppress(ConflictError):
             self.root.create_user(username)
-        except ConflictError:
-            pass
         return self.connect(self.root.create_key(username).secret)
 
     def project(self, name: str = "demo") -> ProjectPath:

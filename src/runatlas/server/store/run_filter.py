@@ -32,7 +32,10 @@ from runatlas.server.store.statement import check_text
 __all__ = ["compile_filter"]
 
 _COMPARISONS_MAX = 500
-_DEPTH_MAX = 100
+_DEPTH_MAX = 20
+"""SQLite's parser takes somewhat more, once the filter is simplified."""
+
+_GIVEN_DEPTH_MAX = 200
 _TEXT_MAX = 1000
 
 _COMPARE: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
@@ -56,7 +59,27 @@ def compile_filter(wanted: Filter) -> ColumnElement[bool]:
     Raises:
         ValidationError: It has an unknown field or operator, a value that is none, or is too large.
     """
-    return _Compiler().compile(wanted, 0)
+    return _Compiler().compile(_simplify(wanted, 0), 0)
+
+
+def _simplify(node: Filter, depth: int) -> Filter:
+    """Take out levels that say nothing: a twofold ``Not``, an ``And`` within an ``And``, one item alone."""
+    if depth > _GIVEN_DEPTH_MAX:
+        raise _too_deep()
+    if isinstance(node, Comparison):
+        return node
+    if isinstance(node, Not):
+        item = _simplify(node.item, depth + 1)
+        return item.item if isinstance(item, Not) else Not(item)
+    kind = type(node)
+    items: list[Filter] = []
+    for item in (_simplify(item, depth + 1) for item in node.items):
+        items += item.items if isinstance(item, kind) else (item,)
+    return items[0] if len(items) == 1 else kind(tuple(items))
+
+
+def _too_deep() -> ValidationError:
+    return ValidationError(f"filter: it nests more than {_DEPTH_MAX} levels deep")
 
 
 class _Compiler:
@@ -67,7 +90,7 @@ class _Compiler:
 
     def compile(self, node: Filter, depth: int) -> ColumnElement[bool]:
         if depth > _DEPTH_MAX:
-            raise ValidationError(f"filter: it nests more than {_DEPTH_MAX} levels deep")
+            raise _too_deep()
         if isinstance(node, Comparison):
             return self._compare(node)
         if isinstance(node, Not):
