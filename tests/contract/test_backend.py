@@ -216,7 +216,7 @@ class TestWorkspaces:
         ann.create_workspace("team")
         for role in (None, "MEMBER"):
             with pytest.raises(ConflictError):
-                ann.set_member("team", "ann", role)  # type: ignore[arg-type]
+                ann.set_member("team", "ann", role)
         ann.set_member("team", "bob", "OWNER")
         ann.set_member("team", "ann", "VIEWER")
         assert ann.get_workspace("team").role == "VIEWER"
@@ -305,10 +305,11 @@ class TestProjects:
         assert names(search="MÖB") == ["Alpha"]
         assert names(sort="name", page=PageRequest(limit=1, offset=1)) == ["beta"]
         for sort in ("update", "create", "name"):
-            paged, cursor = [], None
+            paged: list[str] = []
+            cursor: str | None = None
             while not paged or cursor:
                 page = PageRequest(limit=2, cursor=cursor, with_total=True)
-                found = site.root.list_projects(ProjectQuery(site.home, sort=sort, page=page))  # type: ignore[arg-type]
+                found = site.root.list_projects(ProjectQuery(site.home, sort=sort, page=page))
                 paged += [item.name for item in found.items]
                 cursor = found.next_cursor
                 assert found.total == 3

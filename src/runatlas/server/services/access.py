@@ -60,6 +60,11 @@ def _check(caller: Caller, project: ProjectRow | None, path: ProjectPath, need: 
     return project
 
 
+def _require_unlimited(caller: Caller) -> None:
+    if caller.run_cuid is not None:
+        raise PermissionDeniedError("an ingestion key may write to its own run, and do nothing else")
+
+
 def require_project(connection: Connection, caller: Caller, path: ProjectPath, need: Need) -> ProjectRow:
     """Find a project that the caller may read, write to or manage.
 
@@ -68,6 +73,7 @@ def require_project(connection: Connection, caller: Caller, path: ProjectPath, n
         PermissionDeniedError: The caller sees it, but may not do what is needed.
     """
     check_text(str(path), "path")
+    _require_unlimited(caller)
     found = find_project(connection, caller.user_id, path.workspace, path.project)
     return _check(caller, found, path, need)
 
@@ -85,6 +91,8 @@ def require_run(connection: Connection, caller: Caller, path: RunPath, need: Nee
         require_project(connection, caller, path.project_path, "read")
         raise NotFoundError(f"project {path.project_path} has no run {path.run!r}")
     _check(caller, found.project, path.project_path, need)
+    if found.cuid != caller.run_cuid:
+        _require_unlimited(caller)
     return found
 
 
@@ -102,6 +110,7 @@ def require_workspace(connection: Connection, caller: Caller, username: str, nee
         PermissionDeniedError: The caller sees it, but may not do what is needed.
     """
     check_text(username, "workspace")
+    _require_unlimited(caller)
     found = find_workspace(connection, caller.user_id, username)
     if found is None or not (found.role or found.has_public or caller.is_owner):
         raise NotFoundError(f"there is no workspace {username!r}")

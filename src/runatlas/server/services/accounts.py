@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 import string
@@ -16,13 +15,13 @@ from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import new_cuid
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.password import is_password
+from runatlas.server.services.secret import hash_secret
 from runatlas.server.services.validation import check_fields
 from runatlas.server.store.account import (
     UserRow,
     add_key,
     change_user,
     find_key,
-    find_key_by_hash,
     find_owner,
     find_user,
     has_accounts,
@@ -67,7 +66,7 @@ class Accounts:
         if not _SECRET.fullmatch(secret):
             return None
         with self._store.read() as connection:
-            key = find_key_by_hash(connection, _hash(secret))
+            key = find_key_by_hash(connection, hash_secret(secret))
         if key is None or key.revoked_at_ms is not None:
             return None
         now = self._store.clock()
@@ -123,7 +122,7 @@ class Accounts:
             if not has_keys(connection):
                 make_root(connection, user.id)
             record = KeyRecord(new_cuid(), user.username, secret[:_PREFIX_LENGTH], self._store.clock())
-            add_key(connection, user.id, record, _hash(secret))
+            add_key(connection, user.id, record, hash_secret(secret))
         return NewKeyRecord(record, secret)
 
     def list_keys(self, caller: Caller, username: str | None = None) -> tuple[KeyRecord, ...]:
@@ -155,10 +154,6 @@ class Accounts:
         if not caller.administers:
             raise PermissionDeniedError(f"{caller.username} is not an administrator: only those see keys of others")
         return _require_user(connection, username)
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def _require_user(connection: Connection, username: str) -> UserRow:

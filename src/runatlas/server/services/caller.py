@@ -16,6 +16,7 @@ class Caller:
         username: The user's name, and the name of the personal workspace.
         is_root: Administers the installation: users, keys of others, usage.
         is_owner: The directory's owner, who sees and may do everything.
+        run_cuid: The only run that may be read and written to, for callers with an ingestion key; ``None`` for others.
         origin: The ``http(s)://`` origin that links are built on; ``None`` for embedded use, links are ``file://``.
 
     Example:
@@ -27,6 +28,7 @@ class Caller:
     username: str
     is_root: bool = False
     is_owner: bool = False
+    run_cuid: str | None = None
     origin: str | None = None
 
     @property

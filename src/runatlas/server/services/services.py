@@ -24,6 +24,7 @@ from runatlas.server.services.projects import Projects
 from runatlas.server.services.recording import Recording
 from runatlas.server.services.registry import Registry
 from runatlas.server.services.runs import Runs
+from runatlas.server.services.sessions import Sessions
 from runatlas.server.services.trash import Trash
 from runatlas.server.services.workspaces import Workspaces
 from runatlas.server.store.engine import Store, now_ms
@@ -41,6 +42,7 @@ class Services:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.accounts = Accounts(store)
+        self.sessions = Sessions(store, self.accounts)
         self.admin = Administration(store)
         self.idempotency = Idempotency(store)
         self.workspaces = Workspaces(store)
