@@ -147,3 +147,11 @@ def test_a_file_is_no_directory(tmp_path: Path) -> None:
     done = run_demo(tmp_path, "--dir", "thesis")
     assert done.returncode == 2
     assert (tmp_path / "thesis").read_text() == "mine"
+
+
+def test_without_its_packages_it_says_what_to_install(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['numpy'] = None; from runatlas.cli.main import main; main(['demo'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "Error: the demo needs numpy; install it with: pip install 'runatlas[all]'\n"
+    assert not list(tmp_path.iterdir())

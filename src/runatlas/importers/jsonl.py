@@ -73,7 +73,7 @@ class JsonlFile:
         """Yield what each line is; one that differs from an earlier one of its id fields yields that, and a run.
 
         Raises:
-            OSError: The file cannot be read.
+            OSError: The file cannot be opened.
         """
         number = 0
         with self._path.open("rb") as file:
@@ -85,8 +85,8 @@ class JsonlFile:
                         self.position = file.tell()
                     if text:
                         yield from self._read(number, text)
-            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                yield BrokenLine(number + 1, f"the compressed file breaks off or is damaged here: {error}")
+            except (EOFError, zlib.error, OSError) as error:
+                yield BrokenLine(number + 1, f"the file breaks off or is damaged here: {error}")
 
     def _read(self, number: int, text: bytes) -> Iterator[ImportedRun | BrokenLine | RepeatedLine]:
         try:
