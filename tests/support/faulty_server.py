@@ -45,6 +45,7 @@ class FaultyServer:
         self._faults = list(faults)
         self._released = threading.Event()
         self._lock = threading.Lock()
+        self._came = threading.Condition(self._lock)
         self._threads: list[threading.Thread] = []
         self._open: list[socket.socket] = []
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -58,6 +59,11 @@ class FaultyServer:
     def release(self) -> None:
         """End all stalls."""
         self._released.set()
+
+    def wait_for(self, requests: int) -> bool:
+        """Wait until that many requests came in; false when they did not."""
+        with self._came:
+            return self._came.wait_for(lambda: len(self.seen) >= requests, 30)
 
     def close(self) -> None:
         """Stop, and wait for the threads."""
@@ -94,8 +100,9 @@ class FaultyServer:
                 request = _read_request(stream)
                 if request is None:
                     return
-                with self._lock:
+                with self._came:
                     self.seen.append(request)
+                    self._came.notify_all()
                     fault = self._faults.pop(0) if len(self._faults) > 1 else self._faults[0]
                 fault(Exchange(request, connection, self._released))
                 if fault.__name__ != "keep":
@@ -141,12 +148,12 @@ def reply(
     return keep
 
 
-def half_body(sent: bytes = b'{"ok"', length: int = 100, **headers: str) -> Fault:
+def half_body(sent: bytes = b'{"ok"', length: int = 100, *, status: int = 200, encoding: str = "identity") -> Fault:
     """Promise more than comes."""
 
     def answer(exchange: Exchange) -> None:
-        named = {"Content-Type": "application/json", "Content-Length": str(length), **headers}
-        exchange.connection.sendall(_head(200, named) + sent)
+        named = {"Content-Type": "application/json", "Content-Length": str(length), "Content-Encoding": encoding}
+        exchange.connection.sendall(_head(status, named) + sent)
 
     return answer
 

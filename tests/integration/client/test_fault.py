@@ -48,7 +48,7 @@ BROKEN: list[tuple[Callable[[], Fault], type[Exception], str]] = [
     (gibberish, ConnectionFailedError, "the connection broke"),
     (lambda: reset(b"HTTP/1.1 200 OK\r\nContent-Le"), RequestError, "the connection broke"),
     (lambda: hang_up(b"HTTP/1.1 200 OK\r\nContent-Le"), RequestError, "in the middle of the answer"),
-    (lambda: half_body(b"no gzip", 7, **{"Content-Encoding": "gzip"}), RequestError, "compression is damaged"),
+    (lambda: half_body(b"no gzip", 7, encoding="gzip"), RequestError, "compression is damaged"),
 ]
 NAMES = [
     "half body",
@@ -155,6 +155,23 @@ def test_a_forked_child_gets_connections_of_its_own() -> None:
         assert server.connections == 2
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")
+def test_a_child_forked_while_all_places_are_taken_gets_on() -> None:
+    fork = multiprocessing.get_context("fork")
+    with faulty_server(*[stall()] * 8, reply()) as server, ThreadPoolExecutor(8) as pool:
+        session = Session(server.url, policy=hurried())
+        stuck = [pool.submit(session.send, GET) for _ in range(8)]
+        assert server.wait_for(8)
+        results: Results = fork.Queue()
+        child = fork.Process(target=_ask_in_child, args=(session, results))
+        child.start()
+
+        assert results.get(timeout=30)[1] == {"ok": True}
+        child.join(30)
+        server.release()
+        assert [future.result(30).json() for future in stuck] == [{"ok": True}] * 8
+
+
 def test_a_file_is_sent_whole_at_every_try() -> None:
     content = os.urandom(300_000)
     file = io.BytesIO(b"before" + content)
@@ -182,6 +199,18 @@ def test_a_download_takes_up_where_the_connection_broke() -> None:
 
         assert b"".join(pieces) == content
         assert [seen.headers.get("range") for seen in server.seen] == [None, "bytes=20000-", "bytes=20000-"]
+
+
+def test_a_download_that_gets_on_may_break_as_often_as_it_likes() -> None:
+    content = os.urandom(10_000)
+    pieces = [
+        half_body(content[at : at + 1_000], 10_000 - at, status=206 if at else 200) for at in range(0, 9_000, 1_000)
+    ]
+    rest = reply(content[9_000:], status=206, media_type="application/octet-stream")
+    with faulty_server(*pieces, rest) as server:
+        assert b"".join(Session(server.url, policy=hurried()).download(f"{server.url}/blob")) == content
+
+        assert len(server.seen) == 10
 
 
 def test_a_download_that_brings_nothing_ends() -> None:
