@@ -12,7 +12,7 @@ import attrs
 from runatlas.api.place import Place
 from runatlas.settings import ConnectionSettings, embedded_directory, resolve
 
-__all__ = ["MODES", "SPOOL_NAME", "Mode", "Target", "find_target", "place_of"]
+__all__ = ["MODES", "SPOOL_NAME", "Mode", "Target", "documented_location", "find_target", "place_of"]
 
 Mode = Literal["online", "local", "offline", "disabled"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -64,7 +64,7 @@ def find_target(
     """
     environ = os.environ if environ is None else environ
     chosen = _check_mode(mode, environ)
-    location = _location(repo, frontier_url)
+    location = _location(repo, frontier_url) or documented_location(environ)
     settings = resolve(location, key=api_key, environ=environ)
     if chosen == "online" and settings.host is None:
         raise ValueError("mode: 'online' needs a server; pass repo='http://...', log in, or set RUNATLAS_API_HOST")
@@ -73,6 +73,13 @@ def find_target(
             raise ValueError(f"mode: 'local' writes to a directory, and repo is the server {settings.host}")
         settings = resolve(directory=embedded_directory(environ=environ), environ=environ)
     return Target(chosen or ("local" if settings.host is None else "online"), settings)
+
+
+def documented_location(environ: Mapping[str, str]) -> str | None:
+    """Return document 001's variable for the server, unless our own variables say where the data is."""
+    if environ.get("RUNATLAS_API_HOST") or environ.get("RUNATLAS_DIR"):
+        return None
+    return environ.get("MATYAN_BACKEND_URL") or None
 
 
 def place_of(settings: ConnectionSettings, *, purpose: Literal["read", "send", "upload"]) -> Place:
