@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.run_fact import RunFact
+from support.filter_meaning import Fact, statistics
 
 from runatlas.model.codec import decode, dumps, encode, loads
 from runatlas.model.expression import FilterSyntaxError, parse_field, parse_filter, parse_order
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or, Sort
 from runatlas.model.run import RunSelection
+from runatlas.tables.run import flatten
 
 LR = Field("CONFIG", "lr")
 LOSS = Field("SCALAR", "loss")
@@ -377,20 +378,20 @@ _CONDITIONS = st.recursive(
     max_leaves=6,
 )
 
+_SERIES = st.lists(_NUMBERS, min_size=1, max_size=3)
 _FACTS = st.builds(
-    RunFact,
+    Fact,
     stable=st.fixed_dictionaries(
-        {"name": _TEXTS, "labels": st.lists(_TEXTS, max_size=2).map(tuple), "archived": st.booleans()},
-        optional={"group": _TEXTS, "duration": _NUMBERS},
+        {
+            "name": _TEXTS,
+            "labels": st.lists(_TEXTS, max_size=2).map(tuple),
+            "archived": st.booleans(),
+            "group": _TEXTS,
+            "duration": st.none() | _NUMBERS,
+        }
     ),
-    config=st.fixed_dictionaries({}, optional={"a": _SCALARS, "b.c": _SCALARS}),
-    summary=st.fixed_dictionaries(
-        {},
-        optional={
-            "loss": st.fixed_dictionaries({"last": _NUMBERS, "min": _NUMBERS}),
-            "train/loss": st.fixed_dictionaries({"last": _NUMBERS, "min": _NUMBERS}),
-        },
-    ),
+    config=st.fixed_dictionaries({}, optional={"a": _SCALARS, "b": st.fixed_dictionaries({"c": _SCALARS})}),
+    series=st.fixed_dictionaries({}, optional={("loss", ()): _SERIES, ("train/loss", ()): _SERIES}),
 )
 
 
@@ -401,7 +402,7 @@ class _Config(dict[str, Any]):
     __getattr__ = dict.__getitem__
 
 
-def _python_names(fact: RunFact) -> dict[str, Any]:
+def _python_names(fact: Fact) -> dict[str, Any]:
     """The names of a filter as the objects that Python evaluates with."""
 
     class Summary:
@@ -409,13 +410,13 @@ def _python_names(fact: RunFact) -> dict[str, Any]:
             return self[key]
 
         def __getitem__(self, key: str) -> Any:
-            known = fact.summary.get(key)
-            made: Any = _Missing() if known is None else _Statistic(known["last"])
-            made.min = _wrap(None if known is None else known["min"])
+            values = fact.series.get((key, ()))
+            made: Any = _Missing() if values is None else _Statistic(values[-1])
+            made.min = _wrap(None if values is None else statistics(values)["min"])
             return made
 
     stable = {name: _wrap(fact.stable.get(name)) for name in ("name", "group", "duration")}
-    config = _Config({key: _wrap(value) for key, value in fact.config.items()})
+    config = _Config({key: _wrap(value) for key, value in flatten(fact.config)})
     names = SimpleNamespace(config=config, summary=Summary(), **stable)
     return {
         **vars(names),
@@ -432,7 +433,7 @@ class _Statistic(_Number):
 
 @given(_CONDITIONS, _FACTS)
 @settings(max_examples=400)
-def test_a_filter_answers_as_python_does(pair: tuple[str, str], fact: RunFact) -> None:
+def test_a_filter_answers_as_python_does(pair: tuple[str, str], fact: Fact) -> None:
     text, python = pair
     expected = bool(eval(python, {"__builtins__": {"type": type}}, _python_names(fact)))
     assert fact.matches(parse_filter(text)) is expected
