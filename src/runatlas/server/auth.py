@@ -63,7 +63,7 @@ class Gatekeeper:
         _require_host(headers)
         dialect = dialect_for(connection.scope["path"], self._dialects, self._default)
         admit = self._admit_public if public else self._admit
-        caller = await in_thread(admit, dialect.secret(headers), headers)
+        caller = await in_thread(admit, dialect, headers)
         if caller is not None:
             connection.scope["user"] = attrs.evolve(caller, origin=self._origin(connection.scope, headers))
 
@@ -71,20 +71,21 @@ class Gatekeeper:
         host, port = scope["server"] or (self._settings.host, self._settings.port)
         return self._settings.origin or f"{scope['scheme']}://{headers.get('host') or f'{host}:{port}'}"
 
-    def _admit_public(self, _: str | None, headers: Mapping[str, str]) -> Caller | None:
+    def _admit_public(self, _: Dialect, headers: Mapping[str, str]) -> Caller | None:
         # A store that does not answer is for the route to tell: the one of the server's health does.
         with suppress(StoreError):
             if self._is_open():
                 _require_own_page(headers)
         return None
 
-    def _admit(self, secret: str | None, headers: Mapping[str, str]) -> Caller:
+    def _admit(self, dialect: Dialect, headers: Mapping[str, str]) -> Caller:
         if self._is_open():
             _require_own_page(headers)
             return self._owner
+        secret = dialect.secret(headers)
         if secret is None:
             raise AuthenticationError("an API key is needed: send 'Authorization: Bearer KEY'")
-        caller = self._services.accounts.authenticate(secret)
+        caller = dialect.identify(self._services, secret)
         if caller is None:
             raise AuthenticationError("the API key is not valid; it may have been revoked")
         return caller

@@ -22,6 +22,7 @@ from runatlas.server.store.account import (
     add_key,
     change_user,
     find_key,
+    find_key_by_hash,
     find_owner,
     find_user,
     has_accounts,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import uuid
-
-import attrs
 
 from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.ids import RunPath
@@ -18,6 +15,7 @@ from runatlas.model.ingestion_key import (
 )
 from runatlas.server.services.access import require_run
 from runatlas.server.services.caller import Caller
+from runatlas.server.services.secret import hash_secret
 from runatlas.server.store.engine import Store
 from runatlas.server.store.ingestion_key import (
     add_ingestion_key,
@@ -28,19 +26,10 @@ from runatlas.server.store.ingestion_key import (
 )
 from runatlas.server.store.statement import check_text
 
-__all__ = ["IngestionGrant", "IngestionKeys"]
+__all__ = ["IngestionKeys"]
 
 _NAME_MAX = 200
 _USE_STEP_MS = 60_000
-
-
-@attrs.frozen
-class IngestionGrant:
-    """What a key allows: writing to one run, as one user."""
-
-    caller: Caller
-    run: RunPath
-    key_id: str
 
 
 class IngestionKeys:
@@ -75,7 +64,7 @@ class IngestionKeys:
             found = require_run(connection, caller, run, "write")
             now = self._store.clock()
             record = IngestionKeyRecord(str(uuid.uuid4()), found.cuid, name, now, now + life)
-            add_ingestion_key(connection, found.id, caller.user_id, record, _hash(secret))
+            add_ingestion_key(connection, found.id, caller.user_id, record, hash_secret(secret))
         return NewIngestionKeyRecord(record, secret)
 
     def revoke_ingestion_key(self, caller: Caller, run: RunPath, key_id: str) -> IngestionKeyRecord:
@@ -91,19 +80,14 @@ class IngestionKeys:
             revoke_ingestion_key(connection, key_id, self._store.clock())
             return run_ingestion_keys(connection, found.id, key_id)[0]
 
-    def authenticate(self, secret: str) -> IngestionGrant | None:
-        """Return what a secret allows; ``None`` for an unknown, expired or revoked one."""
+    def authenticate(self, secret: str) -> Caller | None:
+        """Return who made a key, limited to its run; ``None`` for an unknown, expired or revoked one."""
         with self._store.read() as connection:
-            holder = find_key_holder(connection, _hash(secret))
+            holder = find_key_holder(connection, hash_secret(secret))
         now = self._store.clock()
         if holder is None or holder.revoked_at_ms is not None or holder.expires_at_ms <= now:
             return None
         if holder.last_used_at_ms is None or now - holder.last_used_at_ms >= _USE_STEP_MS:
             with self._store.write() as connection:
                 note_ingestion_key_use(connection, holder.id, now)
-        caller = Caller(user_id=holder.user_id, username=holder.username)
-        return IngestionGrant(caller, RunPath(holder.workspace, holder.project, holder.run), holder.id)
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+        return Caller(holder.user_id, holder.username, run_cuid=holder.run)

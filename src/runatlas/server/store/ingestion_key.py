@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, insert, select, update
 
 from runatlas.model.ingestion_key import IngestionKeyRecord
-from runatlas.server.store.schema import ingestion_keys, projects, runs, users, workspaces
+from runatlas.server.store.schema import ingestion_keys, runs, users
 from runatlas.server.store.statement import Connection, rows
 
 __all__ = [
@@ -29,8 +29,6 @@ class KeyHolder(NamedTuple):
     last_used_at_ms: int | None
     user_id: int
     username: str
-    workspace: str
-    project: str
     run: str
 
 
@@ -87,16 +85,9 @@ def find_key_holder(connection: Connection, secret_hash: str) -> KeyHolder | Non
             ingestion_keys.c.last_used_at_ms,
             users.c.id,
             users.c.username,
-            workspaces.c.username,
-            projects.c.name,
             runs.c.cuid,
         )
-        .select_from(
-            ingestion_keys.join(runs)
-            .join(users, users.c.id == ingestion_keys.c.user_id)
-            .join(projects, projects.c.id == runs.c.project_id)
-            .join(workspaces)
-        )
+        .select_from(ingestion_keys.join(runs).join(users, users.c.id == ingestion_keys.c.user_id))
         .where(ingestion_keys.c.secret_hash == secret_hash, runs.c.trash_id.is_(None))
     )
     found = rows(connection, statement)

@@ -7,10 +7,17 @@ from collections.abc import Callable, Iterable, Mapping
 import attrs
 from litestar import Router
 
+from runatlas.server.services.caller import Caller
+from runatlas.server.services.services import Services
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.failure import Failure
 
-__all__ = ["Dialect", "dialect_for"]
+__all__ = ["Dialect", "api_key_caller", "dialect_for"]
+
+
+def api_key_caller(services: Services, secret: str) -> Caller | None:
+    """Return whose API key it is."""
+    return services.accounts.authenticate(secret)
 
 
 @attrs.frozen
@@ -23,7 +30,8 @@ class Dialect:
             several dialects the longest prefix counts.
         router: Its routes, made anew for each application.
         render: Writes a failure.
-        secret: Finds the API key among a request's headers (lower-case names); ``None`` when there is none.
+        secret: Finds the secret among a request's headers (lower-case names); ``None`` when there is none.
+        identify: Tells whose secret it is; ``None`` for one that is not valid.
     """
 
     name: str
@@ -31,6 +39,7 @@ class Dialect:
     router: Callable[[], Router]
     render: Callable[[Failure], Answer]
     secret: Callable[[Mapping[str, str]], str | None]
+    identify: Callable[[Services, str], Caller | None] = api_key_caller
 
 
 def dialect_for(path: str, dialects: Iterable[Dialect], default: Dialect) -> Dialect:
