@@ -1,0 +1,216 @@
+"""A store: made once by whoever comes first, changed in transactions, never by halves."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, func, inspect, select, text
+from sqlalchemy.exc import IntegrityError
+from support.database import Location
+from support.recording import Recorder, line, rows_of
+from support.worker import record_at_once, record_shared, record_until_killed
+
+from runatlas.errors import StoreError
+from runatlas.model.project import ProjectQuery
+from runatlas.model.series import PointQuery, SummaryQuery
+from runatlas.server.services.services import Services
+from runatlas.server.store.installation import owner_name
+from runatlas.server.store.migration import MIGRATIONS, Migration, migrate
+from runatlas.server.store.schema import memberships, metadata, schema_version, settings, users, workspaces
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+def processes(*calls: tuple[Any, ...]) -> list[Any]:
+    started = [SPAWN.Process(target=target, args=arguments) for target, *arguments in calls]
+    for process in started:
+        process.start()
+    return started
+
+
+def finish(started: list[Any]) -> None:
+    for process in started:
+        process.join(120)
+    assert [process.exitcode for process in started] == [0] * len(started)
+
+
+def test_a_new_store_has_its_owner_and_their_workspace(services: Services) -> None:
+    with services.store.read() as connection:
+        (user,) = connection.execute(select(users.c.id, users.c.username, users.c.is_root))
+        (workspace,) = connection.execute(select(workspaces.c.id, workspaces.c.username, workspaces.c.workspace_type))
+        member = connection.execute(select(memberships)).one()
+    assert tuple(user[1:]) == (owner_name(), True)
+    assert tuple(workspace[1:]) == (owner_name(), "PERSON")
+    assert tuple(member) == (workspace[0], user[0], "OWNER")
+
+
+def test_a_store_keeps_its_secret(location: Location) -> None:
+    first, second = location.open(), location.open()
+    assert first.secret == second.secret
+    assert len(first.secret) == 32
+    assert first.database_bytes() > 0
+    for store in (first, second):
+        store.close()
+        store.close()
+
+
+def test_a_transaction_that_fails_changes_nothing(services: Services) -> None:
+    store = services.store
+    added = settings.insert().values(name="a", value="1")
+
+    def fail() -> None:
+        with store.write() as connection:
+            connection.execute(added)
+            raise KeyError
+
+    def add_twice() -> None:
+        with store.write() as connection:
+            connection.execute(added)
+            connection.execute(added)
+
+    for change, error in ((fail, KeyError), (add_twice, IntegrityError)):
+        with pytest.raises(error):
+            change()
+    with store.read() as connection:
+        assert connection.scalar(select(func.count()).where(settings.c.name == "a")) == 0
+
+
+def test_a_reader_sees_one_moment(services: Services) -> None:
+    store = services.store
+    names = select(func.count()).select_from(settings)
+    with store.read() as reader:
+        before = reader.scalar(names)
+        with store.write() as writer:
+            writer.execute(settings.insert().values(name="a", value="1"))
+        assert reader.scalar(names) == before
+    with store.read() as reader:
+        assert reader.scalar(names) == (before or 0) + 1
+
+
+def test_a_conflict_can_be_settled_in_the_insert(services: Services) -> None:
+    store = services.store
+    for value in ("1", "2"):
+        insert = store.insert(settings).values(name="a", value=value)
+        with store.write() as connection:
+            connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+    with store.read() as connection:
+        assert connection.scalar(select(settings.c.value).where(settings.c.name == "a")) == "2"
+
+
+def test_threads_write_one_after_another(services: Services) -> None:
+    store = services.store
+    with store.write() as connection:
+        connection.execute(settings.insert().values(name="n", value="0"))
+
+    def count_up() -> None:
+        for _ in range(20):
+            with store.write() as connection:
+                row = select(settings.c.value).where(settings.c.name == "n").with_for_update()
+                value = int(connection.execute(row).scalar_one())
+                connection.execute(settings.update().where(settings.c.name == "n").values(value=str(value + 1)))
+
+    threads = [threading.Thread(target=count_up) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with store.read() as connection:
+        assert connection.scalar(select(settings.c.value).where(settings.c.name == "n")) == "100"
+
+
+def test_the_schema_of_a_newer_version_is_left_alone(location: Location) -> None:
+    store = location.open()
+    with store.write() as connection:
+        connection.execute(schema_version.insert().values(version=99))
+    store.close()
+    with pytest.raises(StoreError, match=r"schema 99, this one knows 1.*pip install --upgrade runatlas"):
+        location.open()
+
+
+def test_tables_of_another_program_are_left_alone(location: Location) -> None:
+    store = location.open()
+    with store.write() as connection:
+        metadata.drop_all(connection)
+        connection.execute(text("CREATE TABLE theirs (id integer)"))
+    store.close()
+    with pytest.raises(StoreError, match="holds the tables of another program"):
+        location.open()
+
+
+def _add_flavour(connection: Connection) -> None:
+    connection.execute(text("ALTER TABLE settings ADD COLUMN flavour text DEFAULT 'plain'"))
+
+
+def _fail(connection: Connection) -> None:
+    connection.execute(text("CREATE TABLE half (id integer)"))
+    raise KeyError
+
+
+def test_migrations_are_applied_once_and_keep_everything(services: Services) -> None:
+    steps = (*MIGRATIONS, Migration(2, _add_flavour))
+    with services.store.write() as connection:
+        before = connection.execute(select(settings)).all()
+        assert migrate(connection, steps) == 1
+    with services.store.write() as connection:
+        assert migrate(connection, steps) == 2
+        found = connection.execute(text("SELECT name, value, flavour FROM settings")).all()
+    assert [(*row, "plain") for row in before] == [tuple(row) for row in found]
+
+
+def test_a_migration_that_fails_changes_nothing(services: Services) -> None:
+    with pytest.raises(KeyError), services.store.write() as connection:
+        migrate(connection, (*MIGRATIONS, Migration(2, _add_flavour), Migration(3, _fail)))
+    with services.store.read() as connection:
+        assert "half" not in inspect(connection).get_table_names()
+        assert "flavour" not in {column["name"] for column in inspect(connection).get_columns("settings")}
+        assert connection.scalar(select(func.max(schema_version.c.version))) == 1
+
+
+def test_processes_that_make_a_store_at_once_share_it(location: Location) -> None:
+    count, batches = 6, 20
+    barrier = SPAWN.Barrier(count)
+    finish(processes(*((record_at_once, location, barrier, number, batches) for number in range(count))))
+    services = location.services()
+    try:
+        assert len(services.projects.list_projects(services.owner(), ProjectQuery()).items) == count
+        for number in range(count):
+            recorder = Recorder.of(services, f"project-{number}")
+            run = recorder.project.run(f"run-{number}")
+            block = services.points.read_points(recorder.caller, PointQuery(recorder.selection(run)))
+            assert block.steps.to_pylist() == list(range(batches * 10))
+    finally:
+        services.close()
+
+
+def test_processes_that_write_one_run_lose_nothing(recorder: Recorder, location: Location) -> None:
+    count, batches = 4, 40
+    run = recorder.run("shared")
+    finish(processes(*((record_shared, location, "shared", number, batches) for number in range(count))))
+    selection = recorder.selection(run)
+    block = recorder.services.points.read_points(recorder.caller, PointQuery(selection))
+    assert block.steps.to_pylist() == list(range(count * batches * 5))
+    (summary,) = recorder.services.points.read_summaries(recorder.caller, SummaryQuery(selection)).items
+    assert (summary.count, summary.first_step, summary.last_step) == (800, 0, 799)
+
+
+def test_a_killed_process_loses_nothing_acknowledged(recorder: Recorder, location: Location) -> None:
+    run = recorder.run("killed")
+    receiver, sender = SPAWN.Pipe(duplex=False)
+    (process,) = processes((record_until_killed, location, "killed", sender))
+    acknowledged = 0
+    while acknowledged < 50:
+        acknowledged = receiver.recv()
+    process.kill()
+    process.join(60)
+    while receiver.poll():
+        acknowledged = receiver.recv()
+    block = recorder.services.points.read_points(recorder.caller, PointQuery(recorder.selection(run)))
+    found = rows_of(block)
+    applied = len(found["killed", "a", ()]) // 7
+    assert applied in {acknowledged + 1, acknowledged + 2}
+    assert [row[0] for row in found["killed", "a", ()]] == list(range(applied * 7))
+    assert len(found["killed", "b", ()]) == applied * 7
+    assert not recorder.append(run, line("a", 7), writer="w", sequence=acknowledged).applied
