@@ -90,22 +90,6 @@ def test_a_damaged_directory_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        (),
-        ("--dir", "a", "--database", "postgresql://localhost/a"),
-        ("--database", "postgresql://localhost/a"),
-        ("--database", "mysql://localhost/a", "--blobs-dir", "b"),
-        ("--dir", "a", "--port", "65536"),
-        ("--dir", "a", "--origin", "runs.example.org"),
-        ("--dir", "a", "--workers", "4"),
-    ],
-)
-def test_wrong_usage_is_told_as_such(options: tuple[str, ...]) -> None:
-    assert _serve(*options).returncode == 2
-
-
 def test_a_request_line_of_60_kib_is_taken_and_a_longer_one_refused(server: ServerProcess) -> None:
     assert server.call("GET", "workspaces?cursor=" + "x" * 60_000).status_code == 422
     connection = http.client.HTTPConnection(*_address(server), timeout=30)
