@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -56,7 +56,8 @@ class BlobStore:
         try:
             yield self._write(data, temporary)
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
 
     def keep(self, staged: StagedBlob) -> None:
         """Give a staged blob its name; the same content twice is stored once.
@@ -65,12 +66,10 @@ class BlobStore:
             StoreError: The directory cannot be written.
         """
         target = self.path(staged.sha256)
-        try:
+        with self._refusals():
             if not target.is_file():
                 target.parent.mkdir(exist_ok=True)
                 staged.path.replace(target)
-        except OSError as error:
-            raise self._refused(error) from error
 
     def settle(self, sha256: str) -> None:
         """Make a kept blob's name durable."""
@@ -113,21 +112,27 @@ class BlobStore:
 
     def _write(self, data: BinaryIO, path: Path) -> StagedBlob:
         digest, size = hashlib.sha256(), 0
-        try:
+        with self._refusals():
             self._directory.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as file:
-                while piece := data.read(_PIECE):
-                    digest.update(piece)
-                    size += len(piece)
+            file = path.open("xb")
+        with file:
+            while piece := data.read(_PIECE):
+                digest.update(piece)
+                size += len(piece)
+                with self._refusals():
                     file.write(piece)
+            with self._refusals():
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError as error:
-            raise self._refused(error) from error
         return StagedBlob(digest.hexdigest(), size, path)
 
-    def _refused(self, error: OSError) -> StoreError:
-        return StoreError(
-            f"blobs cannot be written to {self._directory} ({error.strerror or error}); "
-            "free some space, or give your user the right to write there"
-        )
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Tell what the file system refuses inside; what reading ``data`` raises is another matter."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"blobs cannot be written to {self._directory} ({error.strerror or error}); "
+                "free some space, or give your user the right to write there"
+            ) from error

@@ -1,0 +1,79 @@
+"""Blobs are named by their content and are whole, or are not there."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import pytest
+
+from runatlas.errors import NotFoundError, StoreError
+from runatlas.server.store.blob import BlobStore
+
+
+def put(store: BlobStore, content: bytes) -> str:
+    with store.stage(io.BytesIO(content)) as staged:
+        store.keep(staged)
+    store.settle(staged.sha256)
+    return staged.sha256
+
+
+@pytest.mark.parametrize("content", [b"", b"abc", b"x" * (3 << 20)], ids=["empty", "small", "large"])
+def test_a_blob_is_named_by_its_content(tmp_path: Path, content: bytes) -> None:
+    store = BlobStore(tmp_path / "blobs")
+    sha256 = put(store, content)
+    assert sha256 == hashlib.sha256(content).hexdigest()
+    with store.open(sha256) as file:
+        assert file.read() == content
+    assert list(store.files()) == [store.path(sha256)]
+
+
+def test_what_is_not_kept_leaves_nothing(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path)
+    with store.stage(io.BytesIO(b"abc")) as staged:
+        assert staged.path.read_bytes() == b"abc"
+    assert list(tmp_path.iterdir()) == []
+
+
+class Torn(io.BytesIO):
+    """A stream that breaks off."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(2)
+        if not piece:
+            raise ConnectionResetError
+        return piece
+
+
+def test_a_stream_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path)
+    with pytest.raises(ConnectionResetError), store.stage(Torn(b"abcdef")):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_removed_blob_is_gone_and_removing_it_again_is_no_error(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path)
+    sha256 = put(store, b"abc")
+    store.remove(sha256)
+    store.remove(sha256)
+    with pytest.raises(NotFoundError, match="there is no blob"):
+        store.open(sha256)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "../../etc/passwd", "A" * 64, "0" * 63, "0" * 65, "0" * 63 + "/", "0" * 64 + "\n"]
+)
+def test_only_a_hash_becomes_a_path(tmp_path: Path, name: str) -> None:
+    with pytest.raises(NotFoundError):
+        BlobStore(tmp_path).path(name)
+
+
+def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "blobs").write_text("a file in the way")
+    with (
+        pytest.raises(StoreError, match="blobs cannot be written to"),
+        BlobStore(tmp_path / "blobs").stage(io.BytesIO()),
+    ):
+        pass
