@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runatlas.entities.workspace import Workspace
     from runatlas.errors import RunAtlasError
     from runatlas.model.ranges import RangeQuery
+    from runatlas.repo import Repo
     from runatlas.response import ApiResponse
     from runatlas.tables.metric import MetricTable
     from runatlas.tables.run import RunTable
@@ -32,6 +33,7 @@ __all__ = [
     "MetricTable",
     "Project",
     "RangeQuery",
+    "Repo",
     "Run",
     "RunAtlasError",
     "RunTable",
@@ -50,6 +52,7 @@ _HOMES = {
     "MetricTable": "runatlas.tables.metric",
     "Project": "runatlas.entities.project",
     "RangeQuery": "runatlas.model.ranges",
+    "Repo": "runatlas.repo",
     "Run": "runatlas.tracking.run",
     "RunAtlasError": "runatlas.errors",
     "RunTable": "runatlas.tables.run",

@@ -18,6 +18,7 @@ from runatlas.tracking.health import Flushed, Health
 from runatlas.tracking.number import clean_text
 from runatlas.tracking.param import as_key, as_param, change_params, find_param
 from runatlas.tracking.recorder import Recorder
+from runatlas.tracking.sequence import run_props
 
 __all__ = ["DescribedRun", "WritingGateway", "apply_patch", "check_label"]
 
@@ -185,17 +186,7 @@ class DescribedRun(StoredRun):
     @property
     def props(self) -> dict[str, Any]:
         """All of the run's own fields, in document 001's form."""
-        record = self._held()
-        return {
-            "name": record.name,
-            "description": record.description,
-            "experiment": {"id": record.project_cuid or None, "name": self._path.project, "description": ""},
-            "tags": [{"id": label, "name": label, "color": None, "description": ""} for label in record.labels],
-            "creation_time": self.creation_time,
-            "end_time": self.end_time,
-            "archived": record.archived,
-            "active": self.active,
-        }
+        return run_props(self._held()) | {"active": self.active}
 
     @property
     def latest(self) -> dict[str, float]:

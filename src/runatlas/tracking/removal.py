@@ -1,0 +1,60 @@
+"""Deletion by the names that document 001 knows."""
+
+from __future__ import annotations
+
+from runatlas.backends.base import Backend
+from runatlas.errors import ConflictError, NotFoundError
+from runatlas.model.ids import ProjectPath
+from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.project import ProjectQuery
+from runatlas.model.run import RunSelection
+
+__all__ = ["delete_experiment", "delete_runs"]
+
+
+def delete_runs(backend: Backend, workspace: str, ids: list[str]) -> list[str]:
+    """Move the runs of these ids to the trash, all that are there in one step.
+
+    Returns:
+        The ids of which there is no run.
+
+    Raises:
+        ConflictError: Several projects have a run of one of the ids; nothing is deleted.
+    """
+    plan = backend.plan_run_deletion(RunSelection(workspace, ids=tuple(ids)))
+    missing = [item for item in ids if item in plan.missing]
+    there = [item for item in ids if item not in plan.missing]
+    if len(plan.items) > len(there):
+        raise ConflictError("several projects have a run of that id; delete the one that is meant through Api")
+    if missing and there:
+        plan = backend.plan_run_deletion(RunSelection(workspace, ids=tuple(there)))
+    if there:
+        backend.delete(plan)
+    return missing
+
+
+def delete_experiment(backend: Backend, workspace: str, name: str) -> None:
+    """Move a project with all its runs to the trash.
+
+    Args:
+        backend: Where it is.
+        workspace: Whose it is.
+        name: Its name or the store's id of it.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    backend.delete(backend.plan_project_deletion(_find_project(backend, workspace, name)))
+
+
+def _find_project(backend: Backend, workspace: str, name: str) -> ProjectPath:
+    cursor: str | None = None
+    while True:
+        request = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
+        page = backend.list_projects(ProjectQuery(workspace, detail=False, page=request))
+        for record in page.items:
+            if name in {record.name, record.cuid}:
+                return record.path
+        cursor = page.next_cursor
+        if cursor is None:
+            raise NotFoundError(f"there is no experiment {name!r} in the workspace {workspace!r}")
