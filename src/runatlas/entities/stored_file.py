@@ -81,7 +81,8 @@ class StoredFile(Mapping[str, Any]):
             raise TypeError(f"to: expected a path, got {type(to).__name__}")
         place = Path.cwd() if to is None else Path(to)
         # Only the last part counts: a name from a server never says where on this machine something goes.
-        name = PurePosixPath(self.name.replace("\\", "/")).name or "download"
+        name = PurePosixPath(self.name.replace("\\", "/").replace("\0", "")).name
+        name = "download" if name in {"", ".", ".."} else name
         return place / name if place.is_dir() else place
 
     def _save(self, target: Path) -> Path:

@@ -10,7 +10,8 @@ import pytest
 from support.place import Place
 from support.world import START, make_points
 
-from runatlas import RangeQuery, Run
+from runatlas import RangeQuery
+from runatlas.entities.run import Run
 from runatlas.errors import ConflictError, NotFoundError, ServerError
 
 PATH = "my-team/my-project/abc123"
