@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.dialects.sqlite import pysqlite
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
 
 __all__ = ["Prepared", "cursor_of", "listing"]
@@ -55,24 +56,46 @@ class Prepared:
     def all(self, connection: Connection, *values: Any) -> list[Any]:
         """Run it and return its rows."""
         cursor = cursor_of(connection)
-        cursor.execute(self._texts[connection.dialect.name], values)
-        return cursor.fetchall()  # type: ignore[no-any-return]
+        text = self._texts[connection.dialect.name]
+        try:
+            cursor.execute(text, values)
+            return cursor.fetchall()  # type: ignore[no-any-return]
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _wrapped(connection, text, error) from error
 
     def first(self, connection: Connection, *values: Any) -> Any:
-        """Run it and return its first row, if it has one."""
+        """Run it and return its first row; ``None`` if it has none."""
         cursor = cursor_of(connection)
-        cursor.execute(self._texts[connection.dialect.name], values)
-        return cursor.fetchone()
+        text = self._texts[connection.dialect.name]
+        try:
+            cursor.execute(text, values)
+            return cursor.fetchone()
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _wrapped(connection, text, error) from error
 
     def run(self, connection: Connection, *values: Any) -> int:
         """Run it and return how many rows it changed."""
         cursor = cursor_of(connection)
-        cursor.execute(self._texts[connection.dialect.name], values)
-        return int(cursor.rowcount)
+        text = self._texts[connection.dialect.name]
+        try:
+            cursor.execute(text, values)
+            return int(cursor.rowcount)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _wrapped(connection, text, error) from error
 
     def run_many(self, connection: Connection, rows: Iterable[Sequence[Any]]) -> None:
         """Run it once a row."""
-        cursor_of(connection).executemany(self._texts[connection.dialect.name], rows)
+        text = self._texts[connection.dialect.name]
+        try:
+            cursor_of(connection).executemany(text, rows)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _wrapped(connection, text, error) from error
+
+
+def _wrapped(connection: Connection, text: str, error: Exception) -> Exception:
+    """Return what SQLAlchemy would raise for a driver's error."""
+    dialect = connection.dialect
+    return DBAPIError.instance(text, None, error, dialect.loaded_dbapi.Error, dialect=dialect)
 
 
 def cursor_of(connection: Connection) -> Any:

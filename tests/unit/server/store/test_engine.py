@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from support.recording import Recorder, line
 
 from runatlas.errors import StoreError
+from runatlas.server.services.services import Services
 from runatlas.server.store.engine import DATABASE_NAME, Store
 from runatlas.server.store.installation import owner_name
 from runatlas.server.store.schema import settings
@@ -121,9 +123,9 @@ def test_missing_rights_are_told(shelf: Path, tmp_path: Path) -> None:
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = answer.stdout.splitlines()
     assert len(lines) == 3, answer
-    for line, path in zip(lines, (made, empty, new), strict=True):
-        assert str(path) in line
-        assert "right" in line
+    for told, path in zip(lines, (made, empty, new), strict=True):
+        assert str(path) in told
+        assert "right" in told
 
 
 FORKED = """
@@ -177,3 +179,18 @@ def test_a_postgresql_server_that_is_away_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be reached") as told:
         Store.open("postgresql://ann:secret@127.0.0.1:1/x", blobs_dir=tmp_path)
     assert "secret" not in str(told.value)
+
+
+def test_a_batch_that_finds_the_disk_full_is_refused_whole(tmp_path: Path) -> None:
+    services = Services.open(tmp_path)
+    recorder = Recorder.of(services)
+    run = recorder.run()
+    with services.store.write() as connection:
+        pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+        connection.execute(text(f"PRAGMA max_page_count = {pages + 4}"))
+    with pytest.raises(StoreError, match="the disk is full"):
+        recorder.append(run, line("a", 50_000), writer="w", sequence=1)
+    with services.store.write() as connection:
+        connection.execute(text("PRAGMA max_page_count = 1000000"))
+    assert recorder.append(run, line("a", 10), writer="w", sequence=1).points == 10
+    services.close()
