@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import click
@@ -18,7 +19,12 @@ __all__ = ["serve"]
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to bind.")
 @click.option("--port", type=click.IntRange(0, 65535), default=5170, show_default=True, help="0 takes a free one.")
 @click.option("--origin", help="What links begin with, such as https://runs.example.org, behind a proxy.")
-def serve(location: Path | str, blobs_dir: Path | None, host: str, port: int, origin: str | None) -> None:
+@click.option(
+    "--grace", type=click.IntRange(0), default=10, show_default=True, help="Seconds that running requests get to end."
+)
+def serve(
+    location: Path | str, blobs_dir: Path | None, *, host: str, port: int, origin: str | None, grace: int
+) -> None:
     """Serve a directory, or a database, over HTTP until it is interrupted.
 
     Without accounts it answers this machine only, and whoever asks owns everything. Once a key was made
@@ -26,7 +32,8 @@ def serve(location: Path | str, blobs_dir: Path | None, host: str, port: int, or
     """
     if origin is not None and not origin.startswith(("http://", "https://")):
         raise click.BadParameter("it begins with http:// or https://", param_hint="--origin")
-    _run(ServerSettings(location, blobs_dir, host, port, origin and origin.rstrip("/")))
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    _run(ServerSettings(location, blobs_dir, host, port, origin and origin.rstrip("/"), shutdown_s=grace))
 
 
 def _run(settings: ServerSettings) -> None:

@@ -22,6 +22,7 @@ from runatlas.server.wire.worker import in_thread
 
 __all__ = ["Gatekeeper"]
 
+_CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
 _HOST = re.compile(r"([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
@@ -64,12 +65,22 @@ class Gatekeeper:
         dialect = dialect_for(connection.scope["path"], self._dialects, self._default)
         admit = self._admit_public if public else self._admit
         caller = await in_thread(admit, dialect, headers)
+        if connection.scope.get("method") in _CHANGING:
+            self._require_own_site(headers)
         if caller is not None:
             connection.scope["user"] = attrs.evolve(caller, origin=self._origin(connection.scope, headers))
 
     def _origin(self, scope: Scope, headers: Mapping[str, str]) -> str:
         host, port = scope["server"] or (self._settings.host, self._settings.port)
         return self._settings.origin or f"{scope['scheme']}://{headers.get('host') or f'{host}:{port}'}"
+
+    def _require_own_site(self, headers: Mapping[str, str]) -> None:
+        """Refuse what another site makes a browser send; only a Bearer token cannot have come along by itself."""
+        origin = headers.get("origin")
+        own = {headers.get("host", "").lower(), urlsplit(self._settings.origin or "").netloc.lower()} - {""}
+        bearer = headers.get("authorization", "").lower().startswith("bearer ")
+        if origin is not None and not bearer and urlsplit(origin).netloc.lower() not in own:
+            raise PermissionDeniedError(f"requests of web pages of {origin[:80]!r} are not taken")
 
     def _admit_public(self, _: Dialect, headers: Mapping[str, str]) -> Caller | None:
         # A store that does not answer is for the route to tell: the one of the server's health does.

@@ -50,6 +50,19 @@ def test_a_request_that_runs_when_the_end_comes_is_answered(tmp_path: Path) -> N
         assert server.process.wait(30) == 0
 
 
+def test_an_upload_that_stalls_does_not_keep_the_server_from_ending(tmp_path: Path) -> None:
+    with running_server(tmp_path / "store", "--grace", "1") as server:
+        owner = server.call("GET", "user").json()["username"]
+        assert server.call("POST", "projects", json={"name": "demo"}).status_code == 201
+        with socket.create_connection(_address(server), timeout=30) as connection, connection.makefile("rb") as answer:
+            head = f"POST /atlas/v1/projects/{owner}/demo/blobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n"
+            connection.sendall(f"{head}Content-Type: application/octet-stream\r\nExpect: 100-continue\r\n\r\n".encode())
+            assert answer.readline() == b"HTTP/1.1 100 Continue\r\n"
+            connection.sendall(b"only a part")
+            assert server.stop() == 0
+    assert not list((tmp_path / "store" / "blobs").glob(".*.part"))
+
+
 def test_a_directory_serves_on_where_it_was(tmp_path: Path) -> None:
     with running_server(tmp_path / "store") as server:
         assert server.call("POST", "projects", json={"name": "demo"}).status_code == 201

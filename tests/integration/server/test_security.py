@@ -97,6 +97,20 @@ def test_with_accounts_the_server_goes_by_any_name(guarded: Guarded) -> None:
     assert guarded.server.call("GET", "user", headers=headers).status_code == 401
 
 
+@pytest.mark.parametrize("origin", ["http://evil.example", "null"])
+def test_credentials_that_a_browser_sends_by_itself_do_not_serve_other_sites(guarded: Guarded, origin: str) -> None:
+    headers = {"Authorization": _basic("ann", guarded.key), "Origin": origin}
+    paths = {"PATCH": "user", "POST": "projects", "PUT": "workspaces/ann/members/bob", "DELETE": "keys/x"}
+    for method, path in paths.items():
+        assert guarded.server.call(method, path, json={"name": "stolen"}, headers=headers).status_code == 403
+    own = {**headers, "Origin": guarded.server.origin}
+    assert guarded.server.call("PATCH", "user", json={"name": "Ann"}, headers=own).status_code == 200
+    bearer = {"Origin": origin}
+    assert (
+        guarded.server.call("PATCH", "user", json={"name": "Ann"}, key=guarded.key, headers=bearer).status_code == 200
+    )
+
+
 def _basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 

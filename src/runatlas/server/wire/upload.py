@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Iterator
+from concurrent.futures import CancelledError, Future
 from typing import cast
 
 from litestar.types import HTTPReceiveMessage, Receive
@@ -31,6 +32,13 @@ class Upload(io.RawIOBase):
         self._received = 0
         self._pieces = self._arriving()
         self._rest = b""
+        self._waiting: Future[HTTPReceiveMessage] | None = None
+
+    def close(self) -> None:
+        """Stop waiting for more: whoever reads is told that the upload ended."""
+        super().close()
+        if self._waiting is not None:
+            self._waiting.cancel()
 
     def readable(self) -> bool:
         """It is."""
@@ -52,8 +60,8 @@ class Upload(io.RawIOBase):
     def _arriving(self) -> Iterator[bytes]:
         more = True
         while more:
-            message = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
-            if message["type"] != "http.request":
+            message = self._wait()
+            if message is None or message["type"] != "http.request":
                 raise ValidationError("the upload ended before all of it had arrived", code=400)
             body, more = message["body"], message["more_body"]
             self._received += len(body)
@@ -61,6 +69,15 @@ class Upload(io.RawIOBase):
                 raise ValidationError(f"the upload is larger than {self._limit} bytes", code=413)
             if body:
                 yield body
+
+    def _wait(self) -> HTTPReceiveMessage | None:
+        if self.closed:
+            return None
+        self._waiting = asyncio.run_coroutine_threadsafe(self._next(), self._loop)
+        try:
+            return self._waiting.result()
+        except CancelledError:
+            return None
 
     async def _next(self) -> HTTPReceiveMessage:
         return cast(HTTPReceiveMessage, await self._receive())
