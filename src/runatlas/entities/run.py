@@ -8,6 +8,7 @@ from typing import Any, Literal, overload
 from typing_extensions import Self, Unpack
 
 from runatlas.entities.argument import choice, flag, optional, text, texts, whole
+from runatlas.entities.artifact import Artifact, Artifacts
 from runatlas.entities.column import Column, Columns, make_column_query
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
 from runatlas.entities.log import Logs, make_logs
@@ -22,6 +23,7 @@ from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_fields import RunFields
 from runatlas.entities.stored_file import Link
 from runatlas.entities.window import make_window
+from runatlas.model.artifact import validate_artifact_name
 from runatlas.model.ids import RunPath
 from runatlas.model.log import LOG_LEVELS, LogLevel, LogQuery
 from runatlas.model.media import MediaQuery
@@ -254,6 +256,38 @@ class Run(RunFields):
             page=PageRequest(limit=1),
         )
         return Column(self._gateway, self, query)
+
+    # -- files --------------------------------------------------------------------------------------------------
+
+    def artifacts(self, *, limit: int | None = None) -> Artifacts:
+        """List the files kept with the run.
+
+        Args:
+            limit: How many at the most.
+
+        Returns:
+            The files, by name; each has ``download()``, and the listing has one for all.
+
+        Raises:
+            TypeError: ``limit`` is no whole number.
+            ValueError: It is out of bounds.
+        """
+        return Artifacts(self._gateway, make_window(limit=limit), self)
+
+    def artifact(self, name: str) -> Artifact:
+        """Find one file.
+
+        Args:
+            name: Its path inside the run.
+
+        Returns:
+            The file, lazily.
+
+        Raises:
+            TypeError: It is no string.
+            ValueError: It is no path inside a run.
+        """
+        return Artifact(self._gateway, self, validate_artifact_name(name))
 
     # -- changes ------------------------------------------------------------------------------------------------
 

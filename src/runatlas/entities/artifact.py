@@ -1,0 +1,177 @@
+"""Files kept with a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from runatlas.entities.base import Entity
+from runatlas.entities.collection import Collection
+from runatlas.entities.gateway import Gateway
+from runatlas.entities.instant import iso_text
+from runatlas.entities.owner import Owner
+from runatlas.entities.stored_file import StoredFile
+from runatlas.entities.window import Window
+from runatlas.errors import NotFoundError, ResponseFormatError
+from runatlas.model.artifact import ArtifactRecord, validate_artifact_name
+from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
+from runatlas.response import ApiResponse
+
+__all__ = ["Artifact", "Artifacts"]
+
+
+class Artifact(Entity[ArtifactRecord]):
+    """A file kept with a run.
+
+    Args:
+        gateway: The way to the backend.
+        run: The run.
+        name: Its path inside the run.
+        record: What is known of it.
+    """
+
+    __slots__ = ("_name", "_run")
+
+    def __init__(self, gateway: Gateway, run: Owner, name: str, record: ArtifactRecord | None = None) -> None:
+        super().__init__(gateway, record)
+        self._run = run
+        self._name = name
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What names the file."""
+        return (str(self._run.run_path), self._name)
+
+    def _scope(self) -> str:
+        return str(self._run.run_path)
+
+    def _fetch(self) -> ArtifactRecord:
+        cursor: str | None = None
+        while True:
+            request = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
+            page = self._gateway.backend.list_artifacts(self._run.run_path, request)
+            for record in page.items:
+                if record.name == self._name:
+                    return record
+            cursor = page.next_cursor
+            if cursor is None:
+                raise NotFoundError(f"run {self._run.run_path} has no file {self._name!r}")
+
+    @property
+    def name(self) -> str:
+        """Its path inside the run, with ``/`` between its parts; no request."""
+        return self._name
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+        return self._held().size
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of its content."""
+        return self._held().sha256
+
+    @property
+    def mime_type(self) -> str:
+        """Its media type."""
+        return self._held().mime_type
+
+    @property
+    def created_at(self) -> str:
+        """When it was stored: ISO 8601."""
+        return iso_text(self._held().created_at_ms)
+
+    @property
+    def url(self) -> str | None:
+        """A link that works without further credentials for a while; ``refresh()`` gives a new one."""
+        return self._held().url
+
+    def read(self) -> ApiResponse[bytes]:
+        """Fetch the content."""
+        return ApiResponse.of(lambda: self._file().read().unwrap())
+
+    def download(self, to: str | Path | None = None) -> ApiResponse[Path]:
+        """Save the content; it appears under its name only when it is whole, and goes on where it broke off.
+
+        Args:
+            to: A file, or a directory that exists; the working directory if not given.
+
+        Returns:
+            Where it was saved.
+        """
+        if to is not None and not isinstance(to, (str, Path)):
+            raise TypeError(f"to: expected a path, got {type(to).__name__}")
+        return ApiResponse.of(lambda: self._file().download(to).unwrap())
+
+    def json(self) -> dict[str, Any]:
+        """Return the file's facts as plain values."""
+        return {
+            "name": self.name,
+            "size": self.size,
+            "sha256": self.sha256,
+            "mime_type": self.mime_type,
+            "created_at": self.created_at,
+            "url": self.url,
+        }
+
+    def _file(self) -> StoredFile:
+        record = self._held()
+        return StoredFile(
+            self._gateway,
+            url=record.url,
+            name=record.name,
+            size=record.size,
+            sha256=record.sha256,
+            expires_at_ms=record.expires_at_ms,
+        )
+
+
+class Artifacts(Collection[Artifact, ArtifactRecord]):
+    """The files of a run, by name.
+
+    Args:
+        gateway: The way to the backend.
+        window: Which part is wanted.
+        run: The run.
+    """
+
+    def __init__(self, gateway: Gateway, window: Window, run: Owner) -> None:
+        super().__init__(gateway, window)
+        self._run = run
+
+    def _scope(self) -> str:
+        return str(self._run.run_path)
+
+    def _read(self, page: PageRequest) -> Page[ArtifactRecord]:
+        return self._gateway.backend.list_artifacts(self._run.run_path, page)
+
+    def _make(self, record: ArtifactRecord) -> Artifact:
+        return Artifact(self._gateway, self._run, record.name, record)
+
+    def _subject(self) -> str:
+        return repr(str(self._run.run_path))
+
+    def download(self, to: str | Path) -> ApiResponse[list[Path]]:
+        """Save all files, each under its path inside the run.
+
+        Args:
+            to: A directory, made if it is not there.
+
+        Returns:
+            Where they were saved.
+        """
+        if not isinstance(to, (str, Path)):
+            raise TypeError(f"to: expected a path, got {type(to).__name__}")
+        return ApiResponse.of(lambda: [_save(artifact, Path(to)) for artifact in self])
+
+
+def _save(artifact: Artifact, directory: Path) -> Path:
+    # A server's word alone must not say where on this machine something goes.
+    try:
+        parts = validate_artifact_name(artifact.name).split("/")
+    except ValueError as error:
+        raise ResponseFormatError(f"the server names a file outside of the run: {error}") from error
+    target = directory.joinpath(*parts)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return artifact.download(target).unwrap()
