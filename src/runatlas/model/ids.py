@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import string
@@ -12,6 +13,7 @@ __all__ = [
     "ProjectPath",
     "RunPath",
     "new_cuid",
+    "project_name_of",
     "validate_project_name",
     "validate_run_id",
     "validate_workspace_name",
@@ -21,6 +23,7 @@ _ALPHABET = string.ascii_lowercase + string.digits
 _CUIDS = 26 * 36**20
 _WORKSPACE = re.compile(r"[0-9A-Za-z_-]{1,25}")
 _PROJECT = re.compile(r"[0-9A-Za-z_.+-]{1,100}")
+_NOT_PROJECT = re.compile(r"[^0-9A-Za-z_.+-]+")
 _RUN_FORBIDDEN = re.compile(r'[<>:"/\\|?*#%\x00-\x1f\x7f]')
 _RUN_ID_MAX = 512
 
@@ -61,6 +64,20 @@ def validate_project_name(name: str, *, argument: str = "name") -> str:
             f"{argument}: {name!r} is not a project name; use 1 to 100 of letters, digits, '_', '.', '+' and '-'"
         )
     return name
+
+
+def project_name_of(title: str) -> str:
+    """Return the project name for a free text: the text itself if it can be one, else a readable form with a hash.
+
+    Example:
+        >>> project_name_of("iris"), project_name_of("été / 2026")
+        ('iris', 't-2026-9532e0a1')
+    """
+    if _PROJECT.fullmatch(title) and title not in {".", ".."}:
+        return title
+    readable = _NOT_PROJECT.sub("-", title)[:80].strip("-.")
+    digest = hashlib.sha256(title.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{readable}-{digest}" if readable else digest
 
 
 def validate_run_id(run_id: str, *, argument: str = "run") -> str:

@@ -23,6 +23,7 @@ from runatlas.server.services.points import PointReading
 from runatlas.server.services.projects import Projects
 from runatlas.server.services.recording import Recording
 from runatlas.server.services.registry import Registry
+from runatlas.server.services.repository import Repository
 from runatlas.server.services.runs import Runs
 from runatlas.server.services.sessions import Sessions
 from runatlas.server.services.trash import Trash
@@ -57,6 +58,7 @@ class Services:
         self.exports = Exports(store, self.links)
         self.folders = Folders(store)
         self.runs = Runs(store)
+        self.repository = Repository(self.projects, self.runs)
         self.annotations = Annotations(store)
         self.ingestion_keys = IngestionKeys(store)
         self.registry = Registry(store)

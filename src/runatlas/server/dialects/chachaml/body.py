@@ -1,0 +1,97 @@
+"""What requests of this protocol carry, checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runatlas.errors import ValidationError
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.payload import encode_payload, parse_json
+
+__all__ = ["answer", "limit_of", "media_type", "number", "read_object", "text", "whole"]
+
+_LIMIT = 100
+_LIMIT_MAX = 10_000
+
+
+def answer(value: Any, status: int = 200) -> Answer:
+    """Answer JSON."""
+    return Answer(encode_payload(value), status)
+
+
+def media_type(call: EndpointCall) -> str:
+    """Return the body's media type, without parameters."""
+    return call.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def read_object(call: EndpointCall) -> dict[str, Any]:
+    """Read a JSON object; no body at all is an empty one.
+
+    Raises:
+        ValidationError: It is of another media type, or no JSON object.
+    """
+    if not call.body:
+        return {}
+    if media_type(call) != "application/json":
+        raise ValidationError("the body must be application/json", code=400)
+    try:
+        found = parse_json(call.body)
+    except ValidationError as error:
+        raise ValidationError(error.message, code=400) from error
+    if not isinstance(found, dict):
+        raise ValidationError("the body must be a JSON object", code=400)
+    return found
+
+
+def text(body: dict[str, Any], name: str, default: str | None = None) -> str:
+    """Read a text field.
+
+    Raises:
+        ValidationError: It is missing without a default, or no text.
+    """
+    value = body.get(name)
+    if value is None and default is not None:
+        return default
+    if not isinstance(value, str) or not (value or default is not None):
+        raise ValidationError(f"{name}: expected text", code=400)
+    return value
+
+
+def number(value: Any, name: str) -> float:
+    """Read a number.
+
+    Raises:
+        ValidationError: It is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValidationError(f"{name}: a metric is a number, not {type(value).__name__}", code=400)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValidationError(f"{name}: the number is too large", code=400) from None
+
+
+def whole(value: Any, name: str) -> int:
+    """Read a whole number of 64 bits.
+
+    Raises:
+        ValidationError: It is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
+        raise ValidationError(f"{name}: expected a whole number", code=400)
+    return value
+
+
+def limit_of(call: EndpointCall) -> int:
+    """Read the query's ``limit``.
+
+    Raises:
+        ValidationError: It is not a number from 1 on.
+    """
+    given = call.value("limit")
+    if given is None:
+        return _LIMIT
+    if not (given.isascii() and given.isdigit()) or not int(given[:9]) >= 1:
+        raise ValidationError("limit: expected a whole number from 1 on", code=400)
+    return min(int(given[:9]), _LIMIT_MAX)

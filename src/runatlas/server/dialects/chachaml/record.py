@@ -1,0 +1,129 @@
+"""The objects of this protocol, made of our records, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from runatlas.errors import ValidationError
+from runatlas.model.artifact import ArtifactRecord
+from runatlas.model.registry import ModelRecord, ModelVersionRecord
+from runatlas.model.run import RunRecord, RunState
+from runatlas.model.series import PointBlock
+
+__all__ = [
+    "STATUS_OF_STATE",
+    "artifact_object",
+    "labels_of_tags",
+    "metric_objects",
+    "model_object",
+    "run_object",
+    "tags_of_labels",
+    "version_object",
+]
+
+STATUS_OF_STATE: dict[RunState, str] = {
+    "RUNNING": "running",
+    "FINISHED": "completed",
+    "CRASHED": "failed",
+    "ABORTED": "failed",
+    "OFFLINE": "running",
+}
+
+
+def labels_of_tags(tags: Mapping[str, Any]) -> tuple[str, ...]:
+    """Make labels of tags: ``author=maria``; a tag without a value is its name.
+
+    Raises:
+        ValidationError: A value is neither text, number nor boolean.
+    """
+    made = []
+    for name, value in tags.items():
+        if not name or "=" in name:
+            raise ValidationError(f"tags: {name!r} is not a tag name; it must not be empty or have '='", code=400)
+        if not isinstance(value, (str, int, float, bool)):
+            raise ValidationError(f"tags: the value of {name!r} must be text", code=400)
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        made.append(f"{name}={text}" if text else name)
+    return tuple(made)
+
+
+def tags_of_labels(labels: Iterable[str]) -> dict[str, str]:
+    """Make tags of labels; a label that is no tag is one without a value."""
+    return {name: value for name, _, value in (label.partition("=") for label in labels)}
+
+
+def run_object(run: RunRecord) -> dict[str, Any]:
+    """Make a run object; the names of the reference server, and ``start_time`` beside them."""
+    made = {} if run.profile is None else run.profile.metadata.get("chachaml", {})
+    end = run.finished_at_ms
+    return {
+        "id": run.id,
+        "experiment": run.project,
+        "name": run.name,
+        "status": STATUS_OF_STATE[run.state],
+        "start-time": run.created_at_ms,
+        "start_time": run.created_at_ms,
+        "end-time": end,
+        "end_time": end,
+        "tags": tags_of_labels(run.labels),
+        "error": run.error or None,
+        "note": run.description or None,
+        "parent-run-id": made.get("parent_run_id"),
+        "created-by": made.get("created_by"),
+    }
+
+
+def metric_objects(block: PointBlock, run: int | None = None) -> list[dict[str, Any]]:
+    """Make the points of a block, or of one run in it, a list of objects."""
+    made = []
+    for series in block.series:
+        if run is not None and series.run != run:
+            continue
+        rows = slice(series.start, series.start + series.length)
+        columns = (block.steps, block.values, block.times_ms)
+        steps, values, times = (column.slice(rows.start, series.length).to_pylist() for column in columns)
+        made += [
+            {"key": series.key, "value": value, "step": step, "timestamp": time}
+            for step, value, time in zip(steps, values, times, strict=True)
+        ]
+    return made
+
+
+def artifact_object(artifact: ArtifactRecord, artifact_id: str) -> dict[str, Any]:
+    """Make an artifact object."""
+    return {
+        "id": artifact_id,
+        "name": artifact.name,
+        "size": artifact.size,
+        "sha256": artifact.sha256,
+        "content-type": artifact.mime_type,
+        "created-at": artifact.created_at_ms,
+    }
+
+
+def version_object(version: ModelVersionRecord) -> dict[str, Any]:
+    """Make a model version object."""
+    return {
+        "name": version.model,
+        "version": version.version,
+        "stage": version.stage,
+        "run_id": version.run.rpartition("/")[2],
+        "run-id": version.run.rpartition("/")[2],
+        "artifact": version.artifact,
+        "description": version.description or None,
+        "sha256": version.sha256,
+        "size": version.size,
+        "created-at": version.created_at_ms,
+    }
+
+
+def model_object(model: ModelRecord) -> dict[str, Any]:
+    """Make a model object."""
+    return {
+        "name": model.name,
+        "versions": model.versions,
+        "latest-version": model.latest,
+        "production-version": model.production,
+        "created-at": model.created_at_ms,
+    }

@@ -1,0 +1,94 @@
+"""The caller's own workspace as one repository: for protocols that know runs and experiments, but no workspaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runatlas.errors import ConflictError, NotFoundError, ValidationError
+from runatlas.model.filters import Filter
+from runatlas.model.ids import ProjectPath, project_name_of
+from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.project import ProjectDraft, ProjectQuery, ProjectRecord
+from runatlas.model.run import RUN_PARTS, RunPart, RunQuery, RunRecord, RunSelection
+from runatlas.server.services.caller import Caller
+from runatlas.server.services.projects import Projects
+from runatlas.server.services.runs import Runs
+
+__all__ = ["Repository"]
+
+_TITLE_MAX = 1000
+
+
+class Repository:
+    """What the workspace that is named after the caller holds."""
+
+    def __init__(self, projects: Projects, runs: Runs) -> None:
+        self._projects = projects
+        self._runs = runs
+
+    def find_run(self, caller: Caller, run_id: str, *, parts: tuple[RunPart, ...] = RUN_PARTS) -> RunRecord:
+        """Find a run by its id or cuid, in whatever project it is; of several of one id the newest.
+
+        Raises:
+            NotFoundError: The workspace has no such run.
+        """
+        query = RunQuery(RunSelection(caller.username, ids=(run_id,)), parts=parts, page=PageRequest(limit=1))
+        found = self._runs.list_runs(caller, query).items
+        if not found:
+            raise NotFoundError("no such run")
+        return found[0]
+
+    def iterate_runs(
+        self,
+        caller: Caller,
+        *,
+        project: str | None = None,
+        filter: Filter | None = None,
+        parts: tuple[RunPart, ...] = (),
+    ) -> Iterator[RunRecord]:
+        """Go through runs, newest first."""
+        selection = RunSelection(caller.username, project, filter=filter)
+        cursor = None
+        while True:
+            page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
+            found = self._runs.list_runs(caller, RunQuery(selection, parts=parts, page=page))
+            yield from found.items
+            cursor = found.next_cursor
+            if cursor is None:
+                return
+
+    def find_project(self, caller: Caller, title: str) -> ProjectRecord | None:
+        """Find the project of a free text."""
+        try:
+            return self._projects.get_project(caller, ProjectPath(caller.username, project_name_of(title)))
+        except NotFoundError:
+            return None
+
+    def project_for(self, caller: Caller, title: str) -> ProjectRecord:
+        """Find the project of a free text, or make it; two who make it at once get the same.
+
+        Raises:
+            ValidationError: The text is empty or too long.
+        """
+        if not title.strip() or len(title) > _TITLE_MAX:
+            raise ValidationError(f"experiment: a name has 1 to {_TITLE_MAX} characters")
+        found = self.find_project(caller, title)
+        if found is not None:
+            return found
+        name = project_name_of(title)
+        try:
+            return self._projects.create_project(caller, ProjectDraft(name, title="" if name == title else title))
+        except ConflictError:
+            return self._projects.get_project(caller, ProjectPath(caller.username, name))
+
+    def list_projects(self, caller: Caller) -> list[ProjectRecord]:
+        """List all projects, by name."""
+        found: list[ProjectRecord] = []
+        cursor = None
+        while True:
+            page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
+            part = self._projects.list_projects(caller, ProjectQuery(caller.username, sort="name", page=page))
+            found.extend(part.items)
+            cursor = part.next_cursor
+            if cursor is None:
+                return found
