@@ -37,5 +37,5 @@ def test_every_block_runs(path: Path, demo_directory: Path, tmp_path: Path, monk
 
 def test_the_readme_sets_up_with_exactly_two_commands() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    installs = [line.strip() for line in text.splitlines() if "pip install" in line and not line.startswith("#")]
+    installs = [line.removeprefix("$ ") for line in text.splitlines() if "pip install" in line]
     assert tuple(installs) == SETUP
