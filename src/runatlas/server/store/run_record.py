@@ -133,8 +133,8 @@ def count_runs(connection: Connection, condition: ColumnElement[bool]) -> int:
 
 
 def _plain(values: list[Any]) -> list[Any]:
-    """Cursor values as JSON has them: PostgreSQL answers booleans and decimals."""
-    return [value if value is None or isinstance(value, (str, int, float)) else float(value) for value in values]
+    """Cursor values as both engines would answer them: PostgreSQL has booleans."""
+    return [int(value) if isinstance(value, bool) else value for value in values]
 
 
 def _records(connection: Connection, found: Sequence[Any], parts: Collection[str]) -> list[RunRecord]:

@@ -1,0 +1,246 @@
+"""What every backend does when it lists runs: order, parts, and pages that leave nothing out."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.backend import Site
+from support.filter_meaning import statistics
+from support.recording import points
+
+from runatlas.errors import ValidationError
+from runatlas.model.batch import Batch
+from runatlas.model.filters import STABLE_FIELDS, STATISTICS, Comparison, Field, Sort
+from runatlas.model.ids import ProjectPath
+from runatlas.model.page import PageRequest
+from runatlas.model.run import Profile, RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
+
+CONFIGS: tuple[Any, ...] = (3, 1.5, True, "b", "B", "é", None, math.nan, math.inf, -math.inf, [2], "10", {}, 3, "b")
+SERIES: tuple[list[float], ...] = ([1.0], [math.nan], [math.inf], [-math.inf, 2.0], [2.0, 1.0], [])
+
+
+@pytest.fixture
+def demo(site: Site) -> ProjectPath:
+    """A project with a run for each kind of value, some of them pinned, some of one time."""
+    project = site.project()
+    for number, value in enumerate(CONFIGS):
+        run, _ = site.root.create_run(
+            RunDraft(
+                project,
+                id=f"run-{number}",
+                name=f"name {number % 4}",
+                group=("a", "Z", "ä")[number % 3],
+                state=("RUNNING", "FINISHED")[number % 2],
+                config={} if value is None else {"x": value},
+                created_at_ms=1_000 * (number // 3),
+            )
+        )
+        values = SERIES[number % len(SERIES)]
+        rows = [(step, 0, item, None) for step, item in enumerate(values)]
+        site.root.append(Batch(run.path, (points("loss", rows),) if rows else ()))
+        if number % 5 == 0:
+            site.root.update_runs(RunSelection(site.home, "demo", (run.id,)), RunPatch(pin=True))
+    return project
+
+
+def _list(site: Site, project: ProjectPath, **query: Any) -> list[RunRecord]:
+    """List page by page; every page says the same total."""
+    limit = query.pop("limit", 4)
+    selection = query.pop("selection", RunSelection(project.workspace, project.project))
+    found: list[RunRecord] = []
+    cursor = None
+    while True:
+        page = PageRequest(limit=limit, cursor=cursor, with_total=True)
+        answer = site.root.list_runs(RunQuery(selection, page=page, **query))
+        assert len(answer.items) <= limit
+        assert answer.total == site.root.count_runs(selection)
+        found += answer.items
+        if answer.next_cursor is None:
+            return found
+        cursor = answer.next_cursor
+
+
+def _number(value: Any) -> tuple[Any, ...] | None:
+    return None if value is None or math.isnan(value) else (value,)
+
+
+def _config_key(run: RunRecord) -> tuple[Any, ...] | None:
+    assert run.config is not None
+    value = run.config.get("x")
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, (int, float)):
+        return 0, float(value), ""
+    return 1, 0.0, value if isinstance(value, str) else str(value)
+
+
+def _key_of(field: Field) -> Callable[[RunRecord], tuple[Any, ...] | None]:
+    if field.type == "CONFIG":
+        return _config_key
+    if field.type == "SCALAR":
+        return lambda run: _number(_statistic(run, field.stat))
+    if field.key == "duration":
+        return lambda run: None if run.finished_at_ms is None else (run.finished_at_ms - run.created_at_ms,)
+    if field.key == "user":
+        return lambda run: (run.user.username,) if run.user else None
+    if field.key == "colors":
+        return lambda run: (str(run.colors),)
+    name = f"{field.key}_ms" if STABLE_FIELDS[field.key] == "time" else field.key
+    return lambda run: None if getattr(run, name) is None else (getattr(run, name),)
+
+
+def _statistic(run: RunRecord, stat: str) -> Any:
+    values = SERIES[int(run.id.split("-")[1]) % len(SERIES)]
+    return statistics(values)[stat] if values else None
+
+
+def _expected(runs: list[RunRecord], sorts: tuple[Sort, ...]) -> list[str]:
+    made = {run.cuid: number for number, run in enumerate(sorted(runs, key=lambda run: int(run.id.split("-")[1])))}
+    ordered = sorted(runs, key=lambda run: (run.pin, run.created_at_ms, made[run.cuid]), reverse=True)
+    for sort in reversed(sorts):
+        key = _key_of(sort.field)
+        present = [run for run in ordered if key(run) is not None]
+        absent = [run for run in ordered if key(run) is None]
+        # Reversing twice keeps equals in their order.
+        descending = sort.order == "DESC"
+        present = present[::-1] if descending else present
+        present.sort(key=lambda run: key(run) or ())
+        ordered = (present[::-1] if descending else present) + absent
+    return [run.id for run in ordered]
+
+
+SORTABLE = [
+    *(Field("STABLE", key) for key, kind in STABLE_FIELDS.items() if kind != "labels"),
+    Field("CONFIG", "x"),
+    *(Field("SCALAR", "loss", stat) for stat in STATISTICS),
+]
+sort_lists = st.lists(
+    st.builds(Sort, st.sampled_from(SORTABLE), st.sampled_from(("ASC", "DESC"))),
+    max_size=3,
+    unique_by=lambda s: s.field,
+).map(tuple)
+
+
+def test_runs_come_in_the_order_asked_for_page_by_page(site: Site, demo: ProjectPath) -> None:
+    everything = _list(site, demo, limit=1000)
+    assert len(everything) == len(CONFIGS)
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(sort_lists, st.integers(1, 6), st.integers(0, 2))
+    def check(sorts: tuple[Sort, ...], limit: int, grouped: int) -> None:
+        groups = tuple(sort.field for sort in sorts[:grouped])
+        rest = sorts[grouped:]
+        whole = (*(Sort(field, "ASC") for field in groups), *rest)
+        found = _list(site, demo, sorts=rest, groups=groups, limit=limit)
+        assert [run.id for run in found] == _expected(everything, whole)
+
+    check()
+
+
+def test_nothing_is_left_out_while_runs_come_and_go(site: Site) -> None:
+    """Whatever is there from the first page to the last is listed, once."""
+    project = site.project()
+    choose = random.Random(7)
+    number = 0
+
+    def add() -> str:
+        nonlocal number
+        number += 1
+        draft = RunDraft(
+            project, id=f"run-{number}", name=str(choose.random()), config={"x": choose.choice(CONFIGS)},
+            created_at_ms=choose.randrange(5),
+        )  # fmt: skip
+        return site.root.create_run(draft)[0].id
+
+    present = {add() for _ in range(30)}
+    for sort in ((), (Sort(Field("CONFIG", "x")),), (Sort(Field("STABLE", "name"), "ASC"),)):
+        stayed, listed, cursor = set(present), [], None
+        while True:
+            query = RunQuery(RunSelection(site.home, "demo"), sorts=sort, page=PageRequest(limit=7, cursor=cursor))
+            answer = site.root.list_runs(query)
+            listed += [run.id for run in answer.items]
+            cursor = answer.next_cursor
+            if cursor is None:
+                break
+            present |= {add() for _ in range(3)}
+            gone = choose.sample(sorted(present), 3)
+            site.root.delete(site.root.plan_run_deletion(RunSelection(site.home, "demo", tuple(gone))))
+            present -= set(gone)
+            stayed &= present
+        assert len(listed) == len(set(listed))
+        assert stayed <= set(listed)
+
+
+def test_numbered_pages_skip(site: Site, demo: ProjectPath) -> None:
+    everything = [run.id for run in _list(site, demo, limit=1000)]
+    selection = RunSelection(site.home, "demo")
+    for offset in (0, 3, len(everything), 10_000):
+        page = site.root.list_runs(RunQuery(selection, page=PageRequest(limit=5, offset=offset)))
+        assert [run.id for run in page.items] == everything[offset : offset + 5]
+        assert page.total is None
+        assert (page.next_cursor is None) == (offset + 5 >= len(everything))
+
+
+def test_records_carry_the_parts_asked_for(site: Site) -> None:
+    project = site.project()
+    profile = Profile({"a": 1}, "b", "c")
+    run, _ = site.root.create_run(RunDraft(project, config={"x": 1}, profile=profile, labels=("l",)))
+    site.root.append(Batch(run.path, (points("loss", [(0, 0, 1.0, None)]),)))
+    selection = RunSelection(site.home, "demo")
+    (bare,) = site.root.list_runs(RunQuery(selection, parts=())).items
+    assert (bare.config, bare.summary, bare.profile, bare.labels) == (None, None, None, ("l",))
+    (ordinary,) = site.root.list_runs(RunQuery(selection)).items
+    assert (ordinary.config, ordinary.summary, ordinary.profile) == ({"x": 1}, {"loss": 1.0}, None)
+    (full,) = site.root.list_runs(RunQuery(selection, parts=("config", "summary", "profile"))).items
+    assert full == site.root.get_run(run.path)
+    assert full.profile == profile
+
+
+def test_a_selection_by_id_narrows(site: Site, demo: ProjectPath) -> None:
+    cuid = site.root.get_run(demo.run("run-3")).cuid
+    selection = RunSelection(site.home, "demo", ("run-1", cuid, "none", "run-1"))
+    assert {run.id for run in _list(site, demo, selection=selection)} == {"run-1", "run-3"}
+    assert _list(site, demo, selection=RunSelection(site.home, "demo", ())) == []
+    narrowed = RunSelection(
+        site.home, "demo", ("run-1", "run-2"), Comparison(Field("STABLE", "state"), "EQ", "RUNNING"), search="RUN"
+    )
+    assert [run.id for run in _list(site, demo, selection=narrowed)] == ["run-2"]
+
+
+def test_cursors_belong_to_their_listing(site: Site, demo: ProjectPath) -> None:
+    selection = RunSelection(site.home, "demo")
+    cursor = site.root.list_runs(RunQuery(selection, page=PageRequest(limit=2))).next_cursor
+    page = PageRequest(limit=2, cursor=cursor)
+    for query in (
+        RunQuery(selection, sorts=(Sort(Field("STABLE", "name")),), page=page),
+        RunQuery(RunSelection(site.home), page=page),
+        RunQuery(selection, page=PageRequest(cursor=cursor, offset=1)),
+        RunQuery(selection, page=PageRequest(cursor="W10")),
+        RunQuery(selection, page=PageRequest(cursor=(cursor or "")[:-3])),
+    ):
+        with pytest.raises(ValidationError):
+            site.root.list_runs(query)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"sorts": (Sort(Field("STABLE", "labels")),)},
+        {"sorts": (Sort(Field("STABLE", "nothing")),)},
+        {"groups": (Field("SCALAR", "loss", "mode"),)},  # type: ignore[arg-type]
+        {"sorts": (Sort(Field("CONFIG", "x"), "UP"),)},  # type: ignore[arg-type]
+        {"sorts": (Sort(Field("CONFIG", "x")),) * 11},
+        {"parts": ("points",)},
+        {"page": PageRequest(limit=0)},
+    ],
+    ids=("labels", "field", "statistic", "order", "many", "part", "page"),
+)
+def test_a_query_that_is_none_is_refused(site: Site, demo: ProjectPath, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        site.root.list_runs(RunQuery(RunSelection(site.home, "demo"), **wrong))
