@@ -60,14 +60,16 @@ class ServerProcess:
 
 
 @contextmanager
-def running_server(directory: Path, *options: str) -> Iterator[ServerProcess]:
+def running_server(directory: Path, *options: str, database: str | None = None) -> Iterator[ServerProcess]:
     """Serve a directory; the process is gone at the end.
 
     Args:
         directory: Made if it is not there.
         options: More arguments of ``runatlas serve``.
+        database: A URL to serve in its place; blobs lie in the directory.
     """
-    command = [sys.executable, "-m", "runatlas", "serve", "--dir", str(directory), "--port", "0", *options]
+    place = ["--dir", str(directory)] if database is None else ["--database", database, "--blobs-dir", str(directory)]
+    command = [sys.executable, "-m", "runatlas", "serve", *place, "--port", "0", *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     log: list[str] = []
     addresses: queue.Queue[str | None] = queue.Queue()

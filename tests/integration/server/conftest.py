@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from support.database import postgresql
 from support.server import server
 
-__all__ = ["server"]
+__all__ = ["postgresql", "server"]

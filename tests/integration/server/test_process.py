@@ -6,11 +6,15 @@ import asyncio
 import http.client
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from support.database import new_schema
 from support.server import ServerProcess, make_key, running_server
 
 from runatlas.server.process import listen
@@ -71,6 +75,42 @@ def test_a_directory_serves_on_where_it_was(tmp_path: Path) -> None:
         server.process.wait(30)
     with running_server(tmp_path / "store") as server:
         assert server.call("GET", f"projects/{owner}/demo").status_code == 200
+
+
+def test_a_database_is_served_as_a_directory_is(tmp_path: Path, postgresql: str) -> None:
+    url = new_schema(postgresql)
+    with running_server(tmp_path, database=url) as server:
+        owner = server.call("GET", "user").json()["username"]
+        run = {"project": {"workspace": owner, "project": "demo"}, "id": "r", "create_project": True}
+        assert server.call("POST", "runs", json=run).status_code == 201
+        headers = {"Content-Type": "application/octet-stream"}
+        blob = server.call("POST", f"projects/{owner}/demo/blobs", data=b"weights", headers=headers).json()
+        assert server.stop() == 0
+    assert list(tmp_path.rglob(blob["sha256"]))
+    options = ["--database", url, "--blobs-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "runatlas", "keys", "create", "ann", *options]
+    key = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    with running_server(tmp_path, database=url) as server:
+        assert server.call("GET", f"runs/{owner}/demo/r").status_code == 401
+        assert server.call("GET", f"runs/{owner}/demo/r", key=key).status_code == 404
+        assert server.call("GET", "user", key=key).json()["username"] == "ann"
+    assert not any(url in line for line in server.log)
+
+
+def test_requests_are_answered_while_another_waits_for_the_store(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server, closing(sqlite3.connect(tmp_path / "runatlas.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answers: list[int] = []
+        write = threading.Thread(
+            target=lambda: answers.append(server.call("POST", "projects", json={"name": "demo"}).status_code)
+        )
+        write.start()
+        for _ in range(50):
+            assert server.call("GET", "user").status_code == 200
+        assert not answers
+        other.rollback()
+        write.join()
+        assert answers == [201]
 
 
 def test_others_may_not_reach_a_server_without_accounts(tmp_path: Path) -> None:
