@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 import numpy as np
+import numpy.typing as npt
 from arro3.core import Array, DataType
 
 from runatlas.errors import ValidationError
@@ -35,7 +37,7 @@ _MIME_MAX = 255
 _MESSAGE_MAX = 1 << 20
 _ITEMS_MAX = 1000
 _WHOLE_MIN, _WHOLE_MAX = -(2**63) + 1, 2**63 - 1
-_INT64, _FLOAT64 = DataType.int64(), DataType.float64()
+_INT64, _FLOAT64 = np.dtype(np.int64), np.dtype(np.float64)
 _MIME = re.compile(r"[\w.+-]+/[\w.+-]+( *;[ -~]*)?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -101,19 +103,28 @@ def identity_of(series: ColumnDraft | SeriesPoints | MediaDraft) -> Identity:
         ValidationError: One is out of bounds.
     """
     key = series.key
-    _check_length(key, "key", _KEY_MAX)
-    if _CONTROL.search(key):
-        raise ValidationError(f"key: {key!r} must not have control characters")
-    if series.column_type not in COLUMN_TYPES:
-        raise ValidationError(f"column_type: {series.column_type!r} is none of {', '.join(COLUMN_TYPES)}")
+    column_type = series.column_type
+    if column_type not in COLUMN_TYPES:
+        raise ValidationError(f"column_type: {column_type!r} is none of {', '.join(COLUMN_TYPES)}")
     if not isinstance(series, MediaDraft) and series.column_class not in COLUMN_CLASSES:
         raise ValidationError(f"column_class: {series.column_class!r} is none of {', '.join(COLUMN_CLASSES)}")
+    if not isinstance(key, str):
+        raise ValidationError(f"key: expected text, got {type(key).__name__}")
+    _check_key(key)
     if not series.context:
-        _check_indexed(key, "key")
         return key, ""
     context = _context_text(series.context)
     _check_indexed(key + context, f"context of {key!r}")
     return key, context
+
+
+@lru_cache(maxsize=4096)
+def _check_key(key: str) -> None:
+    """Check a key; the same few come again and again."""
+    _check_length(key, "key", _KEY_MAX)
+    if _CONTROL.search(key):
+        raise ValidationError(f"key: {key!r} must not have control characters")
+    _check_indexed(key, "key")
 
 
 def _context_text(context: Context) -> str:
@@ -131,48 +142,41 @@ def _check_indexed(text: str, what: str) -> None:
 
 
 def _points_of(series: SeriesPoints) -> Points | None:
-    count = len(series.steps)
-    ids = series.event_ids
-    columns = (series.values, series.times_ms, *(() if series.epochs is None else (series.epochs,)))
-    if any(len(column) != count for column in columns) or (ids is not None and len(ids) != count):
-        raise ValidationError(f"points: the columns of {series.key!r} differ in length")
-    if not count:
+    key, ids = series.key, series.event_ids
+    steps = _column(series.steps, _INT64, "steps", key)
+    times = _column(series.times_ms, _INT64, "times_ms", key)
+    values = _column(series.values, _FLOAT64, "values", key)
+    count = steps.size
+    if times.size != count or values.size != count or (ids is not None and len(ids) != count):
+        raise ValidationError(f"points: the columns of {key!r} differ in length")
+    epochs = None if series.epochs is None else _epochs_of(series.epochs, count, key)
+    for event_id in ids or ():
+        _check_length(event_id, f"event_ids of {key!r}", _EVENT_ID_MAX)
+    return Points(steps, times, values, epochs, ids) if count else None
+
+
+def _column(array: Array, kind: np.dtype[Any], name: str, key: str) -> npt.NDArray[Any]:
+    if array.null_count:
+        raise ValidationError(f"points: {name} of {key!r} must not have nulls")
+    found: npt.NDArray[Any] = array.to_numpy()
+    if found.dtype != kind:
+        raise ValidationError(f"points: {name} of {key!r} must be a column of {kind}, got {array.type!s}")
+    return found
+
+
+def _epochs_of(epochs: Array, count: int, key: str) -> Whole | None:
+    if len(epochs) != count:
+        raise ValidationError(f"points: the columns of {key!r} differ in length")
+    if epochs.null_count == count:
         return None
-    if ids is not None:
-        for event_id in ids:
-            _check_length(event_id, f"event_ids of {series.key!r}", _EVENT_ID_MAX)
-    return Points(
-        steps=_whole(series.steps, f"steps of {series.key!r}"),
-        times_ms=_whole(series.times_ms, f"times_ms of {series.key!r}"),
-        values=_column(series.values, _FLOAT64, f"values of {series.key!r}").to_numpy(),
-        epochs=None if series.epochs is None else _epochs_of(series),
-        event_ids=ids,
-    )
-
-
-def _column(array: Array, kind: DataType, what: str) -> Array:
-    if array.type != kind:
-        raise ValidationError(f"points: {what} must be a column of {kind!s}, got {array.type!s}")
-    return array
-
-
-def _whole(array: Array, what: str) -> Whole:
-    if _column(array, _INT64, what).null_count:
-        raise ValidationError(f"points: {what} must not have nulls")
-    return array.to_numpy()
-
-
-def _epochs_of(series: SeriesPoints) -> Whole | None:
-    epochs = series.epochs
-    if epochs is None or epochs.null_count == len(epochs):
-        return None
-    what = f"epochs of {series.key!r}"
-    if not _column(epochs, _INT64, what).null_count:
-        found: Whole = epochs.to_numpy()
-        if (found == NO_EPOCH).any():
-            raise ValidationError(f"points: {what} must be above {NO_EPOCH}")
-        return found
-    return np.array([NO_EPOCH if epoch is None else epoch for epoch in epochs.to_pylist()], np.int64)
+    if epochs.type != DataType.int64():
+        raise ValidationError(f"points: epochs of {key!r} must be a column of int64, got {epochs.type!s}")
+    given = epochs.to_numpy() if epochs.null_count == 0 else np.array(epochs.to_pylist(), object)
+    if (given == NO_EPOCH).any():
+        raise ValidationError(f"points: epochs of {key!r} must be above {NO_EPOCH}")
+    if epochs.null_count:
+        given[given == None] = NO_EPOCH  # noqa: E711 - an elementwise comparison
+    return given.astype(np.int64)
 
 
 def _check_length(text: Any, what: str, most: int, *, least: int = 1) -> None:

@@ -225,7 +225,7 @@ def _summary(walk: Walk, stop: Stop, row: Any, medians: dict[int, float | None])
         run=walk.runs[stop.place].cuid,
         key=stop.key,
         context=read_context(stop.context),
-        count=summary.count,
+        count=summary.points,
         column_class=column_class,
         column_type=column_type,
         first_step=summary.first_step,

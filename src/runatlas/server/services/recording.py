@@ -88,7 +88,7 @@ class Recording:
         self._merger.offer(change.crowded)
         return AppendRecord(
             applied=True,
-            points=sum(found.summary.count for found in encoded.values()),
+            points=sum(found.summary.points for found in encoded.values()),
             media=len(batch.media),
             logs=len(batch.logs),
             artifacts=len(batch.artifacts),
@@ -179,7 +179,7 @@ class _Change:
             time_ms = draft.time_ms or self._now_ms
             added = Summary(1, 0, step, Extreme(_NOTHING, step, time_ms), time_ms, None, None, 0.0, 0.0)
             merged = added if row.summary is None else row.summary.merge(added)
-            row.summary = attrs.evolve(merged, count=merged.count - 1) if step in held else merged
+            row.summary = merged._replace(points=merged.points - 1) if step in held else merged
         self._mark(identity, row)
         return held
 

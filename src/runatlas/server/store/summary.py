@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-import attrs
 import numpy as np
 import numpy.typing as npt
 
@@ -41,17 +40,15 @@ COLUMNS = (
 """The columns of ``series`` that hold a summary, in the order of ``Summary.row``."""
 
 
-@attrs.frozen
-class Extreme:
-    """A smallest or largest value, and the first step that has it."""
+class Extreme(NamedTuple):
+    """A smallest, largest or latest value, and where it is."""
 
     value: float
     step: int
     time_ms: int
 
 
-@attrs.frozen
-class Summary:
+class Summary(NamedTuple):
     """What points amount to.
 
     Attributes:
@@ -61,7 +58,7 @@ class Summary:
         squares: The sum of the squared deviations of the finite values from their mean.
     """
 
-    count: int
+    points: int
     finite_count: int
     first_step: int
     last: Extreme
@@ -88,7 +85,7 @@ class Summary:
         last, low, high = self.last, self.low, self.high
         is_nan = math.isnan(last.value)
         return (
-            self.count,
+            self.points,
             self.finite_count,
             self.first_step,
             last.step,
@@ -105,15 +102,15 @@ class Summary:
     def merge(self, later: Summary) -> Summary:
         """Return the summary of both, ``later`` having arrived after this one."""
         return Summary(
-            count=self.count + later.count,
-            finite_count=self.finite_count + later.finite_count,
-            first_step=min(self.first_step, later.first_step),
-            last=later.last if later.last.step >= self.last.step else self.last,
-            max_time_ms=max(self.max_time_ms, later.max_time_ms),
-            low=_pick(self.low, later.low, 1),
-            high=_pick(self.high, later.high, -1),
-            value_sum=_bounded(self.value_sum + later.value_sum),
-            squares=_bounded(self.squares + later.squares + _between(self, later)),
+            self.points + later.points,
+            self.finite_count + later.finite_count,
+            min(self.first_step, later.first_step),
+            later.last if later.last.step >= self.last.step else self.last,
+            max(self.max_time_ms, later.max_time_ms),
+            _pick(self.low, later.low, 1),
+            _pick(self.high, later.high, -1),
+            _bounded(self.value_sum + later.value_sum),
+            _bounded(self.squares + later.squares + _between(self, later)),
         )
 
 
@@ -144,9 +141,10 @@ def summarise(series: Sequence[Points]) -> list[Summary]:
     Returns:
         One summary a series.
     """
-    steps = np.array([points.steps for points in series])
-    times = np.array([points.times_ms for points in series])
-    values = np.array([points.values for points in series])
+    shape = (len(series), -1)
+    steps = np.concatenate([points.steps for points in series]).reshape(shape)
+    times = np.concatenate([points.times_ms for points in series]).reshape(shape)
+    values = np.concatenate([points.values for points in series]).reshape(shape)
     newest = times.max(axis=1)
     if (steps[:, 1:] < steps[:, :-1]).any():
         order = np.argsort(steps, axis=1, kind="stable")
@@ -163,20 +161,22 @@ def summarise(series: Sequence[Points]) -> list[Summary]:
 
 def _summaries(steps: Whole, times: Whole, values: Floats, newest: Whole) -> list[Summary]:
     """Summarise rows that are sorted by step and have no NaN."""
-    finite = np.isfinite(values)
-    counts = finite.sum(axis=1)
-    known = values if finite.all() else np.where(finite, values, 0.0)
-    sums = known.sum(axis=1)
-    deviations = known - (sums / np.maximum(counts, 1))[:, None]
-    if known is not values:
-        deviations[~finite] = 0.0
+    rows, size = values.shape
+    counts = np.full(rows, size)
+    sums = values.sum(axis=1)
+    if np.isfinite(sums).all():
+        deviations = values - (sums / size)[:, None]
+    else:
+        finite = np.isfinite(values)
+        counts = finite.sum(axis=1)
+        sums = np.where(finite, values, 0.0).sum(axis=1)
+        deviations = np.where(finite, values - (sums / np.maximum(counts, 1))[:, None], 0.0)
     squares = np.einsum("ij,ij->i", deviations, deviations)
     lows = _extremes(steps, times, values, values.argmin(axis=1))
     highs = _extremes(steps, times, values, values.argmax(axis=1))
     lasts = zip(values[:, -1].tolist(), steps[:, -1].tolist(), times[:, -1].tolist(), strict=True)
     columns = (counts, steps[:, 0], newest, sums, squares)
     rest = zip(*(column.tolist() for column in columns), strict=True)
-    size = values.shape[1]
     return [
         Summary(size, finite_count, first, Extreme(*last), new, low, high, _bounded(total), _bounded(square))
         for low, high, last, (finite_count, first, new, total, square) in zip(lows, highs, lasts, rest, strict=True)
@@ -191,13 +191,14 @@ def _summary_with_gaps(steps: Whole, times: Whole, values: Floats, newest: Whole
     if not there.any():
         return Summary(count, 0, first, last, int(newest[0]), None, None, 0.0, 0.0)
     (known,) = _summaries(steps[:, there], times[:, there], values[:, there], newest)
-    return attrs.evolve(known, count=count, first_step=first, last=last)
+    return known._replace(points=count, first_step=first, last=last)
 
 
 def _extremes(steps: Whole, times: Whole, values: Floats, places: npt.NDArray[np.intp]) -> list[Extreme]:
-    rows = np.arange(len(places))
-    picked = (column[rows, places].tolist() for column in (values, steps, times))
-    return [Extreme(*extreme) for extreme in zip(*picked, strict=True)]
+    rows, size = values.shape
+    flat = np.arange(0, rows * size, size) + places
+    picked = (column.ravel().take(flat).tolist() for column in (values, steps, times))
+    return list(map(Extreme, *picked))
 
 
 def _pick(left: Extreme | None, right: Extreme | None, sign: int) -> Extreme | None:
