@@ -11,6 +11,7 @@ from runatlas.server.store.idempotency import (
     claim_request,
     find_request,
     finish_request,
+    forget_request,
     forget_requests,
     release_request,
 )
@@ -22,6 +23,7 @@ IN_PROGRESS = "idempotency_key_in_progress"
 
 _KEPT_MS = 24 * 3600 * 1000
 _RUNNING_MS = 60_000
+_SWEEP_MS = 60_000
 _KEY_MAX = 200
 
 
@@ -44,6 +46,7 @@ class Idempotency:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._swept_ms = 0
 
     def begin(self, caller: Caller, key: str, fingerprint: str) -> StoredAnswer | None:
         """Mark a request as running, or find that it was answered.
@@ -67,8 +70,11 @@ class Idempotency:
             raise ValidationError(f"Idempotency-Key: use 1 to {_KEY_MAX} printable characters")
         now = self._store.clock()
         with self._store.write() as connection:
-            forget_requests(connection, now - _KEPT_MS, now - _RUNNING_MS)
-            if claim_request(self._store, connection, caller=caller.username, key=key, fingerprint=fingerprint):
+            if abs(now - self._swept_ms) >= _SWEEP_MS:
+                forget_requests(connection, now - _KEPT_MS, now - _RUNNING_MS)
+                self._swept_ms = now
+            forget_request(connection, caller.username, key, now - _KEPT_MS, now - _RUNNING_MS)
+            if claim_request(connection, caller.username, key, fingerprint, now):
                 return None
             found = find_request(connection, caller.username, key)
         if found is not None and found.fingerprint != fingerprint:

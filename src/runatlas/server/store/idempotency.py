@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy.dialects.postgresql import insert
 
-from runatlas.server.store.engine import Store
+from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import idempotency
-from runatlas.server.store.statement import Connection, rows
+from runatlas.server.store.statement import Connection
 
-__all__ = ["RequestRow", "claim_request", "find_request", "finish_request", "forget_requests", "release_request"]
+__all__ = [
+    "RequestRow",
+    "claim_request",
+    "find_request",
+    "finish_request",
+    "forget_request",
+    "forget_requests",
+    "release_request",
+]
 
 
 class RequestRow(NamedTuple):
@@ -23,36 +32,62 @@ class RequestRow(NamedTuple):
 
 
 _C = idempotency.c
+_THIS = (_C.caller == bindparam("of"), _C.key == bindparam("named"))
+_RUNNING = (*_THIS, _C.status.is_(None))
+_OLD = (_C.status.is_not(None) & (_C.created_at_ms < bindparam("finished"))) | (
+    _C.status.is_(None) & (_C.created_at_ms < bindparam("running"))
+)
+_CLAIM = Prepared(
+    # PostgreSQL's construct compiles to the same words for SQLite.
+    insert(idempotency)
+    .values({name: bindparam(name) for name in ("caller", "key", "fingerprint", "created_at_ms")})
+    .on_conflict_do_nothing(),
+    "caller",
+    "key",
+    "fingerprint",
+    "created_at_ms",
+)
+_FIND = Prepared(select(_C.fingerprint, _C.status, _C.answer, _C.created_at_ms).where(*_THIS), "of", "named")
+_FINISH = Prepared(
+    update(idempotency).where(*_RUNNING).values(status=bindparam("code"), answer=bindparam("body")),
+    "code",
+    "body",
+    "of",
+    "named",
+)
+_RELEASE = Prepared(delete(idempotency).where(*_RUNNING), "of", "named")
+_FORGET = Prepared(delete(idempotency).where(*_THIS, _OLD), "of", "named", "finished", "running")
+_FORGET_ALL = Prepared(delete(idempotency).where(_OLD), "finished", "running")
 
 
-def claim_request(store: Store, connection: Connection, *, caller: str, key: str, fingerprint: str) -> bool:
+def claim_request(connection: Connection, caller: str, key: str, fingerprint: str, now_ms: int) -> bool:
     """Mark a request as running; false when its key is in use."""
-    values = {"caller": caller, "key": key, "fingerprint": fingerprint, "created_at_ms": store.clock()}
-    claim = store.insert(idempotency).values(**values).on_conflict_do_nothing()
-    return bool(connection.execute(claim).rowcount)
+    return bool(_CLAIM.run(connection, caller, key, fingerprint, now_ms))
 
 
 def find_request(connection: Connection, caller: str, key: str) -> RequestRow | None:
     """Find a request by its key."""
-    statement = select(_C.fingerprint, _C.status, _C.answer, _C.created_at_ms)
-    found = rows(connection, statement.where(_C.caller == caller, _C.key == key))
-    return RequestRow(*found[0]) if found else None
+    found = _FIND.first(connection, caller, key)
+    return RequestRow(*found) if found else None
 
 
 def finish_request(connection: Connection, caller: str, key: str, status: int, answer: bytes) -> None:
     """Keep the answer of a request that was running."""
-    running = (_C.caller == caller) & (_C.key == key) & _C.status.is_(None)
-    connection.execute(update(idempotency).where(running).values(status=status, answer=answer))
+    _FINISH.run(connection, status, answer, caller, key)
 
 
 def release_request(connection: Connection, caller: str, key: str) -> None:
     """Forget a request that was running, so that it may come again."""
-    running = (_C.caller == caller) & (_C.key == key) & _C.status.is_(None)
-    connection.execute(delete(idempotency).where(running))
+    _RELEASE.run(connection, caller, key)
+
+
+def forget_request(
+    connection: Connection, caller: str, key: str, finished_before_ms: int, running_before_ms: int
+) -> None:
+    """Forget a request if it is finished and old, or seems to run for so long that nobody runs it any more."""
+    _FORGET.run(connection, caller, key, finished_before_ms, running_before_ms)
 
 
 def forget_requests(connection: Connection, finished_before_ms: int, running_before_ms: int) -> None:
-    """Forget requests that are finished and old, or seem to run for so long that nobody runs them any more."""
-    finished = _C.status.is_not(None) & (_C.created_at_ms < finished_before_ms)
-    abandoned = _C.status.is_(None) & (_C.created_at_ms < running_before_ms)
-    connection.execute(delete(idempotency).where(finished | abandoned))
+    """Forget all such requests."""
+    _FORGET_ALL.run(connection, finished_before_ms, running_before_ms)
