@@ -34,7 +34,7 @@ READS: dict[str, Endpoint] = {
     "/api/models": read.list_models,
     "/api/models/{name:str}": read.get_model,
     "/api/diff/{name:str}/{first:str}/{second:str}": read.diff_versions,
-    "/api/artifacts/{artifact:path}/download": read.download_artifact,
+    "/api/artifacts/{artifact:str}/download": read.download_artifact,
     "/api/tags/{run:str}": read.get_tags,
     "/api/datasets/{run:str}": read.list_datasets,
 }

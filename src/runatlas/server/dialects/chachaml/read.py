@@ -22,6 +22,7 @@ from runatlas.server.dialects.chachaml.record import (
     labels_of_tags,
     metric_objects,
     model_object,
+    read_artifact_id,
     run_object,
     tags_of_labels,
     version_object,
@@ -102,7 +103,7 @@ def _whole(call: EndpointCall, run: RunRecord) -> dict[str, Any]:
         **run_object(run),
         "params": run.config or {},
         "metrics": [item for block in _points(call, run) for item in metric_objects(block)],
-        "artifacts": [artifact_object(item, f"{run.cuid}:{item.name}") for item in _artifacts(call, run)],
+        "artifacts": [artifact_object(item, run) for item in _artifacts(call, run)],
     }
 
 
@@ -219,7 +220,7 @@ def _behind(call: EndpointCall, version: ModelVersionRecord) -> dict[str, dict[s
 
 def download_artifact(call: EndpointCall) -> Answer:
     """Point at the bytes of an artifact."""
-    cuid, _, name = call.params["artifact"].partition(":")
+    cuid, name = read_artifact_id(call.params["artifact"])
     run = call.services.repository.find_run(call.user, cuid, parts=())
     for item in _artifacts(call, run):
         if item.name == name and item.url is not None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from runatlas.errors import ValidationError
+from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.artifact import ArtifactRecord
 from runatlas.model.registry import ModelRecord, ModelVersionRecord
 from runatlas.model.run import RunRecord, RunState
@@ -17,6 +18,7 @@ __all__ = [
     "labels_of_tags",
     "metric_objects",
     "model_object",
+    "read_artifact_id",
     "run_object",
     "tags_of_labels",
     "version_object",
@@ -90,10 +92,29 @@ def metric_objects(block: PointBlock, run: int | None = None) -> list[dict[str, 
     return made
 
 
-def artifact_object(artifact: ArtifactRecord, artifact_id: str) -> dict[str, Any]:
+def artifact_id(run: RunRecord, name: str) -> str:
+    """Make the id of an artifact: its run and its name, in letters that a path can hold."""
+    return urlsafe_b64encode(f"{run.cuid}:{name}".encode()).decode().rstrip("=")
+
+
+def read_artifact_id(text: str) -> tuple[str, str]:
+    """Read an artifact's id: the run's cuid, and the name.
+
+    Raises:
+        NotFoundError: It is none.
+    """
+    try:
+        found = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)).decode()
+    except ValueError as error:
+        raise NotFoundError("no such artifact") from error
+    cuid, _, name = found.partition(":")
+    return cuid, name
+
+
+def artifact_object(artifact: ArtifactRecord, run: RunRecord) -> dict[str, Any]:
     """Make an artifact object."""
     return {
-        "id": artifact_id,
+        "id": artifact_id(run, artifact.name),
         "name": artifact.name,
         "size": artifact.size,
         "sha256": artifact.sha256,

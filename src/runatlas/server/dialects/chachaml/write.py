@@ -29,7 +29,7 @@ _STATES = {"completed": "FINISHED", "failed": "CRASHED"}
 def start_run(call: EndpointCall) -> Answer:
     """Start a run."""
     body = read_object(call)
-    tags = body.get("tags") or {}
+    tags = {} if body.get("tags") is None else body["tags"]
     if not isinstance(tags, dict):
         raise ValidationError("tags: expected an object", code=400)
     made = {name: text(body, name) for name in ("parent_run_id", "created_by") if body.get(name) is not None}
