@@ -31,7 +31,7 @@ class Environment:
     def prepare(self) -> None:
         """Make it, or bring it up to date: RunAtlas is installed from the checkout as it is now."""
         stamp = self.directory / "requirements.txt"
-        packages = [f"{REPOSITORY}[all,capture]"] if self.system.ours else list(self.system.requirements)
+        packages = [f"{REPOSITORY}[all]"] if self.system.ours else list(self.system.requirements)
         wanted = "\n".join([*packages, (REPOSITORY / "pyproject.toml").read_text() if self.system.ours else ""])
         if not stamp.exists() or stamp.read_text() != wanted:
             venv.create(self.directory, with_pip=True, clear=True)
@@ -41,7 +41,7 @@ class Environment:
             self._pip("install", "--force-reinstall", "--no-deps", str(REPOSITORY))
 
     def _pip(self, *arguments: str) -> None:
-        command = [str(self.python), "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+        command = [str(self.python), "-m", "pip", "-qq", "--disable-pip-version-check", *arguments]
         subprocess.run(command, check=True)
 
     def variables(self, directory: Path) -> dict[str, str]:

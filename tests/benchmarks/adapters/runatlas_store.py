@@ -1,0 +1,179 @@
+"""RunAtlas: a directory in process, and ``runatlas serve`` over the same directory."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from arro3.core import Array
+
+import runatlas.api  # the package is lazy: what a work needs is imported here, as with every peer
+import runatlas.backends.local
+import runatlas.backends.native
+import runatlas.entities.runs
+import runatlas.tables.metric  # noqa: F401
+from benchmarks import dataset
+from benchmarks.adapters.base import Adapter, Server, free_port
+from benchmarks.dataset import EPOCH_S, RunData
+from runatlas import Api, Project
+from runatlas.backends.base import Backend
+from runatlas.model.batch import Batch
+from runatlas.model.ids import ProjectPath
+from runatlas.model.run import RunDraft
+from runatlas.model.series import SeriesPoints
+
+__all__ = ["EmbeddedAdapter", "ServedAdapter"]
+
+PROJECT = "bench"
+WRITER = "benchmark"
+BULK = 1_000_000
+"""Points a batch."""
+
+Row = tuple[str, dict[str, Any], dict[str, float]]
+
+
+class EmbeddedAdapter(Adapter):
+    """``Api("./dir")``; writing goes to the backend, as ``runatlas import`` does."""
+
+    api: Api
+
+    @property
+    def _note(self) -> Path:
+        return self.directory / "workspace.txt"
+
+    def create(self) -> None:
+        """Make the directory's store and an empty project."""
+        with Api(self.directory) as api:
+            workspace = api.workspace().username
+            api.create_project(workspace, PROJECT).unwrap()
+        self._note.write_text(workspace)
+
+    def open(self) -> None:
+        """Open the directory."""
+        self.api = Api(self.directory)
+
+    def stop(self) -> None:
+        """Close the store."""
+        self.api.close()
+
+    @property
+    def _path(self) -> ProjectPath:
+        return ProjectPath(self._note.read_text(), PROJECT)
+
+    @property
+    def project(self) -> Project:
+        """The project of everything."""
+        return self.api.project(str(self._path))
+
+    def _backend(self) -> Backend:
+        return self.project._gateway.backend
+
+    # -- writing ------------------------------------------------------------------------------------------------
+
+    def build(self, runs: Iterable[RunData]) -> None:
+        """A ``create_run`` and one ``append`` a run, more for a very long one."""
+        backend, path = self._backend(), self._path
+        for data in runs:
+            draft = RunDraft(
+                path, id=data.name, name=data.name, labels=data.tags, config=dict(data.params), state="FINISHED"
+            )
+            run, _ = backend.create_run(draft)
+            for number, start in enumerate(range(0, data.steps, BULK), 1):
+                steps = range(start, min(start + BULK, data.steps))
+                columns = {key: values[start : start + BULK] for key, values in data.metrics.items()}
+                backend.append(Batch(run.path, points=_points(steps, columns), writer=WRITER, sequence=number))
+
+    def append_batches(self, rows: Sequence[dict[str, float]]) -> None:
+        """An ``append`` for every ten steps."""
+        backend = self._backend()
+        run, _ = backend.create_run(RunDraft(self._path, id="writer-0"))
+        for start in range(0, len(rows), 10):
+            batch = rows[start : start + 10]
+            columns = {key: [row[key] for row in batch] for key in dataset.TRACK_KEYS}
+            points = _points(range(start, start + len(batch)), columns)
+            backend.append(Batch(run.path, points=points, writer=WRITER, sequence=start + 1))
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def totals(self) -> tuple[int, int]:
+        """Count runs and points."""
+        table = self.project.metrics(None, all=True).unwrap()
+        return len(self.project.runs_get()), table.num_rows
+
+    def list_runs(self) -> list[Row]:
+        """``project.runs()`` with each run's config and last values."""
+        return [(run.name, run.config, run.latest) for run in self.project.runs()]
+
+    def table(self) -> Sequence[float]:
+        """``project.runs().table()``."""
+        return self.project.runs().table().unwrap().column("summary.loss")
+
+    def filter_runs(self) -> list[Row]:
+        """A filter as text."""
+        text = f"config.optimizer == '{dataset.MATCH_OPTIMIZER}' and summary.loss < {dataset.MATCH_BELOW}"
+        return [(run.name, run.config, run.latest) for run in self.project.runs(text)]
+
+    def history(self, run: str, key: str) -> tuple[Any, Any]:
+        """``run.metrics``, every point."""
+        series = self.project.run(run).metrics([key], all=True).unwrap()[key]
+        return series.steps.to_numpy(), series.values.to_numpy()
+
+    def curves(self, key: str) -> tuple[int, Any]:
+        """``project.metrics``, every point, as one Arrow table."""
+        table = self.project.metrics([key], all=True).unwrap()
+        return len(table), table.to_arrow()["value"].to_numpy()
+
+    def iterate(self) -> tuple[int, int, float]:
+        """Pass every run by, keep none."""
+        count, params, total = 0, 0, 0.0
+        for run in self.project.runs():
+            count, params, total = count + 1, params + len(run.config), total + sum(run.latest.values())
+        return count, params, total
+
+    # -- deleting -----------------------------------------------------------------------------------------------
+
+    def handles(self) -> list[str]:
+        """Return the ids that deletion takes."""
+        return [run.id for run in self.project.runs_get()]
+
+    def delete(self, handles: Sequence[str]) -> None:
+        """``project.delete_runs``."""
+        self.project.delete_runs(handles, commit=True).unwrap()
+
+
+class ServedAdapter(EmbeddedAdapter):
+    """``Api(host=…)`` and ``runatlas serve`` in a process of its own."""
+
+    server: Server | None = None
+
+    def start(self) -> None:
+        """Start the server."""
+        port = free_port()
+        program = str(Path(sys.executable).with_name("runatlas"))
+        command = [program, "serve", "--dir", str(self.directory), "--port", str(port)]
+        self.server = Server(command, port=port, health="/healthz", log=self.directory / "server.log")
+        self.server.wait()
+        self.url = self.server.url
+
+    def open(self) -> None:
+        """Make the client."""
+        self.api = Api(host=self.url)
+
+    def stop(self) -> None:
+        """Close the client and stop the server."""
+        super().stop()
+        if self.server is not None:
+            self.server.stop()
+
+
+def _points(steps: range, columns: dict[str, list[float]]) -> tuple[SeriesPoints, ...]:
+    step_column = Array.from_buffer(array("q", steps))
+    time_column = Array.from_buffer(array("q", ((EPOCH_S + step) * 1000 for step in steps)))
+    return tuple(_series(key, step_column, values, time_column) for key, values in columns.items())
+
+
+def _series(key: str, steps: Array, values: list[float], times_ms: Array) -> SeriesPoints:
+    return SeriesPoints(key, steps=steps, values=Array.from_buffer(array("d", values)), times_ms=times_ms)
