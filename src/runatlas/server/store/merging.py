@@ -21,6 +21,7 @@ __all__ = ["Merger", "merge_series"]
 
 _log = logging.getLogger(__name__)
 
+_PAUSE_S = 0.2
 _GROWTH = 4
 """A merged chunk is at least this many times as large as the largest it is made of, so that none is rewritten often."""
 
@@ -107,7 +108,10 @@ class Merger:
     def drain(self) -> None:
         """Wait until nothing is left to merge."""
         with self._condition:
-            self._condition.wait_for(lambda: not (self._waiting or self._busy))
+            self._hurried = True
+            self._condition.notify_all()
+            self._condition.wait_for(lambda: self._thread is None or not (self._waiting or self._busy))
+            self._hurried = False
 
     def close(self) -> None:
         """Merge what is waiting, then end the thread; a second call does nothing."""
@@ -128,19 +132,24 @@ class Merger:
         self._thread = None
         self._busy = False
         self._closing = False
+        self._hurried = False
 
     def _work(self) -> None:
-        while True:
-            with self._condition:
-                self._busy = False
-                self._condition.notify_all()
-                self._condition.wait_for(lambda: self._waiting or self._closing)
-                if not self._waiting:
-                    return
-                series_id = next(iter(self._waiting))
-                del self._waiting[series_id]
-                self._busy = True
-            self._merge(series_id)
+        while series_ids := self._take():
+            for series_id in series_ids:
+                self._merge(series_id)
+
+    def _take(self) -> list[int]:
+        """Wait for series to merge, and a little longer: a burst of batches is cheaper to merge after it."""
+        with self._condition:
+            self._busy = False
+            self._condition.notify_all()
+            self._condition.wait_for(lambda: self._waiting or self._closing)
+            self._condition.wait_for(lambda: self._hurried or self._closing, timeout=_PAUSE_S)
+            taken = list(self._waiting)
+            self._waiting.clear()
+            self._busy = True
+            return taken
 
     def _merge(self, series_id: int) -> None:
         try:
@@ -193,14 +202,13 @@ def _next_merge(connection: Connection, series_id: int) -> _Merge | None:
 
 
 def _choose(counts: Sequence[int]) -> range | None:
-    """Find neighbours worth merging: a full set of them, or as many as fill a chunk, none of which dwarfs the rest."""
+    """Find neighbours worth merging: many, or as many as fill a chunk, none of which dwarfs the rest."""
     for start in range(len(counts)):
         end, total = start, 0
-        while end < len(counts) and end - start < MERGE_CHUNKS and total + counts[end] <= CHUNK_POINTS:
+        while end < len(counts) and total + counts[end] <= CHUNK_POINTS:
             total += counts[end]
             end += 1
-        is_full = end < len(counts) and total + counts[end] > CHUNK_POINTS
-        enough = end - start == MERGE_CHUNKS or is_full
+        enough = end - start >= MERGE_CHUNKS or end < len(counts)
         if enough and end - start > 1 and total >= _GROWTH * max(counts[start:end]):
             return range(start, end)
     return None

@@ -35,7 +35,7 @@ CHUNK_POINTS = 1 << 16
 """The most points of a chunk."""
 
 MERGE_CHUNKS = 32
-"""How many neighbouring chunks of about one size become one."""
+"""How many neighbouring chunks at the least become one."""
 
 _MERGE_EVERY = MERGE_CHUNKS // 2
 _SHARED_BYTES = 1 << 15
