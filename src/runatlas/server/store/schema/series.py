@@ -50,10 +50,12 @@ series = Table(
     Column("value_sum_squares", Double, nullable=False, default=0.0),
     UniqueConstraint("run_pk", "key", "context"),
 )
-"""One (run, key, context), with its running summary. NaN does not count in min, max and the sums.
+"""One (run, key, context), with its running summary.
 
+NaN does not count in min, max and the sums; infinities count in min and max, which therefore tell of them, but not in
+``finite_count`` and the sums. ``value_sum_squares`` sums the squared deviations from the mean, not plain squares.
 SQLite turns a bound NaN into NULL, so ``last_value`` NULL with ``last_kind`` ``nan`` is NaN. ``context`` is canonical
-JSON, ``""`` for the empty one. Media series have a row too, with counts and steps only."""
+JSON, ``""`` for the empty one. Media series have a row too, with counts and steps only and ``last_kind`` ``none``."""
 
 chunks = Table(
     "chunks",
