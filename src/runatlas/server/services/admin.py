@@ -13,7 +13,7 @@ from runatlas.server.services.caller import Caller
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
 from runatlas.server.services.password import hash_password
 from runatlas.server.services.projects import list_project_page
-from runatlas.server.services.validation import check_choice, check_name
+from runatlas.server.services.validation import check_choice, checked
 from runatlas.server.services.workspaces import list_workspace_page
 from runatlas.server.store.account import add_user, count_users, list_users, name_is_taken
 from runatlas.server.store.engine import Store
@@ -41,7 +41,7 @@ class Administration:
             ValidationError: The name or the password is none.
         """
         require_root(caller)
-        check_name(validate_workspace_name, username, "username")
+        checked(validate_workspace_name, username, "username")
         kept = None if password is None else _hash_password(password)
         with self._store.write() as connection:
             if name_is_taken(connection, username):

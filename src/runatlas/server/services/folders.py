@@ -9,7 +9,7 @@ from runatlas.model.folder import FolderPatch, FolderRecord, validate_folder_nam
 from runatlas.model.ids import ProjectPath
 from runatlas.server.services.access import require_project
 from runatlas.server.services.caller import Caller
-from runatlas.server.services.validation import check_name
+from runatlas.server.services.validation import checked
 from runatlas.server.store.engine import Store
 from runatlas.server.store.folder import FolderRow, add_folder, change_folder, folder_tree, remove_folder
 from runatlas.server.store.statement import check_text
@@ -42,7 +42,7 @@ class Folders:
             ConflictError: The parent has a folder of that name, or lies too deep.
             ValidationError: The name is none.
         """
-        check_name(validate_folder_name, name, "name")
+        checked(validate_folder_name, name, "name")
         check_text(name, "name")
         with self._store.write() as connection:
             found = require_project(connection, caller, project, "write")
@@ -60,7 +60,7 @@ class Folders:
             ConflictError: The name is taken there, or the folder would lie in itself.
         """
         if patch.name is not None:
-            check_name(validate_folder_name, patch.name, "name")
+            checked(validate_folder_name, patch.name, "name")
             check_text(patch.name, "name")
         with self._store.write() as connection:
             found = require_project(connection, caller, project, "write")

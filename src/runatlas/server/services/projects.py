@@ -23,7 +23,7 @@ from runatlas.model.run import RUN_STATES
 from runatlas.server.services.access import require_project, require_workspace, role_of
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
-from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_name
+from runatlas.server.services.validation import check_choice, check_fields, check_labels, checked
 from runatlas.server.store.engine import Store
 from runatlas.server.store.project import (
     ProjectCounts,
@@ -109,7 +109,7 @@ class Projects:
 
 def make_project(connection: Connection, caller: Caller, draft: ProjectDraft, now_ms: int) -> int:
     """Insert a project and return its row id; ``create_project`` says what may be raised."""
-    check_name(validate_project_name, draft.name, "name")
+    checked(validate_project_name, draft.name, "name")
     _check(draft)
     workspace = require_workspace(connection, caller, draft.workspace or caller.username, None)
     if role_of(caller, workspace.role) not in ("OWNER", "MEMBER"):
@@ -163,7 +163,7 @@ def list_project_page(
 
 def _check(record: ProjectDraft | ProjectPatch) -> None:
     if record.name is not None:
-        check_name(validate_project_name, record.name, "name")
+        checked(validate_project_name, record.name, "name")
     check_fields(record, ("title", "description"))
     check_choice(record.visibility, _VISIBILITIES, "visibility")
     check_labels(record.labels)

@@ -12,7 +12,7 @@ from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import validate_project_name
 from runatlas.model.run import RUN_STATES, Profile, RunPatch
 from runatlas.server.services.run_config import remove_key, set_key
-from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_name, check_time
+from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_time, checked
 from runatlas.server.store.config import flatten, write_configs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.project import ProjectRow, touch_projects
@@ -84,7 +84,7 @@ def check_patch(patch: RunPatch) -> None:
     check_time(patch.finished_at_ms, "finished_at_ms")
     check_time(patch.heartbeat_at_ms, "heartbeat_at_ms")
     if patch.project is not None:
-        check_name(validate_project_name, patch.project, "project")
+        checked(validate_project_name, patch.project, "project")
     if patch.config is not None:
         flatten(patch.config)
         json_text(patch.config, "config")

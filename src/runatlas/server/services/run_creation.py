@@ -16,7 +16,7 @@ from runatlas.server.services.caller import Caller
 from runatlas.server.services.projects import make_project
 from runatlas.server.services.run_change import FINAL_STATES, RunChange, apply_change, json_text
 from runatlas.server.services.run_config import merge_config
-from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_name, check_time
+from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_time, checked
 from runatlas.server.store.account import display_name
 from runatlas.server.store.config import flatten, write_configs
 from runatlas.server.store.engine import Store
@@ -67,8 +67,8 @@ def find_or_make_run(store: Store, caller: Caller, draft: RunDraft) -> tuple[Run
 
 def _check(draft: RunDraft) -> None:
     if draft.id is not None:
-        check_name(validate_run_id, draft.id, "id")
-    check_name(validate_project_name, draft.project.project, "project")
+        checked(validate_run_id, draft.id, "id")
+    checked(validate_project_name, draft.project.project, "project")
     check_fields(draft, ("name", "description", "group", "job_type"))
     check_choice(draft.state, RUN_STATES, "state")
     check_choice(draft.if_exists, _ON_CONFLICT, "if_exists")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
+
 from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError, ValidationError
 from runatlas.model.account import Role
 from runatlas.model.ids import ProjectPath, RunPath, new_cuid
@@ -19,6 +21,7 @@ from runatlas.server.services.access import (
 )
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
+from runatlas.server.services.validation import checked
 from runatlas.server.store.blob_ref import known_blobs, lock_blobs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.project import ProjectRow, touch_projects
@@ -116,7 +119,7 @@ class Trash:
             return self._delete_runs(connection, caller, plan)
 
     def _delete_runs(self, connection: Connection, caller: Caller, plan: DeletionPlanRecord) -> DeletionRecord:
-        paths = {RunPath.parse(item.path).project_path for item in plan.items}
+        paths = {checked(RunPath.parse, item.path, "plan.items").project_path for item in plan.items}
         projects = [require_project(connection, caller, path, "write") for path in sorted(paths)]
         if len({project.workspace_id for project in projects}) > 1:
             raise ValidationError("plan: a deletion takes runs of one workspace")
@@ -129,7 +132,7 @@ class Trash:
         return record
 
     def _delete_project(self, connection: Connection, caller: Caller, plan: DeletionPlanRecord) -> DeletionRecord:
-        path = ProjectPath.parse(plan.project or "", argument="plan.project")
+        path = checked(ProjectPath.parse, plan.project or "", "plan.project")
         project = require_project(connection, caller, path, "manage")
         held = held_by_project(connection, project.id, lock=True)
         _require_same(plan, held)
@@ -218,7 +221,8 @@ class Trash:
         """
         if dry_run:
             with self._store.read() as connection:
-                return self._count(connection, self._purged(connection, caller, trash_id, expired_only))[0]
+                counted, _ = self._count(connection, self._purged(connection, caller, trash_id, expired_only))
+                return attrs.evolve(counted, dry_run=True)
         with self._store.write() as connection:
             entries = self._purged(connection, caller, trash_id, expired_only)
             lock_blobs(connection)

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from runatlas.errors import ValidationError
 from runatlas.server.store.statement import check_text
 
-__all__ = ["check_choice", "check_fields", "check_labels", "check_name", "check_time"]
+__all__ = ["check_choice", "check_fields", "check_labels", "check_time", "checked"]
 
 LABEL_MAX = 500
 _TIME_MAX = 253_402_300_800_000
 """The year 10000: later times have no ISO 8601 form."""
 
 
-class _Validate(Protocol):
-    def __call__(self, text: str, /, *, argument: str) -> str: ...
+Read_co = TypeVar("Read_co", covariant=True)
+Read = TypeVar("Read")
 
 
-def check_name(validate: _Validate, name: str, argument: str) -> str:
-    """Run one of the model's name checks.
+class _Reader(Protocol[Read_co]):
+    def __call__(self, text: str, /, *, argument: str) -> Read_co: ...
+
+
+def checked(read: _Reader[Read], text: str, argument: str) -> Read:
+    """Read a text with one of the model's functions for names and paths.
 
     Raises:
         ValidationError: It failed.
     """
     try:
-        return validate(name, argument=argument)
+        return read(text, argument=argument)
     except (ValueError, TypeError) as error:
         raise ValidationError(str(error)) from error
 

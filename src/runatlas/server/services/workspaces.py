@@ -12,7 +12,7 @@ from runatlas.model.page import Page, PageRequest
 from runatlas.server.services.access import require_workspace, role_of
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
-from runatlas.server.services.validation import check_choice, check_fields, check_name
+from runatlas.server.services.validation import check_choice, check_fields, checked
 from runatlas.server.store.account import find_user, name_is_taken
 from runatlas.server.store.engine import Store
 from runatlas.server.store.statement import Connection, check_text, unique
@@ -76,7 +76,7 @@ class Workspaces:
             ConflictError: The name is taken.
             ValidationError: The name is none.
         """
-        check_name(validate_workspace_name, username, "username")
+        checked(validate_workspace_name, username, "username")
         check_text(name, "name")
         check_text(comment, "comment")
         with self._store.write() as connection:
