@@ -27,7 +27,7 @@ class Prepared:
         >>> from sqlalchemy import bindparam, select
         >>> from runatlas.server.store.schema import writers
         >>> found = Prepared(select(writers.c.sequence).where(writers.c.run_pk == bindparam("run")), "run")
-        >>> found.text("postgresql").endswith("writers.run_pk = %s")
+        >>> found.text("sqlite").endswith("writers.run_pk = ?")
         True
     """
 
