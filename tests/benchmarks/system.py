@@ -43,7 +43,13 @@ class System:
         return found
 
 
-_RUNATLAS: dict[str, Any] = {"package": "runatlas", "module": "runatlas", "stores": "runatlas", "requirements": ()}
+_RUNATLAS: dict[str, Any] = {
+    "package": "runatlas",
+    "module": "runatlas",
+    "stores": "runatlas",
+    "requirements": (),
+    "variables": {"RUNATLAS_DIR": "{directory}"},
+}
 _MLFLOW: dict[str, Any] = {
     "package": "mlflow",
     "module": "mlflow",

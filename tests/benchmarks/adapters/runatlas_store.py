@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
@@ -18,16 +19,18 @@ import runatlas.tables.metric  # noqa: F401
 from benchmarks import dataset
 from benchmarks.adapters.base import Adapter, Server, free_port
 from benchmarks.dataset import EPOCH_S, RunData
-from runatlas import Api, Project
+from runatlas import Api, Project, Run
 from runatlas.backends.base import Backend
 from runatlas.model.batch import Batch
 from runatlas.model.ids import ProjectPath
 from runatlas.model.run import RunDraft
 from runatlas.model.series import SeriesPoints
+from runatlas.tracking.run import CLOSE_S
 
 __all__ = ["EmbeddedAdapter", "ServedAdapter"]
 
 PROJECT = "bench"
+_PROGRAM = str(Path(sys.executable).with_name("runatlas"))
 WRITER = "benchmark"
 BULK = 1_000_000
 """Points a batch."""
@@ -133,6 +136,12 @@ class EmbeddedAdapter(Adapter):
             count, params, total = count + 1, params + len(run.config), total + sum(run.latest.values())
         return count, params, total
 
+    # -- tracking -----------------------------------------------------------------------------------------------
+
+    def tracker(self, name: str) -> _RunTracker:
+        """``Run(repo="./dir")`` and ``run.log``."""
+        return _RunTracker(str(self.directory), name)
+
     # -- deleting -----------------------------------------------------------------------------------------------
 
     def handles(self) -> list[str]:
@@ -148,15 +157,37 @@ class ServedAdapter(EmbeddedAdapter):
     """``Api(host=…)`` and ``runatlas serve`` in a process of its own."""
 
     server: Server | None = None
+    _away_port: int | None = None
 
     def start(self) -> None:
         """Start the server."""
-        port = free_port()
-        program = str(Path(sys.executable).with_name("runatlas"))
-        command = [program, "serve", "--dir", str(self.directory), "--port", str(port)]
-        self.server = Server(command, port=port, health="/healthz", log=self.directory / "server.log")
-        self.server.wait()
+        self.server = self._serve(free_port())
         self.url = self.server.url
+
+    def _serve(self, port: int) -> Server:
+        command = [_PROGRAM, "serve", "--dir", str(self.directory), "--port", str(port)]
+        server = Server(command, port=port, health="/healthz", log=self.directory / f"server-{port}.log")
+        server.wait()
+        return server
+
+    def tracker(self, name: str) -> _RunTracker:
+        """``Run(repo="http://…")`` and ``run.log``."""
+        assert self.url is not None
+        return _RunTracker(self.url, name)
+
+    def tracker_away(self, name: str) -> _RunTracker:
+        """The same where nobody listens; durable is what lies in the spool."""
+        self._away_port = free_port()
+        return _RunTracker(f"http://127.0.0.1:{self._away_port}", name, closing_s=0.0)
+
+    def settle(self) -> None:
+        """Send what lies in the spool, once a server is there."""
+        if self._away_port is not None:
+            server = self._serve(self._away_port)
+            try:
+                subprocess.run([_PROGRAM, "sync", str(self.directory)], check=True, capture_output=True)
+            finally:
+                server.stop()
 
     def open(self) -> None:
         """Make the client."""
@@ -167,6 +198,18 @@ class ServedAdapter(EmbeddedAdapter):
         super().stop()
         if self.server is not None:
             self.server.stop()
+
+
+class _RunTracker:
+    def __init__(self, repo: str, name: str, *, closing_s: float = CLOSE_S) -> None:
+        self._run = Run(name, repo=repo, experiment=PROJECT, capture_terminal_logs=False)
+        self._closing_s = closing_s
+
+    def log(self, row: dict[str, float], step: int) -> None:
+        self._run.log(row, step=step)
+
+    def close(self) -> None:
+        self._run.close(self._closing_s)
 
 
 def _points(steps: range, columns: dict[str, list[float]]) -> tuple[SeriesPoints, ...]:
