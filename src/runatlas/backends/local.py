@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,6 +53,7 @@ class _Shared:
 
 _shared: dict[str, _Shared] = {}
 _inherited: list[_Shared] = []
+_forgotten: deque[tuple[str, int]] = deque()
 _lock = threading.Lock()
 
 
@@ -68,6 +71,7 @@ if hasattr(os, "register_at_fork"):
 
 def _acquire(directory: str, *, create: bool) -> Services:
     with _lock:
+        _release_forgotten()
         entry = _shared.get(directory)
         if entry is None:
             entry = _shared[directory] = _Shared(Services.open(directory, create=create))
@@ -76,14 +80,38 @@ def _acquire(directory: str, *, create: bool) -> Services:
 
 
 def _release(directory: str, process: int) -> None:
+    with _lock:
+        _release_forgotten()
+        _drop(directory, process)
+
+
+def _release_forgotten() -> None:
+    """Release what nobody refers to any more.
+
+    The collector of garbage may come at any moment, also while this thread holds ``_lock`` or a lock of the store: it
+    only writes down what it found.
+    """
+    while _forgotten:
+        _drop(*_forgotten.popleft())
+
+
+def _drop(directory: str, process: int) -> None:
     if process != os.getpid():
         return
+    entry = _shared[directory]
+    entry.users -= 1
+    if entry.users == 0:
+        del _shared[directory]
+        entry.services.close()
+
+
+def _release_at_exit() -> None:
     with _lock:
-        entry = _shared[directory]
-        entry.users -= 1
-        if entry.users == 0:
-            del _shared[directory]
-            entry.services.close()
+        _release_forgotten()
+
+
+# Registered before the first backend is made, and so called after what is left of them was written down.
+atexit.register(_release_at_exit)
 
 
 class LocalBackend(LocalCuration, Backend):
@@ -110,7 +138,7 @@ class LocalBackend(LocalCuration, Backend):
         self._opening = threading.Lock()
         self._process = os.getpid()
         self._open: Services | None = None
-        self._lease: Callable[[], object] | None = None
+        self._lease: weakref.finalize[..., LocalBackend] | None = None
 
     @property
     def _services(self) -> Services:
@@ -126,7 +154,7 @@ class LocalBackend(LocalCuration, Backend):
         with self._opening:
             if self._open is None:
                 self._open = _acquire(self._directory, create=self._create)
-                self._lease = weakref.finalize(self, _release, self._directory, self._process)
+                self._lease = weakref.finalize(self, _forgotten.append, (self._directory, self._process))
             return self._open
 
     @property
@@ -161,8 +189,8 @@ class LocalBackend(LocalCuration, Backend):
         if self._process == os.getpid():
             with self._opening:
                 lease, self._open, self._lease = self._lease, None, None
-            if lease is not None:
-                lease()
+            if lease is not None and lease.detach() is not None:
+                _release(self._directory, self._process)
 
     # -- workspaces ---------------------------------------------------------------------------------------------
 
