@@ -16,7 +16,7 @@ from runatlas.server.store.idempotency import (
     release_request,
 )
 
-__all__ = ["IN_PROGRESS", "Idempotency", "InProgressError", "StoredAnswer"]
+__all__ = ["IN_PROGRESS", "Idempotency", "InProgressError", "ReusedKeyError", "StoredAnswer"]
 
 IN_PROGRESS = "idempotency_key_in_progress"
 """The machine-readable code of ``InProgressError``."""
@@ -31,6 +31,12 @@ class InProgressError(ConflictError):
     """The first request of that key is still running; asking again later gets its answer."""
 
     reason = IN_PROGRESS
+
+
+class ReusedKeyError(ConflictError):
+    """The key came with another request before."""
+
+    reason = "idempotency_key_reused"
 
 
 @attrs.frozen
@@ -62,8 +68,8 @@ class Idempotency:
             The stored answer; ``None`` when the request is to be carried out, then ``finish`` or ``release`` it.
 
         Raises:
-            ConflictError: The key came with another request before.
             InProgressError: The first request is still running.
+            ReusedKeyError: The key came with another request before.
             ValidationError: The key is empty or too long.
         """
         if not 1 <= len(key) <= _KEY_MAX or not key.isprintable():
@@ -78,7 +84,7 @@ class Idempotency:
                 return None
             found = find_request(connection, caller.username, key)
         if found is not None and found.fingerprint != fingerprint:
-            raise ConflictError("Idempotency-Key: it was used with another request before")
+            raise ReusedKeyError("Idempotency-Key: it was used with another request before")
         if found is None or found.status is None:
             raise InProgressError("Idempotency-Key: the first request of that key is still running")
         return StoredAnswer(found.status, found.answer or b"")

@@ -63,6 +63,7 @@ class Store:
         if self.dialect == "postgresql":
             self._reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._writing = threading.RLock()
+        self._joined = threading.local()
         self._closing: list[Callable[[], None]] = []
         self._pid = os.getpid()
 
@@ -138,6 +139,11 @@ class Store:
             StoreError: The database failed.
         """
         self._check_process()
+        joined = self._joined_connection()
+        if joined is not None:
+            with store_errors(self.location):
+                yield joined
+            return
         with store_errors(self.location), self._reader.connect() as connection:
             yield connection
 
@@ -151,6 +157,12 @@ class Store:
             StoreError: The database failed; nothing was changed.
         """
         self._check_process()
+        joined = self._joined_connection()
+        if joined is not None:
+            # Taken back alone when the block raises, so that what comes after can go on.
+            with store_errors(self.location), joined.begin_nested():
+                yield joined
+            return
         with store_errors(self.location):
             if self.dialect == "postgresql":
                 with self._writer.begin() as connection:
@@ -159,6 +171,28 @@ class Store:
                 # One lock for the threads of this process: fairer and faster than SQLite's polling.
                 with self._writing, self._writer.begin() as connection:
                     yield connection
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make all that this thread reads and writes within the block one transaction.
+
+        Every ``read`` and ``write`` inside joins it: what they write is durable when the block ends, and all of it is
+        taken back when the block raises. On SQLite the block holds the write lock, so it should be short.
+
+        Raises:
+            StoreError: The database failed; nothing was changed.
+        """
+        with self.write() as connection:
+            outer = self._joined_connection()
+            self._joined.connection = connection
+            try:
+                yield
+            finally:
+                self._joined.connection = outer
+
+    def _joined_connection(self) -> Connection | None:
+        found: Connection | None = getattr(self._joined, "connection", None)
+        return found
 
     def insert(self, table: Table) -> Insert:
         """Return the dialect's insert into a table, which knows ``on_conflict_do_update``."""
@@ -189,6 +223,7 @@ class Store:
         if os.getpid() != self._pid:
             self._pid = os.getpid()
             self._writing = threading.RLock()
+            self._joined = threading.local()
             self._closing = []
             self._engine.dispose(close=False)
 
