@@ -60,6 +60,7 @@ class BatchDocument:
     artifacts: tuple[ArtifactDraft, ...] = ()
     writer: str | None = None
     sequence: int | None = None
+    once_per_step: bool = False
 
 
 @attrs.frozen
@@ -99,6 +100,7 @@ def read_batch(call: Call, run: RunPath) -> Batch:
         document.artifacts,
         writer=document.writer,
         sequence=document.sequence,
+        once_per_step=document.once_per_step,
     )
 
 
