@@ -8,6 +8,7 @@ from types import TracebackType
 
 from typing_extensions import Self
 
+from runatlas.api.curation import ApiCuration
 from runatlas.api.place import Given, Place
 from runatlas.backends.base import Backend
 from runatlas.entities.argument import flag, optional_text, text
@@ -31,7 +32,7 @@ from runatlas.response import ApiResponse
 __all__ = ["Api"]
 
 
-class Api:
+class Api(ApiCuration):
     """The entry point to everything: a directory, or a server.
 
     Constructing makes no request and opens nothing; the first attribute that needs data does. An ``Api`` may be used

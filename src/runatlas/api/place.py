@@ -12,6 +12,8 @@ from runatlas.settings import ConnectionSettings, resolve
 
 __all__ = ["Given", "Place", "open_backend"]
 
+_ANY_KEY = "any"
+
 
 class Place:
     """Where the arguments of an ``Api`` point; settled when somebody first asks. Its pickle holds no key."""
@@ -30,8 +32,9 @@ class Place:
         self._cwd = Path.cwd()
         self._settings: ConnectionSettings | None = None
         if location is not None or host is not None:
-            # Finds mistakes at once, and reads neither files nor the environment.
-            resolve(**self._arguments, key=api_key, environ={}, cwd=self._cwd, home=Path(os.devnull))
+            # Finds mistakes at once; with a key at hand it looks for none in files and the environment.
+            key = _ANY_KEY if api_key is None and _names_a_server(host or location) else api_key
+            resolve(**self._arguments, key=key, environ={}, cwd=self._cwd, home=Path(os.devnull))
 
     @property
     def settings(self) -> ConnectionSettings:
@@ -73,6 +76,11 @@ def open_backend(settings: ConnectionSettings) -> Backend:
             "install the embedded store with: pip install 'runatlas[server]'"
         ) from error
     return LocalBackend(settings.directory)
+
+
+def _names_a_server(place: object) -> bool:
+    """Tell whether it is a URL without a key of its own."""
+    return isinstance(place, str) and "://" in place and "@" not in place
 
 
 class Given:
