@@ -8,11 +8,12 @@ from functools import lru_cache
 from typing import Any
 
 import attrs
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, literal_column, select
 
 from runatlas.model.account import UserRef
 from runatlas.model.codec import loads, loads_all
 from runatlas.model.run import Profile, RunRecord
+from runatlas.server.store.prepared import Prepared, listing
 from runatlas.server.store.run_order import RunOrder
 from runatlas.server.store.schema import projects, run_profiles, runs, series, users, workspaces
 from runatlas.server.store.statement import Connection, member_of, one_of, rows
@@ -65,26 +66,33 @@ _COLUMNS = (
 )
 _WIDTH = len(_COLUMNS)
 _SCALAR_TYPES = ("FLOAT", "BOOLEAN", "STRING")
-_SUMMARIES = select(series.c.run_pk, series.c.key, series.c.last_value).where(
-    member_of(series.c.run_pk, "runs"),
-    series.c.context == "",
-    one_of(series.c.column_type, _SCALAR_TYPES),
-    series.c.count > 0,
+_SUMMARIES = Prepared(
+    select(series.c.run_pk, series.c.key, series.c.last_value).where(
+        member_of(series.c.run_pk, "runs"),
+        series.c.context == literal_column("''"),
+        one_of(series.c.column_type, _SCALAR_TYPES),
+        series.c.count > literal_column("0"),
+    ),
+    "runs",
 )
-_PROFILES = select(
-    run_profiles.c.run_pk, run_profiles.c.metadata, run_profiles.c.requirements, run_profiles.c.conda
-).where(member_of(run_profiles.c.run_pk, "runs"))
-_USERS = select(users.c.id, users.c.username, users.c.name).where(member_of(users.c.id, "users"))
-_HOMES = (
+_PROFILES = Prepared(
+    select(run_profiles.c.run_pk, run_profiles.c.metadata, run_profiles.c.requirements, run_profiles.c.conda).where(
+        member_of(run_profiles.c.run_pk, "runs")
+    ),
+    "runs",
+)
+_USERS = Prepared(select(users.c.id, users.c.username, users.c.name).where(member_of(users.c.id, "users")), "users")
+_HOMES = Prepared(
     select(projects.c.id, workspaces.c.username, projects.c.name, projects.c.cuid)
     .select_from(projects.join(workspaces))
-    .where(member_of(projects.c.id, "projects"))
+    .where(member_of(projects.c.id, "projects")),
+    "projects",
 )
 
 
 def find_homes(connection: Connection, project_ids: Iterable[int]) -> dict[int, Home]:
     """Name projects."""
-    found = rows(connection, _HOMES, {"projects": list(project_ids)})
+    found = _HOMES.all(connection, listing(connection, project_ids))
     return {key: Home(*names) for key, *names in found}
 
 
@@ -187,12 +195,13 @@ def _texts(text: str) -> tuple[str, ...]:
 def _people(connection: Connection, user_ids: Collection[int]) -> Mapping[int, UserRef]:
     if not user_ids:
         return {}
-    return {key: UserRef(username, name) for key, username, name in rows(connection, _USERS, {"users": user_ids})}
+    found = _USERS.all(connection, listing(connection, user_ids))
+    return {key: UserRef(username, name) for key, username, name in found}
 
 
 def _summaries(connection: Connection, keys: Sequence[int]) -> Mapping[int, dict[str, float]]:
     found: dict[int, dict[str, float]] = {}
-    for run_pk, key, value in rows(connection, _SUMMARIES, {"runs": keys}):
+    for run_pk, key, value in _SUMMARIES.all(connection, listing(connection, keys)):
         summary = found.get(run_pk)
         if summary is None:
             summary = found[run_pk] = {}
@@ -201,5 +210,5 @@ def _summaries(connection: Connection, keys: Sequence[int]) -> Mapping[int, dict
 
 
 def _profiles(connection: Connection, keys: Sequence[int]) -> Mapping[int, Profile]:
-    found = rows(connection, _PROFILES, {"runs": keys})
+    found = _PROFILES.all(connection, listing(connection, keys))
     return {key: Profile(loads(metadata), requirements, conda) for key, metadata, requirements, conda in found}
