@@ -20,7 +20,7 @@ from runatlas.entities.reading import (
     require_run,
 )
 from runatlas.entities.run_change import RunChanges, make_run_patch
-from runatlas.entities.run_fields import RunFields
+from runatlas.entities.run_curation import RunCuration
 from runatlas.entities.stored_file import Link
 from runatlas.entities.window import make_window
 from runatlas.model.artifact import validate_artifact_name
@@ -42,7 +42,7 @@ _ROWS_MAX = 500_000
 _LINES = 1000
 
 
-class Run(RunFields):
+class Run(RunCuration):
     """A run, lazily: its path is known, everything else is asked for once, when it is needed.
 
     Example:

@@ -66,6 +66,10 @@ class Statistics:
         self._lock = threading.Lock()
         self._found: dict[tuple[str, str, Context], SummaryItem] | None = None
 
+    def load(self) -> Iterable[SummaryRecord]:
+        """Read the summaries anew."""
+        return self._load()
+
     def get(self, run: str, key: str, context: Context) -> SummaryItem | None:
         """Return the summary of one series.
 

@@ -1,0 +1,209 @@
+"""What is said of a run, and keys that may only write to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from runatlas.entities.base import Entity
+from runatlas.entities.collection import Collection
+from runatlas.entities.gateway import Gateway
+from runatlas.entities.instant import iso_text
+from runatlas.entities.listed import ListedCollection
+from runatlas.entities.window import Window
+from runatlas.errors import NotFoundError
+from runatlas.model.annotation import AnnotationQuery, AnnotationRecord
+from runatlas.model.ids import RunPath
+from runatlas.model.ingestion_key import IngestionKeyRecord
+from runatlas.model.page import Page, PageRequest
+from runatlas.response import ApiResponse
+
+__all__ = ["Annotation", "Annotations", "IngestionKey", "IngestionKeys"]
+
+
+class Annotation(Entity[AnnotationRecord]):
+    """A note on a run.
+
+    Args:
+        gateway: The way to the backend.
+        run: The run.
+        record: The note.
+    """
+
+    __slots__ = ("_id", "_run")
+
+    def __init__(self, gateway: Gateway, run: RunPath, record: AnnotationRecord) -> None:
+        super().__init__(gateway, record)
+        self._run = run
+        self._id = record.id
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What names the note."""
+        return (str(self._run), self._id)
+
+    def _fetch(self) -> AnnotationRecord:
+        cursor = None
+        while True:
+            query = AnnotationQuery(page=PageRequest(limit=1000, cursor=cursor))
+            page = self._gateway.backend.list_annotations(self._run, query)
+            for record in page.items:
+                if record.id == self._id:
+                    return record
+            cursor = page.next_cursor
+            if cursor is None:
+                raise NotFoundError(f"run {self._run} has no annotation {self._id!r}")
+
+    @property
+    def id(self) -> str:
+        """The note's id."""
+        return self._id
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        return self._held().text
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What was noted beside the text."""
+        return self._held().metadata
+
+    @property
+    def author(self) -> str:
+        """Who made it."""
+        return self._held().author
+
+    @property
+    def created_at(self) -> str:
+        """When it was made: ISO 8601."""
+        return iso_text(self._held().created_at_ms)
+
+    def json(self) -> dict[str, Any]:
+        """Return the note as plain values."""
+        return {name: getattr(self, name) for name in ("id", "text", "metadata", "author", "created_at")}
+
+
+class Annotations(Collection[Annotation, AnnotationRecord]):
+    """A run's notes, oldest first.
+
+    Args:
+        gateway: The way to the backend.
+        window: Which part is wanted.
+        run: The run.
+    """
+
+    def __init__(self, gateway: Gateway, window: Window, run: RunPath) -> None:
+        super().__init__(gateway, window)
+        self._run = run
+
+    def _read(self, page: PageRequest) -> Page[AnnotationRecord]:
+        return self._gateway.backend.list_annotations(self._run, AnnotationQuery(page=page))
+
+    def _count(self) -> int:
+        return sum(1 for _ in self)
+
+    def _make(self, record: AnnotationRecord) -> Annotation:
+        return Annotation(self._gateway, self._run, record)
+
+    def _subject(self) -> str:
+        return repr(str(self._run))
+
+
+class IngestionKey(Entity[IngestionKeyRecord]):
+    """A key that may write to one run, for a while.
+
+    Args:
+        gateway: The way to the backend.
+        run: The run.
+        record: The key.
+        secret: What clients send; known only when the key was just made.
+    """
+
+    __slots__ = ("_id", "_run", "secret")
+
+    def __init__(self, gateway: Gateway, run: RunPath, record: IngestionKeyRecord, secret: str | None = None) -> None:
+        super().__init__(gateway, record)
+        self._run = run
+        self._id = record.id
+        self.secret = secret
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What names the key."""
+        return (str(self._run), self._id)
+
+    def _fetch(self) -> IngestionKeyRecord:
+        for record in self._gateway.backend.list_ingestion_keys(self._run):
+            if record.id == self._id:
+                return record
+        raise NotFoundError(f"run {self._run} has no ingestion key {self._id!r}")
+
+    @property
+    def id(self) -> str:
+        """The key's id."""
+        return self._id
+
+    @property
+    def name(self) -> str:
+        """What it was called."""
+        return self._held().name
+
+    @property
+    def created_at(self) -> str:
+        """When it was made: ISO 8601."""
+        return iso_text(self._held().created_at_ms)
+
+    @property
+    def expires_at(self) -> str:
+        """Until when it works: ISO 8601."""
+        return iso_text(self._held().expires_at_ms)
+
+    @property
+    def revoked_at(self) -> str | None:
+        """When it was revoked: ISO 8601; ``None`` if it was not."""
+        time_ms = self._held().revoked_at_ms
+        return None if time_ms is None else iso_text(time_ms)
+
+    @property
+    def last_used_at(self) -> str | None:
+        """When it was used last, to the minute: ISO 8601; ``None`` if it never was."""
+        time_ms = self._held().last_used_at_ms
+        return None if time_ms is None else iso_text(time_ms)
+
+    def revoke(self) -> ApiResponse[IngestionKey]:
+        """Make it useless at once; a second call changes nothing."""
+
+        def revoke() -> IngestionKey:
+            self._record = self._gateway.backend.revoke_ingestion_key(self._run, self._id)
+            return self
+
+        return ApiResponse.of(revoke)
+
+    def json(self) -> dict[str, Any]:
+        """Return the key as plain values, without its secret."""
+        names = ("id", "name", "created_at", "expires_at", "revoked_at", "last_used_at")
+        return {name: getattr(self, name) for name in names}
+
+
+class IngestionKeys(ListedCollection[IngestionKey, IngestionKeyRecord]):
+    """A run's keys, oldest first, revoked and expired ones included.
+
+    Args:
+        gateway: The way to the backend.
+        window: Which part is wanted.
+        run: The run.
+    """
+
+    def __init__(self, gateway: Gateway, window: Window, run: RunPath) -> None:
+        super().__init__(gateway, window)
+        self._run = run
+
+    def _list(self) -> Sequence[IngestionKeyRecord]:
+        return self._gateway.backend.list_ingestion_keys(self._run)
+
+    def _make(self, record: IngestionKeyRecord) -> IngestionKey:
+        return IngestionKey(self._gateway, self._run, record)
+
+    def _subject(self) -> str:
+        return repr(str(self._run))

@@ -1,0 +1,186 @@
+"""Folders: a tree of a project's runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from typing_extensions import Self
+
+from runatlas.entities.argument import text
+from runatlas.entities.base import Entity
+from runatlas.entities.gateway import Gateway
+from runatlas.entities.instant import iso_text
+from runatlas.entities.listed import ListedCollection
+from runatlas.entities.window import Window
+from runatlas.errors import NotFoundError
+from runatlas.model.folder import FolderPatch, FolderRecord, validate_folder_name
+from runatlas.model.ids import ProjectPath
+from runatlas.response import ApiResponse
+
+__all__ = ["Folder", "Folders", "create_folder", "folder_id"]
+
+
+class Folder(Entity[FolderRecord]):
+    """A folder of a project.
+
+    Args:
+        gateway: The way to the backend.
+        project: The project.
+        name: Its id.
+        record: What is known of it.
+    """
+
+    __slots__ = ("_id", "_project")
+
+    def __init__(self, gateway: Gateway, project: ProjectPath, name: str, record: FolderRecord | None = None) -> None:
+        super().__init__(gateway, record)
+        self._project = project
+        self._id = name
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What names the folder."""
+        return (str(self._project), self._id)
+
+    def _fetch(self) -> FolderRecord:
+        for record in self._gateway.backend.list_folders(self._project):
+            if record.id == self._id:
+                return record
+        raise NotFoundError(f"project {self._project} has no folder {self._id!r}")
+
+    @property
+    def id(self) -> str:
+        """The folder's id."""
+        return self._id
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._held().name
+
+    @property
+    def path(self) -> str:
+        """The names from the top down: ``/sweeps/lr``."""
+        return self._held().path
+
+    @property
+    def parent_id(self) -> str | None:
+        """The folder it lies in; ``None`` at the top."""
+        return self._held().parent_id
+
+    @property
+    def run_count(self) -> int:
+        """How many runs lie directly in it."""
+        return self._held().runs
+
+    @property
+    def created_at(self) -> str:
+        """When it was made: ISO 8601."""
+        return iso_text(self._held().created_at_ms)
+
+    def create(self, name: str) -> ApiResponse[Folder]:
+        """Make a folder in this one.
+
+        Raises:
+            TypeError: The name is no text.
+            ValueError: It is no folder name.
+        """
+        return create_folder(self._gateway, self._project, name, self._id)
+
+    def rename(self, name: str) -> ApiResponse[Self]:
+        """Give it another name; the paths of what lies in it change along.
+
+        Raises:
+            TypeError: The name is no text.
+            ValueError: It is no folder name.
+        """
+        validate_folder_name(name)
+        return ApiResponse.of(lambda: self._change(FolderPatch(name=name)))
+
+    def move(self, parent: Folder | str | None) -> ApiResponse[Self]:
+        """Put it, with all that lies in it, into another folder; ``None`` is the top.
+
+        Raises:
+            TypeError: ``parent`` is neither a folder, an id nor ``None``.
+        """
+        target = folder_id(parent, "parent")
+        return ApiResponse.of(lambda: self._change(FolderPatch(parent_id=target)))
+
+    def _change(self, patch: FolderPatch) -> Self:
+        self._record = self._gateway.backend.update_folder(self._project, self._id, patch)
+        return self
+
+    def delete(self) -> ApiResponse[None]:
+        """Delete it; a ``ConflictError`` if runs or folders lie in it."""
+        return ApiResponse.of(lambda: self._gateway.backend.delete_folder(self._project, self._id))
+
+    def json(self) -> dict[str, Any]:
+        """Return the folder as plain values."""
+        self._held()
+        return {name: getattr(self, name) for name in ("id", "name", "path", "parent_id", "run_count", "created_at")}
+
+
+class Folders(ListedCollection[Folder, FolderRecord]):
+    """A project's folders by path, each after the one it lies in.
+
+    Args:
+        gateway: The way to the backend.
+        window: Which part is wanted.
+        project: The project.
+    """
+
+    def __init__(self, gateway: Gateway, window: Window, project: ProjectPath) -> None:
+        super().__init__(gateway, window)
+        self._project = project
+
+    def _list(self) -> Sequence[FolderRecord]:
+        return self._gateway.backend.list_folders(self._project)
+
+    def _make(self, record: FolderRecord) -> Folder:
+        return Folder(self._gateway, self._project, record.id, record)
+
+    def create(self, name: str) -> ApiResponse[Folder]:
+        """Make a folder at the top.
+
+        Raises:
+            TypeError: The name is no text.
+            ValueError: It is no folder name.
+        """
+        return create_folder(self._gateway, self._project, name, None)
+
+    def _subject(self) -> str:
+        return repr(str(self._project))
+
+
+def create_folder(gateway: Gateway, project: ProjectPath, name: str, parent_id: str | None) -> ApiResponse[Folder]:
+    """Make a folder.
+
+    Args:
+        gateway: The way to the backend.
+        project: The project.
+        name: 1 to 200 characters without ``/``.
+        parent_id: The folder it lies in; ``None`` for the top.
+
+    Raises:
+        TypeError: The name is no text.
+        ValueError: It is no folder name.
+    """
+    validate_folder_name(name)
+
+    def create() -> Folder:
+        record = gateway.backend.create_folder(project, name, parent_id)
+        return Folder(gateway, project, record.id, record)
+
+    return ApiResponse.of(create)
+
+
+def folder_id(folder: Folder | str | None, argument: str) -> str:
+    """Return a folder's id; ``""`` for none.
+
+    Raises:
+        TypeError: It is neither a folder, an id nor ``None``.
+    """
+    if folder is None:
+        return ""
+    return folder.id if isinstance(folder, Folder) else text(folder, argument)

@@ -1,0 +1,245 @@
+"""The model registry: named models with numbered versions, one of them in production."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from typing_extensions import Self
+
+from runatlas.entities.argument import choice, whole
+from runatlas.entities.base import Entity
+from runatlas.entities.gateway import Gateway
+from runatlas.entities.instant import iso_text
+from runatlas.entities.listed import ListedCollection
+from runatlas.entities.window import Window, make_window
+from runatlas.errors import NotFoundError
+from runatlas.model.registry import STAGES, ModelRecord, ModelVersionRecord, Stage
+from runatlas.response import ApiResponse
+
+__all__ = ["Model", "ModelVersion", "ModelVersions", "Models"]
+
+
+class ModelVersion(Entity[ModelVersionRecord]):
+    """A version of a model: an artifact of a run.
+
+    Args:
+        gateway: The way to the backend.
+        record: The version.
+    """
+
+    __slots__ = ("_model", "_version", "_workspace")
+
+    def __init__(self, gateway: Gateway, record: ModelVersionRecord) -> None:
+        super().__init__(gateway, record)
+        self._workspace = record.workspace
+        self._model = record.model
+        self._version = record.version
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What names the version."""
+        return (self._workspace, self._model, self._version)
+
+    def _fetch(self) -> ModelVersionRecord:
+        for record in self._gateway.backend.list_model_versions(self._workspace, self._model):
+            if record.version == self._version:
+                return record
+        raise NotFoundError(f"model {self._model!r} has no version {self._version}")
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self._model
+
+    @property
+    def version(self) -> int:
+        """Its number, from 1."""
+        return self._version
+
+    @property
+    def stage(self) -> Stage:
+        """``none``, ``staging``, ``production`` or ``archived``."""
+        return self._held().stage
+
+    @property
+    def run_path(self) -> str:
+        """The run that made it: ``workspace/project/run``, the last one it had if it was deleted."""
+        return self._held().run
+
+    @property
+    def artifact(self) -> str:
+        """The artifact's name on that run."""
+        return self._held().artifact
+
+    @property
+    def description(self) -> str:
+        """What is said of it."""
+        return self._held().description
+
+    @property
+    def sha256(self) -> str:
+        """The hash of its bytes."""
+        return self._held().sha256
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return self._held().size
+
+    @property
+    def created_at(self) -> str:
+        """When it was registered: ISO 8601."""
+        return iso_text(self._held().created_at_ms)
+
+    def promote(self, stage: Stage = "production") -> ApiResponse[Self]:
+        """Change its stage; promoting to production archives the version there before, in the same transaction.
+
+        Raises:
+            ValueError: There is no such stage.
+        """
+        target: Stage = choice(stage, STAGES, "stage")
+        return ApiResponse.of(lambda: self._promote(target))
+
+    def _promote(self, stage: Stage) -> Self:
+        self._record = self._gateway.backend.promote_model(self._workspace, self._model, self._version, stage)
+        return self
+
+    def json(self) -> dict[str, Any]:
+        """Return the version as plain values."""
+        self._held()
+        return {name: getattr(self, name) for name in _VERSION_JSON}
+
+
+_VERSION_JSON = (
+    "model", "version", "stage", "run_path", "artifact", "description", "sha256", "size", "created_at",
+)  # fmt: skip
+
+
+class ModelVersions(ListedCollection[ModelVersion, ModelVersionRecord]):
+    """A model's versions, oldest first.
+
+    Args:
+        gateway: The way to the backend.
+        window: Which part is wanted.
+        workspace: The workspace.
+        model: The model's name.
+    """
+
+    def __init__(self, gateway: Gateway, window: Window, workspace: str, model: str) -> None:
+        super().__init__(gateway, window)
+        self._workspace = workspace
+        self._model = model
+
+    def _list(self) -> Sequence[ModelVersionRecord]:
+        return self._gateway.backend.list_model_versions(self._workspace, self._model)
+
+    def _make(self, record: ModelVersionRecord) -> ModelVersion:
+        return ModelVersion(self._gateway, record)
+
+    def _subject(self) -> str:
+        return repr(f"{self._workspace}/{self._model}")
+
+
+class Model(Entity[ModelRecord]):
+    """A named model.
+
+    Args:
+        gateway: The way to the backend.
+        workspace: The workspace.
+        name: Its name.
+        record: What is known of it.
+    """
+
+    __slots__ = ("_name", "_workspace")
+
+    def __init__(self, gateway: Gateway, workspace: str, name: str, record: ModelRecord | None = None) -> None:
+        super().__init__(gateway, record)
+        self._workspace = workspace
+        self._name = name
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What names the model."""
+        return (self._workspace, self._name)
+
+    def _fetch(self) -> ModelRecord:
+        for record in self._gateway.backend.list_models(self._workspace):
+            if record.name == self._name:
+                return record
+        raise NotFoundError(f"workspace {self._workspace!r} has no model {self._name!r}")
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._name
+
+    @property
+    def workspace(self) -> str:
+        """The workspace it belongs to."""
+        return self._workspace
+
+    @property
+    def latest(self) -> int:
+        """The number of its newest version."""
+        return self._held().latest
+
+    @property
+    def production(self) -> int | None:
+        """The number of the version in production; ``None`` if there is none."""
+        return self._held().production
+
+    @property
+    def created_at(self) -> str:
+        """When its first version was registered: ISO 8601."""
+        return iso_text(self._held().created_at_ms)
+
+    def versions(self) -> ModelVersions:
+        """Return its versions, oldest first."""
+        return ModelVersions(self._gateway, make_window(), self._workspace, self._name)
+
+    def promote(self, version: int, stage: Stage = "production") -> ApiResponse[ModelVersion]:
+        """Change a version's stage; promoting to production archives the version there before.
+
+        Raises:
+            TypeError: The version is no whole number.
+            ValueError: There is no such stage.
+        """
+        number = whole(version, "version", least=1)
+        target: Stage = choice(stage, STAGES, "stage")
+
+        def promote() -> ModelVersion:
+            record = self._gateway.backend.promote_model(self._workspace, self._name, number, target)
+            self._forget()
+            return ModelVersion(self._gateway, record)
+
+        return ApiResponse.of(promote)
+
+    def json(self) -> dict[str, Any]:
+        """Return the model as plain values."""
+        self._held()
+        return {name: getattr(self, name) for name in ("name", "workspace", "latest", "production", "created_at")}
+
+
+class Models(ListedCollection[Model, ModelRecord]):
+    """A workspace's models by name.
+
+    Args:
+        gateway: The way to the backend.
+        window: Which part is wanted.
+        workspace: The workspace; ``None`` for the caller's own.
+    """
+
+    def __init__(self, gateway: Gateway, window: Window, workspace: str | None) -> None:
+        super().__init__(gateway, window)
+        self._workspace = workspace
+
+    def _list(self) -> Sequence[ModelRecord]:
+        backend = self._gateway.backend
+        return backend.list_models(self._workspace or backend.get_user().username)
+
+    def _make(self, record: ModelRecord) -> Model:
+        return Model(self._gateway, record.workspace, record.name, record)
+
+    def _subject(self) -> str:
+        return "" if self._workspace is None else repr(self._workspace)
