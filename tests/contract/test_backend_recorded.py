@@ -154,7 +154,7 @@ def test_media_come_with_links_that_work(site: Site, run: RunPath) -> None:
 
 
 def test_logs_are_read_and_exported(site: Site, run: RunPath) -> None:
-    levels = ("DEBUG", "INFO", "WARN", "ERROR")
+    drafts = tuple(LogDraft(f"line {number} é", LOG_LEVELS[number % 4], time_ms=number) for number in range(8))
     site.root.append(Batch(run, logs=drafts))
     page = site.root.read_logs(run, LogQuery(level="WARN", limit=3))
     assert [(item.line, item.level) for item in page.logs] == [(3, "WARN"), (4, "ERROR"), (7, "WARN")]
