@@ -37,7 +37,7 @@ def test_a_key_belongs_to_one_request(server: ServerProcess, owner: str) -> None
     assert _make(server, "three", "k3").status_code == 201
     other_body = _make(server, "three", "k3", title="Another")
     assert other_body.status_code == 409
-    assert other_body.json()["error"]["code"] is None
+    assert other_body.json()["error"]["code"] == "idempotency_key_reused"
     other_path = server.call("POST", "workspaces", json={"username": "three"}, headers={"Idempotency-Key": "k3"})
     assert other_path.status_code == 409
 

@@ -32,7 +32,8 @@ def list_users(services: Services, caller: Caller, page: PageRequest, *, search:
     return services.admin.list_users(caller, page, search=search)
 
 
-@routes.add("POST", "/admin/users", statuses=(201,), errors=(403, 409), write=True)
+# Not a write that can be repeated by its Idempotency-Key: the request's fingerprint would tell of the password.
+@routes.add("POST", "/admin/users", statuses=(201,), errors=(403, 409))
 def create_user(services: Services, caller: Caller, body: UserDraft) -> UserRecord:
     """Make a user with a personal workspace of the same name."""
     return services.admin.create_user(caller, body.username, body.password)
