@@ -68,6 +68,7 @@ class _BatchHead:
     artifacts: tuple[ArtifactDraft, ...] = ()
     writer: str | None = None
     sequence: int | None = None
+    once_per_step: bool = False
 
 
 @attrs.frozen
@@ -109,6 +110,7 @@ def encode_batch(batch: Batch) -> bytes:
         "artifacts": codec.encode(batch.artifacts),
         "writer": batch.writer,
         "sequence": batch.sequence,
+        "once_per_step": batch.once_per_step,
     }
     columns = {
         "step": _joined([series.steps for series in batch.points], _INT64),
@@ -133,7 +135,15 @@ def decode_batch(data: bytes, run: RunPath) -> Batch:
     except (MalformedStreamError, ValueError, ResponseFormatError) as error:
         raise ValidationError(f"the batch does not decode: {error}", code=400) from error
     return Batch(
-        run, points, head.media, head.logs, head.columns, head.artifacts, writer=head.writer, sequence=head.sequence
+        run,
+        points,
+        head.media,
+        head.logs,
+        head.columns,
+        head.artifacts,
+        writer=head.writer,
+        sequence=head.sequence,
+        once_per_step=head.once_per_step,
     )
 
 

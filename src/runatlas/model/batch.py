@@ -20,6 +20,7 @@ class Batch:
     Attributes:
         writer, sequence: A batch of the same writer with a sequence not above the last applied one is a repeat:
             acknowledged, not applied. Sequences of a writer only grow. Without a writer, nothing is checked.
+        once_per_step: Whether a point whose step its series has already is left out: the first value counts.
     """
 
     run: RunPath
@@ -30,6 +31,7 @@ class Batch:
     artifacts: tuple[ArtifactDraft, ...] = ()
     writer: str | None = None
     sequence: int | None = None
+    once_per_step: bool = False
 
 
 @attrs.frozen

@@ -6,7 +6,7 @@ see answers like one that is not there; a thing that is seen but may not be chan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from runatlas.errors import NotFoundError, PermissionDeniedError
@@ -15,7 +15,7 @@ from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.run import RunSelection
 from runatlas.server.services.caller import Caller
 from runatlas.server.store.project import ProjectRow, find_project
-from runatlas.server.store.run import RunRow, find_run
+from runatlas.server.store.run import RunRow, find_run, find_runs_by_cuid
 from runatlas.server.store.selection import Scope, SelectedRuns, resolve_ids, selection_select
 from runatlas.server.store.statement import Connection, check_text, rows
 from runatlas.server.store.workspace import WorkspaceRow, find_workspace
@@ -23,6 +23,7 @@ from runatlas.server.store.workspace import WorkspaceRow, find_workspace
 __all__ = [
     "Need",
     "missing_runs",
+    "require_cuids",
     "require_project",
     "require_root",
     "require_run",
@@ -93,6 +94,25 @@ def require_run(connection: Connection, caller: Caller, path: RunPath, need: Nee
     _check(caller, found.project, path.project_path, need)
     if found.cuid != caller.run_cuid:
         _require_unlimited(caller)
+    return found
+
+
+def require_cuids(connection: Connection, caller: Caller, cuids: Collection[str], need: Need) -> dict[str, RunRow]:
+    """Find runs by cuid, in whatever projects they are.
+
+    Raises:
+        NotFoundError: One is none, or the caller may not see it.
+        PermissionDeniedError: The caller sees one, but may not do what is needed.
+    """
+    check_text("".join(cuids), "run")
+    found = find_runs_by_cuid(connection, caller.user_id, cuids)
+    for cuid in cuids:
+        if cuid not in found:
+            raise NotFoundError(f"there is no run {cuid!r}")
+        project = found[cuid].project
+        _check(caller, project, ProjectPath(project.workspace, project.name), need)
+        if cuid != caller.run_cuid:
+            _require_unlimited(caller)
     return found
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
+import attrs
 
 from runatlas.errors import NotFoundError, StoreError, ValidationError
 from runatlas.model.ids import RunPath, new_cuid
 from runatlas.model.media import LinkRecord
+from runatlas.model.series import Context
 from runatlas.server.services.access import require_run
 from runatlas.server.services.caller import Caller
+from runatlas.server.services.export_text import column_pieces, value_texts
 from runatlas.server.services.links import LINK_MS, Links
-from runatlas.server.services.series_walk import check_series
+from runatlas.server.services.series_walk import check_series, write_context
 from runatlas.server.store.chunk import ChunkError, Points
 from runatlas.server.store.engine import Store
 from runatlas.server.store.export import ExportRow, add_export, find_export, remove_expired, write_export
@@ -22,7 +24,7 @@ from runatlas.server.store.point import SeriesHead, choose_points, find_scalar_s
 from runatlas.server.store.run import RunRow
 from runatlas.server.store.statement import Connection
 
-__all__ = ["Exports"]
+__all__ = ["ExportColumn", "Exports"]
 
 ROWS_MAX = 500_000
 """The most lines of one log export (document 004)."""
@@ -32,6 +34,20 @@ _PIECE_ROWS = 50_000
 _EXACT = 2.0**53
 _UNSAFE = re.compile(r"[^\w.+-]+")
 _NAME_MAX = 60
+
+
+@attrs.frozen
+class ExportColumn:
+    """A scalar series to be written.
+
+    Attributes:
+        title: What its columns are called: ``{title}_step`` holds the values, ``{title}_timestamp`` the times.
+    """
+
+    run: RunPath
+    key: str
+    title: str
+    context: Context = ()
 
 
 class Exports:
@@ -82,6 +98,27 @@ class Exports:
             except ChunkError as error:
                 raise StoreError(f"the points of {key!r} of run {run} are damaged: {error}") from error
 
+    def export_columns(self, caller: Caller, columns: Sequence[ExportColumn]) -> str:
+        """Write columns of runs side by side to a ``.csv`` file.
+
+        It has a header, then one row a step, ascending: the step and, for each column in the order given, the value
+        and the time in Unix milliseconds. Of several points of one step the last counts; what is not there is empty.
+
+        Returns:
+            The file's id, for ``get_link``.
+
+        Raises:
+            NotFoundError: There is no such run.
+            StoreError: Points are damaged.
+        """
+        if not columns:
+            raise ValidationError("columns: give one or more")
+        check_series([column.key for column in columns], None)
+        with self._store.read() as connection:
+            found = [_points_of(connection, caller, column) for column in columns]
+        pieces = column_pieces([column.title for column in columns], found)
+        return self._keep(caller, f"{_safe(columns[0].title)}.csv", pieces).cuid
+
     def get_link(self, caller: Caller, cuid: str) -> LinkRecord:
         """Return a new link to a file that was made, for a caller that has its id.
 
@@ -95,6 +132,9 @@ class Exports:
         return self._links.export_link(caller, found)
 
     def _write(self, caller: Caller, name: str, pieces: Iterable[str]) -> LinkRecord:
+        return self._links.export_link(caller, self._keep(caller, name, pieces))
+
+    def _keep(self, caller: Caller, name: str, pieces: Iterable[str]) -> ExportRow:
         cuid = new_cuid()
         size = write_export(self._store, cuid, name, pieces)
         now_ms = self._store.clock()
@@ -102,7 +142,7 @@ class Exports:
         with self._store.write() as connection:
             remove_expired(connection, self._store, now_ms)
             add_export(connection, row)
-        return self._links.export_link(caller, row)
+        return row
 
 
 def _safe(text: str) -> str:
@@ -134,19 +174,18 @@ def _csv_pieces(connection: Connection, heads: list[SeriesHead]) -> Iterator[str
 
 
 def _csv_rows(points: Points, tail: str) -> Iterator[str]:
-    columns = (points.steps.tolist(), _texts(points), points.times_ms.tolist())
+    columns = (points.steps.tolist(), value_texts(points.values), points.times_ms.tolist())
     return (f"{step},{value},{time}{tail}" for step, value, time in zip(*columns, strict=True))
 
 
-def _texts(points: Points) -> list[str]:
-    """Write values so that they read back the same, whole ones without a point."""
-    with np.errstate(invalid="ignore"):
-        whole = (points.values % 1 == 0) & (np.abs(points.values) < _EXACT)
-        whole &= ~((points.values == 0) & np.signbit(points.values))
-    return [
-        str(int(value)) if is_whole else _SPECIAL.get(text := repr(value), text)
-        for value, is_whole in zip(points.values.tolist(), whole.tolist(), strict=True)
-    ]
-
-
-_SPECIAL = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+def _points_of(connection: Connection, caller: Caller, column: ExportColumn) -> Points | None:
+    run = require_run(connection, caller, column.run, "read")
+    context = write_context(column.context)
+    found = find_scalar_series(connection, [run.id], keys=(column.key,), context=context, column_class=None)
+    if not found:
+        return None
+    ((head, data),) = read_series(connection, [SeriesHead(*found[0])])
+    try:
+        return choose_points(head, data, None, None).points
+    except ChunkError as error:
+        raise StoreError(f"the points of {column.key!r} of run {column.run} are damaged: {error}") from error

@@ -23,7 +23,7 @@ from runatlas.server.store.blob import is_sha256
 from runatlas.server.store.engine import Store
 from runatlas.server.store.export import ExportRow, export_path, find_export
 
-__all__ = ["LINK_MS", "Links", "OpenedFile"]
+__all__ = ["LINK_MS", "Grant", "Links", "OpenedFile"]
 
 LINK_MS = 3600 * 1000
 """How long a signed link works."""
@@ -53,6 +53,22 @@ class OpenedFile:
             NotFoundError: It was removed meanwhile.
         """
         return _pieces(self._path, start, self.size if end is None else min(end, self.size))
+
+
+@attrs.frozen
+class Grant:
+    """Leave to do one thing with one path of a run, for a while, for whoever has it.
+
+    Attributes:
+        doing: What it is for, such as ``upload``; a grant for one thing is worth nothing for another.
+        run: The run's cuid.
+    """
+
+    doing: str
+    run: str
+    path: str
+    expires_at_ms: int
+    signature: str
 
 
 class Links:
@@ -91,6 +107,19 @@ class Links:
         return LinkRecord(
             f"{caller.origin}/atlas/v1/exports/{cuid}?{urlencode(query, quote_via=quote)}", name, size, expires
         )
+
+    def grant(self, doing: str, run: str, path: str) -> Grant:
+        """Sign a grant; whoever asks must be allowed to do it."""
+        expires = self._store.clock() + LINK_MS
+        return Grant(doing, run, path, expires, self._sign(doing, run, path, expires))
+
+    def check_grant(self, grant: Grant) -> None:
+        """Check a grant that comes back.
+
+        Raises:
+            NotFoundError: It expired, or was never given.
+        """
+        self._check((grant.doing, grant.run, grant.path), grant.expires_at_ms, grant.signature)
 
     def open_blob(self, sha256: str, *, name: str, mime_type: str, expires_ms: int, signature: str) -> OpenedFile:
         """Open what a server's link to a blob leads to.

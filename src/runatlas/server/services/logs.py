@@ -9,7 +9,7 @@ from runatlas.server.services.access import require_run
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.validation import check_choice
 from runatlas.server.store.engine import Store
-from runatlas.server.store.log import count_logs, read_logs
+from runatlas.server.store.log import count_logs, last_line, read_logs
 from runatlas.server.store.statement import check_text
 
 __all__ = ["LogReading"]
@@ -60,6 +60,16 @@ class LogReading:
                     shown = [line for line in streams if line.line == found[0].line]
                 return LogPage(tuple(shown), count, shown[-1].line)
         return LogPage(tuple(found), count)
+
+    def last_line(self, caller: Caller, run: RunPath, tag: str = "") -> int:
+        """Return the number of the last line of a stream; 0 if it has none.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        check_text(tag, "tag")
+        with self._store.read() as connection:
+            return last_line(connection, require_run(connection, caller, run, "read").id, tag)
 
 
 def _whole_numbers(shown: list[LogRecord], following: LogRecord) -> list[LogRecord]:

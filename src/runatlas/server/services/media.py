@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import attrs
 
 from runatlas.errors import ValidationError
+from runatlas.model.codec import dumps
 from runatlas.model.ids import RunPath
 from runatlas.model.media import MediaItem, MediaPage, MediaQuery, MediaRecord
 from runatlas.server.services.access import require_run
@@ -12,7 +15,8 @@ from runatlas.server.services.caller import Caller
 from runatlas.server.services.links import Links
 from runatlas.server.services.series_walk import check_series, read_context
 from runatlas.server.store.engine import Store
-from runatlas.server.store.media import decode_items, media_steps, read_media
+from runatlas.server.store.media import decode_items, media_items, media_steps, read_media
+from runatlas.server.store.statement import check_text
 
 __all__ = ["MediaReading"]
 
@@ -55,6 +59,23 @@ class MediaReading:
             for key, context, column_type, step, epoch, time_ms, items in found
         )
         return MediaPage(tuple(records), steps)
+
+    def find_items(self, caller: Caller, run: RunPath, paths: Collection[str]) -> dict[str, MediaItem]:
+        """Find media by their paths in the run, with links; those that are not there are left out.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        wanted = {check_text(path, "path") for path in paths}
+        with self._store.read() as connection:
+            found = media_items(connection, require_run(connection, caller, run, "read").id)
+            held = (text for text in found if any(dumps(path)[1:-1] in text for path in wanted))
+            return {
+                item.path: self._linked(caller, item)
+                for text in held
+                for item in decode_items(text)
+                if item.path in wanted
+            }
 
     def _linked(self, caller: Caller, item: MediaItem) -> MediaItem:
         if item.sha256 is None:

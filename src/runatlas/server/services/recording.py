@@ -17,8 +17,10 @@ from runatlas.model.series import MEDIA_TYPES
 from runatlas.server.services.access import require_project, require_run
 from runatlas.server.services.batch import Identity, Incoming, clean_batch, identity_of, series_of
 from runatlas.server.services.caller import Caller
+from runatlas.server.services.keeping import keep_blob
+from runatlas.server.services.known_steps import first_of_steps, without_known_steps
 from runatlas.server.store.artifact import put_artifacts
-from runatlas.server.store.blob_ref import add_refs, drop_unused_refs, known_blobs, lock_blobs, register_blob
+from runatlas.server.store.blob_ref import add_refs, drop_unused_refs, known_blobs
 from runatlas.server.store.chunk import Points
 from runatlas.server.store.engine import Store
 from runatlas.server.store.event import add_events, known_events
@@ -64,6 +66,8 @@ class Recording:
         batch = clean_batch(batch)
         series = series_of(batch)
         media = _media_of(batch)
+        if batch.once_per_step:
+            series = first_of_steps(series)
         # Encoding needs no lock, unless event ids decide which points are new.
         encoded = None if _has_events(series) else _encode(series)
         with self._store.write() as connection:
@@ -74,8 +78,12 @@ class Recording:
                     return AppendRecord(applied=False)
                 mark_applied(connection, run_pk, batch.writer, batch.sequence)
             now_ms = self._store.clock()
+            if batch.once_per_step:
+                fresh = without_known_steps(connection, run_pk, series)
+                encoded = encoded if fresh is series else None
+                series = fresh
             if encoded is None:
-                series = _drop_repeated(connection, run_pk, series)
+                series = _drop_repeated(connection, run_pk, series) if _has_events(series) else series
                 encoded = _encode(series)
             media = _with_sizes(connection, media)
             change = _Change(connection, run_pk, now_ms)
@@ -101,16 +109,9 @@ class Recording:
             NotFoundError: There is no such project.
             PermissionDeniedError: The caller may not write to it.
         """
-        store = self._store
-        with store.read() as connection:
+        with self._store.read() as connection:
             require_project(connection, caller, project, "write")
-        with store.blobs.stage(data) as staged:
-            with store.write() as connection:
-                lock_blobs(connection)
-                store.blobs.keep(staged)
-                register_blob(connection, staged.sha256, staged.size, store.clock())
-            store.blobs.settle(staged.sha256)
-        return BlobRecord(staged.sha256, staged.size)
+        return keep_blob(self._store, data)
 
 
 Media = dict[Identity, dict[int, MediaDraft]]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import Page
 from runatlas.model.run import RUN_PARTS, RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
-from runatlas.server.services.access import require_project, require_run, require_runs, require_scope
+from runatlas.server.services.access import require_cuids, require_project, require_run, require_runs, require_scope
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.paging import check_page, read_cursor, write_cursor
 from runatlas.server.services.run_change import apply_change, change_of_patch, check_patch
@@ -35,6 +37,16 @@ class Runs:
         with self._store.read() as connection:
             found = require_run(connection, caller, path, "read")
             return read_runs(connection, [found.id], RUN_PARTS)[0]
+
+    def locate_runs(self, caller: Caller, cuids: Collection[str]) -> dict[str, RunPath]:
+        """Find the paths of runs by cuid, in whatever projects they are.
+
+        Raises:
+            NotFoundError: One is none, or the caller may not see it.
+        """
+        with self._store.read() as connection:
+            found = require_cuids(connection, caller, cuids, "read")
+        return {cuid: RunPath(row.project.workspace, row.project.name, row.run_id) for cuid, row in found.items()}
 
     def list_runs(self, caller: Caller, query: RunQuery) -> Page[RunRecord]:
         """List runs by keyset: no run twice, none left out, also while runs are added or deleted.

@@ -27,6 +27,7 @@ from runatlas.server.services.repository import Repository
 from runatlas.server.services.runs import Runs
 from runatlas.server.services.sessions import Sessions
 from runatlas.server.services.trash import Trash
+from runatlas.server.services.uploads import Uploads
 from runatlas.server.services.workspaces import Workspaces
 from runatlas.server.store.engine import Store, now_ms
 
@@ -50,6 +51,7 @@ class Services:
         self.projects = Projects(store)
         self.links = Links(store)
         self.recording = Recording(store)
+        self.uploads = Uploads(store, self.links)
         self.points = PointReading(store)
         self.columns = Columns(store)
         self.media = MediaReading(store, self.links)

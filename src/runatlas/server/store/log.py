@@ -14,7 +14,7 @@ from runatlas.server.store.prepared import Prepared, listing
 from runatlas.server.store.schema import logs
 from runatlas.server.store.statement import member_of
 
-__all__ = ["append_logs", "count_logs", "read_logs"]
+__all__ = ["append_logs", "count_logs", "last_line", "read_logs"]
 
 _SEVERITY = {level: place for place, level in enumerate(LOG_LEVELS)}
 _TAGS = Prepared(
@@ -97,6 +97,12 @@ def read_logs(
         LogRecord(line, LOG_LEVELS[place], message, time_ms, stream, None if fields is None else codec.loads(fields))
         for line, stream, place, message, time_ms, fields in found
     ]
+
+
+def last_line(connection: Connection, run_pk: int, tag: str) -> int:
+    """Return the highest line number of a stream; 0 if it has no lines."""
+    found = _TAGS.first(connection, run_pk, listing(connection, [tag]))
+    return 0 if found is None else int(found[1])
 
 
 def count_logs(connection: Connection, run_pk: int, *, severity: int, tag: str | None) -> int:

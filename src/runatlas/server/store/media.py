@@ -14,7 +14,16 @@ from runatlas.server.store.prepared import Prepared, listing
 from runatlas.server.store.schema import media, series
 from runatlas.server.store.statement import code_points, member_of, rows
 
-__all__ = ["MediaRow", "decode_items", "encode_items", "held_media", "media_steps", "put_media", "read_media"]
+__all__ = [
+    "MediaRow",
+    "decode_items",
+    "encode_items",
+    "held_media",
+    "media_items",
+    "media_steps",
+    "put_media",
+    "read_media",
+]
 
 _GIVEN = {"url", "expires_at_ms"}
 _READ: tuple[Any, ...] = (
@@ -96,6 +105,11 @@ def read_media(
     elif not every:
         statement = statement.where(media.c.step == series.c.last_step)
     return rows(connection, statement.order_by(code_points(series.c.key), code_points(series.c.context), media.c.step))
+
+
+def media_items(connection: Connection, run_pk: int) -> list[str]:
+    """Read the items of all media of a run, as ``encode_items`` wrote them."""
+    return [text for (text,) in rows(connection, _chosen(select(media.c["items"]), run_pk, None))]
 
 
 def media_steps(connection: Connection, run_pk: int, keys: Collection[str] | None) -> tuple[int, ...]:

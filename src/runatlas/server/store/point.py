@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from runatlas.model.ranges import RangeQuery
 from runatlas.server.store.chunk import Points, Whole, decode_chunk, join
+from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.sampling import sample_places
 from runatlas.server.store.schema import chunks, projects, runs, series, workspaces
 from runatlas.server.store.statement import member_of, rows
@@ -22,6 +23,7 @@ __all__ = [
     "choose_points",
     "count_scalar_series",
     "find_scalar_series",
+    "held_steps",
     "read_series",
     "run_paths",
 ]
@@ -30,6 +32,18 @@ SCALAR_TYPES = ("FLOAT", "BOOLEAN", "STRING")
 """The column types whose data are points."""
 
 _BATCH_POINTS = 4_000_000
+
+
+_OVERLAPPING = Prepared(
+    select(chunks.c.data).where(
+        chunks.c.series_id == bindparam("series_id"),
+        chunks.c.max_step >= bindparam("low"),
+        chunks.c.min_step <= bindparam("high"),
+    ),
+    "series_id",
+    "low",
+    "high",
+)
 
 
 class SeriesHead(NamedTuple):
@@ -121,6 +135,17 @@ def read_series(
         for head in group:
             held = sorted(found.pop(head.id, ()), key=lambda row: row[0])
             yield head, [data for _, data in held]
+
+
+def held_steps(connection: Connection, series_id: int, low: int, high: int) -> Whole:
+    """Return the steps of all points of a series that lie in chunks which reach into ``low`` to ``high``.
+
+    Raises:
+        ChunkError: A chunk is damaged.
+    """
+    found = _OVERLAPPING.all(connection, series_id, low, high)
+    parts = [decode_chunk(data).steps for (data,) in found]
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
 def choose_points(

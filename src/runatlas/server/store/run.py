@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, select
 
-from runatlas.server.store.prepared import Prepared
+from runatlas.server.store.prepared import Prepared, listing
 from runatlas.server.store.project import MEMBERSHIP, PROJECT_ROW, ProjectRow
 from runatlas.server.store.schema import memberships, projects, runs, workspaces
-from runatlas.server.store.statement import Connection
+from runatlas.server.store.statement import Connection, member_of
 
-__all__ = ["RunRow", "find_run"]
+__all__ = ["RunRow", "find_run", "find_runs_by_cuid"]
 
 
 class RunRow(NamedTuple):
@@ -27,20 +28,17 @@ class RunRow(NamedTuple):
 
 _RUN_ROW = (runs.c.id, runs.c.cuid, runs.c.run_id, runs.c.name, runs.c.state)
 
-_LIVE_RUN: Select[Any] = (
+_ANY_RUN: Select[Any] = (
     select(*_RUN_ROW, *PROJECT_ROW)
     .select_from(runs.join(projects, projects.c.id == runs.c.project_id).join(workspaces))
     .outerjoin_from(workspaces, memberships, MEMBERSHIP)
-    .where(
-        workspaces.c.username == bindparam("workspace"),
-        projects.c.name == bindparam("project"),
-        projects.c.trash_id.is_(None),
-        runs.c.trash_id.is_(None),
-    )
+    .where(projects.c.trash_id.is_(None), runs.c.trash_id.is_(None))
 )
+_LIVE_RUN = _ANY_RUN.where(workspaces.c.username == bindparam("workspace"), projects.c.name == bindparam("project"))
 _PARAMETERS = ("user_id", "workspace", "project", "run")
 _BY_ID = Prepared(_LIVE_RUN.where(runs.c.run_id == bindparam("run")), *_PARAMETERS)
 _BY_CUID = Prepared(_LIVE_RUN.where(runs.c.cuid == bindparam("run")), *_PARAMETERS)
+_BY_CUIDS = Prepared(_ANY_RUN.where(member_of(runs.c.cuid, "cuids")), "user_id", "cuids")
 
 
 def find_run(connection: Connection, user_id: int, workspace: str, project: str, run: str) -> RunRow | None:
@@ -49,5 +47,15 @@ def find_run(connection: Connection, user_id: int, workspace: str, project: str,
     found = _BY_ID.first(connection, *values) or _BY_CUID.first(connection, *values)
     if found is None:
         return None
+    return _row(found)
+
+
+def find_runs_by_cuid(connection: Connection, user_id: int, cuids: Collection[str]) -> dict[str, RunRow]:
+    """Find live runs of any project, with a user's role there."""
+    found = (_row(row) for row in _BY_CUIDS.all(connection, user_id, listing(connection, cuids)))
+    return {row.cuid: row for row in found}
+
+
+def _row(found: Any) -> RunRow:
     row_id, cuid, run_id, name, state, *home = found
     return RunRow(row_id, cuid, run_id, name, state, ProjectRow(*home))

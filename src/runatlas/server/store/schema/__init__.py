@@ -17,7 +17,7 @@ from runatlas.server.store.schema.account import (
     workspaces,
 )
 from runatlas.server.store.schema.base import metadata
-from runatlas.server.store.schema.file import artifacts, blob_refs, blobs, exports, model_versions, models
+from runatlas.server.store.schema.file import artifacts, blob_refs, blobs, exports, model_versions, models, uploads
 from runatlas.server.store.schema.run import (
     folders,
     ingestion_keys,
@@ -58,6 +58,7 @@ __all__ = [
     "series",
     "settings",
     "trash",
+    "uploads",
     "users",
     "workspaces",
     "writers",

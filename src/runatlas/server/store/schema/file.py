@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, T
 
 from runatlas.server.store.schema.base import Id, make_id, make_ref, metadata
 
-__all__ = ["artifacts", "blob_refs", "blobs", "exports", "model_versions", "models"]
+__all__ = ["artifacts", "blob_refs", "blobs", "exports", "model_versions", "models", "uploads"]
 
 blobs = Table(
     "blobs",
@@ -36,6 +36,17 @@ artifacts = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Index(None, "sha256"),
 )
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("run_pk", Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("path", String(1000), primary_key=True),
+    Column("sha256", String(64), ForeignKey("blobs.sha256", ondelete="CASCADE"), nullable=False),
+    Column("mime_type", String(255), nullable=False),
+    Index(None, "sha256"),
+)
+"""Which bytes a client sent by a link under a path of its run. They keep no blob: what refers to them by path does."""
 
 exports = Table(
     "exports",

@@ -1,0 +1,50 @@
+"""Several files read as one."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from typing import BinaryIO
+
+__all__ = ["JoinedFile"]
+
+_PIECE = 1 << 20
+
+
+class JoinedFile(io.RawIOBase):
+    """Reads files one after another, each opened when its turn comes.
+
+    Args:
+        open_part: Opens a file by its name.
+        names: In order.
+
+    Example:
+        >>> parts = {"a": b"one ", "b": b"two"}
+        >>> io.BufferedReader(JoinedFile(lambda name: io.BytesIO(parts[name]), ["a", "b"])).read()
+        b'one two'
+    """
+
+    def __init__(self, open_part: Callable[[str], BinaryIO], names: Sequence[str]) -> None:
+        super().__init__()
+        self._pieces = _pieces(open_part, names)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Fill ``buffer`` as far as the piece at hand goes; 0 at the end."""
+        if not self._rest:
+            self._rest = next(self._pieces, b"")
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
+
+
+def _pieces(open_part: Callable[[str], BinaryIO], names: Sequence[str]) -> Iterator[bytes]:
+    for name in names:
+        with open_part(name) as file:
+            while piece := file.read(_PIECE):
+                yield piece

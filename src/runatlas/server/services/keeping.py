@@ -1,0 +1,22 @@
+"""Keeping bytes: from a stream to a blob that is registered and durable."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from runatlas.model.media import BlobRecord
+from runatlas.server.store.blob_ref import lock_blobs, register_blob
+from runatlas.server.store.engine import Store
+
+__all__ = ["keep_blob"]
+
+
+def keep_blob(store: Store, data: BinaryIO) -> BlobRecord:
+    """Store bytes under their sha256; the same content is stored once. Whether that is allowed was settled before."""
+    with store.blobs.stage(data) as staged:
+        with store.write() as connection:
+            lock_blobs(connection)
+            store.blobs.keep(staged)
+            register_blob(connection, staged.sha256, staged.size, store.clock())
+        store.blobs.settle(staged.sha256)
+    return BlobRecord(staged.sha256, staged.size)
