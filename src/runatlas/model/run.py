@@ -108,7 +108,8 @@ class RunDraft:
     Attributes:
         id: ``None`` lets the store choose.
         if_exists: What to do when the project has a run of that id: ``resume`` sets it RUNNING again and merges what
-            is given, ``keep`` returns it untouched, ``fail`` is a ``ConflictError``.
+            is given, ``keep`` returns it untouched, ``fail`` is a ``ConflictError``. ``replace`` gives it this
+            description and config in place of its own, and remembers how long it had those.
     """
 
     project: ProjectPath
@@ -125,7 +126,7 @@ class RunDraft:
     created_at_ms: int | None = None
     finished_at_ms: int | None = None
     create_project: bool = False
-    if_exists: Literal["resume", "keep", "fail"] = "fail"
+    if_exists: Literal["resume", "keep", "fail", "replace"] = "fail"
 
 
 @attrs.frozen
@@ -138,6 +139,7 @@ class RunPatch:
         labels: Replaces all; ``labels_added`` and ``labels_removed`` change some.
         project: Moves the run to that project of the same workspace, out of its folder.
         folder_id: Puts the run into that folder of its project; ``""`` takes it out.
+        metadata: Replaces these names of the profile's metadata, keeps the others.
     """
 
     name: str | None = None
@@ -161,6 +163,7 @@ class RunPatch:
     heartbeat_at_ms: int | None = None
     project: str | None = None
     folder_id: str | None = None
+    metadata: dict[str, Any] | None = None
 
 
 @attrs.frozen

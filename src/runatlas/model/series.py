@@ -61,6 +61,7 @@ class SeriesPoints:
     Attributes:
         column_type: ``BOOLEAN`` values are stored as 0 and 1.
         epochs: ``None`` when no point has one.
+        steps: With event ids a step may be null: the point gets the one after the last of its series.
         event_ids: One a point; an id is applied once a run. ``None`` when points have none.
     """
 

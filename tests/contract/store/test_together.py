@@ -39,7 +39,7 @@ def test_all_of_it_is_there_afterwards(recorder: Recorder) -> None:
 
 def test_nothing_of_it_is_there_when_it_fails(recorder: Recorder) -> None:
     run = recorder.run("a")
-    with pytest.raises(RuntimeError), recorder.services.store.together():
+    with pytest.raises(RuntimeError), recorder.services.store.together():  # noqa: PT012  the block is what fails
         _note(recorder, run, "lost")
         with recorder.services.store.together():
             recorder.run("b")
@@ -57,7 +57,7 @@ def test_a_part_that_is_refused_takes_back_itself_only(recorder: Recorder) -> No
         _note(recorder, run, "before")
         with pytest.raises(ConflictError):
             recorder.services.runs.create_run(recorder.caller, RunDraft(recorder.project, id="a"))
-        with pytest.raises(RuntimeError), recorder.services.store.together():
+        with pytest.raises(RuntimeError), recorder.services.store.together():  # noqa: PT012  the block is what fails
             _note(recorder, run, "lost")
             _fail()
         _note(recorder, run, "after")
@@ -66,7 +66,7 @@ def test_a_part_that_is_refused_takes_back_itself_only(recorder: Recorder) -> No
 
 def test_an_answer_is_kept_with_its_effect_or_not_at_all(recorder: Recorder) -> None:
     requests, caller = recorder.services.idempotency, recorder.caller
-    with pytest.raises(RuntimeError), recorder.services.store.together():
+    with pytest.raises(RuntimeError), recorder.services.store.together():  # noqa: PT012  the block is what fails
         assert requests.begin(caller, "key", "f") is None
         recorder.run("a")
         _fail()

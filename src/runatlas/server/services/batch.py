@@ -22,7 +22,10 @@ from runatlas.server.store.blob import is_sha256
 from runatlas.server.store.chunk import NO_EPOCH, Points, Whole, join
 from runatlas.server.store.statement import check_text
 
-__all__ = ["Identity", "Incoming", "clean_batch", "identity_of", "series_of"]
+__all__ = ["NO_STEP", "Identity", "Incoming", "clean_batch", "identity_of", "series_of"]
+
+NO_STEP = -(2**63)
+"""Stands for an event without a step, until it is given one."""
 
 Identity: TypeAlias = "tuple[str, str]"
 """A series of a run: its key, and the canonical text of its context."""
@@ -143,7 +146,7 @@ def _check_indexed(text: str, what: str) -> None:
 
 def _points_of(series: SeriesPoints) -> Points | None:
     key, ids = series.key, series.event_ids
-    steps = _column(series.steps, _INT64, "steps", key)
+    steps = _steps_of(series)
     times = _column(series.times_ms, _INT64, "times_ms", key)
     values = _column(series.values, _FLOAT64, "values", key)
     count = steps.size
@@ -153,6 +156,14 @@ def _points_of(series: SeriesPoints) -> Points | None:
     for event_id in ids or ():
         _check_length(event_id, f"event_ids of {key!r}", _EVENT_ID_MAX)
     return Points(steps, times, values, epochs, ids) if count else None
+
+
+def _steps_of(series: SeriesPoints) -> Whole:
+    """Return the steps; an event may come without one, and is given it where the series is known."""
+    steps, key = series.steps, series.key
+    if series.event_ids is None or not steps.null_count or steps.type != DataType.int64():
+        return _column(steps, _INT64, "steps", key)
+    return np.array([NO_STEP if step is None else step for step in steps.to_pylist()], np.int64)
 
 
 def _column(array: Array, kind: np.dtype[Any], name: str, key: str) -> npt.NDArray[Any]:

@@ -11,7 +11,14 @@ from runatlas.server.services.access import require_project
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.validation import checked
 from runatlas.server.store.engine import Store
-from runatlas.server.store.folder import FolderRow, add_folder, change_folder, folder_tree, remove_folder
+from runatlas.server.store.folder import (
+    FolderRow,
+    add_folder,
+    change_folder,
+    folder_project,
+    folder_tree,
+    remove_folder,
+)
 from runatlas.server.store.statement import check_text
 
 __all__ = ["Folders"]
@@ -31,6 +38,21 @@ class Folders:
             found = require_project(connection, caller, project, "read")
             tree = folder_tree(connection, found.id)
         return tuple(sorted((_record(tree, row, project) for row in tree.values()), key=lambda folder: folder.path))
+
+    def find_folder(self, caller: Caller, folder_id: str) -> FolderRecord:
+        """Find a folder by its id, in whatever project it is.
+
+        Raises:
+            NotFoundError: There is none, or the caller may not see its project.
+        """
+        check_text(folder_id, "folder")
+        with self._store.read() as connection:
+            path = folder_project(connection, folder_id)
+            if path is None:
+                raise NotFoundError(f"there is no folder {folder_id!r}")
+            found = require_project(connection, caller, path, "read")
+            tree = folder_tree(connection, found.id)
+            return _record(tree, _find(tree, folder_id), path)
 
     def create_folder(
         self, caller: Caller, project: ProjectPath, name: str, parent_id: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 
-from runatlas.errors import NotFoundError, ValidationError
+from runatlas.errors import NotFoundError, PermissionDeniedError, ValidationError
 from runatlas.model.ids import RunPath
 from runatlas.model.ingestion_key import (
     INGESTION_KEY_TTL_MAX_MS,
@@ -51,6 +51,7 @@ class IngestionKeys:
 
         Raises:
             NotFoundError: There is no such run.
+            PermissionDeniedError: The caller may not write to it, or has an ingestion key only.
             ValidationError: The name or the life is out of bounds.
         """
         life = INGESTION_KEY_TTL_MS if ttl_ms is None else ttl_ms
@@ -59,6 +60,8 @@ class IngestionKeys:
         if not 1 <= life <= INGESTION_KEY_TTL_MAX_MS:
             raise ValidationError(f"ttl_ms: a key lives 1 to {INGESTION_KEY_TTL_MAX_MS} ms, got {life}")
         check_text(name, "name")
+        if caller.run_cuid is not None:
+            raise PermissionDeniedError("an ingestion key cannot make more of its kind")
         secret = f"ik_{secrets.token_urlsafe(32)}"
         with self._store.write() as connection:
             found = require_run(connection, caller, run, "write")
@@ -79,6 +82,19 @@ class IngestionKeys:
                 raise NotFoundError(f"run {run} has no ingestion key {key_id!r}")
             revoke_ingestion_key(connection, key_id, self._store.clock())
             return run_ingestion_keys(connection, found.id, key_id)[0]
+
+    def find_by_secret(self, caller: Caller, run: RunPath, secret: str) -> IngestionKeyRecord | None:
+        """Return a run's key by its secret, also a revoked or expired one.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        with self._store.read() as connection:
+            found = require_run(connection, caller, run, "write")
+            holder = find_key_holder(connection, hash_secret(secret))
+            if holder is None or holder.run != found.cuid:
+                return None
+            return run_ingestion_keys(connection, found.id, holder.id)[0]
 
     def authenticate(self, secret: str) -> Caller | None:
         """Return who made a key, limited to its run; ``None`` for an unknown, expired or revoked one."""

@@ -17,6 +17,7 @@ from runatlas.model.series import MEDIA_TYPES
 from runatlas.server.services.access import require_project, require_run
 from runatlas.server.services.batch import Identity, Incoming, clean_batch, identity_of, series_of
 from runatlas.server.services.caller import Caller
+from runatlas.server.services.event_step import number_steps, stepless_ids
 from runatlas.server.services.keeping import keep_blob
 from runatlas.server.services.known_steps import first_of_steps, without_known_steps
 from runatlas.server.store.artifact import put_artifacts
@@ -83,7 +84,7 @@ class Recording:
                 encoded = encoded if fresh is series else None
                 series = fresh
             if encoded is None:
-                series = _drop_repeated(connection, run_pk, series) if _has_events(series) else series
+                series = _drop_repeated(connection, run_pk, series, now_ms) if _has_events(series) else series
                 encoded = _encode(series)
             media = _with_sizes(connection, media)
             change = _Change(connection, run_pk, now_ms)
@@ -230,7 +231,7 @@ def _encode(series: Mapping[Identity, Incoming]) -> dict[Identity, Encoded]:
 
 
 def _drop_repeated(
-    connection: Connection, run_pk: int, series: Mapping[Identity, Incoming]
+    connection: Connection, run_pk: int, series: Mapping[Identity, Incoming], now_ms: int
 ) -> dict[Identity, Incoming]:
     """Leave out the points whose event ids were applied, and remember the others' ids."""
     given = [
@@ -241,11 +242,13 @@ def _drop_repeated(
         if event_id is not None
     ]
     seen = known_events(connection, run_pk, set(given))
-    add_events(connection, run_pk, dict.fromkeys(event_id for event_id in given if event_id not in seen))
-    return {
+    fresh = dict.fromkeys(event_id for event_id in given if event_id not in seen)
+    add_events(connection, run_pk, fresh, now_ms, stepless_ids(series))
+    kept = {
         identity: said if said.points is None else said._replace(points=_new_points(said.points, seen))
         for identity, said in series.items()
     }
+    return number_steps(connection, run_pk, kept)
 
 
 def _new_points(points: Points, seen: set[str]) -> Points | None:

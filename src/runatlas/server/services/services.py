@@ -12,6 +12,7 @@ from runatlas.server.services.artifacts import Artifacts
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.catalog import Catalog
 from runatlas.server.services.columns import Columns
+from runatlas.server.services.events import Events
 from runatlas.server.services.exports import Exports
 from runatlas.server.services.folders import Folders
 from runatlas.server.services.idempotency import Idempotency
@@ -52,6 +53,7 @@ class Services:
         self.links = Links(store)
         self.recording = Recording(store)
         self.uploads = Uploads(store, self.links)
+        self.events = Events(store)
         self.points = PointReading(store)
         self.columns = Columns(store)
         self.media = MediaReading(store, self.links)

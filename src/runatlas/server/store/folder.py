@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from sqlalchemy import delete, func, insert, select, update
 
-from runatlas.server.store.schema import folders, runs
+from runatlas.model.ids import ProjectPath
+from runatlas.server.store.schema import folders, projects, runs, workspaces
 from runatlas.server.store.statement import Connection, rows
 
-__all__ = ["FolderRow", "add_folder", "change_folder", "folder_tree", "remove_folder"]
+__all__ = ["FolderRow", "add_folder", "change_folder", "folder_project", "folder_tree", "remove_folder"]
 
 
 class FolderRow(NamedTuple):
@@ -36,6 +37,17 @@ def folder_tree(connection: Connection, project_id: int) -> dict[str, FolderRow]
     return {row.id: row for row in sorted(found, key=lambda row: (row.name, row.created_at_ms, row.id))}
 
 
+def folder_project(connection: Connection, folder_id: str) -> ProjectPath | None:
+    """Return the path of the project that a folder belongs to."""
+    statement = (
+        select(workspaces.c.username, projects.c.name)
+        .select_from(folders.join(projects).join(workspaces))
+        .where(folders.c.id == folder_id, projects.c.trash_id.is_(None))
+    )
+    found = rows(connection, statement)
+    return ProjectPath(*found[0]) if found else None
+
+
 def add_folder(connection: Connection, project_id: int, row: FolderRow) -> None:
     """Insert a folder."""
     values = {"id": row.id, "parent_id": row.parent_id, "name": row.name, "created_at_ms": row.created_at_ms}
@@ -50,4 +62,3 @@ def change_folder(connection: Connection, folder_id: str, *, name: str, parent_i
 def remove_folder(connection: Connection, folder_id: str) -> None:
     """Delete a folder with those below it; runs in them lie in none then."""
     connection.execute(delete(folders).where(folders.c.id == folder_id))
-

@@ -19,9 +19,11 @@ __all__ = [
     "change_runs",
     "has_folder",
     "lock_runs",
+    "read_metadata",
     "write_config_texts",
     "write_label_texts",
     "write_labels",
+    "write_metadata_texts",
     "write_profile",
 ]
 
@@ -123,6 +125,20 @@ def write_profile(
         return
     statement = store.insert(run_profiles).on_conflict_do_update(index_elements=["run_pk"], set_=given)
     connection.execute(statement, made)
+
+
+def write_metadata_texts(store: Store, connection: Connection, texts: Mapping[int, str]) -> None:
+    """Replace the metadata of profiles, keep their other sections."""
+    sections = {"requirements": "", "conda": ""}
+    for key, text in texts.items():
+        made = store.insert(run_profiles).values(run_pk=key, metadata=text, **sections)
+        connection.execute(made.on_conflict_do_update(index_elements=["run_pk"], set_={"metadata": text}))
+
+
+def read_metadata(connection: Connection, run_keys: Sequence[int]) -> dict[int, str]:
+    """Read the metadata of profiles, as text; runs without a profile are left out."""
+    statement = select(run_profiles.c.run_pk, run_profiles.c.metadata)
+    return dict(rows(connection, statement.where(member_of(run_profiles.c.run_pk, "runs", run_keys))))
 
 
 def has_folder(connection: Connection, project_id: int, folder_id: str) -> bool:

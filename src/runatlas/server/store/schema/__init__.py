@@ -26,9 +26,10 @@ from runatlas.server.store.schema.run import (
     run_configs,
     run_labels,
     run_profiles,
+    run_versions,
     runs,
 )
-from runatlas.server.store.schema.series import chunks, event_ids, logs, media, series, writers
+from runatlas.server.store.schema.series import chunks, event_ids, logs, long_contexts, media, series, writers
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -43,6 +44,7 @@ __all__ = [
     "idempotency",
     "ingestion_keys",
     "logs",
+    "long_contexts",
     "media",
     "memberships",
     "metadata",
@@ -53,6 +55,7 @@ __all__ = [
     "run_configs",
     "run_labels",
     "run_profiles",
+    "run_versions",
     "runs",
     "schema_version",
     "series",

@@ -6,7 +6,17 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, S
 
 from runatlas.server.store.schema.base import Id, make_id, make_ref, metadata, unique_live
 
-__all__ = ["folders", "ingestion_keys", "notes", "projects", "run_configs", "run_labels", "run_profiles", "runs"]
+__all__ = [
+    "folders",
+    "ingestion_keys",
+    "notes",
+    "projects",
+    "run_configs",
+    "run_labels",
+    "run_profiles",
+    "run_versions",
+    "runs",
+]
 
 projects = Table(
     "projects",
@@ -132,3 +142,15 @@ ingestion_keys = Table(
     Column("last_used_at_ms", BigInteger),
     Index(None, "run_pk"),
 )
+
+run_versions = Table(
+    "run_versions",
+    metadata,
+    make_id(),
+    make_ref("run_pk", "runs.id"),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("config", Text, nullable=False),
+    Index(None, "run_pk", "until_ms"),
+)
+"""What a run's description and config were until they were replaced as a whole."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -14,11 +15,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from runatlas.server.store.schema.base import Id, make_id, make_ref, metadata
 
-__all__ = ["chunks", "event_ids", "logs", "media", "series", "writers"]
+__all__ = ["chunks", "event_ids", "logs", "long_contexts", "media", "series", "writers"]
 
 series = Table(
     "series",
@@ -77,8 +79,22 @@ event_ids = Table(
     metadata,
     Column("run_pk", Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("event_id", String(200), primary_key=True),
+    Column("received_at_ms", BigInteger),
+    Column("stepless", Boolean, nullable=False, default=False),
+    Index("ix_event_ids_stepless", "run_pk", sqlite_where=text("stepless"), postgresql_where=text("stepless")),
     sqlite_with_rowid=False,
 )
+"""What was applied to a run once; a ``stepless`` event came without a step, its point was given one."""
+
+long_contexts = Table(
+    "long_contexts",
+    metadata,
+    Column("run_pk", Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("sha256", String(64), primary_key=True),
+    Column("metadata", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What contexts stand for that name no more than a digest, because all of it would be too long for a name."""
 
 writers = Table(
     "writers",
