@@ -47,9 +47,12 @@ class WritingGateway(Gateway):
         recorder = self._recorder
         if self.mode == "offline":
             raise NotSupportedError("the run is offline: 'runatlas sync' sends it, and then it can be read")
+        backend = super().backend
         if recorder is not None and not recorder.is_closed and recorder.has_started:
             recorder.flush(None)
-        return super().backend
+            # What was read a moment ago is not what was just written.
+            backend.forget()
+        return backend
 
     @property
     def unflushed(self) -> Backend:

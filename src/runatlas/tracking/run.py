@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -242,14 +243,16 @@ class Run(RecordingRun):
         self._end(*describe_ending(kind, error, trace), CLOSE_S)
 
     def __del__(self) -> None:
-        if not getattr(self, "_is_writable", False):
+        if not getattr(self, "_is_writable", False) or self._recorder is None:
             return
-        if threading.current_thread().name.startswith("runatlas-"):
-            # The garbage collector may run anywhere, also in the threads that closing waits for.
-            self._is_quick = False
-            threading.Thread(target=_close, args=(self._recorder,), name="closer", daemon=False).start()
-        else:
-            self.close()
+        self._is_writable = self._is_quick = False
+        patch = RunPatch(state="FINISHED", finished_at_ms=int(time.time() * 1000)) if self._is_primary else None
+        closing = partial(_close, self._recorder, self._observer, patch)
+        # The collector of garbage comes at any moment, also while this thread holds a lock that closing waits for.
+        try:
+            threading.Thread(target=closing, name="runatlas-closer", daemon=False).start()
+        except RuntimeError:
+            closing()
 
     # -- other processes ----------------------------------------------------------------------------------------
 
@@ -282,9 +285,10 @@ class Run(RecordingRun):
         return f"{type(self).__name__}(hash={self.hash!r}, experiment={self.experiment!r})"
 
 
-def _close(recorder: Recorder | None) -> None:
-    if recorder is not None and not recorder.is_closed:
-        recorder.close(RunPatch(state="FINISHED", finished_at_ms=int(time.time() * 1000)), CLOSE_S)
+def _close(recorder: Recorder, observer: Observer | None, patch: RunPatch | None) -> None:
+    if observer is not None:
+        observer.stop()
+    recorder.close(patch, CLOSE_S)
 
 
 def _join(kind: type[Run], run_hash: str, arguments: dict[str, Any]) -> Run:
