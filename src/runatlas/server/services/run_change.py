@@ -21,9 +21,11 @@ from runatlas.server.store.run_write import (
     change_runs,
     has_folder,
     lock_runs,
+    read_metadata,
     write_config_texts,
     write_label_texts,
     write_labels,
+    write_metadata_texts,
     write_profile,
 )
 from runatlas.server.store.statement import Connection, check_text
@@ -47,6 +49,7 @@ class RunChange:
         edit_config: Changes a config in place.
         edit_labels: Makes the new labels of the old ones.
         project: Where they move.
+        metadata: Names of the profile's metadata to replace.
     """
 
     columns: Mapping[str, Any]
@@ -55,6 +58,7 @@ class RunChange:
     profile: Profile | None = None
     project: ProjectRow | None = None
     folder_id: str | None = None
+    metadata: Mapping[str, Any] | None = None
 
 
 def json_text(value: object, argument: str) -> str:
@@ -65,7 +69,7 @@ def json_text(value: object, argument: str) -> str:
     """
     try:
         return check_text(dumps(value), argument)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ValidationError(f"{argument}: {error}") from error
     except RecursionError as error:
         raise ValidationError(f"{argument}: it nests too deeply") from error
@@ -86,8 +90,8 @@ def check_patch(patch: RunPatch) -> None:
     if patch.project is not None:
         checked(validate_project_name, patch.project, "project")
     if patch.config is not None:
-        flatten(patch.config)
         json_text(patch.config, "config")
+        flatten(patch.config)
 
 
 def state_values(state: str | None, finished_at_ms: int | None, now_ms: int) -> dict[str, Any]:
@@ -119,7 +123,9 @@ def change_of_patch(patch: RunPatch, now_ms: int, project: ProjectRow | None) ->
         columns["keep_pinned_at_ms" if patch.pin else "pinned_at_ms"] = now_ms if patch.pin else None
     if patch.colors is not None:
         columns["colors"] = json_text(list(patch.colors), "colors")
-    return RunChange(columns, _config_edit(patch), _label_edit(patch), patch.profile, project, patch.folder_id)
+    return RunChange(
+        columns, _config_edit(patch), _label_edit(patch), patch.profile, project, patch.folder_id, patch.metadata
+    )
 
 
 def _config_edit(patch: RunPatch) -> Callable[[dict[str, Any]], None] | None:
@@ -169,6 +175,10 @@ def apply_change(store: Store, connection: Connection, run_keys: Sequence[int], 
     if change.profile is not None:
         metadata = json_text(change.profile.metadata, "profile")
         write_profile(store, connection, run_keys, change.profile, metadata)
+    if change.metadata:
+        held = {key: loads(text) for key, text in read_metadata(connection, run_keys).items()}
+        made = {key: json_text({**held.get(key, {}), **change.metadata}, "metadata") for key in run_keys}
+        write_metadata_texts(store, connection, made)
     if columns:
         change_runs(connection, run_keys, columns)
     if change.project is not None:
@@ -176,7 +186,10 @@ def apply_change(store: Store, connection: Connection, run_keys: Sequence[int], 
 
 
 def _touches_more(change: RunChange) -> bool:
-    more = (change.edit_config, change.edit_labels, change.profile, change.project, change.folder_id)
+    more = (
+        *(change.edit_config, change.edit_labels, change.profile),
+        *(change.project, change.folder_id, change.metadata),
+    )
     return any(item is not None for item in more)
 
 

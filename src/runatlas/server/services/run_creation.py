@@ -22,12 +22,13 @@ from runatlas.server.store.config import flatten, write_configs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.project import ProjectRow, touch_projects
 from runatlas.server.store.run_record import read_runs
-from runatlas.server.store.run_write import add_run, write_labels, write_profile
+from runatlas.server.store.run_version import RunVersion, add_version
+from runatlas.server.store.run_write import add_run, lock_runs, write_labels, write_profile
 from runatlas.server.store.statement import Connection
 
 __all__ = ["find_or_make_run"]
 
-_ON_CONFLICT = ("resume", "keep", "fail")
+_ON_CONFLICT = ("resume", "keep", "fail", "replace")
 
 
 def find_or_make_run(store: Store, caller: Caller, draft: RunDraft) -> tuple[RunRecord, bool]:
@@ -42,8 +43,8 @@ def find_or_make_run(store: Store, caller: Caller, draft: RunDraft) -> tuple[Run
         ValidationError: Something in the draft is out of bounds.
     """
     _check(draft)
-    flat = flatten(draft.config)
     config = json_text(draft.config, "config")
+    flat = flatten(draft.config)
     labels = list(dict.fromkeys(draft.labels))
     with store.write() as connection:
         project = _project(store, connection, caller, draft)
@@ -147,7 +148,25 @@ def _find(store: Store, connection: Connection, caller: Caller, draft: RunDraft)
     found = require_run(connection, caller, path, "write")
     if draft.if_exists == "resume":
         apply_change(store, connection, [found.id], _resumption(draft))
+    if draft.if_exists == "replace":
+        _replace(store, connection, found.id, draft)
     return read_runs(connection, [found.id], RUN_PARTS)[0]
+
+
+def _replace(store: Store, connection: Connection, run_key: int, draft: RunDraft) -> None:
+    """Give a run another description and config, and keep the ones it had."""
+    (locked,) = lock_runs(connection, [run_key])
+    description = read_runs(connection, [run_key], ())[0].description
+    config = json_text(draft.config, "config")
+    if (description, locked.config) == (draft.description, config):
+        return
+    add_version(connection, run_key, RunVersion(store.clock(), description, locked.config))
+
+    def edit(held: dict[str, Any]) -> None:
+        held.clear()
+        held.update(loads(config))
+
+    apply_change(store, connection, [run_key], RunChange({"description": draft.description}, edit_config=edit))
 
 
 def _resumption(draft: RunDraft) -> RunChange:

@@ -136,7 +136,7 @@ def _number_row(key: str, value: int | float) -> ConfigRow:
     try:
         number = float(value)
     except OverflowError:
-        number = math.copysign(math.inf, value)
+        number = math.inf if value > 0 else -math.inf
     return key, "num", number, text_of(value)
 
 

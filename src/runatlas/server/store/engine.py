@@ -20,7 +20,8 @@ from runatlas.server.store import postgresql, sqlite
 from runatlas.server.store.blob import BlobStore
 from runatlas.server.store.failure import store_errors
 from runatlas.server.store.installation import install, read_secret
-from runatlas.server.store.migration import migrate
+from runatlas.server.store.migration import migrate, read_version
+from runatlas.server.store.schema import SCHEMA_VERSION
 
 __all__ = ["DATABASE_NAME", "Insert", "Store", "now_ms"]
 
@@ -120,6 +121,8 @@ class Store:
 
     def _prepare(self, *, create: bool) -> None:
         try:
+            if self._is_ready():
+                return
             with self.write() as connection:
                 if self.dialect == "postgresql":
                     postgresql.lock_schema(connection)
@@ -130,6 +133,14 @@ class Store:
             if self.location in error.message:
                 raise
             raise StoreError(f"{self.location}: {error.message}") from error
+
+    def _is_ready(self) -> bool:
+        """Tell whether there is nothing to migrate, so that opening need not wait for who is writing."""
+        with self.read() as connection:
+            if read_version(connection) != SCHEMA_VERSION:
+                return False
+            self.secret = read_secret(connection)
+            return True
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -264,7 +264,7 @@ def _as_number(value: Present) -> float | None:
     try:
         number = float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
     return None if math.isnan(number) else number
 
 

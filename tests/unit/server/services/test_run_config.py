@@ -1,0 +1,140 @@
+"""Configs change key by key, and their rows say what the config says."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runatlas.errors import ValidationError
+from runatlas.server.services.run_config import merge_config, remove_key, set_key
+from runatlas.server.store.config import flatten, number_of, time_of
+
+names = st.text("abc", min_size=1, max_size=2)
+leaves = st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.text("xy", max_size=2), st.lists(st.integers()))
+configs = st.dictionaries(
+    names, st.recursive(leaves, lambda inner: st.dictionaries(names, inner, max_size=3), max_leaves=6), max_size=4
+)
+keys = st.lists(names, min_size=1, max_size=3).map(".".join)
+
+
+def _get(config: Any, key: str) -> Any:
+    for part in key.split("."):
+        if not isinstance(config, dict) or part not in config:
+            return ...
+        config = config[part]
+    return config
+
+
+@given(configs, keys, leaves)
+def test_what_is_set_is_there_and_the_rest_stays(config: dict[str, Any], key: str, value: Any) -> None:
+    before = copy.deepcopy(config)
+    set_key(config, key, value)
+    assert _get(config, key) == value
+    for other, *row in flatten(before):
+        if not (f"{other}.".startswith(f"{key}.") or f"{key}.".startswith(f"{other}.")):
+            assert [other, *row] in [list(kept) for kept in flatten(config)]
+
+
+@given(configs, keys)
+def test_what_is_removed_is_gone_and_the_rest_stays(config: dict[str, Any], key: str) -> None:
+    before = copy.deepcopy(config)
+    remove_key(config, key)
+    assert _get(config, key) is ...
+    stayed = [row for row in flatten(before) if not f"{row[0]}.".startswith(f"{key}.")]
+    assert [row for row in flatten(config) if row not in stayed] == []
+    assert [row for row in stayed if row not in flatten(config)] == []
+
+
+@given(configs, configs)
+def test_merging_twice_is_merging_once(config: dict[str, Any], given_config: dict[str, Any]) -> None:
+    once = copy.deepcopy(config)
+    merge_config(once, copy.deepcopy(given_config))
+    twice = copy.deepcopy(once)
+    merge_config(twice, copy.deepcopy(given_config))
+    assert once == twice
+    for key, *_ in flatten(given_config):
+        assert _get(once, key) == _get(given_config, key) or _get(given_config, key) == {}
+
+
+def test_a_key_with_dots_of_its_own_counts_as_it_was_written() -> None:
+    config = {"a.b": 1, "a": {"b": 2}}
+    set_key(config, "a.b", 3)
+    assert config == {"a.b": 3, "a": {"b": 2}}
+    remove_key(config, "a.b")
+    assert config == {"a": {"b": 2}}
+    remove_key(config, "a.b")
+    assert config == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "row"),
+    [
+        (0.5, ("num", 0.5, "0.5")),
+        (3, ("num", 3.0, "3")),
+        (10**400, ("num", math.inf, str(10**400))),
+        (-math.inf, ("num", -math.inf, "-Infinity")),
+        (math.nan, ("nan", None, "NaN")),
+        (True, ("bool", 1.0, "true")),
+        (None, ("null", None, None)),
+        ("adam", ("str", None, "adam")),
+        ("1e-3", ("nstr", 0.001, "1e-3")),
+        ("007", ("str", None, "007")),
+        ("2024-05-01", ("date", 1714521600000.0, "2024-05-01")),
+        ("2024-05-01T00:00:00+01:00", ("date", 1714518000000.0, "2024-05-01T00:00:00+01:00")),
+        ("2024-05-99", ("str", None, "2024-05-99")),
+        ("a\x00b", ("str", None, "a\ufffdb")),
+        ([1, "é", None], ("json", None, '[1,"é",null]')),
+        ({}, ("json", None, "{}")),
+    ],
+)
+def test_a_leaf_has_a_row(value: Any, row: tuple[Any, ...]) -> None:
+    assert flatten({"key": value}) == [("key", *row)]
+
+
+def test_long_keys_have_no_row() -> None:
+    assert [key for key, *_ in flatten({"k" * 1000: 1, "k" * 1001: 2, "é" * 501: 3})] == ["k" * 1000]
+
+
+def test_a_config_that_is_none_is_refused() -> None:
+    with pytest.raises(ValidationError, match="not text"):
+        flatten({"a": {1: 2}})
+    deep: dict[str, Any] = {"x": 1}
+    for _ in range(100):
+        deep = {"x": deep}
+    with pytest.raises(ValidationError, match="deep"):
+        flatten(deep)
+
+
+@given(st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False)))
+def test_the_json_form_of_a_number_reads_as_it(number: float) -> None:
+    assert number_of(json.dumps(number)) == float(number)
+
+
+@given(st.text(max_size=8))
+def test_a_text_reads_as_a_number_only_if_it_is_one_in_json(text: str) -> None:
+    try:
+        expected = json.loads(text) if text.isascii() else None
+    except ValueError:
+        expected = None
+    is_number = isinstance(expected, (int, float)) and not isinstance(expected, bool) and math.isfinite(expected)
+    assert (number_of(text) is not None) == is_number
+
+
+def test_no_other_text_reads_as_a_time() -> None:
+    for text in (
+        "",
+        "2024",
+        "2024-05",
+        "20240501",
+        "2024-W01-1",
+        "\u0662\u0660\u0662\u0664-05-01",
+        "2024-05-01 25:00",
+        "x2024-05-01",
+    ):
+        assert time_of(text) is None
