@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -200,13 +201,15 @@ def test_a_killed_process_loses_nothing_acknowledged(recorder: Recorder, locatio
     run = recorder.run("killed")
     receiver, sender = SPAWN.Pipe(duplex=False)
     (process,) = processes((record_until_killed, location, "killed", sender))
+    sender.close()
     acknowledged = 0
     while acknowledged < 50:
         acknowledged = receiver.recv()
     process.kill()
     process.join(60)
-    while receiver.poll():
-        acknowledged = receiver.recv()
+    with suppress(EOFError):
+        while True:
+            acknowledged = receiver.recv()
     block = recorder.services.points.read_points(recorder.caller, PointQuery(recorder.selection(run)))
     found = rows_of(block)
     applied = len(found["killed", "a", ()]) // 7
