@@ -16,6 +16,7 @@ from runatlas.server.store.folder import (
     add_folder,
     change_folder,
     folder_project,
+    folder_run_ids,
     folder_tree,
     remove_folder,
 )
@@ -53,6 +54,16 @@ class Folders:
             found = require_project(connection, caller, path, "read")
             tree = folder_tree(connection, found.id)
             return _record(tree, _find(tree, folder_id), path)
+
+    def list_run_ids(self, caller: Caller, folder: FolderRecord) -> tuple[str, ...]:
+        """List the ids of the runs that lie directly in a folder, newest first.
+
+        Raises:
+            NotFoundError: The caller may not see its project.
+        """
+        with self._store.read() as connection:
+            require_project(connection, caller, ProjectPath(folder.workspace, folder.project), "read")
+            return tuple(folder_run_ids(connection, folder.id))
 
     def create_folder(
         self, caller: Caller, project: ProjectPath, name: str, parent_id: str | None = None

@@ -100,6 +100,27 @@ class Runs:
         """
         return find_or_make_run(self._store, caller, draft)
 
+    def update_run(self, caller: Caller, path: RunPath, patch: RunPatch) -> RunRecord:
+        """Change one run, which a caller with an ingestion key may if it is the key's run.
+
+        Returns:
+            The run with every part.
+
+        Raises:
+            ConflictError: The project that it moves to has a run of its id.
+            NotFoundError: There is no such run, project or folder.
+            PermissionDeniedError: The caller may not write to it.
+            ValidationError: Something in the patch is out of bounds.
+        """
+        check_patch(patch)
+        with self._store.write() as connection:
+            found = require_run(connection, caller, path, "write")
+            target = None
+            if patch.project is not None:
+                target = require_project(connection, caller, ProjectPath(path.workspace, patch.project), "write")
+            apply_change(self._store, connection, [found.id], change_of_patch(patch, self._store.clock(), target))
+            return read_runs(connection, [found.id], RUN_PARTS)[0]
+
     def update_runs(self, caller: Caller, selection: RunSelection, patch: RunPatch) -> int:
         """Change all selected runs in one transaction.
 

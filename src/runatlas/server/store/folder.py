@@ -10,7 +10,15 @@ from runatlas.model.ids import ProjectPath
 from runatlas.server.store.schema import folders, projects, runs, workspaces
 from runatlas.server.store.statement import Connection, rows
 
-__all__ = ["FolderRow", "add_folder", "change_folder", "folder_project", "folder_tree", "remove_folder"]
+__all__ = [
+    "FolderRow",
+    "add_folder",
+    "change_folder",
+    "folder_project",
+    "folder_run_ids",
+    "folder_tree",
+    "remove_folder",
+]
 
 
 class FolderRow(NamedTuple):
@@ -46,6 +54,12 @@ def folder_project(connection: Connection, folder_id: str) -> ProjectPath | None
     )
     found = rows(connection, statement)
     return ProjectPath(*found[0]) if found else None
+
+
+def folder_run_ids(connection: Connection, folder_id: str) -> list[str]:
+    """Return the ids of the live runs that lie directly in a folder, newest first."""
+    statement = select(runs.c.run_id).where(runs.c.folder_id == folder_id, runs.c.trash_id.is_(None))
+    return [name for (name,) in rows(connection, statement.order_by(runs.c.created_at_ms.desc(), runs.c.id.desc()))]
 
 
 def add_folder(connection: Connection, project_id: int, row: FolderRow) -> None:
