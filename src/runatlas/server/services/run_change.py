@@ -21,6 +21,7 @@ from runatlas.server.store.run_write import (
     change_runs,
     has_folder,
     lock_runs,
+    projects_of,
     read_metadata,
     write_config_texts,
     write_label_texts,
@@ -162,8 +163,10 @@ def apply_change(store: Store, connection: Connection, run_keys: Sequence[int], 
         ConflictError: The project that they move to has a run of one's id.
         NotFoundError: Their project has no such folder.
     """
-    locked = lock_runs(connection, run_keys)
     now = store.clock()
+    if change.project is not None:
+        touch_projects(connection, projects_of(connection, run_keys) | {change.project.id}, now)
+    locked = lock_runs(connection, run_keys)
     columns = dict(change.columns)
     if set(columns) - {"heartbeat_at_ms"} or _touches_more(change):
         columns["updated_at_ms"] = now
@@ -181,8 +184,6 @@ def apply_change(store: Store, connection: Connection, run_keys: Sequence[int], 
         write_metadata_texts(store, connection, made)
     if columns:
         change_runs(connection, run_keys, columns)
-    if change.project is not None:
-        touch_projects(connection, {run.project_id for run in locked} | {change.project.id}, now)
 
 
 def _touches_more(change: RunChange) -> bool:

@@ -123,12 +123,12 @@ class Trash:
         projects = [require_project(connection, caller, path, "write") for path in sorted(paths)]
         if len({project.workspace_id for project in projects}) > 1:
             raise ValidationError("plan: a deletion takes runs of one workspace")
+        touch_projects(connection, [project.id for project in projects], self._store.clock())
         held = held_by_cuid(connection, [item.cuid for item in plan.items])
         _require_same(plan, held)
         name = projects[0].name if len(projects) == 1 else ""
         record, entry = self._add_entry(connection, caller, plan, projects[0], name)
         trash_runs(connection, [run.id for run in held], entry)
-        touch_projects(connection, [project.id for project in projects], self._store.clock())
         return record
 
     def _delete_project(self, connection: Connection, caller: Caller, plan: DeletionPlanRecord) -> DeletionRecord:

@@ -19,6 +19,7 @@ __all__ = [
     "change_runs",
     "has_folder",
     "lock_runs",
+    "projects_of",
     "read_metadata",
     "write_config_texts",
     "write_label_texts",
@@ -38,7 +39,10 @@ class ChangedRun(NamedTuple):
 
 
 _C = runs.c
-_LOCK = select(_C.id, _C.project_id, _C.config, _C.labels).where(member_of(_C.id, "runs")).with_for_update()
+_CHOSEN = member_of(_C.id, "runs")
+# Everyone locks projects before runs, and rows by number, so that no two transactions wait for each other.
+_LOCK = select(_C.id, _C.project_id, _C.config, _C.labels).where(_CHOSEN).order_by(_C.id).with_for_update()
+_PROJECTS = select(_C.project_id).distinct().where(_CHOSEN)
 _DELETE_LABELS = delete(run_labels).where(member_of(run_labels.c.run_pk, "runs"))
 _INSERT_LABELS = Prepared(
     insert(run_labels).values(run_pk=bindparam("run_pk"), label=bindparam("label")), "run_pk", "label"
@@ -79,6 +83,11 @@ def add_run(connection: Connection, values: Mapping[str, Any]) -> int | None:
 def lock_runs(connection: Connection, run_keys: Sequence[int]) -> list[ChangedRun]:
     """Read runs that are about to be changed, and keep other transactions from changing them."""
     return [ChangedRun(*row) for row in rows(connection, _LOCK, {"runs": run_keys})]
+
+
+def projects_of(connection: Connection, run_keys: Sequence[int]) -> set[int]:
+    """Return the projects that runs lie in."""
+    return {key for (key,) in rows(connection, _PROJECTS, {"runs": run_keys})}
 
 
 def change_runs(connection: Connection, run_keys: Sequence[int], values: Mapping[str, Any]) -> None:

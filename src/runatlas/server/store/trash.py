@@ -112,7 +112,7 @@ _HELD: Select[Any] = (
 
 _NEWEST = (runs.c.created_at_ms.desc(), runs.c.id.desc())
 _BY_KEY = _HELD.where(member_of(runs.c.id, "runs"))
-_BY_CUID = _HELD.where(member_of(runs.c.cuid, "cuids")).with_for_update(of=runs)
+_BY_CUID = _HELD.where(member_of(runs.c.cuid, "cuids")).order_by(runs.c.id).with_for_update(of=runs)
 _OF_PROJECT = _HELD.where(runs.c.project_id == bindparam("project_id")).order_by(*_NEWEST)
 
 
