@@ -84,6 +84,7 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
         self.complete = len(rows) >= self.total
         self.sampled = False
         self.failures: tuple[ReadFailure, ...] = ()
+        self.missing: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ class WideTable(Frame):
         self.sampled = source.sampled
         self.total = source.total
         self.failures = source.failures
+        self.missing = tuple(name for name, item in series.items() if not len(item))
         found = {name: item.to_dict() for name, item in series.items()}
         steps = sorted(set().union(*found.values()))
         columns: dict[str, Any] = {"step": Array(steps, DataType.int64())}

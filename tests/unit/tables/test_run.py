@@ -56,7 +56,7 @@ def test_rows_have_every_column() -> None:
     assert table[1]["user"] == "ann"
     assert [row["run"] for row in table[1:]] == ["b", "c"]
     assert table.column("summary.loss") == [0.5, None, None]
-    assert (table.complete, table.sampled, table.total, table.failures) == (True, False, 3, ())
+    assert (table.complete, table.sampled, table.total, table.failures, table.missing) == (True, False, 3, (), ())
     with pytest.raises(KeyError):
         table.column("config.nope")
 
