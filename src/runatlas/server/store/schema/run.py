@@ -110,10 +110,7 @@ run_configs = Table(
     Column("text", Text),
     sqlite_with_rowid=False,
 )
-"""The searchable side of ``runs.config``: dotted keys of its leaves.
-
-``kind`` is ``num``, ``str``, ``bool`` (``number`` 0 or 1), ``null`` or ``json`` (a list or an empty object, as
-``text``); NaN is ``kind`` ``nan`` without a number, ±Inf are numbers."""
+"""The searchable side of ``runs.config``: dotted keys of its leaves, as ``store.config`` makes them."""
 
 notes = Table(
     "annotations",
