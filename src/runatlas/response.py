@@ -108,6 +108,10 @@ class ApiResponse(Generic[T]):
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             return getattr(self.unwrap(), name)
 
+    def _repr_html_(self) -> str | None:
+        make = getattr(self.data, "_repr_html_", None)
+        return None if make is None else str(make())
+
     def __repr__(self) -> str:
         if self.ok:
             return f"ApiResponse(ok=True, data={self.data!r})"

@@ -37,7 +37,7 @@ def test_purging_is_planned_first(own_place: Place) -> None:
     assert api.run(f"{PROJECT}/abc123").delete(commit=True).ok
     entry = api.trash()[0]
     plan = entry.purge().unwrap()
-    assert (plan.runs, plan.points) == (1, 2103)
+    assert (plan.runs, plan.points, plan.dry_run) == (1, 2103, True)
     assert len(api.trash()) == 1
     assert api.purge().unwrap().runs == 0, "nothing has expired"
     assert entry.purge(commit=True).unwrap().dry_run is False

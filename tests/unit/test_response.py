@@ -1,0 +1,93 @@
+"""The answer of every call."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+
+from runatlas import ApiResponse
+from runatlas.errors import NotFoundError, RunAtlasError
+from runatlas.model.account import UserRef
+
+GONE: ApiResponse[Any] = ApiResponse.failure(NotFoundError("no such run"))
+
+
+class Table:
+    """Something with an attribute, a form as JSON, and one as HTML."""
+
+    rows = 3
+
+    def json(self) -> dict[str, int]:
+        return {"rows": self.rows}
+
+    def _repr_html_(self) -> str:
+        return "<table/>"
+
+
+def test_a_success_has_data_and_no_error() -> None:
+    answer = ApiResponse.success({"loss": 0.5})
+    assert (answer.ok, answer.code, answer.errmsg, answer.error) == (True, 200, "", None)
+    assert answer.unwrap() == {"loss": 0.5}
+    assert answer
+    assert "loss" in answer
+    assert len(answer) == 1
+    assert list(answer) == ["loss"]
+    assert answer["loss"] == 0.5
+    assert ApiResponse.success(1, code=201).code == 201
+
+
+def test_a_failure_has_an_error_and_no_data() -> None:
+    assert (GONE.ok, GONE.code, GONE.errmsg, GONE.data) == (False, 404, "no such run", None)
+    assert not GONE
+    for use in (GONE.unwrap, lambda: GONE["loss"], lambda: "loss" in GONE, lambda: len(GONE), lambda: list(GONE)):
+        with pytest.raises(NotFoundError, match="no such run"):
+            use()
+
+
+def test_attributes_of_the_data_are_handed_on() -> None:
+    answer: Any = ApiResponse.success(Table())
+    assert answer.rows == 3
+    with pytest.raises(AttributeError, match="columns"):
+        _ = answer.columns
+    with pytest.raises(AttributeError, match="_hidden"):
+        _ = answer._hidden
+    failed: Any = GONE
+    with pytest.raises(NotFoundError):
+        _ = failed.rows
+    assert answer._repr_html_() == "<table/>"
+    assert failed._repr_html_() is None
+
+
+def test_only_our_errors_become_answers() -> None:
+    def wrong() -> None:
+        raise ValueError("yours")
+
+    def gone() -> None:
+        raise NotFoundError("no such run")
+
+    assert ApiResponse.of(gone).code == 404
+    with pytest.raises(ValueError, match="yours"):
+        ApiResponse.of(wrong)
+
+
+def test_json_unstructures_what_is_inside() -> None:
+    answer: ApiResponse[Any] = ApiResponse.success({"a": [Table()], "b": (UserRef("ann"), 1)})
+    assert answer.json() == {
+        "ok": True,
+        "code": 200,
+        "errmsg": "",
+        "data": {"a": [{"rows": 3}], "b": [{"username": "ann", "name": ""}, 1]},
+    }
+    assert GONE.json() == {"ok": False, "code": 404, "errmsg": "no such run", "data": None}
+
+
+def test_answers_are_copied_and_pickled() -> None:
+    for twin in (copy.copy(GONE), copy.deepcopy(GONE), pickle.loads(pickle.dumps(GONE))):
+        assert (twin.code, twin.errmsg) == (404, "no such run")
+        with pytest.raises(RunAtlasError):
+            twin.unwrap()
+    assert repr(GONE) == "ApiResponse(ok=False, code=404, errmsg='no such run')"
+    assert repr(ApiResponse.success(1)) == "ApiResponse(ok=True, data=1)"
