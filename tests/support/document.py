@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -16,11 +17,14 @@ ROOT = Path(__file__).resolve().parents[2]
 SETUP = ("pip install '.[all]' && runatlas demo", "pip install -e '.[dev]' && pytest")
 """The README's two commands: the demo runs as a test of its own, the other one is what runs these tests."""
 
+PORT = "5170"
+"""The port that documents name; another one that is free takes its place."""
+
 _FENCE = re.compile(
-    r"^(?P<fence>`{3,})(?P<language>[a-z]*)[^\n]*\n(?P<body>.*?)^(?P=fence)\s*$", re.MULTILINE | re.DOTALL
+    r"^(?P<fence>`{3,})(?P<language>[a-z{}-]*)[^\n]*\n(?P<body>.*?)^(?P=fence)\s*$", re.MULTILINE | re.DOTALL
 )
 _SHELL = {"console", "bash", "shell", "sh"}
-_OUTPUT = {"", "text", "json", "csv", "toml", "ini"}
+_OUTPUT = {"", "{toctree}", "{eval-rst}", "text", "json", "csv", "toml", "ini"}
 
 
 @attrs.frozen
@@ -62,12 +66,19 @@ def _commands(block: Block) -> list[str]:
     return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
+def _free_port() -> str:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return str(listening.getsockname()[1])
+
+
 class Reader:
     """Runs a document's blocks from the top: Python in one namespace, shell in one directory."""
 
     def __init__(self, path: Path, directory: Path) -> None:
         self._path = path
         self._directory = directory
+        self._port = _free_port()
         self._namespace: dict[str, Any] = {"__name__": "__main__"}
         self._background: list[subprocess.Popen[bytes]] = []
         self._environment = os.environ | {
@@ -78,6 +89,7 @@ class Reader:
 
     def run(self, block: Block) -> None:
         """Run one block; a failure names the document and the line."""
+        block = attrs.evolve(block, body=block.body.replace(PORT, self._port))
         if block.language == "python":
             code = "\n" * (block.line - 1) + block.body
             exec(compile(code, str(self._path), "exec"), self._namespace)

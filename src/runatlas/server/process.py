@@ -81,12 +81,29 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
         timeout_graceful_shutdown=settings.shutdown_s,
         timeout_keep_alive=settings.keep_alive_s,
     )
-    # uvicorn raises the signal again once it is done; by then there is nothing left to end.
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, _ignore)
     with listener:
-        announce(_origin(listener))
-        uvicorn.Server(config).run(sockets=[listener])
+        server = _AnnouncingServer(config, lambda: announce(_origin(listener)))
+
+        def end(_: int, __: FrameType | None) -> None:
+            server.should_exit = True
+
+        # Until uvicorn has handlers of its own, and once it is done, when it raises the signal again.
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, end)
+        server.run(sockets=[listener])
+
+
+class _AnnouncingServer(uvicorn.Server):
+    """Tells when it is ready: to accept connections, and to end in order."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._announce()
 
 
 def _require_accounts(services: Services, settings: ServerSettings) -> None:
@@ -101,6 +118,3 @@ def _origin(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
-
-def _ignore(_: int, __: FrameType | None) -> None:
-    """Do nothing: the default would end the process with an error."""

@@ -39,6 +39,12 @@ def test_a_signal_ends_it_in_good_order(tmp_path: Path, number: int) -> None:
     assert "Traceback" not in "".join(server.log)
 
 
+def test_a_signal_that_comes_at_once_is_not_lost(tmp_path: Path) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+        with running_server(tmp_path / "store") as server:
+            assert server.stop(number) == 0
+
+
 def test_a_request_that_runs_when_the_end_comes_is_answered(tmp_path: Path) -> None:
     body = b'{"name": "Ann"}'
     with running_server(tmp_path / "store") as server:

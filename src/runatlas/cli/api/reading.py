@@ -151,22 +151,24 @@ def medias(
 
 @click.command()
 @click.argument("path")
-@click.option("--csv", "key", help="Of a run: this metric as CSV.")
+@click.option("--csv", "csv_key", help="Of a run: this metric as CSV.")
 @click.option("--logs", "as_logs", is_flag=True, help="Of a run: its log lines.")
 @click.option("-f", "--filter", "filters", help="Of a project: which runs.")
 @output_option
 @api_command
-def export(api: Api, path: str, key: str | None, filters: str | None, output: Path | None, *, as_logs: bool) -> None:
+def export(
+    api: Api, path: str, csv_key: str | None, filters: str | None, output: Path | None, *, as_logs: bool
+) -> None:
     """Write a project's table of runs as CSV, or a run's metric (--csv KEY) or log lines (--logs)."""
     if path.removeprefix("/").count("/") == 1:
-        if key is not None or as_logs:
+        if csv_key is not None or as_logs:
             raise click.UsageError("--csv and --logs go with a run, not with a project")
         _write(api.runs(path, filters).table().unwrap().to_csv().encode(), output)
         return
-    if (key is None) != as_logs:
+    if (csv_key is None) != as_logs:
         raise click.UsageError("give either --csv KEY or --logs")
     found: Run = api.run(path)
-    link = found.export_logs() if key is None else api.column(path, key).export_csv()
+    link = found.export_logs() if csv_key is None else api.column(path, csv_key).export_csv()
     _write(link.unwrap().read().unwrap(), output)
 
 

@@ -1,0 +1,83 @@
+"""Draws the pictures of these pages: ``runatlas demo && python docs/pictures.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+
+import runatlas
+
+IMAGES = Path(__file__).parent / "images"
+STYLE = {
+    "figure.figsize": (7.2, 3.4),
+    "figure.dpi": 130,
+    "figure.constrained_layout.use": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "font.size": 9,
+    "lines.linewidth": 1.3,
+}
+
+
+def curves(project: runatlas.Project) -> None:
+    """The page about exploring: the loss of all finished runs, by learning rate."""
+    figure, axes = plt.subplots()
+    colors = {0.003: "#4c78a8", 0.1: "#e45756"}
+    for run in project.runs("state == 'FINISHED'"):
+        series = run.metrics(["val_loss"], all=True).unwrap()["val_loss"]
+        rate = run.config["lr"]
+        axes.plot(series.steps, series.values, color=colors[rate], alpha=0.9, label=f"lr {rate}")
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    axes.legend(handles.values(), handles.keys(), frameon=False)
+    axes.set(xlabel="step", ylabel="val_loss", title="Every finished run of a sweep")
+    figure.savefig(IMAGES / "explore.png")
+
+
+def cleaned(project: runatlas.Project) -> None:
+    """The page about cleaning up: what a plan would take, and what would stay."""
+    figure, axes = plt.subplots()
+    plan = project.runs("state == 'CRASHED' or summary.val_loss > 1").delete(commit=False).unwrap()
+    going = {item.cuid for item in plan.items}
+    for run in project.runs():
+        series = run.metrics(["val_loss"], all=True).unwrap()["val_loss"]
+        goes = run.cuid in going
+        label = "planned to go" if goes else "stays"
+        axes.plot(series.steps, series.values, color="#c8c8c8" if not goes else "#e45756", zorder=2 + goes, label=label)
+    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    axes.legend(handles.values(), handles.keys(), frameon=False)
+    axes.set(
+        xlabel="step", ylabel="val_loss", yscale="log", title=f"A plan over {plan.total} of {len(project.runs())} runs"
+    )
+    figure.savefig(IMAGES / "clean-up.png")
+
+
+def reported(project: runatlas.Project) -> None:
+    """The page about reporting: the best value of every run."""
+    runs = list(project.runs("state == 'FINISHED'", order="summary.val_acc.max"))
+    best = [run.summary(["val_acc"]).unwrap()["val_acc"]["max"]["value"] for run in runs]
+    figure, axes = plt.subplots()
+    bars = axes.barh([run.name for run in runs], best, color="#4c78a8")
+    axes.bar_label(bars, fmt="%.3f", padding=3)
+    axes.set(xlabel="best val_acc", xlim=(0, 1.08), title="The report's chart")
+    axes.grid(visible=False)
+    figure.savefig(IMAGES / "report.png")
+
+
+def main() -> None:
+    """Draw all of them."""
+    mpl.use("Agg")
+    plt.rcParams.update(STYLE)
+    IMAGES.mkdir(exist_ok=True)
+    with runatlas.Api("./runatlas-demo") as api:
+        project = next(iter(api.projects()))
+        curves(project)
+        cleaned(project)
+        reported(project)
+
+
+if __name__ == "__main__":
+    main()
