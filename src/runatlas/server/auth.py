@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import attrs
 from litestar.connection import ASGIConnection
+from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Scope
 
@@ -23,6 +24,7 @@ from runatlas.server.wire.worker import in_thread
 __all__ = ["Gatekeeper"]
 
 _CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
+_HTTP_SCHEMES = {"ws": "http", "wss": "https"}
 _HOST = re.compile(r"([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
@@ -65,14 +67,16 @@ class Gatekeeper:
         dialect = dialect_for(connection.scope["path"], self._dialects, self._default)
         admit = self._admit_public if public else self._admit
         caller = await in_thread(admit, dialect, headers)
-        if connection.scope.get("method") in _CHANGING:
+        # A browser sends along what it holds of credentials when a foreign page opens a socket, too.
+        if connection.scope["type"] == ScopeType.WEBSOCKET or connection.scope.get("method") in _CHANGING:
             self._require_own_site(headers)
         if caller is not None:
             connection.scope["user"] = attrs.evolve(caller, origin=self._origin(connection.scope, headers))
 
     def _origin(self, scope: Scope, headers: Mapping[str, str]) -> str:
         host, port = scope["server"] or (self._settings.host, self._settings.port)
-        return self._settings.origin or f"{scope['scheme']}://{headers.get('host') or f'{host}:{port}'}"
+        scheme = _HTTP_SCHEMES.get(scope["scheme"], scope["scheme"])
+        return self._settings.origin or f"{scheme}://{headers.get('host') or f'{host}:{port}'}"
 
     def _require_own_site(self, headers: Mapping[str, str]) -> None:
         """Refuse what another site makes a browser send; only a Bearer token cannot have come along by itself."""

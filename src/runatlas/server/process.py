@@ -80,6 +80,8 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_s,
         timeout_keep_alive=settings.keep_alive_s,
+        ws="websockets-sansio",
+        ws_max_size=settings.limits.batch,
     )
     with listener:
         server = _AnnouncingServer(config, lambda: announce(_origin(listener)))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from runatlas.errors import NotFoundError
 from runatlas.model.artifact import ArtifactRecord
 from runatlas.model.ids import RunPath
 from runatlas.model.page import Page, PageRequest
 from runatlas.server.services.access import require_run
 from runatlas.server.services.caller import Caller
-from runatlas.server.services.links import Links
+from runatlas.server.services.links import Links, OpenedFile
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
-from runatlas.server.store.artifact import count_artifacts, list_artifacts
+from runatlas.server.store.artifact import count_artifacts, find_artifact, list_artifacts
 from runatlas.server.store.engine import Store
+from runatlas.server.store.statement import check_text
 
 __all__ = ["Artifacts"]
 
@@ -49,3 +51,17 @@ class Artifacts:
         return make_page(
             found, page.limit, item=record, cursor=lambda row: write_cursor(_LISTING, [row[0]]), total=total
         )
+
+    def open_artifact(self, caller: Caller, run: RunPath, name: str) -> OpenedFile:
+        """Open a file of a run.
+
+        Raises:
+            NotFoundError: There is no such run, or it has no such file.
+        """
+        check_text(name, "name")
+        with self._store.read() as connection:
+            found = find_artifact(connection, require_run(connection, caller, run, "read").id, name)
+        if found is None:
+            raise NotFoundError(f"run {run} has no artifact {name!r}")
+        sha256, mime_type = found
+        return self._links.open_kept(sha256, name=name.rpartition("/")[2], mime_type=mime_type)

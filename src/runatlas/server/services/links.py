@@ -108,9 +108,9 @@ class Links:
             f"{caller.origin}/atlas/v1/exports/{cuid}?{urlencode(query, quote_via=quote)}", name, size, expires
         )
 
-    def grant(self, doing: str, run: str, path: str) -> Grant:
+    def grant(self, doing: str, run: str, path: str, ttl_ms: int = LINK_MS) -> Grant:
         """Sign a grant; whoever asks must be allowed to do it."""
-        expires = self._store.clock() + LINK_MS
+        expires = self._store.clock() + ttl_ms
         return Grant(doing, run, path, expires, self._sign(doing, run, path, expires))
 
     def check_grant(self, grant: Grant) -> None:
@@ -128,6 +128,23 @@ class Links:
             NotFoundError: The link expired or was never given out, or the blob is gone.
         """
         self._check(("blob", sha256, name, mime_type), expires_ms, signature)
+        return self.open_kept(sha256, name=name, mime_type=mime_type)
+
+    def open_granted(self, grant: Grant, *, name: str, mime_type: str) -> OpenedFile:
+        """Open the blob that is the path of a grant.
+
+        Raises:
+            NotFoundError: The grant expired or was never given, or the blob is gone.
+        """
+        self.check_grant(grant)
+        return self.open_kept(grant.path, name=name, mime_type=mime_type)
+
+    def open_kept(self, sha256: str, *, name: str, mime_type: str) -> OpenedFile:
+        """Open a blob; whether that is allowed was settled before.
+
+        Raises:
+            NotFoundError: The blob is gone.
+        """
         path = self._store.blobs.path(sha256)
         return OpenedFile(name, mime_type, _size(path), sha256, path)
 

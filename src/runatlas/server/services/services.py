@@ -17,6 +17,7 @@ from runatlas.server.services.exports import Exports
 from runatlas.server.services.folders import Folders
 from runatlas.server.services.idempotency import Idempotency
 from runatlas.server.services.ingestion_keys import IngestionKeys
+from runatlas.server.services.labels import Labels
 from runatlas.server.services.links import Links
 from runatlas.server.services.logs import LogReading
 from runatlas.server.services.media import MediaReading
@@ -25,6 +26,7 @@ from runatlas.server.services.projects import Projects
 from runatlas.server.services.recording import Recording
 from runatlas.server.services.registry import Registry
 from runatlas.server.services.repository import Repository
+from runatlas.server.services.retirement import Retirement
 from runatlas.server.services.runs import Runs
 from runatlas.server.services.sessions import Sessions
 from runatlas.server.services.trash import Trash
@@ -63,6 +65,8 @@ class Services:
         self.folders = Folders(store)
         self.runs = Runs(store)
         self.repository = Repository(self.projects, self.runs)
+        self.retirement = Retirement(store)
+        self.labels = Labels(store)
         self.annotations = Annotations(store)
         self.ingestion_keys = IngestionKeys(store)
         self.registry = Registry(store)

@@ -12,7 +12,7 @@ from runatlas.server.store.blob_ref import add_refs, drop_unused_refs
 from runatlas.server.store.schema import artifacts
 from runatlas.server.store.statement import code_points, member_of, rows
 
-__all__ = ["count_artifacts", "list_artifacts", "put_artifacts"]
+__all__ = ["count_artifacts", "find_artifact", "list_artifacts", "put_artifacts"]
 
 _COLUMNS = (
     artifacts.c.name,
@@ -71,3 +71,10 @@ def count_artifacts(connection: Connection, run_pk: int) -> int:
     """Count a run's files."""
     counted = select(func.count()).select_from(artifacts).where(artifacts.c.run_pk == run_pk)
     return connection.scalar(counted) or 0
+
+
+def find_artifact(connection: Connection, run_pk: int, name: str) -> tuple[str, str] | None:
+    """Return the blob and the media type of a file of a run."""
+    chosen = select(artifacts.c.sha256, artifacts.c.mime_type).where(artifacts.c.run_pk == run_pk)
+    found = rows(connection, chosen.where(artifacts.c.name == name))
+    return tuple(found[0]) if found else None

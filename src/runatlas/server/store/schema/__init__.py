@@ -19,10 +19,12 @@ from runatlas.server.store.schema.account import (
 from runatlas.server.store.schema.base import metadata
 from runatlas.server.store.schema.file import artifacts, blob_refs, blobs, exports, model_versions, models, uploads
 from runatlas.server.store.schema.run import (
+    described_labels,
     folders,
     ingestion_keys,
     notes,
     projects,
+    retired_ids,
     run_configs,
     run_labels,
     run_profiles,
@@ -38,6 +40,7 @@ __all__ = [
     "blob_refs",
     "blobs",
     "chunks",
+    "described_labels",
     "event_ids",
     "exports",
     "folders",
@@ -52,6 +55,7 @@ __all__ = [
     "models",
     "notes",
     "projects",
+    "retired_ids",
     "run_configs",
     "run_labels",
     "run_profiles",

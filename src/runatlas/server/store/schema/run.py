@@ -7,10 +7,12 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, S
 from runatlas.server.store.schema.base import Id, make_id, make_ref, metadata, unique_live
 
 __all__ = [
+    "described_labels",
     "folders",
     "ingestion_keys",
     "notes",
     "projects",
+    "retired_ids",
     "run_configs",
     "run_labels",
     "run_profiles",
@@ -151,3 +153,23 @@ run_versions = Table(
     Index(None, "run_pk", "until_ms"),
 )
 """What a run's description and config were until they were replaced as a whole."""
+
+described_labels = Table(
+    "described_labels",
+    metadata,
+    Column("workspace_id", Id, ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("name", String(500), primary_key=True),
+    Column("color", Text, nullable=False, default=""),
+    Column("description", Text, nullable=False, default=""),
+)
+"""Labels that are kept whether runs have them or not, and what is said of them."""
+
+retired_ids = Table(
+    "retired_ids",
+    metadata,
+    Column("workspace_id", Id, ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("run_id", String(512), primary_key=True),
+    Column("retired_at_ms", BigInteger, nullable=False),
+    Column("freed_at_ms", BigInteger, nullable=False),
+)
+"""Ids of deleted runs that those who still write to them must not bring back, until they are freed."""
