@@ -99,12 +99,13 @@ class Runner:
         return kept
 
     def _format(self, system: str) -> str:
-        """Return what a kept store depends on: the peer's version, or our code that writes it."""
+        """Return what a kept store depends on: the peer's version, or our schema and form of chunks."""
         environment = self._environments[system]
         if not environment.system.ours:
             return environment.version()
         digest = hashlib.sha256()
-        for path in sorted((REPOSITORY / "src/runatlas/server/store").rglob("*.py")):
+        store = REPOSITORY / "src/runatlas/server/store"
+        for path in (*sorted((store / "schema").glob("*.py")), store / "chunk.py"):
             digest.update(path.read_bytes())
         return digest.hexdigest()[:12]
 
