@@ -26,6 +26,7 @@ from runatlas.server.store.upload import UploadRow, find_uploads, put_upload
 __all__ = ["UploadRecord", "Uploads"]
 
 _DOING = "upload"
+_DOING_ANY = "upload anything"
 _BUFFER = 1 << 20
 
 
@@ -59,6 +60,27 @@ class Uploads:
             cuid = require_run(connection, caller, run, "write").cuid
         return tuple(self._links.grant(_DOING, cuid, path) for path in checked)
 
+    def grant_run(self, caller: Caller, run: RunPath, ttl_ms: int) -> Grant:
+        """Let whoever gets this grant send bytes to any path of a run until it expires.
+
+        Raises:
+            NotFoundError: There is no such run.
+            PermissionDeniedError: The caller may not write to it.
+        """
+        with self._store.read() as connection:
+            cuid = require_run(connection, caller, run, "write").cuid
+        return self._links.grant(_DOING_ANY, cuid, "", ttl_ms)
+
+    def put_by_run(self, grant: Grant, path: str, data: BinaryIO, mime_type: str) -> BlobRecord:
+        """Take what is sent to a path by the grant of a whole run.
+
+        Raises:
+            NotFoundError: The grant expired or was never given, or the run is gone.
+            ValidationError: The path does not stay inside the run.
+        """
+        self._links.check_grant(attrs.evolve(grant, doing=_DOING_ANY, path=""))
+        return self._put(attrs.evolve(grant, path=_check_path(path)), data, mime_type)
+
     def put_upload(self, grant: Grant, data: BinaryIO, mime_type: str) -> BlobRecord:
         """Take what is sent by a grant; a second time, it replaces what was sent before.
 
@@ -66,6 +88,9 @@ class Uploads:
             NotFoundError: The grant expired or was never given, or the run is gone.
         """
         self._links.check_grant(attrs.evolve(grant, doing=_DOING))
+        return self._put(grant, data, mime_type)
+
+    def _put(self, grant: Grant, data: BinaryIO, mime_type: str) -> BlobRecord:
         blob = keep_blob(self._store, data)
         with self._store.write() as connection:
             run = find_runs_by_cuid(connection, 0, [grant.run]).get(grant.run)
