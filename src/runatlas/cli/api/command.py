@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from runatlas.cli.api import changing, listing, reading
+from runatlas.cli.api import changing, curating, listing, reading
 from runatlas.cli.api.group import ApiGroup
 
 __all__ = ["api"]
@@ -36,5 +36,14 @@ for _command in (
     changing.delete,
     changing.restore,
     changing.purge,
+    curating.folders,
+    curating.move,
+    curating.list_annotations,
+    curating.annotate,
+    curating.ingestion_keys,
+    curating.catalog,
+    curating.compare,
+    curating.models,
+    curating.promote,
 ):
     api.add_command(_command)

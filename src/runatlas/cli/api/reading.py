@@ -72,8 +72,8 @@ def metrics(
     else:
         answer = api.run(path).metrics(**wanted)
     table: Any = answer.unwrap()
-    if not table.complete:
-        click.echo(f"incomplete: {'; '.join(map(str, table.failures))}", err=True)
+    for note in table.notes:
+        click.echo(note, err=True)
     if as_json:
         print_json(table.json())
         return

@@ -1,0 +1,188 @@
+"""``runatlas api`` commands about what people put around runs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import click
+
+from runatlas.api.entry import Api
+from runatlas.cli.api.group import api_command, as_json_option
+from runatlas.cli.api.output import print_fields, print_json, print_table
+from runatlas.model.codec import encode, loads
+from runatlas.model.registry import STAGES, Stage
+
+__all__ = [
+    "annotate",
+    "catalog",
+    "compare",
+    "folders",
+    "ingestion_keys",
+    "list_annotations",
+    "models",
+    "move",
+    "promote",
+]
+
+
+@click.command()
+@click.argument("project")
+@click.option("--create", "name", help="Make this folder.")
+@click.option("--parent", help="Make it in the folder of this id, not at the top.")
+@as_json_option
+@api_command
+def folders(api: Api, project: str, name: str | None, parent: str | None, *, as_json: bool) -> None:
+    """List the folders of PROJECT, or make one."""
+    found = api.project(project).folders()
+    if name is not None:
+        above = next((folder for folder in found if folder.id == parent), None) if parent else None
+        if parent and above is None:
+            raise click.UsageError(f"--parent: project {project} has no folder {parent!r}")
+        made = (found.create(name) if above is None else above.create(name)).unwrap()
+        print_json(made.json()) if as_json else click.echo(made.id)
+        return
+    if as_json:
+        print_json(found.json())
+        return
+    print_table(("id", "path", "runs"), ((folder.id, folder.path, folder.run_count) for folder in found))
+
+
+@click.command()
+@click.argument("run")
+@click.argument("folder", required=False)
+@api_command
+def move(api: Api, run: str, folder: str | None) -> None:
+    """Put RUN into the folder of that id; without FOLDER take it out."""
+    api.run(run).move(folder).unwrap()
+    click.echo(f"moved {run}", err=True)
+
+
+@click.command(name="annotations")
+@click.argument("run")
+@as_json_option
+@api_command
+def list_annotations(api: Api, run: str, *, as_json: bool) -> None:
+    """List the notes on RUN, oldest first."""
+    found = api.run(run).annotations()
+    if as_json:
+        print_json(found.json())
+        return
+    print_table(("created", "by", "note"), ((note.created_at, note.author, note.text) for note in found))
+
+
+@click.command()
+@click.argument("run")
+@click.argument("note")
+@click.option("--metadata", help="A JSON object to be kept beside the text.")
+@as_json_option
+@api_command
+def annotate(api: Api, run: str, note: str, metadata: str | None, *, as_json: bool) -> None:
+    """Note something on RUN."""
+    kept = loads(metadata) if metadata else {}
+    if not isinstance(kept, dict):
+        raise click.UsageError("--metadata: expected a JSON object")
+    made = api.run(run).annotate(note, kept).unwrap()
+    print_json(made.json()) if as_json else click.echo(made.id)
+
+
+@click.command()
+@click.argument("run")
+@click.option("--create", "name", help="Make a key of this name; its secret alone goes to stdout, this once.")
+@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="How long a new key works; a day otherwise.")
+@click.option("--revoke", "key_id", help="Make the key of this id useless.")
+@as_json_option
+@api_command
+def ingestion_keys(
+    api: Api, run: str, name: str | None, hours: float | None, key_id: str | None, *, as_json: bool
+) -> None:
+    """List the keys that may only write to RUN, make one, or revoke one."""
+    target = api.run(run)
+    if name is not None:
+        life = None if hours is None else timedelta(hours=hours)
+        click.echo(target.create_ingestion_key(name, life=life).unwrap().secret)
+        return
+    if key_id is not None:
+        held = next((key for key in target.ingestion_keys() if key.id == key_id), None)
+        if held is None:
+            raise click.UsageError(f"--revoke: run {run} has no key {key_id!r}")
+        held.revoke().unwrap()
+        click.echo(f"revoked {held.name}", err=True)
+        return
+    if as_json:
+        print_json(target.ingestion_keys().json())
+        return
+    print_table(
+        ("id", "name", "created", "expires", "revoked", "used"),
+        ((k.id, k.name, k.created_at, k.expires_at, k.revoked_at, k.last_used_at) for k in target.ingestion_keys()),
+    )
+
+
+@click.command()
+@click.argument("run")
+@as_json_option
+@api_command
+def catalog(api: Api, run: str, *, as_json: bool) -> None:
+    """List the metrics of RUN with their contexts; no points are read."""
+    entries = api.run(run).catalog().unwrap()
+    if as_json:
+        print_json([encode(entry) for entry in entries])
+        return
+    print_table(
+        ("metric", "points", "contexts"),
+        ((entry.key, entry.points, [dict(context) for context in entry.contexts if context]) for entry in entries),
+    )
+
+
+@click.command()
+@click.argument("metric")
+@click.argument("runs", nargs=-1, required=True)
+@click.option("--all", "all_", is_flag=True, help="Every point.")
+@as_json_option
+@api_command
+def compare(api: Api, metric: str, runs: tuple[str, ...], *, all_: bool, as_json: bool) -> None:
+    """Read METRIC of RUNS, of whatever projects, into one table."""
+    table = api.compare([(run, metric) for run in runs], all=all_).unwrap()
+    if as_json:
+        print_json(table.json())
+        return
+    held = table.to_arrow()
+    print_table(held.column_names, zip(*(column.to_pylist() for column in held.columns), strict=True))
+
+
+@click.command()
+@click.argument("workspace", required=False)
+@click.option("--versions", "name", help="List the versions of this model.")
+@as_json_option
+@api_command
+def models(api: Api, workspace: str | None, name: str | None, *, as_json: bool) -> None:
+    """List the models of WORKSPACE, or of your own, or the versions of one."""
+    if name is not None:
+        versions = api.model(f"{workspace or api.user().username}/{name}").versions()
+        if as_json:
+            print_json(versions.json())
+            return
+        print_table(
+            ("version", "stage", "run", "artifact", "created"),
+            ((v.version, v.stage, v.run_path, v.artifact, v.created_at) for v in versions),
+        )
+        return
+    found = api.models(workspace)
+    if as_json:
+        print_json(found.json())
+        return
+    print_table(("model", "latest", "production"), ((m.name, m.latest, m.production) for m in found))
+
+
+@click.command()
+@click.argument("model")
+@click.argument("version", type=int)
+@click.option("--stage", type=click.Choice(STAGES), default="production", show_default=True, help="Where it goes.")
+@as_json_option
+@api_command
+def promote(api: Api, model: str, version: int, stage: Stage, *, as_json: bool) -> None:
+    """Change the stage of a VERSION of MODEL (workspace/name); the version in production before is archived."""
+    found = api.model(model).promote(version, stage).unwrap()
+    if as_json:
+        print_json(found.json())
+    else:
+        print_fields({"model": found.model, "version": found.version, "stage": found.stage})

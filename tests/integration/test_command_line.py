@@ -1,0 +1,186 @@
+"""``runatlas api``: tables for people, JSON for programs, exit codes for scripts; on a directory and over HTTP."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from support.server import running_server
+from support.world import make_world
+
+from runatlas import Api
+from runatlas.backends.local import LocalBackend
+from runatlas.cli.main import main
+
+PROJECT = "my-team/my-project"
+RUN = f"{PROJECT}/abc123"
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture(params=["directory", "server"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """The option that says where the data is."""
+    directory = tmp_path / "store"
+    backend = LocalBackend(directory)
+    make_world(backend)
+    backend.close()
+    if request.param == "directory":
+        yield "--dir", str(directory)
+        return
+    with running_server(directory) as server:
+        yield "--host", server.origin
+
+
+@pytest.fixture
+def call(place: tuple[str, str]) -> Call:
+    """Run ``runatlas api`` with arguments."""
+
+    def called(*arguments: str, **options: Any) -> Result:
+        return CliRunner().invoke(main, ["api", *arguments, *place], **options)
+
+    return called
+
+
+def _json(result: Result) -> Any:
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_listings(call: Call) -> None:
+    assert "my-team" in call("workspaces").stdout
+    assert [item["path"] for item in _json(call("projects", "my-team", "--json"))["list"]] == [PROJECT]
+    everything = _json(call("runs", PROJECT, "--json"))
+    assert everything["total"] == len(everything["list"])
+    few = _json(call("runs", PROJECT, "--limit", "1", "--filter", "state == 'FINISHED'", "--json"))["list"]
+    assert [run["state"] for run in few] == ["FINISHED"]
+    shown = call("runs", PROJECT, "--metric", "loss", "--config", "lr")
+    assert shown.stdout.split()[:6] == ["id", "name", "state", "created", "lr", "loss"]
+    assert "loss" in [column["key"] for column in _json(call("columns", RUN, "--json"))["list"]]
+
+
+def test_one_run(call: Call) -> None:
+    run = _json(call("run", RUN, "--json"))
+    assert run["path"] == RUN
+    assert "config." in call("run", RUN).stdout
+    assert "loss" in _json(call("summary", RUN, "--json"))
+    assert call("summary", RUN, "loss").stdout.split()[:2] == ["metric", "latest"]
+    metrics = _json(call("metrics", RUN, "loss", "--tail", "3", "--json"))
+    assert len(metrics["list"][0]["metrics"]) == 3
+    assert call("metrics", RUN, "loss", "--tail", "3").stdout.count("loss") == 3
+    assert call("logs", RUN).exit_code == 0
+    assert _json(call("logs", RUN, "--json"))["count"] >= 0
+
+
+def test_a_projects_metrics(call: Call) -> None:
+    table = _json(call("metrics", PROJECT, "loss", "--all", "--filter", "state == 'FINISHED'", "--json"))
+    assert table["complete"]
+    assert call("metrics", RUN, "loss", "--filter", "state == 'FINISHED'").exit_code == 2
+
+
+def test_exports(call: Call, tmp_path: Path) -> None:
+    table = call("export", PROJECT)
+    assert table.stdout.startswith("run,name,state")
+    target = tmp_path / "loss.csv"
+    written = call("export", RUN, "--csv", "loss", "--output", str(target))
+    assert (written.exit_code, written.stdout) == (0, "")
+    assert target.read_text().startswith("step,value,timestamp")
+    assert call("export", RUN, "--logs").exit_code == 0
+    assert call("export", RUN).exit_code == 2
+    assert call("export", PROJECT, "--logs").exit_code == 2
+
+
+def test_changes(call: Call) -> None:
+    made = _json(call("create", "my-team/fresh", "--visibility", "PUBLIC", "--json"))
+    assert (made["path"], made["visibility"]) == ("my-team/fresh", "PUBLIC")
+    assert call("create", "my-team/fresh").exit_code == 1
+    assert call("update", "my-team/fresh", "--description", "new").exit_code == 0
+    assert _json(call("projects", "my-team", "--search", "fresh", "--json"))["list"][0]["description"] == "new"
+    assert call("update", RUN, "--name", "renamed", "--label", "a", "--label", "b").exit_code == 0
+    run = _json(call("run", RUN, "--json"))
+    assert (run["name"], run["labels"]) == ("renamed", ["a", "b"])
+    assert call("update", PROJECT, "--filter", "'a' in tags", "--group", "g").exit_code == 0
+    assert _json(call("run", RUN, "--json"))["group"] == "g"
+    assert call("update", RUN).exit_code == 2
+
+
+def test_deletion_is_shown_then_done_then_undone(call: Call) -> None:
+    planned = call("delete", RUN)
+    assert "1 runs would be deleted" in planned.stdout
+    assert "nothing was deleted" in planned.stderr
+    assert call("run", RUN).exit_code == 0
+    gone = _json(call("delete", PROJECT, "abc123", "--commit", "--json"))
+    assert gone["runs"] == 1
+    missing = call("run", RUN)
+    assert (missing.exit_code, missing.stdout) == (1, "")
+    assert missing.stderr.startswith("Error: ")
+    assert [entry["id"] for entry in _json(call("trash", "--json"))["list"]] == [gone["trash_id"]]
+    assert call("restore", gone["trash_id"]).exit_code == 0
+    assert call("run", RUN).exit_code == 0
+    assert call("delete", RUN, "abc123").exit_code == 2
+    assert call("delete", PROJECT, "abc123", "--filter", "state == 'FINISHED'").exit_code == 2
+
+
+def test_purging_counts_before_it_removes(call: Call) -> None:
+    entry = _json(call("delete", RUN, "--commit", "--json"))["trash_id"]
+    assert _json(call("purge", entry, "--json"))["dry_run"] is True
+    assert _json(call("purge", entry, "--commit", "--json"))["runs"] == 1
+    assert call("restore", entry).exit_code == 1
+
+
+def test_what_people_put_around_runs(call: Call) -> None:
+    folder = call("folders", PROJECT, "--create", "sweeps").stdout.strip()
+    below = call("folders", PROJECT, "--create", "lr", "--parent", folder).stdout.strip()
+    assert [item["path"] for item in _json(call("folders", PROJECT, "--json"))["list"]] == ["/sweeps", "/sweeps/lr"]
+    assert call("move", RUN, below).exit_code == 0
+    assert _json(call("folders", PROJECT, "--json"))["list"][1]["run_count"] == 1
+    assert call("move", RUN).exit_code == 0
+    assert call("annotate", RUN, "diverged", "--metadata", '{"step": 4}').exit_code == 0
+    assert _json(call("annotations", RUN, "--json"))["list"][0]["metadata"] == {"step": 4}
+    assert call("ingestion-keys", RUN, "--create", "job").stdout.startswith("ik_")
+    key = _json(call("ingestion-keys", RUN, "--json"))["list"][0]
+    assert call("ingestion-keys", RUN, "--revoke", key["id"]).exit_code == 0
+    assert "loss" in call("catalog", RUN).stdout
+    assert _json(call("compare", "loss", RUN, "--all", "--json"))["complete"]
+    assert _json(call("models", "my-team", "--json"))["list"] == []
+    assert call("promote", "my-team/none", "1").exit_code == 1
+
+
+def test_users(call: Call) -> None:
+    assert call("users", "--create", "newuser", input="a long password\n").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("runs", "no-slash"),
+        ("runs", PROJECT, "--filter", "stat == 1"),
+        ("metrics", RUN, "loss", "--head", "1", "--tail", "1"),
+        ("columns", RUN, "--type", "NOTHING"),
+        ("projects", "--sort", "size"),
+    ],
+)
+def test_a_mistake_is_one_of_usage(call: Call, arguments: tuple[str, ...]) -> None:
+    result = call(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Error: " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_as_a_module_and_into_a_pipe(tmp_path: Path) -> None:
+    backend = LocalBackend(tmp_path / "store")
+    make_world(backend)
+    api = Api(backend=backend)
+    command = [sys.executable, "-m", "runatlas", "api", "runs", PROJECT, "--dir", str(tmp_path / "store")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={"COLUMNS": "20", "PATH": "/usr/bin"}
+    )
+    for run in api.runs(PROJECT):
+        assert run.name in done.stdout
+    backend.close()
