@@ -18,8 +18,8 @@ from runatlas.errors import RunAtlasError
 
 __all__ = ["AnswerCache"]
 
-SIZE = 64 * 1024 * 1024
-"""How many bytes of bodies are kept at the most."""
+SIZE = 16 * 1024 * 1024
+"""How many bytes of bodies are kept at the most: iterating a large store fills it, and stays below 50 MB in all."""
 
 
 @attrs.frozen(eq=False)
@@ -102,7 +102,7 @@ class AnswerCache:
         with self._own_lock():
             if self._is_current(key, future):
                 del self._loading[key]
-                if keep_s > 0 and len(body) <= self._size // 4:
+                if keep_s > 0 and len(body) <= self._size // 2:
                     self._entries[key] = _Entry(body, scope, keep_s)
         future.set_result(body)
         return body
