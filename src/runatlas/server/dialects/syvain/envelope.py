@@ -1,0 +1,48 @@
+"""How this protocol wraps what it answers: ``{"data": ..., "error": ...}``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runatlas.errors import ValidationError
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.failure import Failure
+from runatlas.server.wire.payload import encode_payload
+
+__all__ = ["answer", "bad", "code_of", "render"]
+
+_CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "too_large",
+    415: "unsupported_media_type",
+    429: "rate_limited",
+    501: "not_supported",
+}
+
+
+def answer(data: Any) -> Answer:
+    """Answer ``data``."""
+    return Answer(encode_payload({"data": data, "error": None}))
+
+
+def bad(message: str) -> ValidationError:
+    """Make the error of a request that is not as it should be."""
+    return ValidationError(message, code=400)
+
+
+def code_of(failure: Failure) -> tuple[int, str]:
+    """Return the status of a failure in this protocol, and the code by which programs know it."""
+    status = 400 if failure.status == 422 else failure.status
+    return status, failure.code or _CODES.get(status, "internal_error")
+
+
+def render(failure: Failure) -> Answer:
+    """Write a failure; clients find its code in the text of ``details``."""
+    status, code = code_of(failure)
+    told = {"message": failure.message or "the request failed", "details": f"code={code}"}
+    return Answer(encode_payload({"data": None, "error": told}), status, headers=failure.headers)

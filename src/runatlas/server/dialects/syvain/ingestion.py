@@ -1,0 +1,124 @@
+"""Writing to an experiment: ingestion keys, metrics and annotations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runatlas.model.annotation import ANNOTATION_MAX, AnnotationDraft, AnnotationQuery
+from runatlas.model.ingestion_key import INGESTION_KEY_TTL_MAX_MS
+from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.server.dialects.syvain.envelope import answer, bad
+from runatlas.server.dialects.syvain.field import (
+    TIME_MAX,
+    json_object,
+    known_fields,
+    limit_of,
+    number,
+    objects,
+    optional_whole,
+    query_whole,
+    read_object,
+    text,
+    whole,
+)
+from runatlas.server.dialects.syvain.metric import Metric, store_metrics
+from runatlas.server.dialects.syvain.record import (
+    FolderNames,
+    annotation_object,
+    experiment_object,
+    key_object,
+    path_of,
+)
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.endpoint import EndpointCall
+
+__all__ = [
+    "NAME_MAX",
+    "annotate",
+    "create_key",
+    "ingest",
+    "list_annotations",
+    "list_keys",
+    "revoke_key",
+]
+
+NAME_MAX = 500
+_EVENT_ID_MAX = 200
+_KEY_NAME_MAX = 200
+_METRICS_MAX = 1000
+_NOTES = 1000
+_NOTES_MAX = 100_000
+_FIELDS = ("client_event_id", "name", "value", "step", "metadata", "timestamp_ms")
+
+
+def create_key(call: EndpointCall) -> Answer:
+    """Make an ingestion key; the one time that its token is shown."""
+    body = read_object(call, ("name", "ttl_ms"))
+    name = text(body, "name", _KEY_NAME_MAX)
+    ttl_ms = optional_whole(body, "ttl_ms", 1, INGESTION_KEY_TTL_MAX_MS)
+    made = call.services.ingestion_keys.create_ingestion_key(call.user, path_of(call), name, ttl_ms=ttl_ms)
+    return answer({"key": key_object(made.key), "token": made.secret})
+
+
+def list_keys(call: EndpointCall) -> Answer:
+    """List an experiment's keys, revoked ones included."""
+    keys = call.services.ingestion_keys.list_ingestion_keys(call.user, path_of(call))
+    return answer({"keys": [key_object(key) for key in keys]})
+
+
+def revoke_key(call: EndpointCall) -> Answer:
+    """Make a key useless; a second time changes nothing."""
+    key = call.services.ingestion_keys.revoke_ingestion_key(call.user, path_of(call), call.params["key"])
+    return answer({"key": key_object(key)})
+
+
+def ingest(call: EndpointCall) -> Answer:
+    """Store metrics, all of them or none."""
+    sync = call.value("sync")
+    if sync not in {None, "true", "false"}:
+        raise bad("sync: expected true or false")
+    body = read_object(call, ("data",))
+    now = call.services.store.clock()
+    metrics = [_metric(item, now) for item in objects(body, "data", _METRICS_MAX)]
+    store_metrics(call, path_of(call), metrics)
+    return answer({"ok": True, "mode": "sync" if sync == "true" else "queued"})
+
+
+def _metric(item: dict[str, Any], now_ms: int) -> Metric:
+    known_fields(item, _FIELDS, "a metric")
+    time_ms = optional_whole(item, "timestamp_ms")
+    return Metric(
+        text(item, "client_event_id", _EVENT_ID_MAX),
+        text(item, "name", NAME_MAX),
+        number(item, "value"),
+        None if item.get("step") is None else whole(item, "step", 0, TIME_MAX),
+        json_object(item, "metadata"),
+        now_ms if time_ms is None else time_ms,
+    )
+
+
+def list_annotations(call: EndpointCall) -> Answer:
+    """List an experiment's annotations, oldest first."""
+    start, end = query_whole(call, "from"), query_whole(call, "to")
+    limit = limit_of(call, _NOTES, _NOTES_MAX)
+    run = path_of(call)
+    found: list[dict[str, Any]] = []
+    cursor = None
+    while len(found) < limit:
+        page = PageRequest(limit=min(PAGE_LIMIT, limit - len(found)), cursor=cursor)
+        part = call.services.annotations.list_annotations(call.user, run, AnnotationQuery(start, end, page))
+        found += [annotation_object(call.params["experiment"], note) for note in part.items]
+        cursor = part.next_cursor
+        if cursor is None:
+            break
+    return answer({"annotations": found})
+
+
+def annotate(call: EndpointCall) -> Answer:
+    """Note something on an experiment."""
+    body = read_object(call, ("annotation", "metadata"))
+    draft = AnnotationDraft(text(body, "annotation", ANNOTATION_MAX), json_object(body, "metadata"))
+    run = path_of(call)
+    note = call.services.annotations.create_annotation(call.user, run, draft)
+    experiment = experiment_object(call.services.runs.get_run(call.user, run), FolderNames(call))
+    return answer({"experiment": experiment, "annotation": annotation_object(call.params["experiment"], note)})
