@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
 
 __all__ = ["make_engine"]
@@ -27,7 +27,7 @@ def make_engine(path: Path) -> Engine:
     way; others see one snapshot.
     """
     engine = create_engine(
-        f"sqlite:///{path}",
+        URL.create("sqlite", database=str(path)),  # as it is: a path may have "?" and "%"
         poolclass=QueuePool,
         pool_size=8,
         max_overflow=56,
