@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +93,8 @@ class TensorboardAdapter(Adapter):
         return len(set(columns["run"])), columns["value"]
 
     def handles(self) -> list[str]:
-        """Return the directories."""
+        """Return the directories; removing them is how runs are deleted, which is no work of its own."""
         return sorted(path.name for path in self.directory.iterdir() if path.is_dir())
-
-    def delete(self, handles: Sequence[str]) -> None:
-        """Remove the directories, as people do."""
-        for name in handles:
-            shutil.rmtree(self.directory / name)
 
     def tracker(self, name: str) -> _TensorboardTracker:
         """``Writer.add_scalar``."""
