@@ -182,9 +182,8 @@ def merge_series(store: Store, series_id: int) -> int:
         if merge is None:
             return made
         with store.write() as connection:
-            if not _apply(connection, series_id, merge):
-                return made
-        made += 1
+            # Where another process was quicker, there may be other chunks to merge now.
+            made += _apply(connection, series_id, merge)
 
 
 def _next_merge(connection: Connection, series_id: int) -> _Merge | None:
