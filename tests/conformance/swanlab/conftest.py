@@ -1,0 +1,7 @@
+"""The server that SwanLab's clients are tested on."""
+
+from __future__ import annotations
+
+from support.swanlab_site import site
+
+__all__ = ["site"]

@@ -1,0 +1,65 @@
+"""SwanLab's own clients, and a server with a team, for them to write to and to read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from support.client_environment import ClientEnvironment, client_environment
+from support.server import ServerProcess, make_key, running_server
+
+from runatlas import Api
+
+__all__ = ["TEAM", "Site", "environment", "site"]
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "conformance" / "swanlab" / "scripts"
+TEAM = "my-team"
+CLIENTS = {
+    "0.6.12": ("swanlab==0.6.12", "pandas==2.2.3", "pillow==11.0.0", "numpy==2.1.3"),
+    "0.8.0": ("swanlab==0.8.0", "pillow==11.0.0", "numpy==2.1.3"),
+    "0.10.3": ("swanlab==0.10.3", "pillow==11.0.0", "numpy==2.1.3"),
+}
+
+
+@attrs.frozen
+class Site:
+    """A server that needs keys.
+
+    Attributes:
+        keys: Of ``ann``, who administers it and owns the team, and of ``vera``, who may read there.
+    """
+
+    server: ServerProcess
+    keys: dict[str, str]
+    directory: Path
+
+    def api(self, username: str = "ann") -> Api:
+        """Our own client."""
+        return Api(host=self.server.origin, api_key=self.keys[username])
+
+    def call(self, version: str, script: str, argument: dict[str, Any] | None = None, username: str = "ann") -> Any:
+        """Run a script with a version of SwanLab's client; it is told the address and a key."""
+        given = {"host": self.server.origin, "key": self.keys[username], "team": TEAM, **(argument or {})}
+        return environment(version).call(SCRIPTS / script, given, home=self.directory / f"{version}-{username}")
+
+
+def environment(version: str) -> ClientEnvironment:
+    """Return the environment of a version."""
+    return client_environment(f"swanlab-{version}", *CLIENTS[version])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server with two users and a team."""
+    directory = tmp_path_factory.mktemp("swanlab")
+    keys = {name: make_key(directory / "store", name) for name in ("ann", "vera")}
+    with running_server(directory / "store") as server:
+        made = Site(server, keys, directory)
+        team = {"username": TEAM, "name": "My Team", "comment": "We train."}
+        assert server.call("POST", "workspaces", key=keys["ann"], json=team).ok
+        role = server.call("PUT", f"workspaces/{TEAM}/members/vera", key=keys["ann"], json={"role": "VIEWER"})
+        assert role.ok, role.text
+        yield made
