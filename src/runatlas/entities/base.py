@@ -73,7 +73,6 @@ class Entity(ABC, Generic[R]):
             except RunAtlasError as error:
                 self._failure = error
                 raise
-            self._failure = None
             self._record = record
             return record
 

@@ -160,6 +160,23 @@ def test_after_a_failure_everything_works_again(api: Api) -> None:
 
 
 @responses.activate
+def test_refresh_asks_the_server_and_not_the_memory() -> None:
+    finished = {**RECORD, "state": "FINISHED"}
+    responses.add(responses.GET, RUN, json=finished)
+    responses.add(responses.GET, RUN, json={**finished, "name": "renamed"})
+    responses.add(responses.POST, QUERY, json={"items": [finished], "next_cursor": None, "total": None})
+    responses.add(responses.POST, QUERY, json={"items": [], "next_cursor": None, "total": None})
+    with Api(backend=NativeBackend(HOST)) as keeping:
+        assert keeping.run("ann/demo/abc").name == "found"
+        assert keeping.run("ann/demo/abc").name == "found"
+        assert len(responses.calls) == 1
+        assert keeping.run("ann/demo/abc").refresh().name == "renamed"
+        runs = keeping.runs("ann/demo")
+        assert runs.ok
+        assert len(list(keeping.runs("ann/demo").refresh())) == 0
+
+
+@responses.activate
 def test_half_a_listing_is_told(api: Api) -> None:
     items = [{**RECORD, "id": f"r{index}", "cuid": f"{index:021d}"} for index in range(100)]
     responses.add(responses.POST, QUERY, json={"items": items, "next_cursor": "more", "total": None})

@@ -184,6 +184,8 @@ def test_contexts_are_told_apart(own_place: Place) -> None:
     run = own_place.api.run("my-team/my-project/run_id_2")
     table = run.metrics(["acc"]).unwrap()
     assert sorted(table) == ['acc{"subset":"train"}', 'acc{"subset":"val"}']
+    assert table['acc{"subset":"val"}'].avg == pytest.approx(0.25)
+    assert table['acc{"subset":"train"}'].avg == 0.1
     assert run.metrics(["acc"], context={"subset": "val"})["acc"][1]["value"] == 0.3
     assert run.metrics(["acc"], context={}).unwrap().missing == ("acc",)
     assert run.summary(["acc"])['acc{"subset":"val"}']["value"] == 0.3

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
+from support.counting import make_counting
 from support.place import Place
-from support.world import make_points
+from support.world import make_points, make_world
 
+from runatlas import Api
+from runatlas.backends.local import LocalBackend
 from runatlas.errors import ConflictError, NotFoundError, ServerError
 from runatlas.model.filters import Comparison, Field
+from runatlas.model.series import PointBlock, PointQuery
 
 PROJECT = "my-team/my-project"
 
@@ -220,6 +226,42 @@ def test_statistics_of_many_runs_are_read_once(place: Place) -> None:
         assert table["run_id_3", "loss"].avg is None
 
 
+def test_statistics_are_those_of_the_runs_that_were_read(own_place: Place) -> None:
+    table = own_place.api.project(PROJECT).metrics(["loss"], "group == 'resnet'").unwrap()
+    assert own_place.api.run(f"{PROJECT}/abc123").update(group="other").ok
+    assert table["abc123", "loss"].max is not None
+
+
+class Narrow(LocalBackend):
+    """A directory whose blocks of points are small."""
+
+    def read_points(self, query: PointQuery) -> PointBlock:
+        return super().read_points(attrs.evolve(query, point_limit=150))
+
+
+def test_points_that_come_in_many_blocks_are_one_table(tmp_path: Path) -> None:
+    account, backend = make_counting(Narrow(tmp_path))
+    world = make_world(backend)
+    for index in range(5):
+        world.add_run(f"s{index}")
+        world.add_points(f"s{index}", make_points("loss", [index + step / 1000 for step in range(100)]))
+    with Api(backend=backend) as api:
+        table = api.project(PROJECT).metrics(["loss", "acc"], all=True).unwrap()
+        assert account.calls.count("read_points") > 3
+        assert table.num_rows == table.total == 2000 + 100 + 2 + 1 + 1 + 5 * 100
+        assert table.complete
+        assert len(table.runs) == 9
+        for index in range(5):
+            values = [point["value"] for point in table[f"s{index}", "loss"]]
+            assert values == [index + step / 1000 for step in range(100)]
+        assert [point["step"] for point in table["abc123", "loss"]] == list(range(2000))
+        frame = table.to_pandas()
+        assert len(frame) == table.num_rows
+        assert frame[frame["run"] == "s3"]["value"].tolist() == [3 + step / 1000 for step in range(100)]
+        one = api.run(f"{PROJECT}/abc123").metrics(["loss"], all=True).unwrap()
+        assert one["loss"].steps.to_pylist() == list(range(2000))
+
+
 # -- changes ----------------------------------------------------------------------------------------------------------
 
 
@@ -252,6 +294,7 @@ def test_a_failed_update_changes_nothing(own_place: Place) -> None:
 def test_deleting_filtered_runs_is_planned_done_and_undone(own_place: Place) -> None:
     project = own_place.api.project(PROJECT)
     runs = project.runs("state == 'FINISHED'")
+    assert ids(runs) == ["run_id_2", "abc123"]
     plan = runs.delete().unwrap()
     assert [item.path.rsplit("/", 1)[1] for item in plan] == ["run_id_2", "abc123"]
     assert (plan.total, len(plan), plan.complete) == (2, 2, True)
