@@ -93,6 +93,12 @@ def test_numbers_beyond_64_bits_survive() -> None:
     assert table.to_pandas()["config.seed"].tolist() == [2**70, 1]
 
 
+def test_whole_numbers_that_a_float_cannot_hold_survive_beside_floats() -> None:
+    table = RunTable([record("a", {"seed": 2**60 + 1}, {}), record("b", {"seed": 0.5}, {})])
+    assert table.to_arrow()["config.seed"].to_pylist() == [str(2**60 + 1), "0.5"]
+    assert table.to_pandas()["config.seed"].tolist() == [2**60 + 1, 0.5]
+
+
 def test_a_table_of_no_runs_is_a_table() -> None:
     table = RunTable([])
     assert len(table) == 0
