@@ -238,3 +238,32 @@ def test_a_workspace_is_searched_as_a_whole(site: Site, demo: ProjectPath) -> No
         RunQuery(RunSelection(site.home, filter=wanted), sorts=(Sort(Field("STABLE", "name")),))
     )
     assert [run.path for run in found.items] == [other.run("two")]
+
+
+def test_filters_see_what_changed(site: Site, demo: ProjectPath) -> None:
+    """After any change, filters answer of configs and labels what the records say of them."""
+    patches = (
+        RunPatch(config={"lr": "0.3", "model.width": 8}, labels_added=("new",)),
+        RunPatch(config={"lr": {"start": 1}}, config_removed=("model",), labels_removed=("best",)),
+        RunPatch(config={"lr": 0.1}, labels=("best",)),
+        RunPatch(config_removed=("lr", "tags"), labels=()),
+    )
+    questions: tuple[tuple[Operator, Any], ...] = (
+        *(("EQ", None), ("EQ", 0.1), ("EQ", 0.3), ("GTE", 1), ("CONTAIN", "a")),
+    )
+    wanted: list[Filter] = [
+        Comparison(Field("CONFIG", key), op, value, lenient=True)
+        for key in ("lr", "lr.start", "model.width", "tags")
+        for op, value in questions
+    ]
+    wanted += [Comparison(Field("STABLE", "labels"), "CONTAIN", label) for label in ("best", "new")]
+    for patch in patches:
+        site.root.update_runs(RunSelection(demo.workspace, demo.project, ("two",)), patch)
+        site.root.create_run(
+            RunDraft(demo, id="one", config=patch.config or {}, labels=patch.labels_added, if_exists="resume")
+        )
+        runs = site.root.list_runs(RunQuery(_all(demo))).items
+        facts = {run.id: Fact({"labels": run.labels}, run.config or {}, {}) for run in runs}
+        for condition in wanted:
+            expected = {name for name, fact in facts.items() if fact.matches(condition)}
+            assert _found(site, demo, condition) == expected, condition

@@ -61,6 +61,7 @@ def _list(site: Site, project: ProjectPath, **query: Any) -> list[RunRecord]:
         assert len(answer.items) <= limit
         assert answer.total == site.root.count_runs(selection)
         found += answer.items
+        assert len(found) <= len(CONFIGS), "a page gave out again what a page before had"
         if answer.next_cursor is None:
             return found
         cursor = answer.next_cursor

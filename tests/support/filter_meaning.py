@@ -74,17 +74,17 @@ class Fact:
         if field.type == "STABLE":
             return self.stable[field.key]
         if field.type == "CONFIG":
-            return _leaf(self.config, field.key)
+            return _leaves(self.config).get(field.key)
         values = self.series.get((field.key, tuple(sorted(field.context))))
         return None if values is None else statistics(values)[field.stat]
 
 
-def _leaf(config: Any, key: str) -> Any:
-    for part in key.split("."):
-        if not isinstance(config, Mapping) or part not in config:
-            return None
-        config = config[part]
-    return None if isinstance(config, Mapping) and config else config
+def _leaves(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        nested = isinstance(value, Mapping) and value
+        found |= _leaves(value, f"{prefix}{key}.") if nested else {prefix + key: value}
+    return found
 
 
 def statistics(values: list[float]) -> dict[str, Any]:
