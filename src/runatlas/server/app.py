@@ -14,7 +14,7 @@ from litestar.types import ASGIApp
 
 from runatlas.server.auth import Gatekeeper
 from runatlas.server.body import inflate_body
-from runatlas.server.dialects import chachaml, native, swanlab, syvain
+from runatlas.server.dialects import chachaml, matyan, native, swanlab, syvain
 from runatlas.server.failure import FailureHandler
 from runatlas.server.services.services import Services
 from runatlas.server.settings import ServerSettings
@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 
 def make_dialects(settings: ServerSettings) -> tuple[Dialect, ...]:
     """Make every protocol that the server speaks; the first one has the paths that belong to none."""
-    speaking = (native, chachaml, swanlab, syvain)
+    speaking = (native, chachaml, swanlab, syvain, matyan)
     return tuple(protocol.make_dialect(settings.limits) for protocol in speaking)
 
 

@@ -1,0 +1,92 @@
+"""The protocol, ready to be mounted."""
+
+from __future__ import annotations
+
+from litestar import Router
+from litestar.types import Method
+
+from runatlas.server.dialects.matyan import entity, file, log, run, search, upload
+from runatlas.server.dialects.matyan.body import answer
+from runatlas.server.dialects.matyan.socket import make_socket
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.credential import bearer_or_basic
+from runatlas.server.wire.dialect import Dialect
+from runatlas.server.wire.endpoint import Endpoint, make_endpoint
+from runatlas.server.wire.failure import Failure
+from runatlas.server.wire.limit import Limits
+
+__all__ = ["PREFIX", "PREFIXES", "ROUTES", "make_dialect"]
+
+PREFIX = "/api/v1/rest"
+PREFIXES = (PREFIX, "/api/v1/ws")
+
+_RUN = "/runs/{run:str}"
+ROUTES: dict[tuple[Method, str], Endpoint] = {
+    ("GET", "/version"): entity.get_version,
+    ("GET", "/projects"): entity.get_project,
+    ("GET", "/experiments"): entity.list_experiments,
+    ("POST", "/experiments"): entity.create_experiment,
+    ("DELETE", "/experiments/{experiment:str}"): entity.delete_experiment,
+    ("GET", "/tags"): entity.list_tags,
+    ("POST", "/tags"): entity.create_tag,
+    ("GET", "/runs/search/run"): search.search_runs,
+    ("GET", "/runs/search/metric"): search.search_metrics,
+    **{("GET", f"/runs/search/{kind}"): found for kind, found in search.SEARCHES.items()},
+    ("POST", "/runs/images/get-batch"): file.get_blobs,
+    ("POST", "/runs/audios/get-batch"): file.get_blobs,
+    ("POST", "/runs/delete-batch"): run.delete_runs,
+    ("PUT", _RUN): run.update_run,
+    ("DELETE", _RUN): run.delete_run,
+    ("GET", f"{_RUN}/info"): run.get_info,
+    ("POST", f"{_RUN}/metric/get-batch"): run.get_metrics,
+    ("POST", f"{_RUN}/clear-tombstone"): run.clear_tombstone,
+    ("POST", f"{_RUN}/tags/new"): run.add_tag,
+    ("DELETE", f"{_RUN}/tags/{{tag:str}}"): run.remove_tag,
+    ("GET", f"{_RUN}/logs"): log.get_lines,
+    ("GET", f"{_RUN}/log-records"): log.get_records,
+    ("GET", f"{_RUN}/artifacts/download"): file.download,
+    ("GET", f"{_RUN}/artifacts/download-all"): file.download_all,
+    ("POST", "/artifacts/presign"): upload.presign,
+}
+"""The routes that need a key, below the prefix."""
+
+_CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "payload_too_large",
+    415: "unsupported_media_type",
+    422: "validation_error",
+    429: "too_many_requests",
+}
+
+
+def make_dialect(limits: Limits) -> Dialect:
+    """Make the protocol.
+
+    Args:
+        limits: How large bodies may be.
+
+    Returns:
+        What the application mounts.
+    """
+    return Dialect("matyan", PREFIXES, lambda: _router(limits), _render, bearer_or_basic)
+
+
+def _router(limits: Limits) -> Router:
+    handlers = [
+        make_endpoint(method, f"{PREFIX}{path}", function, limit=limits.body)
+        for (method, path), function in ROUTES.items()
+    ]
+    sending = make_endpoint("PUT", upload.UPLOAD_PATH, upload.put_upload, limit=limits.blob, public=True, streams=True)
+    return Router("/", route_handlers=[*handlers, sending, make_socket()], include_in_schema=False)
+
+
+def _render(failure: Failure) -> Answer:
+    code = _CODES.get(failure.status, "internal_error")
+    body = {"error": {"code": code, "message": failure.message}, "detail": failure.message}
+    told = answer(body, failure.status)
+    return Answer(told.body, failure.status, headers=failure.headers)

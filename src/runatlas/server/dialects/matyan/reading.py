@@ -1,0 +1,165 @@
+"""What is read of many runs: their own fields, and what they tracked."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from runatlas.model.filters import Field, Filter, Sort
+from runatlas.model.ids import RunPath
+from runatlas.model.media import MediaItem
+from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.project import ProjectQuery, ProjectRecord
+from runatlas.model.run import RunPart, RunQuery, RunRecord, RunSelection
+from runatlas.model.series import ColumnQuery, ColumnRecord, ColumnType, SummaryQuery, SummaryRecord
+from runatlas.server.dialects.matyan.place import DEFAULT
+from runatlas.server.services.caller import Caller
+from runatlas.server.services.services import Services
+
+__all__ = ["BUCKETS", "READ", "Reading", "tag_id", "tag_object"]
+
+BUCKETS: dict[str, ColumnType] = {
+    "images": "IMAGE",
+    "texts": "TEXT",
+    "distributions": "DISTRIBUTION",
+    "audios": "AUDIO",
+    "figures": "FIGURE",
+}
+"""The kinds of sequences beside ``metric``, and the column types they are here."""
+
+READ = "read"
+"""What a grant is for that lets its holder read a blob."""
+
+_TAGS = uuid.UUID("9d0c8f0e-8f57-4c7f-8d0e-0c3a0b5f6a11")
+_NEWEST = (Sort(Field("STABLE", "created_at"), "DESC"),)
+_RUNS_AT_ONCE = 100
+
+
+def tag_id(workspace: str, name: str) -> str:
+    """Return the id of a tag: its name decides it."""
+    return str(uuid.uuid5(_TAGS, f"{workspace}/{name}"))
+
+
+def tag_object(workspace: str, name: str, color: str = "", description: str = "") -> dict[str, Any]:
+    """Make a tag."""
+    return {"id": tag_id(workspace, name), "name": name, "color": color, "description": description}
+
+
+class Reading:
+    """Reads for one request."""
+
+    def __init__(self, services: Services, caller: Caller) -> None:
+        self.services = services
+        self.caller = caller
+
+    @cached_property
+    def experiments(self) -> dict[str, ProjectRecord]:
+        """All experiments by the names of their projects."""
+        found: dict[str, ProjectRecord] = {}
+        cursor = None
+        while True:
+            page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
+            query = ProjectQuery(self.caller.username, sort="name", detail=False, page=page)
+            part = self.services.projects.list_projects(self.caller, query)
+            found |= {project.name: project for project in part.items if project.name != DEFAULT}
+            cursor = part.next_cursor
+            if cursor is None:
+                return found
+
+    @cached_property
+    def tags(self) -> dict[str, dict[str, Any]]:
+        """What is said of tags, by name."""
+        place = self.caller.username
+        labels = self.services.labels.list_labels(self.caller, place)
+        return {label.name: tag_object(place, label.name, label.color, label.description) for label in labels}
+
+    def props(self, run: RunRecord) -> dict[str, Any]:
+        """Return a run's own fields."""
+        project = self.experiments.get(run.project)
+        ended = run.finished_at_ms
+        is_active = run.state in {"RUNNING", "OFFLINE"}
+        return {
+            "name": run.name or f"Run: {run.id}",
+            "description": run.description,
+            "experiment": {
+                "id": None if project is None else project.cuid,
+                "name": None if project is None else project.title or project.name,
+                "description": None if project is None else project.description,
+            },
+            "tags": [self.tags.get(name) or tag_object(self.caller.username, name) for name in run.labels],
+            "creation_time": run.created_at_ms / 1000,
+            "end_time": None if is_active or ended is None else ended / 1000,
+            "archived": run.archived,
+            "active": is_active,
+        }
+
+    def iterate_runs(self, wanted: Filter, parts: tuple[RunPart, ...] = ("config",)) -> Iterator[RunRecord]:
+        """Go through runs, newest first."""
+        cursor = None
+        while True:
+            page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
+            query = RunQuery(RunSelection(self.caller.username, filter=wanted), sorts=_NEWEST, parts=parts, page=page)
+            found = self.services.runs.list_runs(self.caller, query)
+            yield from found.items
+            cursor = found.next_cursor
+            if cursor is None:
+                return
+
+    def bundles(
+        self, wanted: Filter, conditions: Sequence[Filter]
+    ) -> Iterator[tuple[list[RunRecord], dict[str, list[bool]]]]:
+        """Go through runs some at a time, with the answers that each gives to the conditions."""
+        bundle: list[RunRecord] = []
+        for run in self.iterate_runs(wanted):
+            bundle.append(run)
+            if len(bundle) == _RUNS_AT_ONCE:
+                yield bundle, self._answers(bundle, conditions)
+                bundle = []
+        if bundle:
+            yield bundle, self._answers(bundle, conditions)
+
+    def _answers(self, runs: Sequence[RunRecord], conditions: Sequence[Filter]) -> dict[str, list[bool]]:
+        holding = [self._holding(runs, condition) for condition in conditions]
+        return {run.cuid: [run.cuid in found for found in holding] for run in runs}
+
+    def _holding(self, runs: Sequence[RunRecord], condition: Filter) -> set[str]:
+        selection = RunSelection(self.caller.username, ids=tuple(run.cuid for run in runs), filter=condition)
+        query = RunQuery(selection, parts=(), page=PageRequest(limit=PAGE_LIMIT))
+        return {run.cuid for run in self.services.runs.list_runs(self.caller, query).items}
+
+    def summaries(self, runs: Sequence[RunRecord]) -> dict[str, list[SummaryRecord]]:
+        """Return what the metrics of runs amount to, by cuid."""
+        found: dict[str, list[SummaryRecord]] = {run.cuid: [] for run in runs}
+        selection = RunSelection(self.caller.username, ids=tuple(found))
+        cursor = None
+        while found:
+            page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
+            part = self.services.points.read_summaries(self.caller, SummaryQuery(selection, median=False, page=page))
+            for item in part.items:
+                found[item.run].append(item)
+            cursor = part.next_cursor
+            if cursor is None:
+                break
+        return found
+
+    def columns(self, path: RunPath, column_type: ColumnType | None = None) -> list[ColumnRecord]:
+        """List what a run tracked, by name."""
+        found: list[ColumnRecord] = []
+        cursor = None
+        while True:
+            page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
+            query = ColumnQuery(column_type=column_type, page=page)
+            part = self.services.columns.list_columns(self.caller, path, query)
+            found.extend(part.items)
+            cursor = part.next_cursor
+            if cursor is None:
+                return found
+
+    def blob_uri(self, run: RunRecord, item: MediaItem) -> str:
+        """Return what fetches the bytes of an object, without slashes; empty while there are none."""
+        if item.sha256 is None:
+            return ""
+        grant = self.services.links.grant(READ, run.cuid, item.sha256)
+        return f"{grant.run}-{grant.path}-{grant.expires_at_ms}-{grant.signature}"

@@ -1,0 +1,213 @@
+"""Routes of one run: what it is, its metrics, its tags, and its end."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from runatlas.errors import NotFoundError, ValidationError
+from runatlas.model.artifact import ArtifactRecord
+from runatlas.model.ids import RunPath
+from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.run import RunPatch, RunRecord, RunSelection
+from runatlas.model.series import Context
+from runatlas.server.dialects.matyan.body import (
+    answer,
+    has_flag,
+    read_list,
+    read_object,
+    read_range,
+    text_field,
+    whole_of,
+)
+from runatlas.server.dialects.matyan.message import read_context
+from runatlas.server.dialects.matyan.param import shown_params
+from runatlas.server.dialects.matyan.place import change_run, find_run, move_run
+from runatlas.server.dialects.matyan.reading import BUCKETS, Reading, tag_id
+from runatlas.server.dialects.matyan.sequence import evenly, read_traces
+from runatlas.server.dialects.matyan.upload import SEQUENCES
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.endpoint import EndpointCall
+
+__all__ = [
+    "add_tag",
+    "clear_tombstone",
+    "delete_run",
+    "delete_runs",
+    "found_run",
+    "get_info",
+    "get_metrics",
+    "list_files",
+    "remove_tag",
+    "update_run",
+]
+
+_OBJECT_LAST = 0.1
+"""What the reference server says of every sequence of objects."""
+
+
+def found_run(call: EndpointCall, *, config: bool = False) -> RunRecord:
+    """Find the run that the path names.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    try:
+        return find_run(call.services, call.user, call.params["run"], parts=("config",) if config else ())
+    except NotFoundError:
+        raise NotFoundError(f"run {call.params['run']!r} not found") from None
+
+
+def get_info(call: EndpointCall) -> Answer:
+    """Return what a run is and what it tracked."""
+    run = found_run(call, config=True)
+    reading = Reading(call.services, call.user)
+    known = ["metric", *BUCKETS]
+    asked = call.values("sequence") or known
+    if unknown := [name for name in asked if name not in known]:
+        raise ValidationError(f"sequence: {unknown[0]!r} is none of {', '.join(known)}")
+    files = list_files(call, run.path)
+    return answer(
+        {
+            "params": shown_params(run.config, skip_system=has_flag(call, "skip_system", default=False)),
+            "traces": {name: _traces(reading, run, name) for name in asked},
+            "props": reading.props(run),
+            "artifacts": [_file_object(call, run, file) for file in files if not file.name.startswith(SEQUENCES)],
+        }
+    )
+
+
+def _traces(reading: Reading, run: RunRecord, kind: str) -> list[dict[str, Any]]:
+    if kind == "metric":
+        return [
+            {"name": item.key, "context": dict(item.context), "last_value": item.latest.value}
+            for item in reading.summaries([run])[run.cuid]
+        ]
+    return [
+        {"name": column.key, "context": dict(column.context), "last_value": _OBJECT_LAST}
+        for column in reading.columns(run.path, BUCKETS[kind])
+    ]
+
+
+def list_files(call: EndpointCall, path: RunPath) -> list[ArtifactRecord]:
+    """List the files of a run, by name."""
+    found: list[ArtifactRecord] = []
+    cursor = None
+    while True:
+        page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
+        part = call.services.artifacts.list_artifacts(call.user, path, page)
+        found.extend(part.items)
+        cursor = part.next_cursor
+        if cursor is None:
+            return found
+
+
+def _file_object(call: EndpointCall, run: RunRecord, file: ArtifactRecord) -> dict[str, str]:
+    uri = f"{call.user.origin}/api/v1/rest/runs/{quote(run.id)}/artifacts/download/?path={quote(file.name, safe='')}"
+    return {"name": file.name.rpartition("/")[2], "path": file.name, "uri": uri}
+
+
+def get_metrics(call: EndpointCall) -> Answer:
+    """Return points of metrics, in the order in which they are asked for."""
+    asked = [_trace_asked(item) for item in read_list(call)]
+    most = whole_of(call, "record_density", 50)
+    bounds = read_range(call)
+    run = found_run(call)
+    reading = Reading(call.services, call.user)
+    traces = read_traces(reading, [run.cuid], sorted({name for name, _ in asked}))
+    found = []
+    for name, context in asked:
+        trace = traces.get((run.cuid, name, context))
+        if trace is None:
+            continue
+        trace = trace if bounds is None else trace.between(*bounds)
+        shown = trace.taken(evenly(len(trace.steps), most))
+        columns = {"iters": shown.steps.tolist(), "values": shown.values.tolist()}
+        found.append({"name": name, "context": dict(context), **columns})
+    return answer(found)
+
+
+def _trace_asked(item: Any) -> tuple[str, Context]:
+    if not isinstance(item, dict):
+        raise ValidationError("a trace is an object with name and context")
+    return text_field(item, "name"), read_context(item.get("context"))
+
+
+def update_run(call: EndpointCall) -> Answer:
+    """Change a run's properties."""
+    body = read_object(call)
+    flags = {name: body.get(name) for name in ("archived", "active")}
+    for name, value in flags.items():
+        if value is not None and not isinstance(value, bool):
+            raise ValidationError(f"{name}: expected true or false")
+    texts = {
+        name: None if body.get(name) is None else text_field(body, name)
+        for name in ("name", "description", "experiment")
+    }
+    run = found_run(call)
+    active = flags["active"]
+    patch = RunPatch(
+        name=texts["name"],
+        description=texts["description"],
+        archived=flags["archived"],
+        state=None if active is None else "RUNNING" if active else "FINISHED",
+    )
+    if patch != RunPatch():
+        change_run(call.services, call.user, run.path, patch)
+    if texts["experiment"] is not None:
+        move_run(call.services, call.user, run.path, texts["experiment"])
+    return answer({"id": run.id, "status": "OK"})
+
+
+def add_tag(call: EndpointCall) -> Answer:
+    """Attach a tag."""
+    name = text_field(read_object(call), "tag_name").strip()
+    run = found_run(call)
+    change_run(call.services, call.user, run.path, RunPatch(labels_added=(name,)))
+    call.services.labels.keep_label(call.user, run.workspace, name)
+    return answer({"id": run.id, "tag_id": tag_id(run.workspace, name), "status": "OK"})
+
+
+def remove_tag(call: EndpointCall) -> Answer:
+    """Detach a tag."""
+    run = found_run(call)
+    names = tuple(name for name in run.labels if tag_id(run.workspace, name) == call.params["tag"])
+    if names:
+        change_run(call.services, call.user, run.path, RunPatch(labels_removed=names))
+    return answer({"id": run.id, "removed": True, "status": "OK"})
+
+
+def delete_run(call: EndpointCall) -> Answer:
+    """Delete a run; those who still write to it do not bring it back."""
+    run = found_run(call)
+    _delete(call, run)
+    return answer({"id": run.id, "status": "OK"})
+
+
+def delete_runs(call: EndpointCall) -> Answer:
+    """Delete runs; ids that are none are retired as well."""
+    asked = read_list(call)
+    for run_id in asked:
+        if not isinstance(run_id, str):
+            raise ValidationError("an id is text")
+    call.services.retirement.retire_ids(call.user, asked)
+    for run_id in dict.fromkeys(asked):
+        try:
+            run = find_run(call.services, call.user, run_id)
+        except NotFoundError:
+            continue
+        _delete(call, run)
+    return answer({"status": "OK"})
+
+
+def _delete(call: EndpointCall, run: RunRecord) -> None:
+    trash = call.services.trash
+    plan = trash.plan_run_deletion(call.user, RunSelection(run.workspace, run.project, ids=(run.cuid,)))
+    trash.delete(call.user, plan)
+    call.services.retirement.retire_ids(call.user, [run.id])
+
+
+def clear_tombstone(call: EndpointCall) -> Answer:
+    """Let an id be written to again."""
+    call.services.retirement.free_id(call.user, call.params["run"])
+    return Answer(status=204)

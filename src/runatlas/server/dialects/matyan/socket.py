@@ -1,0 +1,41 @@
+"""The ingestion socket: every frame is applied and acknowledged in turn; nothing else is ever sent."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from litestar.connection import WebSocket
+from litestar.datastructures import State
+from litestar.handlers import WebsocketRouteHandler
+
+from runatlas.errors import AuthenticationError
+from runatlas.server.dialects.matyan.ingestion import Ingestion
+from runatlas.server.services.caller import Caller
+from runatlas.server.services.services import Services
+from runatlas.server.wire.worker import in_thread
+
+__all__ = ["SOCKET_PATH", "make_socket"]
+
+SOCKET_PATH = "/api/v1/ws/runs/{run:str}"
+
+
+def make_socket() -> WebsocketRouteHandler:
+    """Make the handler of ingestion sockets."""
+
+    async def ingest(socket: WebSocket[Caller, Any, State]) -> None:
+        caller = socket.scope.get("user")
+        if caller is None:
+            raise AuthenticationError("an API key is needed")
+        services: Services = socket.app.state.services
+        ingestion = Ingestion(services, caller, str(socket.path_params["run"]))
+        await socket.accept()
+        while True:
+            event = await socket.receive()
+            if event["type"] != "websocket.receive":
+                return
+            frame = event.get("text")
+            told = await in_thread(ingestion.apply, (event.get("bytes") or b"") if frame is None else frame)
+            await socket.send_text(json.dumps(told))
+
+    return WebsocketRouteHandler(SOCKET_PATH)(ingest)
