@@ -13,6 +13,7 @@ import attrs
 from arro3.core import Array, DataType
 
 from runatlas.importers.failure import MalformedRecordError
+from runatlas.model.buffer import make_array
 from runatlas.model.series import SeriesPoints
 
 __all__ = ["PointTable", "read_points"]
@@ -82,7 +83,7 @@ class PointTable:
             key,
             steps=Array(self.steps[key][start:stop], DataType.int64()),
             values=Array(self.values[key][start:stop], DataType.float64()),
-            times_ms=Array.from_buffer(array("q", [time_ms]) * (stop - start)),
+            times_ms=make_array(array("q", [time_ms]) * (stop - start)),
             column_type="BOOLEAN" if key in self.flags else "FLOAT",
         )
 

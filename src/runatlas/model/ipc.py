@@ -20,6 +20,8 @@ import attrs
 from arro3.core import Array, ChunkedArray, DataType, Field, RecordBatch, Schema
 from arro3.io import write_ipc_stream
 
+from runatlas.model.buffer import make_array
+
 __all__ = ["MalformedStreamError", "Stream", "read_stream", "write_stream"]
 
 Kind = Literal["int64", "float64"]
@@ -127,7 +129,7 @@ def _assemble(
 def _make_array(part: _Chunk, kind: Kind) -> Array:
     values = part.values.cast(_FORMATS[kind])  # type: ignore[call-overload]
     if not part.nulls:
-        return Array.from_buffer(values)
+        return make_array(values)
     flags = chain.from_iterable(map(_BITS.__getitem__, part.validity))
     return Array([value if valid else None for value, valid in zip(values.tolist(), flags, strict=False)], _TYPES[kind])
 

@@ -10,6 +10,7 @@ import attrs
 from arro3.core import Array, ChunkedArray, DataType, RecordBatch, Table
 
 from runatlas.model import codec
+from runatlas.model.buffer import make_array
 from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, ReadFailure, SeriesSlice
 from runatlas.tables.frame import Frame, load_extra, to_pandas
 from runatlas.tables.plot import plot_series
@@ -299,7 +300,7 @@ def _repeated(texts: list[str], lengths: list[int]) -> Array:
         indices.extend(array("i", [known[text]]) * length)
     if not indices:
         return Array([], _STRING)
-    return Array(list(known), _STRING).take(Array.from_buffer(indices))
+    return Array(list(known), _STRING).take(make_array(indices))
 
 
 def _gathered(block: PointBlock, column: Array) -> Array:

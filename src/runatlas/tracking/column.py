@@ -9,6 +9,7 @@ from typing import Any
 
 from arro3.core import Array, DataType
 
+from runatlas.model.buffer import make_array
 from runatlas.model.series import Context, SeriesPoints
 from runatlas.tracking.event import Scalars
 from runatlas.tracking.step import SeriesKey, StepCounter, series_key
@@ -187,10 +188,10 @@ def _is_boolean(rows: list[dict[str, Any]], place: int) -> bool:
 def _build(series: SeriesKey, pieces: list[_Piece], shared: dict[int, Array]) -> SeriesPoints:
     first = pieces[0]
     if len(pieces) == 1:
-        steps, values, times = _share(first.steps, shared), Array.from_buffer(first.values), _share(first.times, shared)
+        steps, values, times = _share(first.steps, shared), make_array(first.values), _share(first.times, shared)
     else:
         columns = ([getattr(piece, name) for piece in pieces] for name in ("steps", "values", "times"))
-        steps, values, times = (Array.from_buffer(_join(column)) for column in columns)
+        steps, values, times = (make_array(_join(column)) for column in columns)
     epochs = None
     if any(piece.epochs is not None for piece in pieces):
         epochs = Array([epoch for piece in pieces for epoch in piece.epochs or [None] * len(piece.steps)], _INT64)
@@ -209,7 +210,7 @@ def _build(series: SeriesKey, pieces: list[_Piece], shared: dict[int, Array]) ->
 def _share(column: array[int], shared: dict[int, Array]) -> Array:
     found = shared.get(id(column))
     if found is None:
-        found = shared[id(column)] = Array.from_buffer(column)
+        found = shared[id(column)] = make_array(column)
     return found
 
 

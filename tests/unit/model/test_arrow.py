@@ -150,7 +150,7 @@ def test_decoded_columns_are_views_of_the_bytes() -> None:
 
 
 def test_a_stream_of_several_record_batches_is_read_as_one() -> None:
-    one = read_ipc_stream(encode_block(make_block())).read_all()
+    one = read_ipc_stream(io.BytesIO(encode_block(make_block()))).read_all()
     parts = [one.slice(0, 2), one.slice(2, 3)]
     columns = [ChunkedArray([part.column(name).combine_chunks() for part in parts]) for name in one.column_names]
     sink = io.BytesIO()

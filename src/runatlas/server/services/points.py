@@ -10,6 +10,7 @@ import numpy as np
 from arro3.core import Array, ChunkedArray, DataType
 
 from runatlas.errors import StoreError, ValidationError
+from runatlas.model.buffer import make_array
 from runatlas.model.page import Page
 from runatlas.model.series import (
     PointBlock,
@@ -192,21 +193,21 @@ def _columns(parts: Sequence[Points]) -> tuple[Array, Array, Array, Array | None
 
 
 def _array(parts: Sequence[Any]) -> Array:
-    return Array.from_buffer(np.ascontiguousarray(parts[0]) if len(parts) == 1 else np.concatenate(parts))
+    return make_array(np.ascontiguousarray(parts[0]) if len(parts) == 1 else np.concatenate(parts))
 
 
 def _nullable(epochs: Whole) -> Array:
     """Make an Arrow column in which ``NO_EPOCH`` is null."""
     present = epochs != NO_EPOCH
     if present.all():
-        return Array.from_buffer(epochs)
+        return make_array(epochs)
     edges = [0, *(np.flatnonzero(present[1:] != present[:-1]) + 1).tolist(), len(epochs)]
     if len(edges) > len(epochs) // 8:
         return Array([epoch if there else None for epoch, there in zip(epochs.tolist(), present, strict=True)], _INT64)
     pieces: list[Array] = []
     for start, end in pairwise(edges):
         if present[start]:
-            pieces.append(Array.from_buffer(epochs[start:end]))
+            pieces.append(make_array(epochs[start:end]))
         else:
             whole, rest = divmod(end - start, len(_NULLS))
             pieces += [*[_NULLS] * whole, _NULLS.slice(0, rest)]

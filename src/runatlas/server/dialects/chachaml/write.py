@@ -6,11 +6,10 @@ from array import array
 from io import BytesIO
 from typing import Any
 
-from arro3.core import Array
-
 from runatlas.errors import ConflictError, NotFoundError, ValidationError
 from runatlas.model.artifact import ArtifactDraft, validate_artifact_name
 from runatlas.model.batch import Batch
+from runatlas.model.buffer import make_array
 from runatlas.model.codec import dumps
 from runatlas.model.registry import STAGES, ModelVersionDraft, Stage
 from runatlas.model.run import Profile, RunDraft, RunPatch, RunRecord, RunSelection
@@ -76,9 +75,9 @@ def add_metrics(call: EndpointCall) -> Answer:
     points = tuple(
         SeriesPoints(
             key,
-            Array.from_buffer(array("q", [step])),
-            Array.from_buffer(array("d", [number(value, key)])),
-            Array.from_buffer(array("q", [now])),
+            make_array(array("q", [step])),
+            make_array(array("d", [number(value, key)])),
+            make_array(array("q", [now])),
         )
         for key, value in values.items()
     )
