@@ -17,7 +17,7 @@ from runatlas.model.account import UserPatch, WorkspacePatch
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest
 from runatlas.model.project import ProjectCountRecord, ProjectDraft, ProjectPatch, ProjectQuery
-from runatlas.model.run import RunDraft, RunPatch, RunSelection
+from runatlas.model.run import RunDraft
 
 HOUR_MS = 3600 * 1000
 
@@ -322,15 +322,6 @@ class TestProjects:
         site.clock.advance(1000)
         site.root.create_run(RunDraft(path, id="one"))
         assert [item.name for item in site.root.list_projects(ProjectQuery()).items] == ["old", "new"]
-
-    def test_changing_runs_elsewhere_changes_nothing_here(self, site: Site) -> None:
-        here, there = site.project("here"), site.project("there")
-        for path in (here, there):
-            site.root.create_run(RunDraft(path, id="one"))
-        site.root.update_runs(RunSelection(site.home, "there"), RunPatch(state="FINISHED"))
-        count = site.root.get_project(here).count
-        assert count is not None
-        assert count.running == 1
 
 
 class TestAdministration:
