@@ -98,6 +98,7 @@ def _call(adapter: Any, work: Work, shape: Shape, counter: RequestCounter, profi
         readings.append(reading)
     return {
         "seconds": [reading.seconds for reading in readings],
+        "cpu_seconds": [reading.cpu_seconds for reading in readings],
         "memory_mb": max(reading.memory_mb for reading in readings),
         "requests": readings[0].requests,
     }

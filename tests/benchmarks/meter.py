@@ -19,13 +19,15 @@ class Reading:
 
     Attributes:
         seconds: Wall-clock time.
+        cpu_seconds: What this process computed in it, in all its threads; a busy machine does not add to it.
         memory_mb: How far the process's resident memory rose above what it was before, at its peak.
         requests: HTTP requests sent, retries included.
         answer: What the call returned.
     """
 
-    def __init__(self, seconds: float, memory_mb: float, requests: int, answer: Any) -> None:
+    def __init__(self, seconds: float, cpu_seconds: float, memory_mb: float, requests: int, answer: Any) -> None:
         self.seconds = seconds
+        self.cpu_seconds = cpu_seconds
         self.memory_mb = memory_mb
         self.requests = requests
         self.answer = answer
@@ -56,11 +58,11 @@ def measure(call: Callable[[], Any], requests: RequestCounter) -> Reading:
     before_mb = _resident_mb("VmRSS")
     _CLEAR.write_text("5")  # forgets the peak so far, so that VmHWM is this call's
     requests_before = requests.count
-    started = time.perf_counter()
+    computed, started = time.process_time(), time.perf_counter()
     answer = call()
-    seconds = time.perf_counter() - started
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - computed
     memory_mb = max(0.0, _resident_mb("VmHWM") - before_mb)
-    return Reading(seconds, memory_mb, requests.count - requests_before, answer)
+    return Reading(seconds, cpu_seconds, memory_mb, requests.count - requests_before, answer)
 
 
 def percentile(values: list[int], share: float) -> float:

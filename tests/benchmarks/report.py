@@ -19,7 +19,8 @@ def render(results: Results, *, machine: str, versions: Mapping[str, str]) -> st
     """Return the tables as Markdown."""
     names = [name for name in SYSTEMS if any(name in row for row in results.values())]
     head = [machine, "; ".join(f"{name} {version}" for name, version in versions.items())]
-    parts = ["\n".join(head), _seconds(results, names)]
+    own = [name for name in names if not SYSTEMS[name].served]
+    parts = ["\n".join(head), _seconds(results, names, "seconds"), _seconds(results, own, "cpu_seconds")]
     parts += [_detail(results, names, "peak memory above the start, MB", "memory_mb", "{:.0f}")]
     parts += [
         _detail(
@@ -30,15 +31,17 @@ def render(results: Results, *, machine: str, versions: Mapping[str, str]) -> st
     return "\n\n".join(part for part in parts if part)
 
 
-def _seconds(results: Results, names: Sequence[str]) -> str:
+def _seconds(results: Results, names: Sequence[str], field: str) -> str:
     ours = [name for name in names if SYSTEMS[name].ours]
     rows = []
     for work in _order(results):
         found = results[work]
-        cells = [_times(found.get(name)) for name in names]
-        cells += [_ratio(results, work, name) for name in ours]
-        rows.append([_title(work), *cells])
-    return _table(["work (seconds)", *names, *(f"{name} : best peer" for name in ours)], rows)
+        cells = [_times(found.get(name), field) for name in names]
+        cells += [_ratio(results, work, name, field) for name in ours]
+        if set(cells) != {"-"}:
+            rows.append([_title(work), *cells])
+    head = {"seconds": "seconds: first / second call", "cpu_seconds": "the same in seconds of this process's CPU time"}
+    return _table([head[field], *names, *(f"{name} : best peer" for name in ours)], rows)
 
 
 def _detail(results: Results, names: Sequence[str], title: str, field: str, form: str) -> str:
@@ -68,20 +71,20 @@ def _title(work: str) -> str:
     return WORKS[work].title if work in WORKS else "import, less bare Python"
 
 
-def _times(found: Mapping[str, Any] | None) -> str:
-    if found is None:
+def _times(found: Mapping[str, Any] | None, field: str) -> str:
+    if found is None or not ("error" in found or field in found):
         return "-"
     if "error" in found:
         return "failed"
-    return " / ".join(f"{seconds:.3g}" for seconds in found["seconds"])
+    return " / ".join(f"{seconds:.3g}" for seconds in found[field])
 
 
-def _ratio(results: Results, work: str, name: str) -> str:
+def _ratio(results: Results, work: str, name: str, field: str) -> str:
     """Say how many times faster than the best peer in process: the first call, then the second."""
-    mine = results[work].get(name, {}).get("seconds")
+    mine = results[work].get(name, {}).get(field)
     rival = WORKS[work].rival if work in WORKS else None
     pool = {**results.get(rival or work, {}), **results[work]}
-    peers = [each["seconds"] for peer, each in pool.items() if "seconds" in each and _in_process_peer(peer)]
+    peers = [each[field] for peer, each in pool.items() if field in each and _in_process_peer(peer)]
     if not mine or not peers:
         return "-"
     calls = min(len(mine), *map(len, peers))

@@ -90,13 +90,13 @@ def _series(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
 
 def _better(before: dict[str, Any] | None, after: dict[str, Any]) -> dict[str, Any]:
     """Keep the shortest time of each call: what else the machine does only ever adds."""
-    if before is None or "error" in before or "error" in after:
+    if before is None or before.keys() != after.keys():
         return after
     return after | {
-        field: [min(pair) for pair in zip(before[field], after[field], strict=True)]
-        if field == "seconds"
-        else min(before[field], after[field])
-        for field in after
+        field: [min(pair) for pair in zip(before[field], found, strict=True)]
+        if isinstance(found, list)
+        else min(before[field], found)
+        for field, found in after.items()
     }
 
 

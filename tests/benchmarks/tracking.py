@@ -53,6 +53,7 @@ def _measured(tracker: Tracker, job: Any, counter: RequestCounter) -> dict[str, 
     reading = measure(lambda: _log(tracker, job.arguments[0], calls_ns), counter)
     return {
         "seconds": [reading.seconds],
+        "cpu_seconds": [reading.cpu_seconds],
         "memory_mb": reading.memory_mb,
         "requests": reading.requests,
         "calls_ns": calls_ns,
@@ -88,6 +89,7 @@ def _write_together(adapter: Any, work: Work, options: argparse.Namespace) -> di
     results = [json.loads(out.read_text()) for out in outs]
     return {
         "seconds": [max(result["ended"] for result in results) - started],
+        "cpu_seconds": [sum(result["cpu_seconds"][0] for result in results)],
         "memory_mb": max(result["memory_mb"] for result in results),
         "requests": sum(result["requests"] for result in results),
         "calls_ns": [ns for result in results for ns in result["calls_ns"]],
