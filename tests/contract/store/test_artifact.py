@@ -156,7 +156,8 @@ def test_a_download_goes_on_where_it_stopped(recorder: Recorder) -> None:
 
 
 def test_only_links_of_the_store_are_opened(recorder: Recorder, location: Location, tmp_path: Path) -> None:
-    secret = tmp_path / ("0" * 64)
+    recorder.run()
+    secret = tmp_path / put(recorder, b"abc")
     secret.write_text("secret")
     database = recorder.services.store.directory / "runatlas.db"
     for link in (secret.as_uri(), database.as_uri(), "file:///etc/passwd", "http://127.0.0.1/x", "", "file:///"):

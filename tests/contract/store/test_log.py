@@ -65,14 +65,28 @@ def test_what_no_database_holds_as_text_is_marked(recorder: Recorder) -> None:
     assert read(recorder, run).logs[0].message == "a\ufffdb\ufffdc\tü\n"
 
 
+@pytest.mark.parametrize("limit", range(1, 9))
+def test_a_page_does_not_end_within_a_number(recorder: Recorder, limit: int) -> None:
+    run = recorder.run()
+    recorder.append(run, logs=tuple(LogDraft("x", tag=tag) for tag in ("", "a", "b") for _ in range(3)))
+    found: list[tuple[int, str]] = []
+    offset: int | None = 0
+    while offset is not None:
+        page = read(recorder, run, limit=limit, offset=offset)
+        found += [(line.line, line.tag) for line in page.logs]
+        offset = page.next_offset
+    assert found == [(number, tag) for number in (1, 2, 3) for tag in ("", "a", "b")]
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["", "record", "x"]), st.sampled_from(LOG_LEVELS), st.none() | st.integers(1, 8)),
+        min_size=4,
         max_size=30,
     ),
-    st.sampled_from(LOG_LEVELS),
-    st.sampled_from([None, "", "record"]),
+    st.sampled_from(["DEBUG", "DEBUG", "WARN"]),
+    st.sampled_from([None, None, ""]),
     st.integers(1, 6),
 )
 def test_pages_give_every_line_once(
