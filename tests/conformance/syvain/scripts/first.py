@@ -68,12 +68,19 @@ def _rows(client: Any) -> dict[str, Any]:
         event = {"client_event_id": f"{name}/{index}", "name": name, "value": index, "step": step}
         return {**event, "metadata": metadata, "timestamp_ms": 1000 - index}
 
-    deep = {"split": "train", "n": 3, "shape": {"b": [1, None], "a": 2.5}, "on": True, "none": None, "text": "json:x"}
+    deep: dict[str, Any] = {
+        "split": "train",
+        "n": 3,
+        "shape": {"b": [1, None], "a": 2.5},
+        "on": True,
+        "none": None,
+        "text": "json:x",
+    }
     client.ingest_metrics(experiment_id, [metric(1, 5, **deep), metric(2, 3, **deep), metric(3, None, n="3")])
     client.ingest_metrics(other, [metric(1, 4, **deep)])
     client.create_experiment("rows", description="new", metadata={"v": 2})
     client.ingest_metrics(experiment_id, [metric(4, 9), metric(2, 77, **deep)], sync=True)
-    long = {"text": "x" * 9000, "n": 1}
+    long: dict[str, Any] = {"text": "x" * 9000, "n": 1}
     client.ingest_metrics(experiment_id, [metric(5, 1, name="long", **long), metric(6, 2, name="long", **long)])
 
     def found(**options: Any) -> list[Any]:

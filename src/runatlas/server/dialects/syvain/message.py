@@ -53,13 +53,13 @@ class _Message:
         return {"event": _PREFIX + event, "correlationId": self.id, "data": data}
 
     def refusal(self, error: RunAtlasError) -> dict[str, Any]:
-        """Refuse this message alone; what is no client's fault goes up and fails the request.
+        """Refuse this message alone; what is the caller's or the server's trouble goes up and fails the request.
 
         Raises:
-            RunAtlasError: The error is the server's own.
+            RunAtlasError: The caller may not do this, or the error is the server's own.
         """
         failure = failure_of(error)
-        if failure is None:
+        if failure is None or failure.status in {401, 403}:
             raise error
         status, code = code_of(failure)
         return self.reply("error", {"status": status, "code": code, "message": failure.message})
