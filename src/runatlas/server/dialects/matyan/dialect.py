@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from litestar import Router
-from litestar.types import Method
+from litestar.types import ASGIApp, Method
 
+from runatlas.errors import NotFoundError
 from runatlas.server.dialects.matyan import entity, file, log, run, search, upload
 from runatlas.server.dialects.matyan.body import answer
 from runatlas.server.dialects.matyan.socket import make_socket
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.credential import bearer_or_basic
 from runatlas.server.wire.dialect import Dialect
-from runatlas.server.wire.endpoint import Endpoint, make_endpoint
+from runatlas.server.wire.endpoint import Endpoint, EndpointCall, make_endpoint
 from runatlas.server.wire.failure import Failure
 from runatlas.server.wire.limit import Limits
 
@@ -76,9 +77,27 @@ def make_dialect(limits: Limits) -> Dialect:
     return Dialect("matyan", PREFIXES, lambda: _router(limits), _render, bearer_or_basic)
 
 
+def _steady(function: Endpoint) -> Endpoint:
+    """A run that was moved to another experiment between two reads of one request is looked for once more."""
+
+    def steady(call: EndpointCall) -> ASGIApp:
+        try:
+            return function(call)
+        except NotFoundError:
+            run.found_run(call)
+            return function(call)
+
+    return steady
+
+
 def _router(limits: Limits) -> Router:
     handlers = [
-        make_endpoint(method, f"{PREFIX}{path}", function, limit=limits.body)
+        make_endpoint(
+            method,
+            f"{PREFIX}{path}",
+            _steady(function) if method == "GET" and path.startswith(_RUN) else function,
+            limit=limits.body,
+        )
         for (method, path), function in ROUTES.items()
     ]
     sending = make_endpoint("PUT", upload.UPLOAD_PATH, upload.put_upload, limit=limits.blob, public=True, streams=True)

@@ -7,10 +7,11 @@ message that is no upsert carries its time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from runatlas.errors import RunAtlasError, StoreError, ValidationError
+from runatlas.errors import NotFoundError, RunAtlasError, StoreError, ValidationError
 from runatlas.model.ids import RunPath
 from runatlas.model.log import LogDraft
 from runatlas.model.run import RunPatch
@@ -78,7 +79,7 @@ class Ingestion:
             return errors
         path = ensure_run(self._services, self._caller, self._run_id)
         if path is not None:
-            errors += _Applying(self._services, self._caller, path).apply(messages)
+            errors += _Applying(self._services, self._caller, self._run_id, path).apply(messages)
         return errors
 
 
@@ -100,9 +101,10 @@ def _acknowledgement(errors: Sequence[str]) -> dict[str, Any]:
 class _Applying:
     """The messages of a frame, in their order; those that append go together."""
 
-    def __init__(self, services: Services, caller: Caller, path: RunPath) -> None:
+    def __init__(self, services: Services, caller: Caller, run_id: str, path: RunPath) -> None:
         self._services = services
         self._caller = caller
+        self._run_id = run_id
         self._path = path
         self._errors: list[str] = []
         self._waiting: list[PointSaid | ObjectSaid | LogDraft] = []
@@ -114,7 +116,7 @@ class _Applying:
                 continue
             self._append()
             try:
-                self._do(message)
+                self._steadily(partial(self._do, message))
             except StoreError:
                 raise
             except RunAtlasError as error:
@@ -128,7 +130,7 @@ class _Applying:
         if not waiting:
             return
         try:
-            self._append_all(waiting)
+            self._steadily(partial(self._append_all, waiting))
         except ValidationError as error:
             if len(waiting) == 1:
                 self._errors.append(error.message)
@@ -136,6 +138,19 @@ class _Applying:
             for message in waiting:
                 self._waiting = [message]
                 self._append()
+
+    def _steadily(self, work: Callable[[], None]) -> None:
+        """Do something once more if the run was moved, or deleted and freed, since it was looked for."""
+        try:
+            work()
+        except NotFoundError:
+            found = ensure_run(self._services, self._caller, self._run_id)
+            if found is None:
+                return
+            if found == self._path:
+                raise
+            self._path = found
+            work()
 
     def _append_all(self, messages: Sequence[PointSaid | ObjectSaid | LogDraft]) -> None:
         steps = last_steps(self._services, self._caller, self._path, messages)

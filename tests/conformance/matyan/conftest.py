@@ -1,0 +1,63 @@
+"""The published client, a server to talk to, and one run with everything in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from support.client_environment import ClientEnvironment, client_environment
+from support.server import ServerProcess, running_server
+
+SCRIPTS = Path(__file__).parent / "scripts"
+NEEDED = ("numpy<3", "pillow<13", "plotly<7", "pandas<3", "tbparse==0.0.9", "tensorboard<3", "tqdm<5")
+
+
+@attrs.frozen
+class Client:
+    """The client in its environment.
+
+    Attributes:
+        url: Where it finds its backend and its frontier.
+    """
+
+    environment: ClientEnvironment
+    url: str
+    home: Path
+
+    def call(self, script: str, **argument: Any) -> Any:
+        """Run one of the scripts."""
+        return self.environment.call(SCRIPTS / f"{script}.py", {"url": self.url, **argument}, home=self.home)
+
+    def command(self, *arguments: str | Path, check: bool = True) -> str:
+        """Run its command line, and return what it printed."""
+        variables = {"MATYAN_BACKEND_URL": self.url, "MATYAN_FRONTIER_URL": self.url}
+        done = self.environment.run(["matyan-client", *arguments], home=self.home, variables=variables, check=check)
+        return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def environment() -> ClientEnvironment:
+    """The client's last version, with what its objects and its conversion need."""
+    return client_environment("matyan-0.3.0", "matyan-client==0.3.0", *NEEDED)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server of a fresh directory without accounts."""
+    with running_server(tmp_path_factory.mktemp("matyan") / "store") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def client(environment: ClientEnvironment, server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    """The client, told to use the server."""
+    return Client(environment, server.origin, tmp_path_factory.mktemp("client"))
+
+
+@pytest.fixture(scope="module")
+def written(client: Client) -> Any:
+    """What the client read back of everything it wrote."""
+    return client.call("write")
