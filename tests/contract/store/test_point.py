@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import Engine, event, select
 from support.database import Place
 from support.recording import Recorder, Row, line, points, rows_of, same_rows
 
@@ -307,3 +307,24 @@ def test_a_query_out_of_bounds_is_refused(recorder: Recorder, parts: dict[str, A
 def test_a_project_that_is_not_there_has_no_points(recorder: Recorder) -> None:
     with pytest.raises(NotFoundError):
         read(recorder, PointQuery(attrs.evolve(recorder.selection(), project="gone")))
+
+
+def test_the_number_of_statements_does_not_grow_with_the_runs(recorder: Recorder) -> None:
+    runs = [recorder.run(f"r{number}") for number in range(40)]
+    for run in runs:
+        recorder.append(run, line("loss", 3), line("acc", 3))
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        statements.append(statement)
+
+    def count(chosen: Sequence[RunPath]) -> int:
+        statements.clear()
+        assert len(read(recorder, PointQuery(recorder.selection(*chosen))).series) == 2 * len(chosen)
+        return len(statements)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        assert count(runs[:1]) == count(runs)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
