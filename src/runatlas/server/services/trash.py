@@ -24,6 +24,7 @@ from runatlas.server.services.paging import check_page, make_page, read_cursor, 
 from runatlas.server.services.validation import checked
 from runatlas.server.store.blob_ref import known_blobs, lock_blobs
 from runatlas.server.store.engine import Store
+from runatlas.server.store.garbage import collect_garbage
 from runatlas.server.store.project import ProjectRow, touch_projects
 from runatlas.server.store.statement import Connection
 from runatlas.server.store.trash import (
@@ -230,6 +231,7 @@ class Trash:
             remove_trash(connection, [row.id for row in entries])
             forget_blobs(connection, hashes)
         self._remove_files(hashes)
+        collect_garbage(self._store)
         return record
 
     def _purged(
