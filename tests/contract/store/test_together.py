@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import NoReturn
 
 import pytest
@@ -81,3 +82,22 @@ def test_an_answer_is_kept_with_its_effect_or_not_at_all(recorder: Recorder) -> 
     assert stored.body == b"made"
     with pytest.raises(ReusedKeyError):
         requests.begin(caller, "key", "other")
+
+
+def test_of_many_at_once_one_has_the_effect_and_all_get_its_answer(recorder: Recorder) -> None:
+    requests, caller = recorder.services.idempotency, recorder.caller
+    run = recorder.run("a")
+
+    def ask(number: int) -> bytes:
+        with recorder.services.store.together():
+            stored = requests.begin(caller, "key", "f")
+            if stored is not None:
+                return stored.body
+            _note(recorder, run, f"of {number}")
+            requests.finish(caller, "key", 200, b"%d" % number)
+            return b"%d" % number
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = set(pool.map(ask, range(6)))
+    assert len(answers) == 1
+    assert _notes(recorder, run) == [f"of {answers.pop().decode()}"]

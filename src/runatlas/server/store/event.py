@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, select
 from runatlas.server.store.engine import Store
 from runatlas.server.store.prepared import Prepared, listing
 from runatlas.server.store.schema import event_ids, long_contexts
+from runatlas.server.store.schema import stepless_events as stepless_table
 from runatlas.server.store.statement import member_of
 
 __all__ = [
@@ -23,9 +24,12 @@ __all__ = [
 _C = event_ids.c
 _OF_RUN = _C.run_pk == bindparam("run_pk")
 _KNOWN = Prepared(select(_C.event_id).where(_OF_RUN, member_of(_C.event_id, "ids")), "run_pk", "ids")
-_ROW = ("run_pk", "event_id", "received_at_ms", "stepless")
+_ROW = ("run_pk", "event_id", "received_at_ms")
 _ADD = Prepared(event_ids.insert().values({name: bindparam(name) for name in _ROW}), *_ROW)
-_STEPLESS = Prepared(select(_C.event_id).where(_OF_RUN, _C.stepless), "run_pk")
+_ADD_STEPLESS = Prepared(
+    stepless_table.insert().values(run_pk=bindparam("run_pk"), event_id=bindparam("event_id")), "run_pk", "event_id"
+)
+_STEPLESS = Prepared(select(stepless_table.c.event_id).where(stepless_table.c.run_pk == bindparam("run_pk")), "run_pk")
 _RECEIVED = Prepared(
     select(_C.event_id, _C.received_at_ms).where(
         _OF_RUN, member_of(_C.event_id, "ids"), _C.received_at_ms.is_not(None)
@@ -56,7 +60,10 @@ def add_events(
         now_ms: When the events arrived.
         stepless: Those that came without a step.
     """
-    _ADD.run_many(connection, [(run_pk, event_id, now_ms, event_id in stepless) for event_id in ids])
+    fresh = list(ids)
+    _ADD.run_many(connection, [(run_pk, event_id, now_ms) for event_id in fresh])
+    if stepless:
+        _ADD_STEPLESS.run_many(connection, [(run_pk, event_id) for event_id in fresh if event_id in stepless])
 
 
 def stepless_events(connection: Connection, run_pk: int) -> frozenset[str]:

@@ -31,7 +31,16 @@ from runatlas.server.store.schema.run import (
     run_versions,
     runs,
 )
-from runatlas.server.store.schema.series import chunks, event_ids, logs, long_contexts, media, series, writers
+from runatlas.server.store.schema.series import (
+    chunks,
+    event_ids,
+    logs,
+    long_contexts,
+    media,
+    series,
+    stepless_events,
+    writers,
+)
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -64,6 +73,7 @@ __all__ = [
     "schema_version",
     "series",
     "settings",
+    "stepless_events",
     "trash",
     "uploads",
     "users",

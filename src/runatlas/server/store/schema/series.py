@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -15,12 +14,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
 )
 
 from runatlas.server.store.schema.base import Id, make_id, make_ref, metadata
 
-__all__ = ["chunks", "event_ids", "logs", "long_contexts", "media", "series", "writers"]
+__all__ = ["chunks", "event_ids", "logs", "long_contexts", "media", "series", "stepless_events", "writers"]
 
 series = Table(
     "series",
@@ -80,11 +78,18 @@ event_ids = Table(
     Column("run_pk", Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("event_id", String(200), primary_key=True),
     Column("received_at_ms", BigInteger),
-    Column("stepless", Boolean, nullable=False, default=False),
-    Index("ix_event_ids_stepless", "run_pk", sqlite_where=text("stepless"), postgresql_where=text("stepless")),
     sqlite_with_rowid=False,
 )
-"""What was applied to a run once; a ``stepless`` event came without a step, its point was given one."""
+"""What was applied to a run once."""
+
+stepless_events = Table(
+    "stepless_events",
+    metadata,
+    Column("run_pk", Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("event_id", String(200), primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Those events that came without a step; their points were given one."""
 
 long_contexts = Table(
     "long_contexts",
