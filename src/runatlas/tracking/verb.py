@@ -114,7 +114,8 @@ class RecordingRun(OverviewRun):
                 ``data`` is recorded.
 
         Example:
-            >>> with Run(repo="./experiments") as run:
+            >>> from runatlas import Run
+            >>> with Run(repo="./experiments", capture_terminal_logs=False) as run:
             ...     run.log({"loss": 0.5, "acc": 0.9}, step=1)
         """
         if (
