@@ -22,9 +22,9 @@ NOW = "2026-01-02T03:04:05.678+00:00"
 OK = {"status": "ok", "error": None}
 
 
-def _socket(server: ServerProcess, run: str, **options: Any) -> ClientConnection:
+def _socket(server: ServerProcess, run: str, headers: dict[str, str] | None = None) -> ClientConnection:
     url = f"{server.origin.replace('http', 'ws', 1)}/api/v1/ws/runs/{run}"
-    return connect(url, proxy=None, **options)
+    return connect(url, proxy=None, additional_headers=headers)
 
 
 def _say(socket: ClientConnection, *messages: Any) -> dict[str, Any]:
@@ -138,10 +138,10 @@ def _basic(key: str) -> dict[str, str]:
 def test_only_who_has_a_key_gets_in_and_each_sees_its_own(guarded: tuple[ServerProcess, dict[str, str]]) -> None:
     server, keys = guarded
     for headers in ({}, _basic("0" * 21), {**_basic(keys["ann"]), "Origin": "http://elsewhere.example"}):
-        with pytest.raises(InvalidStatus) as refused, _socket(server, "r", additional_headers=headers):
+        with pytest.raises(InvalidStatus) as refused, _socket(server, "r", headers):
             pass
         assert refused.value.response.status_code in {401, 403}
-    with _socket(server, "r", additional_headers=_basic(keys["ann"])) as socket:
+    with _socket(server, "r", _basic(keys["ann"])) as socket:
         assert _say(socket, _metric("a", 1.0, 0)) == OK
     for key, status in ((None, 401), ("0" * 21, 401), (keys["bob"], 404), (keys["ann"], 200)):
         answer = server.call("GET", "/api/v1/rest/runs/r/info/", key=key)

@@ -134,12 +134,12 @@ ids = st.sampled_from(["fuzzed", "nothing", "a b", "\x00", "..", "ü"]) | st.tex
 def test_no_request_makes_the_server_fail(
     server: ServerProcess, socket: ClientConnection, route: tuple[str, str], name: str, body: Any, query: dict[str, str]
 ) -> None:
-    assert socket
+    assert socket is not None
     method, path = route
     part = quote(name.encode("utf-8", "replace"), safe="")
     for field in ("run", "tag", "experiment"):
         path = path.replace(f"{{{field}:str}}", part)
-    sent = {} if method == "GET" else {"data": json.dumps(body).encode()}
+    sent: dict[str, Any] = {} if method == "GET" else {"data": json.dumps(body).encode()}
     told = {key: value.encode("utf-8", "replace") for key, value in query.items()}
     answer = server.call(method, PREFIX + path, params=told, **sent)
     assert answer.status_code < 500, answer.text
