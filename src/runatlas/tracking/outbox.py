@@ -203,9 +203,9 @@ class Outbox:
             Whether it is.
         """
         with self._changed:
-            if self._last_sent < sequence:
+            if self._is_waiting(sequence):
                 self._changed.wait(timeout_s)
-            return self._last_sent >= sequence
+            return not self._is_waiting(sequence)
 
     def is_kept(self, sequence: int) -> bool:
         """Whether everything up to a sequence is in the store or in the spool."""
@@ -262,6 +262,9 @@ class Outbox:
             if self._keep or self._weight > MEMORY_MAX // 4:
                 self._weight -= entry.weight
                 entry.body, entry.blobs, entry.weight = None, {}, 0
+
+    def _is_waiting(self, sequence: int) -> bool:
+        return bool(self._entries) and self._entries[0].sequence <= sequence
 
     def _skip_done(self) -> None:
         while self._unspooled and self._unspooled[0].is_done:
