@@ -69,6 +69,7 @@ class _BatchHead:
     writer: str | None = None
     sequence: int | None = None
     once_per_step: bool = False
+    new_values_only: bool = False
 
 
 @attrs.frozen
@@ -111,6 +112,7 @@ def encode_batch(batch: Batch) -> bytes:
         "writer": batch.writer,
         "sequence": batch.sequence,
         "once_per_step": batch.once_per_step,
+        "new_values_only": batch.new_values_only,
     }
     columns = {
         "step": _joined([series.steps for series in batch.points], _INT64),
@@ -144,6 +146,7 @@ def decode_batch(data: bytes, run: RunPath) -> Batch:
         writer=head.writer,
         sequence=head.sequence,
         once_per_step=head.once_per_step,
+        new_values_only=head.new_values_only,
     )
 
 

@@ -21,6 +21,8 @@ class Batch:
         writer, sequence: A batch of the same writer with a sequence not above the last applied one is a repeat:
             acknowledged, not applied. Sequences of a writer only grow. Without a writer, nothing is checked.
         once_per_step: Whether a point whose step its series has already is left out: the first value counts.
+        new_values_only: Whether a point is left out that says what its series says of its step already: the same
+            value, as the last that arrived.
     """
 
     run: RunPath
@@ -32,6 +34,7 @@ class Batch:
     writer: str | None = None
     sequence: int | None = None
     once_per_step: bool = False
+    new_values_only: bool = False
 
 
 @attrs.frozen

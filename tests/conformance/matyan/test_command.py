@@ -77,6 +77,9 @@ def test_restoring_over_the_run_changes_nothing(client: Any, archive: Path, serv
     found = client.call("query", run=HASH)
     assert found["images"] == {"pictures": ["black", ""]}
     assert found["traces"][0][0] == "loss"
+    run = next(run for project in Api(host=server.origin).projects() for run in project.runs() if run.id == HASH)
+    loss = run.metrics(["loss"], context={"subset": "train"}, all=True).unwrap()
+    assert [len(series.values) for series in loss.values()] == [100]
 
 
 def test_converted_logs_of_tensorboard_are_restored(client: Any, other: ServerProcess, tmp_path: Path) -> None:

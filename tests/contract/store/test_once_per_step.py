@@ -91,3 +91,16 @@ def test_however_points_are_cut_into_batches_the_first_of_a_step_counts(
     assert (summary.count, summary.last_step) == (len(expected), max(expected))
     assert summary.avg is not None
     assert np.isclose(summary.avg, np.mean(list(expected.values())))
+
+
+def test_a_value_that_is_there_is_left_out_and_another_one_comes_after_it(recorder: Recorder) -> None:
+    run = recorder.run()
+    series = points("loss", [(step, 0, value, None) for step, value in ((0, 1.0), (2, float("inf")), (4, -0.0))])
+    first = recorder.append(run, series, new_values_only=True)
+    again = recorder.append(run, series, new_values_only=True)
+    assert (first.points, again.points) == (3, 0)
+    changed = points("loss", [(4, 0, 0.0, None), (0, 0, 5.0, None), (1, 0, 1.0, None), (0, 0, 1.0, None)])
+    assert recorder.append(run, changed, new_values_only=True).points == 4
+    assert recorder.append(run, points("loss", [(0, 0, 1.0, None)]), new_values_only=True).points == 0
+    assert [row[0] for row in read(recorder, run)["loss"]] == [0, 0, 0, 1, 2, 4, 4]
+    assert [value for step, value in read(recorder, run)["loss"] if step == 0] == [1.0, 5.0, 1.0]

@@ -9,15 +9,16 @@ from collections.abc import Mapping
 
 import attrs
 import numpy as np
+import numpy.typing as npt
 
 from runatlas.errors import StoreError
 from runatlas.server.services.batch import Identity, Incoming
-from runatlas.server.store.chunk import ChunkError, Points, Whole
-from runatlas.server.store.point import held_steps
+from runatlas.server.store.chunk import ChunkError, Floats, Points, Whole
+from runatlas.server.store.point import held_values
 from runatlas.server.store.series import SeriesRow, find_series
 from runatlas.server.store.statement import Connection
 
-__all__ = ["first_of_steps", "without_known_steps"]
+__all__ = ["first_of_steps", "without_known"]
 
 
 def first_of_steps(series: Mapping[Identity, Incoming]) -> dict[Identity, Incoming]:
@@ -28,10 +29,16 @@ def first_of_steps(series: Mapping[Identity, Incoming]) -> dict[Identity, Incomi
     }
 
 
-def without_known_steps(
-    connection: Connection, run_pk: int, series: dict[Identity, Incoming]
+def without_known(
+    connection: Connection, run_pk: int, series: dict[Identity, Incoming], *, by_value: bool
 ) -> dict[Identity, Incoming]:
-    """Leave out the points whose steps their series have; ``series`` itself comes back when there are none.
+    """Leave out the points that their series have; ``series`` itself comes back when there are none.
+
+    Args:
+        connection: An open transaction.
+        run_pk: The run's row.
+        series: What is to be appended.
+        by_value: Whether a series has a point if the last value of its step is the same; else, if it has the step.
 
     Raises:
         StoreError: What is stored is damaged.
@@ -43,7 +50,7 @@ def without_known_steps(
         row = known.get(identity)
         if said.points is None or row is None or row.summary is None:
             continue
-        kept = _unknown(connection, row, said.points.steps)
+        kept = _unknown(connection, row, said.points, by_value=by_value)
         if kept is not None:
             changed = True
             fresh[identity] = said._replace(points=_chosen(said.points, kept))
@@ -58,17 +65,30 @@ def _first_of_steps(points: Points) -> Points:
     return points if len(first) == len(steps) else _taken(points, np.sort(first))
 
 
-def _unknown(connection: Connection, row: SeriesRow, steps: Whole) -> Whole | None:
-    """Return the places of the steps that a series lacks; ``None`` if it lacks all of them."""
+def _unknown(connection: Connection, row: SeriesRow, points: Points, *, by_value: bool) -> Whole | None:
+    """Return the places of the points that a series lacks; ``None`` if it lacks all of them."""
+    steps = points.steps
     low, high = int(steps.min()), int(steps.max())
     if row.summary is None or low > row.summary.last.step:
         return None
     try:
-        held = held_steps(connection, row.id, low, high)
+        held, values = held_values(connection, row.id, low, high)
     except ChunkError as error:
         raise StoreError(f"the points of {row.key!r} are damaged: {error}") from error
     repeated = np.isin(steps, held)
+    if by_value and repeated.any():
+        repeated = _same(points, held, values)
     return np.flatnonzero(~repeated) if repeated.any() else None
+
+
+def _same(points: Points, held: Whole, values: Floats) -> npt.NDArray[np.bool_]:
+    """Tell of each point whether it repeats the one before it at its step; values count bit by bit."""
+    last = dict(zip(held.tolist(), values.view(np.int64).tolist(), strict=True))
+    found = []
+    for step, value in zip(points.steps.tolist(), points.values.view(np.int64).tolist(), strict=True):
+        found.append(last.get(step) == value)
+        last[step] = value
+    return np.array(found, bool)
 
 
 def _chosen(points: Points, kept: Whole) -> Points | None:

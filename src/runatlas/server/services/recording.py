@@ -19,7 +19,7 @@ from runatlas.server.services.batch import Identity, Incoming, clean_batch, iden
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.event_step import number_steps, stepless_ids
 from runatlas.server.services.keeping import keep_blob
-from runatlas.server.services.known_steps import first_of_steps, without_known_steps
+from runatlas.server.services.known_steps import first_of_steps, without_known
 from runatlas.server.store.artifact import put_artifacts
 from runatlas.server.store.blob_ref import add_refs, drop_unused_refs, known_blobs
 from runatlas.server.store.chunk import Points
@@ -79,8 +79,8 @@ class Recording:
                     return AppendRecord(applied=False)
                 mark_applied(connection, run_pk, batch.writer, batch.sequence)
             now_ms = self._store.clock()
-            if batch.once_per_step:
-                fresh = without_known_steps(connection, run_pk, series)
+            if batch.once_per_step or batch.new_values_only:
+                fresh = without_known(connection, run_pk, series, by_value=not batch.once_per_step)
                 encoded = encoded if fresh is series else None
                 series = fresh
             if encoded is None:

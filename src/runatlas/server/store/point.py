@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from runatlas.model.ranges import RangeQuery
-from runatlas.server.store.chunk import Points, Whole, decode_chunk, join
+from runatlas.server.store.chunk import Floats, Points, Whole, decode_chunk, join
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.sampling import sample_places
 from runatlas.server.store.schema import chunks, projects, runs, series, workspaces
@@ -23,7 +23,7 @@ __all__ = [
     "choose_points",
     "count_scalar_series",
     "find_scalar_series",
-    "held_steps",
+    "held_values",
     "read_series",
     "run_paths",
 ]
@@ -35,11 +35,13 @@ _BATCH_POINTS = 4_000_000
 
 
 _OVERLAPPING = Prepared(
-    select(chunks.c.data).where(
+    select(chunks.c.data)
+    .where(
         chunks.c.series_id == bindparam("series_id"),
         chunks.c.max_step >= bindparam("low"),
         chunks.c.min_step <= bindparam("high"),
-    ),
+    )
+    .order_by(chunks.c.id),
     "series_id",
     "low",
     "high",
@@ -137,15 +139,18 @@ def read_series(
             yield head, [data for _, data in held]
 
 
-def held_steps(connection: Connection, series_id: int, low: int, high: int) -> Whole:
-    """Return the steps of all points of a series that lie in chunks which reach into ``low`` to ``high``.
+def held_values(connection: Connection, series_id: int, low: int, high: int) -> tuple[Whole, Floats]:
+    """Return steps and values of all points of a series that lie in chunks which reach into ``low`` to ``high``.
+
+    They come in the order of arrival.
 
     Raises:
         ChunkError: A chunk is damaged.
     """
-    found = _OVERLAPPING.all(connection, series_id, low, high)
-    parts = [decode_chunk(data).steps for (data,) in found]
-    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+    parts = [decode_chunk(data) for (data,) in _OVERLAPPING.all(connection, series_id, low, high)]
+    if not parts:
+        return np.empty(0, np.int64), np.empty(0, np.float64)
+    return np.concatenate([part.steps for part in parts]), np.concatenate([part.values for part in parts])
 
 
 def choose_points(

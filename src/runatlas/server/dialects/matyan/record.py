@@ -75,6 +75,7 @@ def make_batch(
         points=tuple(_series(name, context, rows) for (name, context), rows in points.items()),
         media=tuple(filled(draft, uploads) for draft in media),
         logs=tuple(logs),
+        new_values_only=True,
     )
 
 

@@ -61,6 +61,7 @@ class BatchDocument:
     writer: str | None = None
     sequence: int | None = None
     once_per_step: bool = False
+    new_values_only: bool = False
 
 
 @attrs.frozen
@@ -101,6 +102,7 @@ def read_batch(call: Call, run: RunPath) -> Batch:
         writer=document.writer,
         sequence=document.sequence,
         once_per_step=document.once_per_step,
+        new_values_only=document.new_values_only,
     )
 
 
