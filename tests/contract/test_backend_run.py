@@ -369,3 +369,14 @@ class TestChanging:
             _make(site, path, "one")
         assert site.root.update_runs(RunSelection(site.home, ids=("one",)), RunPatch(group="all")) == 2
         assert {site.root.get_run(path.run("one")).group for path in (demo, other)} == {"all"}
+
+
+def test_runs_that_make_their_project_at_once_share_it(site: Site) -> None:
+    path = ProjectPath(site.home, "shared")
+
+    def make(number: int) -> str:
+        return site.root.create_run(RunDraft(path, id=f"run-{number}", create_project=True))[0].project_cuid
+
+    with ThreadPoolExecutor(4) as threads:
+        assert len(set(threads.map(make, range(8)))) == 1
+    assert site.root.count_runs(RunSelection(path.workspace, path.project)) == 8

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from runatlas.errors import ConflictError, NotFoundError
 from runatlas.model.account import UserRef
 from runatlas.model.codec import loads
@@ -42,6 +44,16 @@ def find_or_make_run(store: Store, caller: Caller, draft: RunDraft) -> tuple[Run
         NotFoundError: There is no such project, and ``create_project`` is false.
         ValidationError: Something in the draft is out of bounds.
     """
+    try:
+        return _find_or_make(store, caller, draft)
+    except ConflictError:
+        if not draft.create_project:
+            raise
+    # Another transaction may have made the project meanwhile; if it was the run that is taken, this says so again.
+    return _find_or_make(store, caller, attrs.evolve(draft, create_project=False))
+
+
+def _find_or_make(store: Store, caller: Caller, draft: RunDraft) -> tuple[RunRecord, bool]:
     _check(draft)
     config = json_text(draft.config, "config")
     flat = flatten(draft.config)
