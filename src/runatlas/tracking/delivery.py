@@ -221,5 +221,5 @@ def _parts_of(batch: Batch) -> Iterator[Batch]:
     parts += [{"media": (draft,)} for draft in batch.media]
     parts += [{"logs": (line,)} for line in batch.logs]
     parts += [{"artifacts": (artifact,)} for artifact in batch.artifacts]
-    for number, part in enumerate(parts):
+    for number, part in enumerate(parts, 1):
         yield attrs.evolve(empty, **part, sequence=number)

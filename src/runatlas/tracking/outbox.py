@@ -219,11 +219,6 @@ class Outbox:
         with self._changed:
             return not (self._entries or (self._keep and self._last_put >= 0))
 
-    @property
-    def is_full(self) -> bool:
-        """Whether memory has no room for more."""
-        return self._weight > MEMORY_MAX
-
     def counts(self) -> Counts:
         """Tell how many records are where."""
         with self._changed:

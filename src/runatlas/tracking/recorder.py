@@ -37,6 +37,7 @@ QUEUE_MAX = 200_000
 _COLLECT_S = 0.2
 _LATE_S = 1.0
 _ROOM_S = 0.05
+_STUCK_S = 5.0
 _COLLECTING_MAX_S = 10.0
 
 _abandoned: list[Any] = []
@@ -89,6 +90,7 @@ class Recorder:
         self._outbox = Outbox(self._spool, spool_first=plan.mode == "online", keep=plan.mode == "offline")
         self._dispatcher = Dispatcher(self._outbox, plan.draft, plan.target.settings, self.losses)
         self._collecting = threading.Lock()
+        self._stuck_until = 0.0
         self._collector = Worker("runatlas-collector", self._collect, self._note_fault)
         self._uploader = Uploader(
             put=None if plan.mode == "offline" else self._dispatcher.put_file,
@@ -283,15 +285,18 @@ class Recorder:
         return (self.plan.mode == "offline" or self._dispatcher.start()) and collecting
 
     def _wait_for_room(self) -> bool:
-        """Let the collecting thread work for a moment, unless it is known to be stuck."""
-        if self._dispatcher.is_failing and self._outbox.is_full:
+        """Let the collecting thread work for a moment, unless that was in vain just now."""
+        begun = time.monotonic()
+        if begun < self._stuck_until:
             return False
         self._start()
         self._collector.wake()
-        deadline = time.monotonic() + _ROOM_S
-        while len(self.events) >= QUEUE_MAX and time.monotonic() < deadline:
+        while len(self.events) >= QUEUE_MAX and time.monotonic() < begun + _ROOM_S:
             time.sleep(0.001)
-        return len(self.events) < QUEUE_MAX
+        if len(self.events) < QUEUE_MAX:
+            return True
+        self._stuck_until = begun + _STUCK_S
+        return False
 
     def _settle_for_spool(self, sequence: int) -> Flushed:
         problem = self._outbox.spill()
