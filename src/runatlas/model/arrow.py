@@ -121,7 +121,8 @@ def encode_batch(batch: Batch) -> bytes:
     }
     if any(series.epochs is not None for series in batch.points):
         columns["epoch"] = _joined([_epochs_or_nulls(series) for series in batch.points], _INT64)
-    return write_stream(codec.dumps({name: part for name, part in head.items() if part}), columns)
+    said = {name: part for name, part in head.items() if part or part == 0}
+    return write_stream(codec.dumps(said), columns)
 
 
 def decode_batch(data: bytes, run: RunPath) -> Batch:
