@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runatlas.entities.workspace import Workspace
     from runatlas.errors import RunAtlasError
     from runatlas.model.ranges import RangeQuery
+    from runatlas.openapi import OpenApi
     from runatlas.repo import Repo
     from runatlas.response import ApiResponse
     from runatlas.tables.metric import MetricTable
@@ -31,6 +32,7 @@ __all__ = [
     "Column",
     "Experiment",
     "MetricTable",
+    "OpenApi",
     "Project",
     "RangeQuery",
     "Repo",
@@ -50,6 +52,7 @@ _HOMES = {
     "Column": "runatlas.entities.column",
     "Experiment": "runatlas.entities.run",
     "MetricTable": "runatlas.tables.metric",
+    "OpenApi": "runatlas.openapi",
     "Project": "runatlas.entities.project",
     "RangeQuery": "runatlas.model.ranges",
     "Repo": "runatlas.repo",

@@ -13,7 +13,7 @@ from runatlas.errors import NotFoundError, PermissionDeniedError, ValidationErro
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.ids import RunPath
 from runatlas.model.media import MediaDraft, MediaItem
-from runatlas.server.services.links import LINK_MS, Grant
+from runatlas.server.services.links import LINK_MS
 
 PATH = "media/image/005-1a2b3c4d.png"
 
@@ -116,8 +116,24 @@ def test_strangers_get_no_grant(recorder: Recorder) -> None:
         services.uploads.grant_uploads(stan, run, [PATH])
 
 
-def test_a_grant_is_what_was_signed() -> None:
-    assert Grant("upload", "c", "p", 1, "s") == Grant("upload", "c", "p", 1, "s")
+def test_a_grant_of_a_run_is_for_all_its_paths_and_no_other_run(recorder: Recorder, location: Location) -> None:
+    run, other = recorder.run(), recorder.run()
+    uploads = recorder.services.uploads
+    grant = uploads.grant_run(recorder.caller, run, 60_000)
+    uploads.put_by_run(grant, "a/b", io.BytesIO(b"ab"), "text/plain")
+    uploads.put_by_run(grant, "c", io.BytesIO(b"c"), "text/plain")
+    assert set(found(recorder, run, "a/b", "c")) == {"a/b", "c"}
+    elsewhere = recorder.services.runs.get_run(recorder.caller, other).cuid
+    for wrong in (attrs.evolve(grant, run=elsewhere), attrs.evolve(grant, signature="")):
+        with pytest.raises(NotFoundError):
+            uploads.put_by_run(wrong, "a/b", io.BytesIO(b"no"), "text/plain")
+    with pytest.raises(NotFoundError):
+        uploads.put_upload(grant, io.BytesIO(b"no"), "text/plain")
+    with pytest.raises(ValidationError):
+        uploads.put_by_run(grant, "../b", io.BytesIO(b"no"), "text/plain")
+    location.clock.advance(60_001)
+    with pytest.raises(NotFoundError, match="expired"):
+        uploads.put_by_run(grant, "a/b", io.BytesIO(b"no"), "text/plain")
 
 
 def test_media_are_found_by_their_path(recorder: Recorder) -> None:
