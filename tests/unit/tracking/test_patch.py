@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runatlas.model.run import RunPatch, RunRecord
+from runatlas.server.services.run_config import remove_key, set_key
+from runatlas.tracking.description import apply_patch
+from runatlas.tracking.param import change_params
+from runatlas.tracking.patch import merge_patches
+
+keys = st.sampled_from(["a", "b", "a.x", "a.y", "a.x.z", "b.x"])
+values = st.one_of(st.integers(0, 3), st.dictionaries(st.sampled_from("xyz"), st.integers(0, 3), max_size=2))
+configs = st.none() | st.dictionaries(keys, values, max_size=2)
+patches = st.builds(
+    RunPatch,
+    name=st.none() | st.sampled_from(["m", "n"]),
+    archived=st.none() | st.booleans(),
+    config=configs,
+    config_removed=st.lists(keys, max_size=2).map(tuple),
+    labels_added=st.lists(st.sampled_from("pqr"), max_size=2).map(tuple),
+    labels_removed=st.lists(st.sampled_from("pqr"), max_size=2).map(tuple),
+)
+
+
+def run(config: dict[str, Any]) -> RunRecord:
+    return RunRecord("w", "p", "r", "c", labels=("p",), config=config)
+
+
+def stored(config: dict[str, Any], patch: RunPatch) -> dict[str, Any]:
+    """What the store makes of a config."""
+    changed: dict[str, Any] = change_params(config, {}, ())
+    for key in patch.config_removed:
+        remove_key(changed, key)
+    for key, value in (patch.config or {}).items():
+        set_key(changed, key, value)
+    return changed
+
+
+trees = st.dictionaries(st.sampled_from("abx"), values, max_size=3)
+
+
+@given(trees, patches, patches)
+def test_a_merged_patch_does_what_both_would_do_in_turn(config: dict[str, Any], one: RunPatch, two: RunPatch) -> None:
+    merged = merge_patches(one, two)
+    if merged is None:
+        return
+    in_turn = stored(stored(config, one), two)
+
+    assert stored(config, merged) == in_turn
+    assert apply_patch(run(config), merged) == apply_patch(apply_patch(run(config), one), two)
+
+
+@given(trees, patches)
+def test_a_run_knows_of_itself_what_the_store_makes_of_it(config: dict[str, Any], patch: RunPatch) -> None:
+    assert apply_patch(run(config), patch).config == stored(config, patch)
+
+
+def test_the_same_param_set_again_needs_one_patch() -> None:
+    first = RunPatch(config={"a": 1}, config_removed=("a",))
+    second = RunPatch(config={"a": 2}, config_removed=("a",))
+
+    assert merge_patches(first, second) == second
+
+
+def test_a_move_is_never_merged() -> None:
+    assert merge_patches(RunPatch(name="n"), RunPatch(project="p")) is None
+    assert merge_patches(RunPatch(project="p"), RunPatch(name="n")) is None
