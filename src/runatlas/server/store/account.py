@@ -70,7 +70,7 @@ _USER: Select[Any] = select(
 _USER_BY_NAME = _USER.where(users.c.username == bindparam("username"))
 _USER_BY_ID = _USER.where(users.c.id == bindparam("user_id"))
 _DISPLAY_NAME = Prepared(select(users.c.name).where(users.c.id == bindparam("user_id")), "user_id")
-_OWNER = _USER.order_by(users.c.id).limit(1)
+_OWNER = Prepared(_USER.where(users.c.id == select(func.min(users.c.id)).scalar_subquery()))
 _KEY: Select[Any] = select(
     api_keys.c.id,
     api_keys.c.user_id,
@@ -101,7 +101,7 @@ def display_name(connection: Connection, user_id: int) -> str | None:
 
 def find_owner(connection: Connection) -> UserRow:
     """Find the directory's owner: the installation's first user."""
-    return UserRow(*rows(connection, _OWNER)[0])
+    return UserRow(*_OWNER.first(connection))
 
 
 def name_is_taken(connection: Connection, username: str) -> bool:

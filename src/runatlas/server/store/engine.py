@@ -20,8 +20,7 @@ from runatlas.server.store import postgresql, sqlite
 from runatlas.server.store.blob import BlobStore
 from runatlas.server.store.failure import store_errors
 from runatlas.server.store.installation import install, read_secret
-from runatlas.server.store.migration import migrate, read_version
-from runatlas.server.store.schema import SCHEMA_VERSION
+from runatlas.server.store.migration import is_current, migrate
 
 __all__ = ["DATABASE_NAME", "Insert", "Store", "now_ms"]
 
@@ -137,7 +136,7 @@ class Store:
     def _is_ready(self) -> bool:
         """Tell whether there is nothing to migrate, so that opening need not wait for who is writing."""
         with self.read() as connection:
-            if read_version(connection) != SCHEMA_VERSION:
+            if not is_current(connection):
                 return False
             self.secret = read_secret(connection)
             return True

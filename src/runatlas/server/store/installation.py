@@ -6,9 +6,10 @@ import getpass
 import re
 import secrets
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from runatlas.errors import StoreError
+from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import memberships, settings, users, workspaces
 
 __all__ = ["install", "owner_name", "read_secret"]
@@ -16,6 +17,7 @@ __all__ = ["install", "owner_name", "read_secret"]
 _NAME_MAX = 25
 _SIGNING = "signing_secret"
 _CREATED = "created_at_ms"
+_SETTING = Prepared(select(settings.c.value).where(settings.c.name == bindparam("name")), "name")
 
 
 def owner_name() -> str:
@@ -45,7 +47,7 @@ def read_secret(connection: Connection) -> bytes:
     Raises:
         StoreError: The installation has none.
     """
-    found = connection.scalar(select(settings.c.value).where(settings.c.name == _SIGNING))
-    if not found:
+    found = _SETTING.first(connection, _SIGNING)
+    if found is None or not found[0]:
         raise StoreError("the database has no signing secret; restore it from a backup")
-    return bytes.fromhex(found)
+    return bytes.fromhex(found[0])

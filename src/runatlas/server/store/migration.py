@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 
 import attrs
 from sqlalchemy import Connection, func, inspect, select
+from sqlalchemy.exc import DBAPIError
 
 from runatlas.errors import StoreError
+from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import metadata, schema_version
 
-__all__ = ["MIGRATIONS", "Migration", "migrate", "read_version"]
+__all__ = ["MIGRATIONS", "Migration", "is_current", "migrate", "read_version"]
 
 
 @attrs.frozen
@@ -27,6 +29,18 @@ def _create(connection: Connection) -> None:
 
 MIGRATIONS: tuple[Migration, ...] = (Migration(1, _create),)
 """From nothing to ``SCHEMA_VERSION``, in order."""
+
+
+_VERSION = Prepared(select(func.max(schema_version.c.version)))
+
+
+def is_current(connection: Connection) -> bool:
+    """Tell quickly whether the schema is the newest; where that cannot be told, it is not."""
+    try:
+        found = _VERSION.first(connection)
+    except DBAPIError:
+        return False
+    return found is not None and found[0] == MIGRATIONS[-1].version
 
 
 def read_version(connection: Connection) -> int:
