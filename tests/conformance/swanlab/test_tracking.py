@@ -109,3 +109,12 @@ def test_a_crash_is_told(site: Site, version: str, told: Any) -> None:
 def test_a_run_that_is_not_there_is_not_gone_on_with(site: Site, told: Any) -> None:
     assert told["refused"] is not None
     assert "never-there" not in {run.id for run in site.api().runs(f"{TEAM}/demo")}
+
+
+def test_a_run_tracked_offline_is_sent_once_however_often(site: Site) -> None:
+    assert site.call("0.10.3", "sync.py") == [0, 0]
+    (run,) = site.api().runs(f"{TEAM}/offline")
+    assert (run.id, run.name, run.state, run.config) == ("synced", "later", "FINISHED", {"lr": 1})
+    loss = run.metrics(["loss"], all=True).unwrap()["loss"]
+    assert loss.values.to_pylist() == [step / 10 for step in range(10)]
+    assert run.medias(["note"], all=True).unwrap()["note"][0][0].read().unwrap() == b"kept"
