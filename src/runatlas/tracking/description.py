@@ -7,11 +7,12 @@ from typing import Any
 from urllib.parse import quote
 
 import attrs
+from typing_extensions import Self
 
 from runatlas.backends.base import Backend
 from runatlas.entities.gateway import Gateway, Opener
 from runatlas.entities.run import Run as StoredRun
-from runatlas.errors import NotSupportedError
+from runatlas.errors import NotSupportedError, RunAtlasError
 from runatlas.model.ids import RunPath, validate_project_name
 from runatlas.model.run import RunPatch, RunRecord
 from runatlas.tracking.health import Flushed, Health
@@ -114,6 +115,23 @@ class DescribedRun(StoredRun):
 
     def _fetch(self) -> RunRecord:
         return self._gateway.backend.get_run(self._path)
+
+    def refresh(self) -> Self:
+        """Load again what others may have changed; if that cannot be, the run stays as it is known here.
+
+        Returns:
+            The run itself.
+        """
+        if not self._is_writable and self._gateway.mode != "offline":
+            return super().refresh()
+        try:
+            record = self._fetch()
+        except RunAtlasError:
+            # What this process wrote is not forgotten because nobody else can be asked.
+            return self
+        with self._describing:
+            self._record = record
+        return self
 
     # -- its own fields -----------------------------------------------------------------------------------------
 
@@ -341,7 +359,7 @@ class DescribedRun(StoredRun):
             self._recorder.losses.check()
             self._recorder.put(patch)
 
-    def _update(self, patch: RunPatch) -> Any:
+    def _update(self, patch: RunPatch) -> Self:
         if not self._is_writable:
             return super()._update(patch)
         self._change(patch)

@@ -196,6 +196,7 @@ class Recorder:
         """
         if patch is None and not self.has_started:
             self.is_closed = True
+            self._dispatcher.close()
             return
         deadline = time.monotonic() + timeout_s
         self._uploader.finish(deadline)

@@ -167,7 +167,9 @@ class Run(RecordingRun):
         if problem:
             recorder.losses.warn("away", f"the store cannot be reached: {problem}; it is tried again")
             recorder.losses.fail(problem)
-            recorder.losses.check()
+        if recorder.losses.failure is not None:
+            recorder.close(None, 0.0)
+            raise recorder.losses.failure
         gateway = WritingGateway(place_of(target.settings, purpose="read"), recorder, target.mode)
         self._begin(gateway, recorder.record or local_record(opening.draft), recorder, writable=True)
         if opening.moves_to is not None:

@@ -162,7 +162,7 @@ class SpoolFile:
     def _opened(self) -> BinaryIO:
         if self._file is not None:
             return self._file
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._live.acquire()
         # Unbuffered, so that a killed process leaves no half of a record in memory.
         file = self.path.open("wb", buffering=0)

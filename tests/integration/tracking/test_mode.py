@@ -186,6 +186,7 @@ def test_an_offline_run_is_read_here_only(tmp_path: Path) -> None:
     with quiet(repo=tmp_path, mode="offline", config={"lr": 1}, tags=["t"]) as run:
         run["x"] = 2
         run.log({"a": 1})
+        run.refresh()
         assert (run["lr"], run["x"], run.tags, run.state) == (1, 2, ["t"], "RUNNING")
         del run["x"]
         assert run.get("x") is None

@@ -564,6 +564,17 @@ def test_reads_see_what_was_written_before(make_run: Make) -> None:
         assert run.summary(["x"])["x"]["max"]["value"] == 4.0
 
 
+def test_what_others_change_is_seen_after_refresh(make_run: Make, stored: Stored) -> None:
+    with make_run(name="mine") as run:
+        run["a"] = 1
+        run.flush()
+        stored(run).update(name="theirs", config={"b": 2}).unwrap()
+        assert run.name == "mine"
+        run["c"] = 3
+        run.refresh()
+        assert (run.name, run.config) == ("theirs", {"a": 1, "b": 2, "c": 3})
+
+
 # -- messages ---------------------------------------------------------------------------------------------------
 
 
