@@ -15,10 +15,12 @@ from litestar.types import ASGIApp
 from runatlas.server.auth import Gatekeeper
 from runatlas.server.body import inflate_body
 from runatlas.server.dialects import chachaml, matyan, native, swanlab, syvain
+from runatlas.server.dialects.native.rehearsal import rehearse
 from runatlas.server.failure import FailureHandler
 from runatlas.server.services.services import Services
 from runatlas.server.settings import ServerSettings
 from runatlas.server.wire.dialect import Dialect
+from runatlas.server.wire.worker import in_thread
 
 __all__ = ["make_app", "make_dialects"]
 
@@ -51,6 +53,7 @@ def make_app(services: Services, settings: ServerSettings) -> ASGIApp:
         asyncio.get_running_loop().set_default_executor(threads)
         with ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload") as uploads:
             app.state.upload_threads = uploads
+            await in_thread(rehearse, services)
             yield
         threads.shutdown()
         services.close()
