@@ -119,4 +119,3 @@ def _require_accounts(services: Services, settings: ServerSettings) -> None:
 def _origin(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-

@@ -322,7 +322,8 @@ def test_requests_at_once_are_done_once(world: World) -> None:
 def test_a_batch_with_a_bad_metric_is_not_stored(world: World) -> None:
     key, path = world.keys["olga"], f"v1/experiments/{world.other}"
     good = {**_metric(), "name": "half"}
-    for bad in ({"value": None}, {"metadata": []}, {"name": "line\nbreak"}):
+    wrong: list[dict[str, Any]] = [{"value": None}, {"metadata": []}, {"name": "line\nbreak"}]
+    for bad in wrong:
         answer = world.ask("POST", f"{path}/ingest", key, json={"data": [good, {**_metric(), **bad}]})
         _told(answer, 400, "bad_request")
     assert world.ask("GET", f"{path}/catalog", key).json()["data"]["metrics"] == []
