@@ -22,7 +22,8 @@ MOVING_S = 2.0
 SETTLED_S = 60.0
 """Of the server and the caller."""
 
-_KNOWN_MAX = 50_000
+_KNOWN_MAX = 10_000
+"""Ids, about 700 bytes each; of runs beyond these nothing is known, which costs a request."""
 
 
 class RunStates:
