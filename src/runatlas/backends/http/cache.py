@@ -18,7 +18,7 @@ from runatlas.errors import RunAtlasError
 
 __all__ = ["AnswerCache"]
 
-SIZE = 16 * 1024 * 1024
+SIZE = 12 * 1024 * 1024
 """How many bytes of bodies are kept at the most: iterating a large store fills it, and stays below 50 MB in all."""
 
 
