@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runatlas.model.ids import ProjectPath
+from runatlas.model.run import RunDraft, RunPatch
+from runatlas.tracking.entry import Entry, Head, body_of
+from runatlas.tracking.frame import Damage, Frame
+from runatlas.tracking.outbox import Outbox
+from runatlas.tracking.spool import SpoolFile, SpoolLeft, find_spools
+
+HEAD = Head(RunDraft(ProjectPath("w", "p"), id="r"))
+
+
+def patch(sequence: int, *, weight: int = 10, records: int = 1) -> Entry:
+    return Entry(sequence, RunPatch(name=str(sequence)), records=records, weight=weight)
+
+
+def spooled(directory: Path) -> list[int]:
+    """The sequences of the entries in the only spool, and nothing damaged."""
+    (left,) = find_spools(directory)
+    items = list(left.frames())
+    assert not any(isinstance(item, Damage) for item in items)
+    return [item.sequence for item in items if isinstance(item, Frame) and item.kind == "patch"]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def spool(directory: Path) -> Iterator[SpoolFile]:
+    made = SpoolFile(directory, "w", HEAD)
+    yield made
+    made.close(remove=False)
+
+
+def test_entries_are_spooled_before_they_can_be_sent(directory: Path, spool: SpoolFile) -> None:
+    outbox = Outbox(spool, spool_first=True, keep=False)
+    for sequence in (1, 2):
+        assert outbox.put(patch(sequence)) == ""
+
+    assert spooled(directory) == [1, 2]
+    assert (outbox.counts().waiting, outbox.counts().spooled) == (0, 2)
+    head = outbox.head(0)
+    assert head is not None
+    assert outbox.load(head) == (RunPatch(name="1"), {})
+
+
+def test_what_is_sent_leaves_the_spool(directory: Path, spool: SpoolFile) -> None:
+    outbox = Outbox(spool, spool_first=True, keep=False)
+    for sequence in (1, 2):
+        outbox.put(patch(sequence))
+    for _ in range(2):
+        entry = outbox.head(0)
+        assert entry is not None
+        outbox.done(entry, 1)
+    assert spooled(directory) == []
+    assert find_spools(directory)[0].sent() == 2
+    assert (outbox.is_empty, outbox.counts().sent) == (True, 2)
+    outbox.put(patch(3))
+    assert spooled(directory) == [3]
+    outbox.close(remove=False)
+    (left,) = find_spools(directory)
+    assert left.sent() == 2
+
+
+def test_nothing_is_dropped_while_somebody_reads(directory: Path, spool: SpoolFile) -> None:
+    outbox = Outbox(spool, spool_first=True, keep=False)
+    outbox.put(patch(1))
+    (reader,) = find_spools(directory)
+    assert reader.acquire()
+    assert reader.is_live
+    entry = outbox.head(0)
+    assert entry is not None
+    outbox.done(entry, 1)
+    outbox.put(patch(2))
+    assert spooled(directory) == [1, 2]
+    reader.release()
+    entry = outbox.head(0)
+    assert entry is not None
+    outbox.done(entry, 1)
+    assert spooled(directory) == []
+
+
+def test_two_readers_exclude_each_other(directory: Path, spool: SpoolFile) -> None:
+    spool.write("sent", 0)
+    first, second = find_spools(directory) + find_spools(directory)
+
+    assert (first.acquire(), second.acquire()) == (True, False)
+    first.release()
+    assert second.acquire()
+    second.release()
+
+
+def test_no_entry_is_spooled_before_an_earlier_one(directory: Path, spool: SpoolFile) -> None:
+    directory.write_text("in the way")
+    outbox = Outbox(spool, spool_first=True, keep=False)
+    for sequence in (1, 2, 3):
+        # It cannot be spooled, and is sent from memory nevertheless.
+        assert outbox.put(patch(sequence)) == ""
+    assert outbox.counts().waiting == 3
+    assert not outbox.is_kept(3)
+    entry = outbox.head(0)
+    assert entry is not None
+    outbox.done(entry, 1)
+    directory.unlink()
+    outbox.put(patch(4))
+
+    assert spooled(directory) == [2, 3, 4]
+    assert outbox.is_kept(4)
+
+
+def test_what_fits_nowhere_is_refused(directory: Path, spool: SpoolFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runatlas.tracking.outbox.MEMORY_MAX", 25)
+    directory.write_text("in the way")
+    outbox = Outbox(spool, spool_first=False, keep=False)
+
+    assert [bool(outbox.put(patch(sequence))) for sequence in (1, 2, 3)] == [False, False, True]
+    directory.unlink()
+    assert outbox.put(patch(4)) == ""
+    assert spooled(directory) == [1, 2, 4]
+
+
+def test_behind_the_first_entries_memory_is_freed(
+    directory: Path, spool: SpoolFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runatlas.tracking.outbox.MEMORY_MAX", 40)
+    outbox = Outbox(spool, spool_first=True, keep=False)
+    for sequence in range(1, 30):
+        assert outbox.put(patch(sequence)) == ""
+    for sequence in range(1, 30):
+        entry = outbox.head(0)
+        assert entry is not None
+        assert outbox.load(entry)[0] == RunPatch(name=str(sequence))
+        outbox.done(entry, 1)
+
+    assert outbox.counts().sent == 29
+
+
+def test_offline_entries_stay_in_the_spool(directory: Path, spool: SpoolFile) -> None:
+    outbox = Outbox(spool, spool_first=False, keep=True)
+    outbox.put(patch(1))
+
+    assert outbox.head(0) is None
+    assert (outbox.is_empty, outbox.counts().spooled, spooled(directory)) == (False, 1, [1])
+
+
+def test_late_entries_go_to_the_spool_of_a_directory(directory: Path, spool: SpoolFile) -> None:
+    outbox = Outbox(spool, spool_first=False, keep=False)
+    outbox.put(patch(1))
+    assert outbox.spill(older_than_s=60) == ""
+    assert find_spools(directory) == []
+    assert outbox.spill() == ""
+    assert spooled(directory) == [1]
+
+
+def test_the_beginning_tells_the_run_and_blobs_lie_beside(directory: Path, spool: SpoolFile) -> None:
+    spool.is_created = True
+    spool.put_blob("a" * 64, b"bytes")
+    spool.close(remove=False)
+    (left,) = find_spools(directory)
+    frames = [item for item in left.frames() if isinstance(item, Frame)]
+
+    assert [frame.kind for frame in frames] == ["create", "create", "sent"]
+    assert body_of(frames[1]) == HEAD
+    assert left.sent() == 0
+    blob = left.blob("a" * 64)
+    assert blob is not None
+    assert blob.read_bytes() == b"bytes"
+    left.remove()
+    assert list(directory.iterdir()) == []
+
+
+def test_a_note_beside_the_file_counts(directory: Path, spool: SpoolFile) -> None:
+    spool.write("sent", 3)
+    left = SpoolLeft(directory / "w.spool")
+    left.note_sent(7)
+
+    assert SpoolLeft(directory / "w.spool").sent() == 7
