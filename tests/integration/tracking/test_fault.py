@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support.patience import eventually
 from support.run_content import points
 from support.server import ServerProcess, running_server
 from support.training import check_values, find_run, finish, read_flushed, training
@@ -179,6 +182,21 @@ def test_a_run_that_is_deleted_while_it_is_written_is_kept_until_it_is_discarded
     assert list(sync(directory)) == []
 
 
+def test_a_run_that_somebody_moves_is_written_where_it_is(place: str, make_run: Callable[..., Run]) -> None:
+    run = make_run(experiment="program")
+    run.log({"a": 0})
+    run.flush()
+    api = Api(place, cache=False)
+    api.create_project(run.workspace, f"other-{run.hash[:8]}").unwrap()
+    moved = api.run(run.path).update(project=f"other-{run.hash[:8]}").unwrap()
+    run.log({"a": 1})
+    run.close()
+
+    assert run.health.dropped == 0
+    assert points(api.run(moved.path), "a") == [(0, 0.0), (1, 1.0)]
+    assert api.run(moved.path).state == "FINISHED"
+
+
 # -- many processes ---------------------------------------------------------------------------------------------
 
 
@@ -267,6 +285,23 @@ def test_what_a_full_disk_and_full_memory_lose_is_counted_and_told(tmp_path: Pat
     list(sync(place))
     found = points(find_run(str(place), "full"), "a")
     assert len(found) == len(set(found)) == int(logged) - int(dropped)
+
+
+def test_what_a_locked_store_does_not_take_is_on_the_disk_soon(tmp_path: Path) -> None:
+    run = Run(repo=tmp_path, experiment="program", capture_terminal_logs=False)
+    run.log({"a": 0})
+    run.flush()
+    with closing(sqlite3.connect(tmp_path / "runatlas.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        run.log({"a": 1})
+        # Nobody asks for it: the thread that collects sees that the store is late.
+        assert eventually(lambda: run.health.spooled == 1)
+        other.execute("ROLLBACK")
+    assert run.flush(60).where == "store"
+    run.close()
+
+    assert points(find_run(str(tmp_path), run.hash), "a") == [(0, 0.0), (1, 1.0)]
+    assert list(sync(tmp_path)) == []
 
 
 # -- the spool --------------------------------------------------------------------------------------------------

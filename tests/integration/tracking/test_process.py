@@ -75,6 +75,7 @@ def test_a_forked_child_writes_to_the_same_run(place: str) -> None:
         for step in range(100):
             run.log({"parent": step}, step=step)
         run["lr"] = 2
+        run.flush()
         child = os.fork()
         if not child:
             for step in range(100):
