@@ -9,10 +9,10 @@ from runatlas.entities.argument import text
 from runatlas.entities.instant import iso_text
 from runatlas.model.expression import parse_field, parse_filter, parse_order
 from runatlas.model.filter_rule import from_rules, groups_from_rules, sorts_from_rules
-from runatlas.model.filters import Field, Filter, Sort
+from runatlas.model.filters import STABLE_FIELDS, Field, Filter, Sort
 from runatlas.model.ids import ProjectPath
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
-from runatlas.tables.run import flatten
+from runatlas.model.run_value import value_of
 
 __all__ = [
     "Filters",
@@ -32,8 +32,6 @@ Order: TypeAlias = str | Sequence[str]
 """Fields as filters name them, ``-`` before one for descending."""
 Groups: TypeAlias = str | Sequence[str] | Sequence[Mapping[str, Any]]
 """Fields as filters name them, or a list of rules: ``key``, ``type``."""
-
-_TIMES = {"created_at", "updated_at", "finished_at", "pinned_at"}
 
 
 def _make_filter(filters: Filters | None) -> Filter | None:
@@ -140,16 +138,7 @@ def field_value(record: RunRecord, field: Field) -> Any:
         record: The run, with config and summary.
         field: The field.
     """
-    if field.type == "CONFIG":
-        return dict(flatten(record.config or {})).get(field.key)
-    if field.type == "SCALAR":
-        return (record.summary or {}).get(field.key)
-    if field.key in _TIMES:
-        time_ms = getattr(record, f"{field.key}_ms")
-        return None if time_ms is None else iso_text(time_ms)
-    if field.key == "duration":
-        return None if record.finished_at_ms is None else (record.finished_at_ms - record.created_at_ms) / 1000
-    if field.key == "user":
-        return record.user.username if record.user else None
-    value = getattr(record, field.key)
+    value = value_of(record, field)
+    if field.type == "STABLE" and STABLE_FIELDS[field.key] == "time":
+        return None if value is None else iso_text(value)
     return ", ".join(value) if isinstance(value, tuple) else value

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from arro3.core import Array, DataType, Table
 
 from runatlas.model import codec
 from runatlas.model.run import RunRecord
+from runatlas.model.run_value import flatten
 from runatlas.model.series import ReadFailure
 from runatlas.tables.frame import Frame, load_extra
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RunTable", "flatten"]
+__all__ = ["RunTable"]
 
 _MILLISECONDS = DataType.timestamp("ms", tz="UTC")
 _INT64 = range(-(2**63), 2**63)
@@ -35,24 +36,6 @@ _FIELDS: dict[str, Callable[[RunRecord], Any]] = {
     "finished_at": lambda record: record.finished_at_ms,
     "path": lambda record: str(record.path),
 }
-
-
-def flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield a nested mapping's leaves with dotted names; an empty mapping is a leaf.
-
-    Args:
-        nested: The mapping.
-        prefix: What the names begin with.
-
-    Example:
-        >>> dict(flatten({"optim": {"lr": 0.1}, "seed": 1}))
-        {'optim.lr': 0.1, 'seed': 1}
-    """
-    for name, value in nested.items():
-        if isinstance(value, Mapping) and value:
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 class RunTable(Frame, Sequence[dict[str, Any]]):

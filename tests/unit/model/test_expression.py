@@ -17,7 +17,7 @@ from runatlas.model.codec import decode, dumps, encode, loads
 from runatlas.model.expression import FilterSyntaxError, parse_field, parse_filter, parse_order
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or, Sort
 from runatlas.model.run import RunSelection
-from runatlas.tables.run import flatten
+from runatlas.model.run_value import flatten
 
 LR = Field("CONFIG", "lr")
 LOSS = Field("SCALAR", "loss")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from runatlas.model.account import UserRef
 from runatlas.model.run import RunRecord
-from runatlas.tables.run import RunTable, flatten
+from runatlas.model.run_value import flatten
+from runatlas.tables.run import RunTable
 
 CREATED = 1_767_323_045_678
 

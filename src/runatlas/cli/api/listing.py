@@ -11,8 +11,8 @@ from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, limit_option
 from runatlas.cli.api.output import print_json, print_table
 from runatlas.entities.run import Run
+from runatlas.model.run_value import flatten
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES
-from runatlas.tables.run import flatten
 
 __all__ = ["columns", "projects", "runs", "trash", "users", "workspaces"]
 
