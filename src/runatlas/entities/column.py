@@ -136,8 +136,8 @@ class Column(Entity[ColumnRecord]):
         return dict(self._held().context)
 
     @property
-    def count(self) -> int:
-        """How many points or media it has."""
+    def count(self) -> int | None:
+        """How many points or media it has; ``None`` when the server does not tell."""
         return self._held().count
 
     @property

@@ -132,7 +132,8 @@ class DeletionPlan:
     def __repr__(self) -> str:
         record = self.record
         what = f"project {record.project} with {record.total} runs" if record.project else f"{record.total} runs"
-        lines = [f"DeletionPlan: {what} would be deleted, {record.points} points, {record.bytes} bytes"]
+        held = "" if record.points is None else f", {record.points} points, {record.bytes} bytes"
+        lines = [f"DeletionPlan: {what} would be deleted{held}"]
         lines += [f"- {item.path}: {item.name} ({item.state})" for item in record.items[:_SHOWN]]
         if record.total > _SHOWN:
             lines.append(f"- … and {record.total - _SHOWN} more")

@@ -107,14 +107,15 @@ class SeriesSlice:
     Attributes:
         run: Index into ``PointBlock.runs``.
         start, length: Its rows of the block's columns.
-        total: How many points it has in the range, before sampling and ``head``/``tail``.
+        total: How many points it has in the range, before sampling and ``head``/``tail``; ``None`` for more than
+            these, by a number that the server does not tell.
     """
 
     run: int
     key: str
     start: int
     length: int
-    total: int
+    total: int | None
     context: Context = ()
 
 
@@ -167,6 +168,7 @@ class SummaryRecord:
     Attributes:
         run: The run's cuid.
         latest: The point of the highest step; of several, the one that arrived last.
+        count, first_step: ``None`` when the server does not tell.
         std: Population standard deviation.
         median: ``None`` unless asked for.
     """
@@ -174,10 +176,10 @@ class SummaryRecord:
     run: str
     key: str
     context: Context
-    count: int
+    count: int | None
     column_class: ColumnClass
     column_type: ColumnType
-    first_step: int
+    first_step: int | None
     last_step: int
     latest: Statistic
     min: Statistic | None
@@ -200,7 +202,7 @@ class SummaryQuery:
 
 @attrs.frozen
 class ColumnRecord:
-    """The name of a series of a run: of points or of media."""
+    """The name of a series of a run: of points or of media; ``count`` is ``None`` when the server does not tell."""
 
     key: str
     name: str
@@ -208,7 +210,7 @@ class ColumnRecord:
     column_type: ColumnType
     created_at_ms: int
     context: Context = ()
-    count: int = 0
+    count: int | None = 0
     last_step: int | None = None
     error: dict[str, Any] | None = None
 

@@ -29,17 +29,17 @@ class DeletionPlanRecord:
     Attributes:
         items: The runs.
         missing: Asked for by id, but not there. A deletion with missing ids fails and takes nothing.
-        points, media, artifacts, bytes: What hangs on the runs.
+        points, media, artifacts, bytes: What hangs on the runs; ``None`` when the server does not tell.
         project: The project's path, when it goes too.
     """
 
     kind: TrashKind
     items: tuple[PlannedItem, ...]
     missing: tuple[str, ...] = ()
-    points: int = 0
-    media: int = 0
-    artifacts: int = 0
-    bytes: int = 0
+    points: int | None = 0
+    media: int | None = 0
+    artifacts: int | None = 0
+    bytes: int | None = 0
     project: str | None = None
 
     @property
@@ -50,7 +50,7 @@ class DeletionPlanRecord:
 
 @attrs.frozen
 class DeletionRecord:
-    """What was deleted, and the trash entry that brings it back."""
+    """What was deleted, and the trash entry that brings it back; ``""`` when the server keeps no trash."""
 
     trash_id: str
     kind: TrashKind

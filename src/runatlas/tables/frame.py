@@ -52,13 +52,13 @@ class Frame(ABC):
     Attributes:
         complete: Whether everything that was asked for is in it.
         sampled: Whether any series was thinned.
-        total: How many rows there would be without thinning.
+        total: How many rows there would be without thinning; ``None`` when the server does not tell.
         failures: Parts that could not be had.
     """
 
     complete: bool
     sampled: bool
-    total: int
+    total: int | None
     failures: tuple[ReadFailure, ...]
 
     @abstractmethod
@@ -139,7 +139,7 @@ class Frame(ABC):
         """Return one line on size and completeness."""
         parts = [f"{self.num_rows} rows x {len(self.columns)} columns"]
         if self.sampled:
-            parts.append(f"sampled from {self.total}")
+            parts.append("sampled" if self.total is None else f"sampled from {self.total}")
         if not self.complete and not self.sampled:
             parts.append("incomplete")
         if self.failures:

@@ -75,7 +75,7 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
         sample: Points a series at the most; ``None`` when nothing was thinned.
         sampled: Whether points were left out by sampling.
         complete: Whether every point asked for is there: nothing thinned, nothing failed, no run gone.
-        total: How many points the series have in the asked range.
+        total: How many points the series have in the asked range; ``None`` when the server does not tell.
         missing: Names of series that the runs do not have.
         missing_runs: Runs asked for by id that are not there.
         failures: What could not be had, with the reason.
@@ -94,7 +94,8 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
         gone = tuple(ReadFailure(run, "", "there is no such run") for run in self.missing_runs)
         self.failures = tuple(failure for block in blocks for failure in block.failures) + gone
         self.sampled = any(item.sampled for item in series.values())
-        self.total = sum(item.total for item in series.values())
+        totals = [item.total for item in series.values() if item.total is not None]
+        self.total = sum(totals) if len(totals) == len(series) else None
         self.complete = not self.sampled and not self.failures
 
     @property
@@ -270,20 +271,20 @@ def make_metric_table(reading: Reading) -> MetricTable[tuple[str, str]]:
 def _collect(reading: Reading) -> Iterable[Series]:
     """Make the series; one that goes over a block's end is put together again."""
     pieces: dict[tuple[_Run, str, Context], list[Piece]] = {}
-    totals: dict[tuple[_Run, str, Context], int] = {}
+    totals: dict[tuple[_Run, str, Context], int | None] = {}
     for block in reading.blocks:
         for item in block.series:
             name = (block.runs[item.run], item.key, item.context)
             pieces.setdefault(name, []).append(Piece(block, item.start, item.length))
             totals[name] = item.total
     for name, parts in pieces.items():
-        length = sum(part.length for part in parts)
-        sampled = reading.sample is not None and length < totals[name]
-        yield _series(reading, name, tuple(parts), total=totals[name], sampled=sampled)
+        length, total = sum(part.length for part in parts), totals[name]
+        sampled = reading.sample is not None and (total is None or length < total)
+        yield _series(reading, name, tuple(parts), total=total, sampled=sampled)
 
 
 def _series(
-    reading: Reading, name: tuple[_Run, str, Context], parts: tuple[Piece, ...], *, total: int, sampled: bool
+    reading: Reading, name: tuple[_Run, str, Context], parts: tuple[Piece, ...], *, total: int | None, sampled: bool
 ) -> Series:
     return Series(*name, parts, total=total, sampled=sampled, timed=reading.timed, statistics=reading.statistics)
 

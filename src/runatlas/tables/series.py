@@ -63,7 +63,8 @@ class Series(Sequence[Point]):
         label: ``key``, followed by the context if there is one.
         run: The run's id.
         run_name: The run's name.
-        total: How many points it has in the asked range, before sampling and ``head``/``tail``.
+        total: How many points it has in the asked range, before sampling and ``head``/``tail``; ``None`` when it was
+            sampled by a server that does not tell.
         sampled: Whether points were left out by sampling.
     """
 
@@ -76,7 +77,7 @@ class Series(Sequence[Point]):
         context: Context,
         pieces: tuple[Piece, ...],
         *,
-        total: int,
+        total: int | None,
         sampled: bool,
         timed: bool,
         statistics: Statistics,
@@ -216,7 +217,8 @@ class Series(Sequence[Point]):
         return dict(zip(steps, values, strict=True))
 
     def __repr__(self) -> str:
-        kept = f"{len(self)} of {self.total} points" if self.sampled else f"{len(self)} points"
+        whole = "more" if self.total is None else self.total
+        kept = f"{len(self)} of {whole} points" if self.sampled else f"{len(self)} points"
         return f"Series({self.label!r}, run={self.run!r}, {kept})"
 
 

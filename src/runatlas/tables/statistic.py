@@ -20,7 +20,10 @@ class StatisticItem(TypedDict):
 
 
 class SummaryItem(TypedDict):
-    """What one series amounts to: ``value`` at ``step`` is the latest and counts as the authoritative value."""
+    """What one series amounts to: ``value`` at ``step`` is the latest and counts as the authoritative value.
+
+    ``count`` and ``first_step`` are ``None`` when the server does not tell.
+    """
 
     step: int
     value: float
@@ -30,8 +33,8 @@ class SummaryItem(TypedDict):
     avg: float | None
     median: float | None
     std: float | None
-    count: int
-    first_step: int
+    count: int | None
+    first_step: int | None
 
 
 def make_summary_item(record: SummaryRecord) -> SummaryItem:

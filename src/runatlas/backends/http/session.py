@@ -6,7 +6,7 @@ import gzip
 import io
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import BinaryIO
 from urllib.parse import urljoin, urlsplit
@@ -42,6 +42,7 @@ class Request:
         accept: The media type wanted back.
         repeatable: Whether asking twice does no harm, also when the first try reached the server.
         idempotency_key: Sent with every try, so that the server can tell a retry.
+        headers: What else is sent.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Request:
     accept: str = "application/json"
     repeatable: bool = True
     idempotency_key: str | None = None
+    headers: Mapping[str, str] = attrs.field(factory=dict)
 
 
 class Session:
@@ -145,6 +147,10 @@ class Session:
                 return
             effort.back_off(setback)
 
+    def _credentials(self) -> dict[str, str]:
+        """Return the headers that say who asks."""
+        return {} if self._key is None else {"Authorization": f"Bearer {self._key}"}
+
     def _effort(self, what: str) -> Effort:
         if self._process != os.getpid():
             # Threads that held a place or a lock at the fork do not exist here and would never give it back.
@@ -162,8 +168,8 @@ class Session:
             "Accept-Encoding": "gzip" if self._compress else "identity",
             "User-Agent": self._agent,
         }
-        if self._key is not None:
-            headers["Authorization"] = f"Bearer {self._key}"
+        headers |= self._credentials()
+        headers |= request.headers
         if request.idempotency_key is not None:
             headers["Idempotency-Key"] = request.idempotency_key
         if request.media_type is not None:
