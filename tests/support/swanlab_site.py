@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import attrs
 import pytest
 from support.client_environment import ClientEnvironment, client_environment
 from support.server import ServerProcess, make_key, running_server
+from support.world import World, make_world
 
 from runatlas import Api
+from runatlas.backends.native import NativeBackend
 
-__all__ = ["TEAM", "Site", "environment", "site"]
+__all__ = ["TEAM", "Site", "environment", "site", "version"]
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "conformance" / "swanlab" / "scripts"
 TEAM = "my-team"
@@ -40,6 +43,15 @@ class Site:
         """Our own client."""
         return Api(host=self.server.origin, api_key=self.keys[username])
 
+    @contextmanager
+    def world(self, team: str) -> Iterator[World]:
+        """Document 004's world in a workspace of its own, which ann may write to as long as this lasts."""
+        backend = NativeBackend(self.server.origin, self.keys["ann"])
+        try:
+            yield make_world(backend, team)
+        finally:
+            backend.close()
+
     def call(self, version: str, script: str, argument: dict[str, Any] | None = None, username: str = "ann") -> Any:
         """Run a script with a version of SwanLab's client; it is told the address and a key."""
         given = {"host": self.server.origin, "key": self.keys[username], "team": TEAM, **(argument or {})}
@@ -63,3 +75,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         role = server.call("PUT", f"workspaces/{TEAM}/members/vera", key=keys["ann"], json={"role": "VIEWER"})
         assert role.ok, role.text
         yield made
+
+
+@pytest.fixture(scope="module", params=["0.10.3", "0.8.0"])
+def version(request: pytest.FixtureRequest) -> str:
+    """A version that has ``Api``."""
+    found: str = request.param
+    return found

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from support.swanlab_site import site
+from support.swanlab_site import site, version
 
-__all__ = ["site"]
+__all__ = ["site", "version"]

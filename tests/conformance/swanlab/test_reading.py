@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.swanlab_site import Site, environment
-from support.world import START, World, loss_values, make_points, make_world
+from support.world import START, World, loss_values, make_points
 
 from runatlas.backends.native import NativeBackend
 from runatlas.model.batch import Batch
@@ -19,16 +19,8 @@ LOSS = loss_values(2000)
 
 
 def make_place(site: Site, team: str) -> World:
-    backend = NativeBackend(site.server.origin, site.keys["ann"])
-    world = make_world(backend, team)
-    backend.close()
-    return world
-
-
-@pytest.fixture(scope="module", params=["0.10.3", "0.8.0"])
-def version(request: pytest.FixtureRequest) -> str:
-    found: str = request.param
-    return found
+    with site.world(team) as world:
+        return world
 
 
 @pytest.fixture(scope="module")

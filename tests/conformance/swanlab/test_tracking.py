@@ -14,12 +14,6 @@ from runatlas.entities.run import Run
 pytestmark = pytest.mark.xdist_group("conformance-swanlab")
 
 
-@pytest.fixture(scope="module", params=["0.10.3", "0.8.0"])
-def version(request: pytest.FixtureRequest) -> str:
-    found: str = request.param
-    return found
-
-
 @pytest.fixture(scope="module")
 def told(site: Site, version: str) -> Any:
     """What the script tells, after it tracked a run, went on with it, and crashed another."""
