@@ -22,6 +22,11 @@ class Lab:
     key: str
     stranger: str
     run: str
+    directory: Path
+
+    def another(self, username: str) -> str:
+        """Make another user, and return its key."""
+        return make_key(self.directory, username)
 
     @property
     def api(self) -> Api:
@@ -44,4 +49,4 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             {"key": "loss", "context": [["subset", "val"]], "steps": [1], "values": [2.0], "times_ms": [11]},
         ]
         server.call("POST", "runs/ann/ours/by-us/append", json={"points": points}, headers=headers).raise_for_status()
-        yield Lab(server.origin, key, stranger, made["cuid"])
+        yield Lab(server.origin, key, stranger, made["cuid"], directory)
