@@ -94,5 +94,6 @@ def test_annotations(seen: Any) -> None:
 
 
 def test_errors_have_types(seen: Any) -> None:
+    assert seen["one_base"]
     assert seen["unreachable"] == [None, None, True]
     assert seen["stranger"] == [404, "not_found", False]
