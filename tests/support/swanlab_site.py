@@ -52,10 +52,19 @@ class Site:
         finally:
             backend.close()
 
-    def call(self, version: str, script: str, argument: dict[str, Any] | None = None, username: str = "ann") -> Any:
+    def call(
+        self,
+        version: str,
+        script: str,
+        argument: dict[str, Any] | None = None,
+        username: str = "ann",
+        home: Path | None = None,
+        variables: dict[str, str] | None = None,
+    ) -> Any:
         """Run a script with a version of SwanLab's client; it is told the address and a key."""
         given = {"host": self.server.origin, "key": self.keys[username], "team": TEAM, **(argument or {})}
-        return environment(version).call(SCRIPTS / script, given, home=self.directory / f"{version}-{username}")
+        home = home or self.directory / f"{version}-{username}"
+        return environment(version).call(SCRIPTS / script, given, home=home, variables=variables)
 
 
 def environment(version: str) -> ClientEnvironment:

@@ -1,12 +1,11 @@
-"""What our own client writes, SwanLab's ``Api`` and ``swanlab api`` read, as document 004 shows."""
+"""What our own client writes, SwanLab's ``Api`` reads, as document 004 shows."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
-from support.swanlab_site import Site, environment
+from support.swanlab_site import Site
 from support.world import START, World, loss_values, make_points
 
 from runatlas.backends.native import NativeBackend
@@ -219,33 +218,6 @@ def test_administration(told: Any, site: Site, team: str) -> None:
 @pytest.fixture(scope="module")
 def shell(site: Site) -> World:
     return make_place(site, "shell")
-
-
-@pytest.fixture(scope="module", params=["0.10.3", "0.8.0"])
-def command(request: pytest.FixtureRequest, site: Site, shell: World) -> Any:
-    """Run ``swanlab api …`` and return what it prints, as JSON."""
-    client = environment(request.param)
-    home = site.directory / f"shell-{request.param}"
-    variables = {"SWANLAB_API_KEY": site.keys["ann"], "SWANLAB_API_HOST": f"{site.server.origin}/api"}
-    listing = ["-p"] if request.param == "0.8.0" else []
-
-    def run(*words: str) -> Any:
-        arguments = [word for given in words for word in (listing if given == "-p" else [given])]
-        printed = client.run(["swanlab", *arguments], home=home, variables=variables).stdout
-        return json.loads(printed[printed.index("{") :])
-
-    return run
-
-
-def test_the_command_line_reads_the_same(command: Any) -> None:
-    path = "shell/my-project/abc123"
-    assert command("api", "run", "info", path)["data"]["name"] == "baseline v2"
-    metrics = command("api", "run", "metrics", path, "--keys", "acc")
-    assert metrics["ok"], metrics
-    listed = command("api", "run", "list", "-p", "shell/my-project")
-    assert listed["ok"], listed
-    assert command("api", "project", "info", "shell/my-project")["data"]["path"] == "shell/my-project"
-    assert not command("api", "run", "info", "shell/my-project/never")["ok"]
 
 
 def test_series_of_the_newest_client(site: Site, shell: World) -> None:
