@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "backends.http": {"errors", "model", "settings"},
     "backends.native": {"errors", "model", "settings", "backends.base", "backends.http", "backends.native_curation"},
     "backends.native_curation": {"errors", "model", "backends.curation", "backends.http"},
-    "backends.swanlab": {"errors", "model", "settings", "backends.base", "backends.http"},
+    "backends.swanlab": {"errors", "model", "settings", "backends.base", "backends.curation", "backends.http"},
     "backends.local": {"errors", "model", "settings", "backends.base", "backends.local_curation", "server.services"},
     "backends.local_curation": {"errors", "model", "backends.curation", "server.services"},
     "entities": {"errors", "model", "response", "tables", "backends.base"},
@@ -47,11 +47,11 @@ DOORS: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("server.store",),
     "psycopg": ("server.store",),
     "litestar": ("server", "server.wire", "server.dialects"),
-    "msgspec": ("server.wire",),
+    "msgspec": ("model", "server.wire"),
     "uvicorn": ("server", "cli"),
     "argon2": ("server.services",),
     "click": ("cli",),
-    "cachetools": ("backends.http", "backends.native", "server.services"),
+    "cachetools": ("backends.http", "backends.native", "backends.swanlab", "server.services"),
     "tsdownsample": ("server.store", "server.services"),
 }
 """Third parties that only these layers may import."""
@@ -64,6 +64,7 @@ NO_NUMPY = (
     "backends.base",
     "backends.http",
     "backends.native",
+    "backends.swanlab",
     "entities",
 )
 

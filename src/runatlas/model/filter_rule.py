@@ -22,11 +22,22 @@ from runatlas.model.filters import (
 from runatlas.model.page import Order
 from runatlas.model.run_field import instant_ms, make_stable_field
 
-__all__ = ["RULE_OPERATORS", "from_rules", "groups_from_rules", "sorts_from_rules"]
+__all__ = ["RULE_OPERATORS", "from_rules", "groups_from_rules", "sorts_from_rules", "to_rule"]
 
 RULE_OPERATORS: tuple[Operator, ...] = ("EQ", "NEQ", "GTE", "LTE", "IN", "NOT IN", "CONTAIN")
 _TYPES: tuple[FieldType, ...] = get_args(FieldType)
 _ORDERS: tuple[Order, ...] = get_args(Order)
+_RULE_NAMES = {
+    **{name: name for name in ("state", "name", "description", "show", "pin", "baseline", "colors", "labels")},
+    "group": "cluster",
+    "job_type": "job",
+    "created_at": "createdAt",
+    "updated_at": "updatedAt",
+    "finished_at": "finishedAt",
+    "pinned_at": "pinnedAt",
+}
+"""What document 004 calls the run's own fields that its rules can name."""
+
 _BOOLS = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -55,6 +66,29 @@ def from_rules(rules: Sequence[Mapping[str, Any]], *, argument: str = "filters")
     """  # noqa: E501
     read = [_read_rule(rule, place) for rule, place in _active(rules, argument, {"key", "type", "op", "value"})]
     return read[0] if len(read) == 1 else And(tuple(read))
+
+
+def to_rule(wanted: Filter) -> dict[str, Any] | None:
+    """Write a filter as one rule; ``None`` when no rule says exactly this.
+
+    Example:
+        >>> to_rule(Comparison(Field("STABLE", "created_at"), "GTE", 1767323045000))
+        {'key': 'createdAt', 'type': 'STABLE', 'op': 'GTE', 'value': [1767323045000]}
+        >>> to_rule(Comparison(Field("CONFIG", "lr"), "LT", 0.1)) is None
+        True
+    """
+    if not isinstance(wanted, Comparison) or wanted.op not in RULE_OPERATORS:
+        return None
+    field, value = wanted.field, wanted.value
+    key = field.key if field.type != "STABLE" else _RULE_NAMES.get(field.key)
+    if key is None:
+        return None
+    values = list(value) if isinstance(value, tuple) else [value]
+    rule = {"key": key, "type": field.type, "op": wanted.op, "value": values}
+    try:
+        return rule if from_rules([rule]) == wanted else None
+    except (TypeError, ValueError):
+        return None
 
 
 def sorts_from_rules(rules: Sequence[Mapping[str, Any]], *, argument: str = "sorts") -> tuple[Sort, ...]:

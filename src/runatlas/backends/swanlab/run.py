@@ -1,0 +1,293 @@
+"""Runs of a SwanLab server: finding, listing and counting them, and taking them away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from runatlas.backends.http.lifetime import RunStates
+from runatlas.backends.swanlab.account import SwanlabAccount
+from runatlas.backends.swanlab.client import at
+from runatlas.backends.swanlab.document import Document
+from runatlas.backends.swanlab.record import run_record, summary_record
+from runatlas.backends.swanlab.refusal import unsupported
+from runatlas.backends.swanlab.snapshot import Snapshots
+from runatlas.errors import ConflictError, NotFoundError, ValidationError
+from runatlas.model.filter_rule import to_rule
+from runatlas.model.filters import And, Comparison, Field, Filter, Not, Sort
+from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.model.page import Page, PageRequest
+from runatlas.model.project import ProjectQuery
+from runatlas.model.run import RunPart, RunQuery, RunRecord, RunSelection
+from runatlas.model.run_value import arrange, has_part, matches, value_of
+from runatlas.model.series import SummaryRecord
+from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, PurgeRecord, TrashRecord
+
+__all__ = ["SwanlabRuns"]
+
+_GET_MAX = 4
+"""So many runs are asked for one by one; for more, the whole list is one request."""
+
+_SUMMED_MAX = 100
+"""How many runs one request for summaries names."""
+
+
+class SwanlabRuns(SwanlabAccount):
+    """This part of the contract, as far as these servers go."""
+
+    _states: RunStates
+    _snapshots: Snapshots[RunRecord]
+
+    def get_run(self, path: RunPath) -> RunRecord:
+        run = self._get(path)
+        return self._with_summaries([run], None)[0]
+
+    def _get(self, path: RunPath) -> RunRecord:
+        address = at("project", path.workspace, path.project, "runs", path.run)
+        document = Document.read(self._client.get(address, scope=str(path.project_path)), "run")
+        run = self._record(path.project_path, document)
+        self._states.note((run,))
+        return run
+
+    def _record(self, path: ProjectPath, document: Document) -> RunRecord:
+        """Read a run; older servers leave out its project's id, which every query needs."""
+        run = run_record(document, path)
+        return run if run.project_cuid else attrs.evolve(run, project_cuid=self.get_project(path).cuid)
+
+    def list_runs(self, query: RunQuery) -> Page[RunRecord]:
+        question = attrs.evolve(query, page=PageRequest())
+        runs, cursor, total = self._snapshots.page(question, query.page, lambda: self._ordered(query))
+        if "summary" in query.parts:
+            runs = self._with_summaries(runs, None)
+        items = tuple(_carrying(run, query.parts) for run in runs)
+        return Page(items, cursor, total if query.page.with_total else None)
+
+    def count_runs(self, selection: RunSelection) -> int:
+        if selection == RunSelection(selection.workspace, selection.project) and selection.project is not None:
+            count = self.get_project(ProjectPath(selection.workspace, selection.project)).count
+            if count is not None:
+                return count.experiments
+        return len(self._select(selection))
+
+    # -- which runs ---------------------------------------------------------------------------------------------
+
+    def _ordered(self, query: RunQuery) -> list[RunRecord]:
+        keys = (*(Sort(field, "ASC") for field in query.groups), *query.sorts)
+        runs = self._select(query.selection)
+        read = self._reader(runs, [sort.field for sort in keys])
+        return arrange(runs, keys, lambda run, field: read[run.cuid](field))
+
+    def _select(self, selection: RunSelection) -> list[RunRecord]:
+        """Read all runs of a selection: those of ids in their order, else as the server lists them."""
+        if selection.project is None:
+            projects = self._all_projects(selection.workspace, ProjectQuery(selection.workspace, sort="name"))
+            paths = [project.path for project in projects]
+        else:
+            paths = [ProjectPath(selection.workspace, selection.project)]
+        return [run for path in paths for run in self._select_of(path, selection)]
+
+    def _select_of(self, path: ProjectPath, selection: RunSelection) -> list[RunRecord]:
+        wanted, ids = selection.filter, selection.ids
+        is_named = ids is not None and len(ids) <= _GET_MAX
+        if ids is not None and is_named:
+            runs = list(self._named(path, ids))
+        else:
+            runs = self._shown(path, wanted)
+            if ids is not None:
+                runs = list(_among(runs, ids))
+        if selection.search is not None:
+            part = selection.search
+            runs = [run for run in runs if has_part(run.name, part) or has_part(run.id, part)]
+        # What the server was asked is settled; of runs that were read one by one, nothing is.
+        rest = [part for part in _conjuncts(wanted) if is_named or not to_rule(part)]
+        if not rest:
+            return runs
+        read = self._reader(runs, list(_fields(And(tuple(rest)))))
+        return [run for run in runs if all(matches(part, read[run.cuid]) for part in rest)]
+
+    def _named(self, path: ProjectPath, ids: Iterable[str]) -> Iterable[RunRecord]:
+        found: dict[str, RunRecord] = {}
+        for name in ids:
+            try:
+                run = self._get(path.run(name))
+            except NotFoundError:
+                self.get_project(path)
+                continue
+            found.setdefault(run.cuid, run)
+        return found.values()
+
+    def _shown(self, path: ProjectPath, wanted: Filter | None) -> list[RunRecord]:
+        """Read a project's runs, without those that the server can tell are not wanted."""
+        rules = [rule for part in _conjuncts(wanted) if (rule := to_rule(part))]
+        address = at("project", path.workspace, path.project, "runs", "shows")
+        body = {"filters": rules, "groups": [], "sorts": []}
+        given = self._client.query(address, body, scope=str(path))
+        runs = [self._record(path, document) for document in Document.each(list(_leaves(given)), "runs")]
+        self._states.note(runs)
+        return runs
+
+    def _reader(self, runs: list[RunRecord], fields: list[Field]) -> Mapping[str, Any]:
+        """Return what tells of each run what it has in these fields; last values and the like are read at once."""
+        scalars = [field for field in fields if field.type == "SCALAR"]
+        for field in scalars:
+            if field.context or field.stat in {"count", "first_step"}:
+                raise unsupported(f"{'context' if field.context else field.stat} of a metric to choose or order by")
+        keys = tuple(dict.fromkeys(field.key for field in scalars))
+        summed = self._summaries(runs, keys) if keys else {}
+
+        if any(field.type == "CONFIG" for field in fields):
+            runs = [run if run.config is not None else self._get(run.path) for run in runs]
+
+        def read(run: RunRecord, field: Field) -> Any:
+            if field.type != "SCALAR":
+                return value_of(run, field)
+            found = summed.get(run.cuid, {}).get(field.key)
+            return None if found is None else _statistic(found, field.stat)
+
+        return {run.cuid: lambda field, run=run: read(run, field) for run in runs}
+
+    # -- what their series amount to ----------------------------------------------------------------------------
+
+    def _summaries(
+        self, runs: Iterable[RunRecord], keys: tuple[str, ...] | None
+    ) -> dict[str, dict[str, SummaryRecord]]:
+        """Read summaries by cuid and key, so many runs a request."""
+        chosen = list(runs)
+        found: dict[str, dict[str, SummaryRecord]] = {}
+        for start in range(0, len(chosen), _SUMMED_MAX):
+            part = chosen[start : start + _SUMMED_MAX]
+            body: dict[str, Any] = {"experiments": [_reference(run) for run in part]}
+            if keys is not None:
+                body["keys"] = list(keys)
+            scope = part[0].workspace if len({run.project for run in part}) > 1 else str(part[0].project_path)
+            given = self._client.query(at("house", "metrics", "summaries"), body, scope=scope)
+            for cuid, document in Document.read(given, "summaries").items():
+                found[cuid] = {key: summary_record(cuid, key, item) for key, item in document.items()}
+        return found
+
+    def _with_summaries(self, runs: list[RunRecord], keys: tuple[str, ...] | None) -> list[RunRecord]:
+        found = self._summaries(runs, keys)
+        return [
+            attrs.evolve(run, summary={key: item.latest.value for key, item in found.get(run.cuid, {}).items()})
+            for run in runs
+        ]
+
+    # -- deletion -----------------------------------------------------------------------------------------------
+
+    def plan_run_deletion(self, selection: RunSelection) -> DeletionPlanRecord:
+        runs = self._select(selection)
+        known = {name for run in runs for name in (run.id, run.cuid)}
+        narrowed = selection.filter is not None or selection.search is not None
+        missing = () if narrowed else tuple(name for name in dict.fromkeys(selection.ids or ()) if name not in known)
+        return _plan("runs", runs, missing)
+
+    def plan_project_deletion(self, path: ProjectPath) -> DeletionPlanRecord:
+        project = self.get_project(path)
+        return attrs.evolve(_plan("project", self._shown(project.path, None), ()), project=str(project.path))
+
+    def delete(self, plan: DeletionPlanRecord) -> DeletionRecord:
+        if plan.missing:
+            raise NotFoundError(f"there is no run {', '.join(map(repr, plan.missing))}; nothing was deleted")
+        if not plan.items and plan.kind == "runs":
+            return DeletionRecord("", "runs", 0, None)
+        path = self._planned_project(plan)
+        self._check_planned(plan, path)
+        if plan.kind == "project":
+            self._client.write("DELETE", at("project", path.workspace, path.project), scope=path.workspace)
+        else:
+            body = {"cuids": [item.cuid for item in plan.items]}
+            address = at("project", path.workspace, path.project, "runs", "del")
+            self._client.write("POST", address, body, scope=str(path), repeatable=False)
+        self._states.forget()
+        return DeletionRecord("", plan.kind, plan.total, None, plan.project)
+
+    def _planned_project(self, plan: DeletionPlanRecord) -> ProjectPath:
+        try:
+            if plan.project is not None:
+                return ProjectPath.parse(plan.project)
+            paths = {RunPath.parse(item.path).project_path for item in plan.items}
+        except ValueError as error:
+            raise ValidationError(f"plan: {error}") from error
+        if len(paths) > 1:
+            raise unsupported("way to delete runs of several projects at once", "delete them project by project")
+        return paths.pop()
+
+    def _check_planned(self, plan: DeletionPlanRecord, path: ProjectPath) -> None:
+        """Refuse a plan that is no longer true; the server itself deletes without looking."""
+        there = {run.cuid for run in self._shown_now(path)}
+        planned = [item.cuid for item in plan.items]
+        if len(set(planned)) < len(planned) or not there.issuperset(planned):
+            raise ConflictError("plan: some of its runs are no longer there; nothing was deleted, plan again")
+        if plan.kind == "project" and len(there) > len(planned):
+            raise ConflictError(f"plan: project {path} has got more runs; nothing was deleted, plan again")
+
+    def _shown_now(self, path: ProjectPath) -> list[RunRecord]:
+        self._client.forget(str(path))
+        return self._shown(path, None)
+
+    def list_trash(self, workspace: str | None, page: PageRequest) -> Page[TrashRecord]:
+        raise unsupported("trash", "what is deleted there is gone")
+
+    def restore(self, trash_id: str) -> TrashRecord:
+        raise unsupported("trash", "what is deleted there is gone")
+
+    def purge(self, *, trash_id: str | None = None, expired_only: bool = True, dry_run: bool = False) -> PurgeRecord:
+        raise unsupported("trash", "what is deleted there is gone")
+
+
+def _reference(run: RunRecord) -> dict[str, Any]:
+    """Name a run to a query; the newest servers want its time, in seconds, as a lower bound."""
+    return {"projectId": run.project_cuid, "experimentId": run.cuid, "createdAt": run.created_at_ms // 1000}
+
+
+def _leaves(given: Any) -> Iterable[Any]:
+    """Yield the runs of a list, or of groups within groups."""
+    if isinstance(given, dict):
+        given = list(given.values())
+        for item in given:
+            yield from _leaves(item)
+    else:
+        yield from given if isinstance(given, list) else (given,)
+
+
+def _among(runs: list[RunRecord], ids: Iterable[str]) -> Iterable[RunRecord]:
+    """Yield the runs of these ids, each once; an id goes before a cuid."""
+    known = {run.cuid: run for run in runs} | {run.id: run for run in runs}
+    return {run.cuid: run for name in ids if (run := known.get(name)) is not None}.values()
+
+
+def _conjuncts(wanted: Filter | None) -> Iterable[Filter]:
+    if isinstance(wanted, And):
+        return wanted.items
+    return () if wanted is None else (wanted,)
+
+
+def _fields(wanted: Filter) -> Iterable[Field]:
+    if isinstance(wanted, Comparison):
+        yield wanted.field
+    else:
+        for item in (wanted.item,) if isinstance(wanted, Not) else wanted.items:
+            yield from _fields(item)
+
+
+def _statistic(summary: SummaryRecord, stat: str) -> float | None:
+    if stat in {"last", "min", "max"}:
+        point = {"last": summary.latest, "min": summary.min, "max": summary.max}[stat]
+        return None if point is None else point.value
+    return summary.avg if stat == "avg" else summary.last_step
+
+
+def _carrying(run: RunRecord, parts: tuple[RunPart, ...]) -> RunRecord:
+    return attrs.evolve(
+        run,
+        config=run.config if "config" in parts else None,
+        summary=run.summary if "summary" in parts else None,
+        profile=run.profile if "profile" in parts else None,
+    )
+
+
+def _plan(kind: Any, runs: list[RunRecord], missing: tuple[str, ...]) -> DeletionPlanRecord:
+    items = tuple(PlannedItem(str(run.path), run.cuid, run.name, run.state, run.created_at_ms) for run in runs)
+    return DeletionPlanRecord(kind, items, missing, points=None, media=None, artifacts=None, bytes=None)

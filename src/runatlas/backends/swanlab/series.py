@@ -1,0 +1,190 @@
+"""What runs of a SwanLab server recorded as numbers: columns, points and summaries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby, islice
+from typing import Any
+
+import attrs
+
+from runatlas.backends.swanlab.client import at
+from runatlas.backends.swanlab.document import Document
+from runatlas.backends.swanlab.line import Line, Part, cut_line, make_block, read_csv, read_points
+from runatlas.backends.swanlab.record import column_class, column_record
+from runatlas.backends.swanlab.refusal import unsupported
+from runatlas.backends.swanlab.run import SwanlabRuns
+from runatlas.backends.swanlab.snapshot import Snapshots
+from runatlas.errors import NotFoundError, ResponseFormatError
+from runatlas.model.ids import RunPath
+from runatlas.model.media import LinkRecord
+from runatlas.model.page import Page, PageRequest
+from runatlas.model.run import RunRecord, RunSelection
+from runatlas.model.series import (
+    SAMPLE_MAX,
+    ColumnQuery,
+    ColumnRecord,
+    PointBlock,
+    PointQuery,
+    SummaryQuery,
+    SummaryRecord,
+)
+
+__all__ = ["SwanlabSeries"]
+
+_COLUMNS = 16
+"""How many series these servers give in one answer; their own clients ask for no more."""
+
+_AT_ONCE = 4
+_Wanted = tuple[RunRecord, "str | None"]
+"""A run, and a key of it; no key for a run that has none."""
+
+
+class SwanlabSeries(SwanlabRuns):
+    """This part of the contract, as far as these servers go."""
+
+    _lists: Snapshots[_Wanted]
+    _summed: Snapshots[SummaryRecord]
+
+    def list_columns(self, run: RunPath, query: ColumnQuery) -> Page[ColumnRecord]:
+        cuid = self._get(run).cuid
+        search = query.search or query.key
+
+        def address(number: int, size: int) -> str:
+            narrowed = {"search": search, "class": query.column_class, "type": query.column_type}
+            return at("experiment", cuid, "column", page=number, size=size, **narrowed)
+
+        if query.key is None or query.search is not None:
+            return self._client.page(query.page, address, column_record, scope=str(run.project_path))
+        first = self._client.page(PageRequest(), address, column_record, scope=str(run.project_path))
+        exact = tuple(column for column in first.items if column.key == query.key)
+        return Page(exact, None, len(exact) if query.page.with_total else None)
+
+    # -- points -------------------------------------------------------------------------------------------------
+
+    def read_points(self, query: PointQuery) -> PointBlock:
+        if query.context:
+            raise unsupported("contexts of series")
+        if query.sample is not None and query.range is not None:
+            raise unsupported("samples of a range")
+        question = attrs.evolve(query, cursor=None)
+        missing: list[str] = []
+        runs: dict[str, tuple[str, str, str]] = {}
+        parts: list[Part] = []
+        cursor = query.cursor
+        while True:
+            page = PageRequest(limit=_COLUMNS * _AT_ONCE, cursor=cursor)
+            wanted, cursor, _ = self._lists.page(question, page, lambda: self._wanted(query, missing))
+            runs |= {run.cuid: (run.cuid, run.id, run.name) for run, _ in wanted}
+            parts += self._read(wanted, query)
+            if cursor is None or sum(len(part.line.steps) for part in parts) >= query.point_limit:
+                return make_block(runs.values(), parts, tuple(missing), cursor)
+
+    def _wanted(self, query: PointQuery, missing: list[str]) -> list[_Wanted]:
+        """List the series of a query, with a ``None`` for a run that has none; note the ids that are no runs."""
+        runs = self._select(query.selection)
+        missing += _missing(runs, query.selection)
+        found = self._summaries(runs, None) if query.keys is None else {}
+        wanted: list[_Wanted] = []
+        for run in runs:
+            keys = sorted(found.get(run.cuid, ())) if query.keys is None else dict.fromkeys(query.keys)
+            chosen = [key for key in keys if query.column_class in {None, column_class(key)}]
+            wanted += [(run, key) for key in chosen or (None,)]
+        return wanted
+
+    def _read(self, wanted: Sequence[_Wanted], query: PointQuery) -> Iterator[Part]:
+        """Read series, several requests at a time; those without points are left out."""
+        groups = list(_groups(wanted))
+
+        def read(group: Sequence[tuple[RunRecord, str]]) -> list[Line]:
+            return self._read_whole(group) if query.sample is None else self._read_sampled(group, query.sample)
+
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            for group, lines in zip(groups, threads.map(read, groups), strict=True):
+                for (run, key), line in zip(group, lines, strict=True):
+                    cut, total = cut_line(line, query.range)
+                    # As many points as asked for: there may be more.
+                    is_whole = query.sample is None or total < min(query.sample, SAMPLE_MAX)
+                    if len(line.steps):
+                        yield Part(run.cuid, key, cut, total if is_whole else None)
+
+    def _read_sampled(self, group: Sequence[tuple[RunRecord, str]], sample: int) -> list[Line]:
+        body = {"xType": "step", "range": [0, 0], "num": min(sample, SAMPLE_MAX), **_columns(group)}
+        given = self._client.query(at("house", "metrics", "scalar"), body, scope=_scope(group))
+        found = {(item.text("experimentId", ""), item.text("key")): item for item in Document.each(given, "lines")}
+        return [read_points(found.get((run.cuid, key)) or found.get(("", key))) for run, key in group]
+
+    def _read_whole(self, group: Sequence[tuple[RunRecord, str]]) -> list[Line]:
+        link = self._export(group)
+        return read_csv(b"".join(self.open_link(link.url)), len(group))
+
+    # -- files --------------------------------------------------------------------------------------------------
+
+    def _file_link(self, path: str) -> LinkRecord:
+        given = self._client.write("POST", at("files", "presigned", "get"), {"paths": [path]})
+        urls = Document.read(given, "links").texts("urls")
+        if len(urls) != 1 or not urls[0]:
+            raise ResponseFormatError(f"links.urls: expected one link to {path!r}, got {len(urls)}")
+        return LinkRecord(urls[0], path.rpartition("/")[2])
+
+    def _export(self, group: Sequence[tuple[RunRecord, str]]) -> LinkRecord:
+        """Let the server write series side by side to a file."""
+        given = self._client.write("POST", at("house", "metrics", "scalar", "export"), _columns(group))
+        return self._file_link(Document.read(given, "export").text("cosKey"))
+
+    def export_csv(self, run: RunPath, key: str) -> LinkRecord:
+        record = self._get(run)
+        if key not in self._summaries([record], (key,)).get(record.cuid, {}):
+            raise NotFoundError(f"run {run} has no scalar column {key!r}")
+        return self._export([(record, key)])
+
+    # -- summaries ----------------------------------------------------------------------------------------------
+
+    def read_summaries(self, query: SummaryQuery) -> Page[SummaryRecord]:
+        def load() -> list[SummaryRecord]:
+            runs = self._select(query.selection)
+            for name in _missing(runs, query.selection):
+                raise NotFoundError(f"there is no run {name!r}")
+            found = self._summaries(runs, query.keys)
+            return [
+                item if query.median else attrs.evolve(item, median=None)
+                for run in runs
+                for _, item in sorted(found.get(run.cuid, {}).items())
+                if query.column_class in {None, item.column_class}
+            ]
+
+        question = attrs.evolve(query, page=PageRequest())
+        items, cursor, total = self._summed.page(question, query.page, load)
+        return Page(tuple(items), cursor, total if query.page.with_total else None)
+
+
+def _missing(runs: Iterable[RunRecord], selection: RunSelection) -> list[str]:
+    known = {name for run in runs for name in (run.id, run.cuid)}
+    return [name for name in dict.fromkeys(selection.ids or ()) if name not in known]
+
+
+def _columns(group: Sequence[tuple[RunRecord, str]]) -> dict[str, Any]:
+    """Name series of one project to a query; the newest servers want a run's time, in seconds, as a lower bound."""
+    columns = [
+        {
+            "experimentName": run.cuid,
+            "experimentId": run.cuid,
+            "key": key,
+            "createdAt": run.created_at_ms // 1000,
+        }
+        for run, key in group
+    ]
+    return {"projectId": group[0][0].project_cuid, "columns": columns}
+
+
+def _scope(group: Sequence[tuple[RunRecord, str]]) -> str:
+    return str(group[0][0].project_path)
+
+
+def _groups(wanted: Iterable[_Wanted]) -> Iterator[list[tuple[RunRecord, str]]]:
+    """Cut series into what one request names: some of one project."""
+    named = ((run, key) for run, key in wanted if key is not None)
+    for _, of_project in groupby(named, key=lambda item: item[0].project_cuid):
+        while group := list(islice(of_project, _COLUMNS)):
+            yield group
