@@ -21,7 +21,6 @@ from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.http.session import Request, Session
 from runatlas.backends.native_curation import ROOT, NativeCuration
 from runatlas.errors import AuthenticationError, NotFoundError, PermissionDeniedError, ValidationError
-from runatlas.model import codec
 from runatlas.model.account import (
     KeyRecord,
     NewKeyRecord,
@@ -362,7 +361,7 @@ class _MadeRun:
 def _json(kind: type[T]) -> Callable[[Answer], T]:
     if kind is type(None):
         return cast(Callable[[Answer], T], _nothing)
-    return lambda answer: codec.decode(answer.json(), kind)
+    return lambda answer: answer.record(kind)
 
 
 def _block(answer: Answer) -> PointBlock:

@@ -17,9 +17,22 @@ import cattrs
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 
 from runatlas.errors import ResponseFormatError
+from runatlas.model import fast_json
+from runatlas.model.fast_json import NotPlainError
 from runatlas.model.filters import And, Comparison, Filter, Literal_, Not, Or
 
-__all__ = ["context_text", "converter", "decode", "dumps", "encode", "loads", "loads_all", "make_context"]
+__all__ = [
+    "context_text",
+    "converter",
+    "decode",
+    "decode_json",
+    "dumps",
+    "encode",
+    "encode_json",
+    "loads",
+    "loads_all",
+    "make_context",
+]
 
 T = TypeVar("T")
 
@@ -226,11 +239,44 @@ def loads(text: str | bytes) -> Any:
     Raises:
         ValueError: It is not JSON, or nested too deeply.
     """
+    try:
+        return fast_json.read(text, object)
+    except NotPlainError:
+        return _loads(text)
+
+
+def _loads(text: str | bytes) -> Any:
+    """Read special floats too, or say what is wrong with the text."""
     marked = '"$float"' if isinstance(text, str) else b'"$float"'
     try:
         return json.loads(text, object_hook=_unmark if marked in text else None)  # type: ignore[operator]
     except RecursionError:
         raise ValueError("the JSON text is nested too deeply") from None
+
+
+def encode_json(value: Any) -> bytes:
+    """Write a record, a container of records or plain JSON values, as ``dumps(encode(value))`` but quickly.
+
+    Raises:
+        TypeError: Something in it is no record and no JSON value.
+    """
+    try:
+        return fast_json.write(value)
+    except NotPlainError:
+        return dumps(encode(value)).encode()
+
+
+def decode_json(data: bytes, kind: type[T]) -> T:
+    """Read what ``encode_json`` wrote, as ``decode(loads(data), kind)`` but quickly; whole numbers may be of any size.
+
+    Raises:
+        ValueError: It is not JSON, or nested too deeply.
+        ResponseFormatError: It does not fit; the message names the path inside it.
+    """
+    try:
+        return fast_json.read(data, kind)
+    except NotPlainError:
+        return decode(loads(data), kind)
 
 
 def loads_all(texts: Sequence[str]) -> list[Any]:

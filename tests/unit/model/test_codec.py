@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from runatlas.errors import ResponseFormatError
 from runatlas.model.account import KeyRecord, NewKeyRecord, ServerRecord, UserRef, WorkspaceRecord
-from runatlas.model.codec import context_text, decode, dumps, encode, loads, make_context
+from runatlas.model.codec import (
+    context_text,
+    decode,
+    decode_json,
+    dumps,
+    encode,
+    encode_json,
+    loads,
+    make_context,
+)
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or, Sort
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import Page, PageRequest
@@ -61,6 +70,25 @@ def test_a_record_survives_the_wire(record: Any, strict: bool) -> None:
 def test_a_page_of_records_survives_the_wire(strict: bool) -> None:
     page: Page[ProjectRecord] = Page((ProjectRecord("c1", "ann", "demo"),), next_cursor="x", total=7)
     assert decode(loads(dumps(encode(page))), Page[ProjectRecord], strict=strict) == page
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_a_record_is_written_and_read_in_one_go_as_by_steps(record: Any) -> None:
+    page: Page[Any] = Page((record,), total=1)
+    text = encode_json(page)
+    assert json.loads(text) == json.loads(dumps(encode(page)))
+    found = decode_json(text, Page[type(record)])  # type: ignore[misc]
+    assert found == page
+    assert type(found.items[0]) is type(record)
+
+
+_SUMMARIES = st.dictionaries(st.text(max_size=3), st.floats(), max_size=3)
+
+
+@given(_SUMMARIES, _SUMMARIES)
+def test_special_floats_survive_being_read_in_one_go(summary: dict[str, float], config: dict[str, Any]) -> None:
+    run = RunRecord("ann", "demo", "r1", "c1", config=config, summary=summary)
+    assert repr(decode_json(encode_json([run]), list[RunRecord])) == repr([run])
 
 
 def test_a_number_that_is_none_survives_the_wire() -> None:
@@ -132,6 +160,8 @@ def test_what_is_no_json_is_refused(value: Any) -> None:
 def test_text_that_is_no_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - any text of the reader's
         loads(text)
+    with pytest.raises(ValueError):  # noqa: PT011 - any text of the reader's
+        decode_json(text.encode(), RunRecord)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +188,10 @@ def test_what_does_not_fit_names_its_place(value: Any, kind: type[Any], where: s
     with pytest.raises(ResponseFormatError) as caught:
         decode(value, kind)
     assert where.strip("$") in caught.value.message
+    if value != {"value": 1, "step": 2**63}:  # read in one go, whole numbers may be larger
+        with pytest.raises(ResponseFormatError) as in_one_go:
+            decode_json(json.dumps(value).encode(), kind)
+        assert in_one_go.value.message == caught.value.message
 
 
 def test_a_client_passes_over_what_it_does_not_know_and_a_server_does_not() -> None:

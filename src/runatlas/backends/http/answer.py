@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import attrs
 
@@ -14,6 +14,8 @@ from runatlas.errors import ResponseFormatError, RunAtlasError, error_for_status
 from runatlas.model import codec
 
 __all__ = ["Answer"]
+
+T = TypeVar("T")
 
 _TEXT_MAX = 200
 _SENTENCE_MAX = 1000
@@ -54,10 +56,21 @@ class Answer:
         Raises:
             ResponseFormatError: It is none, or not whole.
         """
+        return self._decoded(codec.loads)
+
+    def record(self, kind: type[T]) -> T:
+        """Return the body, which is JSON, as a record or a container of records.
+
+        Raises:
+            ResponseFormatError: It is no JSON, not whole, or does not fit; the message names the path inside it.
+        """
+        return self._decoded(lambda body: codec.decode_json(body, kind))
+
+    def _decoded(self, decode: Callable[[bytes], T]) -> T:
         if not self.body or (self.media_type != "application/json" and not self.media_type.endswith("+json")):
             raise ResponseFormatError(f"{self.what}: expected JSON, got {self._described()}")
         try:
-            return codec.loads(self.body)
+            return decode(self.body)
         except ValueError as error:
             raise ResponseFormatError(
                 f"{self.what}: the JSON does not decode: {redact(str(error), self.key)}"

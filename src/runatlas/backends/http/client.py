@@ -35,7 +35,7 @@ def make_path(root: str, *segments: str, **query: Any) -> str:
 
 def json_body(record: Any) -> bytes:
     """Encode a record, or plain values with records in them."""
-    return codec.dumps(codec.encode(record)).encode()
+    return codec.encode_json(record)
 
 
 class RecordClient:

@@ -1,0 +1,115 @@
+"""JSON by msgspec, wherever it reads and writes just what the codec would; the codec does the rest, more slowly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from functools import lru_cache
+from itertools import chain
+from operator import attrgetter
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import attrs
+import msgspec
+
+from runatlas.model.filters import And, Comparison, Not, Or
+
+__all__ = ["NotPlainError", "read", "write"]
+
+T = TypeVar("T")
+
+_PLAIN = frozenset({str, int, bool, NoneType})
+_TAGGED = frozenset({And, Or, Not, Comparison})
+
+
+class NotPlainError(ValueError):
+    """Only the codec can read or write it, or can say what is wrong with it."""
+
+
+def read(data: bytes | str, kind: type[T]) -> T:
+    """Read a record, a container of records or plain JSON values; names that a record does not have are passed over.
+
+    Args:
+        data: A JSON document.
+        kind: What it is; ``object`` for plain values.
+
+    Raises:
+        NotPlainError: It has special floats in it, is no such record, or no JSON.
+
+    Example:
+        >>> read(b'{"lr":0.1}', dict[str, float])
+        {'lr': 0.1}
+    """
+    marked: Any = '"$float"' if isinstance(data, str) else b'"$float"'
+    if marked in data:
+        raise NotPlainError("special floats")
+    wanted: Any = kind
+    decoder = _decoder(wanted)
+    if decoder is None:
+        raise NotPlainError(f"{kind} is not for msgspec")
+    try:
+        return decoder.decode(data)  # type: ignore[no-any-return]
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise NotPlainError(str(error)) from error
+
+
+@lru_cache(maxsize=256)
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any] | None:
+    try:
+        return msgspec.json.Decoder(Any if kind is object else kind)
+    except TypeError:  # a union of records, told apart by what the codec knows
+        return None
+
+
+def write(value: Any) -> bytes:
+    """Write a record, a container of records or plain JSON values.
+
+    Raises:
+        NotPlainError: There is a NaN, a ±Inf or a filter in it, or something that is no JSON value.
+    """
+    if not _are_plain((value,)):
+        raise NotPlainError("special floats, or filters")
+    return msgspec.json.encode(value)
+
+
+def _are_plain(values: Collection[Any]) -> bool:
+    """Tell whether msgspec writes these as the codec does: no NaN, no ±Inf, no filter among them or inside.
+
+    All of a kind are looked at together, and then all that lies in them, so that nearly everything happens in C.
+    """
+    kinds = set(map(type, values))
+    if len(kinds) == 1:
+        return _is_plain(kinds.pop(), values)
+    return all(_is_plain(kind, [value for value in values if type(value) is kind]) for kind in kinds - _PLAIN)
+
+
+def _is_plain(kind: Any, values: Collection[Any]) -> bool:
+    """Tell it of values that are all of one kind."""
+    if kind in _PLAIN:
+        return True
+    if kind is float:
+        return math.isfinite(sum(values)) or all(map(math.isfinite, values))
+    if kind is dict:
+        return _are_plain(list(chain.from_iterable(map(dict.values, values))))
+    if kind is list or kind is tuple:
+        return _are_plain(list(chain.from_iterable(values)))
+    names = _doubtful_fields(kind)
+    return names is not None and all(_are_plain(list(map(attrgetter(name), values))) for name in names)
+
+
+@lru_cache(maxsize=256)
+def _doubtful_fields(kind: Any) -> tuple[str, ...] | None:
+    """The fields of a record that may hold a float or free JSON; ``None`` for what only the codec can write."""
+    if kind in _TAGGED or not attrs.has(kind):
+        return None
+    hints = get_type_hints(kind)
+    return tuple(field.name for field in attrs.fields(kind) if not _surely_plain(hints[field.name]))
+
+
+def _surely_plain(hint: Any) -> bool:
+    if hint in _PLAIN or hint is Ellipsis or get_origin(hint) is Literal:
+        return True
+    if get_origin(hint) in {Union, UnionType, tuple}:
+        return all(map(_surely_plain, get_args(hint)))
+    return isinstance(hint, type) and _doubtful_fields(hint) == ()
