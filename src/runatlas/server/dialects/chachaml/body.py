@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from runatlas.errors import ValidationError
@@ -10,6 +11,9 @@ from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.server.wire.payload import encode_payload, parse_json
 
 __all__ = ["answer", "limit_of", "media_type", "number", "read_object", "text", "whole"]
+
+_BARE_POINT = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|(?<![\d.eE+])\.(?=\d)', re.DOTALL)
+"""Texts, and points with no digit before them outside of texts."""
 
 _LIMIT = 100
 _LIMIT_MAX = 10_000
@@ -28,6 +32,8 @@ def media_type(call: EndpointCall) -> str:
 def read_object(call: EndpointCall) -> dict[str, Any]:
     """Read a JSON object; no body at all is an empty one.
 
+    Numbers such as ``.5`` are taken, as the document's own loop sends them: ``bc`` writes no zero before the point.
+
     Raises:
         ValidationError: It is of another media type, or no JSON object.
     """
@@ -35,13 +41,20 @@ def read_object(call: EndpointCall) -> dict[str, Any]:
         return {}
     if media_type(call) != "application/json":
         raise ValidationError("the body must be application/json", code=400)
-    try:
-        found = parse_json(call.body)
-    except ValidationError as error:
-        raise ValidationError(error.message, code=400) from error
+    found = _parse(call.body)
     if not isinstance(found, dict):
         raise ValidationError("the body must be a JSON object", code=400)
     return found
+
+
+def _parse(data: bytes) -> Any:
+    try:
+        return parse_json(data)
+    except ValidationError as error:
+        repaired = _BARE_POINT.sub(lambda found: b"0." if found[0] == b"." else found[0], data)
+        if repaired == data:
+            raise ValidationError(error.message, code=400) from error
+    return parse_json(repaired)
 
 
 def text(body: dict[str, Any], name: str, default: str | None = None) -> str:

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from litestar.types import ASGIApp
+
 from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.artifact import ArtifactRecord
+from runatlas.model.codec import dumps
 from runatlas.model.filters import Comparison, Field, Filter, Operator, Or
 from runatlas.model.page import PAGE_LIMIT, PageRequest
 from runatlas.model.registry import ModelVersionRecord
@@ -28,6 +31,7 @@ from runatlas.server.dialects.chachaml.record import (
     version_object,
 )
 from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.download import Download
 from runatlas.server.wire.endpoint import EndpointCall
 
 __all__ = [
@@ -152,10 +156,19 @@ def export_runs(call: EndpointCall) -> Answer:
         made = run_object(run)
         config, last = run.config or {}, run.summary or {}
         writer.writerow(
-            [*(made[name] for name in own), *(config.get(name) for name in params), *(last.get(m) for m in metrics)]
+            [
+                *(made[name] for name in own),
+                *(_cell(config.get(name)) for name in params),
+                *(_cell(last.get(name)) for name in metrics),
+            ]
         )
     headers = {"content-disposition": 'attachment; filename="runs.csv"'}
     return Answer(out.getvalue().encode(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _cell(value: Any) -> Any:
+    """Numbers and texts as they are; what CSV has no form for as JSON."""
+    return dumps(value) if isinstance(value, (bool, dict, list)) else value
 
 
 def list_experiments(call: EndpointCall) -> Answer:
@@ -218,14 +231,12 @@ def _behind(call: EndpointCall, version: ModelVersionRecord) -> dict[str, dict[s
     return {"params": run.config or {}, "metrics": dict(run.summary or {})}
 
 
-def download_artifact(call: EndpointCall) -> Answer:
-    """Point at the bytes of an artifact."""
+def download_artifact(call: EndpointCall) -> ASGIApp:
+    """Send the bytes of an artifact."""
     cuid, name = read_artifact_id(call.params["artifact"])
     run = call.services.repository.find_run(call.user, cuid, parts=())
-    for item in _artifacts(call, run):
-        if item.name == name and item.url is not None:
-            return Answer(status=302, headers={"location": item.url})
-    raise NotFoundError("no such artifact")
+    file = call.services.artifacts.open_artifact(call.user, run.path, name)
+    return Download(file.pieces, file.size, file.name, file.mime_type, file.tag)
 
 
 def get_tags(call: EndpointCall) -> Answer:

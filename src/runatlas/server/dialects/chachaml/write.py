@@ -47,7 +47,7 @@ def start_run(call: EndpointCall) -> Answer:
 def _open_run(call: EndpointCall) -> RunRecord:
     run = call.services.repository.find_run(call.user, call.params["run"], parts=())
     if run.state != "RUNNING":
-        raise ConflictError("no such run: it has ended")
+        raise ConflictError("no such run")
     return run
 
 
