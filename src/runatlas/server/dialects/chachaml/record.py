@@ -76,17 +76,15 @@ def run_object(run: RunRecord) -> dict[str, Any]:
     }
 
 
-def metric_objects(block: PointBlock, run: int | None = None) -> list[dict[str, Any]]:
-    """Make the points of a block, or of one run in it, a list of objects."""
+def metric_objects(block: PointBlock) -> list[dict[str, Any]]:
+    """Make the points of a block a list of objects; those of a context, which no request here can give, name it."""
     made = []
     for series in block.series:
-        if run is not None and series.run != run:
-            continue
-        rows = slice(series.start, series.start + series.length)
         columns = (block.steps, block.values, block.times_ms)
-        steps, values, times = (column.slice(rows.start, series.length).to_pylist() for column in columns)
+        steps, values, times = (column.slice(series.start, series.length).to_pylist() for column in columns)
+        place = {"context": dict(series.context)} if series.context else {}
         made += [
-            {"key": series.key, "value": value, "step": step, "timestamp": time}
+            {"key": series.key, "value": value, "step": step, "timestamp": time, **place}
             for step, value, time in zip(steps, values, times, strict=True)
         ]
     return made
