@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from support.client_environment import ClientEnvironment, client_environment
 from support.server import ServerProcess, running_server
 
 SCRIPTS = Path(__file__).parent / "scripts"
+TESTS = Path(__file__).parents[2]
 NEEDED = ("numpy<3", "pillow<13", "plotly<7", "pandas<3", "tbparse==0.0.9", "tensorboard<3", "tqdm<5")
 
 
@@ -29,12 +30,19 @@ class Client:
 
     def call(self, script: str, **argument: Any) -> Any:
         """Run one of the scripts."""
-        return self.environment.call(SCRIPTS / f"{script}.py", {"url": self.url, **argument}, home=self.home)
+        return self.environment.call(
+            SCRIPTS / f"{script}.py", {"url": self.url, **argument}, home=self.home, variables=self.variables
+        )
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What its settings and its scripts' imports are read from."""
+        return {"MATYAN_BACKEND_URL": self.url, "MATYAN_FRONTIER_URL": self.url, "PYTHONPATH": str(TESTS)}
 
     def command(self, *arguments: str | Path, check: bool = True) -> str:
         """Run its command line, and return what it printed."""
-        variables = {"MATYAN_BACKEND_URL": self.url, "MATYAN_FRONTIER_URL": self.url}
-        done = self.environment.run(["matyan-client", *arguments], home=self.home, variables=variables, check=check)
+        command = ["matyan-client", *arguments]
+        done = self.environment.run(command, home=self.home, variables=self.variables, check=check)
         return done.stdout + done.stderr
 
 
@@ -51,10 +59,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def make_client(environment: ClientEnvironment, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Client]:
+    """Make a client of any address, with a home of its own."""
+    return lambda url: Client(environment, url, tmp_path_factory.mktemp("client"))
+
+
 @pytest.fixture(scope="module")
-def client(environment: ClientEnvironment, server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Client:
+def client(make_client: Callable[[str], Client], server: ServerProcess) -> Client:
     """The client, told to use the server."""
-    return Client(environment, server.origin, tmp_path_factory.mktemp("client"))
+    return make_client(server.origin)
 
 
 @pytest.fixture(scope="module")

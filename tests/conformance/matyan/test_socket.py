@@ -170,12 +170,10 @@ def test_a_key_that_is_revoked_writes_nothing_more(guarded: tuple[ServerProcess,
     assert found[0]["values"] == [1.0]
 
 
-def test_the_client_logs_in_by_its_url(
-    environment: Any, guarded: tuple[ServerProcess, dict[str, str]], tmp_path: Path
-) -> None:
+def test_the_client_logs_in_by_its_url(make_client: Any, guarded: tuple[ServerProcess, dict[str, str]]) -> None:
     server, keys = guarded
     url = server.origin.replace("http://", f"http://ann:{keys['ann']}@")
-    written = environment.call(Path(__file__).parent / "scripts" / "write.py", {"url": url}, home=tmp_path)
+    written = make_client(url).call("write")
     assert (written["tags"], written["images"], written["model"]) == (["best"], 2, 7000)
     assert "baseline" not in [project.name for project in Api(host=server.origin, api_key=keys["bob"]).projects()]
 

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from matyan_client import Repo, Run
+from support.patience import eventually
 
 NAME = "b" * 32
-
-
-def _until(check: Any) -> Any:
-    end = time.monotonic() + 30
-    while True:
-        found = check()
-        if found or time.monotonic() > end:
-            return found
-        time.sleep(0.02)
 
 
 def _open(url: str, name: str, **options: Any) -> Run:
@@ -28,7 +19,7 @@ def _resume(url: str, repo: Repo) -> dict[str, Any]:
     run.track(9.0, name="x")
     run.experiment = "second"
     found = repo.get_run(NAME)
-    _until(lambda: found.props["active"] and found.props["experiment"]["name"] == "second")
+    eventually(lambda: found.props["active"] and found.props["experiment"]["name"] == "second")
     (batch,) = found._http.get_run_metric_batch(NAME, [{"name": "x", "context": {}}])
     props = found.props
     run.close()
@@ -49,7 +40,7 @@ def main(argument: dict[str, Any]) -> Any:
     run.track(1.0, name="x")
     run.archived = True
     run.close()
-    _until(lambda: not repo.get_run(NAME).props["active"])
+    eventually(lambda: not repo.get_run(NAME).props["active"])
     query = f'run.hash == "{NAME}"'
     archived = [
         [found["hash"] for found in repo.query_runs(text)] for text in (query, f"{query} and run.archived == True")
@@ -60,7 +51,7 @@ def main(argument: dict[str, Any]) -> Any:
     repo.delete_experiment(experiments["second"])
     unset = repo.get_run(NAME).props["experiment"]["name"]
     writer = _open(url, NAME)
-    _until(lambda: repo.get_run(NAME).props["active"])
+    eventually(lambda: repo.get_run(NAME).props["active"])
     deleted = [repo.delete_run(NAME), repo.delete_run(NAME)]
     after = repo.run_exists(NAME)
     writer.track(5.0, name="x")
@@ -68,7 +59,7 @@ def main(argument: dict[str, Any]) -> Any:
     late = repo.run_exists(NAME)
     repo._http.clear_run_tombstone(NAME)
     _open(url, NAME).close()
-    again = _until(lambda: repo.run_exists(NAME))
+    again = eventually(lambda: repo.run_exists(NAME))
     many = repo.delete_runs([NAME])
     return {
         "archived": archived,

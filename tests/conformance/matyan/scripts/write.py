@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 import wave
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,7 @@ from typing import Any
 import numpy as np
 from matyan_client import Repo, Run
 from matyan_client.objects import Audio, Distribution, Figure, Image, Text
-
-
-def _until(check: Any) -> Any:
-    """The client sends in the background; what it sent is there before long."""
-    end = time.monotonic() + 30
-    while True:
-        found = check()
-        if found or time.monotonic() > end:
-            return found
-        time.sleep(0.02)
+from support.patience import eventually
 
 
 def _train(url: str) -> Run:
@@ -76,9 +66,10 @@ def main(argument: dict[str, Any]) -> Any:
     run.close()
 
     repo = Repo(url)
-    found = _until(lambda: repo.get_run(run.hash))
-    _until(lambda: not found.props["active"])
-    _until(lambda: len(found.artifacts) == 3)
+    eventually(lambda: repo.run_exists(run.hash))
+    found = repo.get_run(run.hash)
+    eventually(lambda: not found.props["active"])
+    eventually(lambda: len(found.artifacts) == 3)
     found.download_artifact("models/last.bin", "back.bin")
     unpacked = found.download_artifacts("unpacked")
     sequences = found.collect_sequence_info(("metric", "images", "texts", "audios", "figures", "distributions"))
