@@ -12,12 +12,14 @@ from benchmarks.dataset import RunData
 __all__ = [
     "built",
     "curves",
+    "curves_by_run",
     "deleted",
     "expected_curves",
     "expected_listing",
     "expected_table",
     "history",
     "listing",
+    "profiles",
     "table",
     "tracked",
 ]
@@ -72,6 +74,21 @@ def curves(_: Any, expected: tuple[int, int, float], answer: tuple[int, Iterable
     runs, values = answer
     numbers = [float(number) for number in values]
     _equal((runs, len(numbers), sum(numbers)), expected)
+
+
+def profiles(
+    _: Any, expected: Mapping[str, Mapping[str, Any]], answer: Iterable[tuple[str, Mapping[str, Any]]]
+) -> None:
+    """A listing is ``(name, params)`` a run, every one of them just as it was recorded."""
+    _equal(sorted(answer), sorted(expected.items()))
+
+
+def curves_by_run(_: Any, expected: Mapping[str, Mapping[str, list[float]]], answer: Mapping[str, Any]) -> None:
+    """The curves of each run by key are ``(steps, values)``, every point just as it was recorded."""
+    _equal(sorted(answer), sorted(expected))
+    for name, curves_of_run in answer.items():
+        found = {key: (list(steps), list(values)) for key, (steps, values) in curves_of_run.items()}
+        _equal(found, {key: (list(range(len(values))), values) for key, values in expected[name].items()})
 
 
 def deleted(adapter: Any, expected: int, _: Any) -> None:

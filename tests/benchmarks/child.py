@@ -13,8 +13,8 @@ from typing import Any
 from benchmarks import tracking
 from benchmarks.dataset import Shape
 from benchmarks.meter import Reading, RequestCounter, measure
-from benchmarks.system import SYSTEMS
-from benchmarks.work import STORES, WORKS, Work
+from benchmarks.system import CLIENTS, SYSTEMS
+from benchmarks.work import READS, STORES, WORKS, Work
 
 __all__ = ["main"]
 
@@ -22,7 +22,7 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> None:
     """Do what the command line says and write the result, as JSON, to ``--out``."""
     options = _options(arguments)
-    adapter: Any = SYSTEMS[options.system].load()(options.directory)
+    adapter: Any = {**SYSTEMS, **CLIENTS}[options.system].load()(options.directory)
     shape = Shape(options.scale)
     if options.mode == "methods":
         result: dict[str, Any] = {"methods": dir(adapter)}
@@ -31,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif options.mode == "writer":
         adapter.attach(options.url)
         result = tracking.write(adapter, WORKS[options.name], shape, options)
+    elif options.mode == "read":
+        adapter.attach(options.url)
+        result = _read(adapter, READS[options.name], shape)
     else:
         result = _work(adapter, WORKS[options.name], shape, options)
     options.out.write_text(json.dumps(result))
@@ -38,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.child")
-    parser.add_argument("mode", choices=["methods", "work", "store", "writer"])
+    parser.add_argument("mode", choices=["methods", "work", "store", "writer", "read"])
     parser.add_argument("name")
     parser.add_argument("--system", required=True)
     parser.add_argument("--directory", type=Path, required=True)
@@ -71,6 +74,15 @@ def _work(adapter: Any, work: Work, shape: Shape, options: argparse.Namespace) -
         return _call(adapter, work, shape, counter, options.profile)
     finally:
         adapter.stop()
+
+
+def _read(adapter: Any, work: Work, shape: Shape) -> dict[str, Any]:
+    """Measure a client that is new, in a process that is new."""
+    job = work.prepare(adapter, shape)
+    gc.collect()
+    reading = measure(lambda: getattr(adapter, work.method)(*job.arguments), RequestCounter())
+    work.check(adapter, job.expected, adapter.plain(work.method, reading.answer))
+    return {"seconds": reading.seconds, "cpu_seconds": reading.cpu_seconds, "memory_mb": reading.memory_mb}
 
 
 def _call(adapter: Any, work: Work, shape: Shape, counter: RequestCounter, profile: Path | None) -> dict[str, Any]:

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-__all__ = ["METRICS", "TRACK_KEYS", "RunData", "Shape", "curve_run", "curve_sum", "matching", "rows", "runs", "value"]
+__all__ = [
+    "METRICS",
+    "TRACK_KEYS",
+    "RunData",
+    "Shape",
+    "curve_run",
+    "curve_sum",
+    "matching",
+    "rows",
+    "runs",
+    "served_runs",
+    "value",
+]
 
 METRICS = ("loss", "accuracy", "lr", "grad_norm", "tokens_per_s")
 TRACK_KEYS = tuple(f"metric_{number}" for number in range(10))
@@ -94,9 +106,9 @@ def value(run: int, metric: int, step: int) -> float:
     return ((run * 31 + metric * 17 + step * 7) % 4096) / 1024
 
 
-def runs(count: int, *, metrics: tuple[str, ...] = METRICS, steps: int = 50) -> Iterator[RunData]:
-    """Yield ``count`` runs of 20 parameters, 3 tags and ``metrics`` over ``steps`` steps."""
-    for run in range(count):
+def runs(count: int, *, metrics: tuple[str, ...] = METRICS, steps: int = 50, first: int = 0) -> Iterator[RunData]:
+    """Yield ``count`` runs of 20 parameters, 3 tags and ``metrics`` over ``steps`` steps, numbered from ``first``."""
+    for run in range(first, first + count):
         params: dict[str, str | int | float] = {"optimizer": OPTIMIZERS[run % 3], "learning_rate": run / 1024}
         params |= {f"option_{number}": f"choice-{(run + number) % 5}" for number in range(4)}
         params |= {f"size_{number}": (run * number) % 1000 for number in range(7)}
@@ -118,6 +130,13 @@ def curve_run(points: int) -> RunData:
     """Return a run of one long metric, ``loss``."""
     values = [value(0, 0, step) for step in range(points)]
     return RunData(name="run-000000", params={"kind": "curve"}, tags=(), metrics={"loss": values})
+
+
+def served_runs(shape: Shape) -> Iterator[RunData]:
+    """Yield the runs that clients of one server read: the first ones have long curves, the last one the longest."""
+    yield from runs(shape.wide_runs, steps=shape.wide_points)
+    yield from runs(shape.runs - shape.wide_runs - 1, first=shape.wide_runs)
+    yield replace(curve_run(shape.most_points), name="run-longest")
 
 
 def curve_sum(points: int, *, metric: int = 0) -> float:

@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.system import SYSTEMS
-from benchmarks.work import WORKS
+from benchmarks.system import CLIENTS, SYSTEMS
+from benchmarks.work import READS, WORKS
 
-__all__ = ["render"]
+__all__ = ["BESIDE", "IMPORT", "render"]
 
 IMPORT = "import"
+BESIDE = "beside"
 Results = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """By work, then by adapter: what ``benchmarks.child`` wrote."""
 
 
-def render(results: Results, *, machine: str, versions: Mapping[str, str]) -> str:
-    """Return the tables as Markdown."""
+def render(results: Results, beside: Results, *, machine: str, versions: Mapping[str, str]) -> str:
+    """Return the tables as Markdown.
+
+    Args:
+        results: What the systems needed.
+        beside: What clients of one server needed, by what they read, then by client.
+        machine: Where.
+        versions: Of which packages.
+    """
     names = [name for name in SYSTEMS if any(name in row for row in results.values())]
     head = [machine, "; ".join(f"{name} {version}" for name, version in versions.items())]
     own = [name for name in names if not SYSTEMS[name].served]
@@ -27,8 +35,22 @@ def render(results: Results, *, machine: str, versions: Mapping[str, str]) -> st
             results, [name for name in names if SYSTEMS[name].served], "requests of the first call", "requests", "{}"
         )
     ]
-    parts += [_loop(results, names)]
+    parts += [_loop(results, names), _beside(beside)]
     return "\n\n".join(part for part in parts if part)
+
+
+def _beside(results: Results) -> str:
+    rows = [[READS[name].title, *_clients(results[name])] for name in READS if name in results]
+    head = [f"{client}: {what}" for what in ("seconds", "requests") for client in CLIENTS]
+    return _table(["one server, fresh processes: median", *head, "share of time", "of requests"], rows) if rows else ""
+
+
+def _clients(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    if any("error" in each for each in found.values()):
+        return ["failed" if "error" in each else "-" for each in found.values()] + ["-"] * 4
+    cells = [f"{each['seconds']:.3g}" for each in found.values()] + [f"{each['requests']}" for each in found.values()]
+    ours, theirs = found.values()
+    return cells + [f"{ours[field] / theirs[field]:.2g}" for field in ("seconds", "requests")]
 
 
 def _seconds(results: Results, names: Sequence[str], field: str) -> str:
@@ -41,7 +63,7 @@ def _seconds(results: Results, names: Sequence[str], field: str) -> str:
         if set(cells) != {"-"}:
             rows.append([_title(work), *cells])
     head = {"seconds": "seconds: first / second call", "cpu_seconds": "the same in seconds of this process's CPU time"}
-    return _table([head[field], *names, *(f"{name} : best peer" for name in ours)], rows)
+    return _table([head[field], *names, *(f"{name} : best peer" for name in ours)], rows) if rows else ""
 
 
 def _detail(results: Results, names: Sequence[str], title: str, field: str, form: str) -> str:

@@ -12,10 +12,11 @@ from typing import Any
 if __name__ == "__main__":  # run as a file: its own directory is on the path, its package's parent must be
     sys.path[0] = str(Path(__file__).parents[1])
 
+from benchmarks.beside import read_beside
 from benchmarks.environment import machine
-from benchmarks.report import IMPORT, render
+from benchmarks.report import BESIDE, IMPORT, render
 from benchmarks.runner import Runner, say
-from benchmarks.system import SYSTEMS
+from benchmarks.system import CLIENTS, SYSTEMS
 from benchmarks.work import WORKS
 
 __all__ = ["main"]
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.cache.mkdir(parents=True, exist_ok=True)
     runner = Runner(
         options.cache.resolve(),
-        options.peers,
+        [*options.peers, *(CLIENTS if BESIDE in options.work else ())],
         scale=options.scale,
         timeout_s=options.timeout,
         profiles=options.profiles and options.profiles.resolve(),
@@ -43,6 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     document = _read(options.results) | {"machine": machine()}
     document.setdefault("versions", {}).update(runner.versions())
     failed = False
+    if BESIDE in options.work:
+        document[BESIDE] = read_beside(runner, options.reads)
+        failed |= any("error" in found for row in document[BESIDE].values() for found in row.values())
+        _write(options.results, document)
     for name, system in _series(options):
         found = runner.run(name, system)
         if found is not None:
@@ -51,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             row = document.setdefault("results", {}).setdefault(name, {})
             row[system] = _better(row.get(system), found) if options.repeat > 1 else found
             _write(options.results, document)
-    print(render(document.get("results", {}), machine=document["machine"], versions=document["versions"]))
+    results, beside = document.get("results", {}), document.get(BESIDE, {})
+    print(render(results, beside, machine=document["machine"], versions=document["versions"]))
     return 1 if failed else 0
 
 
@@ -59,9 +65,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     add = parser.add_argument
     add("--peers", type=_names(SYSTEMS), default=list(SYSTEMS), metavar="A,B", help=", ".join(SYSTEMS))
-    add("--work", type=_names([*WORKS, IMPORT]), default=[*WORKS, IMPORT], metavar="A,B", help=", ".join(WORKS))
+    works = [*WORKS, IMPORT, BESIDE]
+    add("--work", type=_names(works), default=works, metavar="A,B", help=", ".join(works))
     add("--scale", type=float, default=1.0, help="multiplies all counts; the titles say what 1 is")
     add("--repeat", type=int, default=1, help="rounds over everything; the best of each is kept")
+    add("--reads", type=int, default=5, help=f"how often each read of {BESIDE!r} is timed; the median counts")
     add("--timeout", type=float, default=1800.0, metavar="SECONDS", help="for one piece of work")
     add("--cache", type=Path, default=Path("~/.cache/runatlas-benchmarks").expanduser(), help="environments, stores")
     add("--results", type=Path, help="a JSON file to keep results in, and to take earlier ones from")
@@ -83,7 +91,7 @@ def _names(known: Collection[str]) -> Callable[[str], list[str]]:
 def _series(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """Yield the systems of one piece of work next to each other, so that a busy machine is busy for all of them."""
     for _ in range(options.repeat):
-        for name in options.work:
+        for name in (work for work in options.work if work != BESIDE):
             for system in options.peers:
                 yield name, system
 

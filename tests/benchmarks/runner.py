@@ -14,8 +14,8 @@ from typing import Any
 
 from benchmarks.environment import REPOSITORY, Environment
 from benchmarks.report import IMPORT
-from benchmarks.system import SYSTEMS
-from benchmarks.work import WORKS, Work
+from benchmarks.system import CLIENTS, SYSTEMS
+from benchmarks.work import WORKS, StoreName, Work
 
 __all__ = ["Runner", "say"]
 
@@ -35,8 +35,12 @@ class Runner:
         self.scale = scale
         self.profiles = profiles
         self.timeout_s = timeout_s
-        self._environments = {name: Environment(cache, SYSTEMS[name]) for name in names}
+        self._environments = {name: self.environment(name) for name in names}
         self._methods: dict[str, set[str]] = {}
+
+    def environment(self, name: str) -> Environment:
+        """Return the environment of a system or a client."""
+        return Environment(self.cache, {**SYSTEMS, **CLIENTS}[name])
 
     def prepare(self) -> None:
         """Make the environments, and ask each adapter what it can do."""
@@ -47,7 +51,7 @@ class Runner:
                 environment.prepare()
                 made.add(environment.directory)
             with tempfile.TemporaryDirectory() as scratch:
-                found = self._child(name, "methods", "-", Path(scratch), Path(scratch) / "out.json")
+                found = self.child(name, "methods", "-", Path(scratch), Path(scratch) / "out.json")
             if "error" in found:
                 raise RuntimeError(f"{name}: {found['error']}")
             self._methods[name] = set(found["methods"])
@@ -69,7 +73,7 @@ class Runner:
             except RuntimeError as error:
                 return {"error": str(error)}
             extra = [] if self.profiles is None else ["--profile", str(self.profiles / f"{name}-{system}.prof")]
-            return self._child(system, "work", name, directory, Path(scratch) / "out.json", extra)
+            return self.child(system, "work", name, directory, Path(scratch) / "out.json", extra)
 
     def _store(self, system: str, work: Work, scratch: Path) -> Path:
         """Return the directory to work in: an empty one, a kept store, or a copy of it."""
@@ -77,22 +81,23 @@ class Runner:
         if work.store == "empty":
             directory.mkdir()
             return directory
-        kept = self._kept(system, work, scratch)
+        kept = self.kept(system, work.store, scratch)
         if work.changes:
             shutil.copytree(kept, directory)
             return directory
         return kept
 
-    def _kept(self, system: str, work: Work, scratch: Path) -> Path:
+    def kept(self, system: str, store: StoreName, scratch: Path) -> Path:
+        """Return a store that is made once; not to be changed."""
         maker = SYSTEMS[system].stores
-        name = f"{maker}-{work.store}-{self.scale:g}-{self._format(system)}"
+        name = f"{maker}-{store}-{self.scale:g}-{self._format(system)}"
         kept = self.cache / "stores" / name
         if not kept.exists():
             say(f"store {name}")
             making = kept.with_name(f"{name}.making")
             shutil.rmtree(making, ignore_errors=True)
             making.mkdir(parents=True)
-            made = self._child(maker, "store", work.store, making, scratch / "made.json")
+            made = self.child(maker, "store", store, making, scratch / "made.json")
             if "error" in made:
                 raise RuntimeError(f"{name}: {made['error']}")
             making.rename(kept)
@@ -100,7 +105,7 @@ class Runner:
 
     def _format(self, system: str) -> str:
         """Return what a kept store depends on: the peer's version, or our schema and form of chunks."""
-        environment = self._environments[system]
+        environment = self.environment(system)
         if not environment.system.ours:
             return environment.version()
         digest = hashlib.sha256()
@@ -109,10 +114,11 @@ class Runner:
             digest.update(path.read_bytes())
         return digest.hexdigest()[:12]
 
-    def _child(
+    def child(
         self, system: str, mode: str, name: str, directory: Path, out: Path, extra: Sequence[str] = ()
     ) -> dict[str, Any]:
-        environment = Environment(self.cache, SYSTEMS[system])
+        """Run ``benchmarks.child`` in a system's environment and return its result, or an ``error``."""
+        environment = self.environment(system)
         command = [str(environment.python), "-m", "benchmarks.child", mode, name, "--system", system]
         command += ["--directory", str(directory), "--out", str(out), "--scale", str(self.scale), *extra]
         log = out.with_suffix(".log")

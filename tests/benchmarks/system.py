@@ -6,7 +6,7 @@ import importlib
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["SYSTEMS", "System"]
+__all__ = ["CLIENTS", "SYSTEMS", "System"]
 
 
 @dataclass(frozen=True)
@@ -90,3 +90,11 @@ SYSTEMS: dict[str, System] = {
     "swanlab": System("swanlab", "swanlab_store:SwanlabAdapter", ("swanlab==0.10.3",), "swanlab", "swanlab"),
 }
 """Every system by its name."""
+
+CLIENTS: dict[str, System] = {
+    "runatlas client": System(adapter="runatlas_client:RunatlasClient", served=True, **_RUNATLAS),
+    "swanlab client": System(
+        "swanlab", "swanlab_client:SwanlabClient", ("swanlab==0.10.3",), "swanlab", "runatlas", served=True
+    ),
+}
+"""Clients that read from one ``runatlas serve``, by name: ours, and SwanLab's."""

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from benchmarks import check, dataset
 from benchmarks.dataset import RunData, Shape
 
-__all__ = ["STORES", "WORKS", "Job", "StoreName", "Work"]
+__all__ = ["READS", "STORES", "WORKS", "Job", "StoreName", "Work"]
 
-StoreName = Literal["empty", "runs", "many", "most", "long", "longest", "wide"]
+StoreName = Literal["empty", "runs", "many", "most", "long", "longest", "wide", "served"]
 
 STORES: dict[StoreName, Callable[[Shape], Iterable[RunData]]] = {
     "empty": lambda _: (),
@@ -20,6 +20,7 @@ STORES: dict[StoreName, Callable[[Shape], Iterable[RunData]]] = {
     "most": lambda shape: dataset.runs(shape.most_runs, metrics=("loss", "accuracy"), steps=1),
     "long": lambda shape: (dataset.curve_run(shape.points),),
     "longest": lambda shape: (dataset.curve_run(shape.most_points),),
+    "served": dataset.served_runs,
     "wide": lambda shape: dataset.runs(shape.wide_runs, metrics=("loss",), steps=shape.wide_points),
 }
 """What each store holds before the work begins."""
@@ -96,6 +97,16 @@ def _tracking(
     return Work(method, title, "empty", prepare, check.tracked, changes=True, writers=writers)
 
 
+def _profiles(_: Any, shape: Shape) -> Job:
+    return Job((), {run.name: run.params for run in dataset.served_runs(shape)})
+
+
+def _curves_by_run(_: Any, shape: Shape) -> Job:
+    runs = dataset.runs(shape.wide_runs, steps=shape.wide_points)
+    keys = dataset.METRICS[:4]
+    return Job((keys, shape.wide_runs), {run.name: {key: run.metrics[key] for key in keys} for run in runs})
+
+
 def _deletion(adapter: Any, shape: Shape) -> Job:
     handles = adapter.handles()
     chosen = shape.runs // 2
@@ -147,3 +158,22 @@ WORKS: dict[str, Work] = {
     ),
 }
 """Every piece of work by its name."""
+
+READS: dict[str, Work] = {
+    "list": Work("read_runs", "1,000 runs with their params", "served", _profiles, check.profiles),
+    "metrics": Work(
+        "read_metrics",
+        "4 metrics of 1,000 points, of each of 200 runs that a filter finds",
+        "served",
+        _curves_by_run,
+        check.curves_by_run,
+    ),
+    "history": Work(
+        "read_history",
+        "full history of one metric, 1,000,000 points",
+        "served",
+        lambda _, shape: Job(("run-longest", "loss"), (shape.most_points, dataset.curve_sum(shape.most_points))),
+        check.history,
+    ),
+}
+"""What clients of one server read, by name."""
