@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import attrs
 import cattrs
@@ -202,8 +202,38 @@ def decode(value: Any, kind: type[T], *, strict: bool = False) -> T:
     try:
         return (_strict_converter if strict else converter).structure(value, kind)
     except (cattrs.BaseValidationError, ValueError, TypeError, KeyError) as error:
-        what = "; ".join(cattrs.transform_error(error, path=getattr(kind, "__name__", str(kind))))
+        what = "; ".join(cattrs.transform_error(error, getattr(kind, "__name__", "$"), _misfit))
         raise ResponseFormatError(f"the document does not decode: {what}") from error
+
+
+_WANTED: dict[Any, str] = {
+    str: "text",
+    bool: "true or false",
+    int: "a whole number of 64 bits",
+    float: "a number, 'NaN', 'Infinity' or '-Infinity'",
+    dict: "an object",
+    tuple: "a list",
+    list: "a list",
+}
+
+
+def _misfit(error: BaseException, kind: Any) -> str:
+    """Say what was expected in the words of JSON: whoever sent it knows nothing of our classes."""
+    kinds = [part for part in _parts(kind) if part is not type(None)]
+    if len(kinds) == 1 and get_origin(kinds[0]) is Literal:
+        return f"expected one of {', '.join(map(str, get_args(kinds[0])))}"
+    if isinstance(error, KeyError):
+        return "required field missing"
+    if isinstance(error, cattrs.ForbiddenExtraKeysError):
+        return f"extra fields found ({', '.join(sorted(error.extra_fields))})"
+    if kind is None or _is_filter(kind):
+        return str(error)
+    names = {"an object" if attrs.has(part) else _WANTED.get(get_origin(part) or part, "") for part in kinds}
+    return f"expected {' or '.join(sorted(names))}" if all(names) else str(error)
+
+
+def _parts(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
 
 
 def _mark(value: Any) -> Any:

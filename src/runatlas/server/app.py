@@ -17,6 +17,7 @@ from runatlas.server.body import inflate_body
 from runatlas.server.dialects import chachaml, matyan, native, swanlab, syvain
 from runatlas.server.dialects.native.rehearsal import rehearse
 from runatlas.server.failure import FailureHandler
+from runatlas.server.refusal import note_error, tell_sockets
 from runatlas.server.services.services import Services
 from runatlas.server.settings import ServerSettings
 from runatlas.server.wire.dialect import Dialect
@@ -60,8 +61,9 @@ def make_app(services: Services, settings: ServerSettings) -> ASGIApp:
         if failures.incidents:
             _logger.warning("%d requests failed with an internal error", failures.incidents)
 
-    return Litestar(
+    app = Litestar(
         [dialect.router() for dialect in dialects],
+        after_exception=[note_error],
         exception_handlers={Exception: failures},
         guards=[Gatekeeper(services, settings, dialects, default)],
         lifespan=[lifespan],
@@ -70,3 +72,4 @@ def make_app(services: Services, settings: ServerSettings) -> ASGIApp:
         openapi_config=None,
         state=State({"services": services}),
     )
+    return tell_sockets(app, failures)

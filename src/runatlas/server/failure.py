@@ -10,6 +10,7 @@ from typing import Any
 from litestar.connection import Request
 from litestar.response import Response
 
+from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.dialect import Dialect, dialect_for
 from runatlas.server.wire.failure import Failure, failure_of
 
@@ -35,14 +36,21 @@ class FailureHandler:
 
     def __call__(self, request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         """Translate ``error`` for whoever made ``request``."""
-        failure = failure_of(error) or self._report(request, error)
-        dialect = dialect_for(request.scope["path"], self._dialects, self._default)
-        return dialect.render(failure).to_response()
+        return self.answer(request.method, request.scope["path"], error).to_response()
 
-    def _report(self, request: Request[Any, Any, Any], error: Exception) -> Failure:
+    def answer(self, method: str, path: str, error: Exception) -> Answer:
+        """Write ``error`` as the protocol of the path does."""
+        dialect = dialect_for(path, self._dialects, self._default)
+        return dialect.render(self.failure(method, path, error))
+
+    def failure(self, method: str, path: str, error: Exception) -> Failure:
+        """Tell what a client may know of ``error``."""
+        return failure_of(error) or self._report(method, path, error)
+
+    def _report(self, method: str, path: str, error: Exception) -> Failure:
         incident = secrets.token_hex(4)
         with self._lock:
             self.incidents += 1
         # The path alone: a query may carry a link's signature.
-        _logger.error("incident %s at %s %s", incident, request.method, request.scope["path"], exc_info=error)
+        _logger.error("incident %s at %s %s", incident, method, path, exc_info=error)
         return Failure(500, "ServerError", f"the server failed; its log has more under incident {incident}")

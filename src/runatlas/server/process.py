@@ -19,6 +19,8 @@ __all__ = ["listen", "serve"]
 
 _LINE_MAX = 64 * 1024
 _BACKLOG = 2048
+_NO_ERRORS = ("ASGI callable returned without completing handshake", "Invalid UTF-8 sequence received from client")
+"""What uvicorn reports as errors of the server, a traceback included: sockets refused, and frames that are no text."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -83,6 +85,7 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
         ws="websockets-sansio",
         ws_max_size=settings.limits.batch,
     )
+    logging.getLogger("uvicorn.error").addFilter(lambda record: not record.getMessage().startswith(_NO_ERRORS))
     with listener:
         server = _AnnouncingServer(config, lambda: announce(_origin(listener)))
 

@@ -12,6 +12,7 @@ import requests
 from arro3.core import Array, DataType
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.patience import eventually
 from support.server import ServerProcess
 
 from runatlas.model import codec
@@ -219,7 +220,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(server: ServerProcess, run: Ru
     with pytest.raises(KeyError):
         _upload(server, run, breaking())
     assert server.call("GET", "admin/usage").json()["blobs"] == before
-    assert not list((server.directory / "blobs").glob("*.part"))
+    assert eventually(lambda: not list((server.directory / "blobs").glob("*.part")))
 
 
 def test_an_export_is_fetched_whole_by_range_and_by_nobody_else(server: ServerProcess, run: RunPath) -> None:

@@ -326,7 +326,7 @@ def test_points_that_do_not_decode_are_told(
 def test_a_record_that_does_not_fit_names_the_place(web: responses.RequestsMock, backend: NativeBackend) -> None:
     web.post(f"{ROOT}/runs/query", json={"items": [plain(RECORD), {**plain(RECORD), "name": 5}]})
 
-    with pytest.raises(ResponseFormatError, match=r"expected str @ Page\.items\[1\]\.name"):
+    with pytest.raises(ResponseFormatError, match=r"expected text @ Page\.items\[1\]\.name"):
         backend.list_runs(RunQuery(RunSelection("ann", "demo")))
 
 

@@ -15,10 +15,11 @@ from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Method
 
-from runatlas.errors import AuthenticationError, ValidationError
+from runatlas.errors import AuthenticationError
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 from runatlas.server.wire.answer import Answer, accepts_gzip, compressed
+from runatlas.server.wire.body import read_body, require_size
 from runatlas.server.wire.upload import Upload
 from runatlas.server.wire.worker import in_thread
 
@@ -101,7 +102,7 @@ def make_endpoint(
     async def handle(request: Request[Caller, Any, State]) -> ASGIApp:
         if streams:
             return await _stream(function, request, limit)
-        body = await request.body()
+        body = await read_body(request, limit)
         return await in_thread(_answer, function, _call(request, body))
 
     return HTTPRouteHandler(
@@ -110,7 +111,6 @@ def make_endpoint(
         status_code=200,
         name=f"{method} {path}",
         opt={"public": public},
-        request_max_body_size=limit,
     )(handle)
 
 
@@ -136,8 +136,7 @@ def _answer(function: Endpoint, call: EndpointCall) -> ASGIApp:
 
 
 async def _stream(function: Endpoint, request: Request[Caller, Any, State], limit: int) -> ASGIApp:
-    if (request.content_length or 0) > limit:
-        raise ValidationError(f"the upload is larger than {limit} bytes", code=413)
+    require_size(request, limit)
     pool: Executor = request.app.state.upload_threads
     call = _call(request, b"")
     loop = asyncio.get_running_loop()

@@ -9,15 +9,15 @@ from litestar.exceptions import HTTPException
 
 from runatlas.errors import RunAtlasError, error_for_status
 
-__all__ = ["Failure", "failure_of"]
+__all__ = ["Failure", "failure_of", "shortened"]
 
 CHALLENGE = 'Bearer realm="RunAtlas", Basic realm="RunAtlas", charset="UTF-8"'
 
+_LONG = 1000
 _SENTENCES = {
     400: "the request cannot be read",
     404: "there is nothing at this address",
     405: "this address does not take that method",
-    413: "the request body is too large",
 }
 
 
@@ -52,12 +52,17 @@ def failure_of(error: Exception) -> Failure | None:
     if isinstance(error, RunAtlasError) and (400 <= error.code < 500 or error.code == 501):
         headers = {"www-authenticate": CHALLENGE} if error.code == 401 else {}
         code = getattr(error, "reason", None)
-        return Failure(error.code, _named(error.code), error.message, code, headers)
+        return Failure(error.code, _named(error.code), shortened(error.message), code, headers)
     if isinstance(error, HTTPException) and error.status_code < 500:
         message = _SENTENCES.get(error.status_code, error.detail or "the request was refused")
         headers = {name.lower(): value for name, value in (error.headers or {}).items()}
         return Failure(error.status_code, _named(error.status_code), message, headers=headers)
     return None
+
+
+def shortened(message: str) -> str:
+    """Leave out the middle of what repeats a whole long value; what would be right stands at the end."""
+    return message if len(message) <= _LONG else f"{message[: _LONG // 2]}…{message[-_LONG // 2 :]}"
 
 
 def _named(status: int) -> str:

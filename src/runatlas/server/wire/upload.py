@@ -66,7 +66,7 @@ class Upload(io.RawIOBase):
             body, more = message["body"], message["more_body"]
             self._received += len(body)
             if self._received > self._limit:
-                raise ValidationError(f"the upload is larger than {self._limit} bytes", code=413)
+                raise ValidationError(f"the body is larger than {self._limit} bytes", code=413)
             if body:
                 yield body
 

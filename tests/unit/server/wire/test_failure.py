@@ -67,3 +67,11 @@ def test_a_wrong_method_tells_the_right_ones() -> None:
     failure = failure_of(MethodNotAllowedException(headers={"Allow": "GET"}))
     assert failure is not None
     assert (failure.status, failure.headers) == (405, {"allow": "GET"})
+
+
+def test_a_sentence_that_repeats_a_long_value_keeps_both_ends() -> None:
+    failure = failure_of(ValidationError(f"name: {'x' * 100_000} is no name; use 1 to 100 letters"))
+    assert failure is not None
+    assert len(failure.message) < 1100
+    assert failure.message.startswith("name: x")
+    assert failure.message.endswith("use 1 to 100 letters")

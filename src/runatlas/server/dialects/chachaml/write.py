@@ -33,14 +33,15 @@ def start_run(call: EndpointCall) -> Answer:
         raise ValidationError("tags: expected an object", code=400)
     made = {name: text(body, name) for name in ("parent_run_id", "created_by") if body.get(name) is not None}
     labels = labels_of_tags(tags)
-    project = call.services.repository.project_for(call.user, text(body, "experiment", "default") or "default")
-    draft = RunDraft(
-        project.path,
-        name=text(body, "name", ""),
-        labels=labels,
-        profile=Profile({"chachaml": made}) if made else None,
-    )
-    run, _ = call.services.runs.create_run(call.user, draft)
+    with call.services.store.together():
+        project = call.services.repository.project_for(call.user, text(body, "experiment", "default") or "default")
+        draft = RunDraft(
+            project.path,
+            name=text(body, "name", ""),
+            labels=labels,
+            profile=Profile({"chachaml": made}) if made else None,
+        )
+        run, _ = call.services.runs.create_run(call.user, draft)
     return answer(run_object(run))
 
 
@@ -86,11 +87,16 @@ def add_metrics(call: EndpointCall) -> Answer:
     return answer({"ok": True})
 
 
-def add_artifact(call: EndpointCall) -> Answer:
-    """Store a file: raw bytes, or a JSON value by the reference server's other form."""
+def add_artifact(call: EndpointCall, value_limit: int) -> Answer:
+    """Store a file: raw bytes, or a JSON value by the reference server's other form.
+
+    Args:
+        call: The request.
+        value_limit: How large a body may be that is a value: it is read whole.
+    """
     kind = media_type(call)
     if kind == "application/json":
-        return _add_value(call)
+        return _add_value(call, value_limit)
     if kind != _RAW:
         raise ValidationError(f"an artifact is sent as {_RAW}, not as {kind or 'nothing'}", code=400)
     name = call.value("name")
@@ -98,9 +104,11 @@ def add_artifact(call: EndpointCall) -> Answer:
     return answer({"ok": True, "sha256": record.sha256, "size": record.size})
 
 
-def _add_value(call: EndpointCall) -> Answer:
-    """The stream is read whole: a JSON value is small, and bounded as the route is."""
-    held = call.upload.read() if call.upload is not None else call.body
+def _add_value(call: EndpointCall, limit: int) -> Answer:
+    announced = int(call.headers.get("content-length", 0))
+    held = b"" if call.upload is None or announced > limit else call.upload.read(limit + 1)
+    if max(announced, len(held)) > limit:
+        raise ValidationError(f"the body is larger than {limit} bytes", code=413)
     from_stream = EndpointCall(
         call.services, call.caller, call.method, call.params, call.query, call.headers, held, call.raw_path
     )

@@ -33,6 +33,7 @@ from runatlas.server.dialects.matyan.record import last_steps, make_batch
 from runatlas.server.dialects.matyan.upload import keep_upload
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
+from runatlas.server.wire.failure import shortened
 
 __all__ = ["Ingestion"]
 
@@ -95,7 +96,7 @@ def _acknowledgement(errors: Sequence[str]) -> dict[str, Any]:
     if not errors:
         return {"status": "ok", "error": None}
     more = f"; and {len(errors) - _SHOWN} more" if len(errors) > _SHOWN else ""
-    return {"status": "error", "error": "; ".join(text[:1000] for text in errors[:_SHOWN]) + more}
+    return {"status": "error", "error": "; ".join(map(shortened, errors[:_SHOWN])) + more}
 
 
 class _Applying:

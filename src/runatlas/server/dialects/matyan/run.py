@@ -144,6 +144,11 @@ def update_run(call: EndpointCall) -> Answer:
         name: None if body.get(name) is None else text_field(body, name)
         for name in ("name", "description", "experiment")
     }
+    with call.services.store.together():
+        return _change(call, texts, flags)
+
+
+def _change(call: EndpointCall, texts: dict[str, str | None], flags: dict[str, bool | None]) -> Answer:
     run = found_run(call)
     active = flags["active"]
     patch = RunPatch(

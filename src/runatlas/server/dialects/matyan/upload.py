@@ -36,10 +36,11 @@ def presign(call: EndpointCall) -> Answer:
     body = read_object(call)
     run_id, path = text_field(body, "run_id"), text_field(body, "artifact_path")
     text_field(body, "content_type", "")
-    found = ensure_run(call.services, call.user, run_id)
-    if found is None:
-        raise NotFoundError(f"run {run_id!r} was deleted")
-    (grant,) = call.services.uploads.grant_uploads(call.user, found, [path])
+    with call.services.store.together():
+        found = ensure_run(call.services, call.user, run_id)
+        if found is None:
+            raise NotFoundError(f"run {run_id!r} was deleted")
+        (grant,) = call.services.uploads.grant_uploads(call.user, found, [path])
     query = {
         "run": grant.run,
         "path": grant.path,

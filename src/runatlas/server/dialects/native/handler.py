@@ -14,11 +14,12 @@ from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Method
 
-from runatlas.errors import ApiStatusError, ValidationError
+from runatlas.errors import ApiStatusError
 from runatlas.server.dialects.native.parameter import parse_query
 from runatlas.server.dialects.native.route import Call, Route
 from runatlas.server.services.caller import Caller
 from runatlas.server.wire.answer import Answer, accepts_gzip, compressed
+from runatlas.server.wire.body import read_body, require_size
 from runatlas.server.wire.limit import Limits
 from runatlas.server.wire.payload import encode_payload
 from runatlas.server.wire.upload import Upload
@@ -74,7 +75,7 @@ def _handler(route: Route, limits: Limits) -> HTTPRouteHandler:
         if route.streams:
             return await _stream(route, request, limit)
         _require_media_type(route, request)
-        body = await request.body() if route.body is not None else b""
+        body = await read_body(request, limit) if route.body is not None else b""
         return await in_thread(_answer, route, _call(route, request, body))
 
     return HTTPRouteHandler(
@@ -83,7 +84,6 @@ def _handler(route: Route, limits: Limits) -> HTTPRouteHandler:
         status_code=200,
         name=route.function.__name__,
         opt={"public": route.public},
-        request_max_body_size=limit,
     )(handle)
 
 
@@ -149,8 +149,7 @@ def _perform(route: Route, call: Call) -> Any:
 
 
 async def _stream(route: Route, request: Request[Caller, Any, State], limit: int) -> ASGIApp:
-    if (request.content_length or 0) > limit:
-        raise ValidationError(f"the upload is larger than {limit} bytes", code=413)
+    require_size(request, limit)
     loop = asyncio.get_running_loop()
     pool: Executor = request.app.state.upload_threads
     call = _call(route, request, b"")

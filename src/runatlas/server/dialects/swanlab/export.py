@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from runatlas.errors import NotFoundError
+from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.ids import RunPath
 from runatlas.model.series import ColumnQuery
 from runatlas.server.dialects.swanlab.body import answer, read_object, text, texts, whole
@@ -42,7 +42,9 @@ def _export_columns(call: EndpointCall, wanted: list[tuple[RunPath, str, str]]) 
 
 def export_column(call: EndpointCall) -> Answer:
     """Write one column to a file, and answer the link to it."""
-    cuid, key = call.params["cuid"], call.value("key") or ""
+    cuid, key = call.params["cuid"], call.value("key")
+    if not key:
+        raise ValidationError("key: which column?", code=400)
     run = locate(call, [cuid])[cuid]
     known = [column for base in base_keys([key]) for column in all_columns(call, run, ColumnQuery(key=base))]
     if not any(wire_key(column.key, column.context) == key and column.count for column in known):

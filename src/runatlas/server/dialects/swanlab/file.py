@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from runatlas.errors import AuthenticationError, NotFoundError, ValidationError
-from runatlas.model.artifact import ArtifactDraft
+from runatlas.model.artifact import ArtifactDraft, validate_artifact_name
 from runatlas.model.batch import Batch
 from runatlas.model.codec import dumps
 from runatlas.model.ids import RunPath, new_cuid
@@ -180,7 +180,7 @@ def prepare_parts(call: EndpointCall) -> Answer:
     run = locate(call, [cuid])[cuid]
     made = []
     for file in _files(call):
-        text(file, "path")
+        _kept_path(file)
         count, upload_id = whole(file.get("count"), "count", 1, _PARTS_MAX), new_cuid()
         urls = _upload_urls(call, run, [_part_path(upload_id, number) for number in range(1, count + 1)])
         parts = [{"partNumber": number, "url": url} for number, url in enumerate(urls, 1)]
@@ -194,15 +194,25 @@ def complete_parts(call: EndpointCall) -> Answer:
     run = locate(call, [cuid])[cuid]
     drafts = []
     for file in _files(call):
-        path, blob = text(file, "path"), _joined(call, run, file)
+        path, blob = _kept_path(file), _joined(call, run, file)
         mime_type = safe_media_type(text(file, "mimeType", ""))
         drafts.append(ArtifactDraft(path, blob.sha256, blob.size, mime_type))
     call.services.recording.append(call.user, Batch(run, artifacts=tuple(drafts)))
     return answer({})
 
 
+def _kept_path(file: dict[str, Any]) -> str:
+    """Check where a file is to be kept before any of its parts is sent there or put together."""
+    try:
+        return validate_artifact_name(text(file, "path"), argument="path")
+    except ValueError as error:
+        raise ValidationError(str(error), code=400) from error
+
+
 def _joined(call: EndpointCall, run: RunPath, file: dict[str, Any]) -> BlobRecord:
     parts = objects(file.get("parts"), "parts", _PARTS_MAX)
+    if not parts:
+        raise ValidationError("parts: a file has at least one", code=400)
     numbers = sorted(whole(part.get("partNumber"), "partNumber", 1, _PARTS_MAX) for part in parts)
     upload_id = text(file, "uploadId")
     return call.services.uploads.join_uploads(call.user, run, [_part_path(upload_id, number) for number in numbers])
