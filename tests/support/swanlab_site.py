@@ -44,6 +44,14 @@ class Site:
         """Our own client."""
         return Api(host=self.server.origin, api_key=self.keys[username])
 
+    def add_team(self, area: str, version: str) -> str:
+        """Make a workspace for what a version of the client does there, in which vera may read."""
+        team, key = f"{area}-{version.replace('.', '-')}", self.keys["ann"]
+        made = self.server.call("POST", "workspaces", key=key, json={"username": team})
+        assert made.ok, made.text
+        assert self.server.call("PUT", f"workspaces/{team}/members/vera", key=key, json={"role": "VIEWER"}).ok
+        return team
+
     @contextmanager
     def world(self, team: str) -> Iterator[World]:
         """Document 004's world in a workspace of its own, which ann may write to as long as this lasts."""

@@ -16,12 +16,7 @@ pytestmark = pytest.mark.xdist_group("conformance-swanlab")
 
 @pytest.fixture(scope="module")
 def team(version: str, site: Site) -> str:
-    """A workspace for each version, in which vera may read."""
-    name = f"sessions-{version.replace('.', '-')}"
-    assert site.server.call("POST", "workspaces", key=site.keys["ann"], json={"username": name}).ok
-    path = f"workspaces/{name}/members/vera"
-    assert site.server.call("PUT", path, key=site.keys["ann"], json={"role": "VIEWER"}).ok
-    return name
+    return site.add_team("session", version)
 
 
 @pytest.fixture(scope="module")
