@@ -7,7 +7,6 @@ import io
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
 from typing import BinaryIO
 from urllib.parse import urljoin, urlsplit
 
@@ -21,6 +20,7 @@ from runatlas.backends.http.effort import Effort, Setback
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.http.transport import BrokenRequest, Call, Transport
 from runatlas.errors import RequestError
+from runatlas.model.version import VERSION
 from runatlas.settings import is_loopback
 
 __all__ = ["Request", "Session"]
@@ -77,7 +77,7 @@ class Session:
         self._key = key
         self._policy = policy or RetryPolicy()
         self._compress = not is_loopback(urlsplit(host).hostname or "") if compress is None else compress
-        self._agent = f"runatlas/{version('runatlas')}"
+        self._agent = f"runatlas/{VERSION}"
         self._transport = Transport(clock=self._policy.clock)
         self._process = os.getpid()
         self._budget = Budget(clock=self._policy.clock)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 import string
-from importlib.metadata import version
 
 import attrs
 
@@ -13,6 +12,7 @@ from runatlas.errors import NotFoundError, PermissionDeniedError
 from runatlas.model.account import KeyRecord, NewKeyRecord, ServerRecord, UserPatch, UserRecord
 from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import new_cuid
+from runatlas.model.version import VERSION
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.password import is_password
 from runatlas.server.services.secret import hash_secret
@@ -86,7 +86,7 @@ class Accounts:
 
     def get_server(self, caller: Caller) -> ServerRecord:
         """Tell what the server is and whether the caller administers it."""
-        return ServerRecord("runatlas", version("runatlas"), root=caller.administers, accounts=self.has_accounts())
+        return ServerRecord("runatlas", VERSION, root=caller.administers, accounts=self.has_accounts())
 
     def get_user(self, caller: Caller) -> UserRecord:
         """Return the caller."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 from runatlas.errors import ConflictError, NotFoundError, ValidationError
 from runatlas.model.project import ProjectRecord
 from runatlas.model.run import RunPatch, RunSelection
+from runatlas.model.version import VERSION
 from runatlas.server.dialects.matyan.body import answer, read_object, text_field
 from runatlas.server.dialects.matyan.place import DEFAULT
 from runatlas.server.dialects.matyan.reading import tag_id, tag_object
@@ -28,7 +28,7 @@ __all__ = [
 
 def get_version(_: EndpointCall) -> Answer:
     """Say what answers here."""
-    return answer({"version": version("runatlas"), "component": "runatlas"})
+    return answer({"version": VERSION, "component": "runatlas"})
 
 
 def get_project(_: EndpointCall) -> Answer:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable
 from http import HTTPStatus
-from importlib.metadata import version
 from types import NoneType
 from typing import Any
 
 import attrs
 
+from runatlas.model.version import VERSION
 from runatlas.server.dialects.native.parameter import Parameter
 from runatlas.server.dialects.native.route import Route
 from runatlas.server.dialects.native.schema import PAGE_BOUNDS, Schema, SchemaBook
@@ -63,7 +63,7 @@ def make_document(routes: Iterable[Route]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "RunAtlas",
-            "version": version("runatlas"),
+            "version": VERSION,
             "description": "The protocol of a RunAtlas server. Times are Unix milliseconds; NaN and ±Inf are strings.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
