@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-
-from cachetools import TTLCache
+from itertools import islice
 
 from runatlas.model.ids import RunPath
 from runatlas.model.run import RunRecord, RunSelection
@@ -23,7 +22,9 @@ SETTLED_S = 60.0
 """Of the server and the caller."""
 
 _KNOWN_MAX = 10_000
-"""Ids, about 700 bytes each; of runs beyond these nothing is known, which costs a request."""
+"""Ids, about 300 bytes each; of runs beyond these nothing is known, which costs a request."""
+
+_ENDS = frozenset({"FINISHED", "CRASHED", "ABORTED"})
 
 
 class RunStates:
@@ -31,29 +32,40 @@ class RunStates:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
-        self._over: TTLCache[tuple[str, str, str], bool] = TTLCache(_KNOWN_MAX, FINISHED_S, timer=clock)
+        self._clock = clock
+        self._over: dict[tuple[str, str, str], float] = {}
 
     def note(self, records: Iterable[RunRecord]) -> None:
         """Remember the state of these runs, under both their ids."""
+        now = self._clock()
         with self._lock:
             for record in records:
-                over = record.state in {"FINISHED", "CRASHED", "ABORTED"}
-                for name in {record.id, record.cuid}:
-                    self._over[record.workspace, record.project, name] = over
+                for name in (record.id, record.cuid):
+                    key = (record.workspace, record.project, name)
+                    self._over.pop(key, None)
+                    if record.state in _ENDS:
+                        self._over[key] = now  # at the end: the first ones are the oldest
+            for key in list(islice(self._over, max(0, len(self._over) - _KNOWN_MAX))):
+                del self._over[key]
+
+    def _is_over(self, key: tuple[str, str, str], now: float) -> bool:
+        noted = self._over.get(key)
+        return noted is not None and now < noted + FINISHED_S
 
     def keep_run(self, path: RunPath) -> float:
         """Return for how long what belongs to this run may be kept."""
+        now = self._clock()
         with self._lock:
-            over = self._over.get((path.workspace, path.project, path.run), False)
+            over = self._is_over((path.workspace, path.project, path.run), now)
         return FINISHED_S if over else MOVING_S
 
     def keep_selection(self, selection: RunSelection) -> float:
         """Return for how long what belongs to these runs may be kept: long only for named runs, all of them over."""
         if selection.project is None or not selection.ids or selection.filter is not None or selection.search:
             return MOVING_S
-        place = (selection.workspace, selection.project)
+        place, now = (selection.workspace, selection.project), self._clock()
         with self._lock:
-            over = all(self._over.get((*place, name), False) for name in selection.ids)
+            over = all(self._is_over((*place, name), now) for name in selection.ids)
         return FINISHED_S if over else MOVING_S
 
     def forget(self) -> None:
