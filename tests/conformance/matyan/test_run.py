@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.server import ServerProcess
 
-import runatlas
 from runatlas import Api
-from runatlas.objects.text import Text
 
 pytestmark = pytest.mark.xdist_group("conformance-matyan")
 
@@ -75,22 +72,6 @@ def test_our_api_sees_the_same_run(written: Any, server: ServerProcess) -> None:
     kinds = {column.key: column.column_type for column in run.columns()}
     assert kinds["pictures"] == "IMAGE"
     assert kinds["weights"] == "DISTRIBUTION"
-
-
-def test_the_client_reads_a_run_of_ours(written: Any, client: Any, server: ServerProcess, tmp_path: Path) -> None:
-    assert written
-    with runatlas.Run(repo=server.origin, experiment="ours") as run:
-        run["hparams"] = {"lr": 0.5}
-        for step in range(5):
-            run.track(step * 2.0, name="acc", step=step)
-        run.track(Text("hello"), name="note", step=1)
-        run.add_tag("native")
-        run.log_info("told", a=1)
-    found = client.call("read", run=run.hash)
-    assert (found["experiment"], found["tags"], found["lr"]) == ("ours", ["native"], 0.5)
-    assert found["values"] == [0.0, 2.0, 4.0, 6.0, 8.0]
-    assert found["texts"] == ["hello"]
-    assert found["records"] == ["told"]
 
 
 def test_queries_find_what_they_ask_for(written: Any, client: Any) -> None:
