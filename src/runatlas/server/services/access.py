@@ -53,8 +53,12 @@ def _allows(caller: Caller, membership: Role | None, need: Need) -> bool:
     return _RANK[role_of(caller, membership)] >= _NEEDED[need]
 
 
+def _is_seen(caller: Caller, project: ProjectRow) -> bool:
+    return project.visibility == "PUBLIC" or _allows(caller, project.role, "read")
+
+
 def _check(caller: Caller, project: ProjectRow | None, path: ProjectPath, need: Need) -> ProjectRow:
-    if project is None or not (project.visibility == "PUBLIC" or _allows(caller, project.role, "read")):
+    if project is None or not _is_seen(caller, project):
         raise NotFoundError(f"there is no project {path}")
     if need != "read" and not _allows(caller, project.role, need):
         raise PermissionDeniedError(f"{caller.username} may not {_DOING[need]} project {path}")
@@ -107,7 +111,8 @@ def require_cuids(connection: Connection, caller: Caller, cuids: Collection[str]
     check_text("".join(cuids), "run")
     found = find_runs_by_cuid(connection, caller.user_id, cuids)
     for cuid in cuids:
-        if cuid not in found:
+        # Who asks by cuid knows no project: its name is not told by what is refused.
+        if cuid not in found or not _is_seen(caller, found[cuid].project):
             raise NotFoundError(f"there is no run {cuid!r}")
         project = found[cuid].project
         _check(caller, project, ProjectPath(project.workspace, project.name), need)

@@ -51,7 +51,11 @@ class Folders:
             path = folder_project(connection, folder_id)
             if path is None:
                 raise NotFoundError(f"there is no folder {folder_id!r}")
-            found = require_project(connection, caller, path, "read")
+            try:
+                found = require_project(connection, caller, path, "read")
+            except NotFoundError:
+                # Who asks by id knows no project: its name is not told by what is refused.
+                raise NotFoundError(f"there is no folder {folder_id!r}") from None
             tree = folder_tree(connection, found.id)
             return _record(tree, _find(tree, folder_id), path)
 

@@ -86,18 +86,21 @@ def _answer(replies: list[dict[str, Any]]) -> Answer:
 
 
 def organization_events(call: EndpointCall) -> Answer:
-    """Answer what is asked of the organization."""
-    replies = []
-    for message in _messages(call):
-        handle = _ORGANIZATION.get(message.event)
-        try:
-            if handle is None:
-                raise bad(f"there is no event {message.event[:100]!r} here")
-            with call.services.store.together():
-                replies.append(handle(call, message))
-        except RunAtlasError as error:
-            replies.append(message.refusal(error))
-    return _answer(replies)
+    """Answer what is asked of the organization; a request that fails as a whole has changed nothing."""
+    messages = _messages(call)
+    with call.services.store.together():
+        return _answer([_reply(call, message) for message in messages])
+
+
+def _reply(call: EndpointCall, message: _Message) -> dict[str, Any]:
+    handle = _ORGANIZATION.get(message.event)
+    try:
+        if handle is None:
+            raise bad(f"there is no event {message.event[:100]!r} here")
+        with call.services.store.together():
+            return handle(call, message)
+    except RunAtlasError as error:
+        return message.refusal(error)
 
 
 def _read_tree(call: EndpointCall, message: _Message) -> dict[str, Any]:
