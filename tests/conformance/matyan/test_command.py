@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +46,26 @@ def test_status_finds_both_sides(client: Any) -> None:
     assert "unreachable" not in printed
 
 
+def test_status_of_other_addresses(client: Any, server: ServerProcess) -> None:
+    printed = client.command("status", "--backend-url", server.origin, "--frontier-url", "http://127.0.0.1:9")
+    backend, frontier = (line.split() for line in printed.splitlines() if "Backend" in line or "Frontier" in line)
+    assert (backend[1], frontier[1]) == ("OK", "unreachable")
+    assert backend[2] == server.call("GET", "/api/v1/rest/version/").json()["version"]
+
+
+def test_backups_of_what_is_chosen(client: Any, written: Any, archive: Path, tmp_path: Path) -> None:
+    assert written
+    assert archive
+    options = ("--experiment", "baseline", "--since")
+    assert "No runs matched" in client.command("backup", tmp_path / "none", *options, "2100-01-01T00:00:00+00:00")
+    printed = client.command("backup", tmp_path / "some", *options, "2020-01-01", "--compress")
+    assert "Backup complete: 1 run(s)" in printed
+    assert len(list((tmp_path / "some").glob("*.tar.gz"))) == 1
+    missing = client.command("backup", tmp_path / "missing", "--runs", f"{HASH},{'f' * 32}")
+    assert f"WARNING: Failed to export run {'f' * 32}" in missing
+    assert "Backup complete: 1 run(s)" in missing
+
+
 def test_a_backup_has_what_the_client_can_save(archive: Path) -> None:
     assert json.loads((archive / "manifest.json").read_text())["run_hashes"] == [HASH]
     run = archive / "runs" / HASH
@@ -85,9 +104,9 @@ def test_restoring_over_the_run_changes_nothing(client: Any, archive: Path, serv
 def test_converted_logs_of_tensorboard_are_restored(client: Any, other: ServerProcess, tmp_path: Path) -> None:
     logs, out = tmp_path / "logs", tmp_path / "out"
     client.call("events", directory=str(logs / "run-1"))
-    client.command("convert", "tensorboard", logs, out, "--workers", "1")
+    client.command("convert", "tensorboard", logs, out, "--workers", "1", "--experiment", "board")
     (archive,) = [path.parent for path in out.rglob("manifest.json")]
-    printed = _restore(client, archive, other.origin)
+    printed = _restore(client, archive, other.origin, "--skip-blobs")
     assert "Errors" not in printed
     (name,) = json.loads((archive / "manifest.json").read_text())["run_hashes"]
     run = next(run for project in Api(host=other.origin).projects() for run in project.runs() if run.id == name)
@@ -95,4 +114,10 @@ def test_converted_logs_of_tensorboard_are_restored(client: Any, other: ServerPr
     assert run.metrics(["loss"], all=True).unwrap()["loss"].values.to_pylist() == [1.0, 0.5, 0.25]
     kinds = {column.key: column.column_type for column in run.columns()}
     assert kinds["weights"] == "DISTRIBUTION"
-    shutil.rmtree(out)
+    experiments = other.call("GET", "/api/v1/rest/experiments/").json()
+    assert "board" in [experiment["name"] for experiment in experiments]
+    packed = tmp_path / "packed"
+    client.command("convert", "tensorboard", logs, packed, "--workers", "1", "--compress")
+    (compressed,) = packed.rglob("*.tar.gz")
+    assert "Restored: 1 run(s), 0 entity" in _restore(client, compressed, other.origin, "--skip-entities")
+    assert run.metrics(["loss"], all=True).unwrap()["loss"].values.to_pylist() == [1.0, 0.5, 0.25]
