@@ -17,7 +17,7 @@ from support.swanlab_site import Site
 pytestmark = pytest.mark.xdist_group("conformance-swanlab")
 
 VERSIONS = ("0.8.0", "0.10.3")
-STEPS = 15_000
+STEPS = 7_500
 _PATIENCE_S = 120
 
 

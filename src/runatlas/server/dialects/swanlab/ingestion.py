@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import mimetypes
 from array import array
@@ -145,7 +146,7 @@ def _draft(call: EndpointCall, record: dict[str, Any], sent: Mapping[str, Upload
             if _is_path(path):
                 raise ValidationError(f"data of {key!r}: nothing was sent to {path!r}", code=400)
             # The oldest clients send text itself, where others send a path.
-            items.append(MediaItem(f"media/text/{step:03d}-{place}.txt", data={"text": path}, caption=caption))
+            items.append(MediaItem(_text_path(step, path), data={"text": path}, caption=caption))
             continue
         kind = _kind(path)
         items.append(_item(call, upload, kind, caption))
@@ -163,6 +164,12 @@ def _item(call: EndpointCall, upload: UploadRecord, kind: ColumnType, caption: s
     return MediaItem(upload.path, sha256=upload.sha256, size=upload.size, mime_type=mime_type, caption=caption)
 
 
+def _text_path(step: int, content: str) -> str:
+    """Name a text by what it says: links are asked for by path alone, and several keys have texts at one step."""
+    digest = hashlib.sha256(content.encode(errors="replace")).hexdigest()
+    return f"media/text/{step:03d}-{digest[:16]}.txt"
+
+
 def _is_path(data: str) -> bool:
     """Tell a path that its file is missing of from a text: clients make paths of one form only."""
     return data.startswith("media/") and data.partition("/")[2].partition("/")[0] in _KINDS
@@ -172,6 +179,8 @@ def _kind(path: str) -> ColumnType:
     parts = path.split("/")
     if parts[0] == "media" and len(parts) > 2 and parts[1] in _KINDS:
         return _KINDS[parts[1]]
+    if path.endswith(".pts.json"):
+        return "OBJECT3D"
     return _SUFFIXES.get(path.rpartition(".")[2].lower(), "IMAGE")
 
 
