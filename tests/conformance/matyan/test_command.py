@@ -53,9 +53,8 @@ def test_status_of_other_addresses(client: Any, server: ServerProcess) -> None:
     assert backend[2] == server.call("GET", "/api/v1/rest/version/").json()["version"]
 
 
-def test_backups_of_what_is_chosen(client: Any, written: Any, archive: Path, tmp_path: Path) -> None:
+def test_backups_of_what_is_chosen(client: Any, written: Any, tmp_path: Path) -> None:
     assert written
-    assert archive
     options = ("--experiment", "baseline", "--since")
     assert "No runs matched" in client.command("backup", tmp_path / "none", *options, "2100-01-01T00:00:00+00:00")
     printed = client.command("backup", tmp_path / "some", *options, "2020-01-01", "--compress")

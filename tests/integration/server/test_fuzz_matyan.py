@@ -71,6 +71,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "s3_key": st.text(max_size=5),
     "artifact_path": _mostly(st.sampled_from(["a", "seq/img/1.png", "../x", ""])),
     "content_type": values,
+    "content": _mostly(st.text(max_size=10)),
+    "color": _mostly(st.text(max_size=10)),
 }
 KINDS = [
     "create_run",
@@ -123,6 +125,7 @@ queries = st.fixed_dictionaries(
         "record_density": st.integers(-3, 3).map(str) | st.text(max_size=3),
         "p": st.integers(-3, 3).map(str),
         "path": st.text(max_size=10),
+        "archive": st.sampled_from(["true", "false", "x"]),
         "sequence": st.sampled_from(["metric", "images", "x"]),
     },
 )
@@ -137,7 +140,7 @@ def test_no_request_makes_the_server_fail(
     assert socket is not None
     method, path = route
     part = quote(name.encode("utf-8", "replace"), safe="")
-    for field in ("run", "tag", "experiment"):
+    for field in ("run", "tag", "experiment", "note"):
         path = path.replace(f"{{{field}:str}}", part)
     sent: dict[str, Any] = {} if method == "GET" else {"data": json.dumps(body).encode()}
     told = {key: value.encode("utf-8", "replace") for key, value in query.items()}

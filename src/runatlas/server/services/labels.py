@@ -9,7 +9,7 @@ from runatlas.server.services.access import require_workspace
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.validation import check_labels
 from runatlas.server.store.engine import Store
-from runatlas.server.store.label import LabelRow, add_label, list_labels
+from runatlas.server.store.label import LabelRow, add_label, delete_label, list_labels
 from runatlas.server.store.statement import check_text
 
 __all__ = ["LabelRecord", "Labels"]
@@ -51,14 +51,38 @@ class Labels:
             PermissionDeniedError: The caller may not write to it.
             ValidationError: The name is none.
         """
-        check_labels([label.name], "name")
-        check_text(label.color, "color")
-        check_text(label.description, "description")
+        _check(label)
         with self._store.write() as connection:
             place = require_workspace(connection, caller, workspace, "write").id
             if any(row.name == label.name for row in list_labels(connection, place)):
                 raise ConflictError(f"workspace {workspace!r} has a label {label.name!r}")
-            add_label(self._store, connection, place, LabelRow(label.name, 0, label.color, label.description))
+            add_label(self._store, connection, place, _row(label))
+
+    def replace_label(self, caller: Caller, workspace: str, name: str, label: LabelRecord) -> None:
+        """Say something else of a label, or keep another one in its place; runs keep those that they have.
+
+        Raises:
+            ConflictError: The workspace has a label of the new name already.
+            NotFoundError: There is no such workspace.
+            PermissionDeniedError: The caller may not write to it.
+            ValidationError: The name is none.
+        """
+        with self._store.together():
+            self.drop_label(caller, workspace, name)
+            if label.name != name:
+                self.create_label(caller, workspace, label)
+            else:
+                self._keep(caller, workspace, label)
+
+    def drop_label(self, caller: Caller, workspace: str, name: str) -> None:
+        """Keep a label no longer; runs keep theirs.
+
+        Raises:
+            NotFoundError: There is no such workspace.
+            PermissionDeniedError: The caller may not write to it.
+        """
+        with self._store.write() as connection:
+            delete_label(connection, require_workspace(connection, caller, workspace, "write").id, name)
 
     def keep_label(self, caller: Caller, workspace: str, name: str) -> None:
         """Keep a label from now on, also when no run has it any more; one that is kept already stays as it is.
@@ -68,7 +92,20 @@ class Labels:
             PermissionDeniedError: The caller may not write to it.
             ValidationError: The name is none.
         """
-        check_labels([name], "name")
+        self._keep(caller, workspace, LabelRecord(name))
+
+    def _keep(self, caller: Caller, workspace: str, label: LabelRecord) -> None:
+        _check(label)
         with self._store.write() as connection:
             place = require_workspace(connection, caller, workspace, "write").id
-            add_label(self._store, connection, place, LabelRow(name, 0, "", ""))
+            add_label(self._store, connection, place, _row(label))
+
+
+def _check(label: LabelRecord) -> None:
+    check_labels([label.name], "name")
+    check_text(label.color, "color")
+    check_text(label.description, "description")
+
+
+def _row(label: LabelRecord) -> LabelRow:
+    return LabelRow(label.name, 0, label.color, label.description)

@@ -14,9 +14,21 @@ from runatlas.server.services.caller import Caller
 from runatlas.server.services.projects import Projects
 from runatlas.server.services.runs import Runs
 
-__all__ = ["Repository"]
+__all__ = ["Repository", "project_names"]
 
 _TITLE_MAX = 1000
+
+
+def project_names(title: str) -> tuple[str, str]:
+    """Return the name of the project of a free text, and the title it needs beside that.
+
+    Raises:
+        ValidationError: The text is empty or too long.
+    """
+    if not title.strip() or len(title) > _TITLE_MAX:
+        raise ValidationError(f"experiment: a name has 1 to {_TITLE_MAX} characters")
+    name = project_name_of(title)
+    return name, "" if name == title else title
 
 
 class Repository:
@@ -70,14 +82,12 @@ class Repository:
         Raises:
             ValidationError: The text is empty or too long.
         """
-        if not title.strip() or len(title) > _TITLE_MAX:
-            raise ValidationError(f"experiment: a name has 1 to {_TITLE_MAX} characters")
+        name, shown = project_names(title)
         found = self.find_project(caller, title)
         if found is not None:
             return found
-        name = project_name_of(title)
         try:
-            return self._projects.create_project(caller, ProjectDraft(name, title="" if name == title else title))
+            return self._projects.create_project(caller, ProjectDraft(name, title=shown))
         except ConflictError:
             return self._projects.get_project(caller, ProjectPath(caller.username, name))
 

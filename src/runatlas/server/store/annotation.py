@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import and_, insert, or_, select
+from sqlalchemy import and_, delete, insert, or_, select, update
 
 from runatlas.model.annotation import AnnotationQuery, AnnotationRecord
 from runatlas.model.codec import dumps, loads
 from runatlas.server.store.schema import notes
 from runatlas.server.store.statement import Connection, rows
 
-__all__ = ["add_annotation", "annotation_page", "find_annotation"]
+__all__ = ["add_annotation", "annotation_page", "change_annotation", "delete_annotation", "find_annotation"]
 
 _COLUMNS = (
     notes.c.uuid,
@@ -38,6 +38,17 @@ def add_annotation(connection: Connection, run_pk: int, record: AnnotationRecord
             created_at_ms=record.created_at_ms,
         )
     )
+
+
+def change_annotation(connection: Connection, run_pk: int, record: AnnotationRecord) -> None:
+    """Write the text and the metadata of a note anew."""
+    statement = update(notes).where(notes.c.run_pk == run_pk, notes.c.uuid == record.id)
+    connection.execute(statement.values(text=record.text, metadata=dumps(record.metadata)))
+
+
+def delete_annotation(connection: Connection, run_pk: int, uuid: str) -> None:
+    """Delete a note."""
+    connection.execute(delete(notes).where(notes.c.run_pk == run_pk, notes.c.uuid == uuid))
 
 
 def find_annotation(connection: Connection, run_pk: int, uuid: str) -> AnnotationRecord | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from runatlas.server.store.engine import Store
 from runatlas.server.store.schema import described_labels, projects, run_labels, runs
 from runatlas.server.store.statement import Connection, rows
 
-__all__ = ["LabelRow", "add_label", "list_labels"]
+__all__ = ["LabelRow", "add_label", "delete_label", "list_labels"]
 
 
 class LabelRow(NamedTuple):
@@ -28,6 +28,12 @@ def add_label(store: Store, connection: Connection, workspace_id: int, row: Labe
         workspace_id=workspace_id, name=row.name, color=row.color, description=row.description
     )
     connection.execute(statement.on_conflict_do_nothing())
+
+
+def delete_label(connection: Connection, workspace_id: int, name: str) -> None:
+    """Keep a label no longer."""
+    held = described_labels.c
+    connection.execute(delete(described_labels).where(held.workspace_id == workspace_id, held.name == name))
 
 
 def list_labels(connection: Connection, workspace_id: int) -> list[LabelRow]:

@@ -39,11 +39,11 @@ def _attributes(run: Run) -> dict[str, Any]:
 
 def _sequences(run: Run) -> dict[str, Any]:
     run.track({"a": 1.0, "b": 2.0}, step=3, epoch=1, context={"subset": "val"})
-    for value in (5, 6):
-        run.track(value, name="auto")
+    for number in (5, 6):
+        run.track(number, name="auto")
     run.track(True, name="auto", context={"n": 1, "deep": "x"})
-    for step, value in ((-2, 1.0), (100, 2.0), (7, 3.0)):
-        run.track(value, name="odd steps", step=step)
+    for value, step in ((1.0, -2), (2.0, 100), (3.0, 7)):
+        run.track(value, "odd steps", step)
     return {"nameless": _raised(run.track, 1.0), "text": _raised(run.track, "x", name="auto")}
 
 

@@ -62,9 +62,24 @@ def _search(kind: str) -> tuple[Row, Row]:
     return _plain(route, ANYONE, nothing=b""), _plain(route, ANYONE, nothing=b"", note="by name", params=asked)
 
 
-def _experiment(world: World, _: str) -> Request:
-    made = world.make("POST", f"{REST}/experiments", json={"name": new_cuid()})
-    return Request(f"{REST}/experiments/{made['id']}")
+def _entity(kind: str, below: str = "", **options: Any) -> Make:
+    """Ask for an experiment or a tag that was made for it."""
+
+    def make(world: World, _: str) -> Request:
+        made = world.make("POST", f"{REST}/{kind}", json={"name": new_cuid()})
+        return Request(f"{REST}/{kind}/{made['id']}{below}", options)
+
+    return make
+
+
+def _note(**options: Any) -> Make:
+    """Ask for a note that was made on a private run."""
+
+    def make(world: World, _: str) -> Request:
+        made = world.make("POST", f"{REST}/runs/{RUN}/note", json={"content": "whisper"})
+        return Request(f"{REST}/runs/{RUN}/note/{made['id']}", options)
+
+    return make
 
 
 def _upload(world: World, _: str) -> Request:
@@ -100,9 +115,21 @@ ROWS = (
     _plain("GET /projects", ANYONE),
     _plain("GET /experiments", ANYONE, nothing=[]),
     _row("POST /experiments", ANYONE, lambda *_: Request(f"{REST}/experiments", {"json": {"name": new_cuid()}})),
-    _row("DELETE /experiments/{experiment}", OWN, _experiment),
+    _plain("GET /projects/activity", ANYONE),
+    _plain("GET /experiments/search", ANYONE, nothing=[]),
+    _row("GET /experiments/{experiment}", OWN, _entity("experiments")),
+    _row("PUT /experiments/{experiment}", OWN, _entity("experiments", json={"archived": True})),
+    _row("DELETE /experiments/{experiment}", OWN, _entity("experiments")),
+    _row("GET /experiments/{experiment}/runs", OWN, _entity("experiments", "/runs")),
+    _row("GET /experiments/{experiment}/activity", OWN, _entity("experiments", "/activity")),
     _plain("GET /tags", ANYONE, nothing=[]),
     _row("POST /tags", ANYONE, lambda *_: Request(f"{REST}/tags", {"json": {"name": new_cuid()}})),
+    _plain("GET /tags/search", ANYONE, nothing=[]),
+    _row("GET /tags/{tag}", OWN, _entity("tags")),
+    _row("PUT /tags/{tag}", OWN, _entity("tags", json={"color": "red"})),
+    _row("DELETE /tags/{tag}", OWN, _entity("tags")),
+    _row("GET /tags/{tag}/runs", OWN, _entity("tags", "/runs")),
+    _plain("GET /runs/active", ANYONE, nothing=b""),
     *_search("run"),
     *_search("metric"),
     *_search("images"),
@@ -113,6 +140,8 @@ ROWS = (
     _batch("images"),
     _batch("audios"),
     _new("POST /runs/delete-batch", ANYONE, json=["NEW"]),
+    _new("POST /runs/archive-batch", ANYONE, json=["NEW"]),
+    _new("POST /runs/finish-batch", ANYONE, json=["NEW"]),
     _plain("PUT /runs/{run}", OWN, json={"name": "whisper"}),
     _plain("PUT /runs/{run}", OWN, note="by cuid", run="cuid", json={"experiment": PROJECT}),
     _new("DELETE /runs/{run}", OWN),
@@ -122,6 +151,11 @@ ROWS = (
     _new("POST /runs/{run}/clear-tombstone", ANYONE, status=204),
     _plain("POST /runs/{run}/tags/new", OWN, json={"tag_name": "whisper"}),
     _plain("DELETE /runs/{run}/tags/{tag}", OWN),
+    _plain("GET /runs/{run}/note", OWN),
+    _new("POST /runs/{run}/note", OWN, status=201, json={"content": "whisper"}),
+    _row("GET /runs/{run}/note/{note}", OWN, _note()),
+    _row("PUT /runs/{run}/note/{note}", OWN, _note(json={"content": "hush"})),
+    _row("DELETE /runs/{run}/note/{note}", OWN, _note()),
     _plain("GET /runs/{run}/logs", ANYONE, nothing=b""),
     _plain("GET /runs/{run}/log-records", ANYONE, nothing=encode_pair(["log_records_count"], 0)),
     _plain("GET /runs/{run}/artifacts/download", OWN, params={"path": "relic.pt"}),

@@ -10,7 +10,18 @@ from runatlas.server.dialects.matyan.stream import MEDIA_TYPE
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 
-__all__ = ["answer", "has_flag", "parse", "read_list", "read_object", "read_range", "stream", "text_field", "whole_of"]
+__all__ = [
+    "answer",
+    "flag_field",
+    "has_flag",
+    "parse",
+    "read_list",
+    "read_object",
+    "read_range",
+    "stream",
+    "text_field",
+    "whole_of",
+]
 
 _DEPTH_MAX = 64
 
@@ -89,6 +100,18 @@ def text_field(body: dict[str, Any], name: str, default: str | None = None) -> s
         return default
     if not isinstance(value, str):
         raise ValidationError(f"{name}: expected text")
+    return value
+
+
+def flag_field(body: dict[str, Any], name: str) -> bool | None:
+    """Read a boolean field; ``None`` when it is missing.
+
+    Raises:
+        ValidationError: It is neither true nor false.
+    """
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise ValidationError(f"{name}: expected true or false")
     return value
 
 

@@ -6,7 +6,7 @@ from litestar import Router
 from litestar.types import ASGIApp, Method
 
 from runatlas.errors import NotFoundError
-from runatlas.server.dialects.matyan import entity, file, log, run, search, upload
+from runatlas.server.dialects.matyan import entity, experiment, file, log, note, run, search, tag, upload
 from runatlas.server.dialects.matyan.body import answer
 from runatlas.server.dialects.matyan.socket import make_socket
 from runatlas.server.wire.answer import Answer
@@ -22,20 +22,36 @@ PREFIX = "/api/v1/rest"
 PREFIXES = (PREFIX, "/api/v1/ws")
 
 _RUN = "/runs/{run:str}"
+_EXPERIMENT = "/experiments/{experiment:str}"
+_TAG = "/tags/{tag:str}"
 ROUTES: dict[tuple[Method, str], Endpoint] = {
     ("GET", "/version"): entity.get_version,
     ("GET", "/projects"): entity.get_project,
-    ("GET", "/experiments"): entity.list_experiments,
-    ("POST", "/experiments"): entity.create_experiment,
-    ("DELETE", "/experiments/{experiment:str}"): entity.delete_experiment,
-    ("GET", "/tags"): entity.list_tags,
-    ("POST", "/tags"): entity.create_tag,
+    ("GET", "/projects/activity"): entity.get_activity,
+    ("GET", "/experiments"): experiment.list_experiments,
+    ("POST", "/experiments"): experiment.create_experiment,
+    ("GET", "/experiments/search"): experiment.search_experiments,
+    ("GET", _EXPERIMENT): experiment.get_experiment,
+    ("PUT", _EXPERIMENT): experiment.update_experiment,
+    ("DELETE", _EXPERIMENT): experiment.delete_experiment,
+    ("GET", f"{_EXPERIMENT}/runs"): experiment.list_runs,
+    ("GET", f"{_EXPERIMENT}/activity"): experiment.get_activity,
+    ("GET", "/tags"): tag.list_tags,
+    ("POST", "/tags"): tag.create_tag,
+    ("GET", "/tags/search"): tag.search_tags,
+    ("GET", _TAG): tag.get_tag,
+    ("PUT", _TAG): tag.update_tag,
+    ("DELETE", _TAG): tag.delete_tag,
+    ("GET", f"{_TAG}/runs"): tag.list_runs,
+    ("GET", "/runs/active"): search.list_active_runs,
     ("GET", "/runs/search/run"): search.search_runs,
     ("GET", "/runs/search/metric"): search.search_metrics,
     **{("GET", f"/runs/search/{kind}"): found for kind, found in search.SEARCHES.items()},
     ("POST", "/runs/images/get-batch"): file.get_blobs,
     ("POST", "/runs/audios/get-batch"): file.get_blobs,
     ("POST", "/runs/delete-batch"): run.delete_runs,
+    ("POST", "/runs/archive-batch"): run.archive_runs,
+    ("POST", "/runs/finish-batch"): run.finish_runs,
     ("PUT", _RUN): run.update_run,
     ("DELETE", _RUN): run.delete_run,
     ("GET", f"{_RUN}/info"): run.get_info,
@@ -43,6 +59,11 @@ ROUTES: dict[tuple[Method, str], Endpoint] = {
     ("POST", f"{_RUN}/clear-tombstone"): run.clear_tombstone,
     ("POST", f"{_RUN}/tags/new"): run.add_tag,
     ("DELETE", f"{_RUN}/tags/{{tag:str}}"): run.remove_tag,
+    ("GET", f"{_RUN}/note"): note.list_notes,
+    ("POST", f"{_RUN}/note"): note.create_note,
+    ("GET", f"{_RUN}/note/{{note:str}}"): note.get_note,
+    ("PUT", f"{_RUN}/note/{{note:str}}"): note.update_note,
+    ("DELETE", f"{_RUN}/note/{{note:str}}"): note.delete_note,
     ("GET", f"{_RUN}/logs"): log.get_lines,
     ("GET", f"{_RUN}/log-records"): log.get_records,
     ("GET", f"{_RUN}/artifacts/download"): file.download,

@@ -18,7 +18,7 @@ from runatlas.server.dialects.matyan.place import DEFAULT
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 
-__all__ = ["BUCKETS", "READ", "Reading", "tag_id", "tag_object"]
+__all__ = ["BUCKETS", "READ", "Reading", "is_active", "standing_of", "tag_id", "tag_object"]
 
 BUCKETS: dict[str, ColumnType] = {
     "images": "IMAGE",
@@ -45,6 +45,22 @@ def tag_id(workspace: str, name: str) -> str:
 def tag_object(workspace: str, name: str, color: str = "", description: str = "") -> dict[str, Any]:
     """Make a tag."""
     return {"id": tag_id(workspace, name), "name": name, "color": color, "description": description}
+
+
+def is_active(run: RunRecord) -> bool:
+    """Tell whether a run goes on."""
+    return run.state in {"RUNNING", "OFFLINE"}
+
+
+def standing_of(run: RunRecord) -> dict[str, Any]:
+    """Return what lists of runs tell of one."""
+    ended = run.finished_at_ms
+    return {
+        "run_id": run.id,
+        "name": run.name or f"Run: {run.id}",
+        "creation_time": run.created_at_ms / 1000,
+        "end_time": None if is_active(run) or ended is None else ended / 1000,
+    }
 
 
 class Reading:
@@ -78,22 +94,26 @@ class Reading:
     def props(self, run: RunRecord) -> dict[str, Any]:
         """Return a run's own fields."""
         project = self.experiments.get(run.project)
-        ended = run.finished_at_ms
-        is_active = run.state in {"RUNNING", "OFFLINE"}
+        standing = standing_of(run)
         return {
-            "name": run.name or f"Run: {run.id}",
+            "name": standing["name"],
             "description": run.description,
             "experiment": {
                 "id": None if project is None else project.cuid,
-                "name": None if project is None else project.title or project.name,
+                "name": self.experiment_name(run),
                 "description": None if project is None else project.description,
             },
             "tags": [self.tags.get(name) or tag_object(self.caller.username, name) for name in run.labels],
-            "creation_time": run.created_at_ms / 1000,
-            "end_time": None if is_active or ended is None else ended / 1000,
+            "creation_time": standing["creation_time"],
+            "end_time": standing["end_time"],
             "archived": run.archived,
-            "active": is_active,
+            "active": is_active(run),
         }
+
+    def experiment_name(self, run: RunRecord) -> str | None:
+        """Return the name of a run's experiment; ``None`` if it has none."""
+        project = self.experiments.get(run.project)
+        return None if project is None else project.title or project.name
 
     def iterate_runs(self, wanted: Filter, parts: tuple[RunPart, ...] = ("config",)) -> Iterator[RunRecord]:
         """Go through runs, newest first."""

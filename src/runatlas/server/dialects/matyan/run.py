@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +15,7 @@ from runatlas.model.run import RunPatch, RunRecord, RunSelection
 from runatlas.model.series import Context
 from runatlas.server.dialects.matyan.body import (
     answer,
+    flag_field,
     has_flag,
     read_list,
     read_object,
@@ -31,9 +34,11 @@ from runatlas.server.wire.endpoint import EndpointCall
 
 __all__ = [
     "add_tag",
+    "archive_runs",
     "clear_tombstone",
     "delete_run",
     "delete_runs",
+    "finish_runs",
     "found_run",
     "get_info",
     "get_metrics",
@@ -136,10 +141,7 @@ def _trace_asked(item: Any) -> tuple[str, Context]:
 def update_run(call: EndpointCall) -> Answer:
     """Change a run's properties."""
     body = read_object(call)
-    flags = {name: body.get(name) for name in ("archived", "active")}
-    for name, value in flags.items():
-        if value is not None and not isinstance(value, bool):
-            raise ValidationError(f"{name}: expected true or false")
+    flags = {name: flag_field(body, name) for name in ("archived", "active")}
     texts = {
         name: None if body.get(name) is None else text_field(body, name)
         for name in ("name", "description", "experiment")
@@ -191,18 +193,41 @@ def delete_run(call: EndpointCall) -> Answer:
 
 def delete_runs(call: EndpointCall) -> Answer:
     """Delete runs; ids that are none are retired as well."""
-    asked = read_list(call)
-    for run_id in asked:
-        if not isinstance(run_id, str):
-            raise ValidationError("an id is text")
+    asked = _ids(call)
     call.services.retirement.retire_ids(call.user, asked)
-    for run_id in dict.fromkeys(asked):
-        try:
-            run = find_run(call.services, call.user, run_id)
-        except NotFoundError:
-            continue
+    for run in _named(call, asked):
         _delete(call, run)
     return answer({"status": "OK"})
+
+
+def archive_runs(call: EndpointCall) -> Answer:
+    """Archive runs, or bring them back; ids that are none are passed over."""
+    return _change_all(call, RunPatch(archived=has_flag(call, "archive", default=True)))
+
+
+def finish_runs(call: EndpointCall) -> Answer:
+    """End runs; ids that are none are passed over."""
+    return _change_all(call, RunPatch(state="FINISHED"))
+
+
+def _change_all(call: EndpointCall, patch: RunPatch) -> Answer:
+    with call.services.store.together():
+        for run in _named(call, _ids(call)):
+            change_run(call.services, call.user, run.path, patch)
+    return answer({"status": "OK"})
+
+
+def _ids(call: EndpointCall) -> list[str]:
+    asked = read_list(call)
+    if not all(isinstance(item, str) for item in asked):
+        raise ValidationError("an id is text")
+    return asked
+
+
+def _named(call: EndpointCall, asked: Iterable[str]) -> Iterator[RunRecord]:
+    for run_id in dict.fromkeys(asked):
+        with suppress(NotFoundError):
+            yield find_run(call.services, call.user, run_id)
 
 
 def _delete(call: EndpointCall, run: RunRecord) -> None:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from runatlas.errors import NotFoundError
-from runatlas.model.filters import And, Comparison, Field, Filter
+from runatlas.model.filters import And, Comparison, Field, Filter, Or
 from runatlas.model.media import MediaRecord
 from runatlas.model.run import RunRecord
 from runatlas.model.series import ColumnRecord, Context, SummaryRecord
@@ -21,10 +21,11 @@ from runatlas.server.dialects.matyan.stream import encode_tree, number_array
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import Endpoint, EndpointCall
 
-__all__ = ["SEARCHES", "search_metrics", "search_runs"]
+__all__ = ["SEARCHES", "list_active_runs", "search_metrics", "search_runs"]
 
 _POINTS = 50
 _BUNDLE = 200
+_ACTIVE = Or(tuple(Comparison(Field("STABLE", "state"), "EQ", state) for state in ("RUNNING", "OFFLINE")))
 
 
 class _Writer:
@@ -51,9 +52,18 @@ def search_runs(call: EndpointCall) -> Answer:
     query = read_query(call.value("q") or "")
     limit = whole_of(call, "limit", 0)
     reading = Reading(call.services, call.user)
-    writer = _Writer(call, reading)
     found = _after(reading, query.runs, call.value("offset") or "")
-    found = islice(found, limit) if limit > 0 else found
+    return _write_runs(call, reading, islice(found, limit) if limit > 0 else found)
+
+
+def list_active_runs(call: EndpointCall) -> Answer:
+    """List the runs that go on, newest first, also archived ones."""
+    reading = Reading(call.services, call.user)
+    return _write_runs(call, reading, reading.iterate_runs(_ACTIVE))
+
+
+def _write_runs(call: EndpointCall, reading: Reading, found: Iterator[RunRecord]) -> Answer:
+    writer = _Writer(call, reading)
     while runs := list(islice(found, _BUNDLE)):
         summaries = reading.summaries(runs)
         for run in runs:

@@ -1,0 +1,66 @@
+"""Routes of the notes on a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runatlas.model.annotation import AnnotationDraft, AnnotationQuery, AnnotationRecord
+from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.server.dialects.matyan.body import answer, read_object, text_field
+from runatlas.server.dialects.matyan.run import found_run
+from runatlas.server.services.annotations import EDITED
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.endpoint import EndpointCall
+
+__all__ = ["create_note", "delete_note", "get_note", "list_notes", "update_note"]
+
+
+def _object(note: AnnotationRecord) -> dict[str, Any]:
+    edited = note.metadata.get(EDITED)
+    updated_ms = edited if isinstance(edited, int) else note.created_at_ms
+    return {"id": note.id, "content": note.text, "updated_at": updated_ms / 1000}
+
+
+def list_notes(call: EndpointCall) -> Answer:
+    """List the notes on a run, oldest first."""
+    run = found_run(call)
+    found: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        query = AnnotationQuery(page=PageRequest(limit=PAGE_LIMIT, cursor=cursor))
+        part = call.services.annotations.list_annotations(call.user, run.path, query)
+        found += [{**_object(note), "created_at": note.created_at_ms / 1000} for note in part.items]
+        cursor = part.next_cursor
+        if cursor is None:
+            return answer(found)
+
+
+def create_note(call: EndpointCall) -> Answer:
+    """Note something on a run."""
+    draft = AnnotationDraft(_content(call))
+    made = call.services.annotations.create_annotation(call.user, found_run(call).path, draft)
+    return answer({"id": made.id, "created_at": made.created_at_ms / 1000}, 201)
+
+
+def _content(call: EndpointCall) -> str:
+    return text_field(read_object(call), "content").strip()
+
+
+def get_note(call: EndpointCall) -> Answer:
+    """Return a note."""
+    run = found_run(call)
+    return answer(_object(call.services.annotations.get_annotation(call.user, run.path, call.params["note"])))
+
+
+def update_note(call: EndpointCall) -> Answer:
+    """Change the text of a note."""
+    run, text = found_run(call), _content(call)
+    changed = call.services.annotations.update_annotation(call.user, run.path, call.params["note"], text)
+    return answer(_object(changed))
+
+
+def delete_note(call: EndpointCall) -> Answer:
+    """Delete a note."""
+    run = found_run(call)
+    call.services.annotations.delete_annotation(call.user, run.path, call.params["note"])
+    return answer({"status": "OK"})
