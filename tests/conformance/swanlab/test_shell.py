@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import pytest
 import requests
+from support.run_content import points
 from support.swanlab_site import Site
 from support.world import START, loss_values
 
@@ -18,6 +19,9 @@ ELSEWHERE = {"convert", "watch", "online", "offline", "local", "disabled"}
 """What reads other trackers' files or shows and sets what lies on the machine."""
 
 FINISHED = '[{"key": "state", "type": "STABLE", "op": "EQ", "value": ["FINISHED"]}]'
+
+MORE = [f"more{number:017}" for number in range(8)]
+"""Ids of a length that the oldest client knows."""
 
 OLD = {
     "user": "api user info {at}",
@@ -82,6 +86,15 @@ NEW = {
     "some": "sync KEPT -k {key} -h {host} -w {team} -p synced -i some --start-step 2 --end-step 7"
     " --start-time 2020-01-01 --end-time 2099-01-01",
 }
+OLDEST = {
+    **{name: OLD[name] for name in ("login with a wrong key", "verify before")},
+    "login": "login --relogin --api-key {key} --host {host} --web-host {host}",
+    **{name: OLD[name] for name in ("verify", "record")},
+    "sync": "sync KEPT --api-key {key} --host {host} --workspace {team} --project synced",
+    "sync into": "sync KEPT -k {key} -h {host} -w {team} -p my-project --id {more}",
+    "logout": "logout",
+    "verify after": "verify",
+}
 ANEW = ("login with a wrong key", "verify before", "login", "verify", "known", "logout", "verify after")
 
 
@@ -134,8 +147,9 @@ def make_lines(version: str, team: str, site: Site) -> dict[str, list[str]]:
         "finished": FINISHED,
         "later": START + 97_000,
         "new": team.replace("shell", "new"),
+        "more": MORE[0],
     }
-    lines = OLD if version == "0.8.0" else {**OLD, **NEW}
+    lines = {"0.6.12": OLDEST, "0.8.0": OLD, "0.10.3": {**OLD, **NEW}}[version]
     made = {}
     for number, (name, line) in enumerate(lines.items()):
         at = f"--host {site.server.origin} --api-key {site.keys['ann']} --save saved-{number}.json"
@@ -143,23 +157,27 @@ def make_lines(version: str, team: str, site: Site) -> dict[str, list[str]]:
     return made
 
 
-@pytest.fixture(scope="module")
-def shell(site: Site, version: str) -> Shell:
+def drive(site: Site, version: str, around: dict[str, str]) -> Shell:
+    """Run all lines of a version in a world of its own."""
     team = f"shell-{version.replace('.', '-')}"
     with site.world(team) as world:
         for number in range(8):
-            world.add_run(f"more-{number}", name=f"more {number}")
+            world.add_run(MORE[number], name=f"more {number}")
     home = site.directory / f"{version}-shell"
     home.mkdir()
     (home / "filter.json").write_text(FINISHED)
     lines = make_lines(version, team, site)
-    around = {"SWANLAB_API_KEY": site.keys["ann"], "SWANLAB_API_HOST": f"{site.server.origin}/api"}
     commands = [[name, line, name in ANEW] for name, line in lines.items()]
     told = site.call(version, "shell.py", {"commands": commands}, home=home, variables=around)
     return Shell(version, team, lines, told)
 
 
-def test_every_command_and_option_of_the_help_is_driven(shell: Shell) -> None:
+@pytest.fixture(scope="module")
+def shell(site: Site, version: str) -> Shell:
+    return drive(site, version, {"SWANLAB_API_KEY": site.keys["ann"], "SWANLAB_API_HOST": f"{site.server.origin}/api"})
+
+
+def check_help(shell: Shell) -> None:
     shown = {name: options for name, options in shell.told["help"].items() if name not in ELSEWHERE}
     for name, options in shown.items():
         lines = [line for line in shell.lines.values() if " ".join(line).startswith(f"{name} ") or line == [name]]
@@ -169,6 +187,10 @@ def test_every_command_and_option_of_the_help_is_driven(shell: Shell) -> None:
     commands = {" ".join(line[: len(name.split())]) for line in shell.lines.values() for name in shown}
     assert set(shown) <= commands
     assert set(shell.told["help"]) >= ELSEWHERE
+
+
+def test_every_command_and_option_of_the_help_is_driven(shell: Shell) -> None:
+    check_help(shell)
 
 
 def test_what_is_saved_is_what_is_printed(shell: Shell) -> None:
@@ -216,12 +238,12 @@ def test_metrics_and_summaries(shell: Shell) -> None:
     assert loss["latest"]["data"] == loss_values(2000)[-1]
     assert not any("timestamp" in point for point in acc["metrics"])
 
-    def points(name: str) -> list[tuple[int, float]]:
+    def found(name: str) -> list[tuple[int, float]]:
         return [(point["step"], point["value"]) for point in shell.data(name)["list"][0]["metrics"]]
 
-    assert points("all metrics") == [(step, step / 200) for step in range(100)]
-    assert points("steps") == [(3, 0.015), (4, 0.02)]
-    assert points("times") == [(98, 0.49), (99, 0.495)]
+    assert found("all metrics") == [(step, step / 200) for step in range(100)]
+    assert found("steps") == [(3, 0.015), (4, 0.02)]
+    assert found("times") == [(98, 0.49), (99, 0.495)]
     assert (list(shell.data("summary")), shell.data("summary")["acc"]["value"]) == (["acc"], 0.495)
     assert set(shell.data("all summary")) == {"acc", "cpu", "loss"}
 
@@ -263,8 +285,7 @@ def test_a_run_that_was_kept_is_synced_once(shell: Shell, site: Site) -> None:
     assert (shell.code("sync"), shell.code("sync again")) == (0, 0)
     run = site.api().run(f"{shell.team}/synced/again")
     assert (run.name, run.state, run.config) == ("from afar", "FINISHED", {"lr": 1})
-    loss = run.metrics(["loss"], all=True).unwrap()["loss"]
-    assert loss.values.to_pylist() == [step / 10 for step in range(10)]
+    assert points(run, "loss") == [(step, step / 10) for step in range(10)]
 
 
 def test_what_only_the_newer_client_has(shell: Shell, site: Site) -> None:
@@ -281,3 +302,20 @@ def test_what_only_the_newer_client_has(shell: Shell, site: Site) -> None:
     assert shell.data("last")["list"][0]["metrics"] == []
     some = site.api().run(f"{shell.team}/synced/some").metrics(["loss"], all=True).unwrap()["loss"]
     assert some.steps.to_pylist() == [2, 3, 4, 5, 6, 7]
+
+
+def test_the_commands_of_the_oldest_client(site: Site) -> None:
+    shell = drive(site, "0.6.12", {})
+    check_help(shell)
+    assert shell.code("login with a wrong key") != 0
+    for name in ("login", "verify", "sync", "sync into", "logout"):
+        assert shell.code(name) == 0, shell.text(name)
+    assert "ann" in shell.text("verify")
+    for name in ("verify before", "verify after"):
+        assert "ann" not in shell.text(name)
+    (run,) = site.api().runs(f"{shell.team}/synced")
+    assert (run.name, run.state, run.config) == ("from afar", "FINISHED", {"lr": 1})
+    assert points(run, "loss") == [(step, step / 10) for step in range(10)]
+    into = site.api().run(f"{shell.team}/my-project/{MORE[0]}")
+    assert (into.name, into.state) == ("more 0", "FINISHED")
+    assert points(into, "loss") == points(run, "loss")

@@ -27,9 +27,12 @@ def run(arguments: list[str], *, anew: bool = False) -> dict[str, Any]:
         anew: Whether to load the client anew, with the settings that lie on the disk and not in variables.
     """
     out, err = pathlib.Path(".out"), pathlib.Path(".err")
+    pathlib.Path(".in").write_text("y\n")
     child = os.fork()
     if not child:
-        with out.open("w") as output, err.open("w") as errors:
+        # Who is asked says yes.
+        with pathlib.Path(".in").open() as given, out.open("w") as output, err.open("w") as errors:
+            os.dup2(given.fileno(), 0)
             os.dup2(output.fileno(), 1)
             os.dup2(errors.fileno(), 2)
         if anew:
@@ -66,7 +69,7 @@ def run_here(arguments: list[str]) -> int:
 def record(directory: str) -> None:
     """Track a run without a server."""
     pathlib.Path(directory).mkdir()
-    swanlab.init(project="kept", name="from afar", mode="offline", log_dir=directory, config={"lr": 1})
+    swanlab.init(project="kept", experiment_name="from afar", mode="offline", logdir=directory, config={"lr": 1})
     for step in range(10):
         swanlab.log({"loss": step / 10}, step=step)
     swanlab.finish()
