@@ -100,15 +100,16 @@ class Uploads:
         return blob
 
     def find_uploads(self, caller: Caller, run: RunPath, paths: Sequence[str]) -> dict[str, UploadRecord]:
-        """Return what was sent to those of the paths that got anything.
+        """Return what was sent to those of the paths that got anything, for whoever completes it.
 
         Raises:
             NotFoundError: There is no such run.
+            PermissionDeniedError: The caller may not write to it.
         """
         for path in paths:
             check_text(path, "path")
         with self._store.read() as connection:
-            found = find_uploads(connection, require_run(connection, caller, run, "read").id, paths)
+            found = find_uploads(connection, require_run(connection, caller, run, "write").id, paths)
         return {path: UploadRecord(path, row.sha256, row.size, row.mime_type) for path, row in found.items()}
 
     def join_uploads(self, caller: Caller, run: RunPath, paths: Sequence[str]) -> BlobRecord:

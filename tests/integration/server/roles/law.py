@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import attrs
 from integration.server.roles.row import CALLERS, NOBODY, OK, Door, Row
-from integration.server.roles.world import LAB, Answer, Request, World
+from integration.server.roles.world import LAB, MINGLED, Answer, Request, World
 
 __all__ = ["Law"]
 
 MEMBERS = ("vito", "vera", "mia", "olga")
-HIDDEN = (LAB, "olga")
+HIDDEN = (LAB, "olga", MINGLED)
 """The workspaces whose contents are private."""
 TWICE = ("nobody", "revoked", *CALLERS)
 """Those who also ask for what is not there."""

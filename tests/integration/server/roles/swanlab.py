@@ -150,6 +150,7 @@ ROWS = (
     _row(LOGIN, ANYONE),
     _row("GET /api/user/profile", ANYONE),
     _row("GET /api/user/{username}/groups", SEE_WORKSPACE),
+    _made("GET /api/user/{username}/groups", ANYONE, lambda *_: Request("/api/user/olga/groups"), "olga's"),
     _row("GET /api/group", ANYONE),
     _row("GET /api/group/{username}", SEE_WORKSPACE),
     _row("GET /api/self_hosted/info", ANYONE),

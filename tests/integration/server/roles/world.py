@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
+import requests
 from integration.server.roles.state import Keeping
 from support.server import ServerProcess, make_key, running_server
 from websockets.exceptions import InvalidStatus
@@ -18,7 +21,21 @@ from websockets.sync.client import connect
 
 from runatlas.model.ids import new_cuid
 
-__all__ = ["BARE", "LAB", "PROJECT", "RUN", "Answer", "Place", "Request", "World", "artifact_id", "serving"]
+__all__ = [
+    "BARE",
+    "IDS",
+    "LAB",
+    "MINGLED",
+    "PROJECT",
+    "RUN",
+    "UNMIXED",
+    "Answer",
+    "Place",
+    "Request",
+    "World",
+    "artifact_id",
+    "serving",
+]
 
 ROLES = {"vito": "VISITOR", "vera": "VIEWER", "mia": "MEMBER", "olga": "OWNER"}
 OTHERS = ("stan", "ned", "extra")
@@ -27,12 +44,16 @@ LAB, PROJECT, RUN = "arcanum", "veiled", "occult"
 """A shared workspace, a private project of it, and a run; the latter two are also in the workspace of ``olga``."""
 BARE = "lacking"
 """A workspace like it, with the same members and nothing in it."""
+MINGLED, UNMIXED = "mingled", "unmixed"
+"""Workspaces like it with a public project; the first one has a private one, too."""
+SHOWN = {LAB: MINGLED, PROJECT: "public", RUN: "plain", "whisper": "loud", "dread": "merry", "relic": "trunk"}
+"""What the public project and what is in it are called."""
 GHOSTS = {LAB: "nowhere", PROJECT: "absent", RUN: "nobody", "whisper": "silence"}
 """What is not there in place of what is private, each as long as that."""
 WORDS = (PROJECT, RUN, "whisper", "dread", "relic", "cinder")
 """What the private things are made of: no answer to those who may not see them has it."""
 
-_IDS = re.compile(r"\b(?:[a-z][a-z0-9]{20}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
+IDS = re.compile(r"\b(?:[a-z][a-z0-9]{20}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
 _TURNED = str.maketrans("0123456789abcdef", "1234567890bcdefa")
 _PATIENCE_S = 60
 
@@ -87,6 +108,8 @@ class World:
         sessions: SwanLab's, of those who have a key; the session of ``revoked`` was begun while the key was good.
         lab: In the shared workspace; its members have the roles that their names stand for.
         own: In olga's own workspace, of which the same are members.
+        mingled: In a workspace with a public project, too.
+        public: That, which is not private.
         other_run: The cuid of another run beside that of ``lab``.
     """
 
@@ -96,16 +119,21 @@ class World:
     sessions: dict[str, str]
     lab: Place
     own: Place
+    mingled: Place
+    public: Place
     other_run: str
 
     def send(self, method: str, request: Request, headers: dict[str, str] | None = None) -> Answer:
         """Make a request as it is."""
         if method == "SOCKET":
             return self._connect(request, headers or {})
-        options = {"allow_redirects": False, **request.options}
-        options["headers"] = {**options.get("headers", {}), **(headers or {})}
-        found = self.server.call(method, request.path, **options)
-        return Answer(found.status_code, {name.lower(): text for name, text in found.headers.items()}, found.content)
+        made = requests.Request(method, self.server.origin + request.path, **request.options).prepare()
+        told = {**made.headers, **(headers or {})}
+        # Not by requests: of thousands of connections most of the time would be its own.
+        with closing(HTTPConnection(urlsplit(self.server.origin).netloc, timeout=_PATIENCE_S)) as connection:
+            connection.request(method, made.path_url, made.body, told)
+            found = connection.getresponse()
+            return Answer(found.status, {name.lower(): text for name, text in found.headers.items()}, found.read())
 
     def _connect(self, request: Request, headers: dict[str, str]) -> Answer:
         url = self.server.origin.replace("http", "ws", 1) + request.path
@@ -140,19 +168,33 @@ class World:
         """
         names = {name: fake for name, fake in GHOSTS.items() if name != LAB or not sees_workspace}
         names[artifact_id(self.own.cuid)] = artifact_id(_turned(self.own.cuid))
-        used: dict[str, str] = {}
-        path, options, frame = _renamed([request.path, request.options, request.frame], names, used)
+        used = {fake: real for real, fake in names.items()}
+
+        def turn(found: re.Match[str]) -> str:
+            used[_turned(found[0])] = found[0]
+            return _turned(found[0])
+
+        def turn_all(text: str) -> str:
+            return IDS.sub(turn, text)
+
+        named = self.renamed(request, names)
+        path, options, frame = _replaced([named.path, named.options, named.frame], turn_all)
         return Request(path, options, frame), used
 
-    def renamed(self, request: Request, names: dict[str, str]) -> Request:
+    def renamed(self, request: Request, names: Mapping[str, str]) -> Request:
         """Put other names into a request."""
-        path, options, frame = _renamed([request.path, request.options, request.frame], names, {})
+        path, options, frame = _renamed([request.path, request.options, request.frame], names)
         return Request(path, options, frame)
+
+    def shown(self, request: Request) -> Request:
+        """Make a request for what is public of one for what is private."""
+        pairs = zip(attrs.astuple(self.lab), attrs.astuple(self.public), strict=True)
+        return self.renamed(request, {**dict(pairs), **SHOWN})
 
     def marks(self) -> set[str]:
         """Return what only those may be told who may see the private things."""
-        places = (self.lab, self.own)
-        ids = {text for place in places for text in attrs.astuple(place)} - {LAB, "olga", "vito"}
+        places = (self.lab, self.own, self.mingled)
+        ids = {text for place in places for text in attrs.astuple(place)} - {LAB, "olga", MINGLED}
         return {*ids, *WORDS, self.other_run, artifact_id(self.own.cuid)}
 
 
@@ -161,24 +203,24 @@ def artifact_id(cuid: str, name: str = "relic.pt") -> str:
     return base64.urlsafe_b64encode(f"{cuid}:{name}".encode()).decode().rstrip("=")
 
 
-def _renamed(value: Any, names: dict[str, str], used: dict[str, str]) -> Any:
-    """Put into a request, in place of names and ids that are there, others; ``used`` takes what stood where."""
+def _replaced(value: Any, replace: Callable[[str], str]) -> Any:
+    """Replace every text in a request."""
     if isinstance(value, dict):
-        return {name: _renamed(item, names, used) for name, item in value.items()}
+        return {replace(name): _replaced(item, replace) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_renamed(item, names, used) for item in value]
-    if not isinstance(value, str):
-        return value
-    for real, fake in names.items():
-        if real in value:
-            used[fake] = real
-            value = value.replace(real, fake)
+        return [_replaced(item, replace) for item in value]
+    return replace(value) if isinstance(value, str) else value
 
-    def turned(found: re.Match[str]) -> str:
-        used[_turned(found[0])] = found[0]
-        return _turned(found[0])
 
-    return _IDS.sub(turned, value)
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Put other names into a request."""
+
+    def replace(text: str) -> str:
+        for name, other in names.items():
+            text = text.replace(name, other)
+        return text
+
+    return _replaced(value, replace)
 
 
 def _turned(text: str) -> str:
@@ -191,26 +233,39 @@ def _make(server: ServerProcess, key: str, method: str, path: str, **options: An
     return answer.json() if answer.content else None
 
 
-def _fill(server: ServerProcess, key: str, workspace: str) -> Place:
-    """Make the private project of a workspace, and the run in it."""
-
-    def make(method: str, path: str, **options: Any) -> Any:
-        return _make(server, key, method, path, **options)
-
+def _furnish(server: ServerProcess, key: str, workspace: str) -> None:
+    """Make a shared workspace; olga's own is there."""
+    if workspace != "olga":
+        _make(server, key, "POST", "workspaces", json={"username": workspace, "name": "Room", "comment": "!"})
     for name, role in (*ROLES.items(), ("extra", "VIEWER")):
         if name != workspace:
-            make("PUT", f"workspaces/{workspace}/members/{name}", json={"role": role})
+            _make(server, key, "PUT", f"workspaces/{workspace}/members/{name}", json={"role": role})
+
+
+def _fill(server: ServerProcess, key: str, workspace: str, *, is_public: bool = False) -> Place:
+    """Make a project of a workspace, and the run in it."""
+
+    def make(method: str, path: str, **options: Any) -> Any:
+        named = _renamed([path, options], SHOWN if is_public else {})
+        return _make(server, key, method, named[0], **named[1])
+
     where = {"workspace": workspace, "project": PROJECT}
-    project = make("POST", "projects", json={"workspace": workspace, "name": PROJECT, "description": "whisper"})
+    draft = {"workspace": workspace, "name": PROJECT, "visibility": "PUBLIC" if is_public else "PRIVATE"}
+    project = make("POST", "projects", json={**draft, "description": "whisper"})
     path = f"{workspace}/{PROJECT}"
     folder = make("POST", f"projects/{path}/folders", json={"name": "whisper"})["id"]
-    draft = {"project": where, "id": RUN, "name": "whisper", "labels": ["whisper"]}
-    run = make("POST", "runs", json={**draft, "config": {"dread": "whisper"}})["run"]
+    begun = {"project": where, "id": RUN, "name": "whisper", "labels": ["whisper"]}
+    run = make("POST", "runs", json={**begun, "config": {"dread": "whisper"}})["run"]
     patch = {"selection": {**where, "ids": [RUN]}, "patch": {"folder_id": folder}}
     make("POST", "runs/update", json=patch)
     make("POST", "runs", json={"project": where, "id": "other"})
     octets = {"Content-Type": "application/octet-stream"}
-    blob = make("POST", f"projects/{path}/blobs", data=f"cinder {workspace}".encode(), headers=octets)
+    blob = make(
+        "POST",
+        f"projects/{path}/blobs",
+        data=f"{'public' if is_public else 'cinder'} {workspace}".encode(),
+        headers=octets,
+    )
     file = {"name": "relic.pt", "sha256": blob["sha256"], "size": blob["size"]}
     image = {"path": "relic.png", "sha256": blob["sha256"], "size": blob["size"]}
     batch = {
@@ -256,14 +311,13 @@ def serving(directory: Path) -> Iterator[World]:
             told = server.call("POST", "/api/login/api_key", headers={"authorization": keys[name]}).json()
             sessions[name] = told["sid"]
         _make(server, keys["olga"], "DELETE", f"keys/{revoked['key']['id']}")
-        for name in (LAB, BARE):
-            _make(server, keys["olga"], "POST", "workspaces", json={"username": name, "name": "Room", "comment": "!"})
-        for name, role in (*ROLES.items(), ("extra", "VIEWER")):
-            _make(server, keys["olga"], "PUT", f"workspaces/{BARE}/members/{name}", json={"role": role})
-        lab, own = (_fill(server, keys["olga"], name) for name in (LAB, "olga"))
+        for name in (LAB, "olga", BARE, MINGLED, UNMIXED):
+            _furnish(server, keys["olga"], name)
+        lab, own, mingled = (_fill(server, keys["olga"], name) for name in (LAB, "olga", MINGLED))
+        public, _ = (_fill(server, keys["olga"], name, is_public=True) for name in (MINGLED, UNMIXED))
         tokens, other = _tokens(server, keys["olga"])
         keeping = Keeping(directory)
         try:
-            yield World(server, keeping, {**keys, **tokens}, sessions, lab, own, other)
+            yield World(server, keeping, {**keys, **tokens}, sessions, lab, own, mingled, public, other)
         finally:
             keeping.close()
