@@ -33,6 +33,7 @@ def test_a_run_knows_itself(found: Any) -> None:
     assert found["props"] == {"name": "named", "description": "described", "active": False, "archived": False}
     assert found["times"]
     assert found["measured"]
+    assert found["files"] == [["plain.txt"]] * 2
     assert found["forgotten"]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from matyan_client import Repo, Run
@@ -45,6 +47,21 @@ def _sequences(run: Run) -> dict[str, Any]:
     for value, step in ((1.0, -2), (2.0, 100), (3.0, 7)):
         run.track(value, "odd steps", step)
     return {"nameless": _raised(run.track, 1.0), "text": _raised(run.track, "x", name="auto")}
+
+
+def _holds(run: Run, content: str) -> bool:
+    return bool(run.artifacts) and bool(run.get_artifact("plain.txt").decode() == content)
+
+
+def _files(run: Run) -> list[list[str]]:
+    """Store two files under the name that each has, one after the other."""
+    found: list[list[str]] = []
+    for content in ("first", "second"):
+        Path("plain.txt").write_text(content, encoding="utf-8")
+        run.log_artifact("plain.txt")
+        eventually(partial(_holds, run, content))
+        found.append([item["path"] for item in run.artifacts])
+    return found
 
 
 def _seen(repo: Repo, url: str) -> dict[str, Any]:
@@ -124,6 +141,7 @@ def main(argument: dict[str, Any]) -> Any:
     changed = _properties(run)
     run.archived = False
     written = [_attributes(run), _sequences(run)]
+    files = _files(run)
     for tag in ("a", "b", "a"):
         run.add_tag(tag)
     run.remove_tag("b")
@@ -138,6 +156,7 @@ def main(argument: dict[str, Any]) -> Any:
         "fresh": fresh,
         "changed": changed,
         "written": written,
+        "files": files,
         "measured": measured,
         "ended": ended,
         "props": {name: props[name] for name in ("name", "description", "active", "archived")},
