@@ -49,3 +49,20 @@ def test_a_label_is_made_once(recorder: Recorder) -> None:
             labels.create_label(recorder.caller, place, LabelRecord(name))
     with pytest.raises(ValidationError):
         labels.create_label(recorder.caller, place, LabelRecord(""))
+
+
+def test_a_label_is_described_anew_replaced_and_dropped(recorder: Recorder) -> None:
+    labels, caller, place = recorder.services.labels, recorder.caller, recorder.caller.username
+    _give(recorder, recorder.run().run, labels_added=("used",))
+    labels.replace_label(caller, place, "used", LabelRecord("used", 0, "#fff", "d"))
+    assert _listed(recorder) == [LabelRecord("used", 1, "#fff", "d")]
+    labels.create_label(caller, place, LabelRecord("made", 0, "#000"))
+    with pytest.raises(ConflictError):
+        labels.replace_label(caller, place, "made", LabelRecord("used"))
+    assert _listed(recorder) == [LabelRecord("made", 0, "#000"), LabelRecord("used", 1, "#fff", "d")]
+    labels.replace_label(caller, place, "made", LabelRecord("better"))
+    labels.drop_label(caller, place, "used")
+    assert _listed(recorder) == [LabelRecord("better"), LabelRecord("used", 1)]
+    labels.drop_label(caller, place, "better")
+    labels.drop_label(caller, place, "never there")
+    assert _listed(recorder) == [LabelRecord("used", 1)]
