@@ -30,6 +30,7 @@ def demo(site: Site) -> ProjectPath:
     """A project with a run for each kind of value, some of them pinned, some of one time."""
     project = site.project()
     for number, value in enumerate(CONFIGS):
+        is_special = isinstance(value, float) and not math.isfinite(value)
         run, _ = site.root.create_run(
             RunDraft(
                 project,
@@ -37,7 +38,7 @@ def demo(site: Site) -> ProjectPath:
                 name=f"name {number % 4}",
                 group=("a", "Z", "ä")[number % 3],
                 state=("RUNNING", "FINISHED")[number % 2],
-                config={} if value is None else {"x": value},
+                config={} if value is None or (is_special and not site.is_exact) else {"x": value},
                 created_at_ms=1_000 * (number // 3),
             )
         )
@@ -139,7 +140,7 @@ def test_runs_come_in_the_order_asked_for_page_by_page(site: Site, demo: Project
         rest = sorts[grouped:]
         whole = (*(Sort(field, "ASC") for field in groups), *rest)
         found = _list(site, demo, sorts=rest, groups=groups, limit=limit)
-        assert [run.id for run in found] == _expected(everything, whole)
+        assert [run.id for run in found] == _expected(everything, whole), (whole, limit)
 
     check()
 

@@ -275,6 +275,13 @@ class TestChanging:
         assert change(state="OFFLINE") == 456
         assert change(state="RUNNING", finished_at_ms=5) is None
 
+    def test_a_run_that_goes_on_has_no_error(self, site: Site, demo: ProjectPath) -> None:
+        run = _make(site, demo, "one").path
+        site.root.update_runs(_select(demo, "one"), RunPatch(state="CRASHED", error="boom"))
+        assert site.root.get_run(run).error == "boom"
+        site.root.update_runs(_select(demo, "one"), RunPatch(state="RUNNING"))
+        assert site.root.get_run(run).error == ""
+
     def test_pinning_notes_the_time(self, site: Site, demo: ProjectPath) -> None:
         run = _make(site, demo, "one").path
         pinned = []

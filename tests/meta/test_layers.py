@@ -6,7 +6,15 @@ import pytest
 from support.source import Module, modules, resolve
 
 _CLIENT = {"errors", "model", "response", "settings", "credential", "tables"}
-_BACKENDS = {"backends", "backends.base", "backends.http", "backends.native", "backends.swanlab", "backends.local"}
+_BACKENDS = {
+    "backends",
+    "backends.base",
+    "backends.http",
+    "backends.native",
+    "backends.remote",
+    "backends.swanlab",
+    "backends.local",
+}
 
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
@@ -22,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "backends.http": {"errors", "model", "settings"},
     "backends.native": {"errors", "model", "settings", "backends.base", "backends.http", "backends.native_curation"},
     "backends.native_curation": {"errors", "model", "backends.curation", "backends.http"},
+    "backends.remote": {"errors", "settings", "backends.base", "backends.native", "backends.swanlab"},
     "backends.swanlab": {"errors", "model", "settings", "backends.base", "backends.curation", "backends.http"},
     "backends.local": {"errors", "model", "settings", "backends.base", "backends.local_curation", "server.services"},
     "backends.local_curation": {"errors", "model", "backends.curation", "server.services"},

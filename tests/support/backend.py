@@ -13,11 +13,14 @@ from pathlib import Path
 import attrs
 import pytest
 import uvicorn
+from litestar.types import ASGIApp, Receive, Scope, Send
+from support.compared import make_compared
 from support.database import Clock, Location, new_schema
 
 from runatlas.backends.base import Backend
 from runatlas.backends.local import LocalBackend
 from runatlas.backends.native import NativeBackend
+from runatlas.backends.swanlab import SwanlabBackend
 from runatlas.errors import ConflictError
 from runatlas.model.ids import ProjectPath
 from runatlas.model.project import ProjectDraft
@@ -26,7 +29,7 @@ from runatlas.server.process import listen
 from runatlas.server.services.services import Services
 from runatlas.server.settings import ServerSettings
 
-__all__ = ["REACHES", "Site", "site"]
+__all__ = ["REACHES", "Site", "site", "without_native_routes"]
 
 Connect = Callable[[str], Backend]
 """Make the backend of whoever has that API key."""
@@ -40,12 +43,14 @@ class Site:
         services: What lies behind every backend of it.
         clock: Its time.
         root: An administrator's backend, who owns the workspace ``root.get_user().username``.
+        is_exact: Whether everything comes back as it is: empty names too, and in configs NaN and the infinities.
     """
 
     services: Services
     clock: Clock
     root: Backend
     connect: Connect
+    is_exact: bool = True
 
     @property
     def home(self) -> str:
@@ -74,33 +79,66 @@ def _in_process(services: Services) -> Iterator[Connect]:
 
 
 @contextmanager
-def _over_http(services: Services) -> Iterator[Connect]:
-    settings = ServerSettings("unused")
-    config = uvicorn.Config(make_app(services, settings), lifespan="on", log_config=None, log_level="critical")
+def _serving(app: ASGIApp) -> Iterator[str]:
+    """Serve an application on a free port, and tell its origin."""
+    config = uvicorn.Config(app, lifespan="on", log_config=None, log_level="critical")
     server = uvicorn.Server(config)
-    backends: list[Backend] = []
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-        def connect(secret: str) -> Backend:
-            backends.append(NativeBackend(origin, secret, cache=False))
-            return backends[-1]
-
         try:
-            yield connect
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            for backend in backends:
-                backend.close()
             server.should_exit = True
             thread.join()
+
+
+@contextmanager
+def _over_http(services: Services) -> Iterator[Connect]:
+    with _serving(make_app(services, ServerSettings("unused"))) as origin, ExitStack() as closing:
+
+        def connect(secret: str) -> Backend:
+            backend = NativeBackend(origin, secret, cache=False)
+            closing.callback(backend.close)
+            return backend
+
+        yield connect
+
+
+def without_native_routes(app: ASGIApp) -> ASGIApp:
+    """Serve an application as if it were a SwanLab server: our own routes are not there, but for links to files."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if path.startswith("/atlas/") and not path.startswith(("/atlas/v1/blobs/", "/atlas/v1/exports/")):
+            await send({"type": "http.response.start", "status": 404, "headers": [(b"content-type", b"text/html")]})
+            await send({"type": "http.response.body", "body": b"<title>SwanLab</title>", "more_body": False})
+        else:
+            await app(scope, receive, send)
+
+    return serve
+
+
+@contextmanager
+def _over_swanlab(services: Services) -> Iterator[Connect]:
+    app = without_native_routes(make_app(services, ServerSettings("unused")))
+    with _serving(app) as origin, _in_process(services) as store, ExitStack() as closing:
+
+        def connect(secret: str) -> Backend:
+            backend = SwanlabBackend(origin, secret, cache=False)
+            closing.callback(backend.close)
+            if services.accounts.authenticate(secret) is None:
+                return backend
+            return make_compared(backend, store(secret), services)
+
+        yield connect
 
 
 REACHES: dict[str, tuple[str, Callable[[Services], AbstractContextManager[Connect]]]] = {
     "local-sqlite": ("sqlite", _in_process),
     "local-postgresql": ("postgresql", _in_process),
     "native": ("sqlite", _over_http),
+    "swanlab": ("sqlite", _over_swanlab),
 }
 """Each way to reach the data: the engine behind it, and what makes its backends."""
 
@@ -121,4 +159,4 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
         closing.callback(services.close)
         connect = closing.enter_context(reach(services))
         secret = services.accounts.create_key(services.owner()).secret
-        yield Site(services, location.clock, connect(secret), connect)
+        yield Site(services, location.clock, connect(secret), connect, request.param != "swanlab")

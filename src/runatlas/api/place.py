@@ -63,9 +63,9 @@ def open_backend(settings: ConnectionSettings) -> Backend:
         StoreError: The directory cannot be used.
     """
     if settings.directory is None:
-        from runatlas.backends.native import NativeBackend  # noqa: PLC0415 - requests is slow to import
+        from runatlas.backends.remote import connect  # noqa: PLC0415 - requests is slow to import
 
-        return NativeBackend.from_settings(settings)
+        return connect(settings)
     try:
         from runatlas.backends.local import LocalBackend  # noqa: PLC0415 - an optional part of the installation
     except ModuleNotFoundError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from runatlas.backends.native import NativeBackend
+from runatlas.api.place import open_backend
 from runatlas.cli.connection import settled
 from runatlas.credential import Credential, CredentialFile
 from runatlas.errors import AuthenticationError
@@ -67,7 +67,7 @@ def is_terminal() -> bool:
 
 
 def _check(settings: ConnectionSettings) -> UserRecord:
-    backend = NativeBackend.from_settings(settings)
+    backend = open_backend(settings)
     try:
         return backend.get_user()
     except AuthenticationError as error:

@@ -15,8 +15,9 @@ from runatlas.model.codec import dumps
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Sort
 from runatlas.model.run import RunRecord
 from runatlas.model.run_field import instant_ms
+from runatlas.model.text import has_part
 
-__all__ = ["Read", "arrange", "flatten", "has_part", "matches", "value_of"]
+__all__ = ["Read", "arrange", "flatten", "matches", "value_of"]
 
 Read = Callable[[Field], Any]
 """Tells what a run has in a field: ``None`` if nothing, a tuple for its labels and colors."""
@@ -133,21 +134,6 @@ def _lenient(op: str, held: Any, literal: Any) -> bool:
     if isinstance(held, bool) and text.lower() in {"true", "false"}:
         text = text.lower()
     return _ORDERS[op](_text(held), text)
-
-
-def has_part(text: str, part: str) -> bool:
-    """Tell whether a text has a part; a character counts for its lower and upper forms that are one character too.
-
-    Example:
-        >>> has_part("ÄRGER", "ärg"), has_part("straße", "SS")
-        (True, False)
-    """
-    width = len(part)
-    pieces = (text[start : start + width] for start in range(len(text) - width + 1))
-    return any(
-        all(asked in {held, held.lower(), held.upper()} for held, asked in zip(part, piece, strict=True))
-        for piece in pieces
-    )
 
 
 def _contains(held: Any, part: str) -> bool:

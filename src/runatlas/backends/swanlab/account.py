@@ -33,7 +33,7 @@ from runatlas.model.account import (
 from runatlas.model.ids import ProjectPath, validate_project_name, validate_workspace_name
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.project import ProjectDraft, ProjectPatch, ProjectQuery, ProjectRecord, ProjectSort
-from runatlas.model.run_value import has_part
+from runatlas.model.text import has_part
 
 __all__ = ["SwanlabAccount"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from runatlas.backends.http.address import redact
 from runatlas.backends.http.cache import AnswerCache
@@ -19,16 +20,18 @@ from runatlas.backends.swanlab.snapshot import Snapshots
 from runatlas.errors import (
     AuthenticationError,
     NotFoundError,
+    NotSupportedError,
     PermissionDeniedError,
     ResponseFormatError,
     ValidationError,
 )
 from runatlas.model.artifact import ArtifactRecord
-from runatlas.model.ids import RunPath
+from runatlas.model.batch import AppendRecord, Batch
+from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.log import LogPage, LogQuery
-from runatlas.model.media import LinkRecord, MediaPage, MediaQuery, MediaRecord
+from runatlas.model.media import BlobRecord, LinkRecord, MediaPage, MediaQuery, MediaRecord
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
-from runatlas.model.run import RunRecord
+from runatlas.model.run import RunDraft, RunPatch, RunRecord, RunSelection
 from runatlas.model.series import MEDIA_TYPES, ColumnQuery, ColumnRecord
 from runatlas.settings import ConnectionSettings
 
@@ -51,13 +54,13 @@ class SwanlabBackend(SwanlabCuration, SwanlabSeries):
         """Describe the server.
 
         Args:
-            host: ``scheme://name[:port]``.
+            host: ``scheme://name[:port]``; ``/api`` behind it, as SwanLab's own settings have it, is left out.
             key: An API key.
             policy: When to try again; its clock also ages what is kept.
             cache: Whether reads may be answered from memory for a while.
         """
         policy = policy or RetryPolicy()
-        session = SwanlabSession(host, key, policy=policy)
+        session = SwanlabSession(host.rstrip("/").removesuffix("/api"), key, policy=policy)
         self._client = SwanlabClient(session, AnswerCache(clock=policy.clock) if cache else None)
         self._states = RunStates(clock=policy.clock)
         self._snapshots = Snapshots(clock=policy.clock)
@@ -87,6 +90,24 @@ class SwanlabBackend(SwanlabCuration, SwanlabSeries):
     def forget(self, path: str | None = None) -> None:
         self._states.forget()
         self._client.forget("/".join((path or "").removeprefix("/").split("/")[:2]))
+
+    def answers(self) -> bool:
+        """Ask the server whether it is one of SwanLab's; needs no key."""
+        return self._client.session.is_there()
+
+    # -- what runs record ---------------------------------------------------------------------------------------
+
+    def create_run(self, draft: RunDraft) -> tuple[RunRecord, bool]:
+        raise _unrecorded("begins runs")
+
+    def update_runs(self, selection: RunSelection, patch: RunPatch) -> int:
+        raise _unrecorded("changes runs")
+
+    def append(self, batch: Batch) -> AppendRecord:
+        raise _unrecorded("takes what runs record")
+
+    def put_blob(self, project: ProjectPath, data: BinaryIO) -> BlobRecord:
+        raise _unrecorded("takes files")
 
     # -- media and files ----------------------------------------------------------------------------------------
 
@@ -176,6 +197,14 @@ class SwanlabBackend(SwanlabCuration, SwanlabSeries):
         }
         given = self._client.write("POST", at("house", "metrics", "log", "export"), body)
         return self._file_link(Document.read(given, "export").text("cosKey"))
+
+
+def _unrecorded(what: str) -> NotSupportedError:
+    """Make the error for recording: a repeated batch, two points of a step or a context would be lost there."""
+    return NotSupportedError(
+        f"a SwanLab server {what} from its own tracker only, and drops what that does not send; "
+        "track with swanlab, or with runatlas into a directory or a RunAtlas server"
+    )
 
 
 def _chosen(found: list[tuple[ColumnRecord, Document]], query: MediaQuery) -> list[tuple[ColumnRecord, Document]]:

@@ -57,7 +57,7 @@ def read_points(document: Document | None) -> Line:
         if value is not None:
             steps.append(point.whole("index"))
             values.append(value)
-            times.append(point.time_ms("timestamp") or 0)
+            times.append(point.whole("timestamp", 0))
     return Line(make_array(steps), make_array(values), make_array(times))
 
 

@@ -171,7 +171,7 @@ def column_record(document: Document) -> ColumnRecord:
         document.text("name", "") or key,
         _choice(document, "class", ColumnClass, column_class(key)),
         _choice(document, "type", ColumnType, "FLOAT"),
-        document.time_ms("createdAt") or 0,
+        document.whole("createdAt", 0),
         count=None,
         error=error if isinstance(error, dict) else None,
     )

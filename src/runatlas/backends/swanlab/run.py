@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -21,8 +21,10 @@ from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.project import ProjectQuery
 from runatlas.model.run import RunPart, RunQuery, RunRecord, RunSelection
-from runatlas.model.run_value import arrange, has_part, matches, value_of
+from runatlas.model.run_check import check_filter, check_order
+from runatlas.model.run_value import arrange, matches, value_of
 from runatlas.model.series import SummaryRecord
+from runatlas.model.text import has_part
 from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, PurgeRecord, TrashRecord
 
 __all__ = ["SwanlabRuns"]
@@ -75,6 +77,7 @@ class SwanlabRuns(SwanlabAccount):
 
     def _ordered(self, query: RunQuery) -> list[RunRecord]:
         keys = (*(Sort(field, "ASC") for field in query.groups), *query.sorts)
+        check_order(keys)
         runs = self._select(query.selection)
         read = self._reader(runs, [sort.field for sort in keys])
         return arrange(runs, keys, lambda run, field: read[run.cuid](field))
@@ -90,6 +93,8 @@ class SwanlabRuns(SwanlabAccount):
 
     def _select_of(self, path: ProjectPath, selection: RunSelection) -> list[RunRecord]:
         wanted, ids = selection.filter, selection.ids
+        if wanted is not None:
+            check_filter(wanted)
         is_named = ids is not None and len(ids) <= _GET_MAX
         if ids is not None and is_named:
             runs = list(self._named(path, ids))
@@ -157,15 +162,24 @@ class SwanlabRuns(SwanlabAccount):
         chosen = list(runs)
         found: dict[str, dict[str, SummaryRecord]] = {}
         for start in range(0, len(chosen), _SUMMED_MAX):
-            part = chosen[start : start + _SUMMED_MAX]
-            body: dict[str, Any] = {"experiments": [_reference(run) for run in part]}
-            if keys is not None:
-                body["keys"] = list(keys)
-            scope = part[0].workspace if len({run.project for run in part}) > 1 else str(part[0].project_path)
-            given = self._client.query(at("house", "metrics", "summaries"), body, scope=scope)
-            for cuid, document in Document.read(given, "summaries").items():
+            for cuid, document in self._read_summaries(chosen[start : start + _SUMMED_MAX], keys):
                 found[cuid] = {key: summary_record(cuid, key, item) for key, item in document.items()}
         return found
+
+    def _read_summaries(self, runs: list[RunRecord], keys: tuple[str, ...] | None) -> Iterator[tuple[str, Document]]:
+        """Read summaries of some runs; those that were deleted since they were listed have none."""
+        body: dict[str, Any] = {"experiments": [_reference(run) for run in runs]}
+        if keys is not None:
+            body["keys"] = list(keys)
+        scope = runs[0].workspace if len({run.project for run in runs}) > 1 else str(runs[0].project_path)
+        try:
+            given = self._client.query(at("house", "metrics", "summaries"), body, scope=scope)
+        except NotFoundError:
+            half = len(runs) // 2
+            for part in (runs[:half], runs[half:]) if half else ():
+                yield from self._read_summaries(part, keys)
+        else:
+            yield from Document.read(given, "summaries").items()
 
     def _with_summaries(self, runs: list[RunRecord], keys: tuple[str, ...] | None) -> list[RunRecord]:
         found = self._summaries(runs, keys)

@@ -10,7 +10,7 @@ from runatlas.backends.http.answer import Answer
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.http.session import Request, Session
 from runatlas.backends.swanlab.document import Document
-from runatlas.errors import AuthenticationError
+from runatlas.errors import ApiStatusError, AuthenticationError, RequestError
 
 __all__ = ["SwanlabSession"]
 
@@ -48,6 +48,14 @@ class SwanlabSession(Session):
     def user(self) -> Document:
         """Return what the login tells of the caller: ``username`` and ``name``."""
         return self._logged_in().user
+
+    def is_there(self) -> bool:
+        """Tell whether a server of this protocol answers."""
+        try:
+            answer = super().send(Request("GET", "/api", accept="*/*"))
+        except (ApiStatusError, RequestError):
+            return False
+        return answer.body.strip() == b"OK"
 
     def _credentials(self) -> dict[str, str]:
         """Send no key: the session says who asks."""

@@ -257,5 +257,6 @@ def _medians(connection: Connection, found: Found) -> dict[int, float | None]:
                 f"the points of {head.key!r} of {path} are damaged ({error}); ask without median"
             ) from error
         known = values[~np.isnan(values)]
-        medians[head.id] = float(np.median(known)) if len(known) else None
+        with np.errstate(invalid="ignore"):  # between -Inf and Inf lies NaN
+            medians[head.id] = float(np.median(known)) if len(known) else None
     return medians

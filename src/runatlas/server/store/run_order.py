@@ -26,16 +26,15 @@ from sqlalchemy import (
     tuple_,
 )
 
-from runatlas.errors import ValidationError
 from runatlas.model.filters import Field, Sort
+from runatlas.model.run_check import check_order
 from runatlas.server.store.run_column import NULLABLE_COLUMNS, NUMBER_COLUMNS, TEXT_COLUMNS, scalar_series, statistic
 from runatlas.server.store.schema import run_configs, runs, series
-from runatlas.server.store.statement import check_text, code_points
+from runatlas.server.store.statement import code_points
 
 __all__ = ["RunOrder", "make_order"]
 
 _PREFIX = 200
-_SORTS_MAX = 10
 _LAST = (runs.c.pin, runs.c.created_at_ms, runs.c.id)
 
 
@@ -114,14 +113,10 @@ def make_order(sorts: Sequence[Sort], groups: Sequence[Field]) -> RunOrder:
         ValidationError: A field cannot be sorted by, or there are too many.
     """
     wanted = [*(Sort(field, "ASC") for field in groups), *sorts]
-    if len(wanted) > _SORTS_MAX:
-        raise ValidationError(f"sorts: runs are sorted and grouped by up to {_SORTS_MAX} fields, got {len(wanted)}")
+    check_order(wanted)
     keys: list[_SortKey] = []
     joined: list[tuple[FromClause, ColumnElement[bool]]] = []
     for sort in wanted:
-        if sort.order not in ("ASC", "DESC"):
-            raise ValidationError(f"sorts: {sort.order!r} is neither ASC nor DESC")
-        check_text(sort.field.key, "sorts")
         keys += _keys(sort.field, sort.order == "DESC", joined)
     return RunOrder(tuple(keys), tuple(joined))
 
@@ -136,9 +131,7 @@ def _keys(field: Field, descending: bool, joined: list[tuple[FromClause, ColumnE
     nullable = field.key in NULLABLE_COLUMNS
     if field.key in NUMBER_COLUMNS:
         return [_SortKey(NUMBER_COLUMNS[field.key], descending, "number", nullable)]
-    text = runs.c.colors if field.key == "colors" else TEXT_COLUMNS.get(field.key)
-    if text is None:
-        raise ValidationError(f"sorts: runs cannot be sorted by {field.key!r}")
+    text = runs.c.colors if field.key == "colors" else TEXT_COLUMNS[field.key]
     return [_SortKey(_prefix(text), descending, "text", nullable)]
 
 

@@ -22,14 +22,14 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import Boolean, TypeDecorator, TypeEngine
 
-from runatlas.errors import ConflictError, ValidationError
+from runatlas.errors import ConflictError
+from runatlas.model.text import check_text
 
 __all__ = [
     "Connection",
     "check_text",
     "code_points",
     "contains",
-    "fold_matches",
     "listed",
     "member_of",
     "one_of",
@@ -47,22 +47,6 @@ def rows(connection: Connection, statement: Executable, values: Mapping[str, Any
     """
     cursor = connection.execute(statement, values).cursor
     return [] if cursor is None else list(cursor.fetchall())
-
-
-def check_text(text: str, argument: str) -> str:
-    """Return a text that both engines can hold: valid Unicode without NUL.
-
-    Raises:
-        ValidationError: It is none; the sentence names ``argument``.
-    """
-    if "\x00" in text:
-        raise ValidationError(f"{argument}: text must not have NUL characters")
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise ValidationError(f"{argument}: text must not have lone surrogates") from None
-    return text
 
 
 @contextmanager
@@ -183,13 +167,6 @@ def code_points(text: ColumnElement[Any]) -> ColumnElement[str]:
 
 def _variants(character: str) -> set[str]:
     return {c for c in (character, character.lower(), character.upper()) if len(c) == 1}
-
-
-def fold_matches(part: str, text: str) -> bool:
-    """Tell in Python what ``contains`` tells in SQL."""
-    width = len(part)
-    found = (text[i : i + width] for i in range(len(text) - width + 1))
-    return any(all(h in _variants(c) for c, h in zip(part, piece, strict=True)) for piece in found)
 
 
 def _glob(part: str) -> str:

@@ -1,0 +1,128 @@
+"""What may be asked of runs: the bounds of filters and orders, the same wherever they are worked out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from runatlas.errors import ValidationError
+from runatlas.model.filters import OPERATORS, STABLE_FIELDS, STATISTICS, Comparison, Field, Filter, Not, Sort
+from runatlas.model.text import check_text
+
+__all__ = [
+    "COMPARISONS_MAX",
+    "PART_MAX",
+    "SORTS_MAX",
+    "check_filter",
+    "check_order",
+    "simplify",
+    "too_deep",
+]
+
+COMPARISONS_MAX = 500
+"""How many comparisons a filter may have."""
+
+PART_MAX = 1000
+"""How long a text may be that is looked for inside another."""
+
+SORTS_MAX = 10
+"""How many fields runs may be sorted and grouped by."""
+
+_DEPTH_MAX = 20
+"""SQLite's parser takes somewhat more, once the filter is simplified."""
+
+_GIVEN_DEPTH_MAX = 200
+
+
+def simplify(node: Filter, depth: int = 0) -> Filter:
+    """Take out levels that say nothing: a twofold ``Not``, an ``And`` within an ``And``, one item alone.
+
+    Raises:
+        ValidationError: It nests too deeply to be looked through.
+    """
+    if depth > _GIVEN_DEPTH_MAX:
+        raise too_deep()
+    if isinstance(node, Comparison):
+        return node
+    if isinstance(node, Not):
+        item = simplify(node.item, depth + 1)
+        return item.item if isinstance(item, Not) else Not(item)
+    kind = type(node)
+    items: list[Filter] = []
+    for item in (simplify(item, depth + 1) for item in node.items):
+        items += item.items if isinstance(item, kind) else (item,)
+    return items[0] if len(items) == 1 else kind(tuple(items))
+
+
+def too_deep() -> ValidationError:
+    """Make the error for a filter that nests too deeply."""
+    return ValidationError(f"filter: it nests more than {_DEPTH_MAX} levels deep")
+
+
+def check_filter(wanted: Filter) -> Filter:
+    """Check a filter, and return it simplified.
+
+    Raises:
+        ValidationError: It has an unknown field, statistic or operator, a value that is none, or is too large.
+    """
+    simple = simplify(wanted)
+    count = 0
+    for node in _comparisons(simple, 0):
+        values = node.value if isinstance(node.value, tuple) else (node.value,)
+        several = node.op in {"IN", "NOT IN"}
+        if node.op not in OPERATORS:
+            raise ValidationError(f"filter: there is no operator {node.op!r}")
+        if several != isinstance(node.value, tuple):
+            raise ValidationError(
+                f"filter: {node.op} of {node.field.key!r} takes {'a list' if several else 'one value'}"
+            )
+        _check_field(node.field)
+        for value in values:
+            _check_literal(value, node.op)
+        count += 1 if several and not node.lenient else len(values)
+    if count > COMPARISONS_MAX:
+        raise ValidationError(f"filter: it has more than {COMPARISONS_MAX} comparisons")
+    return simple
+
+
+def _comparisons(node: Filter, depth: int) -> Iterator[Comparison]:
+    if depth > _DEPTH_MAX:
+        raise too_deep()
+    if isinstance(node, Comparison):
+        yield node
+    else:
+        for item in (node.item,) if isinstance(node, Not) else node.items:
+            yield from _comparisons(item, depth + 1)
+
+
+def _check_field(field: Field) -> None:
+    if field.type == "STABLE" and field.key not in STABLE_FIELDS:
+        raise ValidationError(f"filter: a run has no field {field.key!r}")
+    if field.type == "SCALAR" and field.stat not in STATISTICS:
+        raise ValidationError(f"filter: {field.key!r} has no statistic {field.stat!r}")
+    check_text(field.key, "filter")
+
+
+def _check_literal(value: object, op: str) -> None:
+    if not (value is None or isinstance(value, (str, int, float))):
+        raise ValidationError(f"filter: {type(value).__name__} is no value; use text, a number, a boolean or None")
+    if isinstance(value, str):
+        check_text(value, "filter")
+        if op == "CONTAIN" and len(value) > PART_MAX:
+            raise ValidationError(f"filter: CONTAIN takes text of up to {PART_MAX} characters")
+
+
+def check_order(sorts: Sequence[Sort]) -> None:
+    """Check an order, groups being sorts too.
+
+    Raises:
+        ValidationError: A field cannot be sorted by, or there are too many.
+    """
+    if len(sorts) > SORTS_MAX:
+        raise ValidationError(f"sorts: runs are sorted and grouped by up to {SORTS_MAX} fields, got {len(sorts)}")
+    for sort in sorts:
+        if sort.order not in {"ASC", "DESC"}:
+            raise ValidationError(f"sorts: {sort.order!r} is neither ASC nor DESC")
+        check_text(sort.field.key, "sorts")
+        if sort.field == Field("STABLE", "labels"):
+            raise ValidationError("sorts: runs cannot be sorted by 'labels'")
+        _check_field(sort.field)
