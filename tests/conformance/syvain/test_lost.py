@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 from support.client_environment import client_environment
+from support.database import new_schema, postgresql
 from support.faulty_server import faulty_server, relayed, reply
+from support.server import running_server
 
 from runatlas import Api
+
+__all__ = ["postgresql"]
 
 pytestmark = pytest.mark.xdist_group("conformance-syvain")
 
@@ -40,6 +44,17 @@ def test_writes_of_the_api_clients_happen_once(lab: Any, version: str, tmp_path:
     assert run.metrics(["loss"], all=True).unwrap()["loss"].values.to_pylist() == [0.5]
     assert sorted(folder.path for folder in api.project(f"{name}/metrics").folders()) == ["/found", "/race"]
     assert len(list(run.ingestion_keys())) == 1
+
+
+def test_writes_happen_once_on_postgresql_too(postgresql: str, tmp_path: Path) -> None:
+    client = client_environment("syvain-0.0.349", "syvain-metrics-api-client==0.0.349")
+    with running_server(tmp_path / "blobs", database=new_schema(postgresql)) as server:
+        given = {"host": server.origin, "proxy": server.origin, "key": "any"}
+        made = client.call(SCRIPTS / "lost.py", given, home=tmp_path / "home")
+        folders = server.call("GET", "/api/v1/folders").json()["data"]["folders"]
+    assert len(made["race"]) == 8
+    assert len(set(made["race"])) == 1
+    assert sorted(folder["path_name"] for folder in folders) == ["/found", "/race"]
 
 
 def test_the_collector_repeats_what_was_not_answered(lab: Any, tmp_path: Path) -> None:
