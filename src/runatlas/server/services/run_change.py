@@ -11,7 +11,7 @@ from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import validate_project_name
 from runatlas.model.run import RUN_STATES, Profile, RunPatch
-from runatlas.server.services.run_config import remove_key, set_key
+from runatlas.server.services.run_config import merge_config, remove_key, set_key
 from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_time, checked
 from runatlas.server.store.config import flatten, write_configs
 from runatlas.server.store.engine import Store
@@ -96,7 +96,7 @@ def check_patch(patch: RunPatch) -> None:
 
 
 def state_values(state: str | None, finished_at_ms: int | None, now_ms: int) -> dict[str, Any]:
-    """Return what a new state and a given end mean: a final state has an end, RUNNING has none.
+    """Return what a new state and a given end mean: a final state has an end, RUNNING has none, and no error.
 
     Args:
         state: The new state; ``None`` keeps.
@@ -105,7 +105,7 @@ def state_values(state: str | None, finished_at_ms: int | None, now_ms: int) -> 
     """
     values: dict[str, Any] = {} if state is None else {"state": state}
     if state == "RUNNING":
-        values["finished_at_ms"] = None
+        values |= {"finished_at_ms": None, "error": ""}
     elif finished_at_ms is not None:
         values["finished_at_ms"] = finished_at_ms
     elif state in FINAL_STATES:
@@ -113,8 +113,17 @@ def state_values(state: str | None, finished_at_ms: int | None, now_ms: int) -> 
     return values
 
 
-def change_of_patch(patch: RunPatch, now_ms: int, project: ProjectRow | None) -> RunChange:
-    """Make the change that a patch means; ``project`` is the row of ``patch.project``."""
+def change_of_patch(
+    patch: RunPatch, now_ms: int, project: ProjectRow | None, *, exact_names: bool = False
+) -> RunChange:
+    """Make the change that a patch means.
+
+    Args:
+        patch: The patch.
+        now_ms: The time.
+        project: The row of ``patch.project``.
+        exact_names: Whether the names in its config are names of the outermost level, also those with dots.
+    """
     columns: dict[str, Any] = {
         _COLUMNS.get(name, name): value for name in _PLAIN if (value := getattr(patch, name)) is not None
     }
@@ -124,15 +133,19 @@ def change_of_patch(patch: RunPatch, now_ms: int, project: ProjectRow | None) ->
         columns["keep_pinned_at_ms" if patch.pin else "pinned_at_ms"] = now_ms if patch.pin else None
     if patch.colors is not None:
         columns["colors"] = json_text(list(patch.colors), "colors")
-    return RunChange(
-        columns, _config_edit(patch), _label_edit(patch), patch.profile, project, patch.folder_id, patch.metadata
-    )
+    edit_config = _config_edit(patch, exact_names=exact_names)
+    return RunChange(columns, edit_config, _label_edit(patch), patch.profile, project, patch.folder_id, patch.metadata)
 
 
-def _config_edit(patch: RunPatch) -> Callable[[dict[str, Any]], None] | None:
+def _config_edit(patch: RunPatch, *, exact_names: bool) -> Callable[[dict[str, Any]], None] | None:
     if not patch.config and not patch.config_removed:
         return None
     text = dumps(patch.config or {})
+
+    def edit_exactly(config: dict[str, Any]) -> None:
+        for name in patch.config_removed:
+            config.pop(name, None)
+        merge_config(config, loads(text))
 
     def edit(config: dict[str, Any]) -> None:
         for key in patch.config_removed:
@@ -140,7 +153,7 @@ def _config_edit(patch: RunPatch) -> Callable[[dict[str, Any]], None] | None:
         for key, value in loads(text).items():
             set_key(config, key, value)
 
-    return edit
+    return edit_exactly if exact_names else edit
 
 
 def _label_edit(patch: RunPatch) -> Callable[[list[str]], list[str]] | None:

@@ -121,11 +121,19 @@ class Runs:
             apply_change(self._store, connection, [found.id], change_of_patch(patch, self._store.clock(), target))
             return read_runs(connection, [found.id], RUN_PARTS)[0]
 
-    def update_runs(self, caller: Caller, selection: RunSelection, patch: RunPatch) -> int:
+    def update_runs(
+        self, caller: Caller, selection: RunSelection, patch: RunPatch, *, exact_names: bool = False
+    ) -> int:
         """Change all selected runs in one transaction.
 
         A final state sets the end of a run that has none, RUNNING takes it away. Empty sections of a profile keep
         what is there.
+
+        Args:
+            caller: Who asks.
+            selection: Which runs.
+            patch: What to change.
+            exact_names: Whether the names in its config are names of the outermost level, also those with dots.
 
         Returns:
             How many were changed.
@@ -144,7 +152,8 @@ class Runs:
                 path = ProjectPath(selection.workspace, patch.project)
                 target = require_project(connection, caller, path, "write")
             if keys:
-                apply_change(self._store, connection, keys, change_of_patch(patch, self._store.clock(), target))
+                change = change_of_patch(patch, self._store.clock(), target, exact_names=exact_names)
+                apply_change(self._store, connection, keys, change)
         return len(keys)
 
 

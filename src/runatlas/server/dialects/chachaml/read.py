@@ -19,6 +19,7 @@ from runatlas.model.registry import ModelVersionRecord
 from runatlas.model.run import RunPatch, RunRecord, RunSelection
 from runatlas.model.series import PointBlock, PointQuery
 from runatlas.server.dialects.chachaml.body import answer, limit_of, read_object, text
+from runatlas.server.dialects.chachaml.experiment import RunObjects, experiment_name
 from runatlas.server.dialects.chachaml.record import (
     STATUS_OF_STATE,
     artifact_object,
@@ -26,7 +27,6 @@ from runatlas.server.dialects.chachaml.record import (
     metric_objects,
     model_object,
     read_artifact_id,
-    run_object,
     tags_of_labels,
     version_object,
 )
@@ -77,7 +77,8 @@ def _with_status(status: str | None) -> Filter | None:
 def list_runs(call: EndpointCall) -> Answer:
     """List runs, newest first."""
     found = _runs(call, _with_status(call.value("status")), parts=("profile",))
-    return answer([run_object(run) for run in islice(found, limit_of(call))])
+    objects = RunObjects(call)
+    return answer([objects.make(run) for run in islice(found, limit_of(call))])
 
 
 def _points(call: EndpointCall, run: RunRecord) -> Iterator[PointBlock]:
@@ -104,7 +105,7 @@ def _artifacts(call: EndpointCall, run: RunRecord) -> Iterator[ArtifactRecord]:
 
 def _whole(call: EndpointCall, run: RunRecord) -> dict[str, Any]:
     return {
-        **run_object(run),
+        **RunObjects(call).make(run),
         "params": run.config or {},
         "metrics": [item for block in _points(call, run) for item in metric_objects(block)],
         "artifacts": [artifact_object(item, run) for item in _artifacts(call, run)],
@@ -122,8 +123,9 @@ def compare_runs(call: EndpointCall) -> Answer:
     if len(ids) < 2:
         raise ValidationError("ids: name two runs or more, separated by commas", code=400)
     runs = [call.services.repository.find_run(call.user, name) for name in dict.fromkeys(ids)]
+    objects = RunObjects(call)
     return answer(
-        {"runs": [{**run_object(run), "params": run.config or {}, "metrics": run.summary or {}} for run in runs]}
+        {"runs": [{**objects.make(run), "params": run.config or {}, "metrics": run.summary or {}} for run in runs]}
     )
 
 
@@ -140,7 +142,8 @@ def search_runs(call: EndpointCall) -> Answer:
             raise ValidationError("metric_value: expected a number", code=400) from None
         wanted = Comparison(Field("SCALAR", key), _OPERATORS[op], value)
     found = islice(_runs(call, wanted, parts=("profile", "summary")), limit_of(call))
-    return answer([{**run_object(run), "metrics": run.summary or {}} for run in found])
+    objects = RunObjects(call)
+    return answer([{**objects.make(run), "metrics": run.summary or {}} for run in found])
 
 
 def export_runs(call: EndpointCall) -> Answer:
@@ -151,9 +154,10 @@ def export_runs(call: EndpointCall) -> Answer:
     own = ("id", "experiment", "name", "status", "start-time", "end-time")
     out = io.StringIO()
     writer = csv.writer(out)
+    objects = RunObjects(call)
     writer.writerow([*own, *(f"param.{name}" for name in params), *(f"metric.{name}" for name in metrics)])
     for run in runs:
-        made = run_object(run)
+        made = objects.make(run)
         config, last = run.config or {}, run.summary or {}
         writer.writerow(
             [
@@ -176,8 +180,7 @@ def list_experiments(call: EndpointCall) -> Answer:
     return answer(
         [
             {
-                "name": project.name,
-                "title": project.title or project.name,
+                "name": experiment_name(project),
                 "runs": project.count.experiments if project.count else 0,
                 "created-at": project.created_at_ms,
             }

@@ -55,13 +55,13 @@ def tags_of_labels(labels: Iterable[str]) -> dict[str, str]:
     return {name: value for name, _, value in (label.partition("=") for label in labels)}
 
 
-def run_object(run: RunRecord) -> dict[str, Any]:
-    """Make a run object; the names of the reference server, and ``start_time`` beside them."""
+def run_object(run: RunRecord, experiment: str) -> dict[str, Any]:
+    """Make a run object of an experiment; the names of the reference server, and ``start_time`` beside them."""
     made = {} if run.profile is None else run.profile.metadata.get("chachaml", {})
     end = run.finished_at_ms
     return {
         "id": run.id,
-        "experiment": run.project,
+        "experiment": experiment,
         "name": run.name,
         "status": STATUS_OF_STATE[run.state],
         "start-time": run.created_at_ms,

@@ -15,6 +15,7 @@ from runatlas.model.registry import STAGES, ModelVersionDraft, Stage
 from runatlas.model.run import Profile, RunDraft, RunPatch, RunRecord, RunSelection
 from runatlas.model.series import SeriesPoints
 from runatlas.server.dialects.chachaml.body import answer, media_type, number, read_object, text, whole
+from runatlas.server.dialects.chachaml.experiment import RunObjects, experiment_name
 from runatlas.server.dialects.chachaml.record import labels_of_tags, run_object, version_object
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
@@ -42,7 +43,7 @@ def start_run(call: EndpointCall) -> Answer:
             profile=Profile({"chachaml": made}) if made else None,
         )
         run, _ = call.services.runs.create_run(call.user, draft)
-    return answer(run_object(run))
+    return answer(run_object(run, experiment_name(project)))
 
 
 def _open_run(call: EndpointCall) -> RunRecord:
@@ -61,7 +62,7 @@ def add_params(call: EndpointCall) -> Answer:
     body = read_object(call)
     run = _open_run(call)
     if body:
-        call.services.runs.update_runs(call.user, _only(run), RunPatch(config=body))
+        call.services.runs.update_runs(call.user, _only(run), RunPatch(config=body), exact_names=True)
     return answer({"ok": True})
 
 
@@ -145,7 +146,7 @@ def end_run(call: EndpointCall) -> Answer:
     run = _open_run(call)
     patch = RunPatch(state="FINISHED" if status == "completed" else "CRASHED", error=error)
     call.services.runs.update_runs(call.user, _only(run), patch)
-    return answer({**run_object(call.services.runs.get_run(call.user, run.path)), "ok": True})
+    return answer({**RunObjects(call).make(call.services.runs.get_run(call.user, run.path)), "ok": True})
 
 
 def add_model(call: EndpointCall) -> Answer:

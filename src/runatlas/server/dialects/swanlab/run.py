@@ -8,6 +8,7 @@ from typing import Any, get_args
 from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.filter_rule import from_rules, groups_from_rules, sorts_from_rules
 from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.model.log import LogQuery
 from runatlas.model.page import PAGE_LIMIT, PageRequest
 from runatlas.model.run import Profile, RunDraft, RunPart, RunPatch, RunQuery, RunRecord, RunSelection, RunState
 from runatlas.server.dialects.swanlab.body import (
@@ -40,6 +41,7 @@ __all__ = [
 
 _RULES_MAX = 1000
 _LABELS_MAX = 1000
+_ERROR_MAX = 20_000
 _PARTS: tuple[RunPart, ...] = ("config", "profile")
 
 
@@ -174,7 +176,7 @@ def put_profile(call: EndpointCall) -> Answer:
         config_removed=tuple(config),
         profile=Profile(metadata, text(body, "requirements", ""), text(body, "conda", "")),
     )
-    call.services.runs.update_runs(call.user, _only(path), patch)
+    call.services.runs.update_runs(call.user, _only(path), patch, exact_names=True)
     return answer({})
 
 
@@ -202,12 +204,22 @@ def put_state(call: EndpointCall) -> Answer:
     """Set a run's state."""
     body = read_object(call)
     finished = body.get("finishedAt")
+    path, state = run_path(call), _state(text(body, "state"))
     patch = RunPatch(
-        state=_state(text(body, "state")),
+        state=state,
         finished_at_ms=None if finished is None else read_instant(finished, "finishedAt"),
+        error=_last_error(call, path) if state == "CRASHED" else None,
     )
-    call.services.runs.update_runs(call.user, _only(run_path(call)), patch)
+    call.services.runs.update_runs(call.user, _only(path), patch)
     return answer({})
+
+
+def _last_error(call: EndpointCall, path: RunPath) -> str | None:
+    """Return what a run ended with: clients say it as the last line, before they say the state."""
+    logs = call.services.logs
+    offset = logs.last_line(call.user, path) - 1
+    found = logs.read_logs(call.user, path, LogQuery(offset, "ERROR", limit=1, tag="")).logs
+    return found[0].message[-_ERROR_MAX:] if found else None
 
 
 def _state(wanted: str) -> RunState:

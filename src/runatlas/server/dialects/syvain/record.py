@@ -37,6 +37,8 @@ _STATUS: dict[RunState, str] = {
     "ABORTED": "error",
 }
 _ERROR = "Error"
+_NAMED_ERROR = re.compile(r"([^\W\d][\w.]*): (.*)", re.DOTALL)
+"""An exception's name and its text, as Python and others write them."""
 
 
 def run_id_of(slug: str) -> str:
@@ -142,13 +144,14 @@ def experiment_object(run: RunRecord, folders: FolderNames) -> dict[str, Any]:
 
 
 def _error_of(run: RunRecord, made: Mapping[str, Any]) -> tuple[str, str]:
-    """Take a run's error apart; one of another protocol has no name."""
+    """Take a run's error apart; one of another protocol has a name if it looks like one."""
     name = made.get("error_name")
     if isinstance(name, str) and run.error == name:
         return name, ""
     if isinstance(name, str) and run.error.startswith(f"{name}: "):
         return name, run.error[len(name) + 2 :]
-    return _ERROR, run.error
+    named = _NAMED_ERROR.fullmatch(run.error)
+    return (named[1], named[2]) if named else (_ERROR, run.error)
 
 
 def annotation_object(cuid: str, note: AnnotationRecord) -> dict[str, Any]:
