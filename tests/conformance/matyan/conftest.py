@@ -8,12 +8,12 @@ from typing import Any
 
 import attrs
 import pytest
-from support.client_environment import ClientEnvironment, client_environment
+from support.client_environment import ClientEnvironment
+from support.matyan_client import matyan_environment
 from support.server import ServerProcess, running_server
 
 SCRIPTS = Path(__file__).parent / "scripts"
 TESTS = Path(__file__).parents[2]
-NEEDED = ("numpy<3", "pillow<13", "plotly<7", "pandas<3", "tbparse==0.0.9", "tensorboard<3", "tqdm<5")
 
 
 @attrs.frozen
@@ -49,7 +49,7 @@ class Client:
 @pytest.fixture(scope="session")
 def environment() -> ClientEnvironment:
     """The client's last version, with what its objects and its conversion need."""
-    return client_environment("matyan-0.3.0", "matyan-client==0.3.0", *NEEDED)
+    return matyan_environment()
 
 
 @pytest.fixture(scope="module")
