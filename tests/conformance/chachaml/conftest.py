@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 import requests
+from support.database import ENGINES, new_schema, postgresql
 from support.server import ServerProcess, running_server
+
+__all__ = ["postgresql"]
 
 
 class Client:
@@ -48,6 +51,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server of a fresh directory without accounts."""
     with running_server(tmp_path_factory.mktemp("chachaml") / "store") as found:
         yield found
+
+
+@pytest.fixture(params=ENGINES)
+def either(
+    client: Client, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    """A client of a server of either engine."""
+    if request.param == "sqlite":
+        yield client
+        return
+    database = new_schema(request.getfixturevalue("postgresql"))
+    with running_server(tmp_path_factory.mktemp("chachaml"), database=database) as found:
+        yield Client(found.origin)
 
 
 @pytest.fixture(scope="module")

@@ -185,20 +185,20 @@ def test_bytes_come_back_as_they_were(client: Any) -> None:
     assert client("GET", "/api/artifacts/none/download")[0] == 404
 
 
-def test_of_many_promoted_at_once_one_is_in_production(client: Any) -> None:
-    run = _with_artifact(client)
+def test_of_many_promoted_at_once_one_is_in_production(either: Any) -> None:
+    run = _with_artifact(either)
     model = {"name": "raced", "run_id": run, "artifact": "m.bin", "stage": ":production"}
     barrier = threading.Barrier(6)
 
     def promote(_: int) -> int:
         barrier.wait()
-        status, version = client("POST", "/api/w/models", json=model)
+        status, version = either("POST", "/api/w/models", json=model)
         assert (status, version["stage"]) == (200, "production")
         return int(version["version"])
 
     with ThreadPoolExecutor(6) as pool:
         assert sorted(pool.map(promote, range(6))) == [1, 2, 3, 4, 5, 6]
-    _, found = client("GET", "/api/models/raced")
+    _, found = either("GET", "/api/models/raced")
     stages = {version["version"]: version["stage"] for version in found["versions"]}
     assert sorted(stages.values()) == ["archived"] * 5 + ["production"]
     assert stages[found["model"]["production-version"]] == "production"

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.server import ServerProcess
+from support.database import ENGINES, new_schema, postgresql
+from support.server import ServerProcess, running_server
 
 from runatlas import Api
 
+__all__ = ["postgresql"]
+
 pytestmark = pytest.mark.xdist_group("conformance-matyan")
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server of either engine."""
+    on_postgresql = request.param == "postgresql"
+    database = new_schema(request.getfixturevalue("postgresql")) if on_postgresql else None
+    with running_server(tmp_path_factory.mktemp("several"), database=database) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
