@@ -23,15 +23,31 @@ class RunFields(Entity[RunRecord]):
 
     Args:
         gateway: The way to the backend.
-        path: ``workspace/project/run`` in parts.
+        path: ``workspace/project/run`` in parts; the record's if not given.
         record: What is known of it.
+
+    Raises:
+        TypeError: Neither is given.
     """
 
-    __slots__ = ("_path",)
+    __slots__ = ("_known_path",)
 
-    def __init__(self, gateway: Gateway, path: RunPath, record: RunRecord | None = None) -> None:
+    def __init__(self, gateway: Gateway, path: RunPath | None = None, record: RunRecord | None = None) -> None:
+        if path is None and record is None:
+            raise TypeError("path: it is needed unless a record is given")
         super().__init__(gateway, record)
-        self._path = path
+        self._known_path = path
+
+    @property
+    def _path(self) -> RunPath:
+        path = self._known_path
+        if path is None:  # of a listed run: most are never asked for it
+            path = self._known_path = self._held().path
+        return path
+
+    def _forget(self) -> None:
+        self._known_path = self._path
+        super()._forget()
 
     @property
     def identity(self) -> tuple[Any, ...]:

@@ -55,7 +55,7 @@ class Runs(Collection[Run, RunRecord]):
         return self._gateway.backend.list_runs(attrs.evolve(self._query, page=page))
 
     def _make(self, record: RunRecord) -> Run:
-        return Run(self._gateway, record.path, record)
+        return Run(self._gateway, record=record)
 
     def _count(self) -> int:
         return self._gateway.backend.count_runs(self._query.selection)

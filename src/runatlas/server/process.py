@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import socket
@@ -108,6 +109,10 @@ class _AnnouncingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            # Modules, routes and statements stay as long as the process: to go through all of them again and again
+            # for what requests leave behind would be a quarter of the time of a long listing.
+            gc.collect()
+            gc.freeze()
             self._announce()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -60,6 +60,16 @@ class Prepared:
         try:
             cursor.execute(text, values)
             return cursor.fetchall()  # type: ignore[no-any-return]
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _wrapped(connection, text, error) from error
+
+    def each(self, connection: Connection, *values: Any) -> Iterator[Any]:
+        """Run it and yield its rows: for many of which little is kept."""
+        cursor = cursor_of(connection)
+        text = self._texts[connection.dialect.name]
+        try:
+            cursor.execute(text, values)
+            yield from cursor
         except connection.dialect.loaded_dbapi.Error as error:
             raise _wrapped(connection, text, error) from error
 

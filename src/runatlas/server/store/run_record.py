@@ -40,31 +40,34 @@ class RunPage:
 
 _C = runs.c
 _COLUMNS = (
-    _C.id,
-    _C.project_id,
-    _C.user_id,
-    _C.labels,
-    _C.colors,
-    _C.run_id,
-    _C.cuid,
-    _C.name,
-    _C.description,
-    _C.state,
-    _C.run_group,
-    _C.job_type,
-    _C.show,
-    _C.pin,
-    _C.baseline,
-    _C.archived,
-    _C.created_at_ms,
-    _C.updated_at_ms,
-    _C.finished_at_ms,
-    _C.pinned_at_ms,
-    _C.heartbeat_at_ms,
-    _C.error,
-    _C.folder_id,
+    "id",
+    "project_id",
+    "user_id",
+    "labels",
+    "colors",
+    "run_id",
+    "cuid",
+    "name",
+    "description",
+    "state",
+    "run_group",
+    "job_type",
+    "show",
+    "pin",
+    "baseline",
+    "archived",
+    "created_at_ms",
+    "updated_at_ms",
+    "finished_at_ms",
+    "pinned_at_ms",
+    "heartbeat_at_ms",
+    "error",
+    "folder_id",
 )
 _WIDTH = len(_COLUMNS)
+_OWN: ColumnElement[Any] = literal_column(", ".join(f"runs.{name}" for name in _COLUMNS))
+_WITH_CONFIG: ColumnElement[Any] = literal_column(", ".join(f"runs.{name}" for name in (*_COLUMNS, "config")))
+"""All columns as one piece of text: to label each would take most of the time of making a statement."""
 _SCALAR_TYPES = ("FLOAT", "BOOLEAN", "STRING")
 _SUMMARIES = Prepared(
     select(series.c.run_pk, series.c.key, series.c.last_value).where(
@@ -117,8 +120,7 @@ def list_runs(
         offset: How many to skip.
         parts: What the records carry beside the run's own fields.
     """
-    config = (_C.config,) if "config" in parts else ()
-    statement = order.apply(select(*_COLUMNS, *config, *order.values).where(condition), after)
+    statement = order.apply(select(_own(parts), *order.values).where(condition), after)
     found = rows(connection, statement.limit(limit + 1).offset(offset))
     shown = found[:limit]
     more = list(shown[-1][-len(order.values) :]) if len(found) > limit else None
@@ -127,10 +129,8 @@ def list_runs(
 
 def read_runs(connection: Connection, run_keys: Sequence[int], parts: Collection[str]) -> list[RunRecord]:
     """Read runs by row id, in their order."""
-    config = (_C.config,) if "config" in parts else ()
-    found = {
-        row[0]: row for row in rows(connection, select(*_COLUMNS, *config).where(member_of(_C.id, "runs", run_keys)))
-    }
+    statement = select(_own(parts)).select_from(runs).where(member_of(_C.id, "runs", run_keys))
+    found = {row[0]: row for row in rows(connection, statement)}
     return _records(connection, [found[key] for key in run_keys if key in found], parts)
 
 
@@ -138,6 +138,10 @@ def count_runs(connection: Connection, condition: ColumnElement[bool]) -> int:
     """Count the runs that meet a condition."""
     statement: Select[Any] = select(func.count()).select_from(runs).where(condition)
     return int(rows(connection, statement)[0][0])
+
+
+def _own(parts: Collection[str]) -> ColumnElement[Any]:
+    return _WITH_CONFIG if "config" in parts else _OWN
 
 
 def _plain(values: list[Any]) -> list[Any]:
@@ -157,26 +161,26 @@ def _records(connection: Connection, found: Sequence[Any], parts: Collection[str
     return [
         RunRecord(
             *_names(homes[row[1]], row),
-            state=row[9],
-            labels=_texts(row[3]),
-            group=row[10],
-            job_type=row[11],
-            show=bool(row[12]),
-            pin=bool(row[13]),
-            baseline=bool(row[14]),
-            archived=bool(row[15]),
-            colors=_texts(row[4]),
-            user=None if row[2] is None else people[row[2]],
-            created_at_ms=row[16],
-            updated_at_ms=row[17],
-            finished_at_ms=row[18],
-            pinned_at_ms=row[19],
-            heartbeat_at_ms=row[20],
-            error=row[21],
-            folder_id=row[22],
-            config=config,
-            summary=None if summaries is None else summaries.get(row[0], {}),
-            profile=None if profiles is None else profiles.get(row[0]) or Profile(),
+            row[9],
+            _texts(row[3]),
+            row[10],
+            row[11],
+            bool(row[12]),
+            bool(row[13]),
+            bool(row[14]),
+            bool(row[15]),
+            _texts(row[4]),
+            None if row[2] is None else people[row[2]],
+            row[16],
+            row[17],
+            row[18],
+            row[19],
+            row[20],
+            row[21],
+            row[22],
+            config,
+            None if summaries is None else summaries.get(row[0], {}),
+            None if profiles is None else profiles.get(row[0]) or Profile(),
         )
         for row, config in zip(found, configs, strict=True)
     ]
@@ -201,7 +205,7 @@ def _people(connection: Connection, user_ids: Collection[int]) -> Mapping[int, U
 
 def _summaries(connection: Connection, keys: Sequence[int]) -> Mapping[int, dict[str, float]]:
     found: dict[int, dict[str, float]] = {}
-    for run_pk, key, value in _SUMMARIES.all(connection, listing(connection, keys)):
+    for run_pk, key, value in _SUMMARIES.each(connection, listing(connection, keys)):
         summary = found.get(run_pk)
         if summary is None:
             summary = found[run_pk] = {}
