@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -91,6 +92,13 @@ messages = st.fixed_dictionaries({"type": _mostly(st.sampled_from(KINDS))}, opti
 frames = st.one_of(messages, st.lists(_mostly(messages), max_size=6), values)
 
 
+def _damaged() -> st.SearchStrategy[str | bytes]:
+    """Messages of which one character is another, or the rest is missing."""
+    texts = messages.map(json.dumps)
+    places = st.tuples(texts, st.floats(0, 1), st.text(max_size=1))
+    return places.map(lambda it: it[0][: int(len(it[0]) * it[1])] + it[2] + it[0][int(len(it[0]) * it[1]) + 1 :])
+
+
 @pytest.fixture(scope="module")
 def socket(server: ServerProcess) -> Iterator[ClientConnection]:
     """One socket for all frames: none of them may end it."""
@@ -102,6 +110,14 @@ def socket(server: ServerProcess) -> Iterator[ClientConnection]:
 @given(frame=frames)
 def test_every_frame_is_acknowledged(socket: ClientConnection, frame: Any) -> None:
     socket.send(json.dumps(frame))
+    answer = json.loads(socket.recv(timeout=60))
+    assert (answer["status"] == "ok") == (answer["error"] is None)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(frame=st.binary(max_size=60) | st.text(max_size=60) | _damaged())
+def test_every_frame_that_is_no_message_is_acknowledged(socket: ClientConnection, frame: str | bytes) -> None:
+    socket.send(frame)
     answer = json.loads(socket.recv(timeout=60))
     assert (answer["status"] == "ok") == (answer["error"] is None)
 
@@ -146,5 +162,21 @@ def test_no_request_makes_the_server_fail(
     told = {key: value.encode("utf-8", "replace") for key, value in query.items()}
     answer = server.call(method, PREFIX + path, params=told, **sent)
     assert answer.status_code < 500, answer.text
-    if answer.status_code >= 400 and answer.headers.get("content-type") == "application/json":
+    if answer.status_code >= 400:
         assert answer.json()["detail"] == answer.json()["error"]["message"]
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(route=st.sampled_from([route for route in ROUTES if route[0] != "GET"]), body=st.binary(max_size=60))
+def test_no_body_that_is_no_json_makes_the_server_fail(
+    server: ServerProcess, route: tuple[str, str], body: bytes
+) -> None:
+    path = re.sub(r"{\w+:str}", "fuzzed", route[1])
+    answer = server.call(route[0], PREFIX + path, data=body)
+    assert answer.status_code < 500, answer.text
+    if answer.status_code >= 400:
+        assert answer.json()["detail"] == answer.json()["error"]["message"]
+
+
+def test_the_server_reported_nothing(server: ServerProcess) -> None:
+    assert not [line for line in server.log if "incident" in line]
