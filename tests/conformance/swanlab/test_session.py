@@ -124,6 +124,16 @@ def test_programs_end_in_a_state_that_tells_how(site: Site, team: str) -> None:
     assert any("a fault of the program" in line for line in log_lines(ended["raises"], "ERROR"))
 
 
+@pytest.mark.usefixtures("told")
+def test_programs_that_share_a_run_lose_nothing(site: Site, team: str) -> None:
+    run = find(site, team, "shared")
+    assert run.config == {"one": 1, "two": 1}
+    lines = log_lines(run)
+    for name in ("one", "two"):
+        assert points(run, f"loss/{name}") == [(step, float(step)) for step in range(5)]
+        assert [line for line in lines if line.startswith(name)] == [f"{name} says {step}" for step in range(5)]
+
+
 def test_a_key_may_do_only_what_its_user_may(told: Any, site: Site, team: str) -> None:
     assert told["others"] == {
         "viewer": "RuntimeError",

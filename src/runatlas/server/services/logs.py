@@ -61,13 +61,14 @@ class LogReading:
                 return LogPage(tuple(shown), count, shown[-1].line)
         return LogPage(tuple(found), count)
 
-    def last_line(self, caller: Caller, run: RunPath, tag: str = "") -> int:
-        """Return the number of the last line of a stream; 0 if it has none.
+    def last_line(self, caller: Caller, run: RunPath, tag: str | None = "") -> int:
+        """Return the number of the last line of a stream, ``None`` for all streams; 0 if there are none.
 
         Raises:
             NotFoundError: There is no such run.
         """
-        check_text(tag, "tag")
+        if tag is not None:
+            check_text(tag, "tag")
         with self._store.read() as connection:
             return last_line(connection, require_run(connection, caller, run, "read").id, tag)
 

@@ -25,7 +25,7 @@ from runatlas.server.store.blob_ref import add_refs, drop_unused_refs, known_blo
 from runatlas.server.store.chunk import Points
 from runatlas.server.store.engine import Store
 from runatlas.server.store.event import add_events, known_events
-from runatlas.server.store.log import append_logs
+from runatlas.server.store.log import append_logs, set_apart
 from runatlas.server.store.media import MediaRow, decode_items, encode_items, held_media, put_media
 from runatlas.server.store.merging import Merger
 from runatlas.server.store.series import (
@@ -90,7 +90,8 @@ class Recording:
             change = _Change(connection, run_pk, now_ms)
             change.record(series, encoded, media)
             if batch.logs:
-                append_logs(connection, run_pk, batch.logs, now_ms)
+                drafts = set_apart(connection, run_pk, batch.logs) if batch.lines_apart else batch.logs
+                append_logs(connection, run_pk, drafts, now_ms)
             if batch.artifacts:
                 _put_artifacts(connection, run_pk, batch.artifacts, now_ms)
             touch_run(connection, run_pk, now_ms)

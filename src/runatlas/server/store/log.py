@@ -6,6 +6,7 @@ from collections.abc import Collection
 from itertools import chain
 from typing import Any
 
+import attrs
 from sqlalchemy import Connection, bindparam, func, select
 
 from runatlas.model import codec
@@ -14,7 +15,7 @@ from runatlas.server.store.prepared import Prepared, listing
 from runatlas.server.store.schema import logs
 from runatlas.server.store.statement import member_of
 
-__all__ = ["append_logs", "count_logs", "last_line", "read_logs"]
+__all__ = ["append_logs", "count_logs", "last_line", "read_logs", "set_apart"]
 
 _SEVERITY = {level: place for place, level in enumerate(LOG_LEVELS)}
 _TAGS = Prepared(
@@ -99,10 +100,44 @@ def read_logs(
     ]
 
 
-def last_line(connection: Connection, run_pk: int, tag: str) -> int:
-    """Return the highest line number of a stream; 0 if it has no lines."""
-    found = _TAGS.first(connection, run_pk, listing(connection, [tag]))
-    return 0 if found is None else int(found[1])
+def set_apart(connection: Connection, run_pk: int, drafts: Collection[LogDraft]) -> list[LogDraft]:
+    """Put lines whose number another line has into the next stream: ``""``, then ``"2"``, then ``"3"``.
+
+    Several programs that write one run at once number their lines alike. A line that is there stays where it is.
+    """
+    numbers = [draft.line for draft in drafts if draft.line is not None]
+    held = _held(connection, run_pk, min(numbers), max(numbers)) if numbers else {}
+    found = []
+    for draft in drafts:
+        stream, tag = 1, draft.tag
+        while draft.line is not None and _is_other(held.get((tag, draft.line)), draft):
+            stream += 1
+            tag = f"{draft.tag}{stream}"
+        if draft.line is not None:
+            held.setdefault((tag, draft.line), (draft.message, draft.time_ms))
+        found.append(attrs.evolve(draft, tag=tag))
+    return found
+
+
+def _held(connection: Connection, run_pk: int, first: int, last: int) -> dict[tuple[str, int], tuple[str, int]]:
+    """Return message and time of the lines from ``first`` to ``last``, by stream and number."""
+    return {
+        (tag, line): (message, time_ms)
+        for stream in _streams(connection, run_pk)
+        for line, tag, _, message, time_ms, _ in _READ.all(
+            connection, run_pk, stream, first - 1, 0, last - first + 1, 0
+        )
+    }
+
+
+def _is_other(held: tuple[str, int] | None, draft: LogDraft) -> bool:
+    return held is not None and (held[0] != draft.message or (held[1] != draft.time_ms and bool(draft.time_ms)))
+
+
+def last_line(connection: Connection, run_pk: int, tag: str | None) -> int:
+    """Return the highest line number of a stream, ``None`` for all; 0 if there are no lines."""
+    streams = _streams(connection, run_pk) if tag is None else [tag]
+    return max((int(row[1]) for row in _TAGS.all(connection, run_pk, listing(connection, streams))), default=0)
 
 
 def count_logs(connection: Connection, run_pk: int, *, severity: int, tag: str | None) -> int:

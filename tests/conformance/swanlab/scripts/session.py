@@ -163,6 +163,33 @@ def in_processes(team: str, *run_ids: str) -> None:
         os.waitpid(child, 0)
 
 
+def share(team: str, name: str, begun: int, go: int) -> None:
+    begin(team, id="shared", parallel="shared", config={name: 1})
+    os.write(begun, b"x")
+    os.read(go, 1)
+    for step in range(5):
+        swanlab.log({f"loss/{name}": float(step)}, step=step)
+        print(f"{name} says {step}", flush=True)
+    swanlab.finish()
+    sys.exit(0)
+
+
+def together(team: str, *names: str) -> None:
+    """Programs that write one run at once, each after all have begun."""
+    begun, begins = os.pipe()
+    goes, go = os.pipe()
+    children = []
+    for name in names:
+        child = os.fork()
+        if not child:
+            share(team, name, begins, goes)
+        children.append(child)
+        os.read(begun, 1)
+    os.write(go, b"x" * len(names))
+    for child in children:
+        os.waitpid(child, 0)
+
+
 def as_others(given: dict[str, Any]) -> dict[str, Any]:
     """With a key that may only read, and with none that is known."""
     team, host = given["team"], given["host"]
@@ -188,6 +215,7 @@ def main(given: dict[str, Any]) -> dict[str, Any]:
     os.environ |= {"SWANLAB_API_KEY": given["key"], "SWANLAB_API_HOST": given["host"]}
     swanlab.merge_settings(swanlab.Settings(api_key=given["key"], api_host=given["host"], interactive=False))
     in_processes(team, "raises", "interrupted", "ends")
+    together(team, "one", "two")
     swanlab.login(api_key=given["key"], host=given["host"])
     told = {
         "options": with_every_option(team),

@@ -59,7 +59,8 @@ def add_metrics(call: EndpointCall) -> Answer:
     elif kind == "media":
         batch = Batch(run, media=_media(call, run, records))
     elif kind == "log":
-        batch = Batch(run, logs=tuple(_line(record) for record in records))
+        # Programs that share a run number their lines alike.
+        batch = Batch(run, logs=tuple(_line(record) for record in records), lines_apart=True)
     else:
         raise ValidationError("type: expected scalar, media or log", code=400)
     call.services.recording.append(call.user, batch)

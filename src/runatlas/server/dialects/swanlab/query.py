@@ -216,7 +216,7 @@ def read_last_steps(call: EndpointCall) -> Answer:
         if column.last_step is not None and not column.context:
             section = "media" if column.column_type in MEDIA_TYPES else "scalar"
             made[section].append({"key": column.key, "step": column.last_step})
-    last = call.services.logs.last_line(call.user, run)
+    last = call.services.logs.last_line(call.user, run, None)
     # Left out when there are no lines: the oldest clients take an empty list for one with items.
     return answer({"log": [{"key": "LOG", "step": last}], **made} if last else made)
 
