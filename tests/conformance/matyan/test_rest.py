@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,10 @@ def test_an_experiment_is_renamed_described_and_archived(world: ServerProcess) -
     assert [run["run_id"] for run in _ask(world, "GET", f"{path}/runs", params={"limit": 1})["runs"]] == [first]
     rest = _ask(world, "GET", f"{path}/runs", params={"offset": first})["runs"]
     assert [run["run_id"] for run in rest] == [runs["runs"][1]["run_id"]]
-    activity = _ask(world, "GET", f"{path}/activity", headers={"X-Timezone-Offset": "-120"})
+    activity = _ask(world, "GET", f"{path}/activity")
+    hours = map(datetime.fromisoformat, activity["activity_map"])
+    east = _ask(world, "GET", f"{path}/activity", headers={"X-Timezone-Offset": "-120"})["activity_map"]
+    assert set(east) == {(hour + timedelta(hours=2)).isoformat() for hour in hours}
     assert {**activity, "activity_map": sum(activity["activity_map"].values())} == {
         "num_runs": 2,
         "num_archived_runs": 0,
@@ -158,6 +162,10 @@ def test_many_runs_are_archived_and_finished_at_once(world: ServerProcess) -> No
     assert (activity["num_runs"], activity["num_archived_runs"], activity["num_active_runs"]) == (3, 0, 0)
     assert activity["num_experiments"] >= 1
     assert sum(activity["activity_map"].values()) == 3
+    assert {moment[10:] for moment in activity["activity_map"]} == {"T00:00:00"}
+    for wrong in ("x", "99999"):
+        refused = _refusal(world, "GET", "projects/activity", headers={"X-Timezone-Offset": wrong})
+        assert refused == (422, "validation_error")
 
 
 def test_others_see_and_change_nothing(tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def test_objects_come_back_as_they_were_made(objects: Any) -> None:
     assert seen["distributions"] == made["distributions"]
     assert seen["figures"] == [made["figure"], {"data": [], "layout": {"title": "t"}}]
     assert seen["texts"] == ["hello", "", "line\n" * 1000, "ü✓"]
+    assert seen["ranged"] == [[1, 2], [0, 1], [2, 3], [0, 3]]
 
 
 def test_our_api_sees_the_objects(objects: Any, server: ServerProcess) -> None:

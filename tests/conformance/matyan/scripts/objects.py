@@ -74,8 +74,13 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _steps(found: list[dict[str, Any]]) -> list[Any]:
+def _trace(found: list[dict[str, Any]]) -> dict[str, Any]:
     ((trace,),) = [list(run["traces"].values()) for run in found]
+    return dict(trace)
+
+
+def _steps(found: list[dict[str, Any]]) -> list[Any]:
+    trace = _trace(found)
     assert list(trace["iters"].values()) == list(range(len(trace["values"])))
     return list(trace["values"].values())
 
@@ -96,7 +101,12 @@ def _seen(repo: Repo) -> dict[str, Any]:
     shown = zip(images, digests("images", images), strict=True)
     heard = zip(sounds, digests("audios", sounds), strict=True)
     distributions = _steps(repo.query_distributions(own))
+    ranged = []
+    for bounds, most in (("1:3", 50), (":2", 50), ("2:", 50), ("", 2)):
+        found = repo._http.search_sequence("texts", query=own, record_range=bounds, record_density=most)
+        ranged.append(list(_trace(found)["iters"].values()))
     return {
+        "ranged": ranged,
         "images": [[item["caption"], item["format"], item["width"], item["height"], blob] for item, blob in shown],
         "sounds": [[item["caption"], item["format"], blob] for item, blob in heard],
         "distributions": [

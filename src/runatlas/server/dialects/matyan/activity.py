@@ -18,27 +18,29 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _DAY_MINUTES = 24 * 60
 
 
-def activity_of(call: EndpointCall, runs: Iterable[RunRecord]) -> dict[str, Any]:
-    """Count runs, and those made in each hour.
+def activity_of(call: EndpointCall, runs: Iterable[RunRecord], *, by_day: bool = False) -> dict[str, Any]:
+    """Count runs, and those made in each hour or on each day.
 
     Args:
         call: Its header ``X-Timezone-Offset`` says by how many minutes the caller's clock is behind UTC.
         runs: Which are counted.
+        by_day: Whether days are told apart, not hours.
 
     Raises:
         ValidationError: The header is no number of minutes within a day.
     """
     behind = timedelta(minutes=_minutes(call.headers.get("x-timezone-offset", "0")))
     counted: Counter[str] = Counter()
-    hours: Counter[str] = Counter()
+    made: Counter[str] = Counter()
+    form = "%Y-%m-%dT00:00:00" if by_day else "%Y-%m-%dT%H:00:00"
     for run in runs:
         counted["num_runs"] += 1
         counted["num_archived_runs"] += run.archived
         counted["num_active_runs"] += is_active(run)
-        made = _EPOCH + timedelta(milliseconds=run.created_at_ms) - behind
-        hours[made.strftime("%Y-%m-%dT%H:00:00")] += 1
+        moment = _EPOCH + timedelta(milliseconds=run.created_at_ms) - behind
+        made[moment.strftime(form)] += 1
     names = ("num_runs", "num_archived_runs", "num_active_runs")
-    return {**{name: counted[name] for name in names}, "activity_map": dict(hours)}
+    return {**{name: counted[name] for name in names}, "activity_map": dict(made)}
 
 
 def _minutes(text: str) -> int:

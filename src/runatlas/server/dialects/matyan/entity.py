@@ -26,5 +26,5 @@ def get_project(_: EndpointCall) -> Answer:
 def get_activity(call: EndpointCall) -> Answer:
     """Tell how many runs there are, and when they were made."""
     reading = Reading(call.services, call.user)
-    counted = activity_of(call, call.services.repository.iterate_runs(call.user))
+    counted = activity_of(call, call.services.repository.iterate_runs(call.user), by_day=True)
     return answer({"num_experiments": len(reading.experiments), **counted})

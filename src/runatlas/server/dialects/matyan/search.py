@@ -11,12 +11,12 @@ from runatlas.model.filters import And, Comparison, Field, Filter, Or
 from runatlas.model.media import MediaRecord
 from runatlas.model.run import RunRecord
 from runatlas.model.series import ColumnRecord, Context, SummaryRecord
-from runatlas.server.dialects.matyan.body import has_flag, stream, whole_of
+from runatlas.server.dialects.matyan.body import has_flag, read_range, stream, whole_of
 from runatlas.server.dialects.matyan.param import shown_params
 from runatlas.server.dialects.matyan.place import find_run
 from runatlas.server.dialects.matyan.query import Query, read_query
 from runatlas.server.dialects.matyan.reading import BUCKETS, Reading
-from runatlas.server.dialects.matyan.sequence import Trace, evenly, object_trace, read_objects, read_traces
+from runatlas.server.dialects.matyan.sequence import Thinned, Trace, evenly, object_trace, read_objects, read_traces
 from runatlas.server.dialects.matyan.stream import encode_tree, number_array
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import Endpoint, EndpointCall
@@ -152,14 +152,14 @@ def _points(item: SummaryRecord, trace: Trace, most: int) -> dict[str, Any]:
 
 def _search_objects(call: EndpointCall, kind: str) -> Answer:
     query = read_query(call.value("q") or "", kind)
-    most = whole_of(call, "record_density", _POINTS)
+    thinned = Thinned(whole_of(call, "record_density", _POINTS), read_range(call))
     reading = Reading(call.services, call.user)
     writer = _Writer(call, reading)
     for runs, answers in reading.bundles(query.runs, query.conditions):
         for run in runs:
             columns = reading.columns(run.path, BUCKETS[kind])
             wanted = [column for column in columns if query.traces.matches(_facts(column), answers[run.cuid])]
-            traces = _object_traces(reading, run, kind, wanted, most)
+            traces = _object_traces(reading, run, kind, wanted, thinned)
             if traces:
                 writer.add(run, traces)
     return writer.done()
@@ -170,7 +170,7 @@ def _facts(column: ColumnRecord) -> dict[str, Any]:
 
 
 def _object_traces(
-    reading: Reading, run: RunRecord, kind: str, columns: list[ColumnRecord], most: int
+    reading: Reading, run: RunRecord, kind: str, columns: list[ColumnRecord], thinned: Thinned
 ) -> list[dict[str, Any]]:
     if not columns:
         return []
@@ -178,7 +178,7 @@ def _object_traces(
     for record in read_objects(reading, run, {column.key for column in columns}):
         if (record.key, record.context) in held:
             held[record.key, record.context].append(record)
-    return [object_trace(reading, run, kind, records, most) for records in held.values() if records]
+    return [object_trace(reading, run, kind, records, thinned) for records in held.values() if records]
 
 
 def _searching(kind: str) -> Endpoint:

@@ -16,7 +16,7 @@ from runatlas.model.series import Context, PointBlock, PointQuery, SeriesSlice
 from runatlas.server.dialects.matyan.reading import Reading
 from runatlas.server.dialects.matyan.stream import number_array
 
-__all__ = ["Trace", "evenly", "object_trace", "read_objects", "read_traces"]
+__all__ = ["Thinned", "Trace", "evenly", "object_trace", "read_objects", "read_traces"]
 
 Identity = tuple[str, str, Context]
 """A run's cuid, a metric's name and its context."""
@@ -104,14 +104,28 @@ def read_objects(reading: Reading, run: RunRecord, names: Collection[str]) -> It
     yield from reading.services.media.list_media(reading.caller, run.path, query).items
 
 
+@attrs.frozen
+class Thinned:
+    """Which steps of a sequence are shown: at most so many, from one step to before another."""
+
+    most: int
+    bounds: tuple[int | None, int | None] | None = None
+
+    def shown(self, records: list[MediaRecord]) -> list[MediaRecord]:
+        """Choose among the records of a sequence, which come by step."""
+        low, high = self.bounds or (None, None)
+        within = [item for item in records if (low is None or item.step >= low) and (high is None or item.step < high)]
+        return [within[place] for place in evenly(len(within), self.most).tolist()]
+
+
 def object_trace(
-    reading: Reading, run: RunRecord, kind: str, records: Iterable[MediaRecord], most: int
+    reading: Reading, run: RunRecord, kind: str, records: Iterable[MediaRecord], thinned: Thinned
 ) -> dict[str, Any]:
     """Describe a sequence of objects, all of one name and context."""
     steps = sorted(records, key=lambda record: record.step)
-    shown = [steps[place] for place in evenly(len(steps), most).tolist()]
+    shown = thinned.shown(steps)
     bounds = [steps[0].step, steps[-1].step + 1]
-    used = [shown[0].step, shown[-1].step + 1]
+    used = [shown[0].step, shown[-1].step + 1] if shown else [bounds[0], bounds[0]]
     made: dict[str, Any] = {
         "name": steps[0].key,
         "context": dict(steps[0].context),
