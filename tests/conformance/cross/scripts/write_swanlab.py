@@ -19,6 +19,8 @@ def _begin(given: dict[str, Any], content: dict[str, Any]) -> None:
         tags=content["tags"],
         id=content["id"],
         resume="allow",
+        # What the machine does is not asked for.
+        settings=swanlab.Settings(probe=swanlab.Settings.Probe(monitor=False)),
     )
     for key, context, rows in content["series"]:
         for step, value in rows:
