@@ -44,9 +44,13 @@ def get_project(call: EndpointCall) -> Answer:
 
 
 def create_project(call: EndpointCall) -> Answer:
-    """Make a project; one that is there already is told with a conflict, as trackers expect it."""
+    """Make a project; one that is there already is told with a conflict, as trackers expect it.
+
+    Without a workspace it is the caller's own. One without a name is what clients send that could not see theirs.
+    """
     body = read_object(call)
-    project, created = _make(call, body, text(body, "username", "") or call.user.username)
+    own = body.get("username") is None
+    project, created = _make(call, body, call.user.username if own else workspace_name(text(body, "username")))
     return answer(project_object(project), 201 if created else 409)
 
 
