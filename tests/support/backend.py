@@ -29,7 +29,7 @@ from runatlas.server.process import listen
 from runatlas.server.services.services import Services
 from runatlas.server.settings import ServerSettings
 
-__all__ = ["REACHES", "Site", "site", "without_native_routes"]
+__all__ = ["REACHES", "Site", "serving", "site", "without_native_routes"]
 
 Connect = Callable[[str], Backend]
 """Make the backend of whoever has that API key."""
@@ -79,7 +79,7 @@ def _in_process(services: Services) -> Iterator[Connect]:
 
 
 @contextmanager
-def _serving(app: ASGIApp) -> Iterator[str]:
+def serving(app: ASGIApp) -> Iterator[str]:
     """Serve an application on a free port, and tell its origin."""
     config = uvicorn.Config(app, lifespan="on", log_config=None, log_level="critical")
     server = uvicorn.Server(config)
@@ -95,7 +95,7 @@ def _serving(app: ASGIApp) -> Iterator[str]:
 
 @contextmanager
 def _over_http(services: Services) -> Iterator[Connect]:
-    with _serving(make_app(services, ServerSettings("unused"))) as origin, ExitStack() as closing:
+    with serving(make_app(services, ServerSettings("unused"))) as origin, ExitStack() as closing:
 
         def connect(secret: str) -> Backend:
             backend = NativeBackend(origin, secret, cache=False)
@@ -122,7 +122,7 @@ def without_native_routes(app: ASGIApp) -> ASGIApp:
 @contextmanager
 def _over_swanlab(services: Services) -> Iterator[Connect]:
     app = without_native_routes(make_app(services, ServerSettings("unused")))
-    with _serving(app) as origin, _in_process(services) as store, ExitStack() as closing:
+    with serving(app) as origin, _in_process(services) as store, ExitStack() as closing:
 
         def connect(secret: str) -> Backend:
             backend = SwanlabBackend(origin, secret, cache=False)

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import attrs
 import pytest
+from support.backend import serving, without_native_routes
 from support.server import make_key, running_server
 from support.world import World, make_world
 
 from runatlas.backends.base import Backend
 from runatlas.backends.local import LocalBackend
 from runatlas.backends.native import NativeBackend
+from runatlas.server.app import make_app
+from runatlas.server.services.services import Services
+from runatlas.server.settings import ServerSettings
 
 _numbers = itertools.count()
 
@@ -61,14 +65,21 @@ class Scene:
         return f"{self.path}/abc123"
 
 
-@pytest.fixture(scope="session", params=["embedded", "http"])
+@pytest.fixture(scope="session", params=["embedded", "http", "swanlab"])
 def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    """A directory, or a server with accounts."""
+    """A directory, a server with accounts, or one that speaks SwanLab's protocol only."""
     directory = tmp_path_factory.mktemp("ground") / "store"
     if request.param == "embedded":
         yield Ground("embedded", {"RUNATLAS_DIR": str(directory)}, lambda: LocalBackend(directory))
         return
     key = make_key(directory, "admin")
+    if request.param == "swanlab":
+        services = Services.open(directory)
+        caller = services.accounts.authenticate(key)
+        with serving(without_native_routes(make_app(services, ServerSettings(directory)))) as origin:
+            environment = {"RUNATLAS_API_HOST": origin, "RUNATLAS_API_KEY": key}
+            yield Ground("swanlab", environment, lambda: LocalBackend(services, caller))
+        return
     with running_server(directory) as server:
         environment = {"RUNATLAS_API_HOST": server.origin, "RUNATLAS_API_KEY": key}
         yield Ground("http", environment, lambda: NativeBackend(server.origin, key, cache=False))

@@ -78,7 +78,7 @@ def test_workspace_properties(scene: Scene) -> None:
         ("username", str, scene.team),
         ("workspace_type", str, "TEAM"),
         ("role", str, "OWNER"),
-        ("profile", dict, {}),
+        ("profile", dict, ...),
         ("comment", str, "We train."),
     ]
     check(runatlas.Api().workspace(scene.team), rows)
