@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, overload
 
 from arro3.core import Array, DataType, Table
@@ -51,20 +52,13 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
     """
 
     def __init__(self, records: Iterable[RunRecord], *, total: int | None = None) -> None:
-        rows: list[dict[str, Any]] = []
-        config: dict[str, None] = {}
-        summary: dict[str, None] = {}
-        for record in records:
-            row = {name: read(record) for name, read in _FIELDS.items()}
-            params = dict(flatten(record.config or {}, "config."))
-            latest = {f"summary.{key}": value for key, value in (record.summary or {}).items()}
-            config.update(dict.fromkeys(params))
-            summary.update(dict.fromkeys(latest))
-            rows.append({**row, **params, **latest})
-        self._rows = rows
-        self._names = (*_FIELDS, *sorted(config), *sorted(summary))
-        self.total = len(rows) if total is None else total
-        self.complete = len(rows) >= self.total
+        self._records = tuple(records)
+        self._configs = [_flat(record.config or {}) for record in self._records]
+        self._summaries = [record.summary or {} for record in self._records]
+        self._config_names = _names("config.", self._configs)
+        self._summary_names = _names("summary.", self._summaries)
+        self.total = len(self._records) if total is None else total
+        self.complete = len(self._records) >= self.total
         self.sampled = False
         self.failures: tuple[ReadFailure, ...] = ()
         self.missing: tuple[str, ...] = ()
@@ -72,12 +66,12 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""
-        return self._names
+        return (*_FIELDS, *self._config_names, *self._summary_names)
 
     @property
     def num_rows(self) -> int:
         """How many runs it has."""
-        return len(self._rows)
+        return len(self._records)
 
     def column(self, name: str) -> list[Any]:
         """Return one column's values, ``None`` where a run has none.
@@ -88,13 +82,15 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
         Raises:
             KeyError: There is no such column.
         """
-        if name not in self._names:
-            raise KeyError(name)
-        return [row.get(name) for row in self._rows]
+        if name in _FIELDS:
+            return list(map(_FIELDS[name], self._records))
+        if name in self._config_names:
+            return [row.get(self._config_names[name]) for row in self._configs]
+        return [row.get(self._summary_names[name]) for row in self._summaries]
 
     def to_arrow(self) -> Table:
         """Return an Arrow table; times are timestamps in UTC."""
-        return Table.from_pydict({name: _to_arrow_column(name, self.column(name)) for name in self._names})
+        return Table.from_pydict({name: _to_arrow_column(name, self.column(name)) for name in self.columns})
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a pandas table: times aware UTC, config values as they are.
@@ -103,12 +99,13 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
             ImportError: pandas is not installed.
         """
         pandas = load_extra("pandas", "to_pandas()")
-        columns = {name: _to_pandas_column(pandas, name, self.column(name)) for name in self._names}
-        return pandas.DataFrame(columns, columns=list(self._names))  # type: ignore[no-any-return]
+        columns = {name: _to_pandas_column(pandas, name, self.column(name)) for name in self.columns}
+        return pandas.DataFrame(columns, columns=list(self.columns))  # type: ignore[no-any-return]
 
     def json(self) -> list[dict[str, Any]]:
         """Return the rows; times are Unix milliseconds."""
-        return [{name: row.get(name) for name in self._names} for row in self._rows]
+        names = self.columns
+        return [dict(zip(names, row, strict=True)) for row in zip(*map(self.column, names), strict=True)]
 
     @overload
     def __getitem__(self, index: int) -> dict[str, Any]: ...
@@ -116,14 +113,27 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
     def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
     def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
         if isinstance(index, slice):
-            return [self._row(row) for row in self._rows[index]]
-        return self._row(self._rows[index])
+            return [self._row(position) for position in range(len(self._records))[index]]
+        return self._row(range(len(self._records))[index])
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._records)
 
-    def _row(self, row: dict[str, Any]) -> dict[str, Any]:
-        return {name: row.get(name) for name in self._names}
+    def _row(self, position: int) -> dict[str, Any]:
+        config, summary = self._configs[position], self._summaries[position]
+        row = {name: read(self._records[position]) for name, read in _FIELDS.items()}
+        row.update((name, config.get(key)) for name, key in self._config_names.items())
+        row.update((name, summary.get(key)) for name, key in self._summary_names.items())
+        return row
+
+
+def _flat(config: dict[str, Any]) -> dict[str, Any]:
+    return dict(flatten(config)) if dict in map(type, config.values()) else config
+
+
+def _names(prefix: str, rows: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the keys of all rows by the names of their columns, in order."""
+    return {prefix + key: key for key in sorted(set(chain.from_iterable(rows)))}
 
 
 def _kind(values: list[Any]) -> type | None:
