@@ -6,10 +6,11 @@ import inspect
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp
 from support.backend import serving, without_native_routes
 from support.recording import line, points
 from support.world import make_png
@@ -57,7 +58,7 @@ class Server:
 
 
 def _noting(app: ASGIApp, asked: list[str]) -> ASGIApp:
-    async def note(scope: Scope, receive: Receive, send: Send) -> None:
+    async def note(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             asked.append(f"{scope['method']} {scope['path']}")
         await app(scope, receive, send)
@@ -212,7 +213,7 @@ class TestFindingOut:
             assert isinstance(user.error, AuthenticationError)
 
     def test_a_page_of_something_else_is_no_server(self) -> None:
-        async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        async def page(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "lifespan":
                 while (await receive())["type"] != "lifespan.shutdown":
                     await send({"type": "lifespan.startup.complete"})
