@@ -178,42 +178,6 @@ def test_the_client_logs_in_by_its_url(make_client: Any, guarded: tuple[ServerPr
     assert "baseline" not in [project.name for project in Api(host=server.origin, api_key=keys["bob"]).projects()]
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "options", "status", "code"),
-    [
-        ("GET", "runs/nothing/info/", {}, 404, "not_found"),
-        ("PUT", "runs/nothing/", {"json": {"name": "x"}}, 404, "not_found"),
-        ("PUT", "runs/nothing/", {"json": {"name": 1}}, 422, "validation_error"),
-        ("PUT", "runs/nothing/", {"data": b"{"}, 400, "bad_request"),
-        ("PUT", "runs/nothing/", {"json": []}, 422, "validation_error"),
-        ("DELETE", "runs/nothing/", {}, 404, "not_found"),
-        ("DELETE", "experiments/nothing/", {}, 404, "not_found"),
-        ("POST", "experiments/", {"json": {}}, 422, "validation_error"),
-        ("POST", "tags/", {"json": {"name": "x" * 2000}}, 422, "validation_error"),
-        ("POST", "runs/images/get-batch/", {"json": {}}, 422, "validation_error"),
-        ("POST", "runs/nothing/tags/new/", {"json": {"tag_name": "t"}}, 404, "not_found"),
-        ("GET", "runs/search/run/?q=run.hparams.lr <", {}, 400, "bad_request"),
-        ("GET", "runs/search/metric/?q=__import__('os')", {}, 400, "bad_request"),
-        ("GET", "runs/search/run/?limit=x", {}, 422, "validation_error"),
-        ("GET", "runs/nothing/artifacts/download/", {}, 422, "validation_error"),
-        ("GET", "runs/nothing/artifacts/download-all/", {}, 404, "not_found"),
-        ("POST", "artifacts/presign", {"json": {"run_id": "p", "artifact_path": "../x"}}, 422, "validation_error"),
-        ("POST", "artifacts/presign", {"json": {"run_id": "a/b", "artifact_path": "x"}}, 422, "validation_error"),
-        ("PUT", "artifacts/upload?run=x&path=y&expires=1&signature=z", {"data": b""}, 404, "not_found"),
-        ("PATCH", "version/", {}, 405, "method_not_allowed"),
-        ("POST", "tags/", {"data": b"x" * (17 << 20)}, 413, "payload_too_large"),
-        ("GET", "nothing/", {}, 404, "not_found"),
-    ],
-)
-def test_errors_have_one_form(
-    server: ServerProcess, method: str, path: str, options: Any, status: int, code: str
-) -> None:
-    answer = server.call(method, f"/api/v1/rest/{path}", **options)
-    assert answer.status_code == status, answer.text
-    body = answer.json()
-    assert (body["error"]["code"], body["error"]["message"]) == (code, body["detail"])
-
-
 def test_entities_are_made_once(server: ServerProcess) -> None:
     for path in ("experiments", "tags"):
         made = [server.call("POST", f"/api/v1/rest/{path}/", json={"name": f"new {path}"}) for _ in range(2)]

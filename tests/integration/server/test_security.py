@@ -12,6 +12,8 @@ from pathlib import Path
 import attrs
 import pytest
 from support.server import ServerProcess, make_key, running_server
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.sync.client import connect
 
 _HERE = "127.0.0.1:{port}"
 
@@ -209,3 +211,26 @@ def test_an_unknown_error_reveals_nothing_but_the_id_of_its_log_entry(tmp_path: 
     log = "".join(server.log)
     assert f"incident {incident} at POST /atlas/v1/projects\nTraceback" in log
     assert "1 requests failed with an internal error" in log
+
+
+def test_an_unknown_error_on_a_socket_is_told_and_logged_as_one_of_a_request_is(tmp_path: Path) -> None:
+    with running_server(tmp_path / "store") as server:
+        url = server.origin.replace("http", "ws", 1) + "/api/v1/ws/runs/r"
+        with connect(url, proxy=None) as socket:
+            for file in server.directory.glob("runatlas.db*"):
+                file.write_bytes(b"\xa5" * 200_000)
+            socket.send('{"type": "create_run"}')
+            with pytest.raises(ConnectionClosedError) as caught:
+                socket.recv(timeout=60)
+        assert caught.value.rcvd is not None
+        code, reason = caught.value.rcvd.code, caught.value.rcvd.reason
+        incident = reason.rpartition(" ")[2]
+        assert (code, reason) == (1011, f"the server failed; its log has more under incident {incident}")
+        with pytest.raises(InvalidStatus) as refused, connect(url, proxy=None):
+            pass
+        assert refused.value.response.status_code == 500
+        assert b"the server failed" in refused.value.response.body
+        server.stop()
+    log = "".join(server.log)
+    assert f"incident {incident} at WEBSOCKET /api/v1/ws/runs/r\nTraceback" in log
+    assert "2 requests failed with an internal error" in log

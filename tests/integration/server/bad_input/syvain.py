@@ -161,6 +161,7 @@ TABLE: Table = {
         _post("a list for an object", "/folders", [], "the body must be a JSON object"),
         _post("an unknown field", "/folders", {"name": "a", "color": "red"}, "unknown field 'color'"),
         _post("a number for a name", "/folders", {"name": 5}, "name: expected text of 1 to 200 characters"),
+        _post("half of what is good", "/experiments/$run/ingest", {"data": [ITEM, {**ITEM, "value": None}]}, "value: "),
         _post("a list for metadata", "/experiments", {"slug": "a", "metadata": []}, "metadata: expected an object"),
         _post("created as a status", "/experiments/$run", {"status": "created"}, "status: expected", "running"),
         Bad("an object for messages", "POST", "/api/v2/events", ("a list of at most 1000 messages",), json={}),
@@ -253,6 +254,7 @@ TABLE: Table = {
     "content length that lies": lies("POST", f"{V1}/folders"),
     "name that leads elsewhere": (
         _get("an experiment", "/experiments/..%2F..", "no experiment", "'../..'", status=404),
+        _get("an experiment and more", "/experiments/a%2Fingest", "no experiment 'a/ingest'", status=404),
         _get("an experiment upwards", "/experiments/%2e%2e", "'..'", status=404),
         _get("an experiment with a NUL", "/experiments/a%00b", "must not have NUL characters"),
         _get("a folder", "/folders/..%2F..", "there is no folder '../..'", status=404),
