@@ -89,6 +89,13 @@ def test_media_of_all_kinds_are_there(run: Run) -> None:
     assert len({item.read().unwrap() for item in media["some"][0]}) == 2
 
 
+def test_measurements_of_the_machine_are_of_the_system(run: Run) -> None:
+    system = {column.key: column for column in run.columns(column_class="SYSTEM")}
+    assert {"__swanlab__.cpu.pct", "__swanlab__.mem.pct"} <= set(system)
+    assert system["__swanlab__.cpu.pct"].name != "__swanlab__.cpu.pct"
+    assert all(key.startswith("__swanlab__.") for key in system)
+
+
 def test_texts_of_one_step_are_told_apart_by_their_links(run: Run, site: Site) -> None:
     def ask(path: str, body: dict[str, Any]) -> Any:
         return site.server.call("POST", path, key=site.keys["ann"], json=body).json()

@@ -197,6 +197,9 @@ def test_columns(told: Any) -> None:
 def test_making_and_deleting(told: Any, site: Site, team: str) -> None:
     changed = told["changed"]
     assert (changed["made"]["path"], changed["again"]) == (f"{team}/new-project", False)
+    assert (changed["made"]["visibility"], changed["made"]["description"]) == ("PRIVATE", "Project description")
+    assert changed["made there"] == [f"{team}/my_project", "PUBLIC", ""]
+    assert changed["listed"] == ["my_project", "new-project", "my-project"]
     assert changed["after nothing"] == ["baseline v2", "broken", "deep v1", "wide v2"]
     assert changed["left"] == ["baseline v2"]
     assert changed["projects"] == ["my-project"]
@@ -228,6 +231,7 @@ def test_series_of_the_newest_client(site: Site, shell: World) -> None:
         make_points("val", [1.0, 2.0], context={"subset": "val"}),
         make_points("val", [3.0]),
         make_points("epoch", [10.0, 20.0]),
+        make_points("__swanlab__.cpu.pct", [5.0], column_class="SYSTEM"),
     )
     note = MediaItem("media/text/000-note.txt", data={"text": "written ✓"}, mime_type="text/plain")
     backend.append(Batch(world.run("run_id_3"), media=(MediaDraft("note", 0, (note,), "TEXT"),)))
@@ -235,6 +239,12 @@ def test_series_of_the_newest_client(site: Site, shell: World) -> None:
     told = site.call("0.10.3", "series.py", {"team": "shell"})
     assert set(told["keys"]) == {"val", 'val {"subset":"val"}', "epoch"}
     assert told["media keys"] == ["note"]
+    assert told["system keys"] == [["__swanlab__.cpu.pct", "SYSTEM"]]
+    assert told["total"] == 3
+    assert told["whole"] == [[0, 10.0], [1, 20.0]]
+    assert told["against epoch"] == [[10.0, 3.0]]
+    assert told["note by key"] == told["note"]
+    assert told["no csv"]
     assert told["available"] == {"val": [told["cuid"]], "zz": []}
     assert told["found"] == ["epoch"]
     assert told["with context"] == [1.0, 2.0]

@@ -105,10 +105,15 @@ def test_a_run_that_is_not_there_is_not_gone_on_with(site: Site, told: Any) -> N
     assert "never-there" not in {run.id for run in site.api().runs(f"{TEAM}/demo")}
 
 
-def test_a_run_tracked_offline_is_sent_once_however_often(site: Site) -> None:
-    assert site.call("0.10.3", "sync.py") == [0, 0]
-    (run,) = site.api().runs(f"{TEAM}/offline")
+def test_a_run_tracked_offline_is_sent_once_however_often(site: Site, version: str) -> None:
+    team = site.add_team("offline", version)
+    assert site.call(version, "sync.py", {"team": team}) == [0, 0]
+    (run,) = site.api().runs(f"{team}/offline")
     assert (run.id, run.name, run.state, run.config) == ("synced", "later", "FINISHED", {"lr": 1})
     loss = run.metrics(["loss"], all=True).unwrap()["loss"]
     assert loss.values.to_pylist() == [step / 10 for step in range(10)]
     assert run.medias(["note"], all=True).unwrap()["note"][0][0].read().unwrap() == b"kept"
+    (file,) = run.artifacts()
+    assert (file.name, file.read().unwrap()) == ("weights.txt", b"kept weights")
+    lines = [line.message for line in run.logs(level="DEBUG", all=True).unwrap()]
+    assert lines.count("said offline") == 1

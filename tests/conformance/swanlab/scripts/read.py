@@ -122,6 +122,9 @@ def change(api: Any, team: str) -> dict[str, Any]:
         username=team, name="new-project", visibility="PRIVATE", description="Project description"
     )
     again = api.create_project(username=team, name="new-project")
+    of_workspace = api.workspace(username=team).create_project(name="my_project", visibility="PUBLIC")
+    made_there = [of_workspace.path, of_workspace.visibility, of_workspace.description]
+    listed = api.workspace(username=team).projects(sort="create", search="PROJECT").json()
     project = api.project(path=f"{team}/my-project")
     project.delete(commit=False)
     kept = api.run(path=f"{team}/my-project/run_id_3").delete(commit=False)
@@ -129,10 +132,13 @@ def change(api: Any, team: str) -> dict[str, Any]:
     project.delete_runs(["run_id_1", "run_id_2"], commit=True)
     api.run(path=f"{team}/my-project/run_id_3").delete(commit=True)
     left = sorted(run.name for run in api.project(path=f"{team}/my-project").runs())
-    api.project(path=f"{team}/new-project").delete(commit=True)
+    for name in ("new-project", "my_project"):
+        api.project(path=f"{team}/{name}").delete(commit=True)
     return {
         "made": made.json() if made else None,
         "again": bool(again),
+        "made there": made_there,
+        "listed": [found["name"] for found in listed["list"]],
         "kept": bool(kept),
         "after nothing": after_nothing,
         "left": left,

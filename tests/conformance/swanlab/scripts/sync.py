@@ -18,6 +18,9 @@ def main(given: dict[str, Any]) -> list[int]:
     for step in range(10):
         swanlab.log({"loss": step / 10}, step=step)
     swanlab.log({"note": swanlab.Text("kept")}, step=3)
+    pathlib.Path("weights.txt").write_text("kept weights")
+    swanlab.save("weights.txt", policy="now")
+    print("said offline")
     swanlab.finish()
     (directory,) = pathlib.Path("offline").glob("run*")
     command = [f"{sys.prefix}/bin/swanlab", "sync", str(directory), "--id", "synced", "-p", "offline"]
