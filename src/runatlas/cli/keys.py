@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from runatlas.cli.location import store_location
-from runatlas.entities.instant import iso_text
 from runatlas.errors import ConflictError
+from runatlas.model.instant import iso_text
 from runatlas.server.services.services import Services
 
 __all__ = ["keys"]

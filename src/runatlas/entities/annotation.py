@@ -8,13 +8,13 @@ from typing import Any
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.instant import iso_text
 from runatlas.entities.listed import ListedCollection
 from runatlas.entities.window import Window
 from runatlas.errors import NotFoundError
 from runatlas.model.annotation import AnnotationQuery, AnnotationRecord
 from runatlas.model.ids import RunPath
 from runatlas.model.ingestion_key import IngestionKeyRecord
+from runatlas.model.instant import iso_text
 from runatlas.model.page import Page, PageRequest
 from runatlas.response import ApiResponse
 

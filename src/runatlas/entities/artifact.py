@@ -8,12 +8,12 @@ from typing import Any
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.instant import iso_text
 from runatlas.entities.owner import Owner
 from runatlas.entities.stored_file import StoredFile
 from runatlas.entities.window import Window
 from runatlas.errors import NotFoundError, ResponseFormatError
 from runatlas.model.artifact import ArtifactRecord, validate_artifact_name
+from runatlas.model.instant import iso_text
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
 from runatlas.response import ApiResponse
 

@@ -9,7 +9,7 @@ import attrs
 
 from runatlas.entities.argument import flag
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.instant import iso_text
+from runatlas.model.instant import iso_text
 from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, TrashRecord
 from runatlas.response import ApiResponse
 

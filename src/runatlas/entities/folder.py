@@ -10,12 +10,12 @@ from typing_extensions import Self
 from runatlas.entities.argument import text
 from runatlas.entities.base import Entity
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.instant import iso_text
 from runatlas.entities.listed import ListedCollection
 from runatlas.entities.window import Window
 from runatlas.errors import NotFoundError
 from runatlas.model.folder import FolderPatch, FolderRecord, validate_folder_name
 from runatlas.model.ids import ProjectPath
+from runatlas.model.instant import iso_text
 from runatlas.response import ApiResponse
 
 __all__ = ["Folder", "Folders", "create_folder", "folder_id"]

@@ -8,8 +8,8 @@ from typing import Any, overload
 
 import attrs
 
-from runatlas.entities.instant import iso_text, moment
 from runatlas.entities.owner import Owner
+from runatlas.model.instant import iso_text, moment
 from runatlas.model.log import LogLevel, LogPage, LogRecord
 
 __all__ = ["LogLine", "Logs", "make_logs"]

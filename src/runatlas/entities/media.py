@@ -10,10 +10,10 @@ import attrs
 
 from runatlas.entities.argument import flag, texts, whole
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.instant import iso_text
 from runatlas.entities.owner import Owner
 from runatlas.entities.stored_file import StoredFile
 from runatlas.model import codec
+from runatlas.model.instant import iso_text
 from runatlas.model.media import MediaItem, MediaPage, MediaQuery, MediaRecord
 
 __all__ = ["MediaFile", "MediaSeries", "MediaStep", "MediaTable", "make_media_query", "make_media_table"]

@@ -10,10 +10,10 @@ from typing_extensions import Self
 from runatlas.entities.argument import choice, whole
 from runatlas.entities.base import Entity
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.instant import iso_text
 from runatlas.entities.listed import ListedCollection
 from runatlas.entities.window import Window, make_window
 from runatlas.errors import NotFoundError
+from runatlas.model.instant import iso_text
 from runatlas.model.registry import STAGES, ModelRecord, ModelVersionRecord, Stage
 from runatlas.response import ApiResponse
 

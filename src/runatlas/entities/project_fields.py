@@ -9,9 +9,9 @@ import attrs
 
 from runatlas.entities.base import Entity
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.instant import iso_text, moment
 from runatlas.model.account import Role
 from runatlas.model.ids import ProjectPath
+from runatlas.model.instant import iso_text, moment
 from runatlas.model.project import ProjectRecord, Visibility
 
 __all__ = ["ProjectFields"]

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from runatlas.entities.base import Entity
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.instant import iso_text, moment
 from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.model.instant import iso_text, moment
 from runatlas.model.run import RunRecord, RunState
 
 __all__ = ["RunFields"]

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast, get_args
 
 from runatlas.entities.argument import text
-from runatlas.entities.instant import iso_text
 from runatlas.model.expression import parse_field, parse_filter, parse_order
 from runatlas.model.filter_rule import from_rules, groups_from_rules, sorts_from_rules
 from runatlas.model.filters import STABLE_FIELDS, Field, Filter, Sort
 from runatlas.model.ids import ProjectPath
+from runatlas.model.instant import iso_text
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.model.run_value import value_of
 

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.instant import iso_text
 from runatlas.errors import ResponseFormatError
+from runatlas.model.instant import iso_text
 from runatlas.model.media import LinkRecord
 from runatlas.response import ApiResponse
 

@@ -8,9 +8,9 @@ from runatlas.entities.argument import flag
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.instant import iso_text
 from runatlas.entities.window import Window
 from runatlas.errors import NotFoundError
+from runatlas.model.instant import iso_text
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
 from runatlas.model.trash import PurgeRecord, TrashKind, TrashRecord
 from runatlas.response import ApiResponse

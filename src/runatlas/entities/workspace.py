@@ -11,12 +11,12 @@ from runatlas.entities.argument import choice, optional, optional_text, text, te
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.instant import iso_text
 from runatlas.entities.project import VISIBILITIES, Project
 from runatlas.entities.projects import Projects, make_project_query
 from runatlas.entities.window import Window, make_window
 from runatlas.model.account import ROLES, Role, WorkspacePatch, WorkspaceRecord, WorkspaceType
 from runatlas.model.ids import ProjectPath, validate_project_name, validate_workspace_name
+from runatlas.model.instant import iso_text
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.project import ProjectDraft, Visibility
 from runatlas.response import ApiResponse

@@ -19,6 +19,7 @@ from runatlas.model.filters import (
     Or,
     Sort,
 )
+from runatlas.model.instant import iso_text
 from runatlas.model.page import Order
 from runatlas.model.run_field import instant_ms, make_stable_field
 
@@ -73,7 +74,7 @@ def to_rule(wanted: Filter) -> dict[str, Any] | None:
 
     Example:
         >>> to_rule(Comparison(Field("STABLE", "created_at"), "GTE", 1767323045000))
-        {'key': 'createdAt', 'type': 'STABLE', 'op': 'GTE', 'value': [1767323045000]}
+        {'key': 'createdAt', 'type': 'STABLE', 'op': 'GTE', 'value': ['2026-01-02T03:04:05.000Z']}
         >>> to_rule(Comparison(Field("CONFIG", "lr"), "LT", 0.1)) is None
         True
     """
@@ -83,7 +84,9 @@ def to_rule(wanted: Filter) -> dict[str, Any] | None:
     key = field.key if field.type != "STABLE" else _RULE_NAMES.get(field.key)
     if key is None:
         return None
-    values = list(value) if isinstance(value, tuple) else [value]
+    values: list[Any] = list(value) if isinstance(value, tuple) else [value]
+    if _kind(field) == "time":
+        values = [iso_text(item) if isinstance(item, int) else item for item in values]
     rule = {"key": key, "type": field.type, "op": wanted.op, "value": values}
     try:
         return rule if from_rules([rule]) == wanted else None

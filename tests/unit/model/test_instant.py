@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runatlas.entities.instant import iso_text, moment
+from runatlas.model.instant import iso_text, moment
 
 LAST = 253_402_300_799_999
 
