@@ -11,11 +11,11 @@ from runatlas.server.services.access import require_run, require_workspace
 from runatlas.server.services.caller import Caller
 from runatlas.server.store.engine import Store
 from runatlas.server.store.registry import (
-    add_model,
     add_version,
     archive_production,
     find_artifact,
     find_model,
+    keep_model,
     list_models,
     list_versions,
     set_stage,
@@ -68,8 +68,7 @@ class Registry:
             if artifact is None:
                 raise NotFoundError(f"run {path} has no artifact {draft.artifact!r}")
             now = self._store.clock()
-            held = find_model(connection, run.project.workspace_id, draft.name, lock=True)
-            model_id = add_model(connection, run.project.workspace_id, draft.name, now) if held is None else held
+            model_id = keep_model(self._store, connection, run.project.workspace_id, draft.name, now)
             if draft.stage == "production":
                 archive_production(connection, model_id, now)
             record = ModelVersionRecord(

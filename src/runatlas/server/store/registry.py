@@ -6,17 +6,19 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Select, func, insert, select, update
 
+from runatlas.errors import StoreError
 from runatlas.model.registry import ModelRecord, ModelVersionRecord, Stage
+from runatlas.server.store.engine import Store
 from runatlas.server.store.schema import artifacts, model_versions, models, projects, runs, workspaces
 from runatlas.server.store.statement import Connection, rows
 
 __all__ = [
     "ArtifactRow",
-    "add_model",
     "add_version",
     "archive_production",
     "find_artifact",
     "find_model",
+    "keep_model",
     "list_models",
     "list_versions",
     "set_stage",
@@ -44,10 +46,16 @@ def find_model(connection: Connection, workspace_id: int, name: str, *, lock: bo
     return int(found[0][0]) if found else None
 
 
-def add_model(connection: Connection, workspace_id: int, name: str, now_ms: int) -> int:
-    """Insert a model and return its row."""
-    values = {"workspace_id": workspace_id, "name": name, "created_at_ms": now_ms}
-    return int(connection.execute(insert(models).values(**values).returning(models.c.id)).scalar_one())
+def keep_model(store: Store, connection: Connection, workspace_id: int, name: str, now_ms: int) -> int:
+    """Return a model's row, locked as ``find_model`` does; two who make it at once get the same."""
+    held = find_model(connection, workspace_id, name, lock=True)
+    if held is None:
+        values = {"workspace_id": workspace_id, "name": name, "created_at_ms": now_ms}
+        connection.execute(store.insert(models).values(**values).on_conflict_do_nothing())
+        held = find_model(connection, workspace_id, name, lock=True)
+    if held is None:
+        raise StoreError(f"the model {name!r} is gone as soon as it was made")
+    return held
 
 
 def list_models(connection: Connection, workspace_id: int, name: str | None = None) -> list[ModelRecord]:
