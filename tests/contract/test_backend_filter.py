@@ -7,17 +7,15 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from support.backend import Site
 from support.filter_meaning import Fact
+from support.filter_strategies import CONTEXT, LISTS, SERIES, VALUES, filters
 from support.recording import points
 
 from runatlas.backends.base import Backend
 from runatlas.errors import ValidationError
 from runatlas.model.batch import Batch
 from runatlas.model.filters import (
-    STABLE_FIELDS,
-    STATISTICS,
     And,
     Comparison,
     Field,
@@ -30,16 +28,6 @@ from runatlas.model.filters import (
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import PageRequest
 from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
-
-VALUES: tuple[Any, ...] = (
-    *(0, 1, -1, 2.5, 0.001, 1e300, -0.0, 2**53 + 1, 10**20, math.nan, math.inf, -math.inf, True, False),
-    *("", "adam", "ADAM", "Ünïcode ÄÖ", "straße", "5", "5.0", " 7 ", "1e3", "-0.5", "007", "abc", "2024-05-01"),
-    *("2024-05-01T12:00:00Z", "2024-05-01T14:00:00+02:00", "2024-13-77", "true", "True", "NaN", "Infinity"),
-    *("%", "_", "a%b_c", "[x]*?", "日本", "\\", "a'b", 'say "x"', "line\nbreak", "x" * 300),
-)
-LISTS: tuple[Any, ...] = ([], {}, [1, "adam"], ["a", "Ä"], None)
-CONTEXT = (("split", "val"),)
-SERIES = ([0.5], [math.nan], [1, math.nan], [math.inf, -math.inf], [-math.inf, 2], [3, 1, 2], [0.25, math.inf])
 
 
 def _make_runs(backend: Backend, project: ProjectPath, values: tuple[Any, ...]) -> dict[str, Fact]:
@@ -97,47 +85,6 @@ def _all(project: ProjectPath) -> RunSelection:
 
 def _only(path: RunPath) -> RunSelection:
     return RunSelection(path.workspace, path.project, (path.run,))
-
-
-literals = st.one_of(
-    st.sampled_from(VALUES),
-    st.none(),
-    st.sampled_from(("x", "Y", "#fff", "FINISHED", "g1", "run 1", "ä", "SS", "trie", "demo", 1_700_000_003_000, 2)),
-    st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=3),
-    st.floats(),
-    st.integers(-3, 12),
-)
-fields = st.one_of(
-    st.sampled_from([Field("STABLE", key) for key in STABLE_FIELDS]),
-    st.sampled_from([Field("CONFIG", key) for key in ("a", "b.c", "b", "none")]),
-    st.builds(
-        Field,
-        st.just("SCALAR"),
-        st.sampled_from(("loss", "acc")),
-        st.sampled_from(STATISTICS),
-        st.sampled_from(((), CONTEXT)),
-    ),
-)
-single: tuple[Operator, ...] = ("EQ", "NEQ", "GTE", "LTE", "GT", "LT", "CONTAIN")
-comparisons = st.one_of(
-    st.builds(Comparison, fields, st.sampled_from(single), literals, st.booleans()),
-    st.builds(
-        Comparison,
-        fields,
-        st.sampled_from(("IN", "NOT IN")),
-        st.lists(literals, max_size=4).map(tuple),
-        st.booleans(),
-    ),
-)
-filters: st.SearchStrategy[Filter] = st.recursive(
-    comparisons,
-    lambda inner: st.one_of(
-        st.builds(Not, inner),
-        st.builds(And, st.lists(inner, max_size=3).map(tuple)),
-        st.builds(Or, st.lists(inner, max_size=3).map(tuple)),
-    ),
-    max_leaves=4,
-)
 
 
 def test_every_filter_chooses_the_runs_that_python_chooses(site: Site) -> None:
