@@ -29,7 +29,15 @@ VALUES: tuple[Any, ...] = (
 )
 LISTS: tuple[Any, ...] = ([], {}, [1, "adam"], ["a", "Ä"], None)
 CONTEXT = (("split", "val"),)
-SERIES: tuple[list[float], ...] = ([0.5], [math.nan], [1, math.nan], [math.inf, -math.inf], [-math.inf, 2], [3, 1, 2], [0.25, math.inf])
+SERIES: tuple[list[float], ...] = (
+    [0.5],
+    [math.nan],
+    [1, math.nan],
+    [math.inf, -math.inf],
+    [-math.inf, 2],
+    [3, 1, 2],
+    [0.25, math.inf],
+)
 
 literals = st.one_of(
     st.sampled_from(VALUES),
