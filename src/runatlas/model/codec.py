@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -20,6 +21,7 @@ from runatlas.errors import ResponseFormatError
 from runatlas.model import fast_json
 from runatlas.model.fast_json import NotPlainError
 from runatlas.model.filters import And, Comparison, Filter, Literal_, Not, Or
+from runatlas.model.page import Page
 
 __all__ = [
     "context_text",
@@ -293,7 +295,18 @@ def encode_json(value: Any) -> bytes:
     try:
         return fast_json.write(value)
     except NotPlainError:
+        if isinstance(value, Page):
+            return fast_json.write(attrs.evolve(value, items=tuple(map(_plain, value.items))))
         return dumps(encode(value)).encode()
+
+
+def _plain(item: Any) -> Any:
+    """Return an item of a page as it can be written quickly: few of them are not so already."""
+    try:
+        fast_json.require_plain(item)
+    except NotPlainError:
+        return _mark(encode(item))
+    return item
 
 
 def decode_json(data: bytes, kind: type[T]) -> T:
@@ -306,7 +319,19 @@ def decode_json(data: bytes, kind: type[T]) -> T:
     try:
         return fast_json.read(data, kind)
     except NotPlainError:
-        return decode(loads(data), kind)
+        value = loads(data)
+    if get_origin(kind) is Page and isinstance(value, dict) and isinstance(value.get("items"), list):
+        with suppress(NotPlainError, ResponseFormatError):  # the place in the whole document is to be named
+            page: Any = fast_json.convert(value | {"items": []}, kind)
+            return attrs.evolve(page, items=tuple(_item(each, *get_args(kind)) for each in value["items"]))  # type: ignore[no-any-return]
+    return decode(value, kind)
+
+
+def _item(value: Any, kind: type[T]) -> T:
+    try:
+        return fast_json.convert(value, kind)
+    except NotPlainError:
+        return decode(value, kind)
 
 
 def loads_all(texts: Sequence[str]) -> list[Any]:

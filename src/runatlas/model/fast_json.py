@@ -15,7 +15,7 @@ import msgspec
 
 from runatlas.model.filters import And, Comparison, Not, Or
 
-__all__ = ["NotPlainError", "read", "write"]
+__all__ = ["NotPlainError", "convert", "read", "require_plain", "write"]
 
 T = TypeVar("T")
 
@@ -54,6 +54,18 @@ def read(data: bytes | str, kind: type[T]) -> T:
         raise NotPlainError(str(error)) from error
 
 
+def convert(value: Any, kind: type[T]) -> T:
+    """Make a record of plain JSON values, as ``read`` does of their text.
+
+    Raises:
+        NotPlainError: It has a special float in the place of a number, or is no such record.
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.MsgspecError, TypeError) as error:
+        raise NotPlainError(str(error)) from error
+
+
 @lru_cache(maxsize=256)
 def _decoder(kind: Any) -> msgspec.json.Decoder[Any] | None:
     try:
@@ -68,9 +80,18 @@ def write(value: Any) -> bytes:
     Raises:
         NotPlainError: There is a NaN, a ±Inf or a filter in it, or something that is no JSON value.
     """
+    require_plain(value)
+    return msgspec.json.encode(value)
+
+
+def require_plain(value: Any) -> None:
+    """Check that a value can be written.
+
+    Raises:
+        NotPlainError: There is a NaN, a ±Inf or a filter in it, or something that is no JSON value.
+    """
     if not _are_plain((value,)):
         raise NotPlainError("special floats, or filters")
-    return msgspec.json.encode(value)
 
 
 def _are_plain(values: Collection[Any]) -> bool:

@@ -89,6 +89,20 @@ _SUMMARIES = st.dictionaries(st.text(max_size=3), st.floats(), max_size=3)
 def test_special_floats_survive_being_read_in_one_go(summary: dict[str, float], config: dict[str, Any]) -> None:
     run = RunRecord("ann", "demo", "r1", "c1", config=config, summary=summary)
     assert repr(decode_json(encode_json([run]), list[RunRecord])) == repr([run])
+    page: Page[RunRecord] = Page((run, RunRecord("ann", "demo", "r2", "c2"), run), "next")
+    text = encode_json(page)
+    assert json.loads(text) == json.loads(dumps(encode(page)))
+    assert repr(decode_json(text, Page[RunRecord])) == repr(page)
+
+
+def test_what_is_wrong_in_a_page_with_special_floats_is_named_too() -> None:
+    value = {"items": [encode(RunRecord("ann", "demo", "r1", "c1", summary={"l": math.nan})), {"workspace": 5}]}
+    with pytest.raises(ResponseFormatError) as by_steps:
+        decode(value, Page[RunRecord])
+    with pytest.raises(ResponseFormatError) as in_one_go:
+        decode_json(json.dumps(value).encode(), Page[RunRecord])
+    assert in_one_go.value.message == by_steps.value.message
+    assert "items[1]" in in_one_go.value.message
 
 
 def test_a_number_that_is_none_survives_the_wire() -> None:
