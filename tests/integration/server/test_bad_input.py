@@ -35,6 +35,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield made
 
 
+@pytest.fixture(scope="module", autouse=True)
+def untouched(world: World) -> list[Any]:
+    """What was stored before anything was asked."""
+    return world.content()
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_every_kind_is_in_the_table_or_cannot_be(name: str) -> None:
     assert set(TABLES[name]) == set(KINDS)
@@ -54,8 +60,7 @@ def test_it_is_refused_and_changes_nothing(world: World, door: Door, bad: Bad) -
     answer = world.ask(door, bad)
     assert answer.status == bad.status, answer.text
     if bad.status == GONE:
-        # Nobody waits for the server to see it.
-        assert eventually(lambda: world.content() == before)
+        assert world.content() == before
         return
     _require_told(world, door.sentence(answer), bad.told, f"{answer.headers} {answer.text}")
     assert answer.status != 401 or "Bearer " in answer.headers["www-authenticate"]
@@ -114,6 +119,8 @@ def test_bytes_that_are_no_frame_end_the_socket_with_a_code(world: World, closed
     assert world.content() == before
 
 
-def test_nothing_was_a_failure_of_the_server(world: World) -> None:
+def test_nothing_was_kept_and_nothing_was_a_failure_of_the_server(world: World, untouched: list[Any]) -> None:
+    assert eventually(lambda: not world.has_parts())
+    assert world.content() == untouched
     assert not [line for line in world.server.log if "incident" in line or "Traceback" in line or " ERROR " in line]
     assert world.server.call("GET", "/healthz").status_code == 200

@@ -59,13 +59,17 @@ class World:
         )
 
     def content(self) -> list[Any]:
-        """Return everything that is stored."""
+        """Return everything that is stored; not what is still arriving."""
         database = self.server.directory / "runatlas.db"
         with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
             tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1").fetchall()
             rows = [(name, _rows(connection, name)) for (name,) in tables]
         blobs = self.server.directory / "blobs"
-        return [*rows, sorted(str(path.relative_to(blobs)) for path in blobs.rglob("*"))]
+        return [*rows, sorted(str(path.relative_to(blobs)) for path in blobs.rglob("*") if path.suffix != ".part")]
+
+    def has_parts(self) -> bool:
+        """Tell whether something of an upload is there that did not arrive whole."""
+        return any((self.server.directory / "blobs").glob("*.part"))
 
     def require_discretion(self, text: str) -> None:
         """Check that a text reveals no path, no code, no SQL and no secret."""
