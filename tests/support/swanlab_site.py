@@ -72,7 +72,7 @@ class Site:
     ) -> Any:
         """Run a script with a version of SwanLab's client; it is told the address and a key."""
         given = {"host": self.server.origin, "key": self.keys[username], "team": TEAM, **(argument or {})}
-        home = home or self.directory / f"{version}-{username}"
+        home = home or self.directory / f"{version}-{username}-{Path(script).stem}"
         return environment(version).call(SCRIPTS / script, given, home=home, variables=variables)
 
 
@@ -81,7 +81,7 @@ def environment(version: str) -> ClientEnvironment:
     return client_environment(f"swanlab-{version}", *CLIENTS[version])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server with two users and a team."""
     directory = tmp_path_factory.mktemp("swanlab")

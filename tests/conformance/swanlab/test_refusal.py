@@ -71,7 +71,7 @@ def test_what_may_not_be_seen_is_not_there(told: Any, who: str, site: Site, team
     assert not found["workspace"]["ok"]
     assert len(site.api().runs(f"{teams['hidden']}/my-project")) == len(NAMES)
     # Nor is what was to be made there made elsewhere.
-    assert [project.name for project in site.api("vera").projects("vera")] == []
+    assert "made-by-vera" not in {project.name for project in site.api("vera").projects("vera")}
 
 
 def test_only_who_administers_the_server_is_told_of_all(told: Any, site: Site) -> None:
