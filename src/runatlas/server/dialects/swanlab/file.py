@@ -214,5 +214,8 @@ def _joined(call: EndpointCall, run: RunPath, file: dict[str, Any]) -> BlobRecor
     if not parts:
         raise ValidationError("parts: a file has at least one", code=400)
     numbers = sorted(whole(part.get("partNumber"), "partNumber", 1, _PARTS_MAX) for part in parts)
+    if numbers != list(range(1, len(numbers) + 1)):
+        told = ", ".join(map(str, numbers[:10]))
+        raise ValidationError(f"parts: expected each from 1 to the last one once, got {told}", code=400)
     upload_id = text(file, "uploadId")
     return call.services.uploads.join_uploads(call.user, run, [_part_path(upload_id, number) for number in numbers])

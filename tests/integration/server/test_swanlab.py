@@ -45,7 +45,7 @@ POINT = {"key": "loss", "index": 1, "data": 0.5, "create_time": "2026-01-02T03:0
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    directory = tmp_path_factory.mktemp("refusal") / "store"
+    directory = tmp_path_factory.mktemp("swanlab") / "store"
     key = make_key(directory, "olga")
     with running_server(directory) as server:
         session = server.call("POST", "/api/login/api_key", headers={"authorization": key}).json()["sid"]
@@ -108,3 +108,19 @@ def test_a_project_that_is_there_is_told_with_a_conflict(world: World) -> None:
     assert (answer.status_code, answer.json()["username"], answer.json()["name"]) == (409, "lab", "secret")
     again = world.ask("POST", "/projects/lab", json={"name": "secret"})
     assert again.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"), [((1, 1, 2), "1, 1, 2"), ((1, 3), "1, 3"), ((2,), "2")], ids=("twice", "gap", "no first")
+)
+def test_a_file_is_put_together_of_all_its_parts_once(world: World, numbers: tuple[int, ...], said: str) -> None:
+    file = {"path": "big.bin", "size": 9, "md5": "", "mimeType": "text/plain", "count": 3}
+    path = f"/experiment/{world.run}/files"
+    made = world.make("POST", f"{path}/prepare-multipart", json={"files": [file]})["files"][0]
+    for part in made["parts"]:
+        assert requests.put(part["url"], b"abc", timeout=60).ok
+    parts = [{"partNumber": number, "etag": "x"} for number in numbers]
+    files = [{"path": "big.bin", "uploadId": made["uploadId"], "parts": parts}]
+    answer = world.ask("POST", f"{path}/complete-multipart", json={"files": files})
+    assert answer.status_code == 400
+    assert f"got {said}" in answer.json()["message"]
