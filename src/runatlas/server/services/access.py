@@ -13,11 +13,12 @@ from runatlas.errors import NotFoundError, PermissionDeniedError
 from runatlas.model.account import Role
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.run import RunSelection
+from runatlas.model.text import check_text
 from runatlas.server.services.caller import Caller
 from runatlas.server.store.project import ProjectRow, find_project
 from runatlas.server.store.run import RunRow, find_run, find_runs_by_cuid
 from runatlas.server.store.selection import Scope, SelectedRuns, resolve_ids, selection_select
-from runatlas.server.store.statement import Connection, check_text, rows
+from runatlas.server.store.statement import Connection, rows
 from runatlas.server.store.workspace import WorkspaceRow, find_workspace
 
 __all__ = [

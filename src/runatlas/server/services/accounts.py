@@ -12,6 +12,7 @@ from runatlas.errors import NotFoundError, PermissionDeniedError
 from runatlas.model.account import KeyRecord, NewKeyRecord, ServerRecord, UserPatch, UserRecord
 from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import new_cuid
+from runatlas.model.text import check_text
 from runatlas.model.version import VERSION
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.password import is_password
@@ -33,7 +34,7 @@ from runatlas.server.store.account import (
     revoke_key,
 )
 from runatlas.server.store.engine import Store
-from runatlas.server.store.statement import Connection, check_text
+from runatlas.server.store.statement import Connection
 
 __all__ = ["Accounts", "user_record"]
 

@@ -7,6 +7,7 @@ from runatlas.model.account import UsageRecord, UserRecord, WorkspaceRecord, Wor
 from runatlas.model.ids import validate_workspace_name
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.project import ProjectQuery, ProjectRecord
+from runatlas.model.text import check_text
 from runatlas.server.services.access import require_root
 from runatlas.server.services.accounts import user_record
 from runatlas.server.services.caller import Caller
@@ -17,7 +18,7 @@ from runatlas.server.services.validation import check_choice, checked
 from runatlas.server.services.workspaces import list_workspace_page
 from runatlas.server.store.account import add_user, count_users, list_users, name_is_taken
 from runatlas.server.store.engine import Store
-from runatlas.server.store.statement import check_text, unique
+from runatlas.server.store.statement import unique
 from runatlas.server.store.usage import count_usage
 from runatlas.server.store.workspace import WorkspaceListing
 

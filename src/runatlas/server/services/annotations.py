@@ -11,6 +11,7 @@ from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.annotation import ANNOTATION_MAX, AnnotationDraft, AnnotationQuery, AnnotationRecord
 from runatlas.model.ids import RunPath
 from runatlas.model.page import Page
+from runatlas.model.text import check_text
 from runatlas.server.services.access import require_run
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
@@ -22,7 +23,7 @@ from runatlas.server.store.annotation import (
     find_annotation,
 )
 from runatlas.server.store.engine import Store
-from runatlas.server.store.statement import Connection, check_text
+from runatlas.server.store.statement import Connection
 
 __all__ = ["EDITED", "Annotations"]
 

@@ -8,13 +8,13 @@ from runatlas.errors import NotFoundError
 from runatlas.model.artifact import ArtifactRecord
 from runatlas.model.ids import RunPath
 from runatlas.model.page import Page, PageRequest
+from runatlas.model.text import check_text
 from runatlas.server.services.access import require_run
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.links import Links, OpenedFile
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
 from runatlas.server.store.artifact import count_artifacts, find_artifact, list_artifacts
 from runatlas.server.store.engine import Store
-from runatlas.server.store.statement import check_text
 
 __all__ = ["Artifacts"]
 

@@ -18,9 +18,9 @@ from runatlas.model.codec import context_text, dumps, make_context
 from runatlas.model.log import LOG_LEVELS, LogDraft
 from runatlas.model.media import MediaDraft, MediaItem
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES, MEDIA_TYPES, ColumnDraft, Context, SeriesPoints
+from runatlas.model.text import check_text
 from runatlas.server.store.blob import is_sha256
 from runatlas.server.store.chunk import NO_EPOCH, Points, Whole, join
-from runatlas.server.store.statement import check_text
 
 __all__ = ["NO_STEP", "Identity", "Incoming", "clean_batch", "identity_of", "series_of"]
 

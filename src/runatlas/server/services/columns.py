@@ -8,6 +8,7 @@ from runatlas.errors import ValidationError
 from runatlas.model.ids import RunPath
 from runatlas.model.page import Page
 from runatlas.model.series import COLUMN_TYPES, ColumnQuery, ColumnRecord
+from runatlas.model.text import check_text
 from runatlas.server.services.access import require_run
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
@@ -15,7 +16,6 @@ from runatlas.server.services.series_walk import check_series, read_context
 from runatlas.server.services.validation import check_choice
 from runatlas.server.store.column import ColumnChoice, count_columns, list_columns
 from runatlas.server.store.engine import Store
-from runatlas.server.store.statement import check_text
 
 __all__ = ["Columns"]
 

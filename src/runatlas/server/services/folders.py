@@ -7,6 +7,7 @@ import uuid
 from runatlas.errors import ConflictError, NotFoundError
 from runatlas.model.folder import FolderPatch, FolderRecord, validate_folder_name
 from runatlas.model.ids import ProjectPath
+from runatlas.model.text import check_text
 from runatlas.server.services.access import require_project
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.validation import checked
@@ -20,7 +21,6 @@ from runatlas.server.store.folder import (
     folder_tree,
     remove_folder,
 )
-from runatlas.server.store.statement import check_text
 
 __all__ = ["Folders"]
 

@@ -13,6 +13,7 @@ from runatlas.model.ingestion_key import (
     IngestionKeyRecord,
     NewIngestionKeyRecord,
 )
+from runatlas.model.text import check_text
 from runatlas.server.services.access import require_run
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.secret import hash_secret
@@ -24,7 +25,6 @@ from runatlas.server.store.ingestion_key import (
     revoke_ingestion_key,
     run_ingestion_keys,
 )
-from runatlas.server.store.statement import check_text
 
 __all__ = ["IngestionKeys"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import attrs
 
 from runatlas.errors import ConflictError
+from runatlas.model.text import check_text
 from runatlas.server.services.access import require_workspace
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.validation import check_labels
 from runatlas.server.store.engine import Store
 from runatlas.server.store.label import LabelRow, add_label, delete_label, list_labels
-from runatlas.server.store.statement import check_text
 
 __all__ = ["LabelRecord", "Labels"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from runatlas.errors import ValidationError
 from runatlas.model.ids import RunPath
 from runatlas.model.log import LOG_LEVELS, LogPage, LogQuery, LogRecord
+from runatlas.model.text import check_text
 from runatlas.server.services.access import require_run
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.validation import check_choice
 from runatlas.server.store.engine import Store
 from runatlas.server.store.log import count_logs, last_line, read_logs
-from runatlas.server.store.statement import check_text
 
 __all__ = ["LogReading"]
 

@@ -10,13 +10,13 @@ from runatlas.errors import ValidationError
 from runatlas.model.codec import dumps
 from runatlas.model.ids import RunPath
 from runatlas.model.media import MediaItem, MediaPage, MediaQuery, MediaRecord
+from runatlas.model.text import check_text
 from runatlas.server.services.access import require_run
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.links import Links
 from runatlas.server.services.series_walk import check_series, read_context
 from runatlas.server.store.engine import Store
 from runatlas.server.store.media import decode_items, media_items, media_steps, read_media
-from runatlas.server.store.statement import check_text
 
 __all__ = ["MediaReading"]
 

@@ -20,6 +20,7 @@ from runatlas.model.project import (
     Visibility,
 )
 from runatlas.model.run import RUN_STATES
+from runatlas.model.text import check_text
 from runatlas.server.services.access import require_project, require_workspace, role_of
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
@@ -37,7 +38,7 @@ from runatlas.server.store.project import (
     project_counts,
     read_project,
 )
-from runatlas.server.store.statement import Connection, check_text, unique
+from runatlas.server.store.statement import Connection, unique
 
 __all__ = ["Projects", "list_project_page", "make_project"]
 

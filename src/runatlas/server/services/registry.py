@@ -7,6 +7,7 @@ import re
 from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.ids import RunPath
 from runatlas.model.registry import STAGES, ModelRecord, ModelVersionDraft, ModelVersionRecord, Stage
+from runatlas.model.text import check_text
 from runatlas.server.services.access import require_run, require_workspace
 from runatlas.server.services.caller import Caller
 from runatlas.server.store.engine import Store
@@ -20,7 +21,7 @@ from runatlas.server.store.registry import (
     list_versions,
     set_stage,
 )
-from runatlas.server.store.statement import Connection, check_text
+from runatlas.server.store.statement import Connection
 
 __all__ = ["Registry"]
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from runatlas.model.ids import validate_run_id
+from runatlas.model.text import check_text
 from runatlas.server.services.access import require_workspace
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.validation import checked
 from runatlas.server.store.engine import Store
 from runatlas.server.store.retired_id import free_id, is_retired, retire_ids
-from runatlas.server.store.statement import check_text
 
 __all__ = ["Retirement"]
 

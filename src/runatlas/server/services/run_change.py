@@ -11,6 +11,7 @@ from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import validate_project_name
 from runatlas.model.run import RUN_STATES, Profile, RunPatch
+from runatlas.model.text import check_text
 from runatlas.server.services.run_config import merge_config, remove_key, set_key
 from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_time, checked
 from runatlas.server.store.config import flatten, write_configs
@@ -29,7 +30,7 @@ from runatlas.server.store.run_write import (
     write_metadata_texts,
     write_profile,
 )
-from runatlas.server.store.statement import Connection, check_text
+from runatlas.server.store.statement import Connection
 
 __all__ = ["FINAL_STATES", "RunChange", "apply_change", "change_of_patch", "check_patch", "json_text", "state_values"]
 

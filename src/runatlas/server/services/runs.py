@@ -7,6 +7,7 @@ from collections.abc import Collection
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import Page
 from runatlas.model.run import RUN_PARTS, RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
+from runatlas.model.text import check_text
 from runatlas.server.services.access import require_cuids, require_project, require_run, require_runs, require_scope
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.paging import check_page, read_cursor, write_cursor
@@ -17,7 +18,7 @@ from runatlas.server.store.engine import Store
 from runatlas.server.store.run_order import make_order
 from runatlas.server.store.run_record import count_runs, list_runs, read_runs
 from runatlas.server.store.selection import resolve_ids, selection_condition
-from runatlas.server.store.statement import Condition, Connection, check_text
+from runatlas.server.store.statement import Condition, Connection
 
 __all__ = ["Runs"]
 

@@ -9,10 +9,11 @@ from runatlas.errors import ValidationError
 from runatlas.model.codec import context_text, loads, make_context
 from runatlas.model.run import RunSelection
 from runatlas.model.series import COLUMN_CLASSES, Context
+from runatlas.model.text import check_text
 from runatlas.server.services.access import selected_runs
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.paging import read_cursor, write_cursor
-from runatlas.server.store.statement import Connection, check_text, rows
+from runatlas.server.store.statement import Connection, rows
 
 __all__ = ["SelectedRun", "Stop", "Walk", "check_series", "read_context", "write_context"]
 

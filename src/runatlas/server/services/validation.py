@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Protocol, TypeVar
 
 from runatlas.errors import ValidationError
-from runatlas.server.store.statement import check_text
+from runatlas.model.text import check_text
 
 __all__ = ["check_choice", "check_fields", "check_labels", "check_time", "checked"]
 

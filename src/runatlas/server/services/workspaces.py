@@ -9,13 +9,14 @@ from runatlas.model.account import ROLES, Role, WorkspacePatch, WorkspaceRecord
 from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import validate_workspace_name
 from runatlas.model.page import Page, PageRequest
+from runatlas.model.text import check_text
 from runatlas.server.services.access import require_workspace, role_of
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
 from runatlas.server.services.validation import check_choice, check_fields, checked
 from runatlas.server.store.account import find_user, name_is_taken
 from runatlas.server.store.engine import Store
-from runatlas.server.store.statement import Connection, check_text, unique
+from runatlas.server.store.statement import Connection, unique
 from runatlas.server.store.workspace import (
     WorkspaceDetail,
     WorkspaceListing,
