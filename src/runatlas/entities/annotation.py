@@ -15,7 +15,7 @@ from runatlas.model.annotation import AnnotationQuery, AnnotationRecord
 from runatlas.model.ids import RunPath
 from runatlas.model.ingestion_key import IngestionKeyRecord
 from runatlas.model.instant import iso_text
-from runatlas.model.page import Page, PageRequest
+from runatlas.model.page import Page, PageRequest, each_item
 from runatlas.response import ApiResponse
 
 __all__ = ["Annotation", "Annotations", "IngestionKey", "IngestionKeys"]
@@ -43,16 +43,11 @@ class Annotation(Entity[AnnotationRecord]):
         return (str(self._run), self._id)
 
     def _fetch(self) -> AnnotationRecord:
-        cursor = None
-        while True:
-            query = AnnotationQuery(page=PageRequest(limit=1000, cursor=cursor))
-            page = self._gateway.backend.list_annotations(self._run, query)
-            for record in page.items:
-                if record.id == self._id:
-                    return record
-            cursor = page.next_cursor
-            if cursor is None:
-                raise NotFoundError(f"run {self._run} has no annotation {self._id!r}")
+        backend = self._gateway.backend
+        for record in each_item(lambda page: backend.list_annotations(self._run, AnnotationQuery(page=page))):
+            if record.id == self._id:
+                return record
+        raise NotFoundError(f"run {self._run} has no annotation {self._id!r}")
 
     @property
     def id(self) -> str:

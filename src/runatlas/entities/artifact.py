@@ -14,7 +14,7 @@ from runatlas.entities.window import Window
 from runatlas.errors import NotFoundError, ResponseFormatError
 from runatlas.model.artifact import ArtifactRecord, validate_artifact_name
 from runatlas.model.instant import iso_text
-from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
+from runatlas.model.page import Page, PageRequest, each_item
 from runatlas.response import ApiResponse
 
 __all__ = ["Artifact", "Artifacts"]
@@ -46,16 +46,11 @@ class Artifact(Entity[ArtifactRecord]):
         return str(self._run.run_path)
 
     def _fetch(self) -> ArtifactRecord:
-        cursor: str | None = None
-        while True:
-            request = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
-            page = self._gateway.backend.list_artifacts(self._run.run_path, request)
-            for record in page.items:
-                if record.name == self._name:
-                    return record
-            cursor = page.next_cursor
-            if cursor is None:
-                raise NotFoundError(f"run {self._run.run_path} has no file {self._name!r}")
+        backend, run = self._gateway.backend, self._run.run_path
+        for record in each_item(lambda page: backend.list_artifacts(run, page)):
+            if record.name == self._name:
+                return record
+        raise NotFoundError(f"run {run} has no file {self._name!r}")
 
     @property
     def name(self) -> str:

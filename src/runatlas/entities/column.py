@@ -18,7 +18,7 @@ from runatlas.entities.stored_file import Link
 from runatlas.entities.window import Window
 from runatlas.errors import NotFoundError
 from runatlas.model.media import MediaQuery
-from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
+from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, each_item
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunSelection
 from runatlas.model.series import (
@@ -89,16 +89,14 @@ class Column(Entity[ColumnRecord]):
         return str(self._run.run_path)
 
     def _fetch(self) -> ColumnRecord:
-        cursor = None
-        while True:
-            page = PageRequest(limit=1 if self._context is None else PAGE_LIMIT, cursor=cursor)
-            found = self._gateway.backend.list_columns(self._run.run_path, attrs.evolve(self._query, page=page))
-            for record in found.items:
-                if self._context in {None, record.context}:
-                    return record
-            cursor = found.next_cursor
-            if cursor is None:
-                raise NotFoundError(f"run {self._run.run_path} has no column like {self._query.key!r}")
+        backend, run = self._gateway.backend, self._run.run_path
+        limit = 1 if self._context is None else PAGE_LIMIT
+        for record in each_item(
+            lambda page: backend.list_columns(run, attrs.evolve(self._query, page=page)), limit=limit
+        ):
+            if self._context in {None, record.context}:
+                return record
+        raise NotFoundError(f"run {run} has no column like {self._query.key!r}")
 
     @property
     def match(self) -> Literal["exact", "fuzzy"]:

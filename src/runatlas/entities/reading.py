@@ -11,7 +11,7 @@ from runatlas.entities.argument import flag, texts, whole
 from runatlas.entities.gateway import Gateway
 from runatlas.errors import NotFoundError
 from runatlas.model.codec import make_context
-from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.page import each_item
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunSelection
 from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, PointQuery, SummaryQuery, SummaryRecord
@@ -134,13 +134,7 @@ def read_summaries(gateway: Gateway, selection: RunSelection, keys: tuple[str, .
     Raises:
         RunAtlasError: A request failed.
     """
-    query = SummaryQuery(selection, keys, page=PageRequest(limit=PAGE_LIMIT))
-    while True:
-        page = gateway.backend.read_summaries(query)
-        yield from page.items
-        if page.next_cursor is None:
-            return
-        query = attrs.evolve(query, page=PageRequest(limit=PAGE_LIMIT, cursor=page.next_cursor))
+    return each_item(lambda page: gateway.backend.read_summaries(SummaryQuery(selection, keys, page=page)))
 
 
 def require_run(reading: Reading) -> Reading:

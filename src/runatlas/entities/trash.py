@@ -11,7 +11,7 @@ from runatlas.entities.gateway import Gateway
 from runatlas.entities.window import Window
 from runatlas.errors import NotFoundError
 from runatlas.model.instant import iso_text
-from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
+from runatlas.model.page import Page, PageRequest, each_item
 from runatlas.model.trash import PurgeRecord, TrashKind, TrashRecord
 from runatlas.response import ApiResponse
 
@@ -39,15 +39,11 @@ class TrashEntry(Entity[TrashRecord]):
         return (self._id,)
 
     def _fetch(self) -> TrashRecord:
-        cursor = None
-        while True:
-            page = self._gateway.backend.list_trash(None, PageRequest(limit=PAGE_LIMIT, cursor=cursor))
-            for record in page.items:
-                if record.id == self._id:
-                    return record
-            cursor = page.next_cursor
-            if cursor is None:
-                raise NotFoundError(f"the trash has no entry {self._id!r}")
+        backend = self._gateway.backend
+        for record in each_item(lambda page: backend.list_trash(None, page)):
+            if record.id == self._id:
+                return record
+        raise NotFoundError(f"the trash has no entry {self._id!r}")
 
     @property
     def id(self) -> str:

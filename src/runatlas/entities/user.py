@@ -15,7 +15,7 @@ from runatlas.entities.window import Window
 from runatlas.errors import NotFoundError
 from runatlas.model.account import KeyRecord, NewKeyRecord, UserPatch, UserRecord
 from runatlas.model.instant import iso_text
-from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
+from runatlas.model.page import Page, PageRequest, each_item
 from runatlas.response import ApiResponse
 
 __all__ = ["User", "Users"]
@@ -45,15 +45,10 @@ class User(Entity[UserRecord]):
         backend = self._gateway.backend
         if self._username is None:
             return backend.get_user()
-        cursor = None
-        while True:
-            page = backend.list_users(PageRequest(limit=PAGE_LIMIT, cursor=cursor), search=self._username)
-            for record in page.items:
-                if record.username == self._username:
-                    return record
-            cursor = page.next_cursor
-            if cursor is None:
-                raise NotFoundError(f"there is no user {self._username!r}")
+        for record in each_item(lambda page: backend.list_users(page, search=self._username)):
+            if record.username == self._username:
+                return record
+        raise NotFoundError(f"there is no user {self._username!r}")
 
     @property
     def username(self) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Generic, Literal, TypeVar
 
 import attrs
 
-__all__ = ["PAGE_LIMIT", "Order", "Page", "PageRequest"]
+__all__ = ["PAGE_LIMIT", "Order", "Page", "PageRequest", "each_item"]
 
 T = TypeVar("T")
 
@@ -46,3 +47,24 @@ class Page(Generic[T]):
     items: tuple[T, ...]
     next_cursor: str | None = None
     total: int | None = None
+
+
+def each_item(read: Callable[[PageRequest], Page[T]], *, limit: int = PAGE_LIMIT) -> Iterator[T]:
+    """Read a listing to its end, a page when the one before is used up.
+
+    Args:
+        read: Reads one page.
+        limit: How many items a page has at the most.
+
+    Example:
+        >>> pages = {None: Page((1, 2), "more"), "more": Page((3,))}
+        >>> list(each_item(lambda page: pages[page.cursor]))
+        [1, 2, 3]
+    """
+    cursor: str | None = None
+    while True:
+        page = read(PageRequest(limit=limit, cursor=cursor))
+        yield from page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from runatlas.backends.base import Backend
 from runatlas.errors import ConflictError, NotFoundError
 from runatlas.model.ids import ProjectPath
-from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.page import each_item
 from runatlas.model.project import ProjectQuery
 from runatlas.model.run import RunSelection
 
@@ -48,13 +48,7 @@ def delete_experiment(backend: Backend, workspace: str, name: str) -> None:
 
 
 def _find_project(backend: Backend, workspace: str, name: str) -> ProjectPath:
-    cursor: str | None = None
-    while True:
-        request = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
-        page = backend.list_projects(ProjectQuery(workspace, detail=False, page=request))
-        for record in page.items:
-            if name in {record.name, record.cuid}:
-                return record.path
-        cursor = page.next_cursor
-        if cursor is None:
-            raise NotFoundError(f"there is no experiment {name!r} in the workspace {workspace!r}")
+    for record in each_item(lambda page: backend.list_projects(ProjectQuery(workspace, detail=False, page=page))):
+        if name in {record.name, record.cuid}:
+            return record.path
+    raise NotFoundError(f"there is no experiment {name!r} in the workspace {workspace!r}")

@@ -12,7 +12,7 @@ from runatlas.model.codec import context_text
 from runatlas.model.filters import Filter
 from runatlas.model.matyan_query import MatyanQuery
 from runatlas.model.media import MediaItem, MediaQuery, MediaRecord
-from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.page import each_item
 from runatlas.model.run import RunPart, RunQuery, RunRecord, RunSelection
 from runatlas.model.series import PointBlock, PointQuery, SeriesSlice
 from runatlas.tracking.trace import column_type_of, list_columns, metric_traces, read_summaries
@@ -26,13 +26,7 @@ def list_runs(
     backend: Backend, selection: RunSelection, parts: tuple[RunPart, ...] = ("config",)
 ) -> Iterator[RunRecord]:
     """List runs, page by page."""
-    cursor: str | None = None
-    while True:
-        page = backend.list_runs(RunQuery(selection, parts=parts, page=PageRequest(limit=PAGE_LIMIT, cursor=cursor)))
-        yield from page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return
+    return each_item(lambda page: backend.list_runs(RunQuery(selection, parts=parts, page=page)))
 
 
 def run_props(record: RunRecord) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from runatlas.backends.base import Backend
 from runatlas.model.ids import RunPath
-from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.page import each_item
 from runatlas.model.run import RunSelection
 from runatlas.model.series import ColumnQuery, ColumnRecord, ColumnType, SummaryQuery, SummaryRecord
 
@@ -56,26 +56,12 @@ def column_type_of(sequence_type: str) -> ColumnType:
 
 def read_summaries(backend: Backend, selection: RunSelection) -> Iterator[SummaryRecord]:
     """Read what the scalar series of runs amount to, page by page."""
-    cursor: str | None = None
-    while True:
-        page = backend.read_summaries(
-            SummaryQuery(selection, median=False, page=PageRequest(limit=PAGE_LIMIT, cursor=cursor))
-        )
-        yield from page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return
+    return each_item(lambda page: backend.read_summaries(SummaryQuery(selection, median=False, page=page)))
 
 
 def list_columns(backend: Backend, run: RunPath) -> Iterator[ColumnRecord]:
     """List everything that a run tracked, page by page."""
-    cursor: str | None = None
-    while True:
-        page = backend.list_columns(run, ColumnQuery(page=PageRequest(limit=PAGE_LIMIT, cursor=cursor)))
-        yield from page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return
+    return each_item(lambda page: backend.list_columns(run, ColumnQuery(page=page)))
 
 
 def metric_traces(summaries: Iterable[SummaryRecord]) -> list[dict[str, Any]]:

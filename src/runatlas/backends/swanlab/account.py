@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TypeVar
 
 from runatlas.backends.base import Backend
@@ -31,7 +30,7 @@ from runatlas.model.account import (
     WorkspaceType,
 )
 from runatlas.model.ids import ProjectPath, validate_project_name, validate_workspace_name
-from runatlas.model.page import Page, PageRequest
+from runatlas.model.page import Page, PageRequest, each_item
 from runatlas.model.project import ProjectDraft, ProjectPatch, ProjectQuery, ProjectRecord, ProjectSort
 from runatlas.model.text import has_part
 
@@ -116,7 +115,7 @@ class SwanlabAccount(Backend):
         return self._client.page(page, address, project_record, scope=workspace)
 
     def _all_projects(self, workspace: str, query: ProjectQuery) -> list[ProjectRecord]:
-        return _everything(lambda page: self._projects(workspace, query, page))
+        return list(each_item(lambda page: self._projects(workspace, query, page)))
 
     def create_project(self, draft: ProjectDraft) -> ProjectRecord:
         validate_project_name(draft.name)
@@ -165,7 +164,7 @@ class SwanlabAccount(Backend):
 
         if search is None:
             return part(page)
-        return _cut([user for user in _everything(part) if has_part(f"{user.username}\n{user.name}", search)], page)
+        return _cut([user for user in each_item(part) if has_part(f"{user.username}\n{user.name}", search)], page)
 
     def list_all_workspaces(
         self,
@@ -196,16 +195,6 @@ class SwanlabAccount(Backend):
 
     def get_usage(self) -> UsageRecord:
         return usage_record(Document.read(self._client.get(at("self_hosted", "summary")), "summary"))
-
-
-def _everything(read: Callable[[PageRequest], Page[T]]) -> list[T]:
-    found: list[T] = []
-    page = read(PageRequest(limit=1000))
-    while True:
-        found += page.items
-        if page.next_cursor is None:
-            return found
-        page = read(PageRequest(limit=1000, cursor=page.next_cursor))
 
 
 def _cut(items: list[T], page: PageRequest) -> Page[T]:

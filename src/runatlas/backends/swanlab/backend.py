@@ -30,7 +30,7 @@ from runatlas.model.batch import AppendRecord, Batch
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.log import LogPage, LogQuery
 from runatlas.model.media import BlobRecord, LinkRecord, MediaPage, MediaQuery, MediaRecord
-from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
+from runatlas.model.page import Page, PageRequest, each_item
 from runatlas.model.run import RunDraft, RunPatch, RunRecord, RunSelection
 from runatlas.model.series import MEDIA_TYPES, ColumnQuery, ColumnRecord
 from runatlas.settings import ConnectionSettings
@@ -129,11 +129,8 @@ class SwanlabBackend(SwanlabCuration, SwanlabSeries):
         return MediaPage(tuple(self._linked(record, _chosen(found, query))), steps)
 
     def _media_columns(self, run: RunPath) -> Iterator[ColumnRecord]:
-        request: PageRequest | None = PageRequest(limit=PAGE_LIMIT)
-        while request is not None:
-            page = self.list_columns(run, ColumnQuery(page=request))
-            yield from (column for column in page.items if column.column_type in MEDIA_TYPES)
-            request = PageRequest(limit=PAGE_LIMIT, cursor=page.next_cursor) if page.next_cursor else None
+        columns = each_item(lambda page: self.list_columns(run, ColumnQuery(page=page)))
+        return (column for column in columns if column.column_type in MEDIA_TYPES)
 
     def _linked(self, run: RunRecord, entries: list[tuple[ColumnRecord, Document]]) -> Iterator[MediaRecord]:
         """Make records of entries, with links to all their objects, which one request gives."""
