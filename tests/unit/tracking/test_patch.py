@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runatlas.model.run import RunPatch, RunRecord
-from runatlas.server.services.run_config import remove_key, set_key
+from runatlas.model.run_config import remove_key, set_key
 from runatlas.tracking.description import apply_patch
 from runatlas.tracking.param import change_params
 from runatlas.tracking.patch import merge_patches

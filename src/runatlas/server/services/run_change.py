@@ -11,8 +11,8 @@ from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import validate_project_name
 from runatlas.model.run import RUN_STATES, Profile, RunPatch
+from runatlas.model.run_config import merge_config, remove_key, set_key
 from runatlas.model.text import check_text
-from runatlas.server.services.run_config import merge_config, remove_key, set_key
 from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_time, checked
 from runatlas.server.store.config import flatten, write_configs
 from runatlas.server.store.engine import Store

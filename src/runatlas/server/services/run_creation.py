@@ -13,11 +13,11 @@ from runatlas.model.codec import loads
 from runatlas.model.ids import ProjectPath, RunPath, new_cuid, validate_project_name, validate_run_id
 from runatlas.model.project import ProjectDraft
 from runatlas.model.run import RUN_PARTS, RUN_STATES, Profile, RunDraft, RunRecord
+from runatlas.model.run_config import merge_config
 from runatlas.server.services.access import require_project, require_run
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.projects import make_project
 from runatlas.server.services.run_change import FINAL_STATES, RunChange, apply_change, json_text
-from runatlas.server.services.run_config import merge_config
 from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_time, checked
 from runatlas.server.store.account import display_name
 from runatlas.server.store.config import flatten, write_configs

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runatlas.errors import ValidationError
-from runatlas.server.services.run_config import merge_config, remove_key, set_key
+from runatlas.model.run_config import merge_config, remove_key, set_key
 from runatlas.server.store.config import flatten, number_of, time_of
 
 names = st.text("abc", min_size=1, max_size=2)
