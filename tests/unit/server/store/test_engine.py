@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,8 @@ def test_a_database_damaged_while_open_is_told(tmp_path: Path) -> None:
     store.close()
     database = tmp_path / DATABASE_NAME
     content = database.read_bytes()
-    pages = sqlite3.connect(database).execute("SELECT rootpage FROM sqlite_master WHERE name = 'settings'").fetchone()
+    with closing(sqlite3.connect(database)) as file:
+        pages = file.execute("SELECT rootpage FROM sqlite_master WHERE name = 'settings'").fetchone()
     place = (pages[0] - 1) * 4096
     database.write_bytes(content[:place] + b"\xff" * 4096 + content[place + 4096 :])
     with pytest.raises(StoreError, match="is damaged"):
