@@ -20,9 +20,18 @@ from runatlas.model.series import PointQuery, SummaryQuery
 from runatlas.server.services.services import Services
 from runatlas.server.store.installation import owner_name
 from runatlas.server.store.migration import MIGRATIONS, Migration, migrate
-from runatlas.server.store.schema import memberships, metadata, schema_version, settings, users, workspaces
+from runatlas.server.store.schema import (
+    SCHEMA_VERSION,
+    memberships,
+    metadata,
+    schema_version,
+    settings,
+    users,
+    workspaces,
+)
 
 SPAWN = multiprocessing.get_context("spawn")
+NEXT = SCHEMA_VERSION + 1
 
 
 def processes(*calls: tuple[Any, ...]) -> list[Any]:
@@ -127,7 +136,8 @@ def test_the_schema_of_a_newer_version_is_left_alone(location: Location) -> None
     with store.write() as connection:
         connection.execute(schema_version.insert().values(version=99))
     store.close()
-    with pytest.raises(StoreError, match=r"schema 99, this one knows 1.*pip install --upgrade runatlas"):
+    told = rf"schema 99, this one knows {SCHEMA_VERSION}\).*pip install --upgrade runatlas"
+    with pytest.raises(StoreError, match=told):
         location.open()
 
 
@@ -151,23 +161,23 @@ def _fail(connection: Connection) -> None:
 
 
 def test_migrations_are_applied_once_and_keep_everything(services: Services) -> None:
-    steps = (*MIGRATIONS, Migration(2, _add_flavour))
+    steps = (*MIGRATIONS, Migration(NEXT, _add_flavour))
     with services.store.write() as connection:
         before = connection.execute(select(settings)).all()
-        assert migrate(connection, steps) == 1
+        assert migrate(connection, steps) == SCHEMA_VERSION
     with services.store.write() as connection:
-        assert migrate(connection, steps) == 2
+        assert migrate(connection, steps) == NEXT
         found = connection.execute(text("SELECT name, value, flavour FROM settings")).all()
     assert [(*row, "plain") for row in before] == [tuple(row) for row in found]
 
 
 def test_a_migration_that_fails_changes_nothing(services: Services) -> None:
     with pytest.raises(KeyError), services.store.write() as connection:
-        migrate(connection, (*MIGRATIONS, Migration(2, _add_flavour), Migration(3, _fail)))
+        migrate(connection, (*MIGRATIONS, Migration(NEXT, _add_flavour), Migration(NEXT + 1, _fail)))
     with services.store.read() as connection:
         assert "half" not in inspect(connection).get_table_names()
         assert "flavour" not in {column["name"] for column in inspect(connection).get_columns("settings")}
-        assert connection.scalar(select(func.max(schema_version.c.version))) == 1
+        assert connection.scalar(select(func.max(schema_version.c.version))) == SCHEMA_VERSION
 
 
 def test_processes_that_make_a_store_at_once_share_it(location: Location) -> None:

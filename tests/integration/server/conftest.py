@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.database import postgresql
+from support.database import new_location
 from support.server import server
 
-__all__ = ["postgresql", "server"]
+__all__ = ["new_location", "server"]

@@ -21,7 +21,7 @@ from runatlas.server.services.event_step import number_steps, stepless_ids
 from runatlas.server.services.keeping import keep_blob
 from runatlas.server.services.known_steps import first_of_steps, without_known
 from runatlas.server.store.artifact import put_artifacts
-from runatlas.server.store.blob_ref import add_refs, drop_unused_refs, known_blobs
+from runatlas.server.store.blob_ref import add_refs, drop_unused_refs, nameable_blobs
 from runatlas.server.store.chunk import Points
 from runatlas.server.store.engine import Store
 from runatlas.server.store.event import add_events, known_events
@@ -72,7 +72,8 @@ class Recording:
         # Encoding needs no lock, unless event ids decide which points are new.
         encoded = None if _has_events(series) else _encode(series)
         with self._store.write() as connection:
-            run_pk = require_run(connection, caller, batch.run, "write").id
+            run = require_run(connection, caller, batch.run, "write")
+            run_pk = run.id
             lock_run(connection, run_pk)
             if batch.writer is not None and batch.sequence is not None:
                 if is_repeat(connection, run_pk, batch.writer, batch.sequence):
@@ -86,14 +87,14 @@ class Recording:
             if encoded is None:
                 series = _drop_repeated(connection, run_pk, series, now_ms) if _has_events(series) else series
                 encoded = _encode(series)
-            media = _with_sizes(connection, media)
+            media, artifacts = _with_sizes(connection, run.project.id, media, batch.artifacts)
             change = _Change(connection, run_pk, now_ms)
             change.record(series, encoded, media)
             if batch.logs:
                 drafts = set_apart(connection, run_pk, batch.logs) if batch.lines_apart else batch.logs
                 append_logs(connection, run_pk, drafts, now_ms)
-            if batch.artifacts:
-                _put_artifacts(connection, run_pk, batch.artifacts, now_ms)
+            if artifacts:
+                put_artifacts(connection, run_pk, artifacts, now_ms)
             touch_run(connection, run_pk, now_ms)
         self._merger.offer(change.crowded)
         return AppendRecord(
@@ -105,15 +106,15 @@ class Recording:
         )
 
     def put_blob(self, caller: Caller, project: ProjectPath, data: BinaryIO) -> BlobRecord:
-        """Store bytes under their sha256; the same content is stored once.
+        """Store bytes under their sha256, so that runs of a project may name them; the same content is stored once.
 
         Raises:
             NotFoundError: There is no such project.
             PermissionDeniedError: The caller may not write to it.
         """
         with self._store.read() as connection:
-            require_project(connection, caller, project, "write")
-        return keep_blob(self._store, data)
+            project_id = require_project(connection, caller, project, "write").id
+        return keep_blob(self._store, project_id, data)
 
 
 Media = dict[Identity, dict[int, MediaDraft]]
@@ -276,30 +277,28 @@ def _media_of(batch: Batch) -> Media:
     return found
 
 
-def _with_sizes(connection: Connection, media: Media) -> Media:
-    """Check that the blobs of media are there, and note their true sizes."""
+def _with_sizes(
+    connection: Connection, project_id: int, media: Media, artifacts: Collection[ArtifactDraft]
+) -> tuple[Media, Collection[ArtifactDraft]]:
+    """Check that runs of the project may name the blobs of media and files, and note their true sizes.
+
+    Raises:
+        ValidationError: One is not there, or its hash is all that is known of it in the project.
+    """
     hashes = {item.sha256 for drafts in media.values() for draft in drafts.values() for item in draft.items}
-    sizes = _sizes(connection, {sha256 for sha256 in hashes if sha256 is not None})
-    if not sizes:
-        return media
+    named = {sha256 for sha256 in hashes.union(draft.sha256 for draft in artifacts) if sha256 is not None}
+    if not named:
+        return media, artifacts
+    sizes = nameable_blobs(connection, project_id, named)
+    missing = sorted(named - sizes.keys())
+    if missing:
+        raise ValidationError(f"sha256: there is no blob {missing[0]}; store it before what refers to it")
 
     def sized(draft: MediaDraft) -> MediaDraft:
         items = (item if item.sha256 is None else attrs.evolve(item, size=sizes[item.sha256]) for item in draft.items)
         return attrs.evolve(draft, items=tuple(items))
 
-    return {identity: {step: sized(draft) for step, draft in drafts.items()} for identity, drafts in media.items()}
-
-
-def _put_artifacts(connection: Connection, run_pk: int, drafts: Collection[ArtifactDraft], now_ms: int) -> None:
-    sizes = _sizes(connection, {draft.sha256 for draft in drafts})
-    put_artifacts(connection, run_pk, [attrs.evolve(draft, size=sizes[draft.sha256]) for draft in drafts], now_ms)
-
-
-def _sizes(connection: Connection, hashes: Collection[str]) -> dict[str, int]:
-    if not hashes:
-        return {}
-    found = known_blobs(connection, hashes)
-    missing = sorted(set(hashes) - set(found))
-    if missing:
-        raise ValidationError(f"sha256: there is no blob {missing[0]}; store it before what refers to it")
-    return found
+    return (
+        {identity: {step: sized(draft) for step, draft in drafts.items()} for identity, drafts in media.items()},
+        [attrs.evolve(draft, size=sizes[draft.sha256]) for draft in artifacts],
+    )

@@ -19,8 +19,8 @@ from runatlas.server.services.keeping import keep_blob
 from runatlas.server.services.links import Grant, Links
 from runatlas.server.services.validation import checked
 from runatlas.server.store.engine import Store
-from runatlas.server.store.run import find_runs_by_cuid
-from runatlas.server.store.statement import check_text
+from runatlas.server.store.run import RunRow, find_runs_by_cuid
+from runatlas.server.store.statement import Connection, check_text
 from runatlas.server.store.upload import UploadRow, find_uploads, put_upload
 
 __all__ = ["UploadRecord", "Uploads"]
@@ -91,11 +91,11 @@ class Uploads:
         return self._put(grant, data, mime_type)
 
     def _put(self, grant: Grant, data: BinaryIO, mime_type: str) -> BlobRecord:
-        blob = keep_blob(self._store, data)
+        with self._store.read() as connection:
+            project_id = _find_run(connection, grant).project.id
+        blob = keep_blob(self._store, project_id, data)
         with self._store.write() as connection:
-            run = find_runs_by_cuid(connection, 0, [grant.run]).get(grant.run)
-            if run is None:
-                raise NotFoundError(f"there is no run {grant.run!r}")
+            run = _find_run(connection, grant)
             put_upload(self._store, connection, run.id, UploadRow(grant.path, blob.sha256, mime_type, blob.size))
         return blob
 
@@ -125,13 +125,21 @@ class Uploads:
             PermissionDeniedError: The caller may not write to it.
         """
         with self._store.read() as connection:
-            found = find_uploads(connection, require_run(connection, caller, run, "write").id, paths)
+            place = require_run(connection, caller, run, "write")
+            found = find_uploads(connection, place.id, paths)
         for path in paths:
             if path not in found:
                 raise NotFoundError(f"run {run} got no upload {path!r}")
         parts = JoinedFile(self._store.blobs.open, [found[path].sha256 for path in paths])
         with io.BufferedReader(parts, _BUFFER) as whole:
-            return keep_blob(self._store, whole)
+            return keep_blob(self._store, place.project.id, whole)
+
+
+def _find_run(connection: Connection, grant: Grant) -> RunRow:
+    found = find_runs_by_cuid(connection, 0, [grant.run]).get(grant.run)
+    if found is None:
+        raise NotFoundError(f"there is no run {grant.run!r}")
+    return found
 
 
 def _check_path(path: str) -> str:

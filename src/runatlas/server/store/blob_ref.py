@@ -1,16 +1,30 @@
-"""Which blobs there are, and which run needs which."""
+"""Which blobs there are, which run needs which, and in which projects they may be named.
+
+Who knows a hash does not have the bytes yet: a run names a blob that was stored into its project, or that a run there,
+in the trash or not, refers to already.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, bindparam, delete, exists, select, text, update
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, exists, or_, select, text, update
+from sqlalchemy.exc import IntegrityError
 
+from runatlas.errors import NotFoundError
 from runatlas.server.store.prepared import Prepared, listing
-from runatlas.server.store.schema import artifacts, blob_refs, blobs, media, series
+from runatlas.server.store.schema import artifacts, blob_grants, blob_refs, blobs, media, runs, series, uploads
 from runatlas.server.store.statement import member_of
 
-__all__ = ["add_refs", "drop_unused_refs", "known_blobs", "lock_blobs", "register_blob"]
+__all__ = [
+    "add_refs",
+    "drop_unused_refs",
+    "grant_blob",
+    "known_blobs",
+    "lock_blobs",
+    "nameable_blobs",
+    "register_blob",
+]
 
 _BLOB_LOCK = 0x52754162
 
@@ -27,6 +41,37 @@ _ADD_REF = Prepared(
 )
 _RENEW = Prepared(
     update(blobs).values(created_at_ms=bindparam("now")).where(blobs.c.sha256 == bindparam("hash")), "now", "hash"
+)
+_GRANTED = Prepared(
+    select(blob_grants.c.sha256).where(
+        blob_grants.c.project_id == bindparam("project"), blob_grants.c.sha256 == bindparam("hash")
+    ),
+    "project",
+    "hash",
+)
+_GRANT = Prepared(
+    blob_grants.insert().values(project_id=bindparam("project_id"), sha256=bindparam("sha256")), "project_id", "sha256"
+)
+_STORED = Prepared(
+    select(blobs.c.sha256, blobs.c.size)
+    .select_from(blob_grants.join(blobs, blobs.c.sha256 == blob_grants.c.sha256))
+    .where(blob_grants.c.project_id == bindparam("project"), member_of(blob_grants.c.sha256, "hashes")),
+    "project",
+    "hashes",
+)
+
+
+def _held(table: Table, project: str) -> ColumnElement[bool]:
+    """Test whether a run of a project has the blob: asked of those that have it, not of all that the project has."""
+    home = select(runs.c.project_id).where(runs.c.id == table.c.run_pk).correlate(table).scalar_subquery()
+    return exists().where(table.c.sha256 == blobs.c.sha256, home == bindparam(project)).correlate(blobs)
+
+
+_HELD = Prepared(
+    select(blobs.c.sha256, blobs.c.size).where(
+        member_of(blobs.c.sha256, "hashes"), or_(_held(blob_refs, "referring"), _held(uploads, "receiving"))
+    ),
+    *("hashes", "referring", "receiving"),
 )
 
 
@@ -45,6 +90,28 @@ def register_blob(connection: Connection, sha256: str, size: int, now_ms: int) -
 def known_blobs(connection: Connection, hashes: Collection[str]) -> dict[str, int]:
     """Return the sizes of those of the hashes that are blobs."""
     return dict(_KNOWN.all(connection, listing(connection, hashes)))
+
+
+def grant_blob(connection: Connection, project_id: int, sha256: str) -> None:
+    """Note that a blob was stored into a project; the transaction holds the lock of ``lock_blobs``.
+
+    Raises:
+        NotFoundError: The project was removed for good.
+    """
+    if _GRANTED.first(connection, project_id, sha256) is None:
+        try:
+            _GRANT.run(connection, project_id, sha256)
+        except IntegrityError as error:
+            raise NotFoundError("the project is gone") from error
+
+
+def nameable_blobs(connection: Connection, project_id: int, hashes: Collection[str]) -> dict[str, int]:
+    """Return the sizes of those of the hashes that runs of a project may name."""
+    found = dict(_STORED.all(connection, project_id, listing(connection, hashes)))
+    others = [sha256 for sha256 in hashes if sha256 not in found]
+    if others:
+        found |= _HELD.all(connection, listing(connection, others), project_id, project_id)
+    return found
 
 
 def add_refs(connection: Connection, run_pk: int, hashes: Collection[str]) -> None:

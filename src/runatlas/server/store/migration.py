@@ -1,16 +1,19 @@
-"""The schema's history: ordered steps, each applied once, under a lock, in one transaction."""
+"""The schema's history: ordered steps, each applied once, under a lock, in one transaction.
+
+An empty database is given the tables as they are now, and none of the steps that led to them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 import attrs
-from sqlalchemy import Connection, func, inspect, select
+from sqlalchemy import Connection, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from runatlas.errors import StoreError
 from runatlas.server.store.prepared import Prepared
-from runatlas.server.store.schema import metadata, schema_version
+from runatlas.server.store.schema import SCHEMA_VERSION, metadata, schema_version
 
 __all__ = ["MIGRATIONS", "Migration", "is_current", "migrate", "read_version"]
 
@@ -23,12 +26,29 @@ class Migration:
     apply: Callable[[Connection], None]
 
 
-def _create(connection: Connection) -> None:
-    metadata.create_all(connection, checkfirst=False)
+def _grant_blobs(connection: Connection) -> None:
+    """Note into which projects blobs were stored: before, what runs referred to and got was all that told it."""
+    number = "BIGINT" if connection.dialect.name == "postgresql" else "INTEGER"
+    without_rowid = "" if connection.dialect.name == "postgresql" else " WITHOUT ROWID"
+    steps = (
+        f"CREATE TABLE blob_grants (project_id {number} NOT NULL, sha256 VARCHAR(64) NOT NULL, "
+        "CONSTRAINT pk_blob_grants PRIMARY KEY (project_id, sha256), "
+        "CONSTRAINT fk_blob_grants_project_id FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE, "
+        "CONSTRAINT fk_blob_grants_sha256 FOREIGN KEY(sha256) REFERENCES blobs (sha256) ON DELETE CASCADE"
+        f"){without_rowid}",
+        "CREATE INDEX ix_blob_grants_sha256 ON blob_grants (sha256)",
+        "INSERT INTO blob_grants (project_id, sha256) "
+        "SELECT runs.project_id, blob_refs.sha256 FROM blob_refs JOIN runs ON runs.id = blob_refs.run_pk "
+        "UNION SELECT runs.project_id, uploads.sha256 FROM uploads JOIN runs ON runs.id = uploads.run_pk",
+        "CREATE INDEX ix_runs_folder_id ON runs (folder_id)",
+        "CREATE INDEX ix_model_versions_run_pk ON model_versions (run_pk)",
+    )
+    for step in steps:
+        connection.execute(text(step))
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(1, _create),)
-"""From nothing to ``SCHEMA_VERSION``, in order."""
+MIGRATIONS: tuple[Migration, ...] = (Migration(2, _grant_blobs),)
+"""From version 1 to ``SCHEMA_VERSION``, in order. Each says its SQL itself: the tables go on changing behind it."""
 
 
 _VERSION = Prepared(select(func.max(schema_version.c.version)))
@@ -80,8 +100,17 @@ def migrate(connection: Connection, migrations: Sequence[Migration] = MIGRATIONS
             f"the database was written by a newer RunAtlas (schema {found}, this one knows {newest}); "
             "upgrade with: pip install --upgrade runatlas"
         )
+    reached = found
+    if found == 0:
+        metadata.create_all(connection, checkfirst=False)
+        reached = _note(connection, SCHEMA_VERSION)
     for migration in migrations:
-        if migration.version > found:
+        if migration.version > reached:
             migration.apply(connection)
-            connection.execute(schema_version.insert().values(version=migration.version))
+            reached = _note(connection, migration.version)
     return found
+
+
+def _note(connection: Connection, version: int) -> int:
+    connection.execute(schema_version.insert().values(version=version))
+    return version

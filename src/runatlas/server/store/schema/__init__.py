@@ -17,7 +17,16 @@ from runatlas.server.store.schema.account import (
     workspaces,
 )
 from runatlas.server.store.schema.base import metadata
-from runatlas.server.store.schema.file import artifacts, blob_refs, blobs, exports, model_versions, models, uploads
+from runatlas.server.store.schema.file import (
+    artifacts,
+    blob_grants,
+    blob_refs,
+    blobs,
+    exports,
+    model_versions,
+    models,
+    uploads,
+)
 from runatlas.server.store.schema.run import (
     described_labels,
     folders,
@@ -46,6 +55,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "api_keys",
     "artifacts",
+    "blob_grants",
     "blob_refs",
     "blobs",
     "chunks",
@@ -81,4 +91,4 @@ __all__ = [
     "writers",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2

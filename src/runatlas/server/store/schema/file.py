@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, T
 
 from runatlas.server.store.schema.base import Id, make_id, make_ref, metadata
 
-__all__ = ["artifacts", "blob_refs", "blobs", "exports", "model_versions", "models", "uploads"]
+__all__ = ["artifacts", "blob_grants", "blob_refs", "blobs", "exports", "model_versions", "models", "uploads"]
 
 blobs = Table(
     "blobs",
@@ -24,6 +24,16 @@ blob_refs = Table(
     Index(None, "sha256"),
 )
 """Which run needs which blob; a blob nobody needs is collected after a day."""
+
+blob_grants = Table(
+    "blob_grants",
+    metadata,
+    Column("project_id", Id, ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("sha256", String(64), ForeignKey("blobs.sha256", ondelete="CASCADE"), primary_key=True),
+    Index(None, "sha256"),
+    sqlite_with_rowid=False,
+)
+"""Into which project which blob was stored. They keep no blob, but let the project's runs name it."""
 
 artifacts = Table(
     "artifacts",
@@ -84,6 +94,7 @@ model_versions = Table(
     Column("updated_at_ms", BigInteger, nullable=False),
     UniqueConstraint("model_id", "version"),
     Index(None, "sha256"),
+    Index(None, "run_pk"),
     Index(
         "uq_model_versions_production",
         "model_id",

@@ -82,6 +82,7 @@ runs = Table(
     unique_live("uq_runs_live_run_id", "project_id", "run_id"),
     Index("ix_runs_newest", "project_id", "trash_id", "pin", "created_at_ms", "id"),
     Index(None, "trash_id"),
+    Index(None, "folder_id"),
 )
 
 run_profiles = Table(

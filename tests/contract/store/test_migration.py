@@ -1,0 +1,117 @@
+"""A store that was made before is brought up to date when it is opened, and all that is in it goes on working."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, MetaData, create_engine, make_url
+from support.database import Location, Place
+from support.recording import Recorder
+
+from runatlas.errors import ValidationError
+from runatlas.model.artifact import ArtifactDraft
+from runatlas.model.ids import ProjectPath
+from runatlas.model.page import PageRequest
+from runatlas.server.store.installation import install
+from runatlas.server.store.migration import MIGRATIONS
+from runatlas.server.store.schema import SCHEMA_VERSION
+
+VERSION_1 = Path(__file__).parent / "version_1"
+KEPT, SENT, LOOSE = (hashlib.sha256(content).hexdigest() for content in (b"kept", b"sent", b"loose"))
+ROWS = """
+INSERT INTO projects (id, cuid, workspace_id, name, title, description, visibility, labels, created_at_ms,
+updated_at_ms)
+SELECT number, 'project' || number, workspaces.id, 'p' || number, '', '', 'PRIVATE', '[]', 1, 1 FROM workspaces,
+(SELECT 101 AS number UNION SELECT 102) numbers;
+INSERT INTO runs (id, cuid, project_id, run_id, name, description, state, run_group, job_type, show, pin, baseline,
+archived, colors, labels, config, error, created_at_ms, updated_at_ms)
+SELECT projects.id + 100, 'run' || projects.id, projects.id, 'r', '', '', 'RUNNING', '', '', true, false, false, false,
+'[]', '[]', '{}', '', 1, 1 FROM projects;
+"""
+BLOBS = f"""
+INSERT INTO blobs (sha256, size, created_at_ms) VALUES ('{KEPT}', 4, 1), ('{SENT}', 4, 1), ('{LOOSE}', 5, 1);
+INSERT INTO blob_refs (run_pk, sha256) VALUES (201, '{KEPT}');
+INSERT INTO artifacts (run_pk, name, sha256, size, mime_type, created_at_ms)
+VALUES (201, 'kept.bin', '{KEPT}', 4, 'application/octet-stream', 1);
+INSERT INTO uploads (run_pk, path, sha256, mime_type) VALUES (202, 'sent.bin', '{SENT}', 'image/png');
+"""
+
+
+def engine_of(location: Location) -> Engine:
+    if location.engine == "sqlite":
+        Path(location.name).mkdir(parents=True)
+        return create_engine(f"sqlite:///{location.name}/runatlas.db")
+    return create_engine(make_url(location.name).set(drivername="postgresql+psycopg"))
+
+
+def run_script(connection: Connection, script: str) -> None:
+    for statement in script.strip().removesuffix(";").split(";\n"):
+        connection.exec_driver_sql(statement)
+
+
+def description(location: Location) -> dict[str, Any]:
+    """What the tables of a store are, as its database tells it."""
+    store = location.open()
+    found = MetaData()
+    with store.read() as connection:
+        found.reflect(connection)
+    store.close()
+    return {
+        table.name: (
+            {(column.name, str(column.type), column.nullable) for column in table.columns},
+            [column.name for column in table.primary_key],
+            {(tuple(column.name for column in index.columns), bool(index.unique)) for index in table.indexes},
+            {(key.parent.name, key.target_fullname, key.ondelete) for key in table.foreign_keys},
+        )
+        for table in found.sorted_tables
+    }
+
+
+@pytest.fixture
+def earlier(location: Location) -> Location:
+    """A store as the first version made it: two projects with a run, and three blobs."""
+    engine = engine_of(location)
+    with engine.begin() as connection:
+        run_script(connection, (VERSION_1 / f"{location.engine}.sql").read_text())
+        run_script(connection, "INSERT INTO schema_version (version) VALUES (1);")
+        install(connection, 1)
+        run_script(connection, ROWS + BLOBS)
+    engine.dispose()
+    files = location.blobs_dir or Path(location.name) / "blobs"
+    for sha256, content in ((KEPT, b"kept"), (SENT, b"sent"), (LOOSE, b"loose")):
+        (files / sha256[:2]).mkdir(parents=True, exist_ok=True)
+        (files / sha256[:2] / sha256).write_bytes(content)
+    return location
+
+
+def test_steps_lead_to_the_tables_that_a_new_store_gets(earlier: Location, new_location: Place) -> None:
+    assert MIGRATIONS[-1].version == SCHEMA_VERSION
+    assert description(earlier) == description(new_location())
+
+
+def test_blobs_of_an_earlier_store_are_where_they_were(earlier: Location) -> None:
+    services = earlier.services()
+    caller = services.owner()
+    home, other = (Recorder(services, caller, ProjectPath(caller.username, name)) for name in ("p101", "p102"))
+    runs = {recorder: recorder.project.run("r") for recorder in (home, other)}
+
+    def names(recorder: Recorder, sha256: str) -> bool:
+        try:
+            recorder.append(runs[recorder], artifacts=(ArtifactDraft(f"{sha256}.bin", sha256, 0),))
+        except ValidationError:
+            return False
+        return True
+
+    (file,) = services.artifacts.list_artifacts(caller, runs[home], PageRequest()).items
+    assert b"".join(services.links.open_link(caller, file.url or "")) == b"kept"
+    assert [names(home, sha256) for sha256 in (KEPT, SENT, LOOSE)] == [True, False, False]
+    assert [names(other, sha256) for sha256 in (KEPT, SENT, LOOSE)] == [False, True, False]
+    services.recording.put_blob(caller, home.project, io.BytesIO(b"loose"))
+    assert names(home, LOOSE)
+    home.append(runs[home], artifacts=(ArtifactDraft("kept.bin", LOOSE, 0), ArtifactDraft(f"{KEPT}.bin", LOOSE, 0)))
+    assert names(home, KEPT), "what a project's runs referred to counts as stored there"
+    services.close()
