@@ -65,7 +65,8 @@ class Delivery:
         self._uploads = uploads or backend
         self.record: RunRecord | None = None
         self._draft = draft
-        self._blobs_sent: set[str] = set()
+        self._stored: set[tuple[ProjectPath, str]] = set()
+        self._files: dict[str, Path] = {}
 
     def close(self) -> None:
         """Release connections."""
@@ -111,52 +112,67 @@ class Delivery:
         if isinstance(body, RunPatch):
             self._patch(body)
             return Sent()
-        self._put_blobs(body, blobs)
-        return self._append(body)
+        return self._append(body, blobs)
 
-    def put(self, data: BinaryIO) -> str:
-        """Store bytes.
+    def put(self, file: BinaryIO, path: Path) -> str:
+        """Store a file's bytes; from ``path`` they are taken again if the run moves before something refers to them.
 
         Returns:
             Their sha256.
         """
-        return self._on_run(lambda path: self._uploads.put_blob(path.project_path, data)).sha256
+        sha256 = self._on_run(partial(self._put_to, file))
+        self._files[sha256] = path
+        return sha256
 
-    def _put_blobs(self, batch: Batch, blobs: BlobSource) -> None:
-        for sha256 in sorted(needs_of(batch) - self._blobs_sent):
-            found = blobs(sha256)
+    def _put_to(self, data: BinaryIO, run: RunPath) -> str:
+        data.seek(0)
+        sha256 = self._uploads.put_blob(run.project_path, data).sha256
+        self._stored.add((run.project_path, sha256))
+        return sha256
+
+    def _put_blobs(self, batch: Batch, blobs: BlobSource, run: RunPath) -> None:
+        """Store what a batch refers to where the run is: a project takes no reference to what only another one has."""
+        for sha256 in sorted(needs_of(batch)):
+            found = None if (run.project_path, sha256) in self._stored else blobs(sha256) or self._file(sha256)
             if found is not None:
                 with io.BytesIO(found) if isinstance(found, bytes) else found.open("rb") as file:
-                    self.put(file)
-            self._blobs_sent.add(sha256)
+                    self._put_to(file, run)
 
-    def _append(self, batch: Batch) -> Sent:
+    def _file(self, sha256: str) -> Path | None:
+        path = self._files.get(sha256)
+        return path if path is not None and path.is_file() else None
+
+    def _append(self, batch: Batch, blobs: BlobSource) -> Sent:
         records = count_body(batch)
         try:
-            self._on_run(partial(self._append_to, batch))
+            self._on_run(partial(self._append_to, batch, blobs))
         except ValidationError as error:
-            return self._append_parts(batch, records, error)
+            needed = needs_of(batch)
+            # The store may have lost what it had: what nothing refers to is collected.
+            self._stored = {stored for stored in self._stored if stored[1] not in needed}
+            return self._append_parts(batch, blobs, records, error)
         return Sent(records)
 
-    def _append_parts(self, batch: Batch, records: int, error: ValidationError) -> Sent:
+    def _append_parts(self, batch: Batch, blobs: BlobSource, records: int, error: ValidationError) -> Sent:
         """Append what can be appended of a batch that is refused as a whole."""
         taken = 0
         reason = error.message
         for part in _parts_of(batch):
-            refusal = self._append_part(part)
+            refusal = self._append_part(part, blobs)
             taken += 0 if refusal else count_body(part)
             reason = refusal or reason
         return Sent(taken, records - taken, reason)
 
-    def _append_part(self, part: Batch) -> str:
+    def _append_part(self, part: Batch, blobs: BlobSource) -> str:
         """Append a part; return ``""``, or why it is refused."""
         try:
-            self._on_run(partial(self._append_to, part))
+            self._on_run(partial(self._append_to, part, blobs))
         except ValidationError as error:
             return error.message
         return ""
 
-    def _append_to(self, batch: Batch, path: RunPath) -> None:
+    def _append_to(self, batch: Batch, blobs: BlobSource, path: RunPath) -> None:
+        self._put_blobs(batch, blobs, path)
         self.backend.append(attrs.evolve(batch, run=path))
 
     def _patch(self, patch: RunPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
 from runatlas.backends.base import Backend
@@ -110,7 +111,7 @@ class Dispatcher:
         return True
 
     def put_file(self, file: BinaryIO) -> str:
-        """Store bytes.
+        """Store a file's bytes.
 
         Returns:
             Their sha256.
@@ -121,7 +122,7 @@ class Dispatcher:
         delivery = self._delivery
         if delivery is None or delivery.record is None:
             raise ConnectionFailedError("the store was not reached yet")
-        return delivery.put(file)
+        return delivery.put(file, Path(file.name).absolute())
 
     def _turn(self) -> float:
         """Send the first entry; returns how long to wait for the next turn."""
