@@ -3,6 +3,5 @@
 from __future__ import annotations
 
 from support.backend import site
-from support.database import postgresql
 
-__all__ = ["postgresql", "site"]
+__all__ = ["site"]

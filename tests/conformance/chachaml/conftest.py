@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 import requests
-from support.database import ENGINES, new_schema, postgresql
+from support.database import ENGINES, new_schema
 from support.server import ServerProcess, running_server
-
-__all__ = ["postgresql"]
 
 
 class Client:

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.database import ENGINES, new_schema, postgresql
+from support.database import ENGINES, new_schema
 from support.server import ServerProcess, running_server
 
 from runatlas import Api
-
-__all__ = ["postgresql"]
 
 pytestmark = pytest.mark.xdist_group("conformance-matyan")
 

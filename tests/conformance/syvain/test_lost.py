@@ -7,13 +7,11 @@ from typing import Any
 
 import pytest
 from support.client_environment import client_environment
-from support.database import new_schema, postgresql
+from support.database import new_schema
 from support.faulty_server import faulty_server, relayed, reply
 from support.server import running_server
 
 from runatlas import Api
-
-__all__ = ["postgresql"]
 
 pytestmark = pytest.mark.xdist_group("conformance-syvain")
 
