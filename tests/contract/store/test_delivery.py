@@ -7,14 +7,18 @@ import io
 from pathlib import Path
 
 import pytest
-from support.backend import Site
+from support.database import Location
 
+from runatlas.backends.base import Backend
+from runatlas.backends.local import LocalBackend
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import Batch
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.media import MediaDraft, MediaItem
 from runatlas.model.page import PageRequest
+from runatlas.model.project import ProjectDraft
 from runatlas.model.run import RunDraft, RunPatch, RunSelection
+from runatlas.server.services.services import Services
 from runatlas.server.services.trash import DAY_MS
 from runatlas.tracking.delivery import Delivery, Sent
 
@@ -23,45 +27,50 @@ HASH = hashlib.sha256(BYTES).hexdigest()
 
 
 @pytest.fixture
-def home(site: Site) -> ProjectPath:
-    site.project("other")
-    return site.project("home")
+def backend(services: Services) -> Backend:
+    return LocalBackend(services, services.owner())
 
 
 @pytest.fixture
-def delivery(site: Site, home: ProjectPath) -> Delivery:
+def home(backend: Backend) -> ProjectPath:
+    backend.create_project(ProjectDraft("other"))
+    return backend.create_project(ProjectDraft("home")).path
+
+
+@pytest.fixture
+def delivery(backend: Backend, home: ProjectPath) -> Delivery:
     """A run that was made."""
-    made = Delivery(site.root, RunDraft(home, id="r"))
+    made = Delivery(backend, RunDraft(home, id="r"))
     made.create()
     return made
 
 
-def move(site: Site, home: ProjectPath) -> None:
-    site.root.update_runs(RunSelection(home.workspace, home.project, ids=("r",)), RunPatch(project="other"))
+def move(backend: Backend, home: ProjectPath) -> None:
+    backend.update_runs(RunSelection(home.workspace, home.project, ids=("r",)), RunPatch(project="other"))
 
 
 def file_of(home: ProjectPath) -> Batch:
     return Batch(home.run("r"), artifacts=(ArtifactDraft("a.bin", HASH, 0),), writer="w", sequence=1)
 
 
-def kept(site: Site, run: RunPath) -> list[bytes]:
-    found = site.root.list_artifacts(run, PageRequest()).items
-    return [b"".join(site.root.open_link(item.url or "")) for item in found]
+def kept(backend: Backend, run: RunPath) -> list[bytes]:
+    found = backend.list_artifacts(run, PageRequest()).items
+    return [b"".join(backend.open_link(item.url or "")) for item in found]
 
 
 def test_a_file_stored_before_its_run_moved_is_stored_again_where_the_run_is(
-    site: Site, home: ProjectPath, delivery: Delivery, tmp_path: Path
+    backend: Backend, home: ProjectPath, delivery: Delivery, tmp_path: Path
 ) -> None:
     (tmp_path / "a.bin").write_bytes(BYTES)
     with (tmp_path / "a.bin").open("rb") as file:
         assert delivery.put(file, tmp_path / "a.bin") == HASH
-    move(site, home)
+    move(backend, home)
     assert delivery.send(file_of(home), lambda _: None) == Sent(1)
-    assert kept(site, ProjectPath(home.workspace, "other").run("r")) == [BYTES]
+    assert kept(backend, ProjectPath(home.workspace, "other").run("r")) == [BYTES]
 
 
 def test_objects_stored_before_their_run_moved_are_stored_again_where_the_run_is(
-    site: Site, home: ProjectPath, delivery: Delivery
+    backend: Backend, home: ProjectPath, delivery: Delivery
 ) -> None:
     item = MediaItem("media/a.png", HASH, 0, "image/png")
     batch = Batch(home.run("r"), media=(MediaDraft("pic", 0, (item,), "IMAGE"),))
@@ -69,7 +78,7 @@ def test_objects_stored_before_their_run_moved_are_stored_again_where_the_run_is
 
     def bytes_of(sha256: str) -> bytes:
         if not asked:
-            move(site, home)
+            move(backend, home)
         asked.append(sha256)
         return BYTES
 
@@ -79,32 +88,32 @@ def test_objects_stored_before_their_run_moved_are_stored_again_where_the_run_is
 
 
 def test_a_file_is_stored_whole_when_its_run_moved_and_the_project_is_gone(
-    site: Site, home: ProjectPath, delivery: Delivery, tmp_path: Path
+    backend: Backend, home: ProjectPath, delivery: Delivery, tmp_path: Path
 ) -> None:
-    move(site, home)
-    site.root.delete(site.root.plan_project_deletion(home))
+    move(backend, home)
+    backend.delete(backend.plan_project_deletion(home))
     assert delivery.put(io.BytesIO(BYTES), tmp_path / "gone") == HASH
     assert delivery.send(file_of(home), lambda _: None) == Sent(1)
 
 
 def test_bytes_that_were_collected_meanwhile_are_stored_again(
-    site: Site, home: ProjectPath, delivery: Delivery, tmp_path: Path
+    backend: Backend, home: ProjectPath, delivery: Delivery, location: Location, tmp_path: Path
 ) -> None:
     (tmp_path / "a.bin").write_bytes(BYTES)
     with (tmp_path / "a.bin").open("rb") as file:
         delivery.put(file, tmp_path / "a.bin")
-    site.clock.advance(2 * DAY_MS)
-    assert site.root.purge().blobs == 1
+    location.clock.advance(2 * DAY_MS)
+    assert backend.purge().blobs == 1
     sent = delivery.send(file_of(home), lambda _: None)
     assert (sent.records, sent.refused) == (1, 0)
-    assert kept(site, home.run("r")) == [BYTES]
+    assert kept(backend, home.run("r")) == [BYTES]
 
 
 def test_bytes_that_nobody_has_any_more_are_told_of(
-    site: Site, home: ProjectPath, delivery: Delivery, tmp_path: Path
+    backend: Backend, home: ProjectPath, delivery: Delivery, tmp_path: Path
 ) -> None:
     delivery.put(io.BytesIO(BYTES), tmp_path / "gone")
-    move(site, home)
+    move(backend, home)
     sent = delivery.send(file_of(home), lambda _: None)
     assert (sent.records, sent.refused) == (0, 1)
     assert f"there is no blob {HASH}" in sent.reason
