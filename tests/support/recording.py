@@ -11,6 +11,7 @@ import numpy as np
 from arro3.core import Array, DataType
 
 from runatlas.model.batch import Batch
+from runatlas.model.buffer import make_array
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.run import RunDraft, RunSelection
 from runatlas.model.series import Context, PointBlock, SeriesPoints
@@ -63,9 +64,9 @@ def points(
     epochs = list(columns[3])
     return SeriesPoints(
         key,
-        Array(np.array(columns[0], np.int64)),
-        Array(np.array(columns[2], np.float64)),
-        Array(np.array(columns[1], np.int64)),
+        make_array(np.array(columns[0], np.int64)),
+        make_array(np.array(columns[2], np.float64)),
+        make_array(np.array(columns[1], np.int64)),
         context=context,
         epochs=Array(epochs, DataType.int64()) if any(epoch is not None for epoch in epochs) else None,
         event_ids=event_ids,
