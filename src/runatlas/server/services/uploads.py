@@ -12,6 +12,7 @@ from runatlas.errors import NotFoundError
 from runatlas.model.artifact import validate_artifact_name
 from runatlas.model.ids import RunPath
 from runatlas.model.media import BlobRecord
+from runatlas.model.text import check_text
 from runatlas.server.services.access import require_run
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.joined import JoinedFile
@@ -20,7 +21,7 @@ from runatlas.server.services.links import Grant, Links
 from runatlas.server.services.validation import checked
 from runatlas.server.store.engine import Store
 from runatlas.server.store.run import RunRow, find_runs_by_cuid
-from runatlas.server.store.statement import Connection, check_text
+from runatlas.server.store.statement import Connection
 from runatlas.server.store.upload import UploadRow, find_uploads, put_upload
 
 __all__ = ["UploadRecord", "Uploads"]

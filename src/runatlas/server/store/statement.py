@@ -23,11 +23,9 @@ from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import Boolean, TypeDecorator, TypeEngine
 
 from runatlas.errors import ConflictError
-from runatlas.model.text import check_text
 
 __all__ = [
     "Connection",
-    "check_text",
     "code_points",
     "contains",
     "listed",
