@@ -11,6 +11,7 @@ from integration.server.bad_input import chachaml, matyan, matyan_socket, native
 from integration.server.bad_input.matyan_socket import Closed, Frame, Refused
 from integration.server.bad_input.request import GONE, KINDS, Answer, Bad, Door, Never, filled
 from integration.server.bad_input.world import World, made_world
+from integration.server.state import State
 from support.patience import eventually
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -36,7 +37,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def untouched(world: World) -> list[Any]:
+def untouched(world: World) -> State:
     """What was stored before anything was asked."""
     return world.content()
 
@@ -119,7 +120,7 @@ def test_bytes_that_are_no_frame_end_the_socket_with_a_code(world: World, closed
     assert world.content() == before
 
 
-def test_nothing_was_kept_and_nothing_was_a_failure_of_the_server(world: World, untouched: list[Any]) -> None:
+def test_nothing_was_kept_and_nothing_was_a_failure_of_the_server(world: World, untouched: State) -> None:
     assert eventually(lambda: not world.has_parts())
     assert world.content() == untouched
     assert not [line for line in world.server.log if "incident" in line or "Traceback" in line or " ERROR " in line]

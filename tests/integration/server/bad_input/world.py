@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import socket
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,12 +11,12 @@ from typing import Any
 
 import attrs
 from integration.server.bad_input.request import GONE, Answer, Bad, Door, filled
+from integration.server.state import Keeping, State
 from support.patience import eventually
 from support.server import ServerProcess, make_key, running_server
 
 __all__ = ["World", "made_world"]
 
-_NOT_CONTENT = {"last_used_at_ms"}
 _PATIENCE_S = 60
 _WHERE = {"workspace": "olga", "project": "demo"}
 
@@ -32,6 +31,7 @@ class World:
     """
 
     server: ServerProcess
+    keeping: Keeping
     secrets: dict[str, str]
     names: dict[str, str]
 
@@ -58,14 +58,9 @@ class World:
             else door.credential(self.secrets.get(f"{bad.who} {door.name}", self.secrets[bad.who]))
         )
 
-    def content(self) -> list[Any]:
+    def content(self) -> State:
         """Return everything that is stored; not what is still arriving."""
-        database = self.server.directory / "runatlas.db"
-        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
-            tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1").fetchall()
-            rows = [(name, _rows(connection, name)) for (name,) in tables]
-        blobs = self.server.directory / "blobs"
-        return [*rows, sorted(str(path.relative_to(blobs)) for path in blobs.rglob("*") if path.suffix != ".part")]
+        return self.keeping.read()
 
     def has_parts(self) -> bool:
         """Tell whether something of an upload is there that did not arrive whole."""
@@ -95,12 +90,6 @@ def _answer(connection: http.client.HTTPConnection) -> Answer:
     except (http.client.RemoteDisconnected, ConnectionResetError):
         return Answer(GONE, {}, b"")
     return Answer(found.status, {name.lower(): value for name, value in found.getheaders()}, found.read())
-
-
-def _rows(connection: sqlite3.Connection, table: str) -> list[Any]:
-    found = connection.execute(f'SELECT * FROM "{table}"')
-    kept = [place for place, (name, *_) in enumerate(found.description) if name not in _NOT_CONTENT]
-    return [tuple(row[place] for place in kept) for row in found]
 
 
 @contextmanager
@@ -137,7 +126,8 @@ def made_world(directory: Path) -> Iterator[World]:
         make("DELETE", f"{keys}/{gone['key']['id']}")
         status = "/api/v1/auth/status"
         assert eventually(lambda: server.call("GET", status, key=secrets["expired token"]).status_code == 401)
-        yield World(server, secrets, {"run": run, "other": other})
+        with closing(Keeping(directory)) as keeping:
+            yield World(server, keeping, secrets, {"run": run, "other": other})
 
 
 def _session(server: ServerProcess, key: str) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import attrs
 import requests
-from integration.server.roles.state import Keeping
+from integration.server.state import Keeping
 from support.server import ServerProcess, make_key, running_server
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -316,8 +316,5 @@ def serving(directory: Path) -> Iterator[World]:
         lab, own, mingled = (_fill(server, keys["olga"], name) for name in (LAB, "olga", MINGLED))
         public, _ = (_fill(server, keys["olga"], name, is_public=True) for name in (MINGLED, UNMIXED))
         tokens, other = _tokens(server, keys["olga"])
-        keeping = Keeping(directory)
-        try:
+        with closing(Keeping(directory)) as keeping:
             yield World(server, keeping, {**keys, **tokens}, sessions, lab, own, mingled, public, other)
-        finally:
-            keeping.close()

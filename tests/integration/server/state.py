@@ -73,5 +73,6 @@ class Keeping:
         return [{name: row[name] for name in row.keys() if name not in _UNTOLD} for row in rows]  # noqa: SIM118
 
     def _files(self) -> list[str]:
+        """The files below the directory's own, but for those that are still arriving."""
         files = (path for path in self._directory.rglob("*") if path.is_file() and path.parent != self._directory)
-        return [str(path.relative_to(self._directory)) for path in files]
+        return [str(path.relative_to(self._directory)) for path in files if path.suffix != ".part"]
