@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any, Generic, TypeVar
 
 from typing_extensions import Self
 
+from runatlas.entities.answered import Answered
 from runatlas.entities.gateway import Gateway
 from runatlas.errors import RunAtlasError
 
@@ -16,7 +17,7 @@ __all__ = ["Entity"]
 R = TypeVar("R")
 
 
-class Entity(ABC, Generic[R]):
+class Entity(Answered, Generic[R]):
     """Identity, a record, and verbs.
 
     Constructing, comparing, printing, copying and pickling make no request, and neither do the identity's own fields.
@@ -44,10 +45,6 @@ class Entity(ABC, Generic[R]):
     @abstractmethod
     def json(self) -> dict[str, Any]:
         """Return the entity's fields as plain values."""
-
-    def _scope(self) -> str | None:
-        """Return the path under which a backend may keep this entity in memory; ``None`` if it has none."""
-        return None
 
     def _is_full(self, record: R) -> bool:  # noqa: ARG002 - most records are always whole
         """Tell whether a record has every part."""
@@ -107,23 +104,6 @@ class Entity(ABC, Generic[R]):
             _ = self.ok
         return self._failure if self._record is None else None
 
-    @property
-    def code(self) -> int:
-        """The HTTP status of the last attempt to load it: 200 for a success, 0 if no answer came."""
-        error = self.error
-        return 200 if error is None else error.code
-
-    @property
-    def errmsg(self) -> str:
-        """What went wrong when it was last loaded, ``""`` if nothing did."""
-        error = self.error
-        return "" if error is None else error.message
-
-    @property
-    def data(self) -> Self | None:
-        """The entity itself; ``None`` if it cannot be loaded."""
-        return self if self.ok else None
-
     def unwrap(self) -> Self:
         """Return the entity itself, loaded.
 
@@ -131,17 +111,6 @@ class Entity(ABC, Generic[R]):
             RunAtlasError: It cannot be loaded.
         """
         self._held()
-        return self
-
-    def refresh(self) -> Self:
-        """Forget what is known and load again; whether that worked is in ``ok``.
-
-        Returns:
-            The entity itself.
-        """
-        self._gateway.forget(self._scope())
-        self._forget()
-        _ = self.ok
         return self
 
     def __eq__(self, other: object) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, Generic, TypeVar, overload
@@ -12,6 +12,7 @@ import attrs
 from typing_extensions import Self
 
 from runatlas.entities.ahead import Ahead
+from runatlas.entities.answered import Answered
 from runatlas.entities.base import Entity
 from runatlas.entities.gateway import Gateway
 from runatlas.entities.window import PAGE_SIZE, Window
@@ -36,7 +37,7 @@ class _Chunk(Generic[E]):
     cursor: str | None
 
 
-class Collection(ABC, Generic[E, R]):
+class Collection(Answered, Generic[E, R]):
     """A listing of entities.
 
     Iterating yields everything (or the page, or the ``limit``, that was asked for): 1000 items a request, the next
@@ -63,10 +64,6 @@ class Collection(ABC, Generic[E, R]):
     @abstractmethod
     def _make(self, record: R) -> E:
         """Make an entity of a listed record."""
-
-    def _scope(self) -> str | None:
-        """Return the path under which a backend may keep this listing in memory; ``None`` if it has none."""
-        return None
 
     def _count(self) -> int:
         """Ask the backend how many items the whole listing has."""
@@ -251,23 +248,6 @@ class Collection(ABC, Generic[E, R]):
             _ = self.ok
         return None if self._chunks else self._failure
 
-    @property
-    def code(self) -> int:
-        """The HTTP status of the attempt to list it: 200 for a success, 0 if no answer came."""
-        error = self.error
-        return 200 if error is None else error.code
-
-    @property
-    def errmsg(self) -> str:
-        """What went wrong when it was listed, ``""`` if nothing did."""
-        error = self.error
-        return "" if error is None else error.message
-
-    @property
-    def data(self) -> Self | None:
-        """The collection itself; ``None`` if it cannot be listed."""
-        return self if self.ok else None
-
     def unwrap(self) -> Self:
         """Return the collection itself, its first page loaded.
 
@@ -275,17 +255,6 @@ class Collection(ABC, Generic[E, R]):
             RunAtlasError: It cannot be listed.
         """
         self._first()
-        return self
-
-    def refresh(self) -> Self:
-        """Forget what is known and load the first page again; whether that worked is in ``ok``.
-
-        Returns:
-            The collection itself.
-        """
-        self._gateway.forget(self._scope())
-        self._forget()
-        _ = self.ok
         return self
 
     def _forget(self) -> None:

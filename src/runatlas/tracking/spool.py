@@ -6,6 +6,7 @@ its process lives, ``<writer>.live`` is locked; whoever reads the file of a livi
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -67,14 +68,7 @@ class SpoolFile:
         Raises:
             OSError: They could not be written.
         """
-        self._opened()
-        self._blobs.mkdir(exist_ok=True)
-        target = self._blobs / sha256
-        if target.exists():
-            return
-        part = target.with_suffix(".part")
-        part.write_bytes(data)
-        part.replace(target)
+        self.take_blob(sha256, io.BytesIO(data))
 
     def take_blob(self, sha256: str, source: BinaryIO) -> None:
         """Copy a file's bytes under their digest.
