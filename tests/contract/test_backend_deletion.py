@@ -129,6 +129,11 @@ class TestDeleting:
         assert _everything(site) == before
         assert site.root.list_trash(None, PageRequest()).items == ()
 
+    def test_a_missing_id_is_named_without_an_empty_place(self, site: Site, demo: ProjectPath) -> None:
+        with pytest.raises(NotFoundError) as caught:
+            _delete(site, demo, "none")
+        assert caught.value.message == "there is no run 'none'"
+
     @pytest.mark.parametrize(
         "change",
         [

@@ -200,9 +200,11 @@ def require_runs(connection: Connection, caller: Caller, selection: RunSelection
     return [row[0] for row in rows(connection, chosen.query)]
 
 
-def missing_runs(selection: RunSelection, missing: Sequence[str]) -> NotFoundError:
-    """Make the error that says which runs are not there."""
+def missing_runs(selection: RunSelection | None, missing: Sequence[str]) -> NotFoundError:
+    """Make the error that says which runs are not there, and where if that is known."""
     shown = ", ".join(repr(name) for name in missing[:_SHOWN]) + (", …" if len(missing) > _SHOWN else "")
+    if selection is None:
+        return NotFoundError(f"there is no run {shown}")
     where = (
         f"workspace {selection.workspace}"
         if selection.project is None
