@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import arro3.io
 import pytest
 from click.testing import CliRunner, Result
 from support.server import running_server
@@ -184,3 +185,48 @@ def test_as_a_module_and_into_a_pipe(tmp_path: Path) -> None:
     for run in api.runs(PROJECT):
         assert run.name in done.stdout
     backend.close()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["api", "projects"],
+        ["api", "runs", PROJECT],
+        ["api", "delete", PROJECT, "--commit"],
+        ["verify"],
+        ["ping"],
+        ["keys", "list", "ann"],
+        ["keys", "revoke", "abc"],
+    ],
+    ids=" ".join,
+)
+def test_a_mistyped_directory_is_no_empty_store(tmp_path: Path, arguments: list[str]) -> None:
+    done = CliRunner().invoke(main, [*arguments, "--dir", str(tmp_path / "stroe")])
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert done.stderr == f"Error: there is no RunAtlas store in {tmp_path / 'stroe'}; check the path\n"
+    assert not (tmp_path / "stroe").exists()
+
+
+def test_making_a_project_makes_the_store(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["api", "create", "images", "--dir", str(tmp_path / "new")])
+    assert done.exit_code == 0, done.output
+    assert [project.name for project in Api(tmp_path / "new").projects()] == ["images"]
+
+
+@pytest.mark.parametrize("name", ["runs.csv", "runs.parquet"])
+def test_a_file_that_cannot_be_written_is_told_in_one_sentence(call: Call, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "nowhere" / name
+    done = call("export", PROJECT, "--output", str(path))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == f"Error: cannot write {path} (No such file or directory)\n"
+
+
+def test_a_table_is_exported_as_parquet_where_the_file_is_called_so(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "runs.parquet"
+    assert call("export", PROJECT, "--output", str(path)).exit_code == 0
+    with path.open("rb") as file:
+        table = arro3.io.read_parquet(file).read_all()
+    assert (
+        set(table["run"].to_pylist()) == {run["id"] for run in _json(call("runs", PROJECT, "--json"))["list"]} != set()
+    )

@@ -56,8 +56,12 @@ class Place:
         return {**self.__dict__, "_key": None, "_settings": None}
 
 
-def open_backend(settings: ConnectionSettings) -> Backend:
+def open_backend(settings: ConnectionSettings, *, create: bool = True) -> Backend:
     """Open the directory that settings name, or describe the server.
+
+    Args:
+        settings: Where the data is.
+        create: Whether to make the store if there is none in the directory.
 
     Raises:
         StoreError: The directory cannot be used.
@@ -75,7 +79,7 @@ def open_backend(settings: ConnectionSettings) -> Backend:
             f"opening the directory {settings.directory} needs {error.name}; "
             "install the embedded store with: pip install 'runatlas[server]'"
         ) from error
-    return LocalBackend(settings.directory)
+    return LocalBackend(settings.directory, create=create)
 
 
 def _names_a_server(place: object) -> bool:

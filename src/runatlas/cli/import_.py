@@ -59,7 +59,9 @@ def jsonl(
     points_field: str,
     as_json: bool,
 ) -> None:
-    """Import FILE, one JSON object a line, one line a run; importing it again adds nothing.
+    """Import FILE, one JSON object a line, one line a run.
+
+    Importing it again adds nothing, and completes what was interrupted.
 
     Points are a list of [step, {metric: value}] in the order logged. FILE may be compressed with gzip.
     """

@@ -17,8 +17,8 @@ __all__ = ["keys"]
 
 
 @contextmanager
-def _opened(location: Path | str, blobs_dir: Path | None) -> Iterator[Services]:
-    services = Services.open(location, blobs_dir=blobs_dir)
+def _opened(location: Path | str, blobs_dir: Path | None, *, create: bool = False) -> Iterator[Services]:
+    services = Services.open(location, blobs_dir=blobs_dir, create=create)
     try:
         yield services
     finally:
@@ -37,8 +37,11 @@ def keys() -> None:
 @click.argument("user")
 @store_location
 def create(location: Path | str, blobs_dir: Path | None, user: str) -> None:
-    """Make a key for USER, and USER if there is none; the key alone goes to stdout, this once."""
-    with _opened(location, blobs_dir) as services:
+    """Make a key for USER, and USER if there is none.
+
+    The key alone goes to stdout, this once.
+    """
+    with _opened(location, blobs_dir, create=True) as services:
         owner = services.owner()
         with suppress(ConflictError):
             services.admin.create_user(owner, user)
@@ -50,7 +53,10 @@ def create(location: Path | str, blobs_dir: Path | None, user: str) -> None:
 @click.argument("user")
 @store_location
 def list_(location: Path | str, blobs_dir: Path | None, user: str) -> None:
-    """List USER's keys, revoked ones included: id, first characters, when made, last used and revoked."""
+    """List USER's keys, revoked ones included.
+
+    A line is: id, first characters, when made, last used and revoked, with tabs between them.
+    """
     with _opened(location, blobs_dir) as services:
         for key in services.accounts.list_keys(services.owner(), user):
             times = (key.created_at_ms, key.last_used_at_ms, key.revoked_at_ms)

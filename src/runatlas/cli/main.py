@@ -62,6 +62,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(None, "--version", package_name="runatlas", message="%(version)s")
 def main() -> None:
     """Work with machine-learning experiments: query, report on, clean up and serve runs.
 

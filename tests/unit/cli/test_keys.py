@@ -60,6 +60,7 @@ def test_a_revoked_key_lets_nobody_in(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
+    _keys(tmp_path, "create", "ann")
     for arguments, told in [
         (("list", "bob"), "'bob'"),
         (("revoke", "nothing"), "'nothing'"),

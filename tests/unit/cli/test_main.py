@@ -70,3 +70,14 @@ def test_a_package_that_is_missing_is_named_with_what_to_do() -> None:
     assert "litestar" in done.stderr
     assert "pip install 'runatlas[all]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_version_is_an_option_too() -> None:
+    shown = [CliRunner().invoke(main, [argument]).stdout for argument in ("--version", "version")]
+    assert shown[0] == shown[1] != ""
+
+
+@pytest.mark.parametrize("group", ["api", "keys", "import"])
+def test_no_line_of_help_is_cut_off(group: str) -> None:
+    shown = CliRunner().invoke(main, [group, "--help"]).stdout
+    assert "..." not in shown.partition("Commands:")[2]

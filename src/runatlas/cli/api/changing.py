@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
@@ -18,9 +19,12 @@ __all__ = ["create", "delete", "purge", "restore", "update"]
 @click.option("--visibility", type=click.Choice(["PUBLIC", "PRIVATE"]), default="PRIVATE", show_default=True)
 @click.option("--description", help="What it is about.")
 @as_json_option
-@api_command
+@partial(api_command, create=True)
 def create(api: Api, path: str, visibility: str, description: str | None, *, as_json: bool) -> None:
-    """Make the project PATH: workspace/project, or the name alone for your own workspace."""
+    """Make the project PATH.
+
+    PATH is workspace/project, or the name alone for your own workspace.
+    """
     workspace, slash, name = path.removeprefix("/").rpartition("/")
     made = api.create_project(
         workspace if slash else None,
@@ -46,7 +50,10 @@ def create(api: Api, path: str, visibility: str, description: str | None, *, as_
 @click.option("--visibility", type=click.Choice(["PUBLIC", "PRIVATE"]), help="The project's.")
 @api_command
 def update(api: Api, path: str, filters: str | None, labels: tuple[str, ...], **rest: Any) -> None:
-    """Change PATH: a run, a project, or with --filter the runs of a project."""
+    """Change PATH: a run, a project, or some of its runs.
+
+    With --filter it is the runs of a project.
+    """
     changes = {name: value for name, value in rest.items() if value is not None}
     if labels:
         changes["labels"] = list(labels)
@@ -68,7 +75,9 @@ def update(api: Api, path: str, filters: str | None, labels: tuple[str, ...], **
 @as_json_option
 @api_command
 def delete(api: Api, path: str, runs: tuple[str, ...], filters: str | None, *, commit: bool, as_json: bool) -> None:
-    """Delete PATH: a run, or of a project the RUNS named, those of --filter, or all of it.
+    """Delete PATH: a run, a project, or some of its runs.
+
+    Of a project the RUNS named go, those of --filter, or all of it.
 
     Deleted things lie in the trash: 'runatlas api trash' lists them, 'runatlas api restore' brings them back.
     """
@@ -108,7 +117,10 @@ def restore(api: Api, entry: str) -> None:
 @as_json_option
 @api_command
 def purge(api: Api, entry: str | None, *, all_: bool, commit: bool, as_json: bool) -> None:
-    """Remove what lies in the trash for good: ENTRY, or what has expired, with the files nothing else needs."""
+    """Remove what lies in the trash for good.
+
+    ENTRY alone, or what has expired, with the files nothing else needs.
+    """
     done = api.purge(entry, expired_only=not all_ and entry is None, commit=commit).unwrap()
     fields = {
         "entries": done.entries,

@@ -52,7 +52,10 @@ def folders(api: Api, project: str, name: str | None, parent: str | None, *, as_
 @click.argument("folder", required=False)
 @api_command
 def move(api: Api, run: str, folder: str | None) -> None:
-    """Put RUN into the folder of that id; without FOLDER take it out."""
+    """Put RUN into FOLDER, or take it out.
+
+    FOLDER is a folder's id; without it RUN is in no folder.
+    """
     api.run(run).move(folder).unwrap()
     click.echo(f"moved {run}", err=True)
 
@@ -95,7 +98,10 @@ def annotate(api: Api, run: str, note: str, metadata: str | None, *, as_json: bo
 def ingestion_keys(
     api: Api, run: str, name: str | None, hours: float | None, key_id: str | None, *, as_json: bool
 ) -> None:
-    """List the keys that may only write to RUN, make one, or revoke one."""
+    """List, make or revoke keys that only write to RUN.
+
+    One that is made is shown in full this once.
+    """
     target = api.run(run)
     if name is not None:
         life = None if hours is None else timedelta(hours=hours)
@@ -122,7 +128,10 @@ def ingestion_keys(
 @as_json_option
 @api_command
 def catalog(api: Api, run: str, *, as_json: bool) -> None:
-    """List the metrics of RUN with their contexts; no points are read."""
+    """List the metrics of RUN with their contexts.
+
+    No points are read.
+    """
     entries = api.run(run).catalog().unwrap()
     if as_json:
         print_json([encode(entry) for entry in entries])
@@ -155,7 +164,10 @@ def compare(api: Api, metric: str, runs: tuple[str, ...], *, all_: bool, as_json
 @as_json_option
 @api_command
 def models(api: Api, workspace: str | None, name: str | None, *, as_json: bool) -> None:
-    """List the models of WORKSPACE, or of your own, or the versions of one."""
+    """List models, or the versions of one.
+
+    Those of WORKSPACE, or of your own.
+    """
     if name is not None:
         versions = api.model(f"{workspace or api.user().username}/{name}").versions()
         if as_json:
@@ -180,7 +192,10 @@ def models(api: Api, workspace: str | None, name: str | None, *, as_json: bool) 
 @as_json_option
 @api_command
 def promote(api: Api, model: str, version: int, stage: Stage, *, as_json: bool) -> None:
-    """Change the stage of a VERSION of MODEL (workspace/name); the version in production before is archived."""
+    """Change the stage of a VERSION of MODEL.
+
+    MODEL is workspace/name. The version in production before is archived.
+    """
     found = api.model(model).promote(version, stage).unwrap()
     if as_json:
         print_json(found.json())

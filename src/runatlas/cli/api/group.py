@@ -20,7 +20,7 @@ __all__ = ["ApiGroup", "api_command", "as_json_option", "limit_option", "output_
 
 
 class ApiGroup(click.Group):
-    """Tells a mistake in an argument as one of usage."""
+    """Tells a mistake in an argument as one of usage, and a file that cannot be written in one sentence."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command."""
@@ -30,24 +30,33 @@ class ApiGroup(click.Group):
             raise
         except (TypeError, ValueError) as error:
             raise click.UsageError(str(error)) from error
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise click.ClickException(f"cannot write {error.filename} ({error.strerror})") from error
 
 
 @contextmanager
-def _opened(settings: ConnectionSettings) -> Iterator[Api]:
-    backend = open_backend(settings)
+def _opened(settings: ConnectionSettings, *, create: bool) -> Iterator[Api]:
+    backend = open_backend(settings, create=create)
     try:
         yield Api(backend=backend)
     finally:
         backend.close()
 
 
-def api_command(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say where the data is; the command gets an ``Api`` as ``api``."""
+def api_command(command: Callable[..., None], *, create: bool = False) -> Callable[..., None]:
+    """Add the options that say where the data is; the command gets an ``Api`` as ``api``.
+
+    Args:
+        command: Called with ``api`` and its own arguments.
+        create: Whether it makes the store that ``--dir`` names; else one that is not there is a mistyped path.
+    """
 
     @connection_options
     @wraps(command)
     def opened(settings: ConnectionSettings, **rest: Any) -> None:
-        with _opened(settings) as api:
+        with _opened(settings, create=create or not settings.is_named) as api:
             command(api=api, **rest)
 
     return opened

@@ -133,7 +133,10 @@ def columns(
 @as_json_option
 @api_command
 def users(api: Api, username: str | None, limit: int | None, *, as_json: bool) -> None:
-    """List the users of the installation, or make one (administrators)."""
+    """List the users, or make one (administrators).
+
+    Those of the whole installation.
+    """
     desk = api.self_hosted()
     if username is not None:
         password = click.prompt("password", hide_input=True, err=True)

@@ -14,6 +14,7 @@ from runatlas.cli.api.output import print_fields, print_json, print_table
 from runatlas.entities.run import Run
 from runatlas.model.log import LOG_LEVELS, LogLevel
 from runatlas.response import ApiResponse
+from runatlas.tables.run import RunTable
 
 __all__ = ["export", "logs", "medias", "metrics", "run", "summary"]
 
@@ -23,7 +24,10 @@ __all__ = ["export", "logs", "medias", "metrics", "run", "summary"]
 @as_json_option
 @api_command
 def run(api: Api, run: str, *, as_json: bool) -> None:
-    """Show RUN (workspace/project/run): its fields, config and profile."""
+    """Show a run: its fields, config and profile.
+
+    RUN is workspace/project/run.
+    """
     found = api.run(run).unwrap()
     if as_json:
         print_json(found.json())
@@ -62,7 +66,10 @@ def metrics(
     as_json: bool,
     **axis: Any,
 ) -> None:
-    """Read the metrics KEYS of PATH: a run, or all runs of a project; without KEYS all of them."""
+    """Read metrics of a run, or of all runs of a project.
+
+    Those named KEYS, or without KEYS all of them.
+    """
     wanted: dict[str, Any] = {"keys": list(keys) or None, "sample": sample, "all": all_, "range_query": _range(axis)}
     answer: ApiResponse[Any]
     if path.removeprefix("/").count("/") == 1:
@@ -87,7 +94,10 @@ def metrics(
 @as_json_option
 @api_command
 def summary(api: Api, run: str, keys: tuple[str, ...], *, as_json: bool) -> None:
-    """Show the statistics of the metrics KEYS of RUN; without KEYS of all of them."""
+    """Show the statistics of metrics of RUN.
+
+    Those named KEYS, or without KEYS all of them.
+    """
     found = api.run(run).summary(list(keys) or None).unwrap()
     if as_json:
         print_json(found)
@@ -159,17 +169,29 @@ def medias(
 def export(
     api: Api, path: str, csv_key: str | None, filters: str | None, output: Path | None, *, as_logs: bool
 ) -> None:
-    """Write a project's table of runs as CSV, or a run's metric (--csv KEY) or log lines (--logs)."""
+    """Write a table of runs, a metric, or log lines.
+
+    PATH is a project for its runs: CSV, or Parquet if the file ends in .parquet. It is a run for one of its metrics
+    (--csv KEY), or for its log lines (--logs).
+    """
     if path.removeprefix("/").count("/") == 1:
         if csv_key is not None or as_logs:
             raise click.UsageError("--csv and --logs go with a run, not with a project")
-        _write(api.runs(path, filters).table().unwrap().to_csv().encode(), output)
+        _write_table(api.runs(path, filters).table().unwrap(), output)
         return
     if (csv_key is None) != as_logs:
         raise click.UsageError("give either --csv KEY or --logs")
     found: Run = api.run(path)
     link = found.export_logs() if csv_key is None else api.column(path, csv_key).export_csv()
     _write(link.unwrap().read().unwrap(), output)
+
+
+def _write_table(table: RunTable, output: Path | None) -> None:
+    if output is None or output.suffix != ".parquet":
+        _write(table.to_csv().encode(), output)
+        return
+    table.to_parquet(output)
+    click.echo(f"wrote {output} ({output.stat().st_size} bytes)", err=True)
 
 
 def _write(data: bytes, output: Path | None) -> None:
