@@ -95,7 +95,12 @@ def read_ranges(run: Any, now_ms: int) -> dict[str, Any]:
         "last": {"last": 86_400_000},
         "head of last": {"last": 86_400_000, "head": 2},
     }
-    wrong = [{"head": 1, "tail": 1}, {"start": 3, "end": 1}, {"type": "epoch", "start": 1}, {"last": 1, "start": 1}]
+    wrong: list[dict[str, Any]] = [
+        {"head": 1, "tail": 1},
+        {"start": 3, "end": 1},
+        {"type": "epoch", "start": 1},
+        {"last": 1, "start": 1},
+    ]
     return {
         "ranges": {name: steps(run.metrics(keys=["loss"], range_query=rq))["loss"] for name, rq in wanted.items()},
         "sparse": steps(run.metrics(keys=["sparse", "loss"], range_query={"start": 1, "end": 7})),

@@ -16,7 +16,7 @@ QUIET = swanlab.Settings(
 )
 
 
-class Seen(swanlab.Callback):
+class Seen(swanlab.Callback):  # type: ignore[misc]
     """Remembers what the client told it."""
 
     told: list[str] = []  # noqa: RUF012
