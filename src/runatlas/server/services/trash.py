@@ -110,8 +110,8 @@ class Trash:
             PermissionDeniedError: The caller may not delete one of them.
         """
         if plan.missing:
-            where = [item.path.split("/") for item in plan.items[:1]]
-            raise missing_runs(RunSelection(*where[0][:2]) if where else None, plan.missing)
+            where = plan.items[0].path.split("/") if plan.items else None
+            raise missing_runs(None if where is None else RunSelection(where[0], where[1]), plan.missing)
         if plan.kind == "runs" and not plan.items:
             return DeletionRecord("", "runs", 0, None)
         with self._store.write() as connection:
