@@ -12,6 +12,7 @@ import pytest
 import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.odd_value import odd_values
 from support.server import ServerProcess, make_key, running_server
 
 from runatlas.server.dialects.chachaml.dialect import READS, WRITES
@@ -21,22 +22,7 @@ UPLOAD = "/api/w/runs/{run:str}/artifacts"
 JSON = "application/json"
 OCTETS = "application/octet-stream"
 
-scalars = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(2**70), 2**70),
-    st.integers(-2, 5),
-    st.floats(allow_nan=False, allow_infinity=False),
-    st.text(max_size=20),
-    st.sampled_from(
-        ["fuzzed", "loss", "production", "completed", "weights", "a/b", "..", "\x00", "\ud800", "x" * 3000]
-    ),
-)
-values: st.SearchStrategy[Any] = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
-)
+values = odd_values("fuzzed", "production", "completed", "weights", "x" * 3000)
 
 
 def _mostly(good: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

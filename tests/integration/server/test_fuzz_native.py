@@ -19,6 +19,7 @@ from arro3.core import Array, DataType, Field, RecordBatch, Schema
 from arro3.io import write_ipc_stream
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.odd_value import odd_values
 from support.server import ServerProcess, make_key, running_server
 
 from runatlas.model.arrow import MEDIA_TYPE
@@ -36,18 +37,7 @@ TYPES: dict[str, tuple[DataType, st.SearchStrategy[Any]]] = {
 GOOD = ["step", "value", "time_ms"]
 COLUMNS = {"step": "whole", "value": "real", "time_ms": "whole", "epoch": "whole"}
 
-scalars = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(2**70), 2**70),
-    st.text(max_size=20),
-    st.sampled_from(["loss", "..", "\x00", "\ud800", "x" * 3000, "FLOAT", "IMAGE"]),
-)
-values: st.SearchStrategy[Any] = st.recursive(
-    scalars,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=8,
-)
+values = odd_values("FLOAT", "IMAGE", "x" * 3000)
 
 
 def _mostly(good: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
