@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib.metadata import version as installed_version
 
+from sphinx.application import Sphinx
+
 project = "RunAtlas"
 author = "The RunAtlas authors"
 project_copyright = "The RunAtlas authors"
@@ -23,3 +25,21 @@ napoleon_use_ivar = True
 
 html_theme = "furo"
 html_title = "RunAtlas"
+
+_plain: dict[str, list[str]] = {}
+
+
+def _keep(_app: Sphinx, what: str, name: str, _obj: object, _options: object, lines: list[str]) -> None:
+    """Keep a property's text before napoleon takes what stands before its first colon for a type."""
+    if what == "property" and not any(line.endswith(":") for line in lines):
+        _plain[name] = list(lines)
+
+
+def _put_back(_app: Sphinx, _what: str, name: str, _obj: object, _options: object, lines: list[str]) -> None:
+    lines[:] = _plain.pop(name, lines)
+
+
+def setup(app: Sphinx) -> None:
+    """Go before and after napoleon, whose priority is 500."""
+    app.connect("autodoc-process-docstring", _keep, priority=400)
+    app.connect("autodoc-process-docstring", _put_back, priority=600)

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.document import ROOT, SETUP, Reader, blocks, documents
+from support.document import ROOT, SETUP, WRITER, Reader, blocks, documents
 
 pytestmark = pytest.mark.xdist_group("documents")
 
@@ -26,6 +26,7 @@ def test_every_block_runs(path: Path, demo_directory: Path, tmp_path: Path, monk
     shutil.copytree(demo_directory, directory)
     monkeypatch.chdir(directory)
     monkeypatch.setenv("HOME", str(directory))
+    monkeypatch.setenv("LOGNAME", WRITER)
     monkeypatch.setenv("MPLBACKEND", "Agg")
     reader = Reader(path, directory)
     try:

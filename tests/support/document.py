@@ -20,6 +20,9 @@ SETUP = ("pip install '.[all]' && runatlas demo", "pip install -e '.[dev]' && py
 PORT = "5170"
 """The port that documents name; another one that is free takes its place."""
 
+WRITER = "root"
+"""Who the documents' examples belong to, whoever runs them: the workspace of a new store is called as its user."""
+
 _FENCE = re.compile(
     r"^(?P<fence>`{3,})(?P<language>[a-z{}-]*)[^\n]*\n(?P<body>.*?)^(?P=fence)\s*$", re.MULTILINE | re.DOTALL
 )
@@ -84,6 +87,7 @@ class Reader:
         self._environment = os.environ | {
             "PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(directory),
+            "LOGNAME": WRITER,
             "MPLBACKEND": "Agg",
         }
 
