@@ -33,6 +33,8 @@ from runatlas.model.run_field import find_stable_name
 __all__ = ["FilterSyntaxError", "parse_field", "parse_filter", "parse_order"]
 
 _COMPARISONS_MAX = 500
+_FOREIGN_VALUES = {"null": "None", "none": "None", "true": "True", "false": "False"}
+"""Values as other languages spell them, in small letters, and ours."""
 
 _OPERATORS: dict[type[ast.cmpop], Operator] = {
     ast.Eq: "EQ",
@@ -172,6 +174,8 @@ class _Conditions:
         return self._compare(field, _FLIPPED.get(op, op) if flipped else op, value, place)
 
     def _explain_two_fields(self, field: Field, right: ast.expr) -> FilterSyntaxError:
+        if isinstance(right, ast.Name) and right.id.lower() in _FOREIGN_VALUES:
+            return self._source.error(f"write {_FOREIGN_VALUES[right.id.lower()]} instead of {right.id}", right)
         if isinstance(right, ast.Name) and find_stable_name(right.id) is None and right.id not in SCOPES:
             return self._source.error(f"unknown name {right.id!r}; text needs quotes: '{right.id}'", right)
         read_field(self._source, right)

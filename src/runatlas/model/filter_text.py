@@ -14,6 +14,9 @@ _FOREIGN_WORDS = {"&&": "and", "||": "or", "!": "not", "=": "=="}
 """Words of other languages, and ours."""
 
 _FOREIGN = re.compile(r"&&|\|\||!(?!=)|(?<![=!<>:])=(?!=)")
+_OPERATORS = {"and", "or", "not", "in", "is"}
+_FOREIGN_OPERATOR = re.compile(r"(?<![\w.])(and|or|not|in|is|like|ilike|contains)(?=\s)", re.IGNORECASE)
+_CONTAINING = "a part of a text is asked for as in 'wide' in name"
 _KEYWORD_AFTER_DOT = re.compile(
     r"\.\s*(and|as|assert|async|await|break|class|continue|def|del|elif|else|except|finally|for|from|global|if|import"
     r"|in|is|lambda|nonlocal|not|or|pass|raise|return|try|while|with|yield|None|True|False)\b"
@@ -110,6 +113,11 @@ class FilterText:
                 return self.error(
                     f"write {right!r} instead of {found.group()!r}", column=self._indent + found.start() + 1
                 )
+        for found in _FOREIGN_OPERATOR.finditer(self._line):
+            word, right = found.group(), found.group().lower()
+            if (word != right or right not in _OPERATORS) and found.start() <= at <= found.end() + 1:
+                reason = f"write {right!r} instead of {word!r}" if right in _OPERATORS else _CONTAINING
+                return self.error(reason, column=self._indent + found.start() + 1)
         column = self._indent + at + 1
         return self.error(f"this cannot be read: {error.msg}", column=column)
 

@@ -10,6 +10,7 @@ from typing import Literal
 from runatlas.model.codec import make_context
 from runatlas.model.filter_text import FilterSyntaxError, FilterText
 from runatlas.model.filters import STABLE_FIELDS, Field, Literal_, Operator
+from runatlas.model.run import RUN_STATES
 from runatlas.model.run_field import (
     STATISTIC_NAMES,
     did_you_mean,
@@ -265,10 +266,18 @@ def fit_value(source: FilterText, field: Field, op: Operator, value: Value, node
         return _fit_time(source, field, value, node)
     if isinstance(value, datetime):
         raise source.error(f"{field.key!r} is no time", node)
-    reason = _find_misfit(field, kind, op, value)
+    reason = _find_misfit(field, kind, op, value) or _find_unknown_state(field, op, value)
     if reason:
         raise source.error(reason, node)
     return value
+
+
+def _find_unknown_state(field: Field, op: Operator, value: object) -> str | None:
+    """Tell a state that no run can have: ``!=`` a mistyped one would hold for all runs."""
+    if (field.type, field.key) != ("STABLE", "state") or op not in {"EQ", "NEQ", "IN"} or value in RUN_STATES:
+        return None
+    hint = did_you_mean(str(value).upper(), RUN_STATES) or f"; states are {', '.join(RUN_STATES)}"
+    return f"{value!r} is no state{hint}"
 
 
 def _fit_part(source: FilterText, field: Field, kind: str, value: Value, node: ast.AST) -> str:

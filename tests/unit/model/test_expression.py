@@ -81,7 +81,7 @@ LABELS = Field("STABLE", "labels")
         ("True", And(())),
         ("not False", Not(Or(()))),
         ("'#1' in name", Comparison(Field("STABLE", "name"), "CONTAIN", "#1")),
-        ("  state ==\n\t'X'\n", Comparison(STATE, "EQ", "X")),
+        ("  name ==\n\t'X'\n", Comparison(Field("STABLE", "name"), "EQ", "X")),
         ("config.big == 10000000000000000000000", Comparison(Field("CONFIG", "big"), "EQ", 1e22)),
     ],
 )
@@ -92,9 +92,9 @@ def test_a_text_becomes_a_tree(text: str, expected: Filter) -> None:
 
 
 def test_and_binds_closer_than_or() -> None:
-    a, b, c = (Comparison(STATE, "EQ", x) for x in "abc")
-    assert parse_filter("state == 'a' or state == 'b' and state == 'c'") == Or((a, And((b, c))))
-    assert parse_filter("(state == 'a' or state == 'b') and state == 'c'") == And((Or((a, b)), c))
+    a, b, c = (Comparison(Field("STABLE", "name"), "EQ", x) for x in "abc")
+    assert parse_filter("name == 'a' or name == 'b' and name == 'c'") == Or((a, And((b, c))))
+    assert parse_filter("(name == 'a' or name == 'b') and name == 'c'") == And((Or((a, b)), c))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_and_binds_closer_than_or() -> None:
         ("ä == 'ö' or nope == 1", 1, "unknown name 'ä'"),
         ("config.ä == 'ö' or nope == 1", 20, "unknown name 'nope'"),
         ("   nope == 1", 4, "unknown name 'nope'"),
-        ("state == 'x'\nand nope == 1", 18, "unknown name 'nope'"),
+        ("name == 'x'\nand nope == 1", 17, "unknown name 'nope'"),
         ("run.statee == 1", 5, "did you mean 'state'?"),
         ("state.x == 1", 7, "has no parts"),
         ("run == 1", 1, "run.state"),
@@ -144,6 +144,18 @@ def test_and_binds_closer_than_or() -> None:
         ("labels == 'x'", 11, "in tags"),
         ("labels in ['x']", 12, "in tags"),
         ("state == 5", 10, "quotes"),
+        ("state != 'FINISHD'", 10, "is no state, did you mean 'FINISHED'?"),
+        ("state == 'finished'", 10, "is no state, did you mean 'FINISHED'?"),
+        ("state not in ['CRASHED', 'x']", 26, "'x' is no state; states are RUNNING, FINISHED"),
+        ("show AND archived", 6, "write 'and' instead of 'AND'"),
+        ("show Or archived", 6, "write 'or' instead of 'Or'"),
+        ("NOT show", 1, "write 'not' instead of 'NOT'"),
+        ("config.AND == 1 AND show", 17, "write 'and' instead of 'AND'"),
+        ("state IN ['CRASHED']", 7, "write 'in' instead of 'IN'"),
+        ("name LIKE 'wide%'", 6, "'wide' in name"),
+        ("name contains 'wide'", 6, "'wide' in name"),
+        ("config.lr == null", 14, "write None instead of null"),
+        ("show == true", 9, "write True instead of true"),
         ("archived == 1", 13, "True or False"),
         ("archived < True", 12, "True or False"),
         ("summary.loss < 'x'", 16, "number"),
