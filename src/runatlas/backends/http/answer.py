@@ -21,6 +21,8 @@ _TEXT_MAX = 200
 _SENTENCE_MAX = 1000
 _TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]+>")
+_UNAUTHORIZED = 401
+_HOW_TO_SEND_A_KEY = "; 'runatlas login' keeps a key, RUNATLAS_API_KEY or api_key passes one"
 _MESSAGE_NAMES = ("message", "errmsg", "detail", "error", "msg", "title")
 
 
@@ -105,6 +107,8 @@ class Answer:
         sentence = self._sentence()
         if not sentence:
             sentence = f"{self.what}: the server answered {self.status} with {self._described()}"
+        if self.status == _UNAUTHORIZED and self.key is None:
+            sentence += _HOW_TO_SEND_A_KEY
         return error_for_status(self.status, redact(sentence, self.key))
 
     def _document(self) -> dict[str, Any]:

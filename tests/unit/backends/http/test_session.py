@@ -421,6 +421,18 @@ def test_no_message_shows_the_key(web: responses.RequestsMock, clock: Clock) -> 
         make_session(clock).send(GET)
 
 
+@pytest.mark.parametrize(("key", "advised"), [(None, True), (KEY, False)])
+def test_who_sent_no_key_is_told_how_to(
+    web: responses.RequestsMock, clock: Clock, key: str | None, advised: bool
+) -> None:
+    web.get(URL, json=said("a key is needed"), status=401)
+
+    with pytest.raises(AuthenticationError, match="a key is needed") as caught:
+        Session(HOST, key, policy=clock.policy()).send(GET)
+
+    assert ("'runatlas login'" in caught.value.message) is advised
+
+
 # -- redirects -------------------------------------------------------------------------------------------------------
 
 
@@ -511,6 +523,55 @@ def test_a_download_is_tried_again(web: responses.RequestsMock, clock: Clock) ->
     web.get(f"{HOST}/blob", body=b"content")
 
     assert download(make_session(clock)) == b"content"
+
+
+# -- uploads ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_sent_to_a_link_without_the_key(web: responses.RequestsMock, clock: Clock) -> None:
+    web.put("https://store.example.net/x", body=b"{}", headers={"ETag": '"e"'})
+    file = io.BytesIO(b"a part of it")
+    file.seek(2)
+
+    answer = make_session(clock).upload("https://store.example.net/x?signature=SIG", file, "image/png")
+
+    request = web.calls[0].request
+    assert answer.headers["etag"] == '"e"'
+    assert "Authorization" not in request.headers
+    assert (request.headers["Content-Type"], request.headers["Content-Length"]) == ("image/png", "10")
+
+
+def test_an_upload_is_sent_again_from_where_it_began(web: responses.RequestsMock, clock: Clock) -> None:
+    bodies: list[bytes] = []
+
+    def take(request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
+        bodies.append(request.body)  # type: ignore[arg-type]
+        return 503 if len(bodies) == 1 else 200, {"Content-Length": "0"}, b""
+
+    web.add_callback(responses.PUT, f"{HOST}/blob", take)
+
+    make_session(clock).upload(f"{HOST}/blob", io.BytesIO(b"content"), "text/plain")
+
+    assert bodies == [b"content", b"content"]
+
+
+def test_a_refused_upload_is_told_without_its_signature(web: responses.RequestsMock, clock: Clock) -> None:
+    web.put(f"{HOST}/blob", status=403)
+
+    with pytest.raises(PermissionDeniedError) as told:
+        make_session(clock).upload(f"{HOST}/blob?signature=SIG", b"x", "text/plain")
+
+    assert "SIG" not in str(told.value)
+
+
+def test_a_large_upload_gets_the_time_that_a_slow_line_needs(web: responses.RequestsMock, clock: Clock) -> None:
+    def slowly(request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
+        clock.time += 300.0
+        return 200, {"Content-Length": "2"}, b"{}"
+
+    web.add_callback(responses.PUT, f"{HOST}/blob", slowly)
+
+    assert make_session(clock).upload(f"{HOST}/blob", bytes(32 << 20), "text/plain").status == 200
 
 
 # -- what the environment may not do ---------------------------------------------------------------------------------
