@@ -370,6 +370,18 @@ def _read_terminal(descriptor: int) -> str:
         found += part
 
 
+def test_an_interrupted_import_says_how_it_goes_on(tmp_path: Path) -> None:
+    path = write(tmp_path / "runs.jsonl", {"run": "note"}, *({"run": str(i), "points": []} for i in range(20_000)))
+    command = [sys.executable, "-m", "runatlas", "import", "jsonl", str(path), "--dir", str(tmp_path / "store")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("line 1: ")
+        process.send_signal(signal.SIGINT)
+        shown, told = process.communicate()
+    assert (process.returncode, shown) == (1, "")
+    assert told == f"Error: interrupted; importing {path} again with the same options completes it\n"
+
+
 # -- wrong usage -------------------------------------------------------------------------------------------------
 
 

@@ -80,7 +80,7 @@ def jsonl(
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     messages = Console(stderr=True, soft_wrap=True)
-    with opened_backend(directory, host) as backend, _progress(messages) as on_progress:
+    with _resumable(file), opened_backend(directory, host) as backend, _progress(messages) as on_progress:
         report = import_jsonl(
             backend,
             file,
@@ -92,6 +92,15 @@ def jsonl(
     _show(report, messages, as_json=as_json)
     if not report.complete:
         click.get_current_context().exit(1)
+
+
+@contextmanager
+def _resumable(file: Path) -> Iterator[None]:
+    """Say, when it is interrupted, that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise click.ClickException(f"interrupted; importing {file} again with the same options completes it") from None
 
 
 def _project_of(file: Path) -> str:
