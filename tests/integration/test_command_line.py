@@ -208,6 +208,12 @@ def test_a_mistyped_directory_is_no_empty_store(tmp_path: Path, arguments: list[
     assert not (tmp_path / "stroe").exists()
 
 
+@pytest.mark.parametrize("arguments", [["metrics", PROJECT], ["metrics", RUN], ["summary", RUN]], ids=" ".join)
+def test_a_mistyped_metric_is_named(call: Call, arguments: list[str]) -> None:
+    done = call(*arguments, "loss", "lsos")
+    assert (done.exit_code, done.stderr) == (0, "there are no points of 'lsos'\n")
+
+
 def test_making_a_project_makes_the_store(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["api", "create", "images", "--dir", str(tmp_path / "new")])
     assert done.exit_code == 0, done.output

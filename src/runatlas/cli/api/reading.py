@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,11 @@ def metrics(
     table: Any = answer.unwrap()
     for note in table.notes:
         click.echo(note, err=True)
+    held = table.to_arrow()
+    _note_missing(keys, set(held["key"].to_pylist()))
     if as_json:
         print_json(table.json())
         return
-    held = table.to_arrow()
     print_table(held.column_names, zip(*(column.to_pylist() for column in held.columns), strict=True))
 
 
@@ -99,6 +101,7 @@ def summary(api: Api, run: str, keys: tuple[str, ...], *, as_json: bool) -> None
     Those named KEYS, or without KEYS all of them.
     """
     found = api.run(run).summary(list(keys) or None).unwrap()
+    _note_missing(keys, found)
     if as_json:
         print_json(found)
         return
@@ -107,6 +110,13 @@ def summary(api: Api, run: str, keys: tuple[str, ...], *, as_json: bool) -> None
         ("metric", *shown),
         ((key, *(_value(item.get(name)) for name in shown)) for key, item in found.items()),
     )
+
+
+def _note_missing(keys: tuple[str, ...], found: Collection[str]) -> None:
+    """Say which of the metrics asked for have no points: a name may be mistyped."""
+    for key in keys:
+        if key not in found:
+            click.echo(f"there are no points of {key!r}", err=True)
 
 
 def _value(statistic: Any) -> Any:
