@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from html import escape
 from typing import Any, overload
 
 import attrs
@@ -47,7 +48,7 @@ class LogLine:
         return self.message
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Logs:
     """Lines, ascending; indexing and iterating go over them.
 
@@ -60,7 +61,7 @@ class Logs:
     lines: tuple[LogLine, ...]
     count: int
     next_offset: int | None
-    owner: Owner = attrs.field(repr=False)
+    owner: Owner
 
     @property
     def complete(self) -> bool:
@@ -103,6 +104,12 @@ class Logs:
 
     def __str__(self) -> str:
         return self.text()
+
+    def __repr__(self) -> str:
+        return f"Logs({len(self.lines)} of {self.count} lines)"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(self.text())}</pre>"
 
 
 def make_logs(pages: Sequence[LogPage], owner: Owner, *, timed: bool) -> Logs:

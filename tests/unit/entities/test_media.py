@@ -6,10 +6,12 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from support.place import Place
 from support.world import START, make_png
 
+from runatlas.entities.log import LogLine
 from runatlas.errors import ResponseFormatError, ServerError
 from runatlas.model.batch import Batch
 from runatlas.model.log import LogDraft
@@ -143,6 +145,15 @@ def test_logs_come_at_a_severity_and_after_an_offset(place: Place) -> None:
     assert [line.line for line in run.logs(offset=3)] == [4, 5]
     assert str(logs).splitlines()[-1] == "epoch 2"
     assert len(logs[1:]) == 3
+
+
+def test_logs_in_a_notebook_are_lines_and_no_markup(place: Place) -> None:
+    answer = place.api.run(PATH).logs()
+    logs = answer.unwrap()
+    assert repr(logs) == "Logs(4 of 4 lines)"
+    assert answer._repr_html_() == "<pre>epoch 1\nslow\nbad\nepoch 2</pre>"
+    marked = attrs.evolve(logs, lines=(LogLine(1, "INFO", "<b>&"),))
+    assert marked._repr_html_() == "<pre>&lt;b&gt;&amp;</pre>"
 
 
 def test_times_of_logs_can_be_ignored(place: Place) -> None:
