@@ -28,6 +28,8 @@ __all__ = ["Request", "Session"]
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS_MAX = 5
 _GZIP_FROM = 4096
+_UPLOAD_RATE = 100_000
+"""Bytes a second that a line carries at the least."""
 _NO_CONTENT, _PARTIAL, _BEYOND_END = 204, 206, 416
 _FRAMING = {"content-length", "transfer-encoding"}
 
@@ -102,17 +104,7 @@ class Session:
             RequestError: No usable answer came within the time budget.
         """
         call = self._call(request)
-        effort = self._effort(call.what)
-        while True:
-            effort.begin()
-            try:
-                answer = self._follow(call, effort)
-            except BrokenRequest as broken:
-                effort.back_off(Setback.of_break(broken, repeatable=request.repeatable))
-                continue
-            if answer.is_success:
-                return answer
-            effort.back_off(Setback.of_refusal(answer, repeatable=request.repeatable))
+        return self._insist(call, self._effort(call.what), repeatable=request.repeatable)
 
     def download(self, url: str, *, start: int = 0) -> Iterator[bytes]:
         """Fetch a file from a link that needs no key, and take up again where the connection broke.
@@ -147,11 +139,49 @@ class Session:
                 return
             effort.back_off(setback)
 
+    def upload(self, url: str, body: bytes | BinaryIO, media_type: str) -> Answer:
+        """Send a file to a link that needs no key, and again as the policy says. A slow line gets the time it needs.
+
+        Args:
+            url: An absolute URL, of whatever server.
+            body: Bytes, or a file that can be rewound; it is sent from where it stands.
+            media_type: Of the body.
+
+        Returns:
+            A whole answer with a success status.
+
+        Raises:
+            ApiStatusError: The server said no.
+            RequestError: No usable answer came within the time budget.
+        """
+        what, size = f"PUT {_shown(url)}", _size(body)
+        headers = {
+            "Accept": "*/*",
+            "Accept-Encoding": "identity",
+            "User-Agent": self._agent,
+            "Content-Type": media_type,
+            "Content-Length": str(size),
+        }
+        call = Call("PUT", url, what, headers, body, 0 if isinstance(body, bytes) else body.tell())
+        return self._insist(call, self._effort(what, size / _UPLOAD_RATE), repeatable=True)
+
     def _credentials(self) -> dict[str, str]:
         """Return the headers that say who asks."""
         return {} if self._key is None else {"Authorization": f"Bearer {self._key}"}
 
-    def _effort(self, what: str) -> Effort:
+    def _insist(self, call: Call, effort: Effort, *, repeatable: bool) -> Answer:
+        while True:
+            effort.begin()
+            try:
+                answer = self._follow(call, effort)
+            except BrokenRequest as broken:
+                effort.back_off(Setback.of_break(broken, repeatable=repeatable))
+                continue
+            if answer.is_success:
+                return answer
+            effort.back_off(Setback.of_refusal(answer, repeatable=repeatable))
+
+    def _effort(self, what: str, more_s: float = 0.0) -> Effort:
         if self._process != os.getpid():
             # Threads that held a place or a lock at the fork do not exist here and would never give it back.
             self._process = os.getpid()
@@ -159,7 +189,8 @@ class Session:
             self._closed = threading.Event()
         if self._closed.is_set():
             raise RequestError("this Api is closed; make a new one")
-        return Effort(what, self._policy, self._budget, self._closed)
+        policy = attrs.evolve(self._policy, total_s=self._policy.total_s + more_s) if more_s else self._policy
+        return Effort(what, policy, self._budget, self._closed)
 
     def _call(self, request: Request) -> Call:
         body = request.body
