@@ -7,22 +7,25 @@ the store, and noted in ``ComparedBackend.refused``.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import attrs
 from support.recording import rows_of, same_rows
+from support.written import check_written
 
 from runatlas.backends.base import Backend
 from runatlas.backends.swanlab import SwanlabBackend
 from runatlas.errors import NotSupportedError, RunAtlasError
 from runatlas.model.account import ServerRecord, UserRecord, WorkspaceRecord
-from runatlas.model.ids import RunPath
+from runatlas.model.batch import AppendRecord
+from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.log import LogPage
-from runatlas.model.media import LinkRecord, MediaPage
+from runatlas.model.media import BlobRecord, LinkRecord, MediaPage
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.project import ProjectRecord
-from runatlas.model.run import RunRecord, RunSelection
+from runatlas.model.run import RunDraft, RunRecord, RunSelection
 from runatlas.model.series import ColumnRecord, PointBlock, SummaryQuery, SummaryRecord
 from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, TrashRecord
 from runatlas.server.dialects.swanlab.record import number, wire_key
@@ -36,7 +39,7 @@ LOST: dict[type, set[str]] = {
     WorkspaceRecord: {"name", "profile"},
     ProjectRecord: {"title", "workspace_name"},
     RunRecord: {"name", "colors", "archived", "error", "heartbeat_at_ms", "folder_id"},
-    ColumnRecord: {"key", "name", "context", "count", "last_step"},
+    ColumnRecord: {"key", "name", "context", "count"},
     SummaryRecord: {"key", "context", "count", "first_step", "column_class", "column_type"},
     DeletionPlanRecord: {"items", "points", "media", "artifacts", "bytes"},
 }
@@ -72,9 +75,12 @@ class ComparedBackend:
         ask, store = getattr(self._asked, name), getattr(self._store, name)
         if name == "open_link":
             return (store if given[0].startswith("file:") else ask)(*given, **named)
-        if any(_cursor(value) in self._cursors for value in (*given, *named.values())):
+        if name == "put_blob":
+            return self._put(*given)
+        if self._is_begun(*given, *named.values()):
             return self._by_the_store(store(*given, **named))
         before = {entry.id for entry in self._trashed()} if name == "delete" else set()
+        was_there = name == "create_run" and self._has_run(given[0])
         try:
             got = ask(*given, **named)
         except NotSupportedError:
@@ -88,10 +94,27 @@ class ComparedBackend:
             raise
         self.answered.add(name)
         if name in _WRITES:
-            return self._written(got, before)
+            return self._written(got, given, before, was_there=was_there)
         if isinstance(got, Page):
             return self._page(got, lambda: store(*map(_whole, given), **{k: _whole(v) for k, v in named.items()}))
         return self._told(got, lambda: store(*given, **named))
+
+    def _is_begun(self, *given: Any) -> bool:
+        return any(_cursor(value) in self._cursors for value in given)
+
+    def _put(self, project: ProjectPath, data: BinaryIO) -> BlobRecord:
+        """Put bytes into both: the store does what the backend refuses of a batch that names them."""
+        content = data.read()
+        got: BlobRecord = self._asked.put_blob(project, io.BytesIO(content))
+        assert got == self._store.put_blob(project, io.BytesIO(content))
+        self.answered.add("put_blob")
+        return got
+
+    def _has_run(self, draft: RunDraft) -> bool:
+        try:
+            return draft.id is not None and self._store.get_run(draft.project.run(draft.id)).id == draft.id
+        except (RunAtlasError, ValueError):
+            return False
 
     def _same_refusal(self, error: RunAtlasError, ask_store: Callable[[], Any]) -> None:
         told: Any = None
@@ -110,7 +133,13 @@ class ComparedBackend:
     def _trashed(self) -> tuple[TrashRecord, ...]:
         return self._store.list_trash(None, PageRequest(limit=1000)).items
 
-    def _written(self, got: Any, before: set[str]) -> Any:
+    def _written(self, got: Any, given: tuple[Any, ...], before: set[str], *, was_there: bool) -> Any:
+        if isinstance(got, AppendRecord):
+            check_written(self._store, given[0], got)
+        if isinstance(got, tuple):
+            record, created = got
+            assert not (created and was_there)
+            return self._run(record), created
         if isinstance(got, DeletionRecord) and (got.runs or got.project):
             (entry,) = (entry for entry in self._trashed() if entry.id not in before)
             return DeletionRecord(entry.id, got.kind, got.runs, entry.expires_at_ms, got.project)
@@ -193,6 +222,8 @@ def _name(item: Any) -> Any:
 
 def _filled(got: Any, told: Any) -> Any:
     lost = LOST[type(got)]
+    if isinstance(told, ColumnRecord) and told.context:
+        lost = {*lost, "last_step"}
     for field in attrs.fields(type(got)):
         if field.name not in lost:
             left, right = getattr(got, field.name), getattr(told, field.name)

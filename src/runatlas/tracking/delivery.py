@@ -11,16 +11,20 @@ from typing import Any, BinaryIO, TypeVar
 import attrs
 
 from runatlas.backends.base import Backend
-from runatlas.errors import ConflictError, NotFoundError, ValidationError
+from runatlas.errors import ConflictError, NotFoundError, NotSupportedError, RunAtlasError, ValidationError
 from runatlas.model.batch import Batch
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.project import ProjectDraft
 from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.tracking.entry import count_body, needs_of
+from runatlas.tracking.patch import patch_parts
 
 __all__ = ["OWN_WORKSPACE", "BlobSource", "Delivery", "RunGoneError", "Sent"]
 
 T = TypeVar("T")
+
+_REFUSALS = (ValidationError, NotSupportedError)
+"""A store that says so has applied nothing, and never will."""
 
 OWN_WORKSPACE = "~"
 """Stands for the caller's own workspace until the store has told its name."""
@@ -110,8 +114,7 @@ class Delivery:
             RunAtlasError: It was not taken; sending it again is safe.
         """
         if isinstance(body, RunPatch):
-            self._patch(body)
-            return Sent()
+            return self._patch(body)
         return self._append(body, blobs)
 
     def put(self, file: BinaryIO, path: Path) -> str:
@@ -146,14 +149,14 @@ class Delivery:
         records = count_body(batch)
         try:
             self._on_run(partial(self._append_to, batch, blobs))
-        except ValidationError as error:
+        except _REFUSALS as error:
             needed = needs_of(batch)
             # The store may have lost what it had: what nothing refers to is collected.
             self._stored = {stored for stored in self._stored if stored[1] not in needed}
             return self._append_parts(batch, blobs, records, error)
         return Sent(records)
 
-    def _append_parts(self, batch: Batch, blobs: BlobSource, records: int, error: ValidationError) -> Sent:
+    def _append_parts(self, batch: Batch, blobs: BlobSource, records: int, error: RunAtlasError) -> Sent:
         """Append what can be appended of a batch that is refused as a whole."""
         taken = 0
         reason = error.message
@@ -167,7 +170,7 @@ class Delivery:
         """Append a part; return ``""``, or why it is refused."""
         try:
             self._on_run(partial(self._append_to, part, blobs))
-        except ValidationError as error:
+        except _REFUSALS as error:
             return error.message
         return ""
 
@@ -175,7 +178,20 @@ class Delivery:
         self._put_blobs(batch, blobs, path)
         self.backend.append(attrs.evolve(batch, run=path))
 
-    def _patch(self, patch: RunPatch) -> None:
+    def _patch(self, patch: RunPatch) -> Sent:
+        """Change the run; of what its store cannot do as a whole, do what it can."""
+        try:
+            self._change(patch)
+        except NotSupportedError as error:
+            parts = tuple(patch_parts(patch))
+            if len(parts) == 1:
+                return Sent(refused=1, reason=error.message)
+            told = [self._patch(part) for part in parts]
+            reason = next((sent.reason for sent in told if sent.refused), "")
+            return Sent(refused=sum(sent.refused for sent in told), reason=reason)
+        return Sent()
+
+    def _change(self, patch: RunPatch) -> None:
         if patch.project is not None:
             self._ensure_project(patch.project)
         self._on_run(lambda path: self.backend.update_runs(_selection(path), patch))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import attrs
 
 from runatlas.model.run import RunPatch
 
-__all__ = ["merge_patches"]
+__all__ = ["merge_patches", "patch_parts"]
 
+_TOGETHER = (
+    ("state", "finished_at_ms"),
+    ("config", "config_removed"),
+    ("labels", "labels_added", "labels_removed"),
+)
 _SETS = ("config", "config_removed", "labels", "labels_added", "labels_removed")
 
 
@@ -46,6 +51,17 @@ def merge_patches(first: RunPatch, second: RunPatch) -> RunPatch | None:
         labels_added=(*first.labels_added, *second.labels_added),
         labels_removed=(*first.labels_removed, *second.labels_removed),
     )
+
+
+def patch_parts(patch: RunPatch) -> Iterator[RunPatch]:
+    """Cut a patch into changes that can be made one by one."""
+    given = {
+        field.name: value for field in attrs.fields(RunPatch) if (value := getattr(patch, field.name)) != field.default
+    }
+    for names in (*_TOGETHER, *((name,) for name in tuple(given))):
+        part = {name: given.pop(name) for name in names if name in given}
+        if part:
+            yield RunPatch(**part)
 
 
 def _overlap(first: Iterable[str], second: Iterable[str]) -> bool:

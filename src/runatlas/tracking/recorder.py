@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from runatlas.backends.base import Backend
-from runatlas.errors import RunAtlasError, ValidationError
+from runatlas.errors import NotSupportedError, RunAtlasError, ValidationError
 from runatlas.model.ids import new_cuid
 from runatlas.model.log import LogDraft
 from runatlas.model.run import RunDraft, RunPatch, RunRecord
@@ -111,11 +111,12 @@ class Recorder:
             ``""``, or why the store could not be reached.
 
         Raises:
+            NotSupportedError: The store has no words for the run as it is asked for.
             ValidationError: The store says that the run cannot be as it is asked for.
         """
         try:
             _, first = self._dispatcher.connect(first_steps)
-        except ValidationError:
+        except (ValidationError, NotSupportedError):
             raise
         except (RunAtlasError, OSError) as error:
             return describe(error)

@@ -4,93 +4,32 @@ from __future__ import annotations
 
 import inspect
 import io
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 import pytest
-from litestar.types import ASGIApp
-from support.backend import serving, without_native_routes
-from support.recording import line, points
+from support.backend import serving
+from support.recording import line
+from support.swanlab_server import DEMO, RUN, RUNS, SwanlabServer
 from support.world import make_png
 
 import runatlas
 from runatlas.backends.base import Backend
-from runatlas.backends.local import LocalBackend
 from runatlas.backends.swanlab import SwanlabBackend
 from runatlas.errors import AuthenticationError, NotSupportedError, ResponseFormatError
 from runatlas.model.account import UserPatch, WorkspacePatch
 from runatlas.model.annotation import AnnotationDraft, AnnotationQuery
-from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import Batch
 from runatlas.model.filters import Comparison, Field
 from runatlas.model.folder import FolderPatch
-from runatlas.model.ids import ProjectPath, RunPath
-from runatlas.model.log import LogDraft, LogQuery
-from runatlas.model.media import MediaDraft, MediaItem, MediaQuery
+from runatlas.model.log import LogQuery
+from runatlas.model.media import MediaQuery
 from runatlas.model.page import PageRequest
 from runatlas.model.project import ProjectDraft, ProjectPatch, ProjectQuery
 from runatlas.model.registry import ModelVersionDraft
-from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunSelection
+from runatlas.model.run import RunDraft, RunPatch, RunQuery
 from runatlas.model.series import ColumnQuery, PointQuery, SummaryQuery
-from runatlas.server.app import make_app
-from runatlas.server.services.services import Services
-from runatlas.server.settings import ServerSettings
-
-DEMO = ProjectPath("ann", "demo")
-RUN = RunPath("ann", "demo", "one")
-RUNS = RunSelection("ann", "demo")
-
-
-@attrs.frozen
-class Server:
-    """A server, what it was asked, and what lies behind it."""
-
-    origin: str
-    key: str
-    asked: list[str]
-    store: LocalBackend
-
-    def backend(self) -> SwanlabBackend:
-        """Reach it without memory."""
-        return SwanlabBackend(self.origin, self.key, cache=False)
-
-
-def _noting(app: ASGIApp, asked: list[str]) -> ASGIApp:
-    async def note(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            asked.append(f"{scope['method']} {scope['path']}")
-        await app(scope, receive, send)
-
-    return note
-
-
-@pytest.fixture(params=[True], ids=["swanlab"])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
-    """A server of ``ann``, who administers it, with a project and a run; ours too when the parameter is false."""
-    services = Services.open(tmp_path / "store")
-    services.admin.create_user(services.owner(), "ann")
-    key = services.accounts.create_key(services.owner(), "ann").secret
-    store = LocalBackend(services, services.accounts.authenticate(key))
-    store.create_project(ProjectDraft("demo"))
-    store.create_run(RunDraft(DEMO, id="one", name="First", config={"lr": 0.1}, state="FINISHED"))
-    blob = store.put_blob(DEMO, io.BytesIO(make_png((1, 2, 3))))
-    picture = MediaItem("media/image/001-a.png", sha256=blob.sha256, size=blob.size, mime_type="image/png")
-    store.append(
-        Batch(
-            RUN,
-            (line("loss", 5), points("acc", [(3, 5, 0.5, None)])),
-            media=(MediaDraft("pic", 1, (picture,), "IMAGE"),),
-            logs=(LogDraft("hello", time_ms=7),),
-            artifacts=(ArtifactDraft("w.bin", blob.sha256, blob.size),),
-        )
-    )
-    asked: list[str] = []
-    app = make_app(services, ServerSettings(tmp_path / "store"))
-    with serving(_noting(without_native_routes(app) if request.param else app, asked)) as origin:
-        yield Server(origin, key, asked, store)
-
 
 WORKS: dict[str, Callable[[Backend], object]] = {
     "get_server": lambda backend: backend.get_server(),
@@ -114,6 +53,10 @@ WORKS: dict[str, Callable[[Backend], object]] = {
     "plan_run_deletion": lambda backend: backend.plan_run_deletion(RUNS),
     "plan_project_deletion": lambda backend: backend.plan_project_deletion(DEMO),
     "delete": lambda backend: backend.delete(backend.plan_run_deletion(RUNS)),
+    "create_run": lambda backend: backend.create_run(RunDraft(DEMO)),
+    "update_runs": lambda backend: backend.update_runs(attrs.evolve(RUNS, ids=("one",)), RunPatch(state="CRASHED")),
+    "append": lambda backend: backend.append(Batch(RUN, (line("loss", 9, start=9),))),
+    "put_blob": lambda backend: backend.put_blob(DEMO, io.BytesIO(b"x")),
     "create_user": lambda backend: backend.create_user("bob", "pass123"),
     "list_users": lambda backend: backend.list_users(PageRequest()),
     "list_all_workspaces": lambda backend: backend.list_all_workspaces(PageRequest()),
@@ -126,10 +69,6 @@ REFUSED: dict[str, Callable[[Backend], object]] = {
     "update_workspace": lambda backend: backend.update_workspace("ann", WorkspacePatch(name="x")),
     "set_member": lambda backend: backend.set_member("ann", "bob", "VIEWER"),
     "update_project": lambda backend: backend.update_project(DEMO, ProjectPatch(title="x")),
-    "create_run": lambda backend: backend.create_run(RunDraft(DEMO)),
-    "update_runs": lambda backend: backend.update_runs(RUNS, RunPatch(name="x")),
-    "append": lambda backend: backend.append(Batch(RUN, (line("loss", 9, start=9),))),
-    "put_blob": lambda backend: backend.put_blob(DEMO, io.BytesIO(b"x")),
     "list_artifacts": lambda backend: backend.list_artifacts(RUN, PageRequest()),
     "list_trash": lambda backend: backend.list_trash(None, PageRequest()),
     "restore": lambda backend: backend.restore("x"),
@@ -162,52 +101,52 @@ def test_every_method_either_works_or_says_that_it_cannot() -> None:
 
 
 @pytest.mark.parametrize("name", WORKS)
-def test_what_the_server_can_do_works(server: Server, name: str) -> None:
-    found = WORKS[name](server.backend())
+def test_what_the_server_can_do_works(swanlab_server: SwanlabServer, name: str) -> None:
+    found = WORKS[name](swanlab_server.backend())
     assert found if isinstance(found, (bytes, int)) else found is not None
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_it_cannot_do_is_said_without_asking(server: Server, name: str) -> None:
-    before = server.store.list_runs(RunQuery(RUNS, parts=("config", "summary", "profile")))
+def test_what_it_cannot_do_is_said_without_asking(swanlab_server: SwanlabServer, name: str) -> None:
+    before = swanlab_server.store.list_runs(RunQuery(RUNS, parts=("config", "summary", "profile")))
     with pytest.raises(NotSupportedError, match="a SwanLab server"):
-        REFUSED[name](server.backend())
-    assert server.asked == []
-    assert server.store.list_runs(RunQuery(RUNS, parts=("config", "summary", "profile"))) == before
+        REFUSED[name](swanlab_server.backend())
+    assert swanlab_server.asked == []
+    assert swanlab_server.store.list_runs(RunQuery(RUNS, parts=("config", "summary", "profile"))) == before
 
 
 class TestFindingOut:
-    def test_the_first_request_tells(self, server: Server) -> None:
-        with runatlas.Api(host=server.origin, api_key=server.key) as api:
-            assert server.asked == []
+    def test_the_first_request_tells(self, swanlab_server: SwanlabServer) -> None:
+        with runatlas.Api(host=swanlab_server.origin, api_key=swanlab_server.key) as api:
+            assert swanlab_server.asked == []
             run = api.run("ann/demo/one")
             assert (run.name, run.state, run.config["lr"]) == ("First", "FINISHED", 0.1)
             looking = ["GET /atlas/v1/runs/ann/demo/one", "GET /atlas/v1/server", "GET /api", "POST /api/login/api_key"]
-            assert server.asked[:4] == looking
+            assert swanlab_server.asked[:4] == looking
             assert api.self_hosted().plan == "free"
-            assert sum(call.startswith("GET /atlas") for call in server.asked) == 2
+            assert sum(call.startswith("GET /atlas") for call in swanlab_server.asked) == 2
             assert run.summary()["loss"]["value"] == 4.0
             assert run.metrics(keys=["loss"])["loss"].to_dict() == {step: float(step) for step in range(5)}
             answer = run.annotate("x")
             assert not answer.ok
             assert isinstance(answer.error, NotSupportedError)
 
-    @pytest.mark.parametrize("server", [False], indirect=True, ids=["runatlas"])
-    def test_a_server_of_ours_is_asked_nothing_more(self, server: Server) -> None:
-        with runatlas.Api(host=server.origin, api_key=server.key) as api:
+    @pytest.mark.parametrize("swanlab_server", [False], indirect=True, ids=["runatlas"])
+    def test_a_server_of_ours_is_asked_nothing_more(self, swanlab_server: SwanlabServer) -> None:
+        with runatlas.Api(host=swanlab_server.origin, api_key=swanlab_server.key) as api:
             assert api.run("ann/demo/one").name == "First"
-            assert server.asked == ["GET /atlas/v1/runs/ann/demo/one"]
+            assert swanlab_server.asked == ["GET /atlas/v1/runs/ann/demo/one"]
 
-    @pytest.mark.parametrize("server", [False], indirect=True, ids=["runatlas"])
-    def test_what_a_server_of_ours_does_not_have_is_not_there(self, server: Server) -> None:
-        with runatlas.Api(host=server.origin, api_key=server.key) as api:
+    @pytest.mark.parametrize("swanlab_server", [False], indirect=True, ids=["runatlas"])
+    def test_what_a_server_of_ours_does_not_have_is_not_there(self, swanlab_server: SwanlabServer) -> None:
+        with runatlas.Api(host=swanlab_server.origin, api_key=swanlab_server.key) as api:
             assert api.run("ann/demo/none").code == 404
-            assert server.asked == ["GET /atlas/v1/runs/ann/demo/none", "GET /atlas/v1/server"]
+            assert swanlab_server.asked == ["GET /atlas/v1/runs/ann/demo/none", "GET /atlas/v1/server"]
             assert api.run("ann/demo/other").code == 404
-            assert len(server.asked) == 3
+            assert len(swanlab_server.asked) == 3
 
-    def test_a_wrong_key_is_told(self, server: Server) -> None:
-        with runatlas.Api(host=server.origin, api_key="0" * 21) as api:
+    def test_a_wrong_key_is_told(self, swanlab_server: SwanlabServer) -> None:
+        with runatlas.Api(host=swanlab_server.origin, api_key="0" * 21) as api:
             user = api.user()
             assert not user.ok
             assert isinstance(user.error, AuthenticationError)
@@ -229,23 +168,23 @@ class TestFindingOut:
 
 
 class TestReading:
-    def test_a_session_that_ended_is_begun_again(self, server: Server) -> None:
-        backend = server.backend()
+    def test_a_session_that_ended_is_begun_again(self, swanlab_server: SwanlabServer) -> None:
+        backend = swanlab_server.backend()
         backend.get_user()
-        server.store.revoke_key(server.store.list_keys()[0].id)
+        swanlab_server.store.revoke_key(swanlab_server.store.list_keys()[0].id)
         with pytest.raises(AuthenticationError):
             backend.get_project(DEMO)
-        assert server.asked.count("POST /api/login/api_key") == 2
+        assert swanlab_server.asked.count("POST /api/login/api_key") == 2
 
-    def test_without_a_key_nothing_is_asked(self, server: Server) -> None:
+    def test_without_a_key_nothing_is_asked(self, swanlab_server: SwanlabServer) -> None:
         with pytest.raises(AuthenticationError, match="API key"):
-            SwanlabBackend(server.origin).get_user()
-        assert server.asked == []
+            SwanlabBackend(swanlab_server.origin).get_user()
+        assert swanlab_server.asked == []
 
-    def test_pages_of_a_listing_are_one_request(self, server: Server) -> None:
+    def test_pages_of_a_listing_are_one_request(self, swanlab_server: SwanlabServer) -> None:
         for number in range(6):
-            server.store.create_run(RunDraft(DEMO, id=f"run-{number}"))
-        backend, found, cursor = server.backend(), [], None
+            swanlab_server.store.create_run(RunDraft(DEMO, id=f"run-{number}"))
+        backend, found, cursor = swanlab_server.backend(), [], None
         while True:
             page = PageRequest(limit=3, cursor=cursor)
             answer = backend.list_runs(RunQuery(RUNS, parts=("config",), page=page))
@@ -254,28 +193,28 @@ class TestReading:
             if cursor is None:
                 break
         assert sorted(found) == sorted(["one", *(f"run-{number}" for number in range(6))])
-        assert sum(call.endswith("/runs/shows") for call in server.asked) == 1
+        assert sum(call.endswith("/runs/shows") for call in swanlab_server.asked) == 1
 
-    def test_the_server_filters_by_rules_and_we_do_the_rest(self, server: Server) -> None:
-        server.store.create_run(RunDraft(DEMO, id="two", config={"lr": 0.2}))
-        with runatlas.Api(host=server.origin, api_key=server.key) as api:
+    def test_the_server_filters_by_rules_and_we_do_the_rest(self, swanlab_server: SwanlabServer) -> None:
+        swanlab_server.store.create_run(RunDraft(DEMO, id="two", config={"lr": 0.2}))
+        with runatlas.Api(host=swanlab_server.origin, api_key=swanlab_server.key) as api:
             assert [run.id for run in api.runs("ann/demo", 'state == "FINISHED"')] == ["one"]
             assert [run.id for run in api.runs("ann/demo", "config.lr > 0.1 or summary.loss >= 4")] == ["two", "one"]
             assert [run.id for run in api.runs("ann/demo", order="-config.lr")] == ["two", "one"]
 
-    def test_what_it_does_not_tell_of_metrics_is_not_made_up(self, server: Server) -> None:
+    def test_what_it_does_not_tell_of_metrics_is_not_made_up(self, swanlab_server: SwanlabServer) -> None:
         wanted = Comparison(Field("SCALAR", "loss", "count"), "GTE", 5)
         with pytest.raises(NotSupportedError, match="count"):
-            server.backend().count_runs(attrs.evolve(RUNS, filter=wanted))
-        (summary,) = server.backend().read_summaries(SummaryQuery(RUNS, keys=("loss",))).items
+            swanlab_server.backend().count_runs(attrs.evolve(RUNS, filter=wanted))
+        (summary,) = swanlab_server.backend().read_summaries(SummaryQuery(RUNS, keys=("loss",))).items
         assert (summary.count, summary.first_step, summary.last_step) == (None, None, 4)
-        (column, *_) = server.backend().list_columns(RUN, ColumnQuery(key="loss")).items
+        (column, *_) = swanlab_server.backend().list_columns(RUN, ColumnQuery(key="loss")).items
         assert column.count is None
-        plan = server.backend().plan_run_deletion(RUNS)
+        plan = swanlab_server.backend().plan_run_deletion(RUNS)
         assert (plan.total, plan.points, plan.bytes) == (1, None, None)
 
-    def test_a_sample_says_that_there_may_be_more(self, server: Server) -> None:
-        with runatlas.Api(host=server.origin, api_key=server.key) as api:
+    def test_a_sample_says_that_there_may_be_more(self, swanlab_server: SwanlabServer) -> None:
+        with runatlas.Api(host=swanlab_server.origin, api_key=swanlab_server.key) as api:
             run = api.run("ann/demo/one")
             part = run.metrics(keys=["loss"], sample=3)["loss"]
             assert (len(part), part.sampled, part.total, part.complete) == (3, True, None, False)
@@ -283,16 +222,16 @@ class TestReading:
             assert (len(whole), whole.sampled, whole.total, whole.complete) == (5, False, 5, True)
             assert run.metrics(keys=["loss"], all=True).unwrap().total == 5
 
-    def test_links_lead_to_what_was_logged(self, server: Server) -> None:
-        backend = server.backend()
+    def test_links_lead_to_what_was_logged(self, swanlab_server: SwanlabServer) -> None:
+        backend = swanlab_server.backend()
         (record,) = backend.list_media(RUN, MediaQuery()).items
         assert b"".join(backend.open_link(record.items[0].url or "")) == make_png((1, 2, 3))
         text = b"".join(backend.open_link(backend.export_csv(RUN, "loss").url)).decode()
         assert text.splitlines()[1:3] == ["0,0,0", "1,1,1000"]
         assert b"hello" in b"".join(backend.open_link(backend.export_logs(RUN, start=0, rows=9).url))
 
-    def test_a_deletion_is_planned_and_for_good(self, server: Server) -> None:
-        with runatlas.Api(host=server.origin, api_key=server.key) as api:
+    def test_a_deletion_is_planned_and_for_good(self, swanlab_server: SwanlabServer) -> None:
+        with runatlas.Api(host=swanlab_server.origin, api_key=swanlab_server.key) as api:
             plan = api.run("ann/demo/one").delete()
             assert [item.path for item in plan] == ["ann/demo/one"]
             assert api.run("ann/demo/one").ok

@@ -9,7 +9,7 @@ from runatlas.model.run import RunPatch, RunRecord
 from runatlas.model.run_config import remove_key, set_key
 from runatlas.tracking.description import apply_patch
 from runatlas.tracking.param import change_params
-from runatlas.tracking.patch import merge_patches
+from runatlas.tracking.patch import merge_patches, patch_parts
 
 keys = st.sampled_from(["a", "b", "a.x", "a.y", "a.x.z", "b.x"])
 values = st.one_of(st.integers(0, 3), st.dictionaries(st.sampled_from("xyz"), st.integers(0, 3), max_size=2))
@@ -51,6 +51,26 @@ def test_a_merged_patch_does_what_both_would_do_in_turn(config: dict[str, Any], 
 
     assert stored(config, merged) == in_turn
     assert apply_patch(run(config), merged) == apply_patch(apply_patch(run(config), one), two)
+
+
+@given(trees, patches)
+def test_the_parts_of_a_patch_do_in_turn_what_it_does(config: dict[str, Any], patch: RunPatch) -> None:
+    changed = run(config)
+    for part in patch_parts(patch):
+        changed = apply_patch(changed, part)
+
+    assert changed == apply_patch(run(config), patch)
+
+
+def test_the_end_of_a_run_does_not_hang_on_what_else_is_said() -> None:
+    end = RunPatch(state="ABORTED", finished_at_ms=5)
+
+    assert list(patch_parts(RunPatch(state="ABORTED", finished_at_ms=5, error="x", name="n"))) == [
+        end,
+        RunPatch(name="n"),
+        RunPatch(error="x"),
+    ]
+    assert list(patch_parts(end)) == [end]
 
 
 @given(trees, patches)

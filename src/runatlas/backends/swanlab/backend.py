@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO
 
 from runatlas.backends.http.address import redact
 from runatlas.backends.http.cache import AnswerCache
@@ -14,24 +13,22 @@ from runatlas.backends.swanlab.curation import SwanlabCuration
 from runatlas.backends.swanlab.document import Document
 from runatlas.backends.swanlab.record import log_record, media_item
 from runatlas.backends.swanlab.refusal import unsupported
-from runatlas.backends.swanlab.series import SwanlabSeries
+from runatlas.backends.swanlab.run_writing import SwanlabRunWriting
 from runatlas.backends.swanlab.session import SwanlabSession
 from runatlas.backends.swanlab.snapshot import Snapshots
 from runatlas.errors import (
     AuthenticationError,
     NotFoundError,
-    NotSupportedError,
     PermissionDeniedError,
     ResponseFormatError,
     ValidationError,
 )
 from runatlas.model.artifact import ArtifactRecord
-from runatlas.model.batch import AppendRecord, Batch
-from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.model.ids import RunPath
 from runatlas.model.log import LogPage, LogQuery
-from runatlas.model.media import BlobRecord, LinkRecord, MediaPage, MediaQuery, MediaRecord
+from runatlas.model.media import LinkRecord, MediaPage, MediaQuery, MediaRecord
 from runatlas.model.page import Page, PageRequest, each_item
-from runatlas.model.run import RunDraft, RunPatch, RunRecord, RunSelection
+from runatlas.model.run import RunRecord
 from runatlas.model.series import MEDIA_TYPES, ColumnQuery, ColumnRecord
 from runatlas.settings import ConnectionSettings
 
@@ -41,7 +38,7 @@ _LINES = 1000
 """How many lines these servers give at once."""
 
 
-class SwanlabBackend(SwanlabCuration, SwanlabSeries):
+class SwanlabBackend(SwanlabCuration, SwanlabRunWriting):
     """A SwanLab server, in the cloud or self-hosted. Making one makes no request.
 
     What the server has no request for raises ``NotSupportedError``. Filters and orders that its rules cannot say are
@@ -59,6 +56,7 @@ class SwanlabBackend(SwanlabCuration, SwanlabSeries):
             policy: When to try again; its clock also ages what is kept.
             cache: Whether reads may be answered from memory for a while.
         """
+        super().__init__()
         policy = policy or RetryPolicy()
         session = SwanlabSession(host.rstrip("/").removesuffix("/api"), key, policy=policy)
         self._client = SwanlabClient(session, AnswerCache(clock=policy.clock) if cache else None)
@@ -86,6 +84,7 @@ class SwanlabBackend(SwanlabCuration, SwanlabSeries):
 
     def close(self) -> None:
         self._client.session.close()
+        self._staging = None
 
     def forget(self, path: str | None = None) -> None:
         self._states.forget()
@@ -94,20 +93,6 @@ class SwanlabBackend(SwanlabCuration, SwanlabSeries):
     def answers(self) -> bool:
         """Ask the server whether it is one of SwanLab's; needs no key."""
         return self._client.session.is_there()
-
-    # -- what runs record ---------------------------------------------------------------------------------------
-
-    def create_run(self, draft: RunDraft) -> tuple[RunRecord, bool]:
-        raise _unrecorded("begins runs")
-
-    def update_runs(self, selection: RunSelection, patch: RunPatch) -> int:
-        raise _unrecorded("changes runs")
-
-    def append(self, batch: Batch) -> AppendRecord:
-        raise _unrecorded("takes what runs record")
-
-    def put_blob(self, project: ProjectPath, data: BinaryIO) -> BlobRecord:
-        raise _unrecorded("takes files")
 
     # -- media and files ----------------------------------------------------------------------------------------
 
@@ -194,14 +179,6 @@ class SwanlabBackend(SwanlabCuration, SwanlabSeries):
         }
         given = self._client.write("POST", at("house", "metrics", "log", "export"), body)
         return self._file_link(Document.read(given, "export").text("cosKey"))
-
-
-def _unrecorded(what: str) -> NotSupportedError:
-    """Make the error for recording: a repeated batch, two points of a step or a context would be lost there."""
-    return NotSupportedError(
-        f"a SwanLab server {what} from its own tracker only, and drops what that does not send; "
-        "track with swanlab, or with runatlas into a directory or a RunAtlas server"
-    )
 
 
 def _chosen(found: list[tuple[ColumnRecord, Document]], query: MediaQuery) -> list[tuple[ColumnRecord, Document]]:

@@ -49,8 +49,14 @@ class SwanlabClient:
 
     def write(self, method: str, address: str, body: Any = None, *, scope: str = "", repeatable: bool = True) -> Any:
         """Change something; ``None`` comes back when the server says no more than that it did."""
+        return _if_any(self.write_told(method, address, body, scope=scope, repeatable=repeatable))
+
+    def write_told(
+        self, method: str, address: str, body: Any = None, *, scope: str = "", repeatable: bool = True
+    ) -> Answer:
+        """Change something where the status of the answer tells what was done."""
         data = None if body is None else json_body(body)
-        return self._records.write(method, address, data, _if_any, scope=scope, is_keyed=False, repeatable=repeatable)
+        return self._records.write(method, address, data, _whole, scope=scope, is_keyed=False, repeatable=repeatable)
 
     def forget(self, scope: str = "") -> None:
         """Forget what is known about a workspace, or ``workspace/project``."""
@@ -88,6 +94,10 @@ class SwanlabClient:
         more = begin + len(items) < total and len(items) == request.limit
         cursor = str(begin + len(items)) if more else None
         return Page(tuple(items), cursor, total if request.with_total else None)
+
+
+def _whole(answer: Answer) -> Answer:
+    return answer
 
 
 def _if_any(answer: Answer) -> Any:

@@ -17,6 +17,7 @@ from runatlas.model.run import Profile, RunRecord, RunState
 from runatlas.model.series import ColumnClass, ColumnRecord, ColumnType, Statistic, SummaryRecord
 
 __all__ = [
+    "SYSTEM_PREFIX",
     "column_class",
     "column_record",
     "log_record",
@@ -32,7 +33,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-_SYSTEM_PREFIX = "__swanlab__."
+SYSTEM_PREFIX = "__swanlab__."
 """What the keys of a machine's own measurements begin with."""
 
 _PROFILE = ("bio", "url", "institution", "school", "email", "location")
@@ -159,7 +160,7 @@ def _profile(document: Document) -> Profile:
 
 def column_class(key: str) -> ColumnClass:
     """Tell a machine's own measurements from what a program logged."""
-    return "SYSTEM" if key.startswith(_SYSTEM_PREFIX) else "CUSTOM"
+    return "SYSTEM" if key.startswith(SYSTEM_PREFIX) else "CUSTOM"
 
 
 def column_record(document: Document) -> ColumnRecord:

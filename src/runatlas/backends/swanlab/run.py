@@ -27,7 +27,7 @@ from runatlas.model.series import SummaryRecord
 from runatlas.model.text import has_part
 from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, PurgeRecord, TrashRecord
 
-__all__ = ["SwanlabRuns"]
+__all__ = ["SwanlabRuns", "run_address"]
 
 _GET_MAX = 4
 """So many runs are asked for one by one; for more, the whole list is one request."""
@@ -46,10 +46,11 @@ class SwanlabRuns(SwanlabAccount):
         run = self._get(path)
         return self._with_summaries([run], None)[0]
 
+    def _document(self, path: RunPath) -> Document:
+        return Document.read(self._client.get(run_address(path), scope=str(path.project_path)), "run")
+
     def _get(self, path: RunPath) -> RunRecord:
-        address = at("project", path.workspace, path.project, "runs", path.run)
-        document = Document.read(self._client.get(address, scope=str(path.project_path)), "run")
-        run = self._record(path.project_path, document)
+        run = self._record(path.project_path, self._document(path))
         self._states.note((run,))
         return run
 
@@ -249,6 +250,11 @@ class SwanlabRuns(SwanlabAccount):
 
     def purge(self, *, trash_id: str | None = None, expired_only: bool = True, dry_run: bool = False) -> PurgeRecord:
         raise unsupported("trash", "what is deleted there is gone")
+
+
+def run_address(path: RunPath, *parts: str) -> str:
+    """Return where a run is, by its id or cuid, or a part of it."""
+    return at("project", path.workspace, path.project, "runs", path.run, *parts)
 
 
 def _reference(run: RunRecord) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from runatlas.backends.http.lifetime import MOVING_S
 from runatlas.backends.swanlab.client import at
 from runatlas.backends.swanlab.document import Document
 from runatlas.backends.swanlab.line import Line, Part, cut_line, make_block, read_csv, read_points
@@ -31,7 +32,7 @@ from runatlas.model.series import (
     SummaryRecord,
 )
 
-__all__ = ["SwanlabSeries"]
+__all__ = ["LastSteps", "SwanlabSeries", "missing_of"]
 
 _COLUMNS = 16
 """How many series these servers give in one answer; their own clients ask for no more."""
@@ -41,6 +42,20 @@ _Wanted = tuple[RunRecord, "str | None"]
 """A run, and a key of it; no key for a run that has none."""
 
 
+@attrs.frozen
+class LastSteps:
+    """How far a run got.
+
+    Attributes:
+        line: The number of its last line, 0 when it has none.
+        scalar, media: The last step of each key.
+    """
+
+    line: int
+    scalar: dict[str, int]
+    media: dict[str, int]
+
+
 class SwanlabSeries(SwanlabRuns):
     """This part of the contract, as far as these servers go."""
 
@@ -48,6 +63,12 @@ class SwanlabSeries(SwanlabRuns):
     _summed: Snapshots[SummaryRecord]
 
     def list_columns(self, run: RunPath, query: ColumnQuery) -> Page[ColumnRecord]:
+        found = self._listed_columns(run, query)
+        told = self._last_steps(self._get(run)) if found.items else LastSteps(0, {}, {})
+        last = {**told.media, **told.scalar}
+        return attrs.evolve(found, items=tuple(attrs.evolve(c, last_step=last.get(c.key)) for c in found.items))
+
+    def _listed_columns(self, run: RunPath, query: ColumnQuery) -> Page[ColumnRecord]:
         cuid = self._get(run).cuid
         search = query.search or query.key
 
@@ -60,6 +81,16 @@ class SwanlabSeries(SwanlabRuns):
         first = self._client.page(PageRequest(), address, column_record, scope=str(run.project_path))
         exact = tuple(column for column in first.items if column.key == query.key)
         return Page(exact, None, len(exact) if query.page.with_total else None)
+
+    def _last_steps(self, run: RunRecord, keep: float = MOVING_S) -> LastSteps:
+        created = run.created_at_ms // 1000
+        address = at("house", "metrics", "summaries", run.project_cuid, run.cuid, all="True", createdAt=created)
+        given = self._client.get(address, scope=str(run.project_path), keep=keep)
+        told = Document.read(given, "last steps")
+        scalar, media = (
+            {item.text("key"): item.whole("step") for item in told.objects(section)} for section in ("scalar", "media")
+        )
+        return LastSteps(max((item.whole("step") for item in told.objects("log")), default=0), scalar, media)
 
     # -- points -------------------------------------------------------------------------------------------------
 
@@ -84,7 +115,7 @@ class SwanlabSeries(SwanlabRuns):
     def _wanted(self, query: PointQuery, missing: list[str]) -> list[_Wanted]:
         """List the series of a query, with a ``None`` for a run that has none; note the ids that are no runs."""
         runs = self._select(query.selection)
-        missing += _missing(runs, query.selection)
+        missing += missing_of(runs, query.selection)
         found = self._summaries(runs, None) if query.keys is None else {}
         wanted: list[_Wanted] = []
         for run in runs:
@@ -144,7 +175,7 @@ class SwanlabSeries(SwanlabRuns):
     def read_summaries(self, query: SummaryQuery) -> Page[SummaryRecord]:
         def load() -> list[SummaryRecord]:
             runs = self._select(query.selection)
-            for name in _missing(runs, query.selection):
+            for name in missing_of(runs, query.selection):
                 raise NotFoundError(f"there is no run {name!r}")
             found = self._summaries(runs, query.keys)
             return [
@@ -159,7 +190,8 @@ class SwanlabSeries(SwanlabRuns):
         return Page(tuple(items), cursor, total if query.page.with_total else None)
 
 
-def _missing(runs: Iterable[RunRecord], selection: RunSelection) -> list[str]:
+def missing_of(runs: Iterable[RunRecord], selection: RunSelection) -> list[str]:
+    """Return the ids of a selection that are no runs."""
     known = {name for run in runs for name in (run.id, run.cuid)}
     return [name for name in dict.fromkeys(selection.ids or ()) if name not in known]
 

@@ -208,7 +208,7 @@ def put_state(call: EndpointCall) -> Answer:
     patch = RunPatch(
         state=state,
         finished_at_ms=None if finished is None else read_instant(finished, "finishedAt"),
-        error=_last_error(call, path) if state == "CRASHED" else None,
+        error=_last_error(call, path) if state in {"CRASHED", "ABORTED"} else None,
     )
     call.services.runs.update_runs(call.user, _only(path), patch)
     return answer({})

@@ -1,0 +1,222 @@
+"""Appending to runs of a SwanLab server."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, BinaryIO
+
+import attrs
+from cachetools import LRUCache
+
+from runatlas.backends.swanlab.client import at
+from runatlas.backends.swanlab.document import Document
+from runatlas.backends.swanlab.held import check_lines, check_media, check_points
+from runatlas.backends.swanlab.refusal import unsupported
+from runatlas.backends.swanlab.series import LastSteps, SwanlabSeries
+from runatlas.backends.swanlab.staging import StagedBlob, Staging, staging_of
+from runatlas.backends.swanlab.submission import Submission, line_record, make_submission, split
+from runatlas.backends.swanlab.upload import send_files, send_media
+from runatlas.errors import NotFoundError, PermissionDeniedError, ValidationError
+from runatlas.model.batch import AppendRecord, Batch
+from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.model.log import LogDraft, LogQuery, LogRecord
+from runatlas.model.media import BlobRecord
+from runatlas.model.run import RunRecord, RunSelection
+from runatlas.model.series import PointQuery
+
+__all__ = ["Progress", "SwanlabRecording", "now_ms"]
+
+_RECORDS = 10_000
+"""How many records one request carries, as SwanLab's own tracker sends them."""
+
+_COLUMNS = 3000
+_WRITERS = 1000
+_KEYS = 100_000
+_RUNS = 64
+
+
+@attrs.define(eq=False)
+class Progress:
+    """What is known here of a run that is written to.
+
+    Attributes:
+        announced: Keys whose columns the server knows.
+        applied: The last sequence of each writer.
+        numbered: The line before the first one of batches that were begun, by writer and sequence.
+    """
+
+    run: RunRecord
+    lock: threading.RLock = attrs.field(factory=threading.RLock)
+    announced: LRUCache[str, bool] = attrs.field(factory=lambda: LRUCache(_KEYS))
+    applied: LRUCache[str, int] = attrs.field(factory=lambda: LRUCache(_WRITERS))
+    numbered: LRUCache[tuple[str, int], int] = attrs.field(factory=lambda: LRUCache(_WRITERS))
+
+
+class SwanlabRecording(SwanlabSeries):
+    """This part of the contract, as far as these servers go.
+
+    A batch is several requests. Files go first, so that a batch that broke off can be sent again: what the server has
+    of it then does no harm.
+    """
+
+    def __init__(self) -> None:
+        self._staging: Staging | None = None
+        self._progress: LRUCache[RunPath, Progress] = LRUCache(_RUNS)
+        self._progress_lock = threading.Lock()
+        self._writable: set[ProjectPath] = set()
+
+    # -- bytes --------------------------------------------------------------------------------------------------
+
+    def put_blob(self, project: ProjectPath, data: BinaryIO) -> BlobRecord:
+        self._check_writer(project)
+        blob = self._staged().put(data)
+        return BlobRecord(blob.sha256, blob.size)
+
+    def _staged(self) -> Staging:
+        # Held, so that it is there as long as this is open.
+        self._staging = found = staging_of(self._client.session.host)
+        return found
+
+    def _check_writer(self, project: ProjectPath) -> None:
+        """Refuse those who may only read, where the server is not asked until later."""
+        if project in self._writable:
+            return
+        if self.get_project(project).role not in {"OWNER", "MEMBER"}:
+            raise PermissionDeniedError(f"you may not change project {project}")
+        self._writable.add(project)
+
+    def _blobs(self, hashes: Iterable[str]) -> dict[str, StagedBlob]:
+        found = {}
+        for sha256 in sorted(hashes):
+            blob = self._staged().find(sha256)
+            if blob is None:
+                raise ValidationError(f"sha256: there is no blob {sha256}; store it before what refers to it")
+            found[sha256] = blob
+        return found
+
+    # -- batches ------------------------------------------------------------------------------------------------
+
+    def append(self, batch: Batch) -> AppendRecord:
+        made = make_submission(batch, now_ms())
+        blobs = self._blobs(made.hashes)
+        progress, is_fresh = self._progress_of(batch.run)
+        try:
+            with progress.lock:
+                return self._append(made, blobs, progress)
+        except NotFoundError:
+            with self._progress_lock:
+                self._progress.pop(batch.run, None)
+            if is_fresh:
+                raise
+        # It is gone; another run may have its id by now.
+        return self.append(batch)
+
+    def _progress_of(self, path: RunPath) -> tuple[Progress, bool]:
+        with self._progress_lock:
+            known = self._progress.get(path)
+        if known is not None:
+            return known, False
+        self._client.forget(str(path.project_path))
+        run = self._get(path)
+        with self._progress_lock:
+            return self._progress.setdefault(path, Progress(run)), True
+
+    def _append(self, made: Submission, blobs: Mapping[str, StagedBlob], progress: Progress) -> AppendRecord:
+        batch, run = made.batch, progress.run
+        if _is_repeat(batch, progress):
+            return AppendRecord(applied=False)
+        told = self._last_steps(run, keep=0)
+        self._check_unsaid(made, run, told)
+        lines = self._numbered(batch, progress, told)
+        scope = str(run.project_path)
+        send_media(self._client, run.cuid, made.contents, blobs)
+        files = send_files(self._client, run.cuid, batch.artifacts, blobs)
+        self._announce(made, progress, told)
+        for kind, records in (("scalar", made.scalars), ("media", made.media), ("log", lines)):
+            self._post(run, kind, records)
+        files.complete(self._client, scope)
+        if batch.writer is not None and batch.sequence is not None:
+            progress.applied[batch.writer] = batch.sequence
+        for blob in blobs.values():
+            self._staged().spend(blob)
+        return AppendRecord(True, len(made.scalars), len(batch.media), len(batch.logs), len(batch.artifacts))
+
+    def _announce(self, made: Submission, progress: Progress, told: LastSteps) -> None:
+        known = {*told.scalar, *told.media, *progress.announced} - {column.key for column in made.batch.columns}
+        columns = [column for key, column in made.columns.items() if key not in known]
+        for part in split(columns, _COLUMNS):
+            address = at("experiment", progress.run.cuid, "columns")
+            self._client.write("POST", address, part, scope=str(progress.run.project_path))
+        progress.announced.update({column["key"]: True for column in columns})
+
+    def _post(self, run: RunRecord, kind: str, records: list[dict[str, Any]]) -> None:
+        for part in split(records, _RECORDS):
+            body = {"type": kind, "projectId": run.project_cuid, "experimentId": run.cuid, "metrics": part}
+            self._client.write("POST", at("house", "metrics"), body, scope=str(run.project_path))
+
+    # -- what is there already ----------------------------------------------------------------------------------
+
+    def _check_unsaid(self, made: Submission, run: RunRecord, told: LastSteps) -> None:
+        """Refuse what the server would leave out without a word, for it has something in that place."""
+        media = {record["key"] for record in made.media}
+        for key in made.steps:
+            if key in (told.scalar if key in media else told.media):
+                raise ValidationError(f"key: {key!r} holds data of another type; this data needs another key")
+        late = _not_after(made.steps, told.scalar)
+        if late:
+            query = PointQuery(RunSelection(run.workspace, run.project))
+            check_points(made.scalars, self._read([(run, key) for key in late], query))
+        late = _not_after(made.steps, told.media)
+        if late:
+            check_media(made.media, self._all_media(run, late))
+
+    def _all_media(self, run: RunRecord, keys: Iterable[str]) -> list[Document]:
+        columns = [{"experimentId": run.cuid, "key": key, "createdAt": run.created_at_ms // 1000} for key in keys]
+        body = {"projectId": run.project_cuid, "columns": columns}
+        given = self._client.query(at("house", "metrics", "f_media"), body, scope=str(run.project_path))
+        return Document.each(given, "media")
+
+    def _numbered(self, batch: Batch, progress: Progress, told: LastSteps) -> list[dict[str, Any]]:
+        """Number lines: those without a number come after the last, the same again when a batch is sent again."""
+        if not batch.logs:
+            return []
+        begin = told.line
+        if batch.writer is not None and batch.sequence is not None:
+            begin = progress.numbered.setdefault((batch.writer, batch.sequence), begin)
+        numbers: dict[int, LogDraft] = {}
+        last = begin
+        for line in batch.logs:
+            number = last + 1 if line.line is None else line.line
+            if number < 1 or number in numbers:
+                raise unsupported("line 0" if number < 1 else "way to replace a line")
+            numbers[number] = line
+            last = max(last, number)
+        again = {n: line for n, line in numbers.items() if line.line is not None and n <= told.line}
+        if again:
+            check_lines(again, self._lines(progress.run, min(again), max(again)))
+        return [line_record(line, number, now_ms()) for number, line in numbers.items()]
+
+    def _lines(self, run: RunRecord, first: int, last: int) -> Iterable[LogRecord]:
+        offset: int | None = first - 1
+        while offset is not None and offset < last:
+            page = self.read_logs(run.path, LogQuery(offset, "DEBUG"))
+            yield from page.logs
+            offset = page.next_offset
+
+
+def _is_repeat(batch: Batch, progress: Progress) -> bool:
+    if batch.writer is None or batch.sequence is None:
+        return False
+    return batch.sequence <= progress.applied.get(batch.writer, batch.sequence - 1)
+
+
+def _not_after(steps: Mapping[str, list[int]], last: Mapping[str, int]) -> list[str]:
+    """Return the keys that have steps up to their last one."""
+    return [key for key, found in steps.items() if found and key in last and min(found) <= last[key]]
+
+
+def now_ms() -> int:
+    """Return the time."""
+    return int(time.time() * 1000)

@@ -1,0 +1,7 @@
+"""The server that our own client meets as one of SwanLab's."""
+
+from __future__ import annotations
+
+from support.swanlab_server import swanlab_server
+
+__all__ = ["swanlab_server"]

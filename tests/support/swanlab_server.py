@@ -1,0 +1,83 @@
+"""A server of SwanLab's protocol and nothing else, for our own client to reach."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from litestar.types import ASGIApp
+from support.backend import serving, without_native_routes
+from support.recording import line, points
+from support.world import make_png
+
+from runatlas.backends.local import LocalBackend
+from runatlas.backends.swanlab import SwanlabBackend
+from runatlas.model.artifact import ArtifactDraft
+from runatlas.model.batch import Batch
+from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.model.log import LogDraft
+from runatlas.model.media import MediaDraft, MediaItem
+from runatlas.model.project import ProjectDraft
+from runatlas.model.run import RunDraft, RunSelection
+from runatlas.server.app import make_app
+from runatlas.server.services.services import Services
+from runatlas.server.settings import ServerSettings
+
+__all__ = ["DEMO", "RUN", "RUNS", "SwanlabServer", "swanlab_server"]
+
+DEMO = ProjectPath("ann", "demo")
+RUN = RunPath("ann", "demo", "one")
+RUNS = RunSelection("ann", "demo")
+
+
+@attrs.frozen
+class SwanlabServer:
+    """A server, what it was asked, and what lies behind it."""
+
+    origin: str
+    key: str
+    asked: list[str]
+    store: LocalBackend
+
+    def backend(self) -> SwanlabBackend:
+        """Reach it without memory."""
+        return SwanlabBackend(self.origin, self.key, cache=False)
+
+
+def _noting(app: ASGIApp, asked: list[str]) -> ASGIApp:
+    async def note(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            asked.append(f"{scope['method']} {scope['path']}")
+        await app(scope, receive, send)
+
+    return note
+
+
+@pytest.fixture(params=[True], ids=["swanlab"])
+def swanlab_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SwanlabServer]:
+    """A server of ``ann``, who administers it, with a project and a run; ours too when the parameter is false."""
+    services = Services.open(tmp_path / "store")
+    services.admin.create_user(services.owner(), "ann")
+    key = services.accounts.create_key(services.owner(), "ann").secret
+    store = LocalBackend(services, services.accounts.authenticate(key))
+    store.create_project(ProjectDraft("demo"))
+    store.create_run(RunDraft(DEMO, id="one", name="First", config={"lr": 0.1}, state="FINISHED"))
+    blob = store.put_blob(DEMO, io.BytesIO(make_png((1, 2, 3))))
+    picture = MediaItem("media/image/001-a.png", sha256=blob.sha256, size=blob.size, mime_type="image/png")
+    store.append(
+        Batch(
+            RUN,
+            (line("loss", 5), points("acc", [(3, 5, 0.5, None)])),
+            media=(MediaDraft("pic", 1, (picture,), "IMAGE"),),
+            logs=(LogDraft("hello", time_ms=7),),
+            artifacts=(ArtifactDraft("w.bin", blob.sha256, blob.size),),
+        )
+    )
+    asked: list[str] = []
+    app = make_app(services, ServerSettings(tmp_path / "store"))
+    with serving(_noting(without_native_routes(app) if request.param else app, asked)) as origin:
+        yield SwanlabServer(origin, key, asked, store)
