@@ -14,6 +14,7 @@ from support.backend import serving, without_native_routes
 from support.recording import line, points
 from support.world import make_png
 
+from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.local import LocalBackend
 from runatlas.backends.swanlab import SwanlabBackend
 from runatlas.model.artifact import ArtifactDraft
@@ -36,23 +37,38 @@ RUNS = RunSelection("ann", "demo")
 
 @attrs.frozen
 class SwanlabServer:
-    """A server, what it was asked, and what lies behind it."""
+    """A server, what it was asked, and what lies behind it.
+
+    Attributes:
+        broken: Requests, by their place in ``asked``, that fail: before anything was done, or (true) after it.
+    """
 
     origin: str
     key: str
     asked: list[str]
     store: LocalBackend
+    broken: dict[int, bool]
 
-    def backend(self) -> SwanlabBackend:
+    def backend(self, policy: RetryPolicy | None = None) -> SwanlabBackend:
         """Reach it without memory."""
-        return SwanlabBackend(self.origin, self.key, cache=False)
+        return SwanlabBackend(self.origin, self.key, cache=False, policy=policy)
 
 
-def _noting(app: ASGIApp, asked: list[str]) -> ASGIApp:
+def _noting(app: ASGIApp, asked: list[str], broken: dict[int, bool]) -> ASGIApp:
+    async def nowhere(message: Any) -> None:
+        pass
+
     async def note(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            asked.append(f"{scope['method']} {scope['path']}")
-        await app(scope, receive, send)
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        place = len(asked)
+        asked.append(f"{scope['method']} {scope['path']}")
+        if broken.get(place) is not False:
+            await app(scope, receive, nowhere if place in broken else send)
+        if place in broken:
+            await send({"type": "http.response.start", "status": 500, "headers": []})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     return note
 
@@ -78,6 +94,7 @@ def swanlab_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[S
         )
     )
     asked: list[str] = []
+    broken: dict[int, bool] = {}
     app = make_app(services, ServerSettings(tmp_path / "store"))
-    with serving(_noting(without_native_routes(app) if request.param else app, asked)) as origin:
-        yield SwanlabServer(origin, key, asked, store)
+    with serving(_noting(without_native_routes(app) if request.param else app, asked, broken)) as origin:
+        yield SwanlabServer(origin, key, asked, store, broken)

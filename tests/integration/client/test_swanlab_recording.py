@@ -16,8 +16,16 @@ from support.swanlab_server import DEMO, RUN, RUNS, SwanlabServer
 from support.world import make_png
 
 from runatlas.backends.base import Backend
+from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.swanlab import SwanlabBackend, upload
-from runatlas.errors import ConflictError, NotFoundError, NotSupportedError, PermissionDeniedError, ValidationError
+from runatlas.errors import (
+    ConflictError,
+    NotFoundError,
+    NotSupportedError,
+    PermissionDeniedError,
+    ServerError,
+    ValidationError,
+)
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import AppendRecord, Batch
 from runatlas.model.ids import ProjectPath, RunPath
@@ -176,6 +184,48 @@ class TestAppending:
         assert len(swanlab_server.asked) == asked
         assert held(swanlab_server) == before
         assert backend.append(attrs.evolve(batch, points=(line("new", 1, start=3),), sequence=5)).applied
+
+    @pytest.mark.parametrize("done", [False, True], ids=["not-done", "answer-lost"])
+    def test_a_batch_that_broke_off_is_whole_after_another_try(self, swanlab_server: SwanlabServer, done: bool) -> None:
+        def write(run_id: str, breaking: int | None = None) -> int:
+            backend, store = swanlab_server.backend(RetryPolicy(fault_tries=1)), swanlab_server.store
+            run = store.create_run(RunDraft(DEMO, id=run_id))[0].path
+            backend.get_run(run)
+            item = picture(backend, "media/image/001-a.png")
+            begin = len(swanlab_server.asked)
+            batch = Batch(
+                run,
+                (line("loss", 3),),
+                media=(MediaDraft("pic", 1, (item,), "IMAGE", time_ms=5),),
+                logs=(LogDraft("x", time_ms=5), LogDraft("y", time_ms=5)),
+                artifacts=(ArtifactDraft("w.bin", str(item.sha256), item.size),),
+                writer="w",
+                sequence=1,
+            )
+            if breaking is not None:
+                swanlab_server.broken[begin + breaking] = done
+                with pytest.raises(ServerError):
+                    backend.append(batch)
+            assert backend.append(batch).applied
+            assert not backend.append(batch).applied
+            return len(swanlab_server.asked) - begin
+
+        def written(run_id: str) -> Any:
+            store, run = swanlab_server.store, DEMO.run(run_id)
+            series = rows_of(store.read_points(PointQuery(attrs.evolve(RUNS, ids=(run_id,)))))
+            media = store.list_media(run, MediaQuery(all=True)).items
+            return (
+                list(series.values()),
+                [(item.key, item.step, [piece.sha256 for piece in item.items]) for item in media],
+                store.read_logs(run, LogQuery()),
+                [(item.name, item.sha256) for item in store.list_artifacts(run, PageRequest()).items],
+            )
+
+        count = write("clean")
+        assert count > 8
+        for breaking in range(count):
+            write(f"broken-{breaking}", breaking)
+            assert written(f"broken-{breaking}") == written("clean"), swanlab_server.asked
 
     def test_what_is_there_already_does_no_harm_again(self, swanlab_server: SwanlabServer) -> None:
         backend = swanlab_server.backend()
