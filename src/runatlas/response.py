@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
@@ -111,6 +111,9 @@ class ApiResponse(Generic[T]):
     def _repr_html_(self) -> str | None:
         make = getattr(self.data, "_repr_html_", None)
         return None if make is None else str(make())
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return [key for key in self.data if isinstance(key, str)] if isinstance(self.data, Mapping) else []
 
     def __repr__(self) -> str:
         if self.ok:

@@ -91,3 +91,9 @@ def test_answers_are_copied_and_pickled() -> None:
             twin.unwrap()
     assert repr(GONE) == "ApiResponse(ok=False, code=404, errmsg='no such run')"
     assert repr(ApiResponse.success(1)) == "ApiResponse(ok=True, data=1)"
+
+
+def test_a_notebook_can_complete_keys() -> None:
+    assert ApiResponse.success({"loss": 1, ("run", "acc"): 2})._ipython_key_completions_() == ["loss"]
+    assert ApiResponse.success([1, 2])._ipython_key_completions_() == []
+    assert ApiResponse.failure(NotFoundError("no"))._ipython_key_completions_() == []

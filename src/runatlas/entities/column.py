@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
@@ -25,15 +25,19 @@ from runatlas.model.series import (
     COLUMN_CLASSES,
     COLUMN_TYPES,
     MEDIA_TYPES,
-    ColumnClass,
     ColumnQuery,
     ColumnRecord,
-    ColumnType,
     Context,
 )
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import make_run_metric_table
 from runatlas.tables.series import Series, series_label
+
+if TYPE_CHECKING:
+    # A property that returns a Literal at run time makes Jedi, and so a notebook, complete nothing.
+    from runatlas.model.series import ColumnClass, ColumnType
+
+    Match = Literal["exact", "fuzzy"]
 
 __all__ = ["Column", "Columns", "make_column_query"]
 
@@ -99,7 +103,7 @@ class Column(Entity[ColumnRecord]):
         raise NotFoundError(f"run {run} has no column like {self._query.key!r}")
 
     @property
-    def match(self) -> Literal["exact", "fuzzy"]:
+    def match(self) -> Match:
         """Whether its key is the one asked for, or only its name contains it."""
         return "exact" if self.key == self._query.key else "fuzzy"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
@@ -14,8 +14,12 @@ from runatlas.entities.listed import ListedCollection
 from runatlas.entities.window import Window, make_window
 from runatlas.errors import NotFoundError
 from runatlas.model.instant import iso_text
-from runatlas.model.registry import STAGES, ModelRecord, ModelVersionRecord, Stage
+from runatlas.model.registry import STAGES, ModelRecord, ModelVersionRecord
 from runatlas.response import ApiResponse
+
+if TYPE_CHECKING:
+    # A property that returns a Literal at run time makes Jedi, and so a notebook, complete nothing.
+    from runatlas.model.registry import Stage
 
 __all__ = ["Model", "ModelVersion", "ModelVersions", "Models"]
 

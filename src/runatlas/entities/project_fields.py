@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from runatlas.entities.base import Entity
 from runatlas.entities.gateway import Gateway
-from runatlas.model.account import Role
 from runatlas.model.ids import ProjectPath
 from runatlas.model.instant import iso_text, moment
-from runatlas.model.project import ProjectRecord, Visibility
+from runatlas.model.project import ProjectRecord
+
+if TYPE_CHECKING:
+    # A property that returns a Literal at run time makes Jedi, and so a notebook, complete nothing.
+    from runatlas.model.account import Role
+    from runatlas.model.project import Visibility
 
 __all__ = ["ProjectFields"]
 

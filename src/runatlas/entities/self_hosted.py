@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -15,6 +15,10 @@ from runatlas.entities.workspace import AllWorkspaces, Workspaces
 from runatlas.model.account import ServerRecord
 from runatlas.model.ids import validate_workspace_name
 from runatlas.response import ApiResponse
+
+if TYPE_CHECKING:
+    # A property that returns a Literal at run time makes Jedi, and so a notebook, complete nothing.
+    from typing import Literal
 
 __all__ = ["SelfHosted"]
 

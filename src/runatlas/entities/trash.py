@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runatlas.entities.argument import flag
 from runatlas.entities.base import Entity
@@ -12,8 +12,12 @@ from runatlas.entities.window import Window
 from runatlas.errors import NotFoundError
 from runatlas.model.instant import iso_text
 from runatlas.model.page import Page, PageRequest, each_item
-from runatlas.model.trash import PurgeRecord, TrashKind, TrashRecord
+from runatlas.model.trash import PurgeRecord, TrashRecord
 from runatlas.response import ApiResponse
+
+if TYPE_CHECKING:
+    # A property that returns a Literal at run time makes Jedi, and so a notebook, complete nothing.
+    from runatlas.model.trash import TrashKind
 
 __all__ = ["Trash", "TrashEntry"]
 

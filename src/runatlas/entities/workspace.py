@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
@@ -14,12 +14,17 @@ from runatlas.entities.gateway import Gateway
 from runatlas.entities.project import VISIBILITIES, Project
 from runatlas.entities.projects import Projects, make_project_query
 from runatlas.entities.window import Window, make_window
-from runatlas.model.account import ROLES, Role, WorkspacePatch, WorkspaceRecord, WorkspaceType
+from runatlas.model.account import ROLES, WorkspacePatch, WorkspaceRecord
 from runatlas.model.ids import ProjectPath, validate_project_name, validate_workspace_name
 from runatlas.model.instant import iso_text
 from runatlas.model.page import Page, PageRequest
-from runatlas.model.project import ProjectDraft, Visibility
+from runatlas.model.project import ProjectDraft
 from runatlas.response import ApiResponse
+
+if TYPE_CHECKING:
+    # A property that returns a Literal at run time makes Jedi, and so a notebook, complete nothing.
+    from runatlas.model.account import Role, WorkspaceType
+    from runatlas.model.project import Visibility
 
 __all__ = ["AllWorkspaces", "Workspace", "Workspaces"]
 

@@ -6,13 +6,20 @@ import copy
 import pickle
 import threading
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, Literal, get_origin, get_type_hints
 
 import pytest
 from support.place import Place
 
 from runatlas import Api
 from runatlas.entities.base import Entity
+from runatlas.entities.column import Column
+from runatlas.entities.model import ModelVersion
+from runatlas.entities.project import Project
+from runatlas.entities.self_hosted import SelfHosted
+from runatlas.entities.trash import TrashEntry
+from runatlas.entities.workspace import Workspace
 from runatlas.errors import AuthenticationError, NotFoundError, RunAtlasError, ServerError
 
 Make = Callable[[Api], "Entity[Any]"]
@@ -167,3 +174,18 @@ def test_every_error_is_one_of_ours(place: Place) -> None:
     place.account.fail("get_run", ServerError("down"))
     with pytest.raises(RunAtlasError):
         _ = place.api.run("my-team/my-project/abc123").state
+
+
+@pytest.mark.parametrize("kind", [Column, ModelVersion, Project, SelfHosted, TrashEntry, Workspace])
+def test_a_notebook_can_complete_attributes(kind: type[object]) -> None:
+    """Jedi, which notebooks ask, gives up on an object with a property whose type is a Literal at run time."""
+    for parent in kind.__mro__:
+        for name, found in vars(parent).items():
+            if isinstance(found, property):
+                assert get_origin(_returned(found)) is not Literal, name
+
+
+def _returned(found: property) -> object:
+    with suppress(NameError):  # what is for type checkers only
+        return get_type_hints(found.fget).get("return")
+    return None
