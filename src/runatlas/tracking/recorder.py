@@ -77,6 +77,7 @@ class Recorder:
         self.losses = Losses(str(plan.draft.id), strict=plan.strict)
         self.capture: TerminalCapture | None = None
         self.is_closed = False
+        self._is_told = False
         self._begin(Batcher(new_cuid(), self.losses.add, StepCounter()))
 
     def _begin(self, batcher: Batcher) -> None:
@@ -155,6 +156,8 @@ class Recorder:
         queued = sum(count_records(event) for event in self.events.copy()) + counts.waiting + self._uploader.waiting
         spool = str(self._spool.path) if self._spool.is_open else None
         problem = self._dispatcher.problem or self.losses.reason
+        if self._is_told:
+            queued = 0  # what was left then is among the lost
         return Health(queued, counts.spooled, counts.sent, self.losses.count, problem, spool)
 
     def flush(self, timeout_s: float | None) -> Flushed:
@@ -204,6 +207,10 @@ class Recorder:
         if patch is not None:
             self.put(patch)
         self._collect_last()
+        if self._dispatcher.problem:
+            self.losses.warn(
+                "closing", f"the store does not take everything yet; closing waits up to {timeout_s:g} s for it"
+            )
         outcome = self.flush(max(0.0, deadline - time.monotonic()))
         self.is_closed = True
         self._collector.stop(1.0)
@@ -213,6 +220,7 @@ class Recorder:
         if stopped:
             self._dispatcher.close()
         self._tell(outcome, health)
+        self._is_told = True
         self.losses.check()
 
     def forked(self) -> None:

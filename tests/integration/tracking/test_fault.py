@@ -287,6 +287,21 @@ def test_what_a_full_disk_and_full_memory_lose_is_counted_and_told(tmp_path: Pat
     assert len(found) == len(set(found)) == int(logged) - int(dropped)
 
 
+def test_what_neither_store_nor_spool_took_waits_no_more_once_it_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "spool").touch()
+    (tmp_path / "runatlas.db").write_bytes(b"not a database" * 1000)
+    run = Run(repo=tmp_path, experiment="program", capture_terminal_logs=False)
+    run.log({"a": 0})
+    run.flush(0.1)
+    run.close(timeout=0.5)
+    health, told = run.health, [record.message for record in caplog.records if record.name == "runatlas"]
+    assert (health.queued, health.spooled, health.sent) == (0, 0, 0)
+    assert health.dropped > 0
+    assert sum("closing waits up to 0.5 s for it" in text for text in told) == 1
+
+
 def test_what_a_locked_store_does_not_take_is_on_the_disk_soon(tmp_path: Path) -> None:
     run = Run(repo=tmp_path, experiment="program", capture_terminal_logs=False)
     run.log({"a": 0})
