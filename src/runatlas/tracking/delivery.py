@@ -6,22 +6,26 @@ import io
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 import attrs
 
 from runatlas.backends.base import Backend
-from runatlas.errors import ConflictError, NotFoundError, NotSupportedError, RunAtlasError, ValidationError
+from runatlas.errors import ConflictError, NotFoundError, NotSupportedError, ValidationError
 from runatlas.model.batch import Batch
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.project import ProjectDraft
 from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.tracking.entry import count_body, needs_of
 from runatlas.tracking.patch import patch_parts
+from runatlas.tracking.piece import Piece
 
 __all__ = ["OWN_WORKSPACE", "BlobSource", "Delivery", "RunGoneError", "Sent"]
 
 T = TypeVar("T")
+
+_SEARCHES_MAX = 100
+"""How often a series of a batch is cut to find the points of it that are refused."""
 
 _REFUSALS = (ValidationError, NotSupportedError)
 """A store that says so has applied nothing, and never will."""
@@ -146,33 +150,24 @@ class Delivery:
         return path if path is not None and path.is_file() else None
 
     def _append(self, batch: Batch, blobs: BlobSource) -> Sent:
-        records = count_body(batch)
+        return self._append_piece(batch, blobs, Piece(batch), iter(range(_SEARCHES_MAX)))
+
+    def _append_piece(self, batch: Batch, blobs: BlobSource, piece: Piece, searches: Iterator[int]) -> Sent:
+        """Append what can be appended: of what is refused as a whole, one half after the other."""
         try:
-            self._on_run(partial(self._append_to, batch, blobs))
+            self._on_run(partial(self._append_to, piece.named(batch), blobs))
         except _REFUSALS as error:
-            needed = needs_of(batch)
+            needed = needs_of(piece.batch)
             # The store may have lost what it had: what nothing refers to is collected.
             self._stored = {stored for stored in self._stored if stored[1] not in needed}
-            return self._append_parts(batch, blobs, records, error)
-        return Sent(records)
-
-    def _append_parts(self, batch: Batch, blobs: BlobSource, records: int, error: RunAtlasError) -> Sent:
-        """Append what can be appended of a batch that is refused as a whole."""
-        taken = 0
-        reason = error.message
-        for part in _parts_of(batch):
-            refusal = self._append_part(part, blobs)
-            taken += 0 if refusal else count_body(part)
-            reason = refusal or reason
-        return Sent(taken, records - taken, reason)
-
-    def _append_part(self, part: Batch, blobs: BlobSource) -> str:
-        """Append a part; return ``""``, or why it is refused."""
-        try:
-            self._on_run(partial(self._append_to, part, blobs))
-        except _REFUSALS as error:
-            return error.message
-        return ""
+            # What has no words there is refused without a request, so that it is worth looking for single points.
+            by_point = isinstance(error, NotSupportedError) and next(searches, None) is not None
+            told = [self._append_piece(batch, blobs, half, searches) for half in piece.halves(by_point=by_point)]
+            if not told:
+                return Sent(refused=count_body(piece.batch), reason=error.message)
+            reason = next((sent.reason for sent in reversed(told) if sent.refused), "")
+            return Sent(sum(sent.records for sent in told), sum(sent.refused for sent in told), reason)
+        return Sent(count_body(piece.batch))
 
     def _append_to(self, batch: Batch, blobs: BlobSource, path: RunPath) -> None:
         self._put_blobs(batch, blobs, path)
@@ -233,25 +228,3 @@ class Delivery:
 
 def _selection(path: RunPath) -> RunSelection:
     return RunSelection(path.workspace, path.project, ids=(path.run,))
-
-
-def _parts_of(batch: Batch) -> Iterator[Batch]:
-    """Cut a batch into its series, objects, lines and files.
-
-    The parts have a writer of their own, so that a part that was sent is known when the batch is sent again.
-    """
-    empty = attrs.evolve(
-        batch,
-        points=(),
-        media=(),
-        logs=(),
-        columns=(),
-        artifacts=(),
-        writer=None if batch.writer is None else f"{batch.writer}.{batch.sequence}",
-    )
-    parts: list[dict[str, Any]] = [{"points": (series,)} for series in batch.points]
-    parts += [{"media": (draft,)} for draft in batch.media]
-    parts += [{"logs": (line,)} for line in batch.logs]
-    parts += [{"artifacts": (artifact,)} for artifact in batch.artifacts]
-    for number, part in enumerate(parts, 1):
-        yield attrs.evolve(empty, **part, sequence=number)

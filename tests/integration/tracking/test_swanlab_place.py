@@ -122,6 +122,16 @@ def test_what_it_cannot_say_is_told_and_the_rest_arrives(
     assert "a SwanLab server has no" in health.problem
 
 
+def test_only_the_point_it_cannot_say_is_lost(swanlab_server: SwanlabServer, options: dict[str, Any]) -> None:
+    with runatlas.Run("t1", experiment="tracked", **options) as run:
+        for step in range(200):
+            run.log({"loss": float(step), "acc": 1.0}, step=step)
+        run.log({"loss": -1.0}, step=77)
+    assert values(swanlab_server, "loss") == [(step, float(step)) for step in range(200)]
+    assert len(values(swanlab_server, "acc")) == 200
+    assert run.health.dropped == 1
+
+
 def test_a_run_it_cannot_say_is_told_at_once(swanlab_server: SwanlabServer, options: dict[str, Any]) -> None:
     with pytest.raises(NotSupportedError, match="empty object"):
         runatlas.init("tracked", config={"a": {}}, **options)
