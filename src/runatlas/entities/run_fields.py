@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from runatlas.entities.base import Entity
 from runatlas.entities.gateway import Gateway
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.instant import iso_text, moment
-from runatlas.model.run import RunRecord, RunState
+from runatlas.model.run import RunRecord
+
+if TYPE_CHECKING:
+    # At run time it would be a Literal, on which completion in notebooks gives up.
+    from runatlas.model.run import RunState
 
 __all__ = ["RunFields"]
 

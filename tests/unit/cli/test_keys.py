@@ -3,12 +3,19 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from runatlas.cli.main import main
 from runatlas.server.services.services import Services
 
 SECRET = re.compile(r"[0-9A-Za-z]{21}")
+
+
+@pytest.fixture(autouse=True)
+def owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory's owner is called as whoever runs it: by none of the names used here."""
+    monkeypatch.setenv("LOGNAME", "keeper")
 
 
 def _keys(directory: Path, *arguments: str) -> Result:

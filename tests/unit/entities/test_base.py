@@ -17,6 +17,7 @@ from runatlas.entities.base import Entity
 from runatlas.entities.column import Column
 from runatlas.entities.model import ModelVersion
 from runatlas.entities.project import Project
+from runatlas.entities.run import Run
 from runatlas.entities.self_hosted import SelfHosted
 from runatlas.entities.trash import TrashEntry
 from runatlas.entities.workspace import Workspace
@@ -176,7 +177,7 @@ def test_every_error_is_one_of_ours(place: Place) -> None:
         _ = place.api.run("my-team/my-project/abc123").state
 
 
-@pytest.mark.parametrize("kind", [Column, ModelVersion, Project, SelfHosted, TrashEntry, Workspace])
+@pytest.mark.parametrize("kind", [Column, ModelVersion, Project, Run, SelfHosted, TrashEntry, Workspace])
 def test_a_notebook_can_complete_attributes(kind: type[object]) -> None:
     """Jedi, which notebooks ask, gives up on an object with a property whose type is a Literal at run time."""
     for parent in kind.__mro__:
