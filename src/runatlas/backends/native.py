@@ -12,15 +12,14 @@ from typing import Any, BinaryIO, TypeVar, cast
 import attrs
 
 from runatlas.backends.base import Backend
-from runatlas.backends.http.address import redact
 from runatlas.backends.http.answer import Answer
 from runatlas.backends.http.cache import AnswerCache
 from runatlas.backends.http.client import JSON, RecordClient, json_body, make_path
 from runatlas.backends.http.lifetime import MOVING_S, SETTLED_S, RunStates
+from runatlas.backends.http.link import open_link
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.http.session import Request, Session
 from runatlas.backends.native_curation import ROOT, NativeCuration
-from runatlas.errors import AuthenticationError, NotFoundError, PermissionDeniedError, ValidationError
 from runatlas.model.account import (
     KeyRecord,
     NewKeyRecord,
@@ -237,16 +236,7 @@ class NativeBackend(NativeCuration, Backend):
             return self._client.ask(request, _json(BlobRecord))
 
     def open_link(self, link: str, *, start: int = 0) -> Iterator[bytes]:
-        if not link.startswith(("http://", "https://")):
-            raise NotFoundError(f"{redact(link)!r} is no link of the server {self.location}")
-        return self._open(link, start)
-
-    def _open(self, link: str, start: int) -> Iterator[bytes]:
-        try:
-            yield from self._session.download(link, start=start)
-        except (ValidationError, PermissionDeniedError, AuthenticationError) as error:
-            # Expired, altered or made up: there is nothing behind it.
-            raise NotFoundError(f"the link {redact(link)!r} leads nowhere: {error.message}") from error
+        return open_link(self._session, link, start)
 
     # -- deletion -----------------------------------------------------------------------------------------------
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runatlas.backends.http.address import redact
 from runatlas.backends.http.cache import AnswerCache
 from runatlas.backends.http.lifetime import RunStates
+from runatlas.backends.http.link import open_link
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.swanlab.client import SwanlabClient, at
 from runatlas.backends.swanlab.curation import SwanlabCuration
@@ -17,11 +17,7 @@ from runatlas.backends.swanlab.run_writing import SwanlabRunWriting
 from runatlas.backends.swanlab.session import SwanlabSession
 from runatlas.backends.swanlab.snapshot import Snapshots
 from runatlas.errors import (
-    AuthenticationError,
-    NotFoundError,
-    PermissionDeniedError,
     ResponseFormatError,
-    ValidationError,
 )
 from runatlas.model.artifact import ArtifactRecord
 from runatlas.model.ids import RunPath
@@ -140,15 +136,7 @@ class SwanlabBackend(SwanlabCuration, SwanlabRunWriting):
         raise unsupported("list of a run's saved files")
 
     def open_link(self, link: str, *, start: int = 0) -> Iterator[bytes]:
-        if not link.startswith(("http://", "https://")):
-            raise NotFoundError(f"{redact(link)!r} is no link of the server {self.location}")
-        return self._open(link, start)
-
-    def _open(self, link: str, start: int) -> Iterator[bytes]:
-        try:
-            yield from self._client.session.download(link, start=start)
-        except (ValidationError, PermissionDeniedError, AuthenticationError) as error:
-            raise NotFoundError(f"the link {redact(link)!r} leads nowhere: {error.message}") from error
+        return open_link(self._client.session, link, start)
 
     # -- lines --------------------------------------------------------------------------------------------------
 
