@@ -80,3 +80,10 @@ def test_texts_name_no_machine() -> None:
         if wrong.search(line)
     ]
     assert not found, found
+
+
+@pytest.mark.xdist_group("together")
+def test_tests_of_a_group_run_in_one_process(request: pytest.FixtureRequest) -> None:
+    """They share what is slow to make; a version of the runner that overlooks the mark makes it in every process."""
+    is_distributed = hasattr(request.config, "workerinput")
+    assert request.node.nodeid.endswith("@together") or not is_distributed
