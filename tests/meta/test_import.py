@@ -28,6 +28,16 @@ def test_importing_the_package_loads_no_heavy_module() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_reaching_a_server_of_ours_loads_nothing_of_others() -> None:
+    code = (
+        "import sys, runatlas; from runatlas.api.place import open_backend; from runatlas.settings import resolve\n"
+        "open_backend(resolve(host='http://127.0.0.1:9'))\n"
+        "print([name for name in sys.modules if name.startswith('runatlas.backends.swanlab')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_every_public_name_is_there_and_there_are_at_most_twenty() -> None:
     assert len(runatlas.__all__) <= 20
     assert len(set(runatlas.__all__)) == len(runatlas.__all__)

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 from runatlas.backends.base import Backend
 from runatlas.backends.native import NativeBackend
-from runatlas.backends.swanlab import SwanlabBackend
 from runatlas.errors import ApiStatusError, RequestError, ResponseFormatError
 from runatlas.settings import ConnectionSettings
 
@@ -44,7 +43,7 @@ class _Remote:
         try:
             answer = ask(*given, **named)
         except (ApiStatusError, ResponseFormatError) as error:
-            if not _is_foreign(error) or not isinstance(self._decide(), SwanlabBackend):
+            if not _is_foreign(error) or self._decide() in {None, self._native}:
                 raise
         else:
             self._chosen = self._native
@@ -68,6 +67,8 @@ class _Remote:
             return None
         else:
             return self._native
+        from runatlas.backends.swanlab import SwanlabBackend  # noqa: PLC0415 - needed for few servers, slow to import
+
         swanlab = SwanlabBackend.from_settings(self._settings)
         return swanlab if swanlab.answers() else None
 
