@@ -1,4 +1,4 @@
-"""Files under 400 lines, function bodies under 40: split by meaning."""
+"""Files of at most 500 lines, function bodies under 40: split by meaning."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ast
 import pytest
 from support.source import Module, modules
 
-FILE_LINES = 400
+FILE_LINES = 500
 BODY_LINES = 40
 
 
