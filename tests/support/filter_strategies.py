@@ -25,9 +25,16 @@ VALUES: tuple[Any, ...] = (
     *(0, 1, -1, 2.5, 0.001, 1e300, -0.0, 2**53 + 1, 10**20, math.nan, math.inf, -math.inf, True, False),
     *("", "adam", "ADAM", "Ünïcode ÄÖ", "straße", "5", "5.0", " 7 ", "1e3", "-0.5", "007", "abc", "2024-05-01"),
     *("2024-05-01T12:00:00Z", "2024-05-01T14:00:00+02:00", "2024-13-77", "true", "True", "NaN", "Infinity"),
+    *(2**53, float(2**53), 2**53 + 2, -(2**53) - 1, 10**20 + 1, 1e20, 10**400, -(10**400), 2**63, 1e22, 10**22),
+    *("9007199254740993", "9007199254740992.0", " -9007199254740993", "100000000000000000001", "1e400", "İΣς", "ß"),
     *("%", "_", "a%b_c", "[x]*?", "日本", "\\", "a'b", 'say "x"', "line\nbreak", "x" * 300),
 )
-LISTS: tuple[Any, ...] = ([], {}, [1, "adam"], ["a", "Ä"], None)
+LISTS: tuple[Any, ...] = (
+    *([], {}, [1, "adam"], ["a", "Ä"], None, [64, 128], [64.0, "128", True], [[64], 128], [math.nan, 2**53 + 1], [[]]),
+    *([{"b": 1.0, "a": [None]}], ['say "x"', "line\nbreak", "\\"], ["1"], [math.inf, -0.0, None]),
+    *({"c": 5}, {"c": {}, "d": {"e": 1}}, {"c d": "x", 'q"': 2, "ä": [1]}, {"c": None}),
+)
+"""Lists and sections."""
 CONTEXT = (("split", "val"),)
 SERIES: tuple[list[float], ...] = (
     [0.5],
@@ -47,9 +54,21 @@ literals = st.one_of(
     st.floats(),
     st.integers(-3, 12),
 )
+lists = st.one_of(
+    st.sampled_from([(), (1, "adam"), (64, 128), (True, 2), ((64,), 128), (math.nan, 2**53 + 1), ((),), ("1",)]),
+    st.lists(literals, max_size=2).map(tuple),
+)
+patterns = st.sampled_from(
+    ("*", "", "a*", "*M", "*[a]*", "?", "[!a]*", "A[A-Da-d]*", "*İ*", "*ς", "[[]x[]][*][?]*", "*\n*", "[]^-]*", "*.*")
+) | st.text("adam*?Äß", max_size=5)
+plain_patterns = patterns.filter(lambda pattern: "[" not in pattern)
 fields = st.one_of(
     st.sampled_from([Field("STABLE", key) for key in STABLE_FIELDS]),
-    st.sampled_from([Field("CONFIG", key) for key in ("a", "b.c", "b", "none")]),
+    st.sampled_from([Field("CONFIG", key) for key in ("a", "b.c", "b", "none", "a.c", "a.d", "x.y", "x.y#2", "a.c d")]),
+    st.sampled_from(
+        [Field("CONFIG", key, "len") for key in ("a", "b", "x", "none")]
+        + [Field("STABLE", key, "len") for key in ("labels", "name", "group")]
+    ),
     st.builds(
         Field,
         st.just("SCALAR"),
@@ -65,9 +84,12 @@ comparisons = st.one_of(
         Comparison,
         fields,
         st.sampled_from(("IN", "NOT IN")),
-        st.lists(literals, max_size=4).map(tuple),
+        st.lists(literals | lists, max_size=4).map(tuple),
         st.booleans(),
     ),
+    st.builds(Comparison, fields, st.sampled_from(("EQ", "NEQ", "CONTAIN")), lists, st.booleans()),
+    st.builds(Comparison, fields, st.just("GLOB"), patterns),
+    st.builds(Comparison, fields, st.just("IGLOB"), plain_patterns),
 )
 filters: st.SearchStrategy[Filter] = st.recursive(
     comparisons,

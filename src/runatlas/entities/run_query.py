@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast, get_args
 
 from runatlas.entities.argument import text
+from runatlas.model.config_value import Section
 from runatlas.model.expression import parse_field, parse_filter, parse_order
 from runatlas.model.filter_rule import from_rules, groups_from_rules, sorts_from_rules
 from runatlas.model.filters import STABLE_FIELDS, Field, Filter, Sort
@@ -139,6 +140,8 @@ def field_value(record: RunRecord, field: Field) -> Any:
         field: The field.
     """
     value = value_of(record, field)
+    if isinstance(value, Section):
+        return None
     if field.type == "STABLE" and STABLE_FIELDS[field.key] == "time":
         return None if value is None else iso_text(value)
     return ", ".join(value) if isinstance(value, tuple) else value

@@ -96,9 +96,15 @@ def _unstructure_literal(value: Any) -> Any:
     return value
 
 
-def _structure_comparand(value: Any, kind: Any) -> Any:
+_COMPARAND_DEPTH = 10
+
+
+def _structure_comparand(value: Any, kind: Any, depth: int = 0) -> Any:
+    """Read what a filter compares with: a literal, a list of them, or lists within lists."""
     if isinstance(value, (list, tuple)):
-        return tuple(_structure_literal(item, kind) for item in value)
+        if depth > _COMPARAND_DEPTH:
+            raise ValueError(f"lists nest more than {_COMPARAND_DEPTH} levels deep")
+        return tuple(_structure_comparand(item, kind, depth + 1) for item in value)
     return _structure_literal(value, kind)
 
 
@@ -114,7 +120,7 @@ def _make_converter(*, strict: bool = False) -> cattrs.Converter:
     scalar = str | int | float | bool | None
     made.register_structure_hook(scalar, _structure_literal)
     made.register_unstructure_hook(scalar, _unstructure_literal)
-    comparand = scalar | tuple[scalar, ...]
+    comparand = scalar | tuple[Any, ...]
     made.register_structure_hook_func(lambda t: _same_union(t, comparand), _structure_comparand)
     made.register_unstructure_hook_func(lambda t: _same_union(t, comparand), _unstructure_literal)
     _register_filters(made)

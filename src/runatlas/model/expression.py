@@ -6,15 +6,21 @@
 
 ====================================================  ====================================================
 ``state``, ``name``, ``tags``, ``created_at``, ...    the run's own fields (``STABLE_FIELDS``)
-``config.model.width``, ``config["model.width"]``     a config value
+``config.model.width``, ``config["model.width"]``     a config value, or a section
 ``summary.loss``, ``summary["train/loss"].min``       a metric's last value, or another statistic of it
 ``summary["loss", {"split": "val"}]``                 the same in a context
 ``== != < <= > >=``, ``0.1 < config.lr <= 1``         comparisons with numbers, text, ``True`` and ``False``
 ``state in ['FINISHED', 'CRASHED']``                  one of several; also ``not in``
 ``'base' in name``, ``'baseline' in tags``            part of a text (in any case), or one of the labels
+``name.startswith('run')``, ``endswith``              how a text begins and ends
+``fnmatch(name, 'run-[0-9]*')``                       a pattern: ``*``, ``?``, ``[abc]``, ``[a-c]``, ``[!abc]``
+``name.lower() == 'adam'``                            the same without regard to case
+``config.layers == [64, 128]``                        a list; ``64 in config.layers`` is one of its elements
+``len(tags) == 0``, ``not tags``, ``not group``       how many, how long; none at all
 ``config.lr is None``, ``is not None``                absence and presence
 ``created_at > '2026-01-02'``                         times: ISO 8601 (UTC) or ``datetime(2026, 1, 2)``
-``inf``, ``nan``, ``float('nan')``                    numbers that are not finite
+``created_at < ago('30d')``                           so long ago: ``s``, ``m``, ``h``, ``d``, ``w``
+``inf``, ``nan``, ``float('nan')``                    numbers that are not finite; ``== nan`` finds NaN
 ``and``, ``or``, ``not``, parentheses                 as in Python
 ====================================================  ====================================================
 
@@ -24,11 +30,25 @@ Every name may begin with ``run.``; ``run.hparams.x`` is ``config["hparams.x"]``
 from __future__ import annotations
 
 import ast
+import math
+from typing import cast
 
 from runatlas.model.filter_text import FilterSyntaxError, FilterText
 from runatlas.model.filters import STABLE_FIELDS, And, Comparison, Field, Filter, Not, Operator, Or, Sort
-from runatlas.model.operand import SCOPES, Value, describe, fit_value, is_value, read_field, read_value
-from runatlas.model.run_field import find_stable_name
+from runatlas.model.glob import escape_glob
+from runatlas.model.operand import (
+    SCOPES,
+    Value,
+    describe,
+    explain_call,
+    fit_pattern,
+    fit_value,
+    is_lower,
+    is_value,
+    read_field,
+    read_value,
+)
+from runatlas.model.run_field import EMPTY_TEXTS, find_stable_name
 
 __all__ = ["FilterSyntaxError", "parse_field", "parse_filter", "parse_order"]
 
@@ -108,8 +128,8 @@ def _read_sort(source: FilterText, node: ast.expr) -> Sort:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
         descending, node = isinstance(node.op, ast.USub), node.operand
     field = read_field(source, node)
-    if field == Field("STABLE", "labels"):
-        raise source.error("runs cannot be ordered by their labels", node)
+    if field == Field("STABLE", "labels") or field.stat == "len":
+        raise source.error("runs cannot be ordered by their labels, nor by a length", node)
     return Sort(field, "DESC" if descending else "ASC")
 
 
@@ -134,17 +154,56 @@ class _Conditions:
         return self._read_bare(node)
 
     def _read_bare(self, node: ast.expr) -> Filter:
+        if isinstance(node, ast.Call):
+            return self._read_test(node)
         if is_value(node) or not isinstance(node, (ast.Name, ast.Attribute, ast.Subscript, ast.BinOp)):
             raise self._source.error(
                 f"{describe(node)} is no condition; compare a field, as in state == 'FINISHED'", node
             )
         field = read_field(self._source, node)
-        if field.type != "STABLE" or STABLE_FIELDS[field.key] != "bool":
-            what = ast.unparse(node)
-            raise self._source.error(
-                f"{what} is no condition; compare it with a value, or write {what} is not None", node
-            )
-        return self._compare(field, "EQ", True, node)
+        kind = STABLE_FIELDS[field.key] if field.type == "STABLE" else None
+        if kind == "bool":
+            return self._compare(field, "EQ", True, node)
+        if kind == "labels" or (kind == "text" and field.key in {"user", "colors", *EMPTY_TEXTS}):
+            return self._compare(field, "NEQ", None, node)
+        if field == Field("STABLE", "name"):
+            return self._compare(field, "NEQ", "", node)
+        what = ast.unparse(node)
+        raise self._source.error(f"{what} is no condition; compare it with a value, or write {what} is not None", node)
+
+    def _read_test(self, node: ast.Call) -> Filter:
+        """Read a condition that is a call: of a text's beginning, end or pattern, or for NaN."""
+        self._count(node)
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        is_method = isinstance(node.func, ast.Attribute)
+        if name == "isnan" and len(node.args) == 1 and not node.keywords:
+            return self._compare(read_field(self._source, node.args[0]), "EQ", math.nan, node)
+        if name in {"startswith", "endswith"} and is_method and len(node.args) == 1 and not node.keywords:
+            given = node.args[0]
+            texts = given.elts if isinstance(given, ast.Tuple) else [given]
+            held = cast(ast.Attribute, node.func).value
+            before, after = ("", "*") if name == "startswith" else ("*", "")
+            found = tuple(self._fit_text(held, item, before=before, after=after) for item in texts)
+            return found[0] if len(found) == 1 else Or(found)
+        if name == "fnmatch" and len(node.args) == 2 and not node.keywords:
+            return self._fit_text(node.args[0], node.args[1])
+        raise explain_call(self._source, node)
+
+    def _fit_text(self, held: ast.expr, node: ast.expr, *, before: str | None = None, after: str = "") -> Filter:
+        """Read a text, with what may stand around it, or (``before`` is ``None``) a pattern."""
+        any_case = is_lower(held)
+        field = read_field(self._source, _without_lower(self._source, held))
+        value = read_value(self._source, node)
+        if any_case and isinstance(value, str) and value != value.lower():
+            raise self._source.error(f"after .lower() the text is in small letters too: {value.lower()!r}", node)
+        if before is not None and isinstance(value, str):
+            value = f"{before}{escape_glob(value)}{after}"
+        return Comparison(field, "IGLOB" if any_case else "GLOB", fit_pattern(self._source, field, value, node))
+
+    def _count(self, node: ast.expr) -> None:
+        self._comparisons += 1
+        if self._comparisons > _COMPARISONS_MAX:
+            raise self._source.error(f"these are too many comparisons, {_COMPARISONS_MAX} are allowed", node)
 
     def _read_chain(self, node: ast.Compare) -> Filter:
         sides = [node.left, *node.comparators]
@@ -152,16 +211,18 @@ class _Conditions:
         return items[0] if len(items) == 1 else And(items)
 
     def _read_pair(self, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> Filter:
-        self._comparisons += 1
-        if self._comparisons > _COMPARISONS_MAX:
-            raise self._source.error(f"these are too many comparisons, {_COMPARISONS_MAX} are allowed", left)
+        self._count(left)
         if isinstance(operator, (ast.In, ast.NotIn)):
             return self._read_membership(left, right, negated=isinstance(operator, ast.NotIn))
         if is_value(left) and is_value(right):
+            for side in (left, right):
+                read_value(self._source, side)
             raise self._source.error("two values are compared; one side must be a field, such as config.lr", left)
         if not is_value(left) and not is_value(right):
             field = read_field(self._source, left)
             raise self._explain_two_fields(field, right)
+        if is_lower(left) or is_lower(right):
+            return self._read_lower(left, operator, right)
         flipped = is_value(left)
         field = read_field(self._source, right if flipped else left)
         place = left if flipped else right
@@ -173,6 +234,15 @@ class _Conditions:
         op = _OPERATORS[type(operator)]
         return self._compare(field, _FLIPPED.get(op, op) if flipped else op, value, place)
 
+    def _read_lower(self, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> Filter:
+        held, value = (left, right) if is_lower(left) else (right, left)
+        if not isinstance(operator, (ast.Eq, ast.NotEq)):
+            raise self._source.error(
+                "after .lower() comes == or !=, 'in' and a list, .startswith() or .endswith()", held
+            )
+        found = self._fit_text(held, value, before="")
+        return Not(found) if isinstance(operator, ast.NotEq) else found
+
     def _explain_two_fields(self, field: Field, right: ast.expr) -> FilterSyntaxError:
         if isinstance(right, ast.Name) and right.id.lower() in _FOREIGN_VALUES:
             return self._source.error(f"write {_FOREIGN_VALUES[right.id.lower()]} instead of {right.id}", right)
@@ -183,6 +253,11 @@ class _Conditions:
 
     def _read_membership(self, left: ast.expr, right: ast.expr, *, negated: bool) -> Filter:
         if isinstance(right, (ast.List, ast.Tuple, ast.Set)):
+            if is_lower(left):
+                for _ in right.elts[1:]:
+                    self._count(left)
+                either = Or(tuple(self._fit_text(left, item, before="") for item in right.elts))
+                return Not(either) if negated else either
             field = read_field(self._source, left)
             values = tuple(
                 fit_value(self._source, field, "IN", read_value(self._source, item), item) for item in right.elts
@@ -192,6 +267,7 @@ class _Conditions:
             raise self._source.error("after 'in' comes a list in brackets, or a field", right)
         if not is_value(left):
             raise self._source.error("before 'in' comes a text in quotes when a field comes after it", left)
+        right = _without_lower(self._source, right) if is_lower(right) else right
         found = self._compare(self._read_container(right), "CONTAIN", read_value(self._source, left), left)
         return Not(found) if negated else found
 
@@ -202,3 +278,12 @@ class _Conditions:
 
     def _compare(self, field: Field, op: Operator, value: Value, node: ast.AST) -> Comparison:
         return Comparison(field, op, fit_value(self._source, field, op, value, node))
+
+
+def _without_lower(source: FilterText, node: ast.expr) -> ast.expr:
+    """Return what ``.lower()`` is called of."""
+    if not is_lower(node):
+        return node
+    if node.args or node.keywords:
+        raise source.error("lower() takes nothing in its parentheses, as in name.lower() == 'a'", node)
+    return cast(ast.Attribute, node.func).value

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast, get_args
 
+from runatlas.model.config_value import number_of
 from runatlas.model.filters import (
     STABLE_FIELDS,
     And,
@@ -21,7 +23,8 @@ from runatlas.model.filters import (
 )
 from runatlas.model.instant import iso_text
 from runatlas.model.page import Order
-from runatlas.model.run_field import instant_ms, make_stable_field
+from runatlas.model.run_check import LIST_DEPTH_MAX
+from runatlas.model.run_field import EMPTY_TEXTS, instant_ms, make_stable_field
 
 __all__ = ["RULE_OPERATORS", "from_rules", "groups_from_rules", "sorts_from_rules", "to_rule"]
 
@@ -84,7 +87,9 @@ def to_rule(wanted: Filter) -> dict[str, Any] | None:
     key = field.key if field.type != "STABLE" else _RULE_NAMES.get(field.key)
     if key is None:
         return None
-    values: list[Any] = list(value) if isinstance(value, tuple) else [value]
+    values: list[Any] = list(value) if wanted.op in {"IN", "NOT IN"} and isinstance(value, tuple) else [value]
+    if not all(map(_is_plain, values)):
+        return None
     if _kind(field) == "time":
         values = [iso_text(item) if isinstance(item, int) else item for item in values]
     rule = {"key": key, "type": field.type, "op": wanted.op, "value": values}
@@ -92,6 +97,13 @@ def to_rule(wanted: Filter) -> dict[str, Any] | None:
         return rule if from_rules([rule]) == wanted else None
     except (TypeError, ValueError):
         return None
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether other servers compare with a value as we do: lists they do not know, and all numbers are doubles."""
+    if isinstance(value, (int, float)):
+        return abs(value) < 2**53
+    return not isinstance(value, tuple)
 
 
 def sorts_from_rules(rules: Sequence[Mapping[str, Any]], *, argument: str = "sorts") -> tuple[Sort, ...]:
@@ -176,20 +188,26 @@ def _read_rule(rule: Mapping[str, Any], place: str) -> Filter:
     if op not in {"IN", "NOT IN"} and len(values) != 1:
         raise ValueError(f"{place}.value: {op} takes one value in its list, got {len(values)}; IN takes several")
     kind = _kind(field)
+    if kind == "text" and field.key in EMPTY_TEXTS:
+        values = ["" if value is None and op in {"EQ", "NEQ"} else value for value in values]
     fitted = tuple(_fit(kind, op, value, f"{place}.value[{index}]") for index, value in enumerate(values))
     if kind == "labels":
         return _read_labels(field, op, fitted, place)
-    if op in {"GTE", "LTE"} and (kind == "bool" or None in fitted):
+    if op in {"GTE", "LTE"} and (kind == "bool" or any(map(_has_no_order, fitted))):
         raise ValueError(f"{place}.op: {op} needs values that have an order, {values[0]!r} has none")
     value = fitted if op in {"IN", "NOT IN"} else fitted[0]
     return Comparison(field, op, value, lenient=field.type == "CONFIG")
 
 
+def _has_no_order(value: Any) -> bool:
+    return value is None or isinstance(value, tuple) or (isinstance(value, float) and math.isnan(value))
+
+
 def _read_labels(field: Field, op: Operator, labels: tuple[Literal_, ...], place: str) -> Filter:
-    """Labels are a set: equal, in and contain all ask for what the run has among them."""
+    """Labels are a set: equal, in and contain all ask for what the run has among them, ``None`` for none."""
     if op in {"GTE", "LTE"}:
         raise ValueError(f"{place}.op: {op} has no meaning for labels; use CONTAIN, IN or NOT IN")
-    has = tuple(Comparison(field, "CONTAIN", label) for label in labels)
+    has = tuple(Comparison(field, "EQ" if label is None else "CONTAIN", label) for label in labels)
     found = has[0] if len(has) == 1 else Or(has)
     return Not(found) if op in {"NEQ", "NOT IN"} else found
 
@@ -200,23 +218,36 @@ def _kind(field: Field) -> str:
     return "number" if field.type == "SCALAR" else "any"
 
 
-def _fit(kind: str, op: Operator, value: Any, place: str) -> Literal_:
+def _fit(kind: str, op: Operator, value: Any, place: str) -> Any:
     """Return the value as the field is stored."""
+    if isinstance(value, (list, tuple)):
+        return _fit_list(kind, op, value, place)
     value = _plain(value, place)
     if op == "CONTAIN":
         return _fit_part(kind, value, place)
     if value is None:
-        if op not in {"EQ", "NEQ"} or kind == "labels":
+        if op not in {"EQ", "NEQ"}:
             raise ValueError(f"{place}: None is only for EQ and NEQ")
         return None
     return _FITS[kind](value, place)
+
+
+def _fit_list(kind: str, op: Operator, items: Sequence[Any], place: str, depth: int = 0) -> tuple[Any, ...]:
+    if kind != "any" or op in {"GTE", "LTE"}:
+        raise TypeError(f"{place}: a list is compared with a config value by EQ, NEQ, IN, NOT IN and CONTAIN only")
+    if depth == LIST_DEPTH_MAX:
+        raise ValueError(f"{place}: a list nests more than {LIST_DEPTH_MAX} levels deep")
+    return tuple(
+        _fit_list(kind, op, item, place, depth + 1) if isinstance(item, (list, tuple)) else _plain(item, place)
+        for item in items
+    )
 
 
 def _plain(value: Any, place: str) -> Literal_:
     if isinstance(value, (str, bool)) or value is None:
         return value
     if isinstance(value, numbers.Integral):
-        return int(value) if abs(int(value)) < 2**63 else float(value)
+        return int(value)
     if isinstance(value, numbers.Real):
         return float(value)
     raise TypeError(f"{place}: expected text, a number, True, False or None, got {type(value).__name__}")
@@ -253,7 +284,7 @@ def _fit_bool(value: Literal_, place: str) -> bool:
 def _fit_number(value: Literal_, place: str) -> int | float:
     if isinstance(value, str):
         try:
-            return float(value)
+            return number if (number := number_of(value)) is not None else float(value)
         except ValueError:
             raise ValueError(f"{place}: {value!r} is no number") from None
     if value is None or isinstance(value, bool):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import unicodedata
 
 __all__ = ["TEXT_MAX", "FilterSyntaxError", "FilterText"]
 
 TEXT_MAX = 20_000
 _DEPTH_MAX = 60
 _SHOWN = 60
+_LINE_BREAK = re.compile(r"\r\n|[\n\r\v\f]")
 _FOREIGN_WORDS = {"&&": "and", "||": "or", "!": "not", "=": "=="}
 """Words of other languages, and ours."""
 
@@ -29,27 +31,41 @@ class FilterSyntaxError(ValueError):
     Attributes:
         reason: What is wrong, and what would be right.
         text: The text as it was given.
-        column: Where in it, from 1.
+        place: Where in it, from 1.
+        line, column: The same as a line, and a place in that line.
     """
 
-    def __init__(self, reason: str, text: str, column: int, argument: str = "filters") -> None:
+    def __init__(self, reason: str, text: str, place: int, argument: str = "filters") -> None:
         self.reason = reason
         self.text = text
-        self.column = column
+        self.place = place
         self.argument = argument
-        super().__init__(f"{argument}: {reason} (column {column})\n{_point_at(text, column)}")
+        lines = _LINE_BREAK.split(text)
+        before = _LINE_BREAK.split(text[: place - 1])
+        self.line = len(before)
+        self.column = len(before[-1]) + 1
+        where = f"column {self.column}" if len(lines) == 1 else f"line {self.line}, column {self.column}"
+        super().__init__(f"{argument}: {reason} ({where})\n{_point_at(lines[self.line - 1], self.column)}")
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.reason, self.text, self.column, self.argument)
+        return type(self), (self.reason, self.text, self.place, self.argument)
 
 
-def _point_at(text: str, column: int) -> str:
-    """Return the part of the text around a column with a caret below it."""
+def _point_at(line: str, column: int) -> str:
+    """Return the part of a line around a column with a caret below it."""
     start = max(0, column - 1 - _SHOWN)
-    line = "".join(c if c.isprintable() else " " for c in text[start : column - 1 + _SHOWN])
+    shown = "".join(c if c.isprintable() else " " for c in line[start : column - 1 + _SHOWN])
     head = "..." if start else ""
-    tail = "..." if column - 1 + _SHOWN < len(text) else ""
-    return f"    {head}{line}{tail}\n    {' ' * (len(head) + column - 1 - start)}^"
+    tail = "..." if column - 1 + _SHOWN < len(line) else ""
+    width = sum(map(_cells, shown[: column - 1 - start]))
+    return f"    {head}{shown}{tail}\n    {' ' * (len(head) + width)}^"
+
+
+def _cells(character: str) -> int:
+    """Return how many columns of a terminal a character takes."""
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 class FilterText:
@@ -68,18 +84,27 @@ class FilterText:
         self._check_characters()
         # Python ends an expression at a line break and minds indentation; a filter does neither.
         self._indent = len(text) - len(text.lstrip())
-        self._line = re.sub(r"\s", " ", text)[self._indent :]
+        self._line = re.sub(r"[\n\r\v\f]", " ", text)[self._indent :]
+        self._data = self._line.encode()
         self.tree = self._parse()
-        self._check_comments()
+        self._check_texts()
         self._check_depth()
 
+    def name_after(self, node: ast.Attribute) -> str:
+        """Return the name after a dot as it was written: Python's parser makes some characters into others."""
+        if self._line.isascii():
+            return node.attr
+        end = node.value.end_col_offset
+        written = self._data[end : node.end_col_offset].decode(errors="ignore").rpartition(".")[2].strip()
+        return written if unicodedata.normalize("NFKC", written) == node.attr else node.attr
+
     def error(self, reason: str, node: ast.AST | None = None, *, column: int = 1) -> FilterSyntaxError:
-        """Make the error that points at a node (of ``a.b`` at ``b``), or at a column counted from 1."""
+        """Make the error that points at a node (of ``a.b`` at ``b``), or at a place counted from 1."""
         if isinstance(node, (ast.expr, ast.keyword)):
             offset = node.col_offset
             if isinstance(node, ast.Attribute) and node.end_col_offset is not None:
-                offset = max(offset, node.end_col_offset - len(node.attr.encode()))
-            column = self._indent + len(self._line.encode()[:offset].decode(errors="ignore")) + 1
+                offset = max(offset, node.end_col_offset - len(self.name_after(node).encode()))
+            column = self._indent + len(self._data[:offset].decode(errors="ignore")) + 1
         return FilterSyntaxError(reason, self.text, column, self._argument)
 
     def _check_characters(self) -> None:
@@ -121,21 +146,28 @@ class FilterText:
         column = self._indent + at + 1
         return self.error(f"this cannot be read: {error.msg}", column=column)
 
-    def _check_comments(self) -> None:
-        """Refuse ``#``: Python's parser drops what follows it, and a part of a filter must never be dropped."""
-        if "#" not in self._line:
+    def _check_texts(self) -> None:
+        """Refuse what Python's parser, or the line made for it, would drop or change: nothing is read past.
+
+        These are ``#`` outside of texts, with all that follows it, and line breaks inside.
+        """
+        if "#" not in self._line and len(_LINE_BREAK.split(self.text.strip())) == 1:
             return
-        data = self._line.encode()
-        inside = [
-            range(node.col_offset, node.end_col_offset or 0)
+        spans = sorted(
+            (node.col_offset, node.end_col_offset or 0)
             for node in ast.walk(self.tree)
             if isinstance(node, (ast.Constant, ast.JoinedStr))
-        ]
-        for place in (place for place, byte in enumerate(data) if byte == ord("#")):
-            if not any(place in span for span in inside):
-                raise self.error(
-                    "'#' is not allowed outside of text", column=self._indent + len(data[:place].decode()) + 1
-                )
+        )
+        offset = at = 0
+        for place, character in enumerate(self._line):
+            while at < len(spans) and spans[at][1] <= offset:
+                at += 1
+            is_inside = at < len(spans) and spans[at][0] <= offset
+            if character == "#" and not is_inside:
+                raise self.error("'#' is not allowed outside of text", column=self._indent + place + 1)
+            if is_inside and self.text[self._indent + place] in "\n\r\v\f":
+                raise self.error("a line break inside of text is written \\n", column=self._indent + place + 1)
+            offset += len(character.encode())
 
     def _check_depth(self) -> None:
         """Refuse a deep tree here, so that nothing that walks it needs to mind the depth."""

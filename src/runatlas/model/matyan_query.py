@@ -148,7 +148,7 @@ class _Reader:
             if error.text == self._text:
                 raise
             # The condition was translated: the error points at the condition as it was written.
-            column = self._source.error("", node).column
+            column = self._source.error("", node).place
             raise FilterSyntaxError(error.reason, self._text, column, self._argument) from None
         leaf = _RunLeaf(len(self.leaves), found)
         self.leaves.append(leaf)

@@ -6,14 +6,17 @@ from collections.abc import Iterator, Sequence
 
 from runatlas.errors import ValidationError
 from runatlas.model.filters import OPERATORS, STABLE_FIELDS, STATISTICS, Comparison, Field, Filter, Not, Sort
+from runatlas.model.glob import parse_glob
 from runatlas.model.text import check_text
 
 __all__ = [
     "COMPARISONS_MAX",
+    "LIST_DEPTH_MAX",
     "PART_MAX",
     "SORTS_MAX",
     "check_filter",
     "check_order",
+    "has_length",
     "simplify",
     "too_deep",
 ]
@@ -31,6 +34,15 @@ _DEPTH_MAX = 20
 """SQLite's parser takes somewhat more, once the filter is simplified."""
 
 _GIVEN_DEPTH_MAX = 200
+
+VALUES_MAX = 100_000
+"""How many values a filter may compare with, those inside lists too."""
+
+LIST_DEPTH_MAX = 8
+"""How deep a list may nest that a filter compares with."""
+
+_INT_BITS = 1100
+"""A little more than a double reaches."""
 
 
 def simplify(node: Filter, depth: int = 0) -> Filter:
@@ -65,19 +77,23 @@ def check_filter(wanted: Filter) -> Filter:
         ValidationError: It has an unknown field, statistic or operator, a value that is none, or is too large.
     """
     simple = simplify(wanted)
-    count = 0
+    count = values_count = 0
     for node in _comparisons(simple, 0):
         values = node.value if isinstance(node.value, tuple) else (node.value,)
         several = node.op in {"IN", "NOT IN"}
+        if not several and isinstance(node.value, tuple):
+            values = (node.value,)
         if node.op not in OPERATORS:
             raise ValidationError(f"filter: there is no operator {node.op!r}")
-        if several != isinstance(node.value, tuple):
-            raise ValidationError(
-                f"filter: {node.op} of {node.field.key!r} takes {'a list' if several else 'one value'}"
-            )
+        if several and not isinstance(node.value, tuple):
+            raise ValidationError(f"filter: {node.op} of {node.field.key!r} takes a list")
+        if isinstance(node.value, tuple) and node.op not in {"IN", "NOT IN", "EQ", "NEQ", "CONTAIN"}:
+            raise ValidationError(f"filter: {node.op} of {node.field.key!r} takes one value")
         _check_field(node.field)
         for value in values:
-            _check_literal(value, node.op)
+            values_count += _check_value(value, node.op, 0)
+        if values_count > VALUES_MAX:
+            raise ValidationError(f"filter: it has more than {VALUES_MAX:,} values")
         count += 1 if several and not node.lenient else len(values)
     if count > COMPARISONS_MAX:
         raise ValidationError(f"filter: it has more than {COMPARISONS_MAX} comparisons")
@@ -94,12 +110,31 @@ def _comparisons(node: Filter, depth: int) -> Iterator[Comparison]:
             yield from _comparisons(item, depth + 1)
 
 
+def has_length(field: Field) -> bool:
+    """Tell whether a field has a length that can be asked for: texts, labels and what configs hold have."""
+    if field.type == "STABLE":
+        return field.key != "colors" and STABLE_FIELDS[field.key] in {"text", "labels"}
+    return field.type == "CONFIG"
+
+
 def _check_field(field: Field) -> None:
     if field.type == "STABLE" and field.key not in STABLE_FIELDS:
         raise ValidationError(f"filter: a run has no field {field.key!r}")
+    if field.stat == "len" and not has_length(field):
+        raise ValidationError(f"filter: {field.key!r} has no length")
     if field.type == "SCALAR" and field.stat not in STATISTICS:
         raise ValidationError(f"filter: {field.key!r} has no statistic {field.stat!r}")
     check_text(field.key, "filter")
+
+
+def _check_value(value: object, op: str, depth: int) -> int:
+    """Check a literal or a list of them, and count its values."""
+    if not isinstance(value, tuple):
+        _check_literal(value, op)
+        return 1
+    if depth == LIST_DEPTH_MAX:
+        raise ValidationError(f"filter: a list nests more than {LIST_DEPTH_MAX} levels deep")
+    return 1 + sum(_check_value(item, op, depth + 1) for item in value)
 
 
 def _check_literal(value: object, op: str) -> None:
@@ -109,6 +144,15 @@ def _check_literal(value: object, op: str) -> None:
         check_text(value, "filter")
         if op == "CONTAIN" and len(value) > PART_MAX:
             raise ValidationError(f"filter: CONTAIN takes text of up to {PART_MAX} characters")
+    if op in {"GLOB", "IGLOB"}:
+        if not isinstance(value, str):
+            raise ValidationError(f"filter: {op} takes a pattern, which is text")
+        try:
+            parse_glob(value)
+        except ValueError as error:
+            raise ValidationError(f"filter: {error}") from None
+    if isinstance(value, int) and value.bit_length() > _INT_BITS:
+        raise ValidationError("filter: a number is too large")
 
 
 def check_order(sorts: Sequence[Sort]) -> None:
@@ -126,3 +170,5 @@ def check_order(sorts: Sequence[Sort]) -> None:
         if sort.field == Field("STABLE", "labels"):
             raise ValidationError("sorts: runs cannot be sorted by 'labels'")
         _check_field(sort.field)
+        if sort.field.stat == "len":
+            raise ValidationError(f"sorts: runs cannot be sorted by the length of {sort.field.key!r}")

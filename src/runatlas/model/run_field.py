@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 
 from runatlas.model.filters import STABLE_FIELDS, Field, Statistic
 
-__all__ = ["STATISTIC_NAMES", "did_you_mean", "find_stable_name", "instant_ms", "make_stable_field"]
+__all__ = ["EMPTY_TEXTS", "STATISTIC_NAMES", "did_you_mean", "find_stable_name", "instant_ms", "make_stable_field"]
 
 _ALIASES = {
     "tags": "labels",
@@ -32,11 +32,15 @@ STATISTIC_NAMES: dict[str, Statistic] = {
     "max": "max",
     "avg": "avg",
     "mean": "avg",
+    "std": "std",
     "count": "count",
     "first_step": "first_step",
     "last_step": "last_step",
 }
 """What may follow a metric's key, and the statistic it means."""
+
+EMPTY_TEXTS = {"description", "group", "job_type"}
+"""Fields of text of which a run has none when it is empty: ``is None`` asks for that."""
 
 _SECONDS_BELOW = 100_000_000_000
 """As milliseconds this is March 1973: any smaller number is seconds, or no time at all."""

@@ -7,17 +7,26 @@ from __future__ import annotations
 
 import math
 import operator
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from runatlas.model.codec import dumps
+from runatlas.model.config_value import (
+    Section,
+    find_value,
+    list_text,
+    member_texts,
+    named_values,
+    number_of,
+    text_of,
+    time_of,
+)
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Sort
+from runatlas.model.glob import fits
 from runatlas.model.run import RunRecord
-from runatlas.model.run_field import instant_ms
 from runatlas.model.text import has_part
 
-__all__ = ["Read", "arrange", "flatten", "matches", "value_of"]
+__all__ = ["Read", "arrange", "flatten", "length_of", "matches", "value_of"]
 
 Read = Callable[[Field], Any]
 """Tells what a run has in a field: ``None`` if nothing, a tuple for its labels and colors."""
@@ -29,26 +38,23 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "GT": operator.gt,
     "LT": operator.lt,
 }
-_NUMBER = re.compile(r"[ \t\n\r]*-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?[ \t\n\r]*", re.ASCII)
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
-def flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield a nested mapping's leaves with dotted names; an empty mapping is a leaf.
+def flatten(nested: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield a nested mapping's leaves with the names that filters call them by; an empty mapping is a leaf.
 
     Args:
         nested: The mapping.
-        prefix: What the names begin with.
 
     Example:
         >>> dict(flatten({"optim": {"lr": 0.1}, "seed": 1}))
         {'optim.lr': 0.1, 'seed': 1}
     """
-    for name, value in nested.items():
-        if isinstance(value, Mapping) and value:
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+    return (
+        (name, value)
+        for name, value in named_values(nested, depth_max=None)
+        if not (value and isinstance(value, Mapping))
+    )
 
 
 def value_of(record: RunRecord, field: Field) -> Any:
@@ -59,10 +65,15 @@ def value_of(record: RunRecord, field: Field) -> Any:
         field: The field; times are Unix milliseconds, a duration is in seconds.
 
     Returns:
-        The value; ``None`` if it has none.
+        The value, a ``Section`` for an object of the config; ``None`` if it has none.
     """
+    value = _held(record, field)
+    return length_of(value) if field.stat == "len" else value
+
+
+def _held(record: RunRecord, field: Field) -> Any:
     if field.type == "CONFIG":
-        return dict(flatten(record.config or {})).get(field.key)
+        return find_value(record.config or {}, field.key)
     if field.type == "SCALAR":
         return (record.summary or {}).get(field.key)
     if field.key.endswith("_at"):
@@ -72,6 +83,13 @@ def value_of(record: RunRecord, field: Field) -> Any:
     if field.key == "user":
         return record.user.username if record.user else None
     return getattr(record, field.key)
+
+
+def length_of(value: Any) -> int | None:
+    """Return how long a text, a list, the labels or a section is; ``None`` for what has no length."""
+    if isinstance(value, Section):
+        return value.size
+    return len(value) if isinstance(value, (str, list, tuple)) else None
 
 
 def matches(wanted: Filter, read: Read) -> bool:
@@ -97,75 +115,70 @@ def _compare(node: Comparison, held: Any) -> bool:
     lenient = node.lenient and node.field.type == "CONFIG"
     if node.op == "NEQ":
         return not _test(held, "EQ", node.value, lenient=lenient)
-    if isinstance(node.value, tuple):
-        return any(_test(held, "EQ", item, lenient=lenient) for item in node.value) is (node.op == "IN")
+    if node.op in {"IN", "NOT IN"}:
+        items: Any = node.value
+        return any(_test(held, "EQ", item, lenient=lenient) for item in items) is (node.op == "IN")
     return _test(held, node.op, node.value, lenient=lenient)
 
 
 def _test(held: Any, op: str, literal: Any, *, lenient: bool) -> bool:
-    if isinstance(held, tuple):
-        return literal in held if literal is not None and op in {"EQ", "CONTAIN"} else op == "EQ" and not held
+    if isinstance(held, (tuple, list, Section)):
+        return _test_many(held, op, literal, lenient=lenient)
     if held is None or literal is None:
         return op == "EQ" and held is None and literal is None
+    if op in {"GLOB", "IGLOB"}:
+        return isinstance(held, str) and fits(held, literal, any_case=op == "IGLOB")
+    if _is_nan(held) or _is_nan(literal):
+        return op == "EQ" and _is_nan(held) and _is_nan(literal)
+    if isinstance(literal, tuple):
+        return False
     return _lenient(op, held, literal) if lenient else _strict(op, held, literal)
 
 
-def _strict(op: str, held: Any, literal: Any) -> bool:
+def _test_many(held: Any, op: str, literal: Any, *, lenient: bool) -> bool:
+    """Test labels, a list or a section."""
+    if isinstance(held, tuple):
+        return literal in held if literal is not None and op in {"EQ", "CONTAIN"} else op == "EQ" and not held
+    if isinstance(held, Section):
+        return op == "CONTAIN" and literal in held.names
+    text = list_text(held)
     if op == "CONTAIN":
-        return isinstance(literal, str) and _contains(held, literal)
+        return any(f"\n{line}\n" in text for line in member_texts(literal, lenient=lenient))
+    return op == "EQ" and isinstance(literal, tuple) and list_text(literal) == text
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _strict(op: str, held: Any, literal: Any) -> bool:
     if isinstance(held, str) and isinstance(literal, str):
+        return has_part(held, literal) if op == "CONTAIN" else _ORDERS[op](held, literal)
+    if op != "CONTAIN" and isinstance(held, (int, float)) and isinstance(literal, (int, float)):
         return _ORDERS[op](held, literal)
-    if isinstance(held, (int, float)) and isinstance(literal, (int, float)):
-        return _ORDERS[op](_double(held), _double(literal))
     return False
 
 
 def _lenient(op: str, held: Any, literal: Any) -> bool:
     """Compare as numbers, else as times, else as text: whatever both sides read as."""
-    if any(isinstance(side, float) and math.isnan(side) for side in (held, literal)):
-        return op == "CONTAIN" and held == held and _contains(_text(held), _text(literal))  # noqa: PLR0124
     if op == "CONTAIN":
-        return _contains(_text(held), _text(literal))
+        return has_part(text_of(held), text_of(literal))
     for read in (_number, _time):
         left, right = read(held), read(literal)
         if left is not None and right is not None:
             return _ORDERS[op](left, right)
-    text = _text(literal)
+    text = text_of(literal)
     if isinstance(held, bool) and text.lower() in {"true", "false"}:
         text = text.lower()
-    return _ORDERS[op](_text(held), text)
+    return _ORDERS[op](text_of(held), text)
 
 
-def _contains(held: Any, part: str) -> bool:
-    return has_part(held, part) if isinstance(held, str) else isinstance(held, list) and part in held
-
-
-def _double(value: float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.copysign(math.inf, value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value if isinstance(value, str) else dumps(value)
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, str):
-        return float(value) if _NUMBER.fullmatch(value) else None
-    return _double(value) if isinstance(value, (int, float)) else None
+def _number(value: Any) -> int | float | None:
+    return number_of(value) if isinstance(value, str) else value if isinstance(value, (int, float)) else None
 
 
 def _time(value: Any) -> int | None:
-    if not isinstance(value, str) or not _DATE.match(value):
-        return None
-    try:
-        return instant_ms(value)
-    except ValueError:
-        return None
+    return time_of(value) if isinstance(value, str) else None
 
 
 def arrange(runs: Iterable[RunRecord], sorts: Sequence[Sort], read: Callable[[RunRecord, Field], Any]) -> list[Any]:
@@ -186,9 +199,18 @@ def arrange(runs: Iterable[RunRecord], sorts: Sequence[Sort], read: Callable[[Ru
 
 
 def _sort_key(value: Any) -> tuple[int, float, str] | None:
-    """Numbers come before texts; lists and empty objects are their JSON text."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    """Numbers come before texts; lists are their text, and sections have none."""
+    if value is None or isinstance(value, Section) or _is_nan(value):
         return None
     if isinstance(value, (int, float)):
         return 0, _double(value), ""
-    return 1, 0.0, _text(list(value) if isinstance(value, tuple) else value)
+    if isinstance(value, tuple):
+        return 1, 0.0, dumps(list(value))
+    return 1, 0.0, list_text(value) if isinstance(value, list) else text_of(value)
+
+
+def _double(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)

@@ -43,7 +43,7 @@ INSERT INTO uploads (run_pk, path, sha256, mime_type) VALUES (202, 'sent.bin', '
 
 def engine_of(location: Location) -> Engine:
     if location.engine == "sqlite":
-        Path(location.name).mkdir(parents=True)
+        Path(location.name).mkdir(parents=True, exist_ok=True)
         return create_engine(f"sqlite:///{location.name}/runatlas.db")
     return create_engine(make_url(location.name).set(drivername="postgresql+psycopg"))
 
@@ -115,3 +115,27 @@ def test_blobs_of_an_earlier_store_are_where_they_were(earlier: Location) -> Non
     home.append(runs[home], artifacts=(ArtifactDraft("kept.bin", LOOSE, 0), ArtifactDraft(f"{KEPT}.bin", LOOSE, 0)))
     assert names(home, KEPT), "what a project's runs referred to counts as stored there"
     services.close()
+
+
+def test_configs_of_an_earlier_store_are_filtered_by_sections_and_lists(earlier: Location) -> None:
+    configs = {201: '{"opt":{"lr":1},"layers":[64,128.0]}', 202: "{damaged"}
+    engine = engine_of(earlier)
+    with engine.begin() as connection:
+        for run, config in configs.items():
+            connection.exec_driver_sql(f"UPDATE runs SET config = '{config}' WHERE id = {run}")
+        run_script(
+            connection,
+            "INSERT INTO run_configs (run_pk, key, kind, number, text) VALUES (201, 'opt.lr', 'num', 1, '1'), "
+            "(201, 'layers', 'json', NULL, '[64,128.0]'), (202, 'seed', 'num', 1, '1');",
+        )
+    engine.dispose()
+    store = earlier.open()
+    with store.read() as connection:
+        rows = connection.exec_driver_sql("SELECT run_pk, key, kind, number, text FROM run_configs").all()
+    store.close()
+    assert sorted(map(tuple, rows)) == [
+        (201, "layers", "json", 2.0, "[\n64\n128\n]"),
+        (201, "opt", "sect", 1.0, None),
+        (201, "opt.lr", "num", 1.0, "1"),
+        (202, "seed", "num", 1.0, "1"),
+    ]

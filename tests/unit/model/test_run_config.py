@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runatlas.errors import ValidationError
+from runatlas.model.config_value import named_values, number_of, time_of
 from runatlas.model.run_config import merge_config, remove_key, set_key
-from runatlas.server.store.config import flatten, number_of, time_of
+from runatlas.server.store.config import flatten
 
 names = st.text("abc", min_size=1, max_size=2)
 leaves = st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.text("xy", max_size=2), st.lists(st.integers()))
@@ -21,6 +22,11 @@ configs = st.dictionaries(
     names, st.recursive(leaves, lambda inner: st.dictionaries(names, inner, max_size=3), max_leaves=6), max_size=4
 )
 keys = st.lists(names, min_size=1, max_size=3).map(".".join)
+
+
+def _leaves(config: dict[str, Any]) -> list[Any]:
+    """The rows of a config, but for its sections, which change with what is in them."""
+    return [row for row in flatten(config) if row[1] != "sect"]
 
 
 def _get(config: Any, key: str) -> Any:
@@ -36,9 +42,9 @@ def test_what_is_set_is_there_and_the_rest_stays(config: dict[str, Any], key: st
     before = copy.deepcopy(config)
     set_key(config, key, value)
     assert _get(config, key) == value
-    for other, *row in flatten(before):
+    for other, *row in _leaves(before):
         if not (f"{other}.".startswith(f"{key}.") or f"{key}.".startswith(f"{other}.")):
-            assert [other, *row] in [list(kept) for kept in flatten(config)]
+            assert [other, *row] in [list(kept) for kept in _leaves(config)]
 
 
 @given(configs, keys)
@@ -46,9 +52,9 @@ def test_what_is_removed_is_gone_and_the_rest_stays(config: dict[str, Any], key:
     before = copy.deepcopy(config)
     remove_key(config, key)
     assert _get(config, key) is ...
-    stayed = [row for row in flatten(before) if not f"{row[0]}.".startswith(f"{key}.")]
-    assert [row for row in flatten(config) if row not in stayed] == []
-    assert [row for row in stayed if row not in flatten(config)] == []
+    stayed = [row for row in _leaves(before) if not f"{row[0]}.".startswith(f"{key}.")]
+    assert [row for row in _leaves(config) if row not in stayed] == []
+    assert [row for row in stayed if row not in _leaves(config)] == []
 
 
 @given(configs, configs)
@@ -58,7 +64,7 @@ def test_merging_twice_is_merging_once(config: dict[str, Any], given_config: dic
     twice = copy.deepcopy(once)
     merge_config(twice, copy.deepcopy(given_config))
     assert once == twice
-    for key, *_ in flatten(given_config):
+    for key, *_ in _leaves(given_config):
         assert _get(once, key) == _get(given_config, key) or _get(given_config, key) == {}
 
 
@@ -89,12 +95,30 @@ def test_a_key_with_dots_of_its_own_counts_as_it_was_written() -> None:
         ("2024-05-01T00:00:00+01:00", ("date", 1714518000000.0, "2024-05-01T00:00:00+01:00")),
         ("2024-05-99", ("str", None, "2024-05-99")),
         ("a\x00b", ("str", None, "a\ufffdb")),
-        ([1, "é", None], ("json", None, '[1,"é",null]')),
-        ({}, ("json", None, "{}")),
+        ([1, "é", None, {"b": True, "a": [2.0]}], ("json", 4.0, '[\n1\n"é"\nnull\n{"a":[2],"b":1}\n]')),
+        ({}, ("sect", 0.0, None)),
     ],
 )
 def test_a_leaf_has_a_row(value: Any, row: tuple[Any, ...]) -> None:
     assert flatten({"key": value}) == [("key", *row)]
+
+
+def test_a_section_has_a_row_and_what_is_in_it_too() -> None:
+    rows = [("opt", "sect", 2.0, None), ("opt.lr", "num", 0.1, "0.1"), ("opt.none", "sect", 0.0, None)]
+    assert flatten({"opt": {"lr": 0.1, "none": {}}}) == rows
+
+
+def test_names_that_collide_are_told_apart_and_nothing_is_lost() -> None:
+    config = {"x": {"y": 2, "z.w": 5, "z": {"w": 6}}, "x.y": 1, "x.y#2": 3}
+    found = dict(named_values(config))
+    assert {name: value for name, value in found.items() if not isinstance(value, dict)} == {
+        "x.y": 1,
+        "x.y#2": 3,
+        "x.y#3": 2,
+        "x.z.w": 5,
+        "x.z.w#2": 6,
+    }
+    assert dict(named_values(json.loads(json.dumps(config, sort_keys=True)))) == found
 
 
 def test_long_keys_have_no_row() -> None:
@@ -113,7 +137,7 @@ def test_a_config_that_is_none_is_refused() -> None:
 
 @given(st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False)))
 def test_the_json_form_of_a_number_reads_as_it(number: float) -> None:
-    assert number_of(json.dumps(number)) == float(number)
+    assert number_of(json.dumps(number)) == number
 
 
 @given(st.text(max_size=8))

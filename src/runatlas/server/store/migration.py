@@ -12,6 +12,8 @@ from sqlalchemy import Connection, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from runatlas.errors import StoreError
+from runatlas.model.codec import loads
+from runatlas.server.store.config import ConfigRow, flatten
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import SCHEMA_VERSION, metadata, schema_version
 
@@ -47,7 +49,41 @@ def _grant_blobs(connection: Connection) -> None:
         connection.execute(text(step))
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(2, _grant_blobs),)
+_PAGE = 500
+
+
+def _name_sections(connection: Connection) -> None:
+    """Write the rows of configs anew: before, sections and lists had none that told what they hold."""
+    page = text("SELECT id, config FROM runs WHERE id > :after AND config <> '{}' ORDER BY id LIMIT :size")
+    clear = text("DELETE FROM run_configs WHERE run_pk = :run")
+    insert = text(
+        "INSERT INTO run_configs (run_pk, key, kind, number, text) VALUES (:run, :key, :kind, :number, :text)"
+    )
+    after = 0
+    while found := connection.execute(page, {"after": after, "size": _PAGE}).all():
+        after = found[-1][0]
+        made = {run: made for run, config in found if (made := _rows_of(config)) is not None}
+        if not made:
+            continue
+        connection.execute(clear, [{"run": run} for run in made])
+        rows = [
+            {"run": run, "key": key, "kind": kind, "number": number, "text": held}
+            for run, given in made.items()
+            for key, kind, number, held in given
+        ]
+        if rows:
+            connection.execute(insert, rows)
+
+
+def _rows_of(config: str) -> list[ConfigRow] | None:
+    """Make the rows of one config; one that cannot be read keeps those it has, and no other run waits for it."""
+    try:
+        return flatten(loads(config))
+    except (ValueError, AttributeError):
+        return None
+
+
+MIGRATIONS: tuple[Migration, ...] = (Migration(2, _grant_blobs), Migration(3, _name_sections))
 """From version 1 to ``SCHEMA_VERSION``, in order. Each says its SQL itself: the tables go on changing behind it."""
 
 

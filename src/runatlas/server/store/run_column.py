@@ -14,10 +14,12 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    false,
     func,
     literal,
     literal_column,
     null,
+    or_,
     select,
 )
 
@@ -27,7 +29,17 @@ from runatlas.model.filters import Field
 from runatlas.server.store.schema import projects, runs, users
 from runatlas.server.store.statement import one_of
 
-__all__ = ["NULLABLE_COLUMNS", "NUMBER_COLUMNS", "TEXT_COLUMNS", "scalar_series", "statistic"]
+__all__ = [
+    "INTEGER_STATISTICS",
+    "NULLABLE_COLUMNS",
+    "NUMBER_COLUMNS",
+    "TEXT_COLUMNS",
+    "is_nan",
+    "scalar_series",
+    "statistic",
+]
+
+INTEGER_STATISTICS = ("count", "first_step", "last_step")
 
 _INFINITY: ColumnElement[float] = literal(math.inf, Double())
 _SCALAR_TYPES = ("FLOAT", "BOOLEAN")
@@ -72,6 +84,24 @@ def scalar_series(table: FromClause, field: Field) -> ColumnElement[bool]:
     )
 
 
+def _deviation(c: Any) -> ColumnElement[Any]:
+    """The population standard deviation of what is not NaN; NULL also where it is NaN itself: over an infinity."""
+    infinite = or_(c.min_value == -_INFINITY, c.max_value == _INFINITY)
+    return case((infinite, null()), else_=func.sqrt(c.value_sum_squares / func.nullif(c.finite_count, 0)))
+
+
+def is_nan(table: FromClause, field: Field) -> ColumnElement[bool]:
+    """Make the condition that a ``SCALAR`` field's statistic, of a series that has it, is NaN."""
+    c = table.c
+    low, high = c.min_value == -_INFINITY, c.max_value == _INFINITY
+    known: dict[str, ColumnElement[bool]] = {
+        "last": c.last_kind == "nan",
+        "avg": and_(low, high),
+        "std": or_(low, high),
+    }
+    return func.coalesce(known.get(field.stat, false()), false())
+
+
 def _average(c: Any) -> ColumnElement[Any]:
     """The mean of what is not NaN; NULL also where it is NaN itself: over both infinities."""
     low, high = c.min_value == -_INFINITY, c.max_value == _INFINITY
@@ -91,6 +121,7 @@ def statistic(table: FromClause, field: Field) -> ColumnElement[Any]:
         "min": c.min_value,
         "max": c.max_value,
         "avg": _average(c),
+        "std": _deviation(c),
         "count": c.count,
         "first_step": c.first_step,
         "last_step": c.last_step,

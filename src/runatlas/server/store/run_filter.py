@@ -2,16 +2,17 @@
 
 Beyond what ``runatlas.model.filters`` says:
 
-- Numbers compare as doubles. ``True`` is 1 and ``False`` is 0. Text compares by code points. A text compared with a
-  number is no match. NaN is unequal to everything and has no order.
-- A config value ``null`` counts as missing, a NaN does not. A list or an empty object is equal to nothing and has no
-  order; ``CONTAIN`` asks a list for an element that is that text.
+- ``True`` is 1 and ``False`` is 0. Text compares by code points. A text compared with a number is no match. NaN has
+  no order; ``EQ`` and ``IN`` find it.
+- A config value ``null`` counts as missing, a NaN and a section do not. A list equals lists; a section is equal to
+  nothing; neither has an order. ``CONTAIN`` asks a list for an element and a section for a key.
 - ``CONTAIN`` takes a character for another when one is the lower or upper form of the other and both are single
   characters (``Ä`` and ``ä``, but not ``ß`` and ``SS``). Both engines are given the same sets of characters.
 - ``labels`` and ``colors`` are sets: ``EQ``, ``IN`` and ``CONTAIN`` ask for a member, ``EQ None`` for emptiness.
 - ``SCALAR`` looks at the series of exactly the field's context.
 - ``lenient`` counts for config values only: as numbers when both sides are numbers or read as numbers, as times when
-  both are texts that read as ISO 8601, else as text (``true``, ``false`` and numbers in their JSON form).
+  both are texts that read as ISO 8601, else as text (``true``, ``false`` and numbers in their JSON form). Lists and
+  sections are no texts; an element of a list is also found when it reads as the number, or is its text.
 
 Nothing of a filter becomes part of the SQL text; all of it is bound.
 """
@@ -20,11 +21,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, and_, false, not_, or_, true
 
-from runatlas.model.filters import And, Comparison, Filter, Literal_, Not
+from runatlas.model.filters import And, Comparison, Filter, Not
 from runatlas.model.run_check import check_filter
 from runatlas.server.store.run_subject import Subject, make_subject
 
@@ -64,14 +65,15 @@ def _compile(node: Filter) -> ColumnElement[bool]:
 
 
 def _compare(node: Comparison) -> ColumnElement[bool]:
-    values = node.value if isinstance(node.value, tuple) else (node.value,)
+    several = node.op in {"IN", "NOT IN"} and isinstance(node.value, tuple)
+    values = cast("tuple[Any, ...]", node.value) if several else (node.value,)
     subject = make_subject(node.field, lenient=node.lenient)
     if node.op in {"NEQ", "NOT IN"}:
         return not_(_test(subject, "EQ", values))
     return _test(subject, node.op, values)
 
 
-def _test(subject: Subject, op: str, values: tuple[Literal_, ...]) -> ColumnElement[bool]:
+def _test(subject: Subject, op: str, values: tuple[Any, ...]) -> ColumnElement[bool]:
     present = tuple(value for value in values if value is not None)
     if op in {"EQ", "IN"}:
         found = subject.equals(present) if present else false()
@@ -79,4 +81,6 @@ def _test(subject: Subject, op: str, values: tuple[Literal_, ...]) -> ColumnElem
     if op == "CONTAIN":
         part = present[0] if present else None
         return false() if part is None else subject.contains(part)
+    if op in {"GLOB", "IGLOB"}:
+        return subject.fits(str(present[0]), any_case=op == "IGLOB")
     return subject.ordered(_COMPARE[op], present[0]) if present else false()

@@ -141,7 +141,7 @@ def _config_keys(
     table = run_configs.alias()
     joined.append((table, and_(table.c.run_pk == runs.c.id, table.c.key == literal(field.key, Text()))))
     numeric = table.c.kind.in_(("num", "bool"))
-    textual = table.c.kind.not_in(("num", "bool", "null", "nan"))
+    textual = table.c.kind.not_in(("num", "bool", "null", "nan", "sect"))
     return [
         _SortKey(case((numeric, 0), (textual, 1)), descending, "number", nullable=True),
         _SortKey(case((numeric, table.c.number)), descending, "number", nullable=True),

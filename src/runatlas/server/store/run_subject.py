@@ -11,9 +11,12 @@ from typing import Any, TypeAlias
 from sqlalchemy import (
     ColumnElement,
     Double,
+    Integer,
     Table,
     Text,
     and_,
+    case,
+    cast,
     false,
     func,
     literal,
@@ -25,26 +28,38 @@ from sqlalchemy import (
 )
 
 from runatlas.model.codec import dumps
+from runatlas.model.config_value import list_text, member_texts, number_of, text_of, time_of
 from runatlas.model.filters import Field
-from runatlas.server.store.config import number_of, text_of, time_of
+from runatlas.server.store.number import (
+    EXACT_BELOW,
+    compare_double,
+    compare_integer,
+    compare_written,
+    doubles,
+    integers,
+    written,
+)
 from runatlas.server.store.run_column import (
+    INTEGER_STATISTICS,
     NULLABLE_COLUMNS,
     NUMBER_COLUMNS,
     TEXT_COLUMNS,
+    is_nan,
     scalar_series,
     statistic,
 )
 from runatlas.server.store.schema import run_configs, run_labels, runs, series
-from runatlas.server.store.statement import code_points, contains, member_of, one_of
+from runatlas.server.store.statement import code_points, contains, fits_glob, member_of, one_of
 
 __all__ = ["Compare", "Subject", "make_subject"]
 
-Present: TypeAlias = "str | int | float | bool"
-"""What a field is compared with, ``None`` excepted."""
+Present: TypeAlias = "str | int | float | bool | tuple[Any, ...]"
+"""What a field is compared with, ``None`` excepted; a tuple is a list."""
 
 _NUMERIC = ("num", "bool")
 _TEXTUAL = ("str", "nstr", "date")
-_NOTHING = ("null", "nan")
+_UNEQUAL = ("null", "nan", "json", "sect")
+"""What is equal to no text, also where dict filters compare."""
 
 Compare = Callable[[Any, Any], ColumnElement[bool]]
 
@@ -66,6 +81,10 @@ class Subject(ABC):
 
     def contains(self, part: Present) -> ColumnElement[bool]:  # noqa: ARG002 - the ordinary answer
         """Test for a part of it; what has none never has one."""
+        return false()
+
+    def fits(self, pattern: str, *, any_case: bool) -> ColumnElement[bool]:  # noqa: ARG002 - the ordinary answer
+        """Test whether a pattern fits all of it; what is no text has none that does."""
         return false()
 
 
@@ -91,24 +110,31 @@ class _Text(Subject):
     def contains(self, part: Present) -> ColumnElement[bool]:
         return and_(self._present, contains(self._text, part)) if isinstance(part, str) else false()
 
+    def fits(self, pattern: str, *, any_case: bool) -> ColumnElement[bool]:
+        return and_(self._present, fits_glob(self._text, pattern, any_case=any_case))
+
 
 class _Number(Subject):
     """A number of the run's own; NULL is missing."""
 
-    def __init__(self, number: ColumnElement[Any], *, nullable: bool) -> None:
+    def __init__(self, number: ColumnElement[Any], *, nullable: bool, whole: bool) -> None:
         self._number = number
         self._present = number.is_not(None) if nullable else true()
+        self._whole = whole
 
     def missing(self) -> ColumnElement[bool]:
         return not_(self._present)
 
     def equals(self, values: Sequence[Present]) -> ColumnElement[bool]:
-        numbers = _numbers(values)
-        return and_(self._present, self._number.in_(numbers)) if numbers else false()
+        known: list[Any] = integers(_numbers(values)) if self._whole else doubles(_numbers(values))
+        return and_(self._present, self._number.in_(known)) if known else false()
 
     def ordered(self, compare: Compare, value: Present) -> ColumnElement[bool]:
-        number = _numbers([value])
-        return and_(self._present, compare(self._number, number[0])) if number else false()
+        number = _number(value)
+        if number is None:
+            return false()
+        compared = compare_integer if self._whole else compare_double
+        return and_(self._present, compared(self._number, compare, number))
 
 
 class _Labels(Subject):
@@ -143,7 +169,10 @@ class _Colors(Subject):
 class _Config(Subject):
     """A config value, compared strictly."""
 
+    _lenient = False
+
     def __init__(self, key: str) -> None:
+        self._name = key
         self._key = literal(key, Text())
 
     def _exists(self, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -154,59 +183,86 @@ class _Config(Subject):
 
     def equals(self, values: Sequence[Present]) -> ColumnElement[bool]:
         c, numbers, texts = run_configs.c, _numbers(values), _texts(values)
+        small = doubles(number for number in numbers if abs(number) < EXACT_BELOW)
+        large = [text for number in numbers if abs(number) >= EXACT_BELOW for text in written(number)]
+        lists = [list_text(value) for value in values if isinstance(value, tuple)]
         found = []
-        if numbers:
-            found.append(and_(one_of(c.kind, _NUMERIC), c.number.in_(numbers)))
+        if small:
+            found.append(and_(one_of(c.kind, _NUMERIC), c.number.in_(small)))
+        if large:
+            found.append(and_(one_of(c.kind, ("num",)), member_of(c.text, "numbers", large)))
         if texts:
             found.append(and_(one_of(c.kind, _TEXTUAL), member_of(c.text, "texts", texts)))
+        if lists:
+            found.append(and_(one_of(c.kind, ("json",)), member_of(c.text, "lists", lists)))
+        if any(map(_is_nan, values)):
+            found.append(one_of(c.kind, ("nan",)))
         return self._exists(or_(*found)) if found else false()
 
     def ordered(self, compare: Compare, value: Present) -> ColumnElement[bool]:
-        c, numbers = run_configs.c, _numbers([value])
-        if numbers:
-            return self._exists(one_of(c.kind, _NUMERIC), compare(c.number, numbers[0]))
+        c, number = run_configs.c, _number(value)
+        if number is not None:
+            return self._exists(one_of(c.kind, _NUMERIC), compare_written(c.number, c.text, compare, number))
         if isinstance(value, str):
             return self._exists(one_of(c.kind, _TEXTUAL), compare(code_points(c.text), literal(value, Text())))
         return false()
 
     def contains(self, part: Present) -> ColumnElement[bool]:
-        if not isinstance(part, str):
-            return false()
         c = run_configs.c
-        in_text = and_(one_of(c.kind, _TEXTUAL), contains(c.text, part))
-        return self._exists(or_(in_text, and_(c.kind == "json", _has_element(c.text, part))))
+        lines = (f"\n{text}\n" for text in member_texts(part, lenient=self._lenient))
+        among = or_(*(func.replace(c.text, literal(line, Text()), "") != c.text for line in lines))
+        found = self._exists(or_(and_(one_of(c.kind, ("json",)), among), self._has_part(part)))
+        if not isinstance(part, str):
+            return found
+        inner = _exists_of(run_configs, c.run_pk, c.key == literal(f"{self._name}.{part}", Text()))
+        return or_(found, and_(self._exists(one_of(c.kind, ("sect",))), inner))
+
+    def _has_part(self, part: Present) -> ColumnElement[bool]:
+        """Test what is no list and no section for a part of its text."""
+        c = run_configs.c
+        return and_(one_of(c.kind, _TEXTUAL), contains(c.text, part)) if isinstance(part, str) else false()
+
+    def fits(self, pattern: str, *, any_case: bool) -> ColumnElement[bool]:
+        c = run_configs.c
+        return self._exists(one_of(c.kind, _TEXTUAL), fits_glob(c.text, pattern, any_case=any_case))
 
 
 class _LenientConfig(_Config):
     """A config value, compared as dict filters do."""
 
+    _lenient = True
+
     def equals(self, values: Sequence[Present]) -> ColumnElement[bool]:
-        return or_(false(), *(self.ordered(operator.eq, value) for value in values))
+        exact = [value for value in values if isinstance(value, tuple) or _is_nan(value)]
+        found = [self.ordered(operator.eq, value) for value in values if value not in exact]
+        return or_(super().equals(exact), *found)
 
     def ordered(self, compare: Compare, value: Present) -> ColumnElement[bool]:
+        if isinstance(value, tuple) or _is_nan(value):
+            return false()
         c, text = run_configs.c, text_of(value)
         as_text = compare(code_points(c.text), literal(text, Text()))
-        if isinstance(value, float) and math.isnan(value):
-            return false()
-        number = number_of(value) if isinstance(value, str) else _as_number(value)
+        number = number_of(value) if isinstance(value, str) else value
         if number is not None:
-            return self._either((*_NUMERIC, "nstr"), compare(c.number, literal(number, Double())), as_text)
+            return self._either((*_NUMERIC, "nstr"), compare_written(c.number, c.text, compare, number), as_text)
         if (time := time_of(text)) is not None:
             return self._either(("date",), compare(c.number, literal(float(time), Double())), as_text)
         if text.lower() in ("true", "false"):
             return self._either(("bool",), compare(code_points(c.text), literal(text.lower(), Text())), as_text)
-        return self._exists(not_(one_of(c.kind, _NOTHING)), as_text)
+        return self._exists(not_(one_of(c.kind, _UNEQUAL)), as_text)
 
-    def contains(self, part: Present) -> ColumnElement[bool]:
+    def _has_part(self, part: Present) -> ColumnElement[bool]:
         c = run_configs.c
-        return self._exists(not_(one_of(c.kind, _NOTHING)), contains(c.text, text_of(part)))
+        if isinstance(part, tuple) or _is_nan(part):
+            return false()
+        return and_(not_(one_of(c.kind, _UNEQUAL)), contains(c.text, text_of(part)))
 
     def _either(
         self, kinds: tuple[str, ...], alike: ColumnElement[bool], as_text: ColumnElement[bool]
     ) -> ColumnElement[bool]:
         kind = run_configs.c.kind
         return self._exists(
-            or_(and_(one_of(kind, kinds), alike), and_(not_(one_of(kind, (*kinds, *_NOTHING))), as_text))
+            or_(and_(one_of(kind, kinds), alike), and_(not_(one_of(kind, (*kinds, *_UNEQUAL))), as_text))
         )
 
 
@@ -216,50 +272,73 @@ class _Scalar(Subject):
     def __init__(self, field: Field) -> None:
         self._field = field
         self._statistic = statistic(series, field)
+        self._whole = field.stat in INTEGER_STATISTICS
 
     def _exists(self, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
         return _exists_of(series, series.c.run_pk, scalar_series(series, self._field), *conditions)
 
     def missing(self) -> ColumnElement[bool]:
         # A statistic that is NaN is NULL, but there: what tells is whether the series has values other than NaN.
-        of_values = self._field.stat in ("min", "max", "avg")
+        of_values = self._field.stat in ("min", "max", "avg", "std")
         return not_(self._exists(series.c.min_value.is_not(None)) if of_values else self._exists())
 
     def equals(self, values: Sequence[Present]) -> ColumnElement[bool]:
-        numbers = _numbers(values)
-        return self._exists(self._statistic.in_(numbers)) if numbers else false()
+        known: list[Any] = integers(_numbers(values)) if self._whole else doubles(_numbers(values))
+        found: list[ColumnElement[bool]] = [self._statistic.in_(known)] if known else []
+        if any(map(_is_nan, values)):
+            found.append(is_nan(series, self._field))
+        return self._exists(or_(*found)) if found else false()
 
     def ordered(self, compare: Compare, value: Present) -> ColumnElement[bool]:
-        numbers = _numbers([value])
-        return self._exists(compare(self._statistic, numbers[0])) if numbers else false()
+        number = _number(value)
+        if number is None:
+            return false()
+        compared = compare_integer if self._whole else compare_double
+        return self._exists(compared(self._statistic, compare, number))
 
 
 def make_subject(field: Field, *, lenient: bool) -> Subject:
     """Make what a comparison of a field looks at."""
-    if field.type == "CONFIG":
-        return _LenientConfig(field.key) if lenient else _Config(field.key)
     if field.type == "SCALAR":
         return _Scalar(field)
+    if field.stat == "len":
+        return _Number(_length(field), nullable=True, whole=True)
+    if field.type == "CONFIG":
+        return _LenientConfig(field.key) if lenient else _Config(field.key)
     if field.key in TEXT_COLUMNS:
         return _Text(TEXT_COLUMNS[field.key], nullable=field.key in NULLABLE_COLUMNS)
     if field.key in NUMBER_COLUMNS:
-        return _Number(NUMBER_COLUMNS[field.key], nullable=field.key in NULLABLE_COLUMNS)
+        whole = field.key != "duration"
+        return _Number(NUMBER_COLUMNS[field.key], nullable=field.key in NULLABLE_COLUMNS, whole=whole)
     return _Labels() if field.key == "labels" else _Colors()
 
 
-def _as_number(value: Present) -> float | None:
-    """Return a literal as the double it compares as; ``None`` for text and NaN."""
-    if isinstance(value, str):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
-    return None if math.isnan(number) else number
+def _length(field: Field) -> ColumnElement[Any]:
+    """Make the expression of a length; NULL where there is none."""
+    if field.type == "STABLE" and field.key != "labels":
+        return func.length(TEXT_COLUMNS[field.key])
+    if field.type == "STABLE":
+        counted = select(func.count()).select_from(run_labels).where(run_labels.c.run_pk == runs.c.id)
+        return counted.correlate(runs).scalar_subquery()
+    c = run_configs.c
+    size = case(
+        (one_of(c.kind, _TEXTUAL), func.length(c.text)), (one_of(c.kind, ("json", "sect")), cast(c.number, Integer))
+    )
+    found = select(size).where(c.run_pk == runs.c.id, c.key == literal(field.key, Text()))
+    return found.correlate(runs).scalar_subquery()
 
 
-def _numbers(values: Sequence[Present]) -> list[ColumnElement[float]]:
-    return [literal(number, Double()) for value in values if (number := _as_number(value)) is not None]
+def _number(value: Present) -> int | float | None:
+    """Return a literal that has an order among numbers; ``None`` for text, lists and NaN."""
+    return None if isinstance(value, (str, tuple)) or _is_nan(value) else value
+
+
+def _is_nan(value: Present) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _numbers(values: Sequence[Present]) -> list[int | float]:
+    return [number for value in values if (number := _number(value)) is not None]
 
 
 def _texts(values: Sequence[Present]) -> list[str]:

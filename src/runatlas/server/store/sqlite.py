@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from pathlib import Path
@@ -53,8 +54,13 @@ def _prepare(connection: sqlite3.Connection, _: Any) -> None:
         cursor.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
         cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         cursor.execute("PRAGMA temp_store=MEMORY")
+        connection.create_function("sqrt", 1, _sqrt, deterministic=True)  # not every SQLite has one
     finally:
         cursor.close()
+
+
+def _sqrt(value: float | None) -> float | None:
+    return None if value is None else math.sqrt(value)
 
 
 def _switch_to_wal(cursor: sqlite3.Cursor) -> None:

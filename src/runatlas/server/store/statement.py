@@ -23,11 +23,13 @@ from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import Boolean, TypeDecorator, TypeEngine
 
 from runatlas.errors import ConflictError
+from runatlas.model.glob import GlobPart, parse_glob
 
 __all__ = [
     "Connection",
     "code_points",
     "contains",
+    "fits_glob",
     "listed",
     "member_of",
     "one_of",
@@ -219,3 +221,43 @@ def contains(text: ColumnElement[Any], part: str) -> ColumnElement[bool]:
     special.
     """
     return _Contains(text, bindparam("part", part, type_=_Pattern(), unique=True))
+
+
+def _glob_sets(parts: Iterable[GlobPart]) -> str:
+    """Write a pattern as SQLite's ``GLOB`` reads it: ``]`` and ``-`` come first in a set and ``^`` last."""
+    pieces = {"any": "*", "one": "?"}
+    return "".join(pieces.get(part.kind) or _glob_set(part) for part in parts)
+
+
+def _glob_set(part: GlobPart) -> str:
+    characters = part.characters
+    if part.kind == "set" and len(characters) == 1 and characters.isdisjoint("*?["):
+        return next(iter(characters))
+    first = "".join(character for character in "]-" if character in characters)
+    last = "^" if "^" in characters else ""
+    return f"[{'^' * (part.kind == 'other')}{first}{''.join(sorted(characters - set(']-^')))}{last}]"
+
+
+def _regex_sets(parts: Iterable[GlobPart]) -> str:
+    """Write a pattern as PostgreSQL's regular expressions read it; every character as its number."""
+    pieces = {"any": ".*", "one": "."}
+    return "^" + "".join(pieces.get(part.kind) or _regex_set(part) for part in parts) + "$"
+
+
+def _regex_set(part: GlobPart) -> str:
+    written = "".join(f"\\U{ord(character):08X}" for character in sorted(part.characters))
+    return written if part.kind == "set" and len(part.characters) == 1 else f"[{'^' * (part.kind == 'other')}{written}]"
+
+
+class _GlobPattern(TypeDecorator[Any]):
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return _regex_sets(value) if dialect.name == "postgresql" else _glob_sets(value)
+
+
+def fits_glob(text: ColumnElement[Any], pattern: str, *, any_case: bool) -> ColumnElement[bool]:
+    """Test whether a pattern of ``runatlas.model.glob`` fits all of a text."""
+    parts = parse_glob(pattern, any_case=any_case)
+    return _Contains(text, bindparam("pattern", parts, type_=_GlobPattern(), unique=True))

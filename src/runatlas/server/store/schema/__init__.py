@@ -91,4 +91,4 @@ __all__ = [
     "writers",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3

@@ -1,0 +1,184 @@
+"""The values of a config by their dotted names, and what of them is compared: the same for SQL and for Python.
+
+The name of a value is the keys that lead to it, joined by dots; a section (an object) has a name like any value. Keys
+with dots of their own can give two values one name, as in ``{"x.y": 1, "x": {"y": 2}}``. Then the name is that of the
+value whose keys were written longer, here ``1``, and the others are ``x.y#2`` and so on: each can be asked for.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from runatlas.errors import ValidationError
+from runatlas.model.codec import dumps
+from runatlas.model.run_field import instant_ms
+
+__all__ = [
+    "DEPTH_MAX",
+    "Section",
+    "find_value",
+    "list_text",
+    "member_texts",
+    "named_values",
+    "number_of",
+    "text_of",
+    "time_of",
+]
+
+DEPTH_MAX = 64
+"""How deep a config may nest."""
+
+_NUMBER = re.compile(r"[ \t\n\r]*-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?[ \t\n\r]*", re.ASCII)
+_WHOLE = re.compile(r"[ \t\n\r]*-?[0-9]+[ \t\n\r]*", re.ASCII)
+_WHOLE_MAX = 4000
+"""So many digits Python reads as a whole number."""
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?([Zz]|[+-]\d\d:\d\d)?)?",
+    re.ASCII,
+)
+
+
+@attrs.frozen
+class Section:
+    """An object of a config, as a comparison sees it.
+
+    Attributes:
+        size: How many keys it has.
+        names: The names of what lies in it, without its own.
+    """
+
+    size: int
+    names: frozenset[str]
+
+
+def named_values(config: Mapping[str, Any], *, depth_max: int | None = DEPTH_MAX) -> Iterator[tuple[str, Any]]:
+    """Yield every value and section of a config with its name; no name comes twice.
+
+    Args:
+        config: The config.
+        depth_max: How deep it may nest; ``None`` for as deep as it does.
+
+    Raises:
+        ValidationError: It has a key that is not text, or nests too deeply.
+
+    Example:
+        >>> list(named_values({"optim": {"lr": 0.1}}))
+        [('optim', {'lr': 0.1}), ('optim.lr', 0.1)]
+        >>> dict(named_values({"x": {"y": 2}, "x.y": 1}))
+        {'x': {'y': 2}, 'x.y': 1, 'x.y#2': 2}
+    """
+    found = list(_walk(config, "", (), depth_max))
+    if len({name for name, _, _ in found}) == len(found):
+        yield from ((name, value) for name, _, value in found)
+        return
+    seen: dict[str, list[tuple[tuple[int, ...], Any]]] = {}
+    for name, path, value in found:
+        seen.setdefault(name, []).append((path, value))
+    for name, values in seen.items():
+        values.sort(key=lambda item: item[0])
+        yield name, values[0][1]
+        number = 2
+        for _, value in values[1:]:
+            while f"{name}#{number}" in seen:
+                number += 1
+            yield f"{name}#{number}", value
+            number += 1
+
+
+def _walk(
+    value: Mapping[str, Any], prefix: str, path: tuple[int, ...], depth_max: int | None
+) -> Iterator[tuple[str, tuple[int, ...], Any]]:
+    if depth_max is not None and len(path) > depth_max:
+        raise ValidationError(f"config: it nests more than {depth_max} levels deep")
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise ValidationError(f"config: the key {key!r} is not text")
+        name = prefix + (key.replace("\x00", "\ufffd") if "\x00" in key else key)
+        lengths = (*path, -len(key))
+        yield name, lengths, item
+        if item and isinstance(item, Mapping):
+            yield from _walk(item, f"{name}.", lengths, depth_max)
+
+
+def find_value(config: Mapping[str, Any], name: str) -> Any:
+    """Return what a config has under a name: a value, a ``Section``, or ``None``."""
+    values = dict(named_values(config, depth_max=None))
+    found = values.get(name)
+    if not isinstance(found, Mapping):
+        return found
+    start = f"{name}."
+    return Section(len(found), frozenset(key.removeprefix(start) for key in values if key.startswith(start)))
+
+
+# -- what is compared --------------------------------------------------------------------------------------------
+
+
+def number_of(text: str) -> int | float | None:
+    """Return the number that a text is, or ``None``.
+
+    Example:
+        >>> number_of("1e-3"), number_of(" 7"), number_of("adam")
+        (0.001, 7, None)
+    """
+    if not _NUMBER.fullmatch(text):
+        return None
+    return int(text) if len(text) < _WHOLE_MAX and _WHOLE.fullmatch(text) else float(text)
+
+
+def time_of(text: str) -> int | None:
+    """Return the Unix milliseconds that a text means as an ISO 8601 date or time, or ``None``."""
+    if not _TIME.fullmatch(text):
+        return None
+    try:
+        return instant_ms(text)
+    except ValueError:
+        return None
+
+
+def text_of(value: str | int | float | bool) -> str:
+    """Return the text that a config value or a literal is compared as."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return repr(value)
+
+
+def list_text(items: Sequence[Any]) -> str:
+    """Return a list as a text that is equal exactly when the list is; each element stands on a line of its own.
+
+    Example:
+        >>> list_text([64, 128.0]) == list_text([64.0, 128]), list_text([1, [2]])
+        (True, '[\\n1\\n[2]\\n]')
+    """
+    return "[\n" + "".join(f"{_element(item)}\n" for item in items) + "]"
+
+
+def member_texts(value: Any, *, lenient: bool) -> tuple[str, ...]:
+    """Return the lines of ``list_text`` of which a list has one when the value is in it."""
+    texts = {_element(value): None}
+    if lenient and isinstance(value, str) and (number := number_of(value)) is not None:
+        texts[_element(number)] = None
+    elif lenient and isinstance(value, (int, float)):
+        texts[dumps(text_of(value))] = None
+    return tuple(texts)
+
+
+def _element(value: Any) -> str:
+    if isinstance(value, str) or value is None:
+        return dumps(value)
+    if isinstance(value, (int, float)):
+        whole = math.isfinite(value) and value == int(value) if isinstance(value, float) else True
+        return str(int(value)) if whole else text_of(value)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{dumps(str(key))}:{_element(item)}" for key, item in sorted(value.items())) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(_element, value)) + "]"
+    return dumps(value)
