@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from support.backend import Site
@@ -12,6 +13,7 @@ from support.filter_meaning import Fact
 from support.filter_strategies import CONTEXT, LISTS, SERIES, VALUES, filters
 from support.recording import points
 
+from runatlas.api.entry import Api
 from runatlas.backends.base import Backend
 from runatlas.errors import ValidationError
 from runatlas.model.batch import Batch
@@ -27,6 +29,7 @@ from runatlas.model.filters import (
 )
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import PageRequest
+from runatlas.model.project import ProjectDraft
 from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
 
 
@@ -99,6 +102,9 @@ def test_every_filter_chooses_the_runs_that_python_chooses(site: Site) -> None:
         found = site.root.list_runs(RunQuery(selection, parts=(), page=PageRequest(limit=1000)))
         assert {run.id for run in found.items} == {name for name, fact in facts.items() if fact.matches(wanted)}
         assert site.root.count_runs(selection) == len(found.items)
+        if len(found.items) % 4 == 1:
+            plan = site.root.plan_run_deletion(selection)
+            assert [item.cuid for item in plan.items] == [run.cuid for run in found.items]
 
     check()
 
@@ -190,6 +196,54 @@ def test_a_workspace_is_searched_as_a_whole(site: Site, demo: ProjectPath) -> No
         RunQuery(RunSelection(site.home, filter=wanted), sorts=(Sort(Field("STABLE", "name")),))
     )
     assert [run.path for run in found.items] == [other.run("two")]
+
+
+def test_the_runs_of_a_workspace_are_one_listing(site: Site) -> None:
+    """Through ``Api``, page by page, filtered and ordered; what another workspace has is not among them."""
+    places = [site.project(f"p{number}") for number in range(3)]
+    for number in range(7):
+        draft = RunDraft(places[number % 3], id=f"r{number}", config={"seed": number}, labels=("x",) * (number % 2))
+        site.root.create_run(attrs.evolve(draft, created_at_ms=1_700_000_000_000 + 1000 * number))
+    ann = site.user("ann")
+    other = ann.create_project(ProjectDraft("p0")).path
+    ann.create_run(RunDraft(other, id="r9", config={"seed": 1}))
+    api = Api(backend=site.root)
+    runs = api.runs(site.home)
+    assert [run.path for run in runs] == [str(places[n % 3].run(f"r{n}")) for n in range(6, -1, -1)]
+    assert (len(runs), runs.total, bool(runs)) == (7, 7, True)
+    found = api.workspace(site.home).runs("not tags and config.seed > 0", order="-config.seed")
+    assert ([run.id for run in found], found.total) == (["r6", "r4", "r2"], 3)
+    assert [run.id for run in api.runs(site.home, size=3, page=2)] == ["r3", "r2", "r1"]
+    seen: list[str] = []
+    cursor = None
+    while True:
+        query = RunQuery(RunSelection(site.home), parts=(), page=PageRequest(limit=2, cursor=cursor))
+        page = site.root.list_runs(query)
+        seen += [run.id for run in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert seen == [f"r{number}" for number in range(6, -1, -1)]
+
+
+def test_a_plan_notes_what_no_run_has(site: Site, demo: ProjectPath) -> None:
+    if not site.is_exact:  # these servers make no plans: the client does, and asks for no more than it needs
+        return
+    site.root.append(Batch(demo.run("one"), (points("loss", [(0, 0, 1.0, None)]),)))
+    for text, notes in {
+        "config.tag != True": ("no run here has a config 'tag', did you mean 'tags'?",),
+        "summary.los != 1 and config.lr > 0": ("no run here has a metric 'los', did you mean 'loss'?",),
+        "summary['loss', {'split': 'val'}] != 1": ("no run here has a metric 'loss' in that context",),
+        "config.zzz is None or state == 'RUNNING'": ("no run here has a config 'zzz'",),
+        "config.lr != 1 and summary.loss != 5 and name != ''": (),
+    }.items():
+        plan = Api(backend=site.root).runs(str(demo), text).delete().unwrap()
+        assert plan.notes == tuple(plan.json()["notes"]) == notes
+        assert all(f"note: {note}" in repr(plan) for note in notes)
+        assert plan.total > 0
+    assert Api(backend=site.root).runs(str(demo), "config.tag != True").delete().unwrap().apply().ok
+    empty = site.project("empty")
+    assert Api(backend=site.root).runs(str(empty), "config.tag != True").delete().unwrap().notes == ()
 
 
 def test_filters_see_what_changed(site: Site, demo: ProjectPath) -> None:

@@ -63,6 +63,8 @@ def test_listings(call: Call) -> None:
     assert [run["state"] for run in few] == ["FINISHED"]
     shown = call("runs", PROJECT, "--metric", "loss", "--config", "lr")
     assert shown.stdout.split()[:6] == ["id", "name", "state", "created", "lr", "loss"]
+    assert _json(call("runs", "my-team", "--json"))["list"] == everything["list"]
+    assert call("runs", "my-team").stdout.split()[:3] == ["project", "id", "name"]
     assert "loss" in [column["key"] for column in _json(call("columns", RUN, "--json"))["list"]]
 
 

@@ -254,10 +254,10 @@ class Api(ApiCuration):
         size: int | None = None,
         all: bool = False,
     ) -> Runs:
-        """List runs of a project; see ``Project.runs``.
+        """List runs of a project, or of all projects of a workspace; see ``Project.runs``.
 
         Args:
-            path: ``workspace/project``.
+            path: ``workspace/project``, or ``workspace``.
             filters: Text, or a list of rules, all of which must hold.
             groups: Fields, or rules: the runs come group by group.
             sorts: Rules of ``key``, ``type`` and ``order``.
@@ -268,7 +268,9 @@ class Api(ApiCuration):
             size: Runs a page.
             all: Everything from ``page`` on.
         """
-        return self.project(path).runs(
+        is_workspace = isinstance(path, str) and "/" not in path
+        place = self.workspace(path) if is_workspace else self.project(path)
+        return place.runs(
             filters, groups, sorts, search=search, order=order, limit=limit, page=page, size=size, all=all
         )
 

@@ -90,6 +90,11 @@ class DeletionPlan:
         return self.record.missing
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What should be looked at before it is applied, such as a key of the filter that no run has."""
+        return self.record.notes
+
+    @property
     def total(self) -> int:
         """How many runs would go."""
         return self.record.total
@@ -116,6 +121,7 @@ class DeletionPlan:
             "total": record.total,
             "items": [{**attrs.asdict(item), "created_at": iso_text(item.created_at_ms)} for item in record.items],
             "missing": list(record.missing),
+            "notes": list(record.notes),
             "points": record.points,
             "media": record.media,
             "artifacts": record.artifacts,
@@ -138,6 +144,7 @@ class DeletionPlan:
         if record.total > _SHOWN:
             lines.append(f"- … and {record.total - _SHOWN} more")
         lines += [f"- {name}: there is no such run, so nothing would be deleted" for name in record.missing]
+        lines += [f"- note: {note}" for note in record.notes]
         return "\n".join(lines)
 
 

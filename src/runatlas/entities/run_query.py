@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast, get_args
 
 from runatlas.entities.argument import text
-from runatlas.model.config_value import Section
+from runatlas.model.config_name import Section
 from runatlas.model.expression import parse_field, parse_filter, parse_order
 from runatlas.model.filter_rule import from_rules, groups_from_rules, sorts_from_rules
 from runatlas.model.filters import STABLE_FIELDS, Field, Filter, Sort
@@ -101,7 +101,7 @@ def make_groups(groups: Groups | None) -> tuple[Field, ...]:
 
 
 def make_run_query(
-    path: ProjectPath,
+    path: ProjectPath | str,
     filters: Filters | None = None,
     *,
     groups: Groups | None = None,
@@ -112,7 +112,7 @@ def make_run_query(
     """Read what a caller asked for.
 
     Args:
-        path: The project.
+        path: The project, or the name of a workspace: all its projects.
         filters: Which runs.
         groups: In which groups.
         sorts: In which order, as rules.
@@ -123,9 +123,10 @@ def make_run_query(
         TypeError: An argument has another type.
         ValueError: An argument cannot be understood.
     """
+    workspace, project = (path, None) if isinstance(path, str) else (path.workspace, path.project)
     selection = RunSelection(
-        path.workspace,
-        path.project,
+        workspace,
+        project,
         filter=_make_filter(filters),
         search=None if search is None else text(search, "search"),
     )

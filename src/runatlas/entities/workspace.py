@@ -13,6 +13,8 @@ from runatlas.entities.collection import Collection
 from runatlas.entities.gateway import Gateway
 from runatlas.entities.project import VISIBILITIES, Project
 from runatlas.entities.projects import Projects, make_project_query
+from runatlas.entities.run_query import Filters, Groups, Order, Sorts, make_run_query
+from runatlas.entities.runs import Runs
 from runatlas.entities.window import Window, make_window
 from runatlas.model.account import ROLES, WorkspacePatch, WorkspaceRecord
 from runatlas.model.ids import ProjectPath, validate_project_name, validate_workspace_name
@@ -156,6 +158,43 @@ class Workspace(Entity[WorkspaceRecord]):
         window = make_window(page=page, size=size, all=all, limit=limit)
         query = make_project_query(self._username, sort=sort, search=search, detail=detail)
         return Projects(self._gateway, window, query, owner=self._name if self._username is None else None)
+
+    def runs(
+        self,
+        filters: Filters | None = None,
+        groups: Groups | None = None,
+        sorts: Sorts | None = None,
+        *,
+        search: str | None = None,
+        order: Order | None = None,
+        limit: int | None = None,
+        page: int | None = None,
+        size: int | None = None,
+        all: bool = False,
+    ) -> Runs:
+        """List the runs of all projects in one listing; the arguments are those of ``Project.runs``.
+
+        Args:
+            filters: Text, or a list of rules; ``project == 'demo'`` asks for those of a project.
+            groups: Fields, or rules: the runs come group by group.
+            sorts: Rules of ``key``, ``type`` and ``order``.
+            search: Part of the name or the id.
+            order: Fields as text, in place of ``sorts``.
+            limit: How many at the most.
+            page: A numbered page, from 1.
+            size: Runs a page.
+            all: Everything from ``page`` on.
+
+        Returns:
+            The runs, lazily; pinned and newest first unless ordered otherwise.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument cannot be understood or is out of bounds.
+        """
+        window = make_window(page=page, size=size, all=all, limit=limit)
+        query = make_run_query(self.username, filters, groups=groups, sorts=sorts, search=search, order=order)
+        return Runs(self._gateway, window, query)
 
     def create_project(
         self,

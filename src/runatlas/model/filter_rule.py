@@ -7,7 +7,7 @@ import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast, get_args
 
-from runatlas.model.config_value import number_of
+from runatlas.model.config_name import number_of
 from runatlas.model.filters import (
     STABLE_FIELDS,
     And,

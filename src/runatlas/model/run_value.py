@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from runatlas.model.codec import dumps
-from runatlas.model.config_value import (
+from runatlas.model.config_name import (
     Section,
     find_value,
     list_text,

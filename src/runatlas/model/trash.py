@@ -31,6 +31,7 @@ class DeletionPlanRecord:
         missing: Asked for by id, but not there. A deletion with missing ids fails and takes nothing.
         points, media, artifacts, bytes: What hangs on the runs; ``None`` when the server does not tell.
         project: The project's path, when it goes too.
+        notes: What should be looked at before it is applied, such as a key that no run has.
     """
 
     kind: TrashKind
@@ -41,6 +42,7 @@ class DeletionPlanRecord:
     artifacts: int | None = 0
     bytes: int | None = 0
     project: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runatlas.errors import ValidationError
-from runatlas.model.config_value import named_values, number_of, time_of
+from runatlas.model.config_name import named_values, number_of, time_of
 from runatlas.model.run_config import merge_config, remove_key, set_key
 from runatlas.server.store.config import flatten
 

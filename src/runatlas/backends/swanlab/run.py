@@ -90,7 +90,10 @@ class SwanlabRuns(SwanlabAccount):
             paths = [project.path for project in projects]
         else:
             paths = [ProjectPath(selection.workspace, selection.project)]
-        return [run for path in paths for run in self._select_of(path, selection)]
+        found = [run for path in paths for run in self._select_of(path, selection)]
+        if selection.project is None and selection.ids is None:  # each project is in order, all of them are not
+            found.sort(key=lambda run: (run.pin, run.created_at_ms), reverse=True)
+        return found
 
     def _select_of(self, path: ProjectPath, selection: RunSelection) -> list[RunRecord]:
         wanted, ids = selection.filter, selection.ids

@@ -59,7 +59,7 @@ def projects(
 
 
 @click.command()
-@click.argument("project")
+@click.argument("path")
 @click.option("-f", "--filter", "filters", help="Such as: config.lr < 0.01 and state == 'FINISHED'")
 @click.option("--order", help="Such as: -summary.loss, created_at")
 @click.option("--search", help="Part of the name or the id.")
@@ -70,7 +70,7 @@ def projects(
 @api_command
 def runs(  # noqa: PLR0917 - one argument an option
     api: Api,
-    project: str,
+    path: str,
     filters: str | None,
     order: str | None,
     search: str | None,
@@ -80,14 +80,15 @@ def runs(  # noqa: PLR0917 - one argument an option
     *,
     as_json: bool,
 ) -> None:
-    """List the runs of PROJECT (workspace/project)."""
-    found = api.runs(project, filters, search=search, order=order, limit=limit)
+    """List the runs of PATH: a project (workspace/project), or a workspace with all its projects."""
+    found = api.runs(path, filters, search=search, order=order, limit=limit)
     if as_json:
         print_json(found.json())
         return
+    names: tuple[str, ...] = ("project",) if "/" not in path else ()
     print_table(
-        ("id", "name", "state", "created", *config_keys, *metric_keys),
-        (_run_row(run, config_keys, metric_keys) for run in found),
+        (*names, "id", "name", "state", "created", *config_keys, *metric_keys),
+        ([*(run.record.project for _ in names), *_run_row(run, config_keys, metric_keys)] for run in found),
     )
 
 

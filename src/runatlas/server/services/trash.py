@@ -15,6 +15,7 @@ from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem
 from runatlas.server.services.access import (
     missing_runs,
     require_project,
+    require_scope,
     require_workspace,
     role_of,
     selected_runs,
@@ -26,6 +27,7 @@ from runatlas.server.store.blob_ref import known_blobs, lock_blobs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.garbage import collect_garbage
 from runatlas.server.store.project import ProjectRow, touch_projects
+from runatlas.server.store.run_key import unknown_keys
 from runatlas.server.store.statement import Connection
 from runatlas.server.store.trash import (
     HeldRun,
@@ -86,7 +88,11 @@ class Trash:
         with self._store.read() as connection:
             chosen = selected_runs(connection, caller, selection, "write")
             keys = [row[0] for row in connection.execute(chosen.query)]
-            return _plan(connection, "runs", held_by_key(connection, keys), chosen.missing, None)
+            plan = _plan(connection, "runs", held_by_key(connection, keys), chosen.missing, None)
+            if selection.filter is None:
+                return plan
+            scope = require_scope(connection, caller, selection, "write")
+            return attrs.evolve(plan, notes=unknown_keys(connection, scope, selection.filter))
 
     def plan_project_deletion(self, caller: Caller, path: ProjectPath) -> DeletionPlanRecord:
         """Tell what deleting a project with all its runs would take, without taking it; its workspace's owners may.

@@ -16,7 +16,7 @@ kind     what                                  number           text
 ``sect`` a section (an object)                 its keys' number -
 ======== ===================================== ================ ================================
 
-Names are those of ``runatlas.model.config_value``. One of more than 1000 bytes stays in the run's config, but has no
+Names are those of ``runatlas.model.config_name``. One of more than 1000 bytes stays in the run's config, but has no
 row: no index takes it.
 """
 
@@ -29,7 +29,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete
 
-from runatlas.model.config_value import list_text, named_values, number_of, text_of, time_of
+from runatlas.model.config_name import list_text, named_values, number_of, text_of, time_of
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import run_configs
 from runatlas.server.store.statement import Connection, member_of

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from runatlas.model.codec import dumps
-from runatlas.model.config_value import list_text, member_texts, number_of, text_of, time_of
+from runatlas.model.config_name import list_text, member_texts, number_of, text_of, time_of
 from runatlas.model.filters import Field
 from runatlas.server.store.number import (
     EXACT_BELOW,
