@@ -41,8 +41,8 @@ VALUES_MAX = 100_000
 LIST_DEPTH_MAX = 8
 """How deep a list may nest that a filter compares with."""
 
-_INT_BITS = 1100
-"""A little more than a double reaches."""
+_INT_BITS = 4096
+"""How long a whole number may be: far longer than a double reaches."""
 
 
 def simplify(node: Filter, depth: int = 0) -> Filter:
