@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -79,7 +79,7 @@ class NativeBackend(NativeCuration, Backend):
         policy = policy or RetryPolicy()
         self._session = Session(host, key, policy=policy, compress=compress)
         self._client = RecordClient(self._session, AnswerCache(clock=policy.clock) if cache else None)
-        self._states = RunStates(clock=policy.clock)
+        self._states = RunStates(clock=policy.clock, wall_clock=policy.now)
 
     @classmethod
     def from_settings(cls, settings: ConnectionSettings) -> NativeBackend:
@@ -152,7 +152,7 @@ class NativeBackend(NativeCuration, Backend):
 
     def get_run(self, path: RunPath) -> RunRecord:
         def keep(record: RunRecord) -> float:
-            self._states.note((record,))
+            self._note((record,))
             return self._states.keep_run(path)
 
         request = Request("GET", _path("runs", *_parts(path)))
@@ -160,7 +160,7 @@ class NativeBackend(NativeCuration, Backend):
 
     def list_runs(self, query: RunQuery) -> Page[RunRecord]:
         def keep(page: Page[RunRecord]) -> float:
-            self._states.note(page.items)
+            self._note(page.items)
             return self._states.keep_selection(query.selection)
 
         request = Request("POST", _path("runs", "query"), json_body(query), JSON)
@@ -314,6 +314,10 @@ class NativeBackend(NativeCuration, Backend):
 
     def _plan(self, body: dict[str, Any]) -> DeletionPlanRecord:
         return self._ask("POST", _path("deletions", "plan"), DeletionPlanRecord, body)
+
+    def _note(self, records: Iterable[RunRecord]) -> None:
+        for project in self._states.note(records):
+            self._client.forget(str(project))
 
     def _ask(self, method: str, path: str, kind: type[T], body: Any = None) -> T:
         request = Request(method, path, None if body is None else json_body(body), None if body is None else JSON)

@@ -297,7 +297,7 @@ class Run(RunCuration):
         Args:
             **changes: ``name``, ``description``, ``labels``, ``labels_added``, ``labels_removed``, ``group``,
                 ``job_type``, ``show``, ``pin``, ``baseline``, ``archived``, ``colors``, ``config`` (dotted keys),
-                ``config_removed``, ``project`` (moves the run).
+                ``config_removed``, ``project`` (moves the run), ``state`` (such as ``ABORTED``), ``error`` (why).
 
         Returns:
             The run, which loads again when next asked; under its new path if it was moved.

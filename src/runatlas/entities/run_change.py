@@ -7,9 +7,9 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from runatlas.entities.argument import flag, text, texts
+from runatlas.entities.argument import choice, flag, text, texts
 from runatlas.model.ids import validate_project_name
-from runatlas.model.run import RunPatch
+from runatlas.model.run import RUN_STATES, RunPatch, RunState
 
 __all__ = ["RunChanges", "make_run_patch"]
 
@@ -21,6 +21,8 @@ class RunChanges(TypedDict, total=False):
         labels: Replaces all labels; ``labels_added`` and ``labels_removed`` change some.
         config: Sets these dotted keys and keeps the others; ``config_removed`` takes some away.
         project: Moves to that project of the same workspace.
+        state: How the run stands; an end sets ``finished_at`` where there is none, ``RUNNING`` takes it away.
+        error: Why it ended; shown as ``crash_message``.
     """
 
     name: str
@@ -38,6 +40,8 @@ class RunChanges(TypedDict, total=False):
     config: Mapping[str, Any]
     config_removed: Sequence[str]
     project: str
+    state: RunState
+    error: str
 
 
 def _any_text(value: object, argument: str) -> str:
@@ -62,6 +66,10 @@ def _project(value: Any, argument: str) -> str:
     return validate_project_name(value, argument=argument)
 
 
+def _state(value: object, argument: str) -> RunState:
+    return choice(value, RUN_STATES, argument)
+
+
 _CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "name": text,
     "description": _any_text,
@@ -78,6 +86,8 @@ _CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "config": _config,
     "config_removed": _any_texts,
     "project": _project,
+    "state": _state,
+    "error": _any_text,
 }
 
 

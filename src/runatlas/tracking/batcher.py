@@ -62,6 +62,9 @@ class Batcher:
                 self._open.columns.add(event)
                 self._open.weight += len(event[1]) * _POINT_BYTES
             elif isinstance(event, RunPatch):
+                if event.state is not None:
+                    # A state closes what came before: whoever reads it finds all of that.
+                    yield from self._close(patches)
                 self._add_patch(patches, event)
             elif isinstance(event, Marker):
                 yield from self._close(patches)

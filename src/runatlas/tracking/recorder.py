@@ -204,9 +204,9 @@ class Recorder:
             return
         deadline = time.monotonic() + timeout_s
         self._uploader.finish(deadline)
-        if patch is not None:
-            self.put(patch)
         self._collect_last()
+        if patch is not None:
+            self.append(patch)
         if self._dispatcher.problem:
             self.losses.warn(
                 "closing", f"the store does not take everything yet; closing waits up to {timeout_s:g} s for it"

@@ -110,6 +110,33 @@ def test_what_belongs_to_a_run_is_kept_as_long_as_the_run(
         assert asked(web, read) == again
 
 
+def test_a_run_that_just_ended_may_still_get_something(
+    web: responses.RequestsMock, backend: NativeBackend, clock: Clock
+) -> None:
+    serve_runs(web, attrs.evolve(OVER, updated_at_ms=int((clock.time - 5) * 1000)))
+    backend.get_run(RUN)
+
+    assert asked(web, lambda: backend.read_points(PointQuery(NAMED))) == 1
+    clock.time += 3
+    assert asked(web, lambda: backend.read_points(PointQuery(NAMED))) == 1
+
+
+def test_what_is_kept_of_a_finished_run_goes_when_it_is_seen_to_have_got_more(
+    web: responses.RequestsMock, backend: NativeBackend, clock: Clock
+) -> None:
+    serve_runs(web, OVER)
+    backend.get_run(RUN)
+    assert asked(web, lambda: backend.read_points(PointQuery(NAMED))) == 1
+    clock.time += 100
+    assert asked(web, lambda: backend.read_points(PointQuery(NAMED))) == 0
+
+    late = attrs.evolve(OVER, updated_at_ms=int((clock.time - 90) * 1000))
+    web.replace("POST", f"{ROOT}/runs/query", json=plain(Page((late,))))
+    backend.list_runs(RunQuery(RunSelection("ann", "demo")))
+    assert asked(web, lambda: backend.read_points(PointQuery(NAMED))) == 1
+    assert asked(web, lambda: backend.get_run(RUN)) == 1
+
+
 def test_a_listing_is_kept_for_moments_only_for_it_may_grow(
     web: responses.RequestsMock, backend: NativeBackend, clock: Clock
 ) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from itertools import islice
 
-from runatlas.model.ids import RunPath
+from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.run import RunRecord, RunSelection
 
 __all__ = ["FINISHED_S", "MOVING_S", "SETTLED_S", "RunStates"]
@@ -17,6 +17,9 @@ FINISHED_S = 300.0
 
 MOVING_S = 2.0
 """Of a run that is going on, and of listings, which grow."""
+
+SETTLING_S = 60.0
+"""How long ago a run that is over must have changed last to be kept like one."""
 
 SETTLED_S = 60.0
 """Of the server and the caller."""
@@ -28,29 +31,45 @@ _ENDS = frozenset({"FINISHED", "CRASHED", "ABORTED"})
 
 
 class RunStates:
-    """Remembers which runs are over, from the records that came by; thread-safe."""
+    """Remembers which runs are over, from the records that came by; thread-safe.
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    A run that is over may still get something: what a process of it brings late, or its spool. So one that changed a
+    moment ago counts as going on, and one that changed since it was noted makes what is kept of it stale.
+    """
+
+    def __init__(
+        self, *, clock: Callable[[], float] = time.monotonic, wall_clock: Callable[[], float] = time.time
+    ) -> None:
         self._lock = threading.Lock()
         self._clock = clock
-        self._over: dict[tuple[str, str, str], float] = {}
+        self._wall_clock = wall_clock
+        self._over: dict[tuple[str, str, str], tuple[float, int]] = {}
 
-    def note(self, records: Iterable[RunRecord]) -> None:
-        """Remember the state of these runs, under both their ids."""
-        now = self._clock()
+    def note(self, records: Iterable[RunRecord]) -> set[ProjectPath]:
+        """Remember the state of these runs, under both their ids.
+
+        Returns:
+            The projects of those that changed after they were noted as over.
+        """
+        now, settled_ms = self._clock(), (self._wall_clock() - SETTLING_S) * 1000
+        stale: set[ProjectPath] = set()
         with self._lock:
             for record in records:
                 for name in (record.id, record.cuid):
                     key = (record.workspace, record.project, name)
-                    self._over.pop(key, None)
-                    if record.state in _ENDS:
-                        self._over[key] = now  # at the end: the first ones are the oldest
+                    before = self._over.pop(key, None)
+                    if before is not None and before[1] != record.updated_at_ms:
+                        stale.add(record.project_path)
+                    if record.state in _ENDS and record.updated_at_ms <= settled_ms:
+                        # At the end: the first ones are the oldest.
+                        self._over[key] = (now, record.updated_at_ms)
             for key in list(islice(self._over, max(0, len(self._over) - _KNOWN_MAX))):
                 del self._over[key]
+        return stale
 
     def _is_over(self, key: tuple[str, str, str], now: float) -> bool:
         noted = self._over.get(key)
-        return noted is not None and now < noted + FINISHED_S
+        return noted is not None and now < noted[0] + FINISHED_S
 
     def keep_run(self, path: RunPath) -> float:
         """Return for how long what belongs to this run may be kept."""

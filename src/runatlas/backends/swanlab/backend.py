@@ -56,7 +56,7 @@ class SwanlabBackend(SwanlabCuration, SwanlabRunWriting):
         policy = policy or RetryPolicy()
         session = SwanlabSession(host.rstrip("/").removesuffix("/api"), key, policy=policy)
         self._client = SwanlabClient(session, AnswerCache(clock=policy.clock) if cache else None)
-        self._states = RunStates(clock=policy.clock)
+        self._states = RunStates(clock=policy.clock, wall_clock=policy.now)
         self._snapshots = Snapshots(clock=policy.clock)
         self._lists = Snapshots(clock=policy.clock)
         self._summed = Snapshots(clock=policy.clock)

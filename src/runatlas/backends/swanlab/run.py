@@ -51,8 +51,12 @@ class SwanlabRuns(SwanlabAccount):
 
     def _get(self, path: RunPath) -> RunRecord:
         run = self._record(path.project_path, self._document(path))
-        self._states.note((run,))
+        self._note((run,))
         return run
+
+    def _note(self, records: Iterable[RunRecord]) -> None:
+        for project in self._states.note(records):
+            self._client.forget(str(project))
 
     def _record(self, path: ProjectPath, document: Document) -> RunRecord:
         """Read a run; older servers leave out its project's id, which every query needs."""
@@ -134,7 +138,7 @@ class SwanlabRuns(SwanlabAccount):
         body = {"filters": rules, "groups": [], "sorts": []}
         given = self._client.query(address, body, scope=str(path))
         runs = [self._record(path, document) for document in Document.each(list(_leaves(given)), "runs")]
-        self._states.note(runs)
+        self._note(runs)
         return runs
 
     def _reader(self, runs: list[RunRecord], fields: list[Field]) -> Mapping[str, Any]:

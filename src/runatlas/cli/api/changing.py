@@ -10,6 +10,7 @@ import click
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option
 from runatlas.cli.api.output import print_fields, print_json
+from runatlas.model.run import RUN_STATES
 
 __all__ = ["create", "delete", "purge", "restore", "update"]
 
@@ -46,6 +47,8 @@ def create(api: Api, path: str, visibility: str, description: str | None, *, as_
 @click.option("--label", "labels", multiple=True, help="The labels from now on; repeat for more.")
 @click.option("--group", help="The runs' new group.")
 @click.option("--job-type", help="The runs' new job type.")
+@click.option("--state", type=click.Choice(RUN_STATES), help="How the runs stand: for those that nobody ended.")
+@click.option("--error", help="Why they ended.")
 @click.option("--show/--hide", "show", default=None, help="Whether the runs are shown in comparisons.")
 @click.option("--visibility", type=click.Choice(["PUBLIC", "PRIVATE"]), help="The project's.")
 @api_command
