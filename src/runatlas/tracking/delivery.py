@@ -33,6 +33,8 @@ _REFUSALS = (ValidationError, NotSupportedError)
 OWN_WORKSPACE = "~"
 """Stands for the caller's own workspace until the store has told its name."""
 
+_WAY_OUT = "restore it (see 'runatlas api trash') and send the rest with 'runatlas sync', or drop that with --discard"
+
 BlobSource = Callable[[str], "bytes | Path | None"]
 
 
@@ -102,7 +104,7 @@ class Delivery:
         except NotFoundError:
             found = self._search(RunSelection(project.workspace, ids=(run_id,)))
             if len(found) != 1:
-                raise RunGoneError(f"run {project}/{run_id} was deleted") from None
+                raise RunGoneError(f"run {project}/{run_id} was deleted; {_WAY_OUT}") from None
             self.record = found[0]
         return self.record
 
@@ -209,7 +211,7 @@ class Delivery:
         except NotFoundError:
             moved = self._search(RunSelection(record.workspace, ids=(record.cuid,)))
             if not moved:
-                raise RunGoneError(f"run {record.path} was deleted while it was written") from None
+                raise RunGoneError(f"run {record.path} was deleted while it was written; {_WAY_OUT}") from None
             self.record = moved[0]
             return call(self.record.path)
 

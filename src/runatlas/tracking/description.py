@@ -396,4 +396,6 @@ def apply_patch(record: RunRecord, patch: RunPatch) -> RunRecord:
         changes |= {"project": patch.project, "project_cuid": ""}
     if patch.config or patch.config_removed:
         changes["config"] = change_params(record.config or {}, patch.config or {}, patch.config_removed)
+    if patch.state == "RUNNING":
+        changes |= {"finished_at_ms": None, "error": ""}
     return attrs.evolve(record, **changes)

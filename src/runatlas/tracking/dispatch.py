@@ -47,6 +47,7 @@ class Dispatcher:
         self._losses = losses
         self._delivery: Delivery | None = None
         self._failures = self._faults = 0
+        self._is_gone = False
         self._beat_at = time.monotonic()
         self._worker = Worker("runatlas-sender", self._turn, self._on_fault)
 
@@ -103,7 +104,7 @@ class Dispatcher:
             Whether it has.
         """
         while not self._outbox.wait_sent(sequence, 0.1):
-            if self.is_failing if deadline is None else time.monotonic() >= deadline:
+            if self._is_gone or (self.is_failing if deadline is None else time.monotonic() >= deadline):
                 return False
             # While the interpreter goes down no thread starts: then this one does the work.
             if not self._worker.start() and not self._worker.stopping:
@@ -135,6 +136,8 @@ class Dispatcher:
         try:
             self._send(entry)
         except RunGoneError as error:
+            # Only who restores the run changes that: nobody waits for it, and what there is stays in the spool.
+            self._is_gone = True
             return self._wait_to_retry(error, _RETRY_MAX_S)
         except (ValidationError, NotSupportedError, TypeError, ValueError) as error:
             self._give_up(entry, error)
@@ -142,6 +145,7 @@ class Dispatcher:
         except (RunAtlasError, OSError) as error:
             return self._wait_to_retry(error, _RETRY_S * 2.0 ** min(self._failures, 10))
         self._failures = self._faults = 0
+        self._is_gone = False
         self.problem = ""
         self._beat_at = time.monotonic()
         return 0.0

@@ -1,14 +1,19 @@
-"""The ends that a process can come to while runs are open: exit, exception, fork."""
+"""The ends that a process can come to while runs are open: exit, exception, signal, a failed cell, fork."""
 
 from __future__ import annotations
 
+import _thread
 import atexit
+import dis
 import os
+import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
-from types import TracebackType
+from contextlib import ExitStack
+from types import FrameType, TracebackType
 from typing import Any, Protocol
 from weakref import WeakSet
 
@@ -17,19 +22,33 @@ from runatlas.model.run import RunState
 __all__ = ["Closable", "Ending", "describe_ending", "watch"]
 
 _ERROR_MAX = 20_000
+_EXIT_S = 60.0
+"""How long the runs of a process may take together to bring away what is left, when it ends by itself."""
+
+_SIGNAL_S = 8.0
+"""And when it is told to end: schedulers and containers kill some ten seconds later what has not gone by then."""
+
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Closable(Protocol):
     """Something to be closed when the process ends, and to begin anew in a forked child."""
 
-    def close_at_exit(self, state: RunState, error: str) -> None:
+    def close_at_exit(self, state: RunState, error: str, timeout_s: float) -> None:
         """Close it."""
+
+    def note_failure(self, state: RunState, error: str) -> None:
+        """Let it be seen that what was recording it failed, while it can still go on."""
+
+    def note_progress(self) -> None:
+        """Let a failed one go on, if something was recorded since."""
 
     def forked(self) -> None:
         """Begin anew in a child."""
 
 
 Ending = tuple[RunState, str]
+_FINISHED: Ending = ("FINISHED", "")
 
 
 def describe_ending(
@@ -37,12 +56,12 @@ def describe_ending(
 ) -> Ending:
     """Return the state that an exception leaves a run in, and the error as text."""
     if kind is None or error is None:
-        return "FINISHED", ""
+        return _FINISHED
     if issubclass(kind, KeyboardInterrupt):
         return "ABORTED", "interrupted from the keyboard"
     if issubclass(kind, SystemExit):
         code = error.code if isinstance(error, SystemExit) else None
-        return ("FINISHED", "") if not code else ("CRASHED", f"the program ended with {code!r}")
+        return _FINISHED if not code else ("CRASHED", f"the program ended with {code!r}")
     text = "".join(traceback.format_exception(kind, error, trace)).rstrip()
     return "CRASHED", text[-_ERROR_MAX:]
 
@@ -53,37 +72,141 @@ class _Watch:
     def __init__(self) -> None:
         self._open: WeakSet[Any] = WeakSet()
         self._lock = threading.Lock()
-        self._ending: Ending = ("FINISHED", "")
+        self._ending = _FINISHED
         self._hook: Callable[..., Any] | None = None
+        self._exit: Callable[..., Any] | None = None
+        self._exit_error: SystemExit | None = None
+        self._notebook: Any = None
+        self._is_told_to_end = False
 
     def add(self, run: Closable) -> None:
         """Close a run when the process ends, unless it is closed or gone by then."""
         with self._lock:
             if self._hook is None:
-                self._hook = sys.excepthook
-                sys.excepthook = self._on_exception
+                self._hook, sys.excepthook = sys.excepthook, self._on_exception
+                self._exit, sys.exit = sys.exit, self._leave
                 atexit.register(self._on_exit)
                 if hasattr(os, "register_at_fork"):
                     os.register_at_fork(after_in_child=self._on_fork)
+            self._listen_to_notebook()
+            self._listen_to_signals()
             self._open.add(run)
 
     def remove(self, run: Closable) -> None:
         """Forget a run that is closed."""
         self._open.discard(run)
+        if not self._open and not self._is_told_to_end and _is_main_thread():
+            for number in _SIGNALS:
+                if signal.getsignal(number) == self._on_signal:
+                    signal.signal(number, signal.SIG_DFL)
+
+    # -- the end of the program -------------------------------------------------------------------------------------
 
     def _on_exception(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         self._ending = describe_ending(kind, error, trace)
         if self._hook is not None:
             self._hook(kind, error, trace)
 
+    def _leave(self, status: Any = None, /) -> None:
+        """Stand in for ``sys.exit``: what it raises ends the program past every hook, unless somebody catches it."""
+        arguments = () if status is None else status if isinstance(status, tuple) else (status,)
+        error = SystemExit(*arguments)
+        if status and _is_main_thread():
+            self._exit_error = error
+        raise error
+
     def _on_exit(self) -> None:
+        ending = self._ending
+        if ending == _FINISHED and self._exit_error is not None and _has_ended_program(self._exit_error):
+            ending = describe_ending(SystemExit, self._exit_error, None)
+        self._exit_error = None
+        self._close_all(ending, _EXIT_S)
+
+    def _close_all(self, ending: Ending, timeout_s: float) -> None:
+        """Close every run: what one raises, or an interrupt, keeps none of the others from being closed."""
+        deadline = time.monotonic() + timeout_s
+
+        def close(run: Closable) -> None:
+            nonlocal deadline
+            try:
+                run.close_at_exit(*ending, max(0.0, deadline - time.monotonic()))
+            except KeyboardInterrupt:
+                # Who interrupts waits no longer; what is left goes to the spool.
+                deadline = time.monotonic()
+                raise
+
+        with ExitStack() as stack:
+            for run in list(self._open):
+                stack.callback(close, run)
+
+    # -- signals ----------------------------------------------------------------------------------------------------
+
+    def _listen_to_signals(self) -> None:
+        """Take the signals that nobody else takes; a program's own handler stays, and may come later."""
+        if _is_main_thread():
+            for number in _SIGNALS:
+                if signal.getsignal(number) is signal.SIG_DFL:
+                    signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as handlers are called
+        if self._is_told_to_end:
+            return
+        self._is_told_to_end = True
+        ending: Ending = ("ABORTED", f"ended by {signal.Signals(number).name}")
+        done = _thread.allocate_lock()
+        done.acquire()
+
+        def close() -> None:
+            try:
+                self._close_all(ending, _SIGNAL_S)
+            finally:
+                done.release()
+
+        # In a thread of its own: the handler may have come while this one holds a lock that closing waits for.
+        _thread.start_new_thread(close, ())
+        done.acquire(timeout=_SIGNAL_S + 2.0)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    # -- notebooks --------------------------------------------------------------------------------------------------
+
+    def _listen_to_notebook(self) -> None:
+        module = sys.modules.get("IPython")
+        shell = module.get_ipython() if module is not None else None
+        if shell is not None and shell is not self._notebook:
+            self._notebook = shell
+            shell.events.register("post_run_cell", self._on_cell)
+
+    def _on_cell(self, result: Any) -> None:
+        """A cell ended: the runs that are open failed with it, until something is recorded again."""
+        error = result.error_before_exec or result.error_in_exec
         for run in list(self._open):
-            run.close_at_exit(*self._ending)
+            if error is None:
+                run.note_progress()
+            else:
+                run.note_failure(*describe_ending(type(error), error, error.__traceback__))
+
+    # -- forks ------------------------------------------------------------------------------------------------------
 
     def _on_fork(self) -> None:
         self._lock = threading.Lock()
+        self._exit_error = None
         for run in list(self._open):
             run.forked()
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _has_ended_program(error: BaseException) -> bool:
+    """Tell whether nobody caught an exception: the outermost frame that it is known to have reached did not go on."""
+    trace = error.__traceback__
+    if trace is None:
+        # Python 3.10 and 3.11 note no trace until somebody handles it.
+        return True
+    last = dis.opname[trace.tb_frame.f_code.co_code[trace.tb_frame.f_lasti]]
+    return not last.startswith(("RETURN", "YIELD", "RESUME", "SEND"))
 
 
 watch = _Watch()

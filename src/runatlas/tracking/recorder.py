@@ -134,12 +134,21 @@ class Recorder:
         """Whether anything was recorded by this process."""
         return self.append != self._append_first
 
+    def start(self) -> None:
+        """Start the threads, so that the store hears that the run goes on, whether or not anything is recorded."""
+        self._start()
+
     def put(self, event: Event) -> None:
         """Record something. When there is no room it is lost, and counted."""
         if len(self.events) >= QUEUE_MAX and not self._wait_for_room():
             self.losses.add(count_records(event), "more was recorded than could be written away")
             return
         self.append(event)
+
+    def count_recorded(self) -> int:
+        """Tell how many numbers, objects and files were recorded so far; lines do not count."""
+        self._collect()
+        return self._batcher.recorded
 
     def add_file(self, path: Path, name: str) -> None:
         """Store a file in the background.
@@ -154,7 +163,7 @@ class Recorder:
         """Tell how many records are where."""
         counts = self._outbox.counts()
         queued = sum(count_records(event) for event in self.events.copy()) + counts.waiting + self._uploader.waiting
-        spool = str(self._spool.path) if self._spool.is_open else None
+        spool = str(self._spool.path) if self._spool.is_open or self._spool.path.exists() else None
         problem = self._dispatcher.problem or self.losses.reason
         if self._is_told:
             queued = 0  # what was left then is among the lost
@@ -211,7 +220,12 @@ class Recorder:
             self.losses.warn(
                 "closing", f"the store does not take everything yet; closing waits up to {timeout_s:g} s for it"
             )
-        outcome = self.flush(max(0.0, deadline - time.monotonic()))
+        interrupt: KeyboardInterrupt | None = None
+        try:
+            outcome = self.flush(max(0.0, deadline - time.monotonic()))
+        except KeyboardInterrupt as error:
+            # Who interrupts waits no longer: what is left goes to the spool.
+            interrupt, outcome = error, self.flush(0.0)
         self.is_closed = True
         self._collector.stop(1.0)
         stopped = self._dispatcher.stop(1.0)
@@ -221,6 +235,8 @@ class Recorder:
             self._dispatcher.close()
         self._tell(outcome, health)
         self._is_told = True
+        if interrupt is not None:
+            raise interrupt
         self.losses.check()
 
     def forked(self) -> None:

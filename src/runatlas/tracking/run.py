@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from runatlas.errors import NotFoundError
 from runatlas.model.run import RunPatch, RunRecord, RunState
 from runatlas.tracking.delivery import OWN_WORKSPACE
 from runatlas.tracking.description import WritingGateway, apply_patch
-from runatlas.tracking.lifetime import describe_ending, watch
+from runatlas.tracking.lifetime import Ending, describe_ending, watch
 from runatlas.tracking.observer import Observer
 from runatlas.tracking.opening import Opening, first_steps, local_record, make_opening
 from runatlas.tracking.recorder import Recorder, RecorderPlan
@@ -125,6 +126,7 @@ class Run(RecordingRun):
             )
             observer.start()
             watch.add(self)
+            self._recorder.start()
 
     @classmethod
     def reading(cls, gateway: WritingGateway, record: RunRecord) -> Self:
@@ -140,6 +142,8 @@ class Run(RecordingRun):
 
     def _begin(self, gateway: WritingGateway, record: RunRecord, recorder: Recorder | None, *, writable: bool) -> None:
         self._observer = None
+        self._failure: Ending | None = None
+        self._failed_at = 0
         self._closing = threading.Lock()
         self._is_primary = True
         RecordingRun.__init__(self, gateway, record, recorder, writable=writable)
@@ -212,14 +216,54 @@ class Run(RecordingRun):
         """
         self._end("CRASHED", error, timeout)
 
-    def close_at_exit(self, state: RunState, error: str) -> None:
+    def close_at_exit(self, state: RunState, error: str, timeout_s: float) -> None:
         """End the run because the process ends.
 
         Args:
             state: What the process's end means for it.
             error: What ended the process.
+            timeout_s: Seconds that it may take.
         """
-        self._end(state, error, CLOSE_S)
+        if self._failure is not None and state == "FINISHED":
+            state, error = self._failure
+        if self._is_writable:
+            self._end(state, error, timeout_s)
+        elif self._recorder is not None and not self._recorder.is_closed:
+            # A signal came while the run was closed, which goes no further: on the disk first, then to the store.
+            self._recorder.flush(0.0)
+            self._recorder.flush(None)
+
+    def note_failure(self, state: RunState, error: str) -> None:
+        """Let it be seen that what was recording the run failed, while it can still go on.
+
+        Args:
+            state: What the failure means for it.
+            error: What failed.
+        """
+        recorder = self._recorder
+        if recorder is None or not self._is_writable or not self._is_primary:
+            return
+        self._failure, self._failed_at = (state, error), recorder.count_recorded()
+        self._show(self._ending(state, error))
+
+    def note_progress(self) -> None:
+        """Let a run that failed go on, if something was recorded since."""
+        recorder = self._recorder
+        if recorder is None or self._failure is None or not self._is_writable:
+            return
+        if recorder.count_recorded() > self._failed_at:
+            self._failure = None
+            self._show(RunPatch(state="RUNNING"))
+
+    def _show(self, patch: RunPatch) -> None:
+        with self._describing:
+            self._record = apply_patch(self._held(), patch)
+        if self._recorder is not None:
+            self._recorder.put(patch)
+
+    def _ending(self, state: RunState, error: str) -> RunPatch:
+        ended_ms = max(int(time.time() * 1000), self._held().created_at_ms)
+        return RunPatch(state=state, finished_at_ms=ended_ms, error=error or None)
 
     def _end(self, state: RunState, error: str, timeout_s: float) -> None:
         with self._closing:
@@ -228,13 +272,14 @@ class Run(RecordingRun):
             self._is_writable = self._is_quick = False
         if self._observer is not None:
             self._observer.stop()
-        ended_ms = max(int(time.time() * 1000), self._held().created_at_ms)
-        patch = RunPatch(state=state, finished_at_ms=ended_ms, error=error or None)
+        patch = self._ending(state, error)
         if self._is_primary:
             self._record = apply_patch(self._held(), patch)
-        watch.remove(self)
-        if self._recorder is not None:
-            self._recorder.close(patch if self._is_primary else None, timeout_s)
+        try:
+            if self._recorder is not None:
+                self._recorder.close(patch if self._is_primary else None, timeout_s)
+        finally:
+            watch.remove(self)
 
     def __enter__(self) -> Self:
         return self
@@ -248,6 +293,9 @@ class Run(RecordingRun):
         if not getattr(self, "_is_writable", False) or self._recorder is None:
             return
         self._is_writable = self._is_quick = False
+        if sys.is_finalizing():
+            # No thread starts any more, and those there were stand still, with whatever locks they held.
+            return
         patch = RunPatch(state="FINISHED", finished_at_ms=int(time.time() * 1000)) if self._is_primary else None
         closing = partial(_close, self._recorder, self._observer, patch)
         # The collector of garbage comes at any moment, also while this thread holds a lock that closing waits for.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -45,7 +46,8 @@ class Worker:
         if self._thread is not None:
             return True
         with self._start_lock:
-            if self._thread is None and not self._stopping:
+            # A thread that is started while the interpreter goes down never runs, and whoever starts it hangs.
+            if self._thread is None and not self._stopping and not sys.is_finalizing():
                 thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 try:
                     thread.start()

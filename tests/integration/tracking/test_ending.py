@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
+from support.run_content import log_lines, points
 
-from runatlas import Api, Run
+from runatlas import Api, Experiment, Run
 from runatlas.model.batch import Batch
 from runatlas.model.run import RunPatch
 from runatlas.tracking.entry import Head, body_of, count_body
@@ -23,6 +27,24 @@ def written(directory: Path) -> list[Batch | RunPatch]:
     return [body for body in bodies if not isinstance(body, Head)]
 
 
+def started(text: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start a program that records."""
+    head = "import os, signal, sys, threading, time\nimport runatlas\nfrom runatlas import Run\nplace = sys.argv[1]\n"
+    command = [sys.executable, "-c", head + textwrap.dedent(text), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Wait for a program's end."""
+    with process:
+        told, errors = process.communicate(timeout=60)
+    return process.returncode, told, errors
+
+
+def find(place: str, run_id: str) -> Experiment:
+    return Api(place, cache=False).workspace().unwrap().project("default").run(run_id).unwrap()
+
+
 # -- the order --------------------------------------------------------------------------------------------------------
 
 
@@ -35,7 +57,8 @@ def test_the_last_state_comes_behind_all_that_it_closes(tmp_path: Path) -> None:
         print("the last line, without an end", end="")
     *before, last = written(tmp_path)
 
-    assert isinstance(last, RunPatch) and last.state == "FINISHED"
+    assert isinstance(last, RunPatch)
+    assert last.state == "FINISHED"
     assert not any(isinstance(body, RunPatch) and body.state is not None for body in before)
     batches = [body for body in before if isinstance(body, Batch)]
     assert sum(count_body(batch) for batch in batches) == 3
@@ -77,3 +100,230 @@ def test_who_did_not_end_his_runs_can_end_them_later(place: str) -> None:
     assert run.update(state="RUNNING").unwrap().finished_at is None
     with pytest.raises(ValueError, match="state: 'DONE' is not one of"):
         run.update(state="DONE")  # type: ignore[typeddict-item]
+
+
+# -- signals ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_run_that_is_told_to_end_is_aborted_and_whole(place: str, name: str) -> None:
+    number = getattr(signal, name)
+    process = started(
+        """
+        run = Run("told-" + sys.argv[2], repo=place)
+        print("the first line", flush=True)
+        for step in range(1000):
+            run.log({"a": step}, step=step)
+        print("ready", flush=True)
+        time.sleep(60)
+        """,
+        place,
+        name,
+    )
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)] == ["the first line\n", "ready\n"]
+    process.send_signal(number)
+    code, _, errors = ended(process)
+    seen = find(place, f"told-{name}")
+
+    assert (code, errors) == (-number, "")
+    assert (seen.state, seen.crash_message) == ("ABORTED", f"ended by {name}")
+    assert len(points(seen, "a")) == 1000
+    assert log_lines(seen) == ["the first line", "ready"]
+
+
+def test_a_program_keeps_its_own_handlers(tmp_path: Path) -> None:
+    code, told, errors = ended(
+        started(
+            """
+            def own(number, frame):
+                print("own", flush=True)
+                signal.signal(number, before)
+                os.kill(os.getpid(), number)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            first = Run("first", repo=place, capture_terminal_logs=False)
+            print(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN)
+            first.close()
+            print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
+            run = Run("second", repo=place, capture_terminal_logs=False)
+            before = signal.signal(signal.SIGTERM, own)
+            run.log({"a": 1})
+            os.kill(os.getpid(), signal.SIGTERM)
+            """,
+            str(tmp_path),
+        )
+    )
+    assert (code, told.split(), errors) == (-signal.SIGTERM, ["True", "True", "own"], "")
+    assert find(str(tmp_path), "second").state == "ABORTED"
+
+
+def test_a_signal_while_a_run_is_closed_loses_nothing(tmp_path: Path) -> None:
+    process = started(
+        """
+        run = Run("r", repo="http://127.0.0.1:9", capture_terminal_logs=False)
+        run.log({"a": 1})
+        print("closing", flush=True)
+        run.close()
+        """,
+        str(tmp_path),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "closing\n"
+    process.send_signal(signal.SIGTERM)
+    assert ended(process)[0] == -signal.SIGTERM
+    bodies = written(Path(os.environ["RUNATLAS_DIR"]))
+    assert sum(count_body(body) for body in bodies) == 1
+
+
+def test_workers_of_a_pool_that_is_ended_die_at_once_and_leave_the_run_open(tmp_path: Path) -> None:
+    code, told, errors = ended(
+        started(
+            """
+            import multiprocessing
+            run = Run("r", repo=place, capture_terminal_logs=False)
+            run.log({"a": 1})
+            with multiprocessing.get_context("fork").Pool(2) as pool:
+                print(sum(pool.map(abs, [-1, -2])))
+                workers = pool._pool
+            pool.join()
+            print({worker.exitcode for worker in workers} <= {0, -signal.SIGTERM}, run.state)
+            """,
+            str(tmp_path),
+        )
+    )
+    assert (code, told.split("\n"), errors) == (0, ["3", "True RUNNING", ""], "")
+    assert find(str(tmp_path), "r").state == "FINISHED"
+
+
+# -- exits ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "state"),
+    [
+        ("sys.exit(3)", 3, "CRASHED"),
+        ("sys.exit('no data')", 1, "CRASHED"),
+        ("def main():\n  with open(os.devnull): sys.exit(3)\nmain()", 3, "CRASHED"),
+        ("try: sys.exit(3)\nfinally: print()", 3, "CRASHED"),
+        ("sys.exit()", 0, "FINISHED"),
+        ("try: sys.exit(3)\nexcept SystemExit: pass\nprint()", 0, "FINISHED"),
+        ("def main():\n  try: sys.exit(3)\n  except SystemExit: return 0\nsys.exit(main())", 0, "FINISHED"),
+        ("thread = threading.Thread(target=sys.exit, args=(3,))\nthread.start()\nthread.join()", 0, "FINISHED"),
+        ("signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\nos.kill(os.getpid(), 15)", 143, "CRASHED"),
+    ],
+)
+def test_an_exit_code_tells_how_a_run_ended(tmp_path: Path, text: str, code: int, state: str) -> None:
+    head = 'runatlas.init(run_id="r", repo=place, capture_terminal_logs=False)\nrunatlas.log({"a": 1})\n'
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"import os, signal, sys, threading, runatlas\nplace = sys.argv[1]\n{head}{text}",
+            str(tmp_path),
+        ]
+    )
+    assert process.wait(60) == code
+    assert find(str(tmp_path), "r").state == state
+
+
+def test_a_strict_run_that_raises_at_exit_keeps_nobody_from_ending(tmp_path: Path) -> None:
+    code, _, errors = ended(
+        started(
+            """
+            class Bad:
+                def json(self): raise OSError("no")
+            options = {"repo": place, "capture_terminal_logs": False}
+            runs = [Run(f"r{number}", strict=number == 0, **options) for number in range(4)]
+            for run in runs:
+                run.log({"a": 1})
+            runs[0].track(Bad(), name="x")
+            """,
+            str(tmp_path),
+        )
+    )
+    assert (code, "TrackingError" in errors) == (0, True)
+    assert [find(str(tmp_path), f"r{number}").state for number in range(4)] == ["FINISHED"] * 4
+
+
+def test_an_interrupt_ends_the_wait_of_all_runs(tmp_path: Path) -> None:
+    process = started(
+        """
+        runs = [Run(f"r{number}", repo="http://127.0.0.1:9", capture_terminal_logs=False) for number in range(3)]
+        for run in runs:
+            run.log({"a": 1})
+            assert run.flush().where == "spool"
+        """,
+        str(tmp_path),
+    )
+    assert process.stderr is not None
+    assert any("closing waits" in line for line in process.stderr)
+    process.send_signal(signal.SIGINT)
+    _, _, errors = ended(process)
+    assert errors.count("closing waits up to 0 s") == 2
+    for left in find_spools(Path(os.environ["RUNATLAS_DIR"]) / "spool"):
+        bodies = [body_of(item) for item in left.frames() if isinstance(item, Frame) and item.kind != "sent"]
+        assert [getattr(body, "state", None) for body in bodies][-1] == "FINISHED"
+        assert sum(count_body(body) for body in bodies) == 1
+
+
+def test_closing_a_run_that_was_deleted_waits_for_nothing(place: str) -> None:
+    run = Run("gone", repo=place, capture_terminal_logs=False)
+    run.log({"a": 1})
+    run.flush()
+    Api(place, cache=False).run(run.path).delete(commit=True).unwrap()
+    run.log({"a": 2})
+    run.close(timeout=3600)
+    command = [sys.executable, "-m", "runatlas", "sync", str(Path(run.health.spool or "").parent.parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert "gone" in run.health.problem
+    assert (done.returncode, "was deleted" in done.stderr, "--discard" in done.stderr) == (1, True, True)
+    assert subprocess.run([*command, "--discard"], check=False).returncode == 0
+
+
+# -- notebooks --------------------------------------------------------------------------------------------------------
+
+
+def test_a_failed_cell_shows_until_something_is_recorded_again(tmp_path: Path) -> None:
+    code, told, errors = ended(
+        started(
+            """
+            import types
+
+            class Shell:  # what of IPython's shell is used
+                def __init__(self):
+                    self.events, self.heard = self, []
+                def register(self, name, callback):
+                    assert name == "post_run_cell"
+                    self.heard.append(callback)
+                def end_cell(self, error=None):
+                    result = types.SimpleNamespace(error_before_exec=None, error_in_exec=error)
+                    for callback in self.heard:
+                        callback(result)
+
+            shell = Shell()
+            module = sys.modules["IPython"] = types.ModuleType("IPython")
+            module.get_ipython = lambda: shell
+            def stored():
+                run.flush()
+                return runatlas.Api(place, cache=False).run(run.path).unwrap().state
+
+            run = Run("r", repo=place, capture_terminal_logs=False)
+            shell.end_cell()
+            run.log({"a": 1})
+            shell.end_cell(ValueError("no such column"))
+            print(run.state, stored())
+            shell.end_cell()
+            print(run.state, stored())
+            run.log({"a": 2})
+            shell.end_cell()
+            print(run.state, stored())
+            shell.end_cell(KeyboardInterrupt())
+            print(run.state, stored(), len(shell.heard))
+            """,
+            str(tmp_path),
+        )
+    )
+    assert (code, errors) == (0, "")
+    assert told.split("\n") == ["CRASHED CRASHED"] * 2 + ["RUNNING RUNNING", "ABORTED ABORTED 1", ""]
+    assert find(str(tmp_path), "r").state == "ABORTED"
