@@ -243,7 +243,7 @@ class TestChanging:
         after = site.root.get_run(before.path)
         expected = attrs.evolve(
             before, name="n", description="d", group="g", job_type="j", show=False, baseline=True, archived=True,
-            colors=("#1", "#2"), error="e", heartbeat_at_ms=7, updated_at_ms=site.clock(),
+            colors=("#1", "#2"), error="e", heartbeat_at_ms=site.clock(), updated_at_ms=site.clock(),
         )  # fmt: skip
         assert after == expected
         site.root.update_runs(_select(demo, "one"), RunPatch(name="", show=True, colors=()))

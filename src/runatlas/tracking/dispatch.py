@@ -147,7 +147,11 @@ class Dispatcher:
         self._failures = self._faults = 0
         self._is_gone = False
         self.problem = ""
-        self._beat_at = time.monotonic()
+        if not entry.records:
+            # Only what is recorded tells the store that the run goes on.
+            self._beat()
+        else:
+            self._beat_at = time.monotonic()
         return 0.0
 
     def _send(self, entry: Entry) -> None:

@@ -39,7 +39,7 @@ FINAL_STATES = frozenset(RUN_STATES) - {"RUNNING", "OFFLINE"}
 
 _TEXTS = ("name", "description", "group", "job_type", "error")
 _COLUMNS = {"group": "run_group"}
-_PLAIN = (*_TEXTS, "show", "baseline", "archived", "heartbeat_at_ms")
+_PLAIN = (*_TEXTS, "show", "baseline", "archived")
 
 
 @attrs.frozen
@@ -106,7 +106,7 @@ def state_values(state: str | None, finished_at_ms: int | None, now_ms: int) -> 
     """
     values: dict[str, Any] = {} if state is None else {"state": state}
     if state == "RUNNING":
-        values |= {"finished_at_ms": None, "error": ""}
+        values |= {"finished_at_ms": None, "error": "", "heartbeat_at_ms": now_ms}
     elif finished_at_ms is not None:
         values["finished_at_ms"] = finished_at_ms
     elif state in FINAL_STATES:
@@ -128,6 +128,9 @@ def change_of_patch(
     columns: dict[str, Any] = {
         _COLUMNS.get(name, name): value for name in _PLAIN if (value := getattr(patch, name)) is not None
     }
+    if patch.heartbeat_at_ms is not None:
+        # When it came counts, not what the clock of its machine says.
+        columns["heartbeat_at_ms"] = now_ms
     columns |= state_values(patch.state, patch.finished_at_ms, now_ms)
     if patch.pin is not None:
         columns["pin"] = patch.pin

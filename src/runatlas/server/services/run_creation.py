@@ -17,7 +17,7 @@ from runatlas.model.run_config import merge_config
 from runatlas.server.services.access import require_project, require_run
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.projects import make_project
-from runatlas.server.services.run_change import FINAL_STATES, RunChange, apply_change, json_text
+from runatlas.server.services.run_change import FINAL_STATES, RunChange, apply_change, json_text, state_values
 from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_time, checked
 from runatlas.server.store.account import display_name
 from runatlas.server.store.config import flatten, write_configs
@@ -125,6 +125,7 @@ def _values(caller: Caller, draft: RunDraft, project: ProjectRow, now_ms: int) -
         "created_at_ms": now_ms if draft.created_at_ms is None else draft.created_at_ms,
         "updated_at_ms": now_ms,
         "finished_at_ms": None if draft.state == "RUNNING" else finished,
+        "heartbeat_at_ms": now_ms if draft.state == "RUNNING" else None,
     }
 
 
@@ -147,6 +148,7 @@ def _record(draft: RunDraft, project: ProjectRow, values: Mapping[str, Any], use
         created_at_ms=values["created_at_ms"],
         updated_at_ms=values["updated_at_ms"],
         finished_at_ms=values["finished_at_ms"],
+        heartbeat_at_ms=values["heartbeat_at_ms"],
         config=loads(values["config"]),
         summary={},
         profile=draft.profile or Profile(),
@@ -159,7 +161,7 @@ def _find(store: Store, connection: Connection, caller: Caller, draft: RunDraft)
         raise ConflictError(f"project {draft.project} has a run {draft.id!r} already")
     found = require_run(connection, caller, path, "write")
     if draft.if_exists == "resume":
-        apply_change(store, connection, [found.id], _resumption(draft))
+        apply_change(store, connection, [found.id], _resumption(draft, store.clock()))
     if draft.if_exists == "replace":
         _replace(store, connection, found.id, draft)
     return read_runs(connection, [found.id], RUN_PARTS)[0]
@@ -181,7 +183,7 @@ def _replace(store: Store, connection: Connection, run_key: int, draft: RunDraft
     apply_change(store, connection, [run_key], RunChange({"description": draft.description}, edit_config=edit))
 
 
-def _resumption(draft: RunDraft) -> RunChange:
+def _resumption(draft: RunDraft, now_ms: int) -> RunChange:
     """What resuming changes: the run goes on, and what is given is merged into what it has."""
     given = {
         "name": draft.name,
@@ -191,7 +193,7 @@ def _resumption(draft: RunDraft) -> RunChange:
         "colors": json_text(list(draft.colors), "colors") if draft.colors else "",
     }
     columns: dict[str, Any] = {name: text for name, text in given.items() if text}
-    columns |= {"state": "RUNNING", "finished_at_ms": None, "error": ""}
+    columns |= state_values("RUNNING", None, now_ms)
     config = json_text(draft.config, "config")
     profile: Profile | None = draft.profile
     return RunChange(

@@ -20,6 +20,7 @@ from runatlas.server.store import postgresql, sqlite
 from runatlas.server.store.blob import BlobStore
 from runatlas.server.store.failure import store_errors
 from runatlas.server.store.installation import install, read_secret
+from runatlas.server.store.liveness import heartbeat_timeout_ms, keep_time
 from runatlas.server.store.migration import is_current, migrate
 
 __all__ = ["DATABASE_NAME", "Insert", "Store", "now_ms"]
@@ -55,6 +56,7 @@ class Store:
         self.exports_dir = directory / "exports"
         self.blobs = BlobStore(blobs)
         self.clock = clock
+        self._heartbeat_timeout_ms = heartbeat_timeout_ms()
         self.secret = b""
         self._engine = engine
         self._reader: Engine
@@ -149,6 +151,7 @@ class Store:
             StoreError: The database failed.
         """
         self._check_process()
+        keep_time(self.clock() - self._heartbeat_timeout_ms)
         joined = self._joined_connection()
         if joined is not None:
             with store_errors(self.location):
@@ -167,6 +170,7 @@ class Store:
             StoreError: The database failed; nothing was changed.
         """
         self._check_process()
+        keep_time(self.clock() - self._heartbeat_timeout_ms)
         joined = self._joined_connection()
         if joined is not None:
             # Taken back alone when the block raises, so that what comes after can go on.

@@ -10,6 +10,7 @@ from sqlalchemy import Select, and_, bindparam, case, exists, func, or_, select,
 
 from runatlas.model.account import Role, WorkspaceType
 from runatlas.model.project import ProjectSort, Visibility
+from runatlas.server.store.liveness import STATE
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import memberships, projects, runs, users, workspaces
 from runatlas.server.store.statement import Connection, code_points, contains, member_of, rows
@@ -152,7 +153,7 @@ class ProjectListing:
             texts = (_C.name, _C.title, _C.description)
             statement = statement.where(or_(*(contains(text, self.search) for text in texts)))
         if self.state is not None:
-            in_state = runs.c.project_id == _C.id, runs.c.trash_id.is_(None), runs.c.state == self.state
+            in_state = runs.c.project_id == _C.id, runs.c.trash_id.is_(None), self.state == STATE
             statement = statement.where(exists().where(*in_state))
         if self.creator is not None:
             made_by = select(users.c.id).where(users.c.username == self.creator)
@@ -189,7 +190,7 @@ _RUN_COUNTS = (
     select(
         runs.c.project_id,
         func.count(),
-        func.sum(case((runs.c.state == "RUNNING", 1), else_=0)),
+        func.sum(case((STATE == "RUNNING", 1), else_=0)),
         func.count(runs.c.user_id.distinct()),
     )
     .where(member_of(runs.c.project_id, "projects"), runs.c.trash_id.is_(None))

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from runatlas.errors import ValidationError
 from runatlas.model.codec import context_text
 from runatlas.model.filters import Field
+from runatlas.server.store.liveness import STATE
 from runatlas.server.store.schema import projects, runs, users
 from runatlas.server.store.statement import one_of
 
@@ -53,7 +54,7 @@ TEXT_COLUMNS: dict[str, ColumnElement[Any]] = {
     "cuid": runs.c.cuid,
     "name": runs.c.name,
     "description": runs.c.description,
-    "state": runs.c.state,
+    "state": STATE,
     "group": runs.c.run_group,
     "job_type": runs.c.job_type,
     "project": _PROJECT,

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, func, literal_column, select
 from runatlas.model.account import UserRef
 from runatlas.model.codec import loads, loads_all
 from runatlas.model.run import Profile, RunRecord
+from runatlas.server.store.liveness import state_of
 from runatlas.server.store.prepared import Prepared, listing
 from runatlas.server.store.run_order import RunOrder
 from runatlas.server.store.schema import projects, run_profiles, runs, series, users, workspaces
@@ -161,7 +162,7 @@ def _records(connection: Connection, found: Sequence[Any], parts: Collection[str
     return [
         RunRecord(
             *_names(homes[row[1]], row),
-            row[9],
+            state_of(row[9], row[20], row[16]),  # type: ignore[arg-type]
             _texts(row[3]),
             row[10],
             row[11],

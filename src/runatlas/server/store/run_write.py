@@ -54,7 +54,7 @@ _SET_LABELS = update(runs).where(_C.id == bindparam("run_pk")).values(labels=bin
 _NEW_COLUMNS = (
     *("cuid", "project_id", "run_id", "name", "description", "state", "run_group", "job_type", "colors", "labels"),
     *("user_id", "config", "error", "show", "pin", "baseline", "archived"),
-    *("created_at_ms", "updated_at_ms", "finished_at_ms"),
+    *("created_at_ms", "updated_at_ms", "finished_at_ms", "heartbeat_at_ms"),
 )
 _LOCK_PROJECT = Prepared(select(projects.c.id).where(projects.c.id == bindparam("id")).with_for_update(), "id")
 _TAKEN = Prepared(

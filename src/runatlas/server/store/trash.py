@@ -11,6 +11,7 @@ from sqlalchemy import Select, and_, bindparam, delete, exists, func, or_, selec
 from runatlas.model.account import Role
 from runatlas.model.series import MEDIA_TYPES
 from runatlas.model.trash import TrashKind
+from runatlas.server.store.liveness import STATE
 from runatlas.server.store.schema import (
     artifacts,
     blob_refs,
@@ -100,7 +101,7 @@ _HELD: Select[Any] = (
         runs.c.cuid,
         runs.c.run_id,
         runs.c.name,
-        runs.c.state,
+        STATE,
         runs.c.created_at_ms,
         projects.c.name,
         workspaces.c.username,

@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 
 from runatlas.model.account import UsageRecord
 from runatlas.model.series import MEDIA_TYPES
+from runatlas.server.store.liveness import STATE
 from runatlas.server.store.schema import blobs, projects, runs, series, users, workspaces
 from runatlas.server.store.statement import Connection, rows
 
@@ -17,7 +18,7 @@ _COUNTS = select(
     select(func.count()).select_from(workspaces).scalar_subquery(),
     select(func.count()).select_from(projects).where(projects.c.trash_id.is_(None)).scalar_subquery(),
     select(func.count()).select_from(runs).where(_LIVE).scalar_subquery(),
-    select(func.count()).select_from(runs).where(_LIVE, runs.c.state == "RUNNING").scalar_subquery(),
+    select(func.count()).select_from(runs).where(_LIVE, STATE == "RUNNING").scalar_subquery(),
     select(func.sum(series.c.count)).where(series.c.column_type.not_in(MEDIA_TYPES)).scalar_subquery(),
     select(func.count()).select_from(blobs).scalar_subquery(),
     select(func.sum(blobs.c.size)).scalar_subquery(),

@@ -48,7 +48,8 @@ def start_run(call: EndpointCall) -> Answer:
 
 def _open_run(call: EndpointCall) -> RunRecord:
     run = call.services.repository.find_run(call.user, call.params["run"], parts=())
-    if run.state != "RUNNING":
+    # One that only was not heard of for long has no end yet, and goes on with this.
+    if run.finished_at_ms is not None or run.state == "OFFLINE":
         raise ConflictError("no such run")
     return run
 

@@ -1,0 +1,69 @@
+"""Whether a run that says that it goes on is still heard of.
+
+A RUNNING run whose last word is too long ago reads as CRASHED: nobody wrote that, it is worked out whenever the state
+is read, and the next word makes it RUNNING again. Words are what a run records, heartbeats, and being set RUNNING.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, case, func, literal_column
+
+from runatlas.errors import StoreError
+from runatlas.server.store.schema import runs
+
+__all__ = ["STATE", "heartbeat_timeout_ms", "keep_time", "state_of"]
+
+_VARIABLE = "RUNATLAS_HEARTBEAT_TIMEOUT"
+_TIMEOUT_S = 600.0
+
+_moment = threading.local()
+
+
+def heartbeat_timeout_ms() -> int:
+    """Return after how long without a word a run counts as crashed: ten minutes, or what the environment says.
+
+    Raises:
+        StoreError: It says something else than seconds.
+    """
+    given = os.environ.get(_VARIABLE, "")
+    try:
+        seconds = float(given) if given else _TIMEOUT_S
+        if seconds > 0:
+            return int(min(seconds, 1e12) * 1000)
+    except ValueError:
+        pass
+    raise StoreError(f"{_VARIABLE}: expected a number of seconds above 0, such as 600, got {given!r}")
+
+
+def keep_time(horizon_ms: int) -> None:
+    """Let this thread's statements take runs for crashed that were heard of last before a time."""
+    _moment.horizon_ms = horizon_ms
+
+
+def _horizon_ms() -> int:
+    return getattr(_moment, "horizon_ms", 0)
+
+
+_HORIZON: ColumnElement[int] = bindparam("horizon_ms", callable_=_horizon_ms, type_=BigInteger())
+
+STATE: ColumnElement[Any] = case(
+    (
+        and_(
+            runs.c.state == literal_column("'RUNNING'"),
+            func.coalesce(runs.c.heartbeat_at_ms, runs.c.created_at_ms) < _HORIZON,
+        ),
+        literal_column("'CRASHED'"),
+    ),
+    else_=runs.c.state,
+)
+"""The state that a run reads as; for statements that SQLAlchemy runs, not for prepared ones."""
+
+
+def state_of(state: str, heartbeat_at_ms: int | None, created_at_ms: int) -> str:
+    """Return the state that a run reads as, of what is stored."""
+    heard_ms = created_at_ms if heartbeat_at_ms is None else heartbeat_at_ms
+    return "CRASHED" if state == "RUNNING" and heard_ms < _horizon_ms() else state
