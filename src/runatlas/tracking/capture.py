@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from threading import Lock
 from typing import Any
 
-from runatlas.tracking.screen import Screen
+from runatlas.tracking.screen import Line, Screen
 
 __all__ = ["TerminalCapture"]
 
@@ -26,7 +27,7 @@ class TerminalCapture:
 
     def __init__(self) -> None:
         self.lost = 0
-        self._waiting: deque[tuple[int, str]] = deque()
+        self._waiting: deque[tuple[int, int, str]] = deque()
         self._size = 0
         self._screens = (Screen(), Screen())
         self._lock = Lock()
@@ -54,25 +55,28 @@ class TerminalCapture:
         self._size = 0
         self._screens = (Screen(), Screen())
 
-    def take(self, *, final: bool = False) -> list[str]:
-        """Return the lines that were finished since the last call.
+    def take(self, *, final: bool = False) -> list[Line]:
+        """Return the lines that were finished since the last call, of both streams in one order.
 
         Args:
             final: The lines in the making are wanted too.
         """
         with self._lock:
+            taken: list[Line] = []
             for _ in range(len(self._waiting)):
-                index, text = self._waiting.popleft()
+                index, time_ms, text = self._waiting.popleft()
                 self._size -= len(text)
-                self._screens[index].write(text)
-            return [line for screen in self._screens for line in screen.take(final=final)]
+                self._screens[index].write(text, time_ms)
+                taken += self._screens[index].take()
+            left = [line for screen in self._screens for line in screen.take(final=final)]
+            return taken + sorted(left, key=lambda line: line.time_ms)
 
     def _hear(self, index: int, text: str) -> None:
         if self._size > _WAITING_MAX:
             self.lost += text.count("\n")
             return
         self._size += len(text)
-        self._waiting.append((index, text))
+        self._waiting.append((index, time.time_ns() // 1_000_000, text))
 
 
 class _Tap:

@@ -290,9 +290,8 @@ class Recorder:
         capture = self.capture
         if capture is None:
             return
-        now_ms = int(time.time() * 1000)
         for line in capture.take(final=final):
-            self.append(LogDraft(line, time_ms=now_ms))
+            self.append(LogDraft(line.text, time_ms=line.time_ms))
         if capture.lost:
             lost, capture.lost = capture.lost, 0
             self.losses.add(lost, "more was printed than could be written away")

@@ -5,8 +5,17 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
-__all__ = ["Screen"]
+__all__ = ["Line", "Screen"]
+
+
+class Line(NamedTuple):
+    """A line, and when it was written last, in Unix milliseconds."""
+
+    text: str
+    time_ms: int
+
 
 _CONTROL = re.compile(
     r"\x1b\[(?P<numbers>[0-9;?]*)[ -/]*(?P<letter>[@-~])"  # control sequences
@@ -33,14 +42,17 @@ class Screen:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lines: list[list[str]] = [[]]
+        self._times: list[int] = [0]
+        self._now_ms = 0
         self._row = 0
         self._column = 0
         self._pending = ""
         self._moved_at = clock()
         self._climbs = False
 
-    def write(self, text: str) -> None:
-        """Take in what was written."""
+    def write(self, text: str, time_ms: int = 0) -> None:
+        """Take in what was written, and when."""
+        self._now_ms = time_ms
         text = self._pending + text
         cut = _UNFINISHED.search(text)
         self._pending = text[cut.start() :] if cut and len(text) - cut.start() < 64 else ""
@@ -55,26 +67,34 @@ class Screen:
         if place < len(text):
             self._put(text[place:])
 
-    def take(self, *, final: bool = False) -> list[str]:
+    def take(self, *, final: bool = False) -> list[Line]:
         """Return the lines that are finished, and forget them.
 
         Args:
             final: Nothing more will come: the line in the making is finished too.
         """
         if final:
-            lines = self._lines if any(self._lines[-1:]) else self._lines[:-1]
-            taken = ["".join(line).rstrip() for line in lines]
-            self._lines, self._row, self._column, self._pending = [[]], 0, 0, ""
+            count = len(self._lines) if self._lines[-1] else len(self._lines) - 1
+            taken = self._first(count)
+            self._lines, self._times, self._row, self._column, self._pending = [[]], [0], 0, 0, ""
             return taken
         settled = not self._climbs or self._clock() - self._moved_at >= _SETTLE_S
         count = self._row if settled else max(0, self._row - _HELD_MAX)
-        taken = ["".join(line).rstrip() for line in self._lines[:count]]
+        if not count:
+            return []
+        taken = self._first(count)
         del self._lines[:count]
+        del self._times[:count]
         self._row -= count
         return taken
 
+    def _first(self, count: int) -> list[Line]:
+        held = zip(self._lines[:count], self._times, strict=False)
+        return [Line("".join(line).rstrip(), time_ms) for line, time_ms in held]
+
     def _put(self, text: str) -> None:
         line = self._lines[self._row]
+        self._times[self._row] = self._now_ms
         if self._column > len(line):
             line.extend(" " * (self._column - len(line)))
         line[self._column : self._column + len(text)] = text
@@ -86,6 +106,8 @@ class Screen:
     def _control(self, found: re.Match[str]) -> None:
         mark = found.group()
         if mark == "\n":
+            if not self._lines[self._row]:
+                self._times[self._row] = self._now_ms
             self._move(1)
             self._column = 0
         elif mark == "\r":
@@ -120,6 +142,7 @@ class Screen:
         self._row = min(max(0, self._row + rows), self._row + _HELD_MAX)
         while len(self._lines) <= self._row:
             self._lines.append([])
+            self._times.append(self._now_ms)
         self._moved_at = self._clock()
 
     def _erase(self, what: int) -> None:

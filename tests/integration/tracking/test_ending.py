@@ -327,3 +327,20 @@ def test_a_failed_cell_shows_until_something_is_recorded_again(tmp_path: Path) -
     assert (code, errors) == (0, "")
     assert told.split("\n") == ["CRASHED CRASHED"] * 2 + ["RUNNING RUNNING", "ABORTED ABORTED 1", ""]
     assert find(str(tmp_path), "r").state == "ABORTED"
+
+
+def test_lines_are_kept_before_anything_else_is_recorded(tmp_path: Path) -> None:
+    process = started(
+        """
+        run = Run("r", repo=place)
+        for number in range(4):
+            print("loading", number, file=(sys.stdout, sys.stderr)[number % 2], flush=True)
+        before = runatlas.Api(place, cache=False).run(run.path)
+        while len(before.logs(all=True).data) < 4:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGKILL)
+        """,
+        str(tmp_path),
+    )
+    assert ended(process)[0] == -signal.SIGKILL
+    assert log_lines(find(str(tmp_path), "r")) == [f"loading {number}" for number in range(4)]

@@ -11,7 +11,7 @@ def shown(*writes: str) -> list[str]:
     screen = Screen()
     for text in writes:
         screen.write(text)
-    return screen.take(final=True)
+    return [line.text for line in screen.take(final=True)]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_plain_lines_come_one_by_one(lines: list[str]) -> None:
     taken = []
     for line in lines:
         screen.write(line + "\n")
-        taken += screen.take()
+        taken += [line.text for line in screen.take()]
 
     assert taken == [line.rstrip() for line in lines]
     assert screen.take(final=True) == []
@@ -64,9 +64,9 @@ def test_a_line_in_the_making_is_not_given_out() -> None:
     screen = Screen()
     screen.write("done\nhalf")
 
-    assert screen.take() == ["done"]
+    assert [line.text for line in screen.take()] == ["done"]
     assert screen.take() == []
-    assert screen.take(final=True) == ["half"]
+    assert [line.text for line in screen.take(final=True)] == ["half"]
 
 
 def test_bars_that_climb_are_held_until_the_cursor_rests_below_them() -> None:
@@ -78,4 +78,4 @@ def test_bars_that_climb_are_held_until_the_cursor_rests_below_them() -> None:
     screen.write("\x1b[A\router 1\n\r inner 2\n")
     now[0] = 1.0
 
-    assert screen.take() == ["outer 1", " inner 2"]
+    assert [line.text for line in screen.take()] == ["outer 1", " inner 2"]
