@@ -58,11 +58,6 @@ class ConnectionSettings:
         """The host, or the directory as text."""
         return self.host if self.host is not None else str(self.directory)
 
-    @property
-    def is_named(self) -> bool:
-        """Whether somebody named the place in this very call, rather than having it found."""
-        return self.source == "argument"
-
 
 def resolve(
     location: str | os.PathLike[str] | None = None,

@@ -206,7 +206,10 @@ def test_a_mistyped_directory_is_no_empty_store(tmp_path: Path, arguments: list[
     done = CliRunner().invoke(main, [*arguments, "--dir", str(tmp_path / "stroe")])
     assert done.exit_code == 1
     assert done.stdout == ""
-    assert done.stderr == f"Error: there is no RunAtlas store in {tmp_path / 'stroe'}; check the path\n"
+    assert (
+        done.stderr
+        == f"Error: there is no RunAtlas store in {tmp_path / 'stroe'}; check the path, or record a run there first\n"
+    )
     assert not (tmp_path / "stroe").exists()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.source import Module, modules, resolve
 
-_CLIENT = {"errors", "model", "response", "settings", "credential", "tables"}
+_CLIENT = {"errors", "file_access", "model", "response", "settings", "credential", "tables"}
 _BACKENDS = {
     "backends",
     "backends.base",
@@ -19,6 +19,7 @@ _BACKENDS = {
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "model": {"errors"},
+    "file_access": set(),
     "response": {"errors", "model"},
     "settings": {"errors", "model", "credential"},
     "credential": {"errors", "model"},
@@ -41,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "tracking": _CLIENT | _BACKENDS | {"entities", "api", "objects"},
     "importers": {"errors", "model", "backends.base"},
     "demo": _CLIENT | _BACKENDS | {"api", "entities", "tracking", "__init__"},
-    "server.store": {"errors", "model"},
+    "server.store": {"errors", "file_access", "model"},
     "server.services": {"errors", "model", "server.store"},
     "server.wire": {"errors", "model", "server.services"},
     "server.dialects": {"errors", "model", "server.services", "server.wire"},

@@ -105,5 +105,6 @@ def test_wrong_arguments_are_told_before_any_request() -> None:
 
 
 def test_a_directory_can_be_asked(tmp_path: Path) -> None:
+    LocalBackend(tmp_path / "store", create=True).get_server()
     with OpenApi(location=tmp_path / "store") as api:
         assert api.list_projects().unwrap() == []

@@ -26,7 +26,9 @@ class Place:
         api_key: str | None,
         timeout: float | None,
         cache: bool | None,
+        create: bool = False,
     ) -> None:
+        self._create = create
         self._arguments: dict[str, Any] = {"location": location, "host": host, "timeout_s": timeout, "cache": cache}
         self._key = api_key
         self._cwd = Path.cwd()
@@ -50,18 +52,18 @@ class Place:
 
     def __call__(self) -> Backend:
         """Open the directory, or describe the server."""
-        return open_backend(self.settings)
+        return open_backend(self.settings, create=self._create)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_key": None, "_settings": None}
 
 
-def open_backend(settings: ConnectionSettings, *, create: bool = True) -> Backend:
+def open_backend(settings: ConnectionSettings, *, create: bool = False) -> Backend:
     """Open the directory that settings name, or describe the server.
 
     Args:
         settings: Where the data is.
-        create: Whether to make the store if there is none in the directory.
+        create: Whether whatever is asked makes the store if there is none in the directory.
 
     Raises:
         StoreError: The directory cannot be used.

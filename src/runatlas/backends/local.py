@@ -37,6 +37,7 @@ from runatlas.model.project import ProjectDraft, ProjectPatch, ProjectQuery, Pro
 from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.model.series import ColumnQuery, ColumnRecord, PointBlock, PointQuery, SummaryQuery, SummaryRecord
 from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PurgeRecord, TrashRecord
+from runatlas.server.services.accounts import Accounts
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 
@@ -121,18 +122,19 @@ class LocalBackend(LocalCuration, Backend):
     be used after ``close``, and in a process forked off: it opens the directory again.
     """
 
-    def __init__(self, place: str | Path | Services, caller: Caller | None = None, *, create: bool = True) -> None:
+    def __init__(self, place: str | Path | Services, caller: Caller | None = None, *, create: bool = False) -> None:
         """Describe the store.
 
         Args:
             place: A directory, or services that are open; those stay open when the backend is closed.
             caller: Whose rights count; ``None`` is the directory's owner.
-            create: Whether to make the store if there is none in the directory.
+            create: Whether any call makes the store if there is none, as it is right for who came to write; else only
+                those do that a new store can begin with, such as making a project.
         """
         self._given = place if isinstance(place, Services) else None
         self._location = place.store.location if isinstance(place, Services) else _absolute(place)
-        self._directory = str(place.store.directory) if isinstance(place, Services) else self._location
         self._create = create
+        self._directory = str(place.store.directory) if isinstance(place, Services) else self._location
         self._principal = caller
         self._owner: Caller | None = None
         self._opening = threading.Lock()
@@ -142,18 +144,27 @@ class LocalBackend(LocalCuration, Backend):
 
     @property
     def _services(self) -> Services:
+        """The services of a store that is there: a directory that was mistyped is an error, and not made."""
+        return self._opened(create=self._create)
+
+    @property
+    def _made_services(self) -> Services:
+        """The services for what a new store may begin with; the store is made if there is none."""
+        return self._opened(create=True)
+
+    def _opened(self, *, create: bool) -> Services:
         if self._given is not None:
             return self._given
         if self._open is not None and self._process == os.getpid():
             return self._open
-        return self._reopen()
+        return self._reopen(create=create)
 
-    def _reopen(self) -> Services:
+    def _reopen(self, *, create: bool) -> Services:
         if self._process != os.getpid():
             self._process, self._opening, self._open = os.getpid(), threading.Lock(), None
         with self._opening:
             if self._open is None:
-                self._open = _acquire(self._directory, create=self._create)
+                self._open = _acquire(self._directory, create=create)
                 self._lease = weakref.finalize(self, _forgotten.append, (self._directory, self._process))
             return self._open
 
@@ -180,10 +191,12 @@ class LocalBackend(LocalCuration, Backend):
         return self._services.accounts.get_server(self._caller)
 
     def get_user(self) -> UserRecord:
+        if self._given is None and self._open is None and not Services.is_at(self._directory):
+            return Accounts.first_user()
         return self._services.accounts.get_user(self._caller)
 
     def update_user(self, patch: UserPatch) -> UserRecord:
-        return self._services.accounts.update_user(self._caller, patch)
+        return self._made_services.accounts.update_user(self._caller, patch)
 
     def close(self) -> None:
         if self._process == os.getpid():
@@ -201,10 +214,10 @@ class LocalBackend(LocalCuration, Backend):
         return self._services.workspaces.list_workspaces(self._caller, username, page)
 
     def create_workspace(self, username: str, *, name: str = "", comment: str = "") -> WorkspaceRecord:
-        return self._services.workspaces.create_workspace(self._caller, username, name=name, comment=comment)
+        return self._made_services.workspaces.create_workspace(self._caller, username, name=name, comment=comment)
 
     def update_workspace(self, username: str, patch: WorkspacePatch) -> WorkspaceRecord:
-        return self._services.workspaces.update_workspace(self._caller, username, patch)
+        return self._made_services.workspaces.update_workspace(self._caller, username, patch)
 
     def set_member(self, workspace: str, username: str, role: Role | None) -> None:
         self._services.workspaces.set_member(self._caller, workspace, username, role)
@@ -218,7 +231,7 @@ class LocalBackend(LocalCuration, Backend):
         return self._services.projects.list_projects(self._caller, query)
 
     def create_project(self, draft: ProjectDraft) -> ProjectRecord:
-        return self._services.projects.create_project(self._caller, draft)
+        return self._made_services.projects.create_project(self._caller, draft)
 
     def update_project(self, path: ProjectPath, patch: ProjectPatch) -> ProjectRecord:
         return self._services.projects.update_project(self._caller, path, patch)
@@ -235,7 +248,7 @@ class LocalBackend(LocalCuration, Backend):
         return self._services.runs.count_runs(self._caller, selection)
 
     def create_run(self, draft: RunDraft) -> tuple[RunRecord, bool]:
-        return self._services.runs.create_run(self._caller, draft)
+        return self._made_services.runs.create_run(self._caller, draft)
 
     def update_runs(self, selection: RunSelection, patch: RunPatch) -> int:
         return self._services.runs.update_runs(self._caller, selection, patch)
@@ -299,7 +312,7 @@ class LocalBackend(LocalCuration, Backend):
     # -- keys and administration --------------------------------------------------------------------------------
 
     def create_key(self, username: str | None = None) -> NewKeyRecord:
-        return self._services.accounts.create_key(self._caller, username)
+        return self._made_services.accounts.create_key(self._caller, username)
 
     def list_keys(self, username: str | None = None) -> tuple[KeyRecord, ...]:
         return self._services.accounts.list_keys(self._caller, username)
@@ -308,7 +321,7 @@ class LocalBackend(LocalCuration, Backend):
         return self._services.accounts.revoke_key(self._caller, key_id)
 
     def create_user(self, username: str, password: str | None = None) -> UserRecord:
-        return self._services.admin.create_user(self._caller, username, password)
+        return self._made_services.admin.create_user(self._caller, username, password)
 
     def list_users(self, page: PageRequest, *, search: str | None = None) -> Page[UserRecord]:
         return self._services.admin.list_users(self._caller, page, search=search)

@@ -47,8 +47,8 @@ def settled(*, host: str | None = None, key: str | None = None, directory: Path 
 
 @contextmanager
 def opened_backend(directory: Path | None, host: str | None) -> Iterator[Backend]:
-    """Open what the options name, or what an ``Api()`` would find, and close it at the end."""
-    backend = open_backend(settled(host=host, directory=directory))
+    """Open what the options name, or what an ``Api()`` would find, to write to it, and close it at the end."""
+    backend = open_backend(settled(host=host, directory=directory), create=True)
     try:
         yield backend
     finally:

@@ -42,7 +42,7 @@ def _round_trip(settings: ConnectionSettings) -> float:
 
 def _open(settings: ConnectionSettings) -> Session | Backend:
     if settings.host is None:
-        return open_backend(settings, create=not settings.is_named)
+        return open_backend(settings)
     return Session(settings.host, policy=RetryPolicy(total_s=settings.timeout_s))
 
 

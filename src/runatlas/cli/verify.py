@@ -17,7 +17,7 @@ __all__ = ["verify"]
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify(settings: ConnectionSettings, *, as_json: bool) -> None:
     """Say where the data is, who you are there, and what decided so."""
-    backend = open_backend(settings, create=not settings.is_named)
+    backend = open_backend(settings)
     try:
         user = backend.get_user()
         server = backend.get_server()

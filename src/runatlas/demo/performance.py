@@ -28,7 +28,7 @@ def perform(directory: Path, *, shown: str, console: Console) -> None:
         shown: The directory as the user is to type it.
         console: Where to print.
     """
-    backend = LocalBackend(directory)
+    backend = LocalBackend(directory, create=True)
     try:
         project = ProjectPath(backend.get_workspace().username, _PROJECT)
         _record(backend, project, shown, console)

@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from runatlas.file_access import FileAccess
+
 __all__ = ["FileLock"]
 
 if sys.platform == "win32":
@@ -40,7 +42,7 @@ class FileLock:
         """
         if self._descriptor is not None:
             return True
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = FileAccess.of_new_store().open_file(self.path, os.O_RDWR)
         try:
             _take(descriptor, shared=shared)
         except OSError:

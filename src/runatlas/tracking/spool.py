@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from runatlas.file_access import FileAccess
 from runatlas.tracking.entry import Head, payload_of
 from runatlas.tracking.frame import FILE_MARK, Damage, Frame, FrameKind, pack_frame, read_frames
 from runatlas.tracking.lock import FileLock
@@ -77,12 +78,13 @@ class SpoolFile:
             OSError: They could not be copied.
         """
         self._opened()
-        self._blobs.mkdir(exist_ok=True)
+        access = FileAccess.of_new_store()
+        access.make_directory(self._blobs)
         target = self._blobs / sha256
         if target.exists():
             return
         part = target.with_suffix(".part")
-        with part.open("wb") as file:
+        with os.fdopen(access.open_file(part, os.O_WRONLY | os.O_TRUNC), "wb") as file:
             shutil.copyfileobj(source, file, 1 << 20)
         part.replace(target)
 
@@ -156,10 +158,11 @@ class SpoolFile:
     def _opened(self) -> BinaryIO:
         if self._file is not None:
             return self._file
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        access = FileAccess.of_new_store()
+        access.make_directory(self.path.parent)
         self._live.acquire()
         # Unbuffered, so that a killed process leaves no half of a record in memory.
-        file = self.path.open("wb", buffering=0)
+        file = os.fdopen(access.open_file(self.path, os.O_WRONLY | os.O_TRUNC), "wb", buffering=0)
         try:
             head = pack_frame("create", 0, payload_of(self._head))
             self._append(file, FILE_MARK + head + head + (pack_frame("sent", 0) if self.is_created else b""))

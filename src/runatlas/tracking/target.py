@@ -87,7 +87,8 @@ def place_of(settings: ConnectionSettings, *, purpose: Literal["read", "send", "
 
     Args:
         settings: The server or directory.
-        purpose: Sending fails early, for it is tried again; uploading is patient; reading is as the settings say.
+        purpose: Sending fails early, for it is tried again; uploading is patient; reading is as the settings say, and
+            makes no store.
     """
     timeout = {"read": settings.timeout_s, "send": min(_SEND_S, settings.timeout_s), "upload": _UPLOAD_S}[purpose]
     return Place(
@@ -96,6 +97,7 @@ def place_of(settings: ConnectionSettings, *, purpose: Literal["read", "send", "
         api_key=settings.key,
         timeout=timeout,
         cache=settings.cache if purpose == "read" else False,
+        create=purpose != "read",
     )
 
 

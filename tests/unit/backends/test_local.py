@@ -13,6 +13,7 @@ from runatlas.backends.local import LocalBackend
 from runatlas.errors import StoreError
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest
+from runatlas.model.project import ProjectDraft, ProjectQuery
 from runatlas.model.run import RunDraft, RunSelection
 from runatlas.server.services.services import Services
 
@@ -26,7 +27,7 @@ def test_making_one_touches_no_file(tmp_path: Path) -> None:
 
 
 def test_it_is_the_directorys_owner(tmp_path: Path) -> None:
-    backend = LocalBackend(tmp_path)
+    backend = LocalBackend(tmp_path, create=True)
     server, user = backend.get_server(), backend.get_user()
     assert (server.root, server.accounts, user.is_root) == (True, False, True)
     assert [item.username for item in backend.list_workspaces(None, PageRequest()).items] == [user.username]
@@ -55,15 +56,15 @@ def test_it_may_be_used_after_closing(tmp_path: Path) -> None:
 
 def test_the_last_one_closes_the_files(tmp_path: Path) -> None:
     journal = tmp_path / "runatlas.db-wal"  # SQLite removes it when the last connection is closed.
-    first, second = LocalBackend(tmp_path), LocalBackend(tmp_path)
-    first.get_user()
-    second.get_user()
+    first, second = LocalBackend(tmp_path, create=True), LocalBackend(tmp_path, create=True)
+    first.get_server()
+    second.get_server()
     first.close()
     assert journal.exists()
     del second
     gc.collect()
-    other = LocalBackend(tmp_path / "other")
-    other.get_user()
+    other = LocalBackend(tmp_path / "other", create=True)
+    other.get_server()
     other.close()
     assert not journal.exists()
 
@@ -78,10 +79,15 @@ def test_services_that_were_given_stay_open(tmp_path: Path) -> None:
 
 
 def test_a_store_is_made_only_where_that_is_allowed(tmp_path: Path) -> None:
-    backend = LocalBackend(tmp_path / "none", create=False)
+    backend = LocalBackend(tmp_path / "none")
     with pytest.raises(StoreError, match="no RunAtlas store"):
-        backend.get_user()
+        backend.list_projects(ProjectQuery())
+    user = backend.get_user()
     assert not (tmp_path / "none").exists()
+    backend.create_project(ProjectDraft("p", user.username))
+    assert backend.get_user().username == user.username
+    assert len(backend.list_projects(ProjectQuery()).items) == 1
+    backend.close()
 
 
 _FORKING = """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import click
@@ -20,7 +19,7 @@ __all__ = ["create", "delete", "purge", "restore", "update"]
 @click.option("--visibility", type=click.Choice(["PUBLIC", "PRIVATE"]), default="PRIVATE", show_default=True)
 @click.option("--description", help="What it is about.")
 @as_json_option
-@partial(api_command, create=True)
+@api_command
 def create(api: Api, path: str, visibility: str, description: str | None, *, as_json: bool) -> None:
     """Make the project PATH.
 

@@ -37,26 +37,25 @@ class ApiGroup(click.Group):
 
 
 @contextmanager
-def _opened(settings: ConnectionSettings, *, create: bool) -> Iterator[Api]:
-    backend = open_backend(settings, create=create)
+def _opened(settings: ConnectionSettings) -> Iterator[Api]:
+    backend = open_backend(settings)
     try:
         yield Api(backend=backend)
     finally:
         backend.close()
 
 
-def api_command(command: Callable[..., None], *, create: bool = False) -> Callable[..., None]:
+def api_command(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say where the data is; the command gets an ``Api`` as ``api``.
 
     Args:
         command: Called with ``api`` and its own arguments.
-        create: Whether it makes the store that ``--dir`` names; else one that is not there is a mistyped path.
     """
 
     @connection_options
     @wraps(command)
     def opened(settings: ConnectionSettings, **rest: Any) -> None:
-        with _opened(settings, create=create or not settings.is_named) as api:
+        with _opened(settings) as api:
             command(api=api, **rest)
 
     return opened

@@ -34,6 +34,7 @@ from runatlas.server.store.account import (
     revoke_key,
 )
 from runatlas.server.store.engine import Store
+from runatlas.server.store.installation import owner_name
 from runatlas.server.store.statement import Connection
 
 __all__ = ["Accounts", "user_record"]
@@ -57,6 +58,12 @@ class Accounts:
         with self._store.read() as connection:
             user = find_owner(connection)
         return Caller(user.id, user.username, is_root=True, is_owner=True)
+
+    @staticmethod
+    def first_user() -> UserRecord:
+        """Return whom a store will belong to that is made now by this process."""
+        name = owner_name()
+        return UserRecord(name, name, is_root=True)
 
     def has_accounts(self) -> bool:
         """Tell whether users exist, so that a key is needed: a key was ever made, or a user has a password."""

@@ -98,6 +98,11 @@ class Services:
         """
         return cls(Store.open(location, create=create, clock=clock, blobs_dir=blobs_dir))
 
+    @staticmethod
+    def is_at(directory: str | Path) -> bool:
+        """Tell whether there is a store in a directory."""
+        return Store.is_at(directory)
+
     def owner(self) -> Caller:
         """Return the directory's owner, for embedded use."""
         return self.accounts.owner()

@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +18,7 @@ from typing import BinaryIO
 import attrs
 
 from runatlas.errors import NotFoundError, StoreError
+from runatlas.file_access import FileAccess
 
 __all__ = ["BlobStore", "StagedBlob", "is_sha256"]
 
@@ -40,10 +41,16 @@ class StagedBlob:
 
 
 class BlobStore:
-    """A directory of blobs."""
+    """A directory of blobs.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        directory: Where they lie.
+        access: Tells the modes of new files.
+    """
+
+    def __init__(self, directory: Path, access: Callable[[], FileAccess] = FileAccess) -> None:
         self._directory = directory
+        self._access = access
 
     @contextmanager
     def stage(self, data: BinaryIO) -> Iterator[StagedBlob]:
@@ -68,7 +75,7 @@ class BlobStore:
         target = self.path(staged.sha256)
         with self._refusals():
             if not target.is_file():
-                target.parent.mkdir(exist_ok=True)
+                self._access().make_directory(target.parent)
                 staged.path.replace(target)
 
     def settle(self, sha256: str) -> None:
@@ -105,6 +112,10 @@ class BlobStore:
         """Remove a blob; one that is gone already is no error."""
         self.path(sha256).unlink(missing_ok=True)
 
+    def folders(self) -> Iterator[Path]:
+        """Return the directories that blobs lie in."""
+        yield from self._directory.glob("[0-9a-f][0-9a-f]")
+
     def files(self) -> Iterator[Path]:
         """Return all files, blobs and those left half-written by a crash."""
         yield from self._directory.glob("[0-9a-f][0-9a-f]/*")
@@ -113,9 +124,10 @@ class BlobStore:
     def _write(self, data: BinaryIO, path: Path) -> StagedBlob:
         digest, size = hashlib.sha256(), 0
         with self._refusals():
-            self._directory.mkdir(parents=True, exist_ok=True)
-            file = path.open("xb")
-        with file:
+            access = self._access()
+            access.make_directory(self._directory)
+            descriptor = access.open_file(path, os.O_WRONLY | os.O_EXCL)
+        with os.fdopen(descriptor, "wb") as file:
             while piece := data.read(_PIECE):
                 digest.update(piece)
                 size += len(piece)

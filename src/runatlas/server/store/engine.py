@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -16,16 +17,22 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import ArgumentError
 
 from runatlas.errors import StoreError
+from runatlas.file_access import FileAccess
 from runatlas.server.store import postgresql, sqlite
 from runatlas.server.store.blob import BlobStore
 from runatlas.server.store.failure import store_errors
-from runatlas.server.store.installation import install, read_secret
+from runatlas.server.store.installation import SECRET_NAME, install, new_secret, read_secret
 from runatlas.server.store.liveness import heartbeat_timeout_ms, keep_time
 from runatlas.server.store.migration import is_current, migrate
 
 __all__ = ["DATABASE_NAME", "Insert", "Store", "now_ms"]
 
 DATABASE_NAME = "runatlas.db"
+
+_OPEN_TO_OTHERS = 3
+"""The last version of the schema whose files other users of the machine could read."""
+
+_log = logging.getLogger("runatlas")
 
 Insert: TypeAlias = "sqlite_dialect.Insert | postgresql_dialect.Insert"
 """An insert that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
@@ -45,19 +52,29 @@ class Store:
         directory: Where its files lie.
         blobs: The blobs.
         clock: Tells the time in Unix milliseconds.
-        secret: What links are signed with.
+        is_read_only: Whether this user may only read it.
     """
 
-    def __init__(self, engine: Engine, location: str, directory: Path, blobs: Path, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        location: str,
+        directory: Path,
+        blobs: Path,
+        clock: Callable[[], int],
+        *,
+        is_read_only: bool = False,
+    ) -> None:
         """Use ``Store.open``."""
         self.location = location
         self.dialect = engine.dialect.name
         self.directory = directory
         self.exports_dir = directory / "exports"
-        self.blobs = BlobStore(blobs)
+        self.blobs = BlobStore(blobs, self.access)
         self.clock = clock
         self._heartbeat_timeout_ms = heartbeat_timeout_ms()
-        self.secret = b""
+        self.is_read_only = is_read_only
+        self._secret = b""
         self._engine = engine
         self._reader: Engine
         self._writer = engine.execution_options(write=True)
@@ -115,10 +132,21 @@ class Store:
             return cls(engine, shown, files, files, clock)
         directory = _make_directory(Path(location).expanduser().absolute(), create=create)
         database = directory / DATABASE_NAME
-        if not create and not database.is_file():
-            raise StoreError(f"there is no RunAtlas store in {directory}; check the path")
+        if not database.is_file():
+            if not create:
+                raise StoreError(
+                    f"there is no RunAtlas store in {directory}; check the path, or record a run there first"
+                )
+            _make_database(database)
         blobs = Path(blobs_dir).absolute() if blobs_dir is not None else directory / "blobs"
-        return cls(sqlite.make_engine(database), str(directory), directory, blobs, clock)
+        is_read_only = sqlite.is_read_only(database)
+        engine = sqlite.make_reading_engine(database) if is_read_only else sqlite.make_engine(database)
+        return cls(engine, str(directory), directory, blobs, clock, is_read_only=is_read_only)
+
+    @staticmethod
+    def is_at(directory: str | Path) -> bool:
+        """Tell whether there is a store in a directory."""
+        return (Path(directory) / DATABASE_NAME).is_file()
 
     def _prepare(self, *, create: bool) -> None:
         try:
@@ -127,9 +155,11 @@ class Store:
             with self.write() as connection:
                 if self.dialect == "postgresql":
                     postgresql.lock_schema(connection)
-                if migrate(connection, create=create) == 0:
+                found = migrate(connection, create=create)
+                if found == 0:
                     install(connection, self.clock())
-                self.secret = read_secret(connection)
+                elif found <= _OPEN_TO_OTHERS:
+                    self._tighten()
         except StoreError as error:
             if self.location in error.message:
                 raise
@@ -138,10 +168,39 @@ class Store:
     def _is_ready(self) -> bool:
         """Tell whether there is nothing to migrate, so that opening need not wait for who is writing."""
         with self.read() as connection:
-            if not is_current(connection):
-                return False
-            self.secret = read_secret(connection)
-            return True
+            return is_current(connection)
+
+    def access(self) -> FileAccess:
+        """Return the modes of files that are made now: as the database file has them."""
+        if self.dialect == "postgresql":
+            return FileAccess.of_new_store()
+        return FileAccess.of(self.directory / DATABASE_NAME)
+
+    @property
+    def secret(self) -> bytes:
+        """What links and sessions are signed with.
+
+        Raises:
+            StoreError: It cannot be read or made.
+        """
+        if not self._secret:
+            path = self.directory / SECRET_NAME
+            self._secret = new_secret() if self.is_read_only else read_secret(path, self.access().secret)
+        return self._secret
+
+    def _tighten(self) -> None:
+        """Take the files of an earlier version, which had the modes that the umask left them, from other users."""
+        access = FileAccess.of_new_store()
+        names = ("-wal", "-shm", "")
+        files = [self.directory / f"{DATABASE_NAME}{name}" for name in names] if self.dialect == "sqlite" else []
+        folders = [self.directory / name for name in ("blobs", "exports", "spool")]
+        taken = [access.tighten(path) for path in [*folders, *self.blobs.folders(), *files]]
+        if any(taken):
+            _log.warning(
+                "runatlas: other users of this machine could read the files in %s; now they are private to you. "
+                "To share them with a group, see 'Who may read it' in docs/store.md",
+                self.directory,
+            )
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -159,6 +218,8 @@ class Store:
             return
         with store_errors(self.location), self._reader.connect() as connection:
             yield connection
+            if self.is_read_only:
+                sqlite.check_unchanged(self.directory / DATABASE_NAME, connection.connection.dbapi_connection)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -169,6 +230,11 @@ class Store:
         Raises:
             StoreError: The database failed; nothing was changed.
         """
+        if self.is_read_only:
+            raise StoreError(
+                f"{self.location} can only be read by this user: changing it needs the right to write to the directory "
+                f"and to {DATABASE_NAME} in it"
+            )
         self._check_process()
         keep_time(self.clock() - self._heartbeat_timeout_ms)
         joined = self._joined_connection()
@@ -245,7 +311,7 @@ class Store:
 def _make_directory(path: Path, *, create: bool) -> Path:
     try:
         if create or path.is_file():
-            path.mkdir(parents=True, exist_ok=True)
+            FileAccess.of_new_store().make_directory(path)
     except (FileExistsError, NotADirectoryError) as error:
         raise StoreError(f"{path} is not a directory; name a directory for the store") from error
     except OSError as error:
@@ -253,3 +319,14 @@ def _make_directory(path: Path, *, create: bool) -> Path:
             f"{path} cannot be made ({error.strerror or error}); give your user the right to, or use another directory"
         ) from error
     return path
+
+
+def _make_database(path: Path) -> None:
+    """Make the empty file: SQLite would leave its mode to the umask, and gives its own side files the mode of this."""
+    try:
+        os.close(FileAccess.of_new_store().open_file(path, os.O_RDWR))
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be made ({error.strerror or error}); give your user the right to write there, "
+            "or use another directory"
+        ) from error

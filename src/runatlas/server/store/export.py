@@ -40,8 +40,11 @@ def write_export(store: Store, cuid: str, name: str, pieces: Iterable[str]) -> i
     """
     path = export_path(store, cuid, name)
     try:
-        path.parent.mkdir(parents=True)
-        with path.open("w", encoding="utf-8", newline="\n") as file:
+        access = store.access()
+        access.make_directory(store.exports_dir)
+        access.make_directory(path.parent)
+        descriptor = access.open_file(path, os.O_WRONLY | os.O_EXCL)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
             for piece in pieces:
                 file.write(piece)
             file.flush()

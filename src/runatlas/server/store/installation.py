@@ -1,23 +1,31 @@
-"""What every installation has from its first moment: a signing secret, the directory's owner and their workspace."""
+"""What every installation has: the directory's owner, their workspace, and a signing secret in a file of its own.
+
+Whoever may read the database does not learn the secret. Where it is lost a new one is made, and links and sessions end.
+"""
 
 from __future__ import annotations
 
 import getpass
+import os
 import re
 import secrets
+from contextlib import suppress
+from pathlib import Path
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection
 
 from runatlas.errors import StoreError
-from runatlas.server.store.prepared import Prepared
+from runatlas.file_access import FileAccess
 from runatlas.server.store.schema import memberships, settings, users, workspaces
 
-__all__ = ["install", "owner_name", "read_secret"]
+__all__ = ["SECRET_NAME", "install", "new_secret", "owner_name", "read_secret"]
+
+SECRET_NAME = "runatlas.secret"  # noqa: S105 - the name of a file
+"""The file beside the database that holds the signing secret."""
 
 _NAME_MAX = 25
-_SIGNING = "signing_secret"
+_SECRET_BYTES = 32
 _CREATED = "created_at_ms"
-_SETTING = Prepared(select(settings.c.value).where(settings.c.name == bindparam("name")), "name")
 
 
 def owner_name() -> str:
@@ -31,8 +39,7 @@ def owner_name() -> str:
 
 def install(connection: Connection, now_ms: int) -> None:
     """Fill a new database with what an installation begins with."""
-    facts = {_SIGNING: secrets.token_hex(32), _CREATED: str(now_ms)}
-    connection.execute(settings.insert(), [{"name": name, "value": value} for name, value in facts.items()])
+    connection.execute(settings.insert().values(name=_CREATED, value=str(now_ms)))
     name = owner_name()
     user = users.insert().values(username=name, name=name, is_root=True, created_at_ms=now_ms)
     user_id = connection.execute(user.returning(users.c.id)).scalar_one()
@@ -41,13 +48,45 @@ def install(connection: Connection, now_ms: int) -> None:
     connection.execute(memberships.insert().values(user_id=user_id, workspace_id=workspace_id, role="OWNER"))
 
 
-def read_secret(connection: Connection) -> bytes:
-    """Return the secret that links are signed with.
+def new_secret() -> bytes:
+    """Return a secret that nobody else has."""
+    return secrets.token_bytes(_SECRET_BYTES)
+
+
+def read_secret(path: Path, access: FileAccess) -> bytes:
+    """Return the secret that links and sessions are signed with, made if there is none.
+
+    Args:
+        path: The file; it is there as a whole or not at all, whatever other processes do at the same time.
+        access: Who may read it.
 
     Raises:
-        StoreError: The installation has none.
+        StoreError: It cannot be read or made.
     """
-    found = _SETTING.first(connection, _SIGNING)
-    if found is None or not found[0]:
-        raise StoreError("the database has no signing secret; restore it from a backup")
-    return bytes.fromhex(found[0])
+    try:
+        if not path.exists():
+            _make_secret(path, access)
+        found = path.read_bytes()
+    except OSError as error:
+        raise StoreError(
+            f"the signing secret in {path} cannot be read ({error.strerror or error}); give your user the right to, or "
+            "remove the file: a new one is made, and links and sessions end"
+        ) from error
+    if len(found) != _SECRET_BYTES:
+        raise StoreError(
+            f"{path} holds no signing secret; remove the file: a new one is made, and links and sessions end"
+        )
+    return found
+
+
+def _make_secret(path: Path, access: FileAccess) -> None:
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with os.fdopen(access.open_file(part, os.O_WRONLY | os.O_EXCL), "wb") as file:
+            file.write(new_secret())
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):  # another process was first, and its secret counts
+            path.hardlink_to(part)
+    finally:
+        part.unlink(missing_ok=True)

@@ -83,7 +83,16 @@ def _rows_of(config: str) -> list[ConfigRow] | None:
         return None
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(2, _grant_blobs), Migration(3, _name_sections))
+def _part_secret(connection: Connection) -> None:
+    """Forget the signing secret: it lies in a file of its own, and whoever read the database may know this one."""
+    connection.execute(text("DELETE FROM settings WHERE name = 'signing_secret'"))
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(2, _grant_blobs),
+    Migration(3, _name_sections),
+    Migration(4, _part_secret),
+)
 """From version 1 to ``SCHEMA_VERSION``, in order. Each says its SQL itself: the tables go on changing behind it."""
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 
-__all__ = ["make_engine"]
+from runatlas.errors import StoreError
+
+__all__ = ["check_unchanged", "is_read_only", "make_engine", "make_reading_engine"]
 
 BUSY_TIMEOUT_S = 60.0
 _WAL_PAGES = 4000
@@ -43,6 +47,78 @@ def make_engine(path: Path) -> Engine:
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def is_read_only(path: Path) -> bool:
+    """Tell whether this user may read a database and not change it: WAL needs its directory to be writable, too."""
+    return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+
+
+def make_reading_engine(path: Path) -> Engine:
+    """Make an engine on a database that this user may only read, also while its owner writes to it.
+
+    Where somebody has it open there is a WAL, and readers go by its index. Where nobody has, there is none and none can
+    be made: the file is read as it lies, and a read during which it changed fails rather than mix two states.
+    """
+    engine = create_engine("sqlite://", creator=lambda: _connect_to_read(path), poolclass=NullPool)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def check_unchanged(path: Path, connection: Any) -> None:
+    """Check that a database which is read as it lies was not changed since its connection was opened.
+
+    Args:
+        path: The database.
+        connection: A driver's connection of ``make_reading_engine``.
+
+    Raises:
+        StoreError: It was changed.
+    """
+    if isinstance(connection, _ReadingConnection) and connection.lying not in {None, _signature(path)}:
+        raise StoreError(f"{path} was changed by its owner while it was read; read again")
+
+
+class _ReadingConnection(sqlite3.Connection):
+    """A connection that knows what a file without a WAL was like before it was opened; else ``None``."""
+
+    lying: tuple[int, ...] | None = None
+
+
+def _connect_to_read(path: Path) -> _ReadingConnection:
+    signature = _signature(path)
+    lies = not _has_content(path.with_name(f"{path.name}-wal"))
+    if not lies and not path.with_name(f"{path.name}-shm").exists():
+        raise StoreError(
+            f"{path} was not closed by its owner, and what was written last lies in {path.name}-wal, which can only be "
+            "read by who may write to the directory; open it once as its owner, or copy the directory"
+        )
+    mode = "immutable=1" if lies else "mode=ro"
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?{mode}",
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        cached_statements=_STATEMENTS,
+        check_same_thread=False,
+        isolation_level=None,
+        factory=_ReadingConnection,
+    )
+    connection.lying = signature if lies else None
+    connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}").close()
+    connection.execute("PRAGMA temp_store=MEMORY").close()
+    return connection
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _signature(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _prepare(connection: sqlite3.Connection, _: Any) -> None:

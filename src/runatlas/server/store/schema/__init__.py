@@ -91,4 +91,4 @@ __all__ = [
     "writers",
 ]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4

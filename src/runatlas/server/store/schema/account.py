@@ -16,7 +16,7 @@ settings = Table(
     Column("name", String(100), primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""Facts of the installation: the signing secret, when it was made."""
+"""Facts of the installation: when it was made."""
 
 users = Table(
     "users",

@@ -1,0 +1,147 @@
+"""Who may read and write what a store keeps: the modes of its files and directories, whatever the umask.
+
+A store's database file says it, as SQLite's own side files follow it: what is made beside it later has its mode. A new
+store is private to its user, or shared with a group where ``RUNATLAS_SHARED`` says so.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+__all__ = ["FileAccess"]
+
+_ON, _OFF = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+_POSIX = os.name == "posix"
+
+
+@attrs.frozen
+class FileAccess:
+    """The modes of new files and directories.
+
+    Attributes:
+        mode: Of a file, as in ``chmod``.
+        group: The number of the group they belong to; ``None`` leaves that to the system.
+
+    Example:
+        >>> FileAccess(), FileAccess(0o660).directory_mode == 0o2770
+        (FileAccess(mode=384, group=None), True)
+    """
+
+    mode: int = 0o600
+    group: int | None = None
+
+    @classmethod
+    def of(cls, path: Path) -> FileAccess:
+        """Return the modes that go with those of a file or directory; private ones if it is not there."""
+        try:
+            found = path.stat()
+        except OSError:
+            return cls()
+        mode = stat.S_IMODE(found.st_mode) & 0o666 | 0o600
+        return cls(mode, found.st_gid if mode & stat.S_IWGRP and _POSIX else None)
+
+    @classmethod
+    def of_new_store(cls, environ: Mapping[str, str] | None = None) -> FileAccess:
+        """Return the modes of a store that is made now: private, unless ``RUNATLAS_SHARED`` says otherwise.
+
+        Args:
+            environ: The environment; ``None`` means this process's.
+
+        Raises:
+            ValueError: ``RUNATLAS_SHARED`` names no group.
+        """
+        wanted = (os.environ if environ is None else environ).get("RUNATLAS_SHARED", "").strip()
+        if wanted.lower() in _OFF or not _POSIX:
+            return cls()
+        return cls(0o660, None if wanted.lower() in _ON else _group_number(wanted))
+
+    @property
+    def directory_mode(self) -> int:
+        """The mode of a directory: whoever reads may enter, and what a group shares stays the group's."""
+        passing = (self.mode & 0o444) >> 2
+        return self.mode | passing | (stat.S_ISGID if self.mode & stat.S_IWGRP else 0)
+
+    @property
+    def secret(self) -> FileAccess:
+        """The modes of a secret: only who may write the store may read it."""
+        return attrs.evolve(self, mode=0o660 if self.mode & stat.S_IWGRP else 0o600)
+
+    def make_directory(self, path: Path) -> None:
+        """Make a directory, and what leads there; one that is there stays as it is.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            if not path.is_dir():
+                raise
+            return
+        self._settle(path, self.directory_mode)
+
+    def open_file(self, path: Path, flags: int) -> int:
+        """Open a file as ``os.open`` does; one that this makes has the mode from its first moment on.
+
+        Args:
+            path: The file.
+            flags: Those of ``os.open``; ``os.O_CREAT`` is added.
+
+        Raises:
+            OSError: It cannot be opened.
+        """
+        made = not path.exists()
+        descriptor = os.open(path, flags | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        if made and self.mode != 0o600:
+            try:
+                self._settle(path, self.mode)
+            except OSError:
+                os.close(descriptor)
+                raise
+        return descriptor
+
+    def tighten(self, path: Path) -> bool:
+        """Take from a file or directory of this user's what these modes do not grant.
+
+        Returns:
+            Whether anything was taken.
+        """
+        if not _POSIX:
+            return False
+        try:
+            found = path.lstat()
+        except OSError:
+            return False
+        is_directory = stat.S_ISDIR(found.st_mode)
+        if found.st_uid != os.geteuid() or not (is_directory or stat.S_ISREG(found.st_mode)):
+            return False
+        mode = stat.S_IMODE(found.st_mode)
+        granted = self.directory_mode | 0o7000 if is_directory else self.mode
+        if not mode & ~granted:
+            return False
+        path.chmod(mode & granted)
+        return True
+
+    def _settle(self, path: Path, mode: int) -> None:
+        if not _POSIX:
+            return
+        if self.group is not None and path.stat().st_gid != self.group:
+            os.chown(path, -1, self.group)
+        path.chmod(mode)
+
+
+def _group_number(name: str) -> int:
+    import grp  # noqa: PLC0415 - not on Windows
+
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise ValueError(
+            f"RUNATLAS_SHARED: there is no group {name!r}; give a group's name, or 1 for your own"
+        ) from None
