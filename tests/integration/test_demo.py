@@ -103,7 +103,7 @@ def test_a_second_time_trains_nothing_and_changes_nothing(place: tuple[Path, str
 
 
 def test_a_demonstration_that_was_killed_is_gone_on_with(tmp_path: Path) -> None:
-    backend = LocalBackend(tmp_path / "store")
+    backend = LocalBackend(tmp_path / "store", create=True)
     project = ProjectPath(backend.get_workspace().username, "spirals")
     first, second, *_ = trials()
     # One run was begun and not ended; another was ended by somebody.
@@ -125,7 +125,7 @@ def test_a_demonstration_that_was_killed_is_gone_on_with(tmp_path: Path) -> None
 
 
 def test_another_store_is_only_added_to(tmp_path: Path) -> None:
-    backend = LocalBackend(tmp_path / "store")
+    backend = LocalBackend(tmp_path / "store", create=True)
     project = ProjectPath(backend.get_workspace().username, "own")
     own, _ = backend.create_run(RunDraft(project, id="mine", create_project=True))
     assert run_demo(tmp_path, "--dir", str(tmp_path / "store")).returncode == 0

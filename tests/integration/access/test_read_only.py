@@ -100,6 +100,25 @@ def test_it_is_read_while_its_owner_writes(archive: Path) -> None:
     assert (read["points"], read["count"], read["state"]) == (51, 51, "RUNNING")
 
 
+def test_what_a_killed_owner_left_is_read_whole(archive: Path) -> None:
+    code = (
+        "import os, sys, runatlas\n"
+        "run = runatlas.Run('r', repo=sys.argv[1], experiment='p', capture_terminal_logs=False)\n"
+        "run.log({'loss': 25.0}, step=50)\n"
+        "assert run.flush()\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(archive)], check=False)
+    _set_modes(archive, 0o500, 0o400)
+    done = run_bound_by_modes(_READ, archive)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["read"]["points"] == 51
+    _set_modes(archive, 0o700, 0o600)
+    (archive / "runatlas.db-shm").unlink()
+    _set_modes(archive, 0o500, 0o400)
+    assert "its owner did not close it" in run_bound_by_modes(_READ, archive).stderr
+
+
 @pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="two users are needed, and only root has two")
 def test_no_read_mixes_two_states_while_its_owner_comes_and_goes(archive: Path) -> None:
     _set_modes(archive, 0o500, 0o400)

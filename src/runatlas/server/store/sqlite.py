@@ -23,6 +23,7 @@ _CACHE_KIB = 8_192
 """A connection's own page cache. The file is not mapped: its pages would count as the process's memory."""
 _STATEMENTS = 512
 _RETRY_S = 0.01
+_COMING_AND_GOING_S = 2.0
 
 
 def make_engine(path: Path) -> Engine:
@@ -60,9 +61,7 @@ def make_reading_engine(path: Path) -> Engine:
     Where somebody has it open there is a WAL, and readers go by its index. Where nobody has, there is none and none can
     be made: the file is read as it lies, and a read during which it changed fails rather than mix two states.
     """
-    engine = create_engine("sqlite://", creator=lambda: _connect_to_read(path), poolclass=NullPool)
-    event.listen(engine, "begin", _begin)
-    return engine
+    return create_engine("sqlite://", creator=lambda: _connect_to_read(path), poolclass=NullPool)
 
 
 def check_unchanged(path: Path, connection: Any) -> None:
@@ -86,16 +85,27 @@ class _ReadingConnection(sqlite3.Connection):
 
 
 def _connect_to_read(path: Path) -> _ReadingConnection:
+    """Connect, and begin the connection's one transaction; tried again while the owner opens or closes the file."""
+    deadline = time.monotonic() + _COMING_AND_GOING_S
+    while True:
+        try:
+            return _begin_to_read(path)
+        except sqlite3.OperationalError:  # noqa: PERF203 - waiting is not slow by that
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_S)
+
+
+def _begin_to_read(path: Path) -> _ReadingConnection:
     signature = _signature(path)
     lies = not _has_content(path.with_name(f"{path.name}-wal"))
     if not lies and not path.with_name(f"{path.name}-shm").exists():
-        raise StoreError(
-            f"{path} was not closed by its owner, and what was written last lies in {path.name}-wal, which can only be "
-            "read by who may write to the directory; open it once as its owner, or copy the directory"
+        raise sqlite3.OperationalError(
+            f"its owner did not close it, and {path.name}-wal, where what was written last lies, can only be read by "
+            "who may write to the directory, so the owner has to open it once"
         )
-    mode = "immutable=1" if lies else "mode=ro"
     connection = sqlite3.connect(
-        f"file:{quote(str(path))}?{mode}",
+        f"file:{quote(str(path))}?{'immutable=1' if lies else 'mode=ro'}",
         uri=True,
         timeout=BUSY_TIMEOUT_S,
         cached_statements=_STATEMENTS,
@@ -103,9 +113,14 @@ def _connect_to_read(path: Path) -> _ReadingConnection:
         isolation_level=None,
         factory=_ReadingConnection,
     )
+    try:
+        for statement in (f"PRAGMA cache_size=-{_CACHE_KIB}", "PRAGMA temp_store=MEMORY", "BEGIN"):
+            connection.execute(statement).close()
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
     connection.lying = signature if lies else None
-    connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}").close()
-    connection.execute("PRAGMA temp_store=MEMORY").close()
     return connection
 
 
