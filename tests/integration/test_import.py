@@ -371,9 +371,13 @@ def _read_terminal(descriptor: int) -> str:
 
 
 def test_an_interrupted_import_says_how_it_goes_on(tmp_path: Path) -> None:
-    path = write(tmp_path / "runs.jsonl", {"run": "note"}, *({"run": str(i), "points": []} for i in range(20_000)))
+    path = tmp_path / "runs.jsonl"
+    os.mkfifo(path)  # as long as it is held open, the import is not at its end
     command = [sys.executable, "-m", "runatlas", "import", "jsonl", str(path), "--dir", str(tmp_path / "store")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process, path.open("w") as file:
+        file.write('{"run": "note"}\n')
+        file.flush()
         assert process.stderr is not None
         assert process.stderr.readline().startswith("line 1: ")
         process.send_signal(signal.SIGINT)
