@@ -75,11 +75,11 @@ def _number(value: Any) -> tuple[Any, ...] | None:
 def _config_key(run: RunRecord) -> tuple[Any, ...] | None:
     assert run.config is not None
     value = run.config.get("x")
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None or isinstance(value, dict) or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, (int, float)):
         return 0, float(value), ""
-    return 1, 0.0, value if isinstance(value, str) else str(value)
+    return 1, 0.0, value if isinstance(value, str) else "[\n" + "".join(f"{item}\n" for item in value) + "]"
 
 
 def _key_of(field: Field) -> Callable[[RunRecord], tuple[Any, ...] | None]:
