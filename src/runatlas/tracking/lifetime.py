@@ -84,7 +84,7 @@ class _Watch:
         with self._lock:
             if self._hook is None:
                 self._hook, sys.excepthook = sys.excepthook, self._on_exception
-                self._exit, sys.exit = sys.exit, self._leave
+                self._exit, sys.exit = sys.exit, self._leave  # type: ignore[assignment]
                 atexit.register(self._on_exit)
                 if hasattr(os, "register_at_fork"):
                     os.register_at_fork(after_in_child=self._on_fork)

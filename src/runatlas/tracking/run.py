@@ -142,7 +142,7 @@ class Run(RecordingRun):
 
     def _begin(self, gateway: WritingGateway, record: RunRecord, recorder: Recorder | None, *, writable: bool) -> None:
         self._observer = None
-        self._failure: Ending | None = None
+        self._failed: Ending | None = None
         self._failed_at = 0
         self._closing = threading.Lock()
         self._is_primary = True
@@ -224,8 +224,8 @@ class Run(RecordingRun):
             error: What ended the process.
             timeout_s: Seconds that it may take.
         """
-        if self._failure is not None and state == "FINISHED":
-            state, error = self._failure
+        if self._failed is not None and state == "FINISHED":
+            state, error = self._failed
         if self._is_writable:
             self._end(state, error, timeout_s)
         elif self._recorder is not None and not self._recorder.is_closed:
@@ -243,16 +243,16 @@ class Run(RecordingRun):
         recorder = self._recorder
         if recorder is None or not self._is_writable or not self._is_primary:
             return
-        self._failure, self._failed_at = (state, error), recorder.count_recorded()
+        self._failed, self._failed_at = (state, error), recorder.count_recorded()
         self._show(self._ending(state, error))
 
     def note_progress(self) -> None:
         """Let a run that failed go on, if something was recorded since."""
         recorder = self._recorder
-        if recorder is None or self._failure is None or not self._is_writable:
+        if recorder is None or self._failed is None or not self._is_writable:
             return
         if recorder.count_recorded() > self._failed_at:
-            self._failure = None
+            self._failed = None
             self._show(RunPatch(state="RUNNING"))
 
     def _show(self, patch: RunPatch) -> None:

@@ -83,10 +83,14 @@ def test_who_did_not_end_his_runs_can_end_them_later(place: str) -> None:
         run.close()
     api = Api(place, cache=False)
     project = api.workspace().unwrap().project("left")
-    run = project.run("r0").unwrap()
+    ended = project.run("r0").unwrap()
 
-    run.update(state="ABORTED", error="the machine was taken away").unwrap()
-    assert (run.state, run.crash_message, run.finished_at is None) == ("ABORTED", "the machine was taken away", False)
+    ended.update(state="ABORTED", error="the machine was taken away").unwrap()
+    assert (ended.state, ended.crash_message, ended.finished_at is None) == (
+        "ABORTED",
+        "the machine was taken away",
+        False,
+    )
     assert project.runs("id in ['r1', 'r2']").update(state="CRASHED").unwrap().total == 2
     command = [sys.executable, "-m", "runatlas", "api", "update", project.run("r3").path, "--state", "FINISHED"]
     where = ["--host" if place.startswith("http") else "--dir", place]
@@ -97,9 +101,9 @@ def test_who_did_not_end_his_runs_can_end_them_later(place: str) -> None:
         "r2": "CRASHED",
         "r3": "FINISHED",
     }
-    assert run.update(state="RUNNING").unwrap().finished_at is None
+    assert ended.update(state="RUNNING").unwrap().finished_at is None
     with pytest.raises(ValueError, match="state: 'DONE' is not one of"):
-        run.update(state="DONE")  # type: ignore[typeddict-item]
+        ended.update(state="DONE")  # type: ignore[arg-type]
 
 
 # -- signals ----------------------------------------------------------------------------------------------------------

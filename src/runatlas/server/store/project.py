@@ -153,7 +153,7 @@ class ProjectListing:
             texts = (_C.name, _C.title, _C.description)
             statement = statement.where(or_(*(contains(text, self.search) for text in texts)))
         if self.state is not None:
-            in_state = runs.c.project_id == _C.id, runs.c.trash_id.is_(None), self.state == STATE
+            in_state = runs.c.project_id == _C.id, runs.c.trash_id.is_(None), STATE.in_([self.state])
             statement = statement.where(exists().where(*in_state))
         if self.creator is not None:
             made_by = select(users.c.id).where(users.c.username == self.creator)
