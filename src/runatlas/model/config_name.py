@@ -70,39 +70,44 @@ def named_values(config: Mapping[str, Any], *, depth_max: int | None = DEPTH_MAX
         >>> list(named_values({"optim": {"lr": 0.1}}))
         [('optim', {'lr': 0.1}), ('optim.lr', 0.1)]
         >>> dict(named_values({"x": {"y": 2}, "x.y": 1}))
-        {'x': {'y': 2}, 'x.y': 1, 'x.y#2': 2}
+        {'x.y': 1, 'x': {'y': 2}, 'x.y#2': 2}
     """
-    found = list(_walk(config, "", (), depth_max))
-    if len({name for name, _, _ in found}) == len(found):
-        yield from ((name, value) for name, _, value in found)
+    found = list(_walk(config, "", 0, depth_max))
+    names = {name for name, _ in found}
+    if len(names) == len(found):
+        yield from found
         return
-    seen: dict[str, list[tuple[tuple[int, ...], Any]]] = {}
-    for name, path, value in found:
-        seen.setdefault(name, []).append((path, value))
-    for name, values in seen.items():
-        values.sort(key=lambda item: item[0])
-        yield name, values[0][1]
-        number = 2
-        for _, value in values[1:]:
-            while f"{name}#{number}" in seen:
-                number += 1
-            yield f"{name}#{number}", value
-            number += 1
+    paths = sorted(_paths(config, ()), key=lambda item: [-len(key) for key in item[0]])
+    taken: dict[str, int] = {}
+    for path, value in paths:
+        name = _name(".".join(path))
+        number = taken[name] = taken.get(name, 0) + 1
+        while number > 1 and f"{name}#{number}" in names:
+            number = taken[name] = number + 1
+        yield name if number == 1 else f"{name}#{number}", value
 
 
-def _walk(
-    value: Mapping[str, Any], prefix: str, path: tuple[int, ...], depth_max: int | None
-) -> Iterator[tuple[str, tuple[int, ...], Any]]:
-    if depth_max is not None and len(path) > depth_max:
+def _walk(value: Mapping[str, Any], prefix: str, depth: int, depth_max: int | None) -> Iterator[tuple[str, Any]]:
+    if depth_max is not None and depth > depth_max:
         raise ValidationError(f"config: it nests more than {depth_max} levels deep")
     for key, item in value.items():
         if not isinstance(key, str):
             raise ValidationError(f"config: the key {key!r} is not text")
-        name = prefix + (key.replace("\x00", "\ufffd") if "\x00" in key else key)
-        lengths = (*path, -len(key))
-        yield name, lengths, item
+        name = prefix + _name(key)
+        yield name, item
         if item and isinstance(item, Mapping):
-            yield from _walk(item, f"{name}.", lengths, depth_max)
+            yield from _walk(item, f"{name}.", depth + 1, depth_max)
+
+
+def _paths(value: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, item in value.items():
+        yield (*path, key), item
+        if isinstance(item, Mapping):
+            yield from _paths(item, (*path, key))
+
+
+def _name(key: str) -> str:
+    return key.replace("\x00", "\ufffd") if "\x00" in key else key
 
 
 def find_value(config: Mapping[str, Any], name: str) -> Any:
