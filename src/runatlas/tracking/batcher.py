@@ -19,8 +19,8 @@ from runatlas.model.series import ColumnType
 from runatlas.objects.trackable import Encoded
 from runatlas.tracking.column import ColumnBuilder
 from runatlas.tracking.entry import SOMEWHERE, Entry
-from runatlas.tracking.event import Event, Marker, Objects
-from runatlas.tracking.foreign import encode_object
+from runatlas.tracking.event import Event, Marker, Objects, count_records
+from runatlas.tracking.foreign import Taken, encode_object
 from runatlas.tracking.patch import merge_patches
 from runatlas.tracking.sender import attempt
 from runatlas.tracking.step import SeriesKey, StepCounter, series_key
@@ -32,6 +32,7 @@ WEIGHT_MAX = 8_000_000
 """A batch is closed when it holds more records or bytes than this."""
 
 _POINT_BYTES = 24
+_NAMES: dict[type, str] = {LogDraft: "message", ArtifactDraft: "file", RunPatch: "change of the run"}
 
 
 class Batcher:
@@ -56,27 +57,41 @@ class Batcher:
     def feed(self, events: Iterable[Event]) -> Iterator[Entry | Marker]:
         """Take events in their order, and give out entries and markers in theirs.
 
-        Everything fed has been given out when the iterator ends.
+        Everything fed has been given out when the iterator ends, but what cannot be encoded: that costs itself alone,
+        and is counted.
         """
         patches: list[RunPatch] = []
         for event in events:
             if isinstance(event, tuple):
                 self._open.columns.add(event)
                 self._open.weight += len(event[1]) * _POINT_BYTES
-            elif isinstance(event, RunPatch):
-                if event.state is not None:
-                    # A state closes what came before: whoever reads it finds all of that.
-                    yield from self._close(patches)
-                self._add_patch(patches, event)
             elif isinstance(event, Marker):
                 yield from self._close(patches)
                 event.sequence = self.last_sequence
                 yield event
             else:
-                self._open.add(event)
+                if isinstance(event, RunPatch) and event.state is not None:
+                    # A state closes what came before: whoever reads it finds all of that.
+                    yield from self._close(patches)
+                if problem := self._add(patches, event):
+                    self._on_loss(count_records(event), problem)
             if self._open.weight > WEIGHT_MAX:
                 yield from self._close(patches)
         yield from self._close(patches)
+
+    def _add(self, patches: list[RunPatch], event: Objects | LogDraft | ArtifactDraft | RunPatch) -> str:
+        """Add an event of its own; returns why that cannot be."""
+        if isinstance(event, Objects):
+            return attempt(partial(self._open.add_objects, event))[1]
+        # What is found to be no JSON later would cost all that it lies with.
+        _, problem = attempt(partial(_require_json, event))
+        if problem:
+            return f"a {_NAMES[type(event)]} could not be encoded: {problem}"
+        if isinstance(event, RunPatch):
+            self._add_patch(patches, event)
+        else:
+            self._open.add(event)
+        return ""
 
     def _add_patch(self, patches: list[RunPatch], patch: RunPatch) -> None:
         merged = merge_patches(patches[-1], patch) if patches else None
@@ -105,6 +120,10 @@ class Batcher:
         )
 
 
+def _require_json(event: LogDraft | ArtifactDraft | RunPatch) -> None:
+    codec.dumps(codec.encode(event)).encode()
+
+
 class _OpenBatch:
     """A batch in the making."""
 
@@ -119,10 +138,8 @@ class _OpenBatch:
         self._logs: list[LogDraft] = []
         self._artifacts: list[ArtifactDraft] = []
 
-    def add(self, event: Objects | LogDraft | ArtifactDraft) -> None:
-        if isinstance(event, Objects):
-            self._add_objects(event)
-        elif isinstance(event, LogDraft):
+    def add(self, event: LogDraft | ArtifactDraft) -> None:
+        if isinstance(event, LogDraft):
             self._logs.append(event)
             self.weight += len(event.message) + 200
         else:
@@ -140,14 +157,17 @@ class _OpenBatch:
             return None
         return Batch(SOMEWHERE, points, media, tuple(self._logs), artifacts=tuple(self._artifacts), writer=writer)
 
-    def _add_objects(self, event: Objects) -> None:
+    def add_objects(self, event: Objects) -> None:
         # Numbers of the same series that came before take their automatic steps first.
         self.columns.settle()
         step = self._steps.take(event.key, event.context, event.step)
         items: list[MediaItem] = []
         column_type: ColumnType | None = None
         for item in event.items:
-            made, problem = attempt(partial(encode_object, item))
+            if isinstance(item, Taken) and item.problem:
+                made, problem = None, item.problem
+            else:
+                made, problem = attempt(partial(encode_object, item))
             if made is None:
                 self._on_loss(1, f"an object of {event.key!r} could not be encoded: {problem}")
                 continue

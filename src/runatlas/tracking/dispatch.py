@@ -163,7 +163,7 @@ class Dispatcher:
             self._losses.add(sent.refused, sent.reason)
         outbox.done(entry, sent.records, needs_of(body))
 
-    def _give_up(self, entry: Entry, error: Exception) -> None:
+    def _give_up(self, entry: Entry, error: BaseException) -> None:
         self._losses.add(entry.records or 1, describe(error))
         self._outbox.done(entry, 0)
 
@@ -193,7 +193,7 @@ class Dispatcher:
             self._delivery = Delivery(backend, self._draft, uploads, exists=self._outbox.spool.is_created)
         return self._delivery
 
-    def _on_fault(self, error: Exception) -> None:
+    def _on_fault(self, error: BaseException) -> None:
         """Something of ours is broken: after some tries the entry that shows it is given up, not the run."""
         self._faults += 1
         self._losses.warn("fault", f"something went wrong in the tracker: {describe(error)}")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from runatlas.model.codec import context_text, make_context
 from runatlas.model.series import Context
+from runatlas.tracking.sender import attempt
 from runatlas.tracking.step import STEP_MAX, STEP_MIN
 
-__all__ = ["as_context", "as_name", "as_number", "as_whole", "clean_text", "flatten"]
+__all__ = ["as_context", "as_name", "as_number", "as_whole", "clean_text", "flatten", "is_storable", "storable"]
 
 _NAME_MAX, _BYTES_MAX = 1000, 2400
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -34,16 +36,18 @@ def as_number(value: Any, name: str) -> float | int | bool:
     if callable(getattr(value, "item", None)):
         return _single(value, name)
     if hasattr(value, "__float__"):
-        return float(value)
+        made, problem = attempt(partial(float, value))
+        if made is None:
+            raise TypeError(f"{name}: {type(value).__name__} gives no number; {problem}")
+        return made
     hint = "; wrap it in runatlas.objects.Text" if isinstance(value, str) else ""
     raise TypeError(f"{name}: {type(value).__name__} is no number and has no json(){hint}")
 
 
 def _single(value: Any, name: str) -> float | int | bool:
-    try:
-        found = value.item()
-    except (RuntimeError, ValueError) as error:
-        raise TypeError(f"{name}: expected one number, got {type(value).__name__} of several; {error}") from error
+    found, problem = attempt(value.item)
+    if problem:
+        raise TypeError(f"{name}: expected one number, got {type(value).__name__} of several; {problem}")
     if isinstance(found, (int, float)):
         return found
     raise TypeError(f"{name}: {type(found).__name__} is no number and has no json()")
@@ -113,7 +117,17 @@ def clean_text(text: Any, argument: str) -> str:
         raise TypeError(f"{argument}: expected a string, got {type(text).__name__}")
     if len(text) > _MESSAGE_MAX:
         text = f"{text[:_MESSAGE_MAX]} [{len(text) - _MESSAGE_MAX} more characters]"
+    return storable(text)
+
+
+def storable(text: str) -> str:
+    """Return a text as every store can hold it: NUL and lone surrogates are U+FFFD."""
     return text if text.isprintable() else _UNSTORABLE.sub("\ufffd", text)
+
+
+def is_storable(text: str) -> bool:
+    """Whether every store can hold a text as it is."""
+    return text.isprintable() or _UNSTORABLE.search(text) is None
 
 
 def _plain(value: Any) -> Any:

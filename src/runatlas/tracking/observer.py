@@ -73,6 +73,6 @@ class Observer:
             self._recorder.put((time.time(), reading.values, None, None, context))
         return self._interval_s or -1.0
 
-    def _on_fault(self, error: Exception) -> None:
+    def _on_fault(self, error: BaseException) -> None:
         hint = "; pip install 'runatlas[system]'" if isinstance(error, ImportError) else ""
         self._recorder.losses.warn("observer", f"the machine cannot be watched: {describe(error)}{hint}")

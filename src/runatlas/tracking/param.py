@@ -11,6 +11,8 @@ from typing import Any
 
 import attrs
 
+from runatlas.tracking.number import storable
+
 __all__ = ["as_key", "as_param", "as_params", "change_params", "find_param"]
 
 
@@ -36,7 +38,9 @@ def as_param(value: Any, where: str) -> Any:
     Raises:
         TypeError: Something in it is no JSON value; the sentence says where.
     """
-    if value is None or type(value) in {str, int, float, bool}:
+    if type(value) is str:
+        return storable(value)
+    if value is None or type(value) in {int, float, bool}:
         return value
     if isinstance(value, Mapping):
         return {_as_part(key, where): as_param(item, f"{where}.{key}") for key, item in value.items()}
@@ -163,7 +167,7 @@ def _remove(params: dict[str, Any], key: str) -> bool:
 
 def _as_part(key: Any, where: str) -> str:
     if isinstance(key, str):
-        return key
+        return storable(key)
     if isinstance(key, enum.Enum) or key is None or isinstance(key, (bool, int, float)):
         return str(key.value if isinstance(key, enum.Enum) else key)
     raise TypeError(f"{where}: {type(key).__name__} is no key of a JSON object")

@@ -189,6 +189,8 @@ class Recorder:
             self._collect()
         # Collecting is this machine's own work, and quick: it is waited for even when there is no time for the store.
         while not marker.passed.wait(0.1):
+            if not self._collector.start():
+                self._collect()
             if deadline is not None and self._is_over(deadline + _COLLECTING_MAX_S):
                 return Flushed("memory", "collecting took too long")
         if self.plan.mode != "offline" and self._dispatcher.wait_sent(marker.sequence, deadline):
@@ -272,14 +274,30 @@ class Recorder:
             if self.capture is not None:
                 self._take_lines(final=False)
             events = self.events
-            batch = [events.popleft() for _ in range(len(events))]
-            for item in self._batcher.feed(batch):
-                if isinstance(item, Marker):
-                    item.passed.set()
-                elif problem := self._outbox.put(item):
-                    self.losses.add(item.records, problem)
+            self._put_away([events.popleft() for _ in range(len(events))])
             self._outbox.spill(_LATE_S)
         return _COLLECT_S
+
+    def _put_away(self, events: list[Event]) -> None:
+        """Turn events into entries; whatever happens, markers are answered and what is not put away is counted."""
+        left = sum(map(count_records, events))
+        lost_before = self.losses.count
+        try:
+            for item in self._batcher.feed(events):
+                if isinstance(item, Marker):
+                    item.passed.set()
+                    continue
+                left -= item.records
+                if problem := self._outbox.put(item):
+                    self.losses.add(item.records, problem)
+            left = 0
+        finally:
+            for event in events:
+                if isinstance(event, Marker):
+                    event.passed.set()
+            if left:
+                left -= self.losses.count - lost_before
+                self.losses.add(max(1, left), "something went wrong in the tracker")
 
     def _collect_last(self) -> None:
         with self._collecting:
@@ -337,6 +355,6 @@ class Recorder:
     def _is_over(self, deadline: float | None) -> bool:
         return deadline is not None and time.monotonic() >= deadline
 
-    def _note_fault(self, error: Exception) -> None:
+    def _note_fault(self, error: BaseException) -> None:
         self.losses.warn("fault", f"something went wrong in the tracker: {describe(error)}")
         self.losses.fail(describe(error))

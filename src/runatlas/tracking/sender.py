@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 __all__ = ["Worker", "attempt", "describe"]
@@ -15,7 +16,7 @@ _AFTER_FAULT_S = 1.0
 
 
 class Worker:
-    """A daemon thread that takes one turn after another.
+    """A daemon thread that takes one turn after another, whatever they raise; one that died all the same is replaced.
 
     Args:
         name: The thread's name.
@@ -23,7 +24,7 @@ class Worker:
         on_fault: Called with what a turn raised.
     """
 
-    def __init__(self, name: str, turn: Callable[[], float], on_fault: Callable[[Exception], None]) -> None:
+    def __init__(self, name: str, turn: Callable[[], float], on_fault: Callable[[BaseException], None]) -> None:
         self._name = name
         self._turn = turn
         self._on_fault = on_fault
@@ -43,18 +44,19 @@ class Worker:
         Returns:
             Whether it runs: an interpreter that is going down starts no more threads.
         """
-        if self._thread is not None:
+        if self._thread is not None and self._thread.is_alive():
             return True
         with self._start_lock:
+            is_needed = (self._thread is None or not self._thread.is_alive()) and not self._stopping
             # A thread that is started while the interpreter goes down never runs, and whoever starts it hangs.
-            if self._thread is None and not self._stopping and not sys.is_finalizing():
+            if is_needed and not sys.is_finalizing():
                 thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 try:
                     thread.start()
                 except RuntimeError:
                     return False
                 self._thread = thread
-        return self._thread is not None
+        return self._thread is not None and self._thread.is_alive()
 
     def wake(self) -> None:
         """Let the next turn begin now."""
@@ -88,8 +90,9 @@ class Worker:
                 return
             try:
                 delay = self._turn()
-            except Exception as error:
-                self._on_fault(error)
+            except BaseException as error:
+                # Also SystemExit and the like, which somebody else's code may raise here: the thread has work to do.
+                attempt(partial(self._on_fault, error))
                 delay = _AFTER_FAULT_S
 
 
@@ -110,5 +113,8 @@ def attempt(call: Callable[[], T]) -> tuple[T | None, str]:
 
 def describe(error: BaseException) -> str:
     """Return an error as one line."""
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # somebody else's class
+        text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

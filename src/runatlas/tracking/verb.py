@@ -14,7 +14,7 @@ from runatlas.model.run import RunRecord
 from runatlas.model.series import Context
 from runatlas.tracking.description import WritingGateway
 from runatlas.tracking.event import Objects
-from runatlas.tracking.foreign import is_object, objects_of
+from runatlas.tracking.foreign import is_object, objects_of, take_object
 from runatlas.tracking.number import as_context, as_name, as_number, as_whole, clean_text, flatten
 from runatlas.tracking.overview import OverviewRun
 from runatlas.tracking.param import as_param
@@ -164,7 +164,7 @@ class RecordingRun(OverviewRun):
         if numbers:
             recorder.put((now, numbers, number, group, place))
         for name, items in objects.items():
-            recorder.put(Objects(now, name, items, number, group, place))
+            recorder.put(Objects(now, name, tuple(map(take_object, items)), number, group, place))
 
     def _place(self, context: Any) -> tuple[Context, set[str]]:
         """A context in its canonical form, and the names that are known to be good with it."""
