@@ -24,6 +24,10 @@ data lies.
 
 from __future__ import annotations
 
+from copy import copy
+
+from typing_extensions import Self
+
 __all__ = [
     "ApiStatusError",
     "AuthenticationError",
@@ -50,9 +54,12 @@ class RunAtlasError(Exception):
     Attributes:
         code: The HTTP status that belongs to the error; 0 when no answer came.
         message: One sentence: what was wrong, where, and what would be right.
+        is_foreign: Whether something on the way answered, such as a proxy, and not the server that was asked: then the
+            status says nothing about what was sent.
     """
 
     code: int = 0
+    is_foreign: bool = False
 
     def __init__(self, message: str, *, code: int | None = None) -> None:
         super().__init__(message)
@@ -60,12 +67,20 @@ class RunAtlasError(Exception):
         if code is not None:
             self.code = code
 
+    def reworded(self, message: str) -> Self:
+        """Return the same error with another sentence, not raised."""
+        made = copy(self)
+        made.args, made.message = (message,), message
+        return made
+
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.message, self.code)
+        return _rebuild, (type(self), self.message, self.code, self.is_foreign)
 
 
-def _rebuild(kind: type[RunAtlasError], message: str, code: int) -> RunAtlasError:
-    return kind(message, code=code)
+def _rebuild(kind: type[RunAtlasError], message: str, code: int, is_foreign: bool) -> RunAtlasError:
+    made = kind(message, code=code)
+    made.is_foreign = is_foreign
+    return made
 
 
 class RequestError(RunAtlasError):

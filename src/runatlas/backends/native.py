@@ -77,7 +77,7 @@ class NativeBackend(NativeCuration, Backend):
             compress: Whether bodies are compressed; ``None`` does so unless the server is on this machine.
         """
         policy = policy or RetryPolicy()
-        self._session = Session(host, key, policy=policy, compress=compress)
+        self._session = Session(host, key, policy=policy, compress=compress, parts=f"{ROOT}/bodies")
         self._client = RecordClient(self._session, AnswerCache(clock=policy.clock) if cache else None)
         self._states = RunStates(clock=policy.clock, wall_clock=policy.now)
 

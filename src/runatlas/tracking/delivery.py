@@ -11,24 +11,22 @@ from typing import BinaryIO, TypeVar
 import attrs
 
 from runatlas.backends.base import Backend
-from runatlas.errors import ConflictError, NotFoundError, NotSupportedError, ValidationError
+from runatlas.errors import ConflictError, NotFoundError, NotSupportedError, RunAtlasError, ValidationError
 from runatlas.model.batch import Batch
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.project import ProjectDraft
 from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
-from runatlas.tracking.entry import count_body, needs_of
-from runatlas.tracking.patch import patch_parts
+from runatlas.tracking.entry import count_body, needs_of, payload_of
+from runatlas.tracking.patch import patch_pieces
 from runatlas.tracking.piece import Piece
+from runatlas.tracking.sender import describe
 
-__all__ = ["OWN_WORKSPACE", "BlobSource", "Delivery", "RunGoneError", "Sent"]
+__all__ = ["OWN_WORKSPACE", "BlobSource", "Delivery", "RunGoneError", "RunRefusedError", "Sent", "is_verdict"]
 
 T = TypeVar("T")
 
 _SEARCHES_MAX = 100
 """How often a series of a batch is cut to find the points of it that are refused."""
-
-_REFUSALS = (ValidationError, NotSupportedError)
-"""A store that says so has applied nothing, and never will."""
 
 OWN_WORKSPACE = "~"
 """Stands for the caller's own workspace until the store has told its name."""
@@ -40,6 +38,19 @@ BlobSource = Callable[[str], "bytes | Path | None"]
 
 class RunGoneError(NotFoundError):
     """The run was deleted while it was being written."""
+
+
+class RunRefusedError(RunAtlasError):
+    """The store does not take the run at all, which says nothing about what was recorded."""
+
+
+def is_verdict(error: Exception) -> bool:
+    """Tell whether the store itself says that it has applied nothing, and never will.
+
+    Everything else is tried until it is over: an answer of something on the way, a store that is busy or full, a key
+    that is not known.
+    """
+    return isinstance(error, (ValidationError, NotSupportedError)) and not error.is_foreign
 
 
 @attrs.frozen
@@ -101,7 +112,9 @@ class Delivery:
         project, run_id = self._project(), str(self._draft.id)
         try:
             self.record = self.backend.get_run(RunPath(project.workspace, project.project, run_id))
-        except NotFoundError:
+        except NotFoundError as error:
+            if error.is_foreign:
+                raise
             found = self._search(RunSelection(project.workspace, ids=(run_id,)))
             if len(found) != 1:
                 raise RunGoneError(f"run {project}/{run_id} was deleted; {_WAY_OUT}") from None
@@ -158,7 +171,9 @@ class Delivery:
         """Append what can be appended: of what is refused as a whole, one half after the other."""
         try:
             self._on_run(partial(self._append_to, piece.named(batch), blobs))
-        except _REFUSALS as error:
+        except (RunAtlasError, TypeError, ValueError, RecursionError) as error:
+            if not (is_verdict(error) or _is_unwritable(piece.batch, error)):
+                raise
             needed = needs_of(piece.batch)
             # The store may have lost what it had: what nothing refers to is collected.
             self._stored = {stored for stored in self._stored if stored[1] not in needed}
@@ -166,7 +181,7 @@ class Delivery:
             by_point = isinstance(error, NotSupportedError) and next(searches, None) is not None
             told = [self._append_piece(batch, blobs, half, searches) for half in piece.halves(by_point=by_point)]
             if not told:
-                return Sent(refused=count_body(piece.batch), reason=error.message)
+                return Sent(refused=count_body(piece.batch), reason=_told(error))
             reason = next((sent.reason for sent in reversed(told) if sent.refused), "")
             return Sent(sum(sent.records for sent in told), sum(sent.refused for sent in told), reason)
         return Sent(count_body(piece.batch))
@@ -176,13 +191,15 @@ class Delivery:
         self.backend.append(attrs.evolve(batch, run=path))
 
     def _patch(self, patch: RunPatch) -> Sent:
-        """Change the run; of what its store cannot do as a whole, do what it can."""
+        """Change the run; of what its store does not do as a whole, do what it does."""
         try:
             self._change(patch)
-        except NotSupportedError as error:
-            parts = tuple(patch_parts(patch))
-            if len(parts) == 1:
-                return Sent(refused=1, reason=error.message)
+        except (RunAtlasError, TypeError, ValueError, RecursionError) as error:
+            if not (is_verdict(error) or _is_unwritable(patch, error)):
+                raise
+            parts = patch_pieces(patch)
+            if not parts:
+                return Sent(refused=1, reason=_told(error))
             told = [self._patch(part) for part in parts]
             reason = next((sent.reason for sent in told if sent.refused), "")
             return Sent(refused=sum(sent.refused for sent in told), reason=reason)
@@ -199,21 +216,30 @@ class Delivery:
         workspace = self._on_run(lambda path: path.workspace)
         try:
             self.backend.create_project(ProjectDraft(name, workspace))
-        except ConflictError:
+        except ConflictError as error:
             # It is there already, which is as well.
-            return
+            if error.is_foreign:
+                raise
 
     def _on_run(self, call: Callable[[RunPath], T]) -> T:
         """Do something with the run where it is; if it is not there, find where it was moved to."""
-        record = self.record or (self.find() if self._exists else self.create()[0])
+        record = self.record or self._reached()
         try:
             return call(record.path)
-        except NotFoundError:
+        except NotFoundError as error:
+            if error.is_foreign:
+                raise
             moved = self._search(RunSelection(record.workspace, ids=(record.cuid,)))
             if not moved:
                 raise RunGoneError(f"run {record.path} was deleted while it was written; {_WAY_OUT}") from None
             self.record = moved[0]
             return call(self.record.path)
+
+    def _reached(self) -> RunRecord:
+        try:
+            return self.find() if self._exists else self.create()[0]
+        except (ValidationError, NotSupportedError) as error:
+            raise RunRefusedError(f"the store does not take the run: {error.message}") from error
 
     def _project(self) -> ProjectPath:
         project = self._draft.project
@@ -224,8 +250,25 @@ class Delivery:
     def _search(self, selection: RunSelection) -> tuple[RunRecord, ...]:
         try:
             return self.backend.list_runs(RunQuery(selection, parts=())).items
-        except NotFoundError:
+        except NotFoundError as error:
+            if error.is_foreign:
+                raise
             return ()
+
+
+def _told(error: Exception) -> str:
+    return error.message if isinstance(error, RunAtlasError) else describe(error)
+
+
+def _is_unwritable(body: RunPatch | Batch, error: Exception) -> bool:
+    """Tell whether it is the body itself that cannot be written, and not something of the store that failed."""
+    if isinstance(error, RunAtlasError):
+        return False
+    try:
+        payload_of(body)
+    except (TypeError, ValueError, RecursionError):
+        return True
+    return False
 
 
 def _selection(path: RunPath) -> RunSelection:

@@ -337,8 +337,6 @@ class DescribedRun(StoredRun):
         recorder = self._recorder
         if recorder is None:
             return Flushed("nowhere")
-        if recorder.is_closed:
-            return Flushed("spool" if recorder.health().spooled else "store")
         flushed = recorder.flush(timeout)
         recorder.losses.check()
         if recorder.losses.is_strict and not flushed.durable:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
 from runatlas.backends.base import Backend
-from runatlas.errors import ConnectionFailedError, NotSupportedError, RunAtlasError, ValidationError
+from runatlas.errors import ConnectionFailedError, RunAtlasError
 from runatlas.model.run import RunDraft, RunPatch, RunRecord
 from runatlas.settings import ConnectionSettings
 from runatlas.tracking.delivery import Delivery, RunGoneError
@@ -25,7 +25,6 @@ FirstSteps = Mapping[tuple[str, str], int]
 
 _HEARTBEAT_S = 30.0
 _RETRY_S, _RETRY_MAX_S = 0.25, 30.0
-_FAULTS_MAX = 5
 _PURPOSES: Final[tuple[Literal["send", "upload"], ...]] = ("send", "upload")
 
 
@@ -46,7 +45,7 @@ class Dispatcher:
         self._settings = settings
         self._losses = losses
         self._delivery: Delivery | None = None
-        self._failures = self._faults = 0
+        self._failures = 0
         self._is_gone = False
         self._beat_at = time.monotonic()
         self._worker = Worker("runatlas-sender", self._turn, self._on_fault)
@@ -92,6 +91,10 @@ class Dispatcher:
         """Release connections."""
         if self._delivery is not None:
             self._delivery.close()
+
+    def hurry(self) -> None:
+        """Try again now, whatever the wait was to be."""
+        self._worker.wake()
 
     def wait_sent(self, sequence: int, deadline: float | None) -> bool:
         """Wait until the store has everything up to a sequence.
@@ -139,12 +142,9 @@ class Dispatcher:
             # Only who restores the run changes that: nobody waits for it, and what there is stays in the spool.
             self._is_gone = True
             return self._wait_to_retry(error, _RETRY_MAX_S)
-        except (ValidationError, NotSupportedError, TypeError, ValueError) as error:
-            self._give_up(entry, error)
-            return 0.0
         except (RunAtlasError, OSError) as error:
             return self._wait_to_retry(error, _RETRY_S * 2.0 ** min(self._failures, 10))
-        self._failures = self._faults = 0
+        self._failures = 0
         self._is_gone = False
         self.problem = ""
         if not entry.records:
@@ -163,16 +163,14 @@ class Dispatcher:
             self._losses.add(sent.refused, sent.reason)
         outbox.done(entry, sent.records, needs_of(body))
 
-    def _give_up(self, entry: Entry, error: BaseException) -> None:
-        self._losses.add(entry.records or 1, describe(error))
-        self._outbox.done(entry, 0)
-
     def _wait_to_retry(self, error: Exception, patience_s: float) -> float:
         self._failures += 1
         self.problem = describe(error)
         self._losses.warn("away", f"the store does not take it: {self.problem}; it is kept and tried again")
         self._outbox.notify()
-        return min(_RETRY_MAX_S, patience_s) * (0.5 + random.random() / 2)  # noqa: S311 - jitter
+        wait_s: float = min(_RETRY_MAX_S, patience_s) * (0.5 + random.random() / 2)  # noqa: S311 - jitter
+        # What a busy store asks for is kept.
+        return max(wait_s, getattr(error, "retry_after_s", 0.0))
 
     def _beat(self) -> None:
         """Make the run if nothing made it yet, and let the store know from time to time that it goes on."""
@@ -194,10 +192,9 @@ class Dispatcher:
         return self._delivery
 
     def _on_fault(self, error: BaseException) -> None:
-        """Something of ours is broken: after some tries the entry that shows it is given up, not the run."""
-        self._faults += 1
-        self._losses.warn("fault", f"something went wrong in the tracker: {describe(error)}")
-        entry = self._outbox.head(0.0)
-        if self._faults >= _FAULTS_MAX and entry is not None:
-            self._faults = 0
-            self._give_up(entry, error)
+        """Something nobody thought of, which says nothing about what was recorded: it is kept and tried again."""
+        self._failures += 1
+        self.problem = describe(error)
+        self._losses.warn("fault", f"something went wrong in the tracker: {self.problem}; it is tried again")
+        self._losses.fail(self.problem)
+        self._outbox.notify()

@@ -46,13 +46,16 @@ class Flushed:
     """Where everything is that was recorded before ``flush`` was called.
 
     Attributes:
-        where: ``store``: the store has it. ``spool``: it is on this machine's disk, and will be sent. ``memory``:
-            neither in time. ``nowhere``: the run is disabled.
+        where: ``store``: the store has all of it. ``spool``: it is on this machine's disk, and will be sent.
+            ``memory``: neither in time. ``lost``: ``dropped`` records were lost since the ``flush`` before, and the
+            rest is in the store or the spool. ``nowhere``: the run is disabled.
         problem: Why it is not in the store, if something went wrong.
+        dropped: How many records were lost since the ``flush`` before: the store refused them, or there was no room.
     """
 
-    where: Literal["store", "spool", "memory", "nowhere"]
+    where: Literal["store", "spool", "memory", "lost", "nowhere"]
     problem: str = ""
+    dropped: int = 0
 
     @property
     def durable(self) -> bool:

@@ -8,7 +8,7 @@ import attrs
 
 from runatlas.model.run import RunPatch
 
-__all__ = ["merge_patches", "patch_parts"]
+__all__ = ["merge_patches", "patch_parts", "patch_pieces"]
 
 _TOGETHER = (
     ("state", "finished_at_ms"),
@@ -62,6 +62,17 @@ def patch_parts(patch: RunPatch) -> Iterator[RunPatch]:
         part = {name: given.pop(name) for name in names if name in given}
         if part:
             yield RunPatch(**part)
+
+
+def patch_pieces(patch: RunPatch) -> tuple[RunPatch, ...]:
+    """Cut a refused patch further; none if it is one change."""
+    parts = tuple(patch_parts(patch))
+    if len(parts) > 1:
+        return parts
+    if patch.config and (len(patch.config) > 1 or patch.config_removed):
+        removed = (RunPatch(config_removed=patch.config_removed),) if patch.config_removed else ()
+        return (*removed, *(RunPatch(config={key: value}) for key, value in patch.config.items()))
+    return ()
 
 
 def _overlap(first: Iterable[str], second: Iterable[str]) -> bool:

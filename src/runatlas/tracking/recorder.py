@@ -12,12 +12,13 @@ from typing import Any
 import attrs
 
 from runatlas.backends.base import Backend
-from runatlas.errors import NotSupportedError, RunAtlasError, ValidationError
+from runatlas.errors import RunAtlasError
 from runatlas.model.ids import new_cuid
 from runatlas.model.log import LogDraft
 from runatlas.model.run import RunDraft, RunPatch, RunRecord
 from runatlas.tracking.batcher import Batcher
 from runatlas.tracking.capture import TerminalCapture
+from runatlas.tracking.delivery import is_verdict
 from runatlas.tracking.dispatch import Dispatcher, FirstSteps
 from runatlas.tracking.entry import Head
 from runatlas.tracking.event import Event, Marker, count_records
@@ -78,6 +79,8 @@ class Recorder:
         self.capture: TerminalCapture | None = None
         self.is_closed = False
         self._is_told = False
+        self._losses_told = 0
+        self._outcome: Flushed | None = None
         self._begin(Batcher(new_cuid(), self.losses.add, StepCounter()))
 
     def _begin(self, batcher: Batcher) -> None:
@@ -117,9 +120,9 @@ class Recorder:
         """
         try:
             _, first = self._dispatcher.connect(first_steps)
-        except (ValidationError, NotSupportedError):
-            raise
         except (RunAtlasError, OSError) as error:
+            if is_verdict(error):
+                raise
             return describe(error)
         self._batcher.steps.begin(first)
         return ""
@@ -179,9 +182,22 @@ class Recorder:
         Returns:
             Where everything is now.
         """
+        if self._outcome is not None:
+            return self._outcome
+        flushed = self._flush(timeout_s)
+        dropped, self._losses_told = self.losses.count - self._losses_told, self.losses.count
+        if not dropped:
+            return flushed
+        where = flushed.where if flushed.where == "memory" else "lost"
+        return Flushed(where, self.losses.reason or flushed.problem, dropped)
+
+    def _flush(self, timeout_s: float | None) -> Flushed:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while self._uploader.waiting and not self._is_over(deadline):
+            if deadline is None and self._uploader.problem:
+                break
             self._uploader.wait(0.1)
+        files, problem = self._uploader.waiting, self._uploader.problem
         marker = Marker()
         self.append(marker)
         self._collector.wake()
@@ -193,9 +209,10 @@ class Recorder:
                 self._collect()
             if deadline is not None and self._is_over(deadline + _COLLECTING_MAX_S):
                 return Flushed("memory", "collecting took too long")
-        if self.plan.mode != "offline" and self._dispatcher.wait_sent(marker.sequence, deadline):
-            return Flushed("store")
-        return self._settle_for_spool(marker.sequence)
+        is_sent = self.plan.mode != "offline" and self._dispatcher.wait_sent(marker.sequence, deadline)
+        if files:
+            return Flushed("memory", problem or f"{files} files are not stored yet")
+        return Flushed("store") if is_sent else self._settle_for_spool(marker.sequence)
 
     # -- the end ------------------------------------------------------------------------------------------------
 
@@ -211,9 +228,11 @@ class Recorder:
         """
         if patch is None and not self.has_started:
             self.is_closed = True
+            self._outcome = Flushed("store")
             self._dispatcher.close()
             return
         deadline = time.monotonic() + timeout_s
+        self._dispatcher.hurry()
         self._uploader.finish(deadline)
         self._collect_last()
         if patch is not None:
@@ -237,6 +256,7 @@ class Recorder:
             self._dispatcher.close()
         self._tell(outcome, health)
         self._is_told = True
+        self._outcome = outcome
         if interrupt is not None:
             raise interrupt
         self.losses.check()
@@ -248,6 +268,7 @@ class Recorder:
         self._spool.abandon()
         is_created = self._spool.is_created
         self.losses = Losses(str(self.plan.draft.id), strict=self.plan.strict)
+        self._losses_told = 0
         if self.capture is not None:
             self.capture.forked()
         self._begin(Batcher(new_cuid(), self.losses.add, self._batcher.steps))
@@ -255,9 +276,9 @@ class Recorder:
 
     def _tell(self, outcome: Flushed, health: Health) -> None:
         left = health.queued + health.spooled
-        if not outcome.durable or health.queued:
+        if outcome.where == "memory" or health.queued:
             self.losses.add(health.queued, outcome.problem or "the run ended before it could be written away")
-        elif outcome.where == "spool" and self.plan.mode != "offline":
+        elif left and self.plan.mode != "offline":
             why = f" ({outcome.problem})" if outcome.problem else ""
             self.losses.warn(
                 "left", f"{left} records are not in the store yet{why}; 'runatlas sync' sends them from {health.spool}"

@@ -10,10 +10,10 @@ from typing import Any
 import attrs
 
 from runatlas.backends.base import Backend
-from runatlas.errors import NotSupportedError, ResponseFormatError, RunAtlasError, ValidationError
+from runatlas.errors import ResponseFormatError, RunAtlasError
 from runatlas.settings import ConnectionSettings, resolve
 from runatlas.tracking.delivery import Delivery, RunGoneError
-from runatlas.tracking.entry import Head, body_of, count_body
+from runatlas.tracking.entry import Head, body_of
 from runatlas.tracking.frame import Damage, Frame
 from runatlas.tracking.sender import describe
 from runatlas.tracking.spool import SpoolLeft, find_spools
@@ -150,17 +150,10 @@ class _Sending:
             return
         if isinstance(body, Head):
             return
-        try:
-            sent = delivery.send(body, self._left.blob)
-        except (ValidationError, NotSupportedError) as error:
-            self._refuse(count_body(body) or 1, error.message)
-        else:
-            self._note(sent=self._report.sent + sent.records)
-            if sent.refused:
-                self._refuse(sent.refused, sent.reason)
-
-    def _refuse(self, records: int, reason: str) -> None:
-        self._note(refused=self._report.refused + records, problem=reason)
+        sent = delivery.send(body, self._left.blob)
+        self._note(sent=self._report.sent + sent.records)
+        if sent.refused:
+            self._note(refused=self._report.refused + sent.refused, problem=sent.reason)
 
     def _note_damage(self, damage: Damage) -> None:
         what = "the last record was cut off" if damage.at_end else f"{damage.length} bytes hold no record"

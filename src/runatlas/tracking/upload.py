@@ -14,14 +14,22 @@ from typing import BinaryIO
 
 import attrs
 
-from runatlas.errors import RunAtlasError, ValidationError
+from runatlas.errors import RunAtlasError
 from runatlas.model.artifact import ArtifactDraft
+from runatlas.tracking.delivery import is_verdict
 from runatlas.tracking.sender import Worker, describe
 
 __all__ = ["Uploader"]
 
 _OPEN_MAX = 64
 """Files held open while they wait, so that one deleted meanwhile is still there."""
+
+
+_NO_ROOM_S = 1.0
+
+
+class _NoRoomError(Exception):
+    """Neither the store nor the spool takes a file now."""
 
 
 @attrs.define(eq=False)
@@ -57,11 +65,12 @@ class Uploader:
         self._idle = threading.Condition()
         self._stored: set[str] = set()
         self._giving_up = False
+        self.problem = ""
         self._worker = Worker("runatlas-uploader", self._turn, lambda error: self._lose(describe(error)))
 
     @property
     def waiting(self) -> int:
-        """How many files are not stored yet."""
+        """How many files are not stored yet; ``problem`` says why, if something is wrong."""
         return len(self._tasks)
 
     def add(self, path: Path, name: str) -> None:
@@ -107,11 +116,18 @@ class Uploader:
             return 1.0
         try:
             draft = self._store(task)
-        except ValidationError as error:
+        except RunAtlasError as error:
             self._lose(f"{task.name!r} was refused: {error.message}")
+        except _NoRoomError as error:
+            # It may be there again soon: the file stays where it is, and is tried again.
+            self.problem = f"{task.name!r} cannot be kept now: {error}"
+            if not self._giving_up:
+                return _NO_ROOM_S
+            self._lose(f"{task.name!r} could not be kept: {error}")
         except OSError as error:
-            self._lose(f"{task.name!r} could not be read or kept: {describe(error)}")
+            self._lose(f"{task.name!r} could not be read: {describe(error)}")
         else:
+            self.problem = ""
             self._announce(draft)
             self._remove()
         return 0.0
@@ -131,11 +147,14 @@ class Uploader:
         if self._put is not None and not self._giving_up:
             try:
                 return self._put(file), file.tell()
-            except ValidationError:
-                raise
-            except RunAtlasError:
+            except RunAtlasError as error:
+                if is_verdict(error):
+                    raise
                 file.seek(0)
-        self._keep(sha256, file)
+        try:
+            self._keep(sha256, file)
+        except OSError as error:
+            raise _NoRoomError(describe(error)) from error
         return sha256, size
 
     def _lose(self, reason: str) -> None:

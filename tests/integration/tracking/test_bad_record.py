@@ -87,7 +87,7 @@ def test_an_object_that_cannot_be_kept_costs_itself_alone(
     flushed = run.flush(30)
     run.close(30)
 
-    assert flushed.where == "store"
+    assert (flushed.where, flushed.dropped) == ("lost", 1)
     assert (run.health.sent, run.health.dropped, run.health.queued) == (POINTS, 1, 0)
     assert "figure" in run.health.problem
     seen = stored(run)

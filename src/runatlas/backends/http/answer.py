@@ -34,6 +34,7 @@ class Answer:
         what: The request in a few words, for messages: method and URL, without secrets.
         headers: With lower-case names.
         key: The key that was sent, so that it can be kept out of messages.
+        is_foreign: Whether it is an error that is not in the words of the server that was asked.
     """
 
     what: str
@@ -41,6 +42,7 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     key: str | None = None
+    is_foreign: bool = False
 
     @property
     def is_success(self) -> bool:
@@ -97,7 +99,7 @@ class Answer:
     @property
     def error_code(self) -> str:
         """The machine-readable code of an error body, ``""`` when there is none."""
-        document = self._document()
+        document = self.document()
         error = document.get("error")
         code = error.get("code") if isinstance(error, dict) else document.get("code")
         return code if isinstance(code, str) else ""
@@ -109,9 +111,12 @@ class Answer:
             sentence = f"{self.what}: the server answered {self.status} with {self._described()}"
         if self.status == _UNAUTHORIZED and self.key is None:
             sentence += _HOW_TO_SEND_A_KEY
-        return error_for_status(self.status, redact(sentence, self.key))
+        error = error_for_status(self.status, redact(sentence, self.key))
+        error.is_foreign = self.is_foreign
+        return error
 
-    def _document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
+        """Return the body, if it is a JSON object; else an empty one."""
         try:
             document = json.loads(self.body)
         except (ValueError, RecursionError):
@@ -119,7 +124,7 @@ class Answer:
         return document if isinstance(document, dict) else {}
 
     def _sentence(self) -> str:
-        found: Any = self._document()
+        found: Any = self.document()
         while isinstance(found, dict):
             found = next((found[name] for name in _MESSAGE_NAMES if found.get(name)), None)
         return " ".join(found.split())[:_SENTENCE_MAX] if isinstance(found, str) else ""

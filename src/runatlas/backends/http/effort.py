@@ -116,7 +116,7 @@ class Effort:
         error = setback.error
         if not tried and not why:
             return error
-        return type(error)(f"{error.message}{tried}{why}", code=error.code)
+        return error.reworded(f"{error.message}{tried}{why}")
 
     def _wait(self, seconds: float) -> None:
         if self._policy.wait(self._closed, seconds):

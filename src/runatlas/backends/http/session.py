@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import secrets
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
@@ -19,7 +21,7 @@ from runatlas.backends.http.budget import Budget
 from runatlas.backends.http.effort import Effort, Setback
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.http.transport import BrokenRequest, Call, Transport
-from runatlas.errors import RequestError
+from runatlas.errors import ApiStatusError, RequestError
 from runatlas.model.version import VERSION
 from runatlas.settings import is_loopback
 
@@ -32,6 +34,9 @@ _UPLOAD_RATE = 100_000
 """Bytes a second that a line carries at the least."""
 _NO_CONTENT, _PARTIAL, _BEYOND_END = 204, 206, 416
 _FRAMING = {"content-length", "transfer-encoding"}
+_TOO_LARGE = 413
+_PART_MIN, _PART_MAX = 16 << 10, 8 << 20
+_BYTES = "application/octet-stream"
 
 
 @attrs.frozen(repr=False)
@@ -65,7 +70,13 @@ class Session:
     """
 
     def __init__(
-        self, host: str, key: str | None = None, *, policy: RetryPolicy | None = None, compress: bool | None = None
+        self,
+        host: str,
+        key: str | None = None,
+        *,
+        policy: RetryPolicy | None = None,
+        compress: bool | None = None,
+        parts: str | None = None,
     ) -> None:
         """Describe the server.
 
@@ -74,7 +85,11 @@ class Session:
             key: Sent as a bearer token, to this origin only.
             policy: When to try again; its clock is used throughout.
             compress: Whether bodies are compressed both ways; ``None`` does so unless the server is on this machine.
+            parts: Where the server takes bodies in parts, below which each has a name; ``None`` if it does not.
         """
+        self._parts = parts
+        self._too_large = sys.maxsize
+        self._part = _PART_MAX
         self.host = host.rstrip("/")
         self._key = key
         self._policy = policy or RetryPolicy()
@@ -103,8 +118,40 @@ class Session:
             ApiStatusError: The server said no; the sentence is its own.
             RequestError: No usable answer came within the time budget.
         """
+        start, size = _start(request.body), _size(request.body)
+        if self._parts is None or size < self._too_large:
+            try:
+                return self._send_whole(request)
+            except ApiStatusError as error:
+                if self._parts is None or not _is_barred(error) or size < _PART_MIN:
+                    raise
+                # What does not pass is remembered: the next one of its size is not sent in vain.
+                self._too_large = size
+        return self._send_in_parts(request, start, size)
+
+    def _send_whole(self, request: Request) -> Answer:
         call = self._call(request)
         return self._insist(call, self._effort(call.what), repeatable=request.repeatable)
+
+    def _send_in_parts(self, request: Request, start: int, size: int) -> Answer:
+        """Send a body in parts that pass, then the request without it."""
+        name, body = secrets.token_hex(16), request.body
+        file = io.BytesIO(body) if isinstance(body, bytes | None) else body
+        offset = 0
+        self._part = min(self._part, max(size // 2, _PART_MIN))
+        while offset < size:
+            file.seek(start + offset)
+            part = file.read(self._part)
+            try:
+                self._send_whole(Request("PUT", f"{self._parts}/{name}?offset={offset}", part, _BYTES))
+            except ApiStatusError as error:
+                if not _is_barred(error) or len(part) <= _PART_MIN:
+                    raise
+                self._part = max(len(part) // 2, _PART_MIN)
+            else:
+                offset += len(part)
+        headers = {**request.headers, "Runatlas-Body": name}
+        return self._send_whole(attrs.evolve(request, body=None, headers=headers))
 
     def download(self, url: str, *, start: int = 0) -> Iterator[bytes]:
         """Fetch a file from a link that needs no key, and take up again where the connection broke.
@@ -162,7 +209,7 @@ class Session:
             "Content-Type": media_type,
             "Content-Length": str(size),
         }
-        call = Call("PUT", url, what, headers, body, 0 if isinstance(body, bytes) else body.tell())
+        call = Call("PUT", url, what, headers, body, _start(body))
         return self._insist(call, self._effort(what, size / _UPLOAD_RATE), repeatable=True)
 
     def _credentials(self) -> dict[str, str]:
@@ -212,7 +259,7 @@ class Session:
             headers["Content-Length"] = str(_size(body))
         url = self.host + request.path
         what = f"{request.method} {_shown(url)}"
-        return Call(request.method, url, what, headers, body, 0 if isinstance(body, bytes | None) else body.tell())
+        return Call(request.method, url, what, headers, body, _start(body))
 
     def _follow(self, call: Call, effort: Effort) -> Answer:
         """Exchange, and go after redirects within the server: same method, same body."""
@@ -242,7 +289,12 @@ class Session:
         if answer.is_success and not body and answer.status != _NO_CONTENT and not _FRAMING & headers.keys():
             # A head that was cut off reads like an answer without a body, whose end is the connection's.
             raise BrokenRequest(RequestError(f"{call.what}: the connection broke in the middle of the answer"))
-        return answer
+        return answer if answer.is_success else attrs.evolve(answer, is_foreign=not self._is_own(answer))
+
+    def _is_own(self, answer: Answer) -> bool:
+        """Tell whether an error is in the words of a RunAtlas server, and not of something on the way."""
+        error = answer.document().get("error")
+        return isinstance(error, dict) and error.get("status") == answer.status and isinstance(error.get("type"), str)
 
     def _download_once(self, call: Call, start: int, effort: Effort) -> Iterator[bytes]:
         """Yield what comes from ``start`` on; redirects lead anywhere, for there is no key to lose."""
@@ -268,6 +320,11 @@ class _RefusedDownload(Exception):
         self.answer = answer
 
 
+def _is_barred(error: ApiStatusError) -> bool:
+    """Tell whether something on the way found a body too large; what the server does is no smaller in parts."""
+    return error.code == _TOO_LARGE and error.is_foreign
+
+
 def _skipping(pieces: Iterator[bytes], skip: int) -> Iterator[bytes]:
     """Leave out the first ``skip`` bytes, of a server that sends a file from its beginning whatever is asked."""
     for piece in pieces:
@@ -278,6 +335,10 @@ def _skipping(pieces: Iterator[bytes], skip: int) -> Iterator[bytes]:
 
 def _shown(url: str) -> str:
     return redact(url.partition("?")[0])
+
+
+def _start(body: bytes | BinaryIO | None) -> int:
+    return 0 if isinstance(body, bytes | None) else body.tell()
 
 
 def _size(body: bytes | BinaryIO | None) -> int:

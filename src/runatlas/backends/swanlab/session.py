@@ -57,6 +57,11 @@ class SwanlabSession(Session):
             return False
         return answer.body.strip() == b"OK"
 
+    def _is_own(self, answer: Answer) -> bool:
+        """Tell whether an error is in the words of a SwanLab server."""
+        document = answer.document()
+        return isinstance(document.get("code"), str) and isinstance(document.get("message"), str)
+
     def _credentials(self) -> dict[str, str]:
         """Send no key: the session says who asks."""
         return {}

@@ -9,6 +9,7 @@ from runatlas.server.services.accounts import Accounts
 from runatlas.server.services.admin import Administration
 from runatlas.server.services.annotations import Annotations
 from runatlas.server.services.artifacts import Artifacts
+from runatlas.server.services.bodies import Bodies
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.catalog import Catalog
 from runatlas.server.services.columns import Columns
@@ -55,6 +56,7 @@ class Services:
         self.links = Links(store)
         self.recording = Recording(store)
         self.uploads = Uploads(store, self.links)
+        self.bodies = Bodies(store)
         self.events = Events(store)
         self.points = PointReading(store)
         self.columns = Columns(store)

@@ -59,7 +59,7 @@ class BlobStore:
         Raises:
             StoreError: The directory cannot be written.
         """
-        temporary = self._directory / f".{secrets.token_hex(8)}.part"
+        temporary = self.part_path(secrets.token_hex(8))
         try:
             yield self._write(data, temporary)
         finally:
@@ -96,6 +96,10 @@ class BlobStore:
         if not is_sha256(sha256):
             raise NotFoundError(f"there is no blob {sha256[:80]!r}")
         return self._directory / sha256[:2] / sha256
+
+    def part_path(self, name: str) -> Path:
+        """Return where a file lies that is still being written; those that nobody finishes are removed in time."""
+        return self._directory / f".{name}.part"
 
     def open(self, sha256: str) -> BinaryIO:
         """Open a blob for reading.

@@ -67,6 +67,23 @@ def put_blob(services: Services, caller: Caller, path: ProjectPath, data: Binary
     return services.recording.put_blob(caller, path, data)
 
 
+@attrs.frozen
+class PartRecord:
+    """How much of a body there is."""
+
+    size: int
+
+
+@routes.add("PUT", "/bodies/{name}", errors=(409,), body=bytes, consumes=("application/octet-stream",), limit="blob")
+def put_part(services: Services, caller: Caller, name: str, data: BinaryIO, *, offset: int) -> PartRecord:
+    """Take a part of a body that something on the way does not let through as a whole.
+
+    ``name`` is 32 hexadecimal digits of the client's choice. When all parts are there, any request is sent without a
+    body and with the header ``Runatlas-Body: {name}``.
+    """
+    return PartRecord(services.bodies.add_part(caller, name, offset, data))
+
+
 @routes.add("GET", "/blobs/{sha256}", **_SIGNED)
 def get_blob(
     services: Services, call: Call, sha256: str, *, name: str, type: str, expires: int, signature: str

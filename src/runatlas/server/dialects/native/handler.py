@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import Executor
 from typing import Any
 
+import attrs
 from litestar import Request
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
@@ -28,6 +29,7 @@ from runatlas.server.wire.worker import in_thread
 __all__ = ["make_handlers"]
 
 _BUFFER = 1 << 20
+_BODY_HEADER = "runatlas-body"
 
 
 def make_handlers(routes: Iterable[Route], limits: Limits) -> list[HTTPRouteHandler]:
@@ -72,6 +74,10 @@ def _handler(route: Route, limits: Limits) -> HTTPRouteHandler:
     limit = getattr(limits, route.limit)
 
     async def handle(request: Request[Caller, Any, State]) -> ASGIApp:
+        name = request.headers.get(_BODY_HEADER)
+        if name is not None and route.body is not None and not route.public:
+            _require_media_type(route, request)
+            return await _use_parts(route, request, name, limit)
         if route.streams:
             return await _stream(route, request, limit)
         _require_media_type(route, request)
@@ -146,6 +152,22 @@ def _perform(route: Route, call: Call) -> Any:
         return result
     status = route.statuses[0] if route.status_of is None else route.status_of(result)
     return Answer(b"" if result is None else encode_payload(result), status)
+
+
+async def _use_parts(route: Route, request: Request[Caller, Any, State], name: str, limit: int) -> ASGIApp:
+    """Answer a request whose body came in parts before it; they are needed no more once it is done."""
+    call = _call(route, request, b"")
+    bodies = call.services.bodies
+
+    def answer() -> ASGIApp:
+        with bodies.open(call.caller, name, limit) as file:
+            whole = call.with_upload(file) if route.streams else attrs.evolve(call, body=file.read())
+            made = _answer(route, whole)
+        bodies.remove(call.caller, name)
+        return made
+
+    pool: Executor = request.app.state.upload_threads
+    return await asyncio.get_running_loop().run_in_executor(pool, answer)
 
 
 async def _stream(route: Route, request: Request[Caller, Any, State], limit: int) -> ASGIApp:
