@@ -144,9 +144,6 @@ class Dispatcher:
             return self._wait_to_retry(error, _RETRY_MAX_S)
         except (RunAtlasError, OSError) as error:
             return self._wait_to_retry(error, _RETRY_S * 2.0 ** min(self._failures, 10))
-        self._failures = 0
-        self._is_gone = False
-        self.problem = ""
         if not entry.records:
             # Only what is recorded tells the store that the run goes on.
             self._beat()
@@ -161,6 +158,8 @@ class Dispatcher:
         outbox.spool.is_created = True
         if sent.refused:
             self._losses.add(sent.refused, sent.reason)
+        # Before somebody who waits for it sees that it is done.
+        self._failures, self._is_gone, self.problem = 0, False, ""
         outbox.done(entry, sent.records, needs_of(body))
 
     def _wait_to_retry(self, error: Exception, patience_s: float) -> float:

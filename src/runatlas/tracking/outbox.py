@@ -62,6 +62,7 @@ class Outbox:
         self._waiting = self._spooled = self._sent = 0
         self._last_sent = self._last_put = -1
         self._pinned: set[str] = set()
+        self._lost = 0
 
     # -- the collecting side ------------------------------------------------------------------------------------
 
@@ -101,6 +102,12 @@ class Outbox:
         """
         with self._spooling:
             return self._spill(older_than_s)
+
+    def take_lost(self) -> int:
+        """Return how many records were lost with a spool that somebody removed, each once."""
+        with self._changed:
+            lost, self._lost = self._lost, 0
+            return lost
 
     def fsync(self) -> None:
         """Return when everything that is in the spool is on the disk.
@@ -225,6 +232,8 @@ class Outbox:
             return Counts(self._waiting, self._spooled, self._sent)
 
     def _spill(self, older_than_s: float = 0.0) -> str:
+        if self.spool.drop_removed():
+            self._take_back()
         while True:
             with self._changed:
                 self._skip_done()
@@ -243,6 +252,21 @@ class Outbox:
             except (OSError, TypeError, ValueError) as error:
                 return describe(error)
             self._note_spooled(entry, offset)
+
+    def _take_back(self) -> None:
+        """The spool was removed: what is in memory too is to be spooled anew, the rest is lost."""
+        with self._changed:
+            kept = [entry for entry in self._entries if entry.body is not None]
+            spooled = [entry for entry in kept if entry.offset is not None]
+            held = sum(entry.records for entry in spooled)
+            self._lost += self._spooled - held
+            self._waiting += held
+            self._spooled = 0
+            for entry in spooled:
+                entry.offset = None
+            self._unspooled.extendleft(reversed(spooled))
+            self._entries = deque(kept)
+            self._changed.notify_all()
 
     def _note_spooled(self, entry: Entry, offset: int) -> None:
         with self._changed:

@@ -296,8 +296,14 @@ class Recorder:
                 self._take_lines(final=False)
             events = self.events
             self._put_away([events.popleft() for _ in range(len(events))])
-            self._outbox.spill(_LATE_S)
+            if problem := self._outbox.spill(_LATE_S):
+                self.losses.warn("spool", f"nothing can be spooled: {problem}; it is kept in memory, and tried again")
+            self._count_removed()
         return _COLLECT_S
+
+    def _count_removed(self) -> None:
+        if lost := self._outbox.take_lost():
+            self.losses.add(lost, f"{self._spool.path} was removed, and they with it")
 
     def _put_away(self, events: list[Event]) -> None:
         """Turn events into entries; whatever happens, markers are answered and what is not put away is counted."""
@@ -364,6 +370,7 @@ class Recorder:
 
     def _settle_for_spool(self, sequence: int) -> Flushed:
         problem = self._outbox.spill()
+        self._count_removed()
         if not problem and self._outbox.is_kept(sequence):
             try:
                 self._outbox.fsync()

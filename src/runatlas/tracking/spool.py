@@ -6,6 +6,7 @@ its process lives, ``<writer>.live`` is locked; whoever reads the file of a livi
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
@@ -41,6 +42,7 @@ class SpoolFile:
         self._live = FileLock(directory / f"{writer}.live")
         self._reading = FileLock(directory / f"{writer}.reading")
         self._file: BinaryIO | None = None
+        self._was_open = False
         self._head_end = 0
         self._end = 0
 
@@ -48,6 +50,25 @@ class SpoolFile:
     def is_open(self) -> bool:
         """Whether there is a file."""
         return self._file is not None
+
+    def drop_removed(self) -> bool:
+        """Let go of the file if somebody removed it: what is written to it still would be gone at the end.
+
+        Returns:
+            Whether it was removed, and all that was in it.
+        """
+        if self._file is None:
+            return False
+        own = os.fstat(self._file.fileno())
+        try:
+            found = self.path.stat()
+        except OSError:
+            found = None
+        if found is not None and (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino):
+            return False
+        self.abandon()
+        self._head_end = self._end = 0
+        return True
 
     def write(self, kind: FrameKind, sequence: int, payload: bytes = b"") -> int:
         """Append a record.
@@ -158,6 +179,10 @@ class SpoolFile:
     def _opened(self) -> BinaryIO:
         if self._file is not None:
             return self._file
+        home = self.path.parent.parent
+        if (self._was_open or (self.is_created and self._head.host is None)) and not home.is_dir():
+            # Whoever removed the store does not want it back half.
+            raise FileNotFoundError(errno.ENOENT, f"{home} was removed while the run wrote to it")
         access = FileAccess.of_new_store()
         access.make_directory(self.path.parent)
         self._live.acquire()
@@ -172,6 +197,7 @@ class SpoolFile:
             self._live.release()
             raise
         self._file = file
+        self._was_open = True
         self._head_end = self._end
         return file
 

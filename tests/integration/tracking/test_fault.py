@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import sqlite3
@@ -416,3 +417,79 @@ def test_a_clock_that_goes_back_is_harmless(place: str) -> None:
     run = find_run(place, run_id)
     assert check_values(run, "a", at_least=100) == 100
     assert run.state == "FINISHED"
+
+
+# -- what is over after a while -----------------------------------------------------------------------------------
+
+
+def test_a_store_that_others_hold_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runatlas.server.store.sqlite.BUSY_TIMEOUT_S", 0.05)
+    run = Run(repo=tmp_path, experiment="program", capture_terminal_logs=False)
+    run.log({"a": 0}, step=0)
+    assert run.flush().where == "store"
+    with closing(sqlite3.connect(tmp_path / "runatlas.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for step in range(1, 1000):
+            run.log({"a": step}, step=step)
+        # Long enough for an impatient sender to give everything up.
+        held = run.flush(8)
+        assert (held.where, held.durable, "locked" in held.problem) == ("spool", True, True)
+        assert (run.health.spooled, run.health.dropped) == (999, 0)
+        other.execute("ROLLBACK")
+    assert run.flush(60).where == "store"
+    assert run.health.problem == ""
+    run.close()
+
+    assert points(find_run(str(tmp_path), run.hash), "a") == [(step, float(step)) for step in range(1000)]
+
+
+def test_a_store_that_fails_in_a_way_nobody_thought_of_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(repo=tmp_path, experiment="program", capture_terminal_logs=False)
+    run.log({"a": 0}, step=0)
+    run.flush()
+    with closing(sqlite3.connect(tmp_path / "runatlas.db")) as other:
+        other.execute("ALTER TABLE series RENAME TO elsewhere")
+        run.log({"a": 1}, step=1)
+        assert run.flush(7).where == "spool"
+        assert (run.health.spooled, run.health.dropped) == (1, 0)
+        other.execute("ALTER TABLE elsewhere RENAME TO series")
+    assert run.flush(60).where == "store"
+    run.close()
+
+    assert points(find_run(str(tmp_path), run.hash), "a") == [(0, 0.0), (1, 1.0)]
+
+
+def test_a_spool_that_is_removed_is_told_and_counted(tmp_path: Path) -> None:
+    place = tmp_path / "store"
+    run = Run(repo=place, mode="offline", experiment="program", capture_terminal_logs=False)
+    run.log({"a": 0})
+    assert run.flush().where == "spool"
+    shutil.rmtree(place)
+    run.log({"a": 1})
+    told = run.flush(1)
+    assert (told.where, told.durable, told.dropped) == ("memory", False, 1)
+    assert "removed" in told.problem
+    run.close(1)
+
+    assert (run.health.dropped, run.health.queued, place.exists()) == (2, 0, False)
+
+
+def test_a_spool_that_is_removed_is_written_anew(tmp_path: Path, spools: Path) -> None:
+    port = str(free_port())
+    with running_server(tmp_path / "served", "--port", port) as server:
+        run = Run(repo=server.origin, experiment="program", capture_terminal_logs=False)
+        run.log({"a": 0}, step=0)
+        run.flush()
+    run.log({"a": 1}, step=1)
+    assert run.flush(0.1).where == "spool"
+    shutil.rmtree(spools / "spool")
+    run.log({"a": 2}, step=2)
+    again = run.flush(0.1)
+    assert (again.where, again.dropped, run.health.spooled) == ("spool", 0, 2)
+    run.close(0.1)
+    with running_server(tmp_path / "served", "--port", port) as server:
+        (report,) = sync(spools)
+        assert (report.sent, report.is_done) == (2, True)
+        check_values(find_run(server.origin, run.hash), "a", at_least=3)

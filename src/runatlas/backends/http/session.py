@@ -136,7 +136,7 @@ class Session:
     def _send_in_parts(self, request: Request, start: int, size: int) -> Answer:
         """Send a body in parts that pass, then the request without it."""
         name, body = secrets.token_hex(16), request.body
-        file = io.BytesIO(body) if isinstance(body, bytes | None) else body
+        file = io.BytesIO(body or b"") if isinstance(body, bytes | None) else body
         offset = 0
         self._part = min(self._part, max(size // 2, _PART_MIN))
         while offset < size:
