@@ -293,6 +293,8 @@ class Outbox:
         with self._spooling:
             with self._changed:
                 sent, empty = self._last_sent, not self._entries
+            if not self.spool.is_open:
+                return
             try:
                 if empty and not self._pinned:
                     self.spool.clear(sent)

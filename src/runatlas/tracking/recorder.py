@@ -279,7 +279,8 @@ class Recorder:
         if outcome.where == "memory" or health.queued:
             self.losses.add(health.queued, outcome.problem or "the run ended before it could be written away")
         elif left and self.plan.mode != "offline":
-            why = f" ({outcome.problem})" if outcome.problem else ""
+            problem = self._dispatcher.problem or outcome.problem
+            why = f" ({problem})" if problem else ""
             self.losses.warn(
                 "left", f"{left} records are not in the store yet{why}; 'runatlas sync' sends them from {health.spool}"
             )

@@ -42,7 +42,7 @@ class SpoolFile:
         self._live = FileLock(directory / f"{writer}.live")
         self._reading = FileLock(directory / f"{writer}.reading")
         self._file: BinaryIO | None = None
-        self._was_open = False
+        self._was_open = self._is_closed = False
         self._head_end = 0
         self._end = 0
 
@@ -156,11 +156,12 @@ class SpoolFile:
             self._reading.release()
 
     def close(self, *, remove: bool) -> None:
-        """Close the file; a second call does nothing.
+        """Close the file for good; a second call does nothing.
 
         Args:
             remove: Nothing in it is needed any more.
         """
+        self._is_closed = True
         if self._file is None:
             return
         self._file.close()
@@ -179,6 +180,9 @@ class SpoolFile:
     def _opened(self) -> BinaryIO:
         if self._file is not None:
             return self._file
+        if self._is_closed:
+            # Opening it anew would empty it, and what is left in it is for whoever sends spools.
+            raise OSError(f"{self.path} was closed")
         home = self.path.parent.parent
         if (self._was_open or (self.is_created and self._head.host is None)) and not home.is_dir():
             # Whoever removed the store does not want it back half.

@@ -66,7 +66,7 @@ class Uploader:
         self._stored: set[str] = set()
         self._giving_up = False
         self.problem = ""
-        self._worker = Worker("runatlas-uploader", self._turn, lambda error: self._lose(describe(error)))
+        self._worker = Worker("runatlas-uploader", self._turn, self._on_fault)
 
     @property
     def waiting(self) -> int:
@@ -103,10 +103,12 @@ class Uploader:
         self._giving_up = True
         self._worker.wake()
         stopped = self._worker.stop(1.0)
-        if not stopped:
-            # A transfer hangs: its file goes to the spool like those behind it.
-            left, self._tasks = self._tasks, deque()
-            self._tasks.extend(_Task(task.path, task.name, None) for task in left)
+        if not stopped and self._tasks:
+            # A transfer hangs: its file goes to the spool like those behind it, and what the thread says of it later
+            # counts no more.
+            with self._idle:
+                hanging = self._tasks.popleft()
+                self._tasks.appendleft(_Task(hanging.path, hanging.name, None))
         while self._tasks:
             self._turn()
 
@@ -114,23 +116,38 @@ class Uploader:
         task = self._tasks[0] if self._tasks else None
         if task is None:
             return 1.0
+        draft, reason = None, ""
         try:
             draft = self._store(task)
         except RunAtlasError as error:
-            self._lose(f"{task.name!r} was refused: {error.message}")
+            reason = f"{task.name!r} was refused: {error.message}"
         except _NoRoomError as error:
             # It may be there again soon: the file stays where it is, and is tried again.
             self.problem = f"{task.name!r} cannot be kept now: {error}"
             if not self._giving_up:
                 return _NO_ROOM_S
-            self._lose(f"{task.name!r} could not be kept: {error}")
+            reason = f"{task.name!r} could not be kept: {error}"
         except OSError as error:
-            self._lose(f"{task.name!r} could not be read: {describe(error)}")
-        else:
-            self.problem = ""
-            self._announce(draft)
-            self._remove()
+            reason = f"{task.name!r} could not be read: {describe(error)}"
+        self._settle(task, draft, reason)
         return 0.0
+
+    def _settle(self, task: _Task, draft: ArtifactDraft | None, reason: str) -> None:
+        """Tell what became of a file, unless it was taken from this thread meanwhile."""
+        with self._idle:
+            is_own = bool(self._tasks) and self._tasks[0] is task
+        if is_own:
+            if draft is None:
+                self._on_loss(1, f"file {reason}")
+            else:
+                self.problem = ""
+                self._announce(draft)
+            with self._idle:
+                self._tasks.popleft()
+                self._idle.notify_all()
+        if task.file is not None:
+            with contextlib.suppress(OSError):
+                task.file.close()
 
     def _store(self, task: _Task) -> ArtifactDraft:
         file = task.file or task.path.open("rb")
@@ -157,18 +174,9 @@ class Uploader:
             raise _NoRoomError(describe(error)) from error
         return sha256, size
 
-    def _lose(self, reason: str) -> None:
+    def _on_fault(self, error: BaseException) -> None:
         if self._tasks:
-            self._on_loss(1, f"file {reason}")
-            self._remove()
-
-    def _remove(self) -> None:
-        with self._idle:
-            task = self._tasks.popleft()
-            self._idle.notify_all()
-        if task.file is not None:
-            with contextlib.suppress(OSError):
-                task.file.close()
+            self._settle(self._tasks[0], None, describe(error))
 
 
 def _digest(file: BinaryIO) -> tuple[str, int]:

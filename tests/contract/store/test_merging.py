@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import threading
+from typing import Any
 
+import pytest
 from sqlalchemy import func, select
 from support.database import Location
 from support.recording import Recorder, Row, line, points, rows_of
@@ -169,3 +171,23 @@ def test_a_damaged_series_stays_as_it_is_and_the_next_is_merged(recorder: Record
         held: dict[int, int] = dict(counted.all())
     assert held[ids["a"]] == 32
     assert held[ids["b"]] < 32
+
+
+def test_a_thread_that_fails_is_seen_and_followed_by_another(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", seen.append)
+    run, store = recorder.run(), recorder.services.store
+    merger = Merger(store)
+    nonsense: Any = object()
+    merger.offer([nonsense])
+    merger.drain()
+    for start in range(0, 128, 2):
+        recorder.append(run, line("a", 2, start=start))
+    merger.offer([only_series(recorder.services)])
+    merger.drain()
+    merger.close()
+
+    assert len(seen) == 1
+    assert len(sizes(recorder.services)) < 64

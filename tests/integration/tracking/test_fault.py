@@ -450,11 +450,11 @@ def test_a_store_that_fails_in_a_way_nobody_thought_of_costs_nothing(
     run.log({"a": 0}, step=0)
     run.flush()
     with closing(sqlite3.connect(tmp_path / "runatlas.db")) as other:
-        other.execute("ALTER TABLE series RENAME TO elsewhere")
+        other.execute("CREATE TRIGGER odd BEFORE INSERT ON chunks BEGIN SELECT RAISE(ABORT, 'not now'); END")
         run.log({"a": 1}, step=1)
         assert run.flush(7).where == "spool"
         assert (run.health.spooled, run.health.dropped) == (1, 0)
-        other.execute("ALTER TABLE elsewhere RENAME TO series")
+        other.execute("DROP TRIGGER odd")
     assert run.flush(60).where == "store"
     run.close()
 

@@ -135,9 +135,15 @@ class Merger:
         self._hurried = False
 
     def _work(self) -> None:
-        while series_ids := self._take():
-            for series_id in series_ids:
-                self._merge(series_id)
+        try:
+            while series_ids := self._take():
+                for series_id in series_ids:
+                    self._merge(series_id)
+        finally:
+            # What nobody thought of ends the thread, and is told as any thread's end: the next offer begins another.
+            with self._condition:
+                self._thread, self._busy = None, False
+                self._condition.notify_all()
 
     def _take(self) -> list[int]:
         """Wait for series to merge, and a little longer: a burst of batches is cheaper to merge after it."""
