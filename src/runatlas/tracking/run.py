@@ -18,6 +18,7 @@ from runatlas.model.run import RunPatch, RunRecord, RunState
 from runatlas.tracking.delivery import OWN_WORKSPACE
 from runatlas.tracking.description import WritingGateway, apply_patch
 from runatlas.tracking.lifetime import Ending, describe_ending, watch
+from runatlas.tracking.number import storable
 from runatlas.tracking.observer import Observer
 from runatlas.tracking.opening import Opening, first_steps, local_record, make_opening
 from runatlas.tracking.recorder import Recorder, RecorderPlan
@@ -263,7 +264,7 @@ class Run(RecordingRun):
 
     def _ending(self, state: RunState, error: str) -> RunPatch:
         ended_ms = max(int(time.time() * 1000), self._held().created_at_ms)
-        return RunPatch(state=state, finished_at_ms=ended_ms, error=error or None)
+        return RunPatch(state=state, finished_at_ms=ended_ms, error=storable(error) or None)
 
     def _end(self, state: RunState, error: str, timeout_s: float) -> None:
         with self._closing:
