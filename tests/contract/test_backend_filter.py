@@ -226,6 +226,45 @@ def test_the_runs_of_a_workspace_are_one_listing(site: Site) -> None:
     assert seen == [f"r{number}" for number in range(6, -1, -1)]
 
 
+def test_values_that_look_alike_are_told_apart(site: Site) -> None:
+    project = site.project()
+    configs: dict[str, dict[str, Any]] = {
+        "even": {"n": 2**53, "opt": {"lr": 1}, "layers": [64, 128]},
+        "odd": {"n": 2**53 + 1, "opt": {}, "layers": [64.0, 128]},
+        "next": {"n": float(2**53 + 2), "opt": None, "layers": [[64], 128]},
+    }
+    for name, config in configs.items():
+        labels = ("x",) if name == "even" else ()
+        site.root.create_run(RunDraft(project, id=name, config=config, labels=labels, group="" if labels else "g"))
+    site.root.append(Batch(project.run("odd"), (points("loss", [(2**53, 0, math.nan, None)]),)))
+    api = Api(backend=site.root)
+    for text, expected in {
+        "config.n == 9007199254740993": {"odd"},
+        "config.n > 9007199254740992": {"odd", "next"},
+        "config.n in [9007199254740994, 1]": {"next"},
+        "config.opt is None": {"next"},
+        "'lr' in config.opt": {"even"},
+        "len(config.opt) == 0": {"odd"},
+        "config.layers == [64, 128]": {"even", "odd"},
+        "64 in config.layers": {"even", "odd"},
+        "[64] in config.layers": {"next"},
+        "len(tags) == 0 and group": {"odd", "next"},
+        "not group": {"even"},
+        "summary.loss == nan": {"odd"},
+        "summary.loss is not None and summary.loss != nan": set(),
+        "summary.loss.last_step == 9007199254740993": set(),
+        "summary.loss.last_step == 9007199254740992": {"odd"},
+        "fnmatch(id, '?[dx]*') or id.endswith('even')": {"odd", "even"},
+        "id.lower().startswith('e')": {"even"},
+        "created_at > ago('1d')": set(),
+    }.items():
+        runs = api.runs(str(project), text)
+        assert {run.id for run in runs} == expected, text
+        assert {item.path for item in runs.delete().unwrap()} == {str(project.run(name)) for name in expected}, text
+    rules = [{"key": "n", "type": "CONFIG", "op": "EQ", "value": ["9007199254740993"]}]
+    assert {run.id for run in api.runs(str(project), rules)} == {"odd"}
+
+
 def test_a_plan_notes_what_no_run_has(site: Site, demo: ProjectPath) -> None:
     if not site.is_exact:  # these servers make no plans: the client does, and asks for no more than it needs
         return
