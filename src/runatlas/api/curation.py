@@ -80,7 +80,7 @@ class ApiCuration:
             range_query: A range of each series.
 
         Returns:
-            Series by run id and key.
+            Series by run id and key; runs of the same id in two projects go by their cuids.
 
         Raises:
             TypeError: An argument has another type.

@@ -43,7 +43,8 @@ class Collection(Answered, Generic[E, R]):
     Iterating yields everything (or the page, or the ``limit``, that was asked for): 1000 items a request, the next
     ones fetched while these are used; only the first 100 are there already if something else was asked before. If a
     request fails, the error is raised after everything that came before it. What was loaded is kept, up to 2000 items:
-    iterating a longer collection again asks again.
+    iterating a longer collection again asks again. Pages by number are counted anew with every request: between two of
+    them a change of the listing repeats an item or passes one over. Iterate where every item counts.
     """
 
     _repeats = True
@@ -87,13 +88,14 @@ class Collection(Answered, Generic[E, R]):
         bound = self._window.bound
         if bound is not None and start >= bound:
             return _Chunk((), start, None)
+        chunks = self._chunks
         try:
             page = self._read(self._request(start, cursor, most=most, total=total))
         except RunAtlasError as error:
             self._failure = error
             raise
         self._failure = None
-        if page.total is not None:
+        if page.total is not None and chunks is self._chunks:
             self._total = page.total
         end = start + len(page.items)
         done = bound is not None and end >= bound
@@ -104,17 +106,28 @@ class Collection(Answered, Generic[E, R]):
     ) -> _Chunk[E]:
         """Return a chunk, from memory if it is there; remember it if there is room."""
         with self._lock:
-            if index < len(self._chunks):
-                return self._chunks[index]
+            chunks = self._chunks  # a refresh puts another list in its place
+            found = self._remembered(index, before)
+        if found is not None:
+            return found
         start, cursor = (0, None) if before is None else (before.end, before.cursor)
         chunk = self._fetch(start, cursor, most=most, total=total)
         with self._lock:
-            if index < len(self._chunks):
-                return self._chunks[index]
+            if chunks is not self._chunks:
+                return chunk
+            found = self._remembered(index, before)
+            if found is not None:
+                return found
             follows = before is None or (index > 0 and self._chunks[-1:] == [before])
             if index == len(self._chunks) and follows and chunk.end <= _KEPT:
                 self._chunks.append(chunk)
         return chunk
+
+    def _remembered(self, index: int, before: _Chunk[E] | None) -> _Chunk[E] | None:
+        """Return the chunk in memory that follows ``before``; one that follows another begins elsewhere."""
+        if index < len(self._chunks) and (before is None or self._chunks[index - 1] is before):
+            return self._chunks[index]
+        return None
 
     def _first(self) -> _Chunk[E]:
         return self._chunk(0, None)

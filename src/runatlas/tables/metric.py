@@ -52,6 +52,7 @@ class Reading:
         timed: Whether times are wanted.
         statistics: Where statistics come from.
         project_id: Tells the project's cuid.
+        shared: The cuids of runs that have the same id, by that id.
     """
 
     blocks: tuple[PointBlock, ...]
@@ -61,13 +62,15 @@ class Reading:
     timed: bool
     statistics: Statistics
     project_id: Callable[[], str]
+    shared: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
 
 
 class MetricTable(Frame, Mapping[K, Series], Generic[K]):
     """Series by name: ``table["loss"]`` for one run, ``table["k3x9q2ab", "loss"]`` for many.
 
     As a table it has one row a point: run, name, key, context (if any series has one), step, value, timestamp and epoch
-    (if any point has one). A metric that a run does not have is an empty series and listed in ``missing``.
+    (if any point has one). A metric that a run does not have is an empty series and listed in ``missing``. Runs that
+    share an id, of two projects, go by their cuids.
 
     Attributes:
         runs: ``(cuid, id, name)`` of each run, also of those without points.
@@ -140,6 +143,9 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
             return near[0]
         if near:
             raise KeyError(f"{key!r} is several series: {', '.join(item.label for item in near)}")
+        if not isinstance(key, str) and key[0] in self._reading.shared:
+            cuids = ", ".join(self._reading.shared[key[0]])
+            raise KeyError(f"{key[0]!r} is the id of several runs, which go by their cuids here: {cuids}")
         raise KeyError(key)
 
     def __iter__(self) -> Iterator[K]:
@@ -259,6 +265,7 @@ def make_metric_table(reading: Reading) -> MetricTable[tuple[str, str]]:
     Args:
         reading: What was asked for, and what came.
     """
+    reading = _with_distinct_ids(reading)
     series = {(item.run, item.label): item for item in _collect(reading)}
     known = {(item.run, item.key) for item in series.values()}
     runs = dict.fromkeys(run for block in reading.blocks for run in block.runs)
@@ -266,6 +273,22 @@ def make_metric_table(reading: Reading) -> MetricTable[tuple[str, str]]:
     for run, key in missing:
         series[run[1], key] = _empty(reading, run, key)
     return MetricTable(reading, series, missing=tuple((run[1], key) for run, key in missing))
+
+
+def _with_distinct_ids(reading: Reading) -> Reading:
+    """Put the cuids of runs that share an id in place of it: a series by (id, key) would be one of them only."""
+    cuids: dict[str, dict[str, None]] = {}
+    for block in reading.blocks:
+        for cuid, run_id, _ in block.runs:
+            cuids.setdefault(run_id, {})[cuid] = None
+    shared = {run_id: tuple(found) for run_id, found in cuids.items() if len(found) > 1}
+    if not shared:
+        return reading
+    blocks = tuple(
+        attrs.evolve(block, runs=tuple((run[0], run[0] if run[1] in shared else run[1], run[2]) for run in block.runs))
+        for block in reading.blocks
+    )
+    return attrs.evolve(reading, blocks=blocks, shared=shared)
 
 
 def _collect(reading: Reading) -> Iterable[Series]:

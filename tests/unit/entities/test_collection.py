@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.listing import Listing
 
@@ -312,3 +314,63 @@ def test_a_slice_asks_for_no_more_than_it_needs() -> None:
     assert listing.requests == [PageRequest(limit=10, offset=2000)]
     assert len(listing[:10]) == 10
     assert len(listing.requests) == 2
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("walk"), st.just(0)),
+        st.tuples(st.just("take"), st.tuples(st.integers(0, 3), st.sampled_from([1, 2, 99, 1000, 1001]))),
+        st.tuples(st.just("slice"), st.tuples(st.integers(0, 2500), st.integers(0, 2500))),
+        st.tuples(st.sampled_from(["refresh", "len", "first", "bool"]), st.just(0)),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([0, 99, 101, 1150, 2100, 3200]), STEPS, st.booleans())
+@example(3200, [("walk", 0), ("take", (0, 1)), ("refresh", 0), ("walk", 0), ("take", (1, 1001))], False)
+def test_whatever_is_done_meanwhile_an_iteration_yields_each_item_once(count: int, steps: Any, drops: bool) -> None:
+    listing = Listing(count)
+    listing._repeats = drops  # with and without a second look at what comes twice
+    walks: list[tuple[Iterator[User], list[str]]] = []
+    for kind, arguments in steps:
+        if kind == "walk":
+            walks.append((iter(listing), []))
+        elif kind == "take" and walks:
+            which, most = arguments
+            walk, seen = walks[which % len(walks)]
+            seen.extend(names(islice(walk, most)))
+        elif kind == "slice":
+            assert names(listing[arguments[0] : arguments[1]]) == listing.names[arguments[0] : arguments[1]]
+        elif kind == "refresh":
+            listing.refresh()
+        elif kind == "len":
+            assert len(listing) == count
+        elif kind == "first":
+            assert [item.username for item in [listing.first()] if item] == listing.names[:1]
+        elif kind == "bool":
+            assert bool(listing) == bool(count)
+    for walk, seen in walks:
+        seen.extend(names(walk))
+        assert seen == listing.names
+
+
+def test_what_was_asked_before_a_refresh_is_not_remembered_after_it() -> None:
+    listing = Listing(3)
+    reading, refreshed = threading.Event(), threading.Event()
+
+    def wait(page: PageRequest) -> bool:
+        if threading.current_thread() is walk:
+            reading.set()
+            refreshed.wait()
+        return False
+
+    listing.fail(ServerError("never"), wait)
+    walk = threading.Thread(target=lambda: listing.ok)
+    walk.start()
+    reading.wait()
+    listing._forget()
+    refreshed.set()
+    walk.join()
+    assert listing._memory == ((), False)

@@ -49,6 +49,20 @@ def test_series_of_many_runs_go_by_run_and_key() -> None:
     assert [run[1] for run in table.runs] == ["one", "two"]
 
 
+def test_runs_that_share_an_id_are_two_and_go_by_their_cuids() -> None:
+    twin = ("c2", "one", "of another project")
+    first, second = make_block({(RUN, "loss"): ROWS}), make_block({(twin, "loss"): [(0, 7.0)]})
+    for reading in (make_reading(first, second), make_reading(make_block({(RUN, "loss"): ROWS, (twin, "loss"): ROWS}))):
+        table = make_metric_table(reading)
+        assert list(table) == [(RUN[0], "loss"), ("c2", "loss")]
+        assert [item.run for item in table.series] == [RUN[0], "c2"]
+        assert table.num_rows == table.to_arrow().num_rows == sum(map(len, table.series))
+        assert set(table.to_arrow()["run"].to_pylist()) == {RUN[0], "c2"}
+        assert len(table.wide().columns) == 3
+        with pytest.raises(KeyError, match=f"'one' is the id of several runs.*{RUN[0]}, c2"):
+            table["one", "loss"]
+
+
 def test_a_metric_that_is_not_there_is_an_empty_series_and_missing() -> None:
     block = make_block({(RUN, "loss"): ROWS})
     table = make_run_metric_table(make_reading(block, keys=("nope", "loss")))
