@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, islice, pairwise
 from typing import Any
 
@@ -12,6 +12,7 @@ from arro3.core import Array, ChunkedArray, DataType
 from runatlas.errors import StoreError, ValidationError
 from runatlas.model.buffer import make_array
 from runatlas.model.page import Page
+from runatlas.model.run import RunRecord
 from runatlas.model.series import (
     PointBlock,
     PointQuery,
@@ -32,6 +33,7 @@ from runatlas.server.store.point import (
     choose_points,
     count_scalar_series,
     find_scalar_series,
+    last_point_times,
     read_series,
     run_paths,
 )
@@ -82,6 +84,15 @@ class PointReading:
                 carried += size
                 found.append((stop, SeriesHead(*row)))
             return _read_block(connection, walk, found, cursor, query)
+
+    def last_times(self, runs: Iterable[RunRecord]) -> dict[str, int]:
+        """Return when the last point of each run was, as Unix milliseconds by cuid; runs without points are left out.
+
+        Args:
+            runs: As the caller was given them.
+        """
+        with self._store.read() as connection:
+            return last_point_times(connection, [run.cuid for run in runs])
 
     def read_summaries(self, caller: Caller, query: SummaryQuery) -> Page[SummaryRecord]:
         """Read the summaries of scalar series; runs in the selection's order, then key, then context.

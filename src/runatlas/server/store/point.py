@@ -24,6 +24,7 @@ __all__ = [
     "count_scalar_series",
     "find_scalar_series",
     "held_values",
+    "last_point_times",
     "read_series",
     "run_paths",
 ]
@@ -206,6 +207,22 @@ def _groups(heads: Sequence[SeriesHead]) -> Iterator[Sequence[SeriesHead]]:
         total += head.points
     if start < len(heads):
         yield heads[start:]
+
+
+def last_point_times(connection: Connection, cuids: Collection[str]) -> dict[str, int]:
+    """Return the latest time of a point of each run, as Unix milliseconds; runs without points are left out.
+
+    Args:
+        connection: To the database.
+        cuids: The runs.
+    """
+    statement = (
+        select(runs.c.cuid, func.max(series.c.max_time_ms))
+        .join(series, series.c.run_pk == runs.c.id)
+        .where(member_of(runs.c.cuid, "cuids", list(cuids)), series.c.max_time_ms.is_not(None))
+        .group_by(runs.c.cuid)
+    )
+    return dict(rows(connection, statement))
 
 
 def _chunk_query(connection: Connection, heads: Sequence[SeriesHead], wanted: RangeQuery | None) -> Any:

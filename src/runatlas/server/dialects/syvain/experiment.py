@@ -23,8 +23,7 @@ from runatlas.server.dialects.syvain.field import (
     text,
 )
 from runatlas.server.dialects.syvain.record import (
-    FolderNames,
-    experiment_object,
+    experiment_objects,
     made_of,
     path_of,
     run_id_of,
@@ -110,8 +109,7 @@ def list_experiments(call: EndpointCall) -> Answer:
         and (slug is None or slug_of(run) == slug)
         and (search is None or search.lower() in slug_of(run).lower())
     )
-    names = FolderNames(call)
-    return answer({"experiments": [experiment_object(run, names) for run in islice(found, limit)]})
+    return answer({"experiments": experiment_objects(call, islice(found, limit))})
 
 
 def find_or_make(
@@ -157,7 +155,8 @@ def create_experiment(call: EndpointCall) -> Answer:
 
 
 def _one(call: EndpointCall, run: RunRecord) -> Answer:
-    return answer({"experiment": experiment_object(run, FolderNames(call))})
+    (experiment,) = experiment_objects(call, [run])
+    return answer({"experiment": experiment})
 
 
 def _put(call: EndpointCall, path: RunPath, folder_id: str) -> RunRecord:

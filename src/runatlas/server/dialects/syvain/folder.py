@@ -9,7 +9,7 @@ from runatlas.model.ids import ProjectPath
 from runatlas.server.dialects.syvain.envelope import answer, bad
 from runatlas.server.dialects.syvain.experiment import PROJECT, iterate_experiments
 from runatlas.server.dialects.syvain.field import read_object, text
-from runatlas.server.dialects.syvain.record import FolderNames, experiment_object, folder_object
+from runatlas.server.dialects.syvain.record import experiment_objects, folder_object
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 
@@ -71,13 +71,12 @@ def get_folder(call: EndpointCall) -> Answer:
     project = ProjectPath(folder.workspace, folder.project)
     inner = call.services.folders.list_folders(call.user, project)
     ids = call.services.folders.list_run_ids(call.user, folder)
-    names = FolderNames(call)
     held = iterate_experiments(call, project=project, ids=ids)
     return answer(
         {
             "folder": folder_object(folder),
             "folders": [folder_object(item) for item in inner if item.parent_id == folder.id],
-            "experiments": [experiment_object(run, names) for run in held],
+            "experiments": experiment_objects(call, held),
         }
     )
 

@@ -23,9 +23,8 @@ from runatlas.server.dialects.syvain.field import (
 )
 from runatlas.server.dialects.syvain.metric import Metric, store_metrics
 from runatlas.server.dialects.syvain.record import (
-    FolderNames,
     annotation_object,
-    experiment_object,
+    experiment_objects,
     key_object,
     path_of,
 )
@@ -120,5 +119,5 @@ def annotate(call: EndpointCall) -> Answer:
     draft = AnnotationDraft(text(body, "annotation", ANNOTATION_MAX), json_object(body, "metadata"))
     run = path_of(call)
     note = call.services.annotations.create_annotation(call.user, run, draft)
-    experiment = experiment_object(call.services.runs.get_run(call.user, run), FolderNames(call))
+    (experiment,) = experiment_objects(call, [call.services.runs.get_run(call.user, run)])
     return answer({"experiment": experiment, "annotation": annotation_object(call.params["experiment"], note)})

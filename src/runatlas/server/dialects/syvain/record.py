@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from runatlas.errors import NotFoundError
@@ -16,9 +16,8 @@ from runatlas.model.run import RunRecord, RunState
 from runatlas.server.wire.endpoint import EndpointCall
 
 __all__ = [
-    "FolderNames",
     "annotation_object",
-    "experiment_object",
+    "experiment_objects",
     "folder_object",
     "key_object",
     "made_of",
@@ -88,7 +87,19 @@ def path_of(call: EndpointCall) -> RunPath:
         raise NotFoundError(f"there is no experiment {cuid[:100]!r}") from None
 
 
-class FolderNames:
+def experiment_objects(call: EndpointCall, runs: Iterable[RunRecord]) -> list[dict[str, Any]]:
+    """Make experiment objects, with one look at each project's folders and at when the last points were.
+
+    Args:
+        call: The request.
+        runs: As the caller was given them.
+    """
+    found = list(runs)
+    folders, last = _FolderNames(call), call.services.points.last_times(found)
+    return [_experiment_object(run, folders.folder_of(run), last.get(run.cuid)) for run in found]
+
+
+class _FolderNames:
     """Finds the folders of runs, with one look at each project's tree."""
 
     def __init__(self, call: EndpointCall) -> None:
@@ -117,8 +128,7 @@ def folder_object(folder: FolderRecord) -> dict[str, Any]:
     }
 
 
-def experiment_object(run: RunRecord, folders: FolderNames) -> dict[str, Any]:
-    """Make an experiment object."""
+def _experiment_object(run: RunRecord, folder: dict[str, Any] | None, last_ms: int | None) -> dict[str, Any]:
     made = made_of(run)
     status = status_of(run)
     started = made.get("started_at_ms", run.created_at_ms)
@@ -126,7 +136,7 @@ def experiment_object(run: RunRecord, folders: FolderNames) -> dict[str, Any]:
     return {
         "id": run.cuid,
         "org_id": run.workspace,
-        "folder": folders.folder_of(run),
+        "folder": folder,
         "url": f"/dashboard/experiments/{run.cuid}",
         "slug": slug_of(run),
         "description": run.description,
@@ -139,7 +149,7 @@ def experiment_object(run: RunRecord, folders: FolderNames) -> dict[str, Any]:
         "started_at_ms": started if isinstance(started, int) else None,
         "done_at_ms": run.finished_at_ms,
         "last_heartbeat_at_ms": run.heartbeat_at_ms,
-        "last_event_at_ms": None,
+        "last_event_at_ms": last_ms,
     }
 
 
