@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from types import TracebackType
 from typing import Any, Literal, overload
 
@@ -14,14 +15,20 @@ from runatlas.backends.base import Backend
 from runatlas.errors import NotFoundError, RunAtlasError
 from runatlas.model.filters import Comparison, Field
 from runatlas.model.ids import validate_run_id, validate_workspace_name
-from runatlas.model.matyan_query import parse_matyan
+from runatlas.model.matyan_query import MatyanQuery, parse_matyan
 from runatlas.model.run import RunRecord, RunSelection
 from runatlas.settings import resolve
 from runatlas.tracking.description import WritingGateway
 from runatlas.tracking.opening import find_run
 from runatlas.tracking.removal import delete_experiment, delete_runs
 from runatlas.tracking.run import Run
-from runatlas.tracking.sequence import describe_run, list_runs, read_metric_sequences, read_object_sequences
+from runatlas.tracking.sequence import (
+    describe_run,
+    list_candidates,
+    list_runs,
+    read_metric_sequences,
+    read_object_sequences,
+)
 from runatlas.tracking.target import documented_location, place_of
 from runatlas.tracking.trace import (
     SEQUENCE_TYPES,
@@ -44,8 +51,9 @@ _PAGE_OF_SUMMARIES = 200
 class Repo:
     """All runs of a workspace, over a server or a directory.
 
-    Queries are filters as text, with MatyanQL's names: ``run.hparams.lr < 0.01 and metric.name == 'loss'``. What
-    cannot be expressed is an error that points at the place, and nothing in a query is ever evaluated.
+    Queries are MatyanQL, one Python expression: ``run.hparams.lr < 0.01 and metric.name.startswith('loss')``. What is
+    not part of the language is an error that points at the place; nothing is ever executed, and what a query costs is
+    bounded. Archived runs are left out unless a query compares ``run.archived``.
 
     Args:
         url: A server's URL or a directory; ``MATYAN_BACKEND_URL`` or what ``Api()`` would take if left out.
@@ -194,7 +202,7 @@ class Repo:
         """Return the runs that a query holds for, the newest first.
 
         Args:
-            query: Empty for all runs.
+            query: Empty for all runs that are not archived.
             paginated: Whether they are wanted page by page.
             offset: The id of a run among them to start after.
             limit: How many runs a page has.
@@ -208,8 +216,7 @@ class Repo:
         """
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
             raise ValueError(f"limit: expected a whole number from 1 up, got {limit!r}")
-        selection = self._selection(parse_matyan(query).runs)
-        pages = self._pages(selection, offset, limit if paginated else _PAGE_OF_SUMMARIES)
+        pages = self._pages(parse_matyan(query), offset, limit if paginated else _PAGE_OF_SUMMARIES)
         return pages if paginated else [item for page in pages for item in page]
 
     def query_metrics(self, query: str = "", *, sample: int | None = None) -> list[dict[str, Any]]:
@@ -363,20 +370,12 @@ class Repo:
             self._workspace = self._backend.get_workspace().username
         return RunSelection(self._workspace, filter=condition)
 
-    def _pages(self, selection: RunSelection, offset: str | None, size: int) -> Iterator[list[dict[str, Any]]]:
-        page: list[RunRecord] = []
-        waiting = offset is not None
-        for record in list_runs(self._backend, selection):
-            if waiting:
-                waiting = record.id != offset
-                continue
-            page.append(record)
-            if len(page) == size:
-                yield self._describe(page)
-                page = []
-        if waiting:
+    def _pages(self, query: MatyanQuery, offset: str | None, size: int) -> Iterator[list[dict[str, Any]]]:
+        candidates = list_candidates(self._backend, self._selection(query.runs), query)
+        found = (run.record for part in candidates for run in part.values() if query.matches(run))
+        if offset is not None and not any(record.id == offset for record in found):
             raise NotFoundError(f"offset: no run that the query holds for has the id {offset!r}")
-        if page:
+        while page := list(islice(found, size)):
             yield self._describe(page)
 
     def _describe(self, records: list[RunRecord]) -> list[dict[str, Any]]:

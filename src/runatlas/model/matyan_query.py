@@ -1,165 +1,172 @@
-"""MatyanQL, document 001's language: conditions on runs and on the traces in them. Nothing is ever evaluated as Python.
+"""MatyanQL, document 001's language: one Python expression, which holds for a run or for a trace of it.
 
-Conditions on runs become the filters that texts and dicts become (``expression``), with MatyanQL's names beside ours::
+What a store can decide is decided there (``MatyanQuery.runs``), the rest by evaluating the expression for the runs that
+are left. Nothing is ever executed as Python; ``evaluation`` walks the expression within bounds. A run for which Python
+would raise, because ``None`` is compared or an item is missing, is no match.
 
-    run.hash, run.experiment, run.active, run.is_archived        the run's own fields
-    run.creation_time, run.created_at, run.end_time              times: Unix seconds, datetime(...) or ISO 8601 text
-    run.duration, run.tags, run.name, run.description
-    run.hparams.lr, run["hparams"]["lr"], run.anything_else      params
-    run.metrics["loss"].last, run.metrics["loss", {"subset": "val"}].last_step
-
-Conditions on traces are answered where the traces are: ``metric.name``, ``metric.context.subset``, ``metric.last``,
-``metric.last_step``; ``images``, ``audios``, ``texts``, ``distributions`` and ``figures`` in the searches of those
-names.
+==================================================== ===========================================================
+``run.hash``, ``.name``, ``.description``            texts
+``run.experiment``                                   a text, or ``None``
+``run.tags``                                         texts; also ``run.tags.contains('t')``
+``run.active``, ``.archived``, ``.is_archived``      true or false
+``run.created_at``, ``.creation_time``, ``.end_time`` Unix seconds; ``None`` for the end of a run that goes on
+``run.duration``                                     seconds; 0.0 of a run that goes on
+``run.metrics['m']``, ``run.metrics['m', {...}]``    ``.last``, ``.last_step``, ``.min``, ``.max``, ``.avg``, ``.count``
+``run.anything``, ``run['anything']``                a param, ``None`` if it is missing, at every level
+``metric``, ``images``, ``audios``, ``texts``,       in the search of that name: ``.name``, ``.context``, ``.last``,
+``distributions``, ``figures``                       ``.last_step``, ``.run``
+==================================================== ===========================================================
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
 
 import attrs
 
-from runatlas.model.expression import FilterSyntaxError, parse_filter
-from runatlas.model.filter_text import FilterText
-from runatlas.model.filters import And, Filter, Not, Or
-from runatlas.model.matyan_name import translate
-from runatlas.model.matyan_trace import TRACE_NAMES, TraceCondition, read_trace_condition
+from runatlas.model.evaluation import RAISED, Evaluation, check_expression
+from runatlas.model.evaluation_function import FUNCTIONS, NAMESPACES
+from runatlas.model.evaluation_value import EvaluationRefusedError
+from runatlas.model.filter_text import FilterSyntaxError, FilterText
+from runatlas.model.filters import And, Comparison, Field, Filter
+from runatlas.model.matyan_prefilter import Prefilter
+from runatlas.model.matyan_record import TRACE_FIELDS, MatyanRun, MatyanTrace
 
-__all__ = ["MatyanQuery", "parse_matyan"]
+__all__ = ["SEQUENCES", "UNNAMED", "MatyanQuery", "parse_matyan"]
+
+SEQUENCES = frozenset({"metric", "images", "audios", "texts", "distributions", "figures"})
+"""What a trace is called in the search of its kind."""
+
+UNNAMED = "Run: "
+"""What stands before the id where a run without a name needs one."""
 
 _SELECT = re.compile(r"select\b.*?\bif\b", re.IGNORECASE | re.DOTALL)
+_CONSTANT_STEPS = 10_000
+_ARCHIVED = {"archived", "is_archived"}
+_TIMES = {"created_at", "creation_time", "end_time"}
+_NOT_ARCHIVED = Comparison(Field("STABLE", "archived"), "EQ", value=False)
 
 
-@attrs.frozen
-class _RunLeaf:
-    """A condition on the run; ``place`` is its number in ``MatyanQuery.run_conditions``."""
-
-    place: int
-    filter: Filter
-
-
-@attrs.frozen
-class _All:
-    items: tuple[_Node, ...]
-
-
-@attrs.frozen
-class _Any:
-    items: tuple[_Node, ...]
-
-
-@attrs.frozen
-class _None:
-    item: _Node
-
-
-_Node: TypeAlias = "_RunLeaf | TraceCondition | _All | _Any | _None"
-
-
-@attrs.frozen
+@attrs.frozen(eq=False)
 class MatyanQuery:
     """A query that was read.
 
     Attributes:
-        runs: Holds for every run that can have a match, and, without conditions on traces, for no other; ``None`` for
-            all.
-        run_conditions: What has to be known of each run to answer ``matches``; none if ``runs`` says enough.
+        runs: Holds for every run that can have a match.
+        needs_metrics: Whether runs are asked for their metrics.
     """
 
     runs: Filter | None
-    run_conditions: tuple[Filter, ...]
-    _tree: _Node
+    needs_metrics: bool
+    _text: str
+    _argument: str
+    _sequence: str | None
+    _evaluation: Evaluation | None
 
-    def matches(self, trace: Mapping[str, Any], answers: Sequence[bool]) -> bool:
-        """Tell whether a trace of a run that ``runs`` holds for is asked for.
+    def matches(self, run: MatyanRun, trace: MatyanTrace | None = None) -> bool:
+        """Tell whether a run that ``runs`` holds for is asked for, or a trace of it.
 
         Args:
-            trace: Its ``name``, ``context``, ``last`` and ``last_step``.
-            answers: Whether each of ``run_conditions`` holds for its run.
+            run: The run.
+            trace: The trace, where traces are searched.
+
+        Raises:
+            FilterSyntaxError: The query asks for more than is done for one.
         """
-        return _holds(self._tree, trace, answers)
+        if self._evaluation is None:
+            return True
+        names: dict[str, Any] = {"run": run, "config": run.params}
+        if self._sequence is not None:
+            names[self._sequence] = trace
+        try:
+            return bool(self._evaluation.value(names))
+        except RAISED:
+            return False
+        except EvaluationRefusedError as error:
+            raise FilterSyntaxError(str(error), self._text, 1, self._argument) from None
 
 
-def parse_matyan(text: str, *, sequence: str | None = None, argument: str = "query") -> MatyanQuery:
-    """Read a query.
+def parse_matyan(
+    text: str, *, sequence: str | None = None, argument: str = "query", utc_offset_min: float = 0
+) -> MatyanQuery:
+    """Read a query. Unless it compares ``run.archived`` or ``run.is_archived``, archived runs are left out.
 
     Args:
         text: The query; empty for everything. ``SELECT ... IF`` before it is left out.
         sequence: What is searched: ``metric``, ``images``, ``audios``, ``texts``, ``distributions`` or ``figures``;
             ``None`` for runs.
         argument: What the caller names the text, for the message of an error.
+        utc_offset_min: How many minutes east of UTC ``datetime(...)`` is read.
 
     Raises:
         TypeError: ``text`` is no string.
-        FilterSyntaxError: It cannot be read, or asks for what cannot be expressed; the message points at the column.
+        FilterSyntaxError: It cannot be read, or asks for what is not known; the message points at the column.
 
     Example:
-        >>> query = parse_matyan("run.active and metric.name == 'loss'", sequence="metric")
-        >>> query.runs
-        Comparison(field=Field(type='STABLE', key='state', ...), op='EQ', value='RUNNING', lenient=False)
-        >>> query.matches({"name": "loss", "context": {}}, [])
-        True
+        >>> query = parse_matyan("run.hparams.lr < 0.1 and metric.name.startswith('lo')", sequence="metric")
+        >>> query.runs.items[1].field.key
+        'hparams.lr'
     """
     if isinstance(text, str):
         selected = _SELECT.match(text)
         text = " " * selected.end() + text[selected.end() :] if selected else text
         if not text.strip():
-            return MatyanQuery(None, (), _All(()))
+            return MatyanQuery(_NOT_ARCHIVED, False, text, argument, sequence, None)
     source = FilterText(text, argument)
-    reader = _Reader(source, text, sequence, argument)
-    tree = reader.read(source.tree)
-    conditions = tuple(leaf.filter for leaf in reader.leaves)
-    return MatyanQuery(_superset(tree, positive=True), () if _is_plain(tree) else conditions, tree)
+    tree = source.tree
+    _check_names(source, tree, sequence)
+    check_expression(source, tree, {"run", "config", sequence or "run"})
+    tree = _Times(utc_offset_min).visit(_without_trace_run(tree))
+    evaluation = Evaluation(tree, utc_offset_s=utc_offset_min * 60)
+    wanted = _prefilter(tree, evaluation)
+    if not _compares_archived(tree):
+        wanted = _NOT_ARCHIVED if wanted is None else And((_NOT_ARCHIVED, wanted))
+    return MatyanQuery(wanted, _asks(tree, "metrics"), text, argument, sequence, evaluation)
 
 
-class _Reader:
-    """The walk over the conditions of one query."""
+def _check_names(source: FilterText, tree: ast.expr, sequence: str | None) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in SEQUENCES and node.id != sequence:
+            known = "'run'" if sequence is None else f"'run' and {sequence!r}"
+            raise source.error(f"{node.id!r} cannot be asked for here; this query knows {known}", node)
+        if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name) or node.attr.startswith("_"):
+            continue
+        if node.value.id == sequence and node.attr not in TRACE_FIELDS:
+            raise source.error(f"{sequence} has {', '.join(TRACE_FIELDS)}, not {node.attr!r}", node)
 
-    def __init__(self, source: FilterText, text: str, sequence: str | None, argument: str) -> None:
-        self.leaves: list[_RunLeaf] = []
-        self._source = source
-        self._text = text
-        self._sequence = sequence
-        self._argument = argument
 
-    def read(self, node: ast.expr) -> _Node:
-        if isinstance(node, ast.BoolOp):
-            items = tuple(self.read(value) for value in node.values)
-            return _All(items) if isinstance(node.op, ast.And) else _Any(items)
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-            return _None(self.read(node.operand))
-        node = _without_trace_run(node)
-        names = {item.id for item in ast.walk(node) if isinstance(item, ast.Name)} & TRACE_NAMES
-        if not names:
-            return self._read_run(node)
-        if self._sequence is None or names != {self._sequence}:
-            other = sorted(names - {self._sequence or ""})[0]
-            known = "'run'" if self._sequence is None else f"'run' and {self._sequence!r}"
-            raise self._source.error(f"{other!r} cannot be asked for here; this query knows {known}", node)
-        return read_trace_condition(self._source, node, self._sequence)
+def _prefilter(tree: ast.expr, evaluation: Evaluation) -> Filter | None:
+    stored = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    stored |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    if stored & {"run", "config", *SEQUENCES}:
+        return None
+    return Prefilter(_constants_of(evaluation, stored), UNNAMED).read(tree)
 
-    def _read_run(self, node: ast.expr) -> _Node:
+
+def _constants_of(evaluation: Evaluation, bound: set[str]) -> Callable[[ast.expr], tuple[Any] | None]:
+    """Return what tells the value of a part that asks for nothing of a run."""
+    known = (FUNCTIONS.keys() | NAMESPACES.keys()) - bound
+
+    def constant(node: ast.expr) -> tuple[Any] | None:
+        if any(isinstance(part, ast.Name) and part.id not in known for part in ast.walk(node)):
+            return None
         try:
-            found = parse_filter(ast.unparse(translate(self._source, node)), argument=self._argument)
-        except FilterSyntaxError as error:
-            if error.text == self._text:
-                raise
-            # The condition was translated: the error points at the condition as it was written.
-            column = self._source.error("", node).place
-            raise FilterSyntaxError(error.reason, self._text, column, self._argument) from None
-        leaf = _RunLeaf(len(self.leaves), found)
-        self.leaves.append(leaf)
-        return leaf
+            return (evaluation.value({}, node, steps=_CONSTANT_STEPS),)
+        except (*RAISED, EvaluationRefusedError):
+            return None
+
+    return constant
 
 
 class _TraceRun(ast.NodeTransformer):
     """``metric.run`` is ``run``."""
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        if node.attr == "run" and isinstance(node.value, ast.Name) and node.value.id in TRACE_NAMES:
+        if node.attr == "run" and isinstance(node.value, ast.Name) and node.value.id in SEQUENCES:
             return ast.copy_location(ast.Name("run", ast.Load()), node)
         self.generic_visit(node)
         return node
@@ -170,51 +177,46 @@ def _without_trace_run(node: ast.expr) -> ast.expr:
     return found
 
 
-def _superset(tree: _Node, *, positive: bool) -> Filter | None:
-    """A filter of every run for which the tree can hold (or fail to), whatever its traces are; ``None`` for all."""
-    if isinstance(tree, _RunLeaf):
-        return tree.filter if positive else Not(tree.filter)
-    if isinstance(tree, TraceCondition):
-        return None
-    if isinstance(tree, _None):
-        return _superset(tree.item, positive=not positive)
-    parts = [_superset(item, positive=positive) for item in tree.items]
-    if isinstance(tree, _All) == positive:
-        needed = tuple(part for part in parts if part is not None)
-        return None if not needed else needed[0] if len(needed) == 1 else And(needed)
-    if any(part is None for part in parts):
-        return None
-    return Or(tuple(part for part in parts if part is not None))
+class _Times(ast.NodeTransformer):
+    """Times of a run may be compared with ISO 8601 text, which becomes the Unix seconds that the run has."""
+
+    def __init__(self, utc_offset_min: float) -> None:
+        self._offset_s = utc_offset_min * 60
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        self.generic_visit(node)
+        if any(_is_of_run(side, _TIMES) for side in (node.left, *node.comparators)):
+            node.left = self._instant(node.left)
+            node.comparators = [self._instant(side) for side in node.comparators]
+        return node
+
+    def _instant(self, node: ast.expr) -> ast.expr:
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+            return node
+        try:
+            moment = datetime.fromisoformat(node.value.strip().replace("Z", "+00:00").replace("z", "+00:00"))
+        except ValueError:
+            return node
+        zone_s = 0.0
+        if moment.tzinfo is None:
+            moment, zone_s = moment.replace(tzinfo=timezone.utc), self._offset_s
+        return ast.copy_location(ast.Constant(moment.timestamp() - zone_s), node)
 
 
-def _is_plain(tree: _Node) -> bool:
-    """Whether what the superset says of a run is all that has to be known of it: conditions joined by ``and`` only."""
-    if isinstance(tree, _All):
-        return all(_is_plain(item) for item in tree.items)
-    return not (_has_runs(tree) and _has_traces(tree))
+def _is_of_run(node: ast.expr, names: set[str]) -> bool:
+    if not isinstance(node, ast.Attribute) or node.attr not in names:
+        return False
+    return isinstance(node.value, ast.Name) and node.value.id == "run"
 
 
-def _has_runs(tree: _Node) -> bool:
-    if isinstance(tree, (_All, _Any)):
-        return any(_has_runs(item) for item in tree.items)
-    return _has_runs(tree.item) if isinstance(tree, _None) else isinstance(tree, _RunLeaf)
+def _compares_archived(tree: ast.expr) -> bool:
+    return any(
+        _is_of_run(side, _ARCHIVED)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare)
+        for side in (node.left, *node.comparators)
+    )
 
 
-def _has_traces(tree: _Node) -> bool:
-    if isinstance(tree, (_All, _Any)):
-        return any(_has_traces(item) for item in tree.items)
-    return _has_traces(tree.item) if isinstance(tree, _None) else isinstance(tree, TraceCondition)
-
-
-def _holds(tree: _Node, trace: Mapping[str, Any], answers: Sequence[bool]) -> bool:
-    if not answers and not _has_traces(tree):
-        # The runs were chosen by it already.
-        return True
-    if isinstance(tree, _RunLeaf):
-        return answers[tree.place]
-    if isinstance(tree, TraceCondition):
-        return tree.holds(trace)
-    if isinstance(tree, _None):
-        return not _holds(tree.item, trace, answers)
-    combine = all if isinstance(tree, _All) else any
-    return combine(_holds(item, trace, answers) for item in tree.items)
+def _asks(tree: ast.expr, name: str) -> bool:
+    return any(isinstance(node, ast.Attribute) and node.attr == name for node in ast.walk(tree))

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import attrs
 
 from runatlas.backends.base import Backend
 from runatlas.model.codec import context_text
-from runatlas.model.filters import Filter
 from runatlas.model.matyan_query import MatyanQuery
+from runatlas.model.matyan_record import MatyanRun, MatyanTrace, is_active
 from runatlas.model.media import MediaItem, MediaQuery, MediaRecord
 from runatlas.model.page import each_item
 from runatlas.model.run import RunPart, RunQuery, RunRecord, RunSelection
-from runatlas.model.series import PointBlock, PointQuery, SeriesSlice
+from runatlas.model.series import PointBlock, PointQuery, SeriesSlice, SummaryRecord
 from runatlas.tracking.trace import column_type_of, list_columns, metric_traces, read_summaries
 
-__all__ = ["describe_run", "list_runs", "read_metric_sequences", "read_object_sequences", "run_props"]
+__all__ = [
+    "describe_run",
+    "list_candidates",
+    "list_runs",
+    "read_metric_sequences",
+    "read_object_sequences",
+    "run_props",
+]
 
 _RUNS_AT_ONCE = 100
 
@@ -40,7 +48,7 @@ def run_props(record: RunRecord) -> dict[str, Any]:
         "creation_time": record.created_at_ms / 1000,
         "end_time": None if ended_ms is None else ended_ms / 1000,
         "archived": record.archived,
-        "active": record.state in {"RUNNING", "OFFLINE"},
+        "active": is_active(record),
     }
 
 
@@ -60,19 +68,20 @@ def read_metric_sequences(
         query: What is asked for.
         sample: Points a metric at the most; ``None`` for all.
     """
-    for records, answers in _bundles(backend, selection, query):
-        chosen = RunSelection(selection.workspace, ids=tuple(record.cuid for record in records))
+    for candidates in list_candidates(backend, selection, query):
+        chosen = RunSelection(selection.workspace, ids=tuple(candidates))
         wanted: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
         for item in read_summaries(backend, chosen):
-            trace = metric_traces([item])[0]
-            if query.matches(_facts(trace), answers[item.run]):
-                wanted.setdefault(item.run, {})[item.key, context_text(item.context)] = trace
+            run = candidates[item.run]
+            trace = MatyanTrace(item.key, dict(item.context), item.latest.value, item.last_step, run)
+            if query.matches(run, trace):
+                wanted.setdefault(item.run, {})[item.key, context_text(item.context)] = metric_traces([item])[0]
         keys = sorted({key for traces in wanted.values() for key, _ in traces})
         if keys:
             _add_points(backend, attrs.evolve(chosen, ids=tuple(wanted)), keys, sample, wanted)
-        for record in records:
-            if record.cuid in wanted:
-                yield describe_run(record) | {"traces": list(wanted[record.cuid].values())}
+        for cuid, run in candidates.items():
+            if cuid in wanted:
+                yield describe_run(run.record) | {"traces": list(wanted[cuid].values())}
 
 
 def read_object_sequences(
@@ -86,52 +95,39 @@ def read_object_sequences(
         query: What is asked for.
         kind: ``images``, ``audios``, ``texts``, ``distributions`` or ``figures``.
     """
-    for records, answers in _bundles(backend, selection, query):
-        for record in records:
+    for candidates in list_candidates(backend, selection, query):
+        for run in candidates.values():
             traces = [
                 {"name": item.key, "context": dict(item.context), "last_step": item.last_step}
-                for item in list_columns(backend, record.path)
+                for item in list_columns(backend, run.record.path)
                 if item.column_type == column_type_of(kind)
+                and query.matches(run, MatyanTrace(item.key, dict(item.context), 0.0, item.last_step, run))
             ]
-            traces = [trace for trace in traces if query.matches(_facts(trace), answers[record.cuid])]
             if traces:
-                found = _read_objects(backend, record, traces)
-                yield describe_run(record) | {"traces": [_object_trace(trace, found, kind) for trace in traces]}
+                found = _read_objects(backend, run.record, traces)
+                yield describe_run(run.record) | {"traces": [_object_trace(trace, found, kind) for trace in traces]}
 
 
-def _bundles(
-    backend: Backend, selection: RunSelection, query: MatyanQuery
-) -> Iterator[tuple[list[RunRecord], dict[str, list[bool]]]]:
-    """Runs, some at a time, each with the answers that the query needs of it."""
-    bundle: list[RunRecord] = []
-    for record in list_runs(backend, selection):
-        bundle.append(record)
-        if len(bundle) == _RUNS_AT_ONCE:
-            yield bundle, _answers(backend, selection.workspace, bundle, query.run_conditions)
-            bundle = []
-    if bundle:
-        yield bundle, _answers(backend, selection.workspace, bundle, query.run_conditions)
+def list_candidates(backend: Backend, selection: RunSelection, query: MatyanQuery) -> Iterator[dict[str, MatyanRun]]:
+    """List the runs that a query may hold for, some at a time, by cuid.
+
+    Args:
+        backend: Where to read.
+        selection: The runs that can have a match.
+        query: What is asked for.
+    """
+    listed = list_runs(backend, selection)
+    while records := list(islice(listed, _RUNS_AT_ONCE)):
+        summaries: dict[str, list[SummaryRecord]] = {record.cuid: [] for record in records}
+        if query.needs_metrics:
+            for item in read_summaries(backend, RunSelection(selection.workspace, ids=tuple(summaries))):
+                summaries[item.run].append(item)
+        yield {record.cuid: _as_asked(record, summaries[record.cuid]) for record in records}
 
 
-def _answers(
-    backend: Backend, workspace: str, records: Iterable[RunRecord], conditions: Sequence[Filter]
-) -> dict[str, list[bool]]:
-    ids = tuple(record.cuid for record in records)
-    holding = [
-        {record.cuid for record in list_runs(backend, RunSelection(workspace, ids=ids, filter=condition), ())}
-        for condition in conditions
-    ]
-    return {cuid: [cuid in found for found in holding] for cuid in ids}
-
-
-def _facts(trace: Mapping[str, Any]) -> dict[str, Any]:
-    """What a query can ask of a trace."""
-    return {
-        "name": trace["name"],
-        "context": trace["context"],
-        "last": trace.get("last_value", 0.0),
-        "last_step": trace["last_step"],
-    }
+def _as_asked(record: RunRecord, summaries: list[SummaryRecord]) -> MatyanRun:
+    ordered = sorted(summaries, key=lambda item: (item.key, context_text(item.context)))
+    return MatyanRun(record, name=record.name, experiment=record.project, summaries=ordered)
 
 
 def _add_points(

@@ -7,15 +7,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from runatlas.errors import ValidationError
+from runatlas.model.matyan_record import is_active
 from runatlas.model.run import RunRecord
-from runatlas.server.dialects.matyan.reading import is_active
+from runatlas.server.dialects.matyan.body import read_zone_offset
 from runatlas.server.wire.endpoint import EndpointCall
 
 __all__ = ["activity_of"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_DAY_MINUTES = 24 * 60
 
 
 def activity_of(call: EndpointCall, runs: Iterable[RunRecord], *, by_day: bool = False) -> dict[str, Any]:
@@ -29,7 +28,7 @@ def activity_of(call: EndpointCall, runs: Iterable[RunRecord], *, by_day: bool =
     Raises:
         ValidationError: The header is no number of minutes within a day.
     """
-    behind = timedelta(minutes=_minutes(call.headers.get("x-timezone-offset", "0")))
+    behind = timedelta(minutes=read_zone_offset(call))
     counted: Counter[str] = Counter()
     made: Counter[str] = Counter()
     form = "%Y-%m-%dT00:00:00" if by_day else "%Y-%m-%dT%H:00:00"
@@ -41,13 +40,3 @@ def activity_of(call: EndpointCall, runs: Iterable[RunRecord], *, by_day: bool =
         made[moment.strftime(form)] += 1
     names = ("num_runs", "num_archived_runs", "num_active_runs")
     return {**{name: counted[name] for name in names}, "activity_map": dict(made)}
-
-
-def _minutes(text: str) -> int:
-    try:
-        found = int(text[:10])
-    except ValueError:
-        raise ValidationError("X-Timezone-Offset: expected minutes") from None
-    if abs(found) > _DAY_MINUTES:
-        raise ValidationError("X-Timezone-Offset: expected minutes within a day")
-    return found

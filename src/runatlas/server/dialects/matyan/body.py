@@ -18,12 +18,14 @@ __all__ = [
     "read_list",
     "read_object",
     "read_range",
+    "read_zone_offset",
     "stream",
     "text_field",
     "whole_of",
 ]
 
 _DEPTH_MAX = 64
+_DAY_MINUTES = 24 * 60
 
 
 def answer(value: Any, status: int = 200) -> Answer:
@@ -149,3 +151,18 @@ def read_range(call: EndpointCall, name: str = "record_range") -> tuple[int | No
         return (int(start[:19]) if start.strip() else None, int(stop[:19]) if stop.strip() else None)
     except ValueError:
         raise ValidationError(f"{name}: expected start:stop") from None
+
+
+def read_zone_offset(call: EndpointCall) -> int:
+    """Read the minutes of the header ``X-Timezone-Offset``, 0 without it.
+
+    Raises:
+        ValidationError: They are none, or more than a day has.
+    """
+    try:
+        found = int(call.headers.get("x-timezone-offset", "0")[:10])
+    except ValueError:
+        raise ValidationError("X-Timezone-Offset: expected minutes") from None
+    if abs(found) > _DAY_MINUTES:
+        raise ValidationError("X-Timezone-Offset: expected minutes within a day")
+    return found

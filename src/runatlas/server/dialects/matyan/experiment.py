@@ -12,7 +12,7 @@ from runatlas.model.run import RunPatch, RunRecord, RunSelection
 from runatlas.server.dialects.matyan.activity import activity_of
 from runatlas.server.dialects.matyan.body import answer, flag_field, read_object, text_field, whole_of
 from runatlas.server.dialects.matyan.place import DEFAULT
-from runatlas.server.dialects.matyan.reading import standing_of
+from runatlas.server.dialects.matyan.reading import experiment_id, standing_of
 from runatlas.server.services.repository import project_names
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
@@ -38,14 +38,14 @@ def _experiments(call: EndpointCall) -> list[ProjectRecord]:
 
 def _find(call: EndpointCall) -> ProjectRecord:
     for found in _experiments(call):
-        if found.cuid == call.params["experiment"]:
+        if experiment_id(found) == call.params["experiment"]:
             return found
     raise NotFoundError(f"experiment {call.params['experiment']!r} not found")
 
 
 def _object(project: ProjectRecord) -> dict[str, Any]:
     return {
-        "id": project.cuid,
+        "id": experiment_id(project),
         "name": project.title or project.name,
         "description": project.description,
         "run_count": 0 if project.count is None else project.count.experiments,
@@ -78,7 +78,7 @@ def create_experiment(call: EndpointCall) -> Answer:
     if call.services.repository.find_project(call.user, name) is not None:
         raise ConflictError(f"experiment {name!r} already exists")
     project = call.services.repository.project_for(call.user, name)
-    return answer({"id": project.cuid, "status": "OK"})
+    return answer({"id": experiment_id(project), "status": "OK"})
 
 
 def update_experiment(call: EndpointCall) -> Answer:
@@ -101,7 +101,7 @@ def update_experiment(call: EndpointCall) -> Answer:
         labels=labels,
     )
     call.services.projects.update_project(call.user, found.path, patch)
-    return answer({"id": found.cuid, "status": "OK"})
+    return answer({"id": experiment_id(found), "status": "OK"})
 
 
 def delete_experiment(call: EndpointCall) -> Answer:
@@ -127,7 +127,7 @@ def list_runs(call: EndpointCall) -> Answer:
     places = [place for place, run in enumerate(found) if run.id == offset]
     chosen = islice(found, places[0] + 1 if places else 0, None)
     runs = [{**standing_of(run), "archived": run.archived} for run in (islice(chosen, limit) if limit > 0 else chosen)]
-    return answer({"id": project.cuid, "runs": runs})
+    return answer({"id": experiment_id(project), "runs": runs})
 
 
 def get_activity(call: EndpointCall) -> Answer:

@@ -1,105 +1,63 @@
-"""MatyanQL as this protocol has it: archived runs are left out unless the query asks for them."""
+"""MatyanQL as this protocol has it: experiments go by their free names, times are the caller's."""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import attrs
 
 from runatlas.errors import ValidationError
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or
-from runatlas.model.ids import project_name_of
 from runatlas.model.matyan_query import MatyanQuery, parse_matyan
-from runatlas.server.dialects.matyan.place import DEFAULT
+from runatlas.model.matyan_record import MatyanRun, MatyanTrace
+from runatlas.server.dialects.matyan.body import read_zone_offset
+from runatlas.server.wire.endpoint import EndpointCall
 
-__all__ = ["Query", "read_query"]
+__all__ = ["is_matching", "read_query"]
 
-_DURATION = Field("STABLE", "duration")
 _EXPERIMENT = Field("STABLE", "project")
-_OPERATORS: dict[str, Callable[[float, float], bool]] = {
-    "EQ": operator.eq,
-    "NEQ": operator.ne,
-    "GT": operator.gt,
-    "GTE": operator.ge,
-    "LT": operator.lt,
-    "LTE": operator.le,
-}
-_NOT_ARCHIVED = Comparison(Field("STABLE", "archived"), "EQ", value=False)
+
+Projects = Callable[[str], "tuple[str, ...]"]
 
 
-@attrs.frozen
-class Query:
-    """A query that was read.
-
-    Attributes:
-        runs: Holds for every run that can have a match.
-        conditions: What has to be known of each run to answer ``traces.matches``.
-        traces: Tells whether a trace is asked for.
-    """
-
-    runs: Filter
-    conditions: tuple[Filter, ...]
-    traces: MatyanQuery
-
-
-def read_query(text: str, sequence: str | None = None) -> Query:
-    """Read a query.
+def read_query(call: EndpointCall, projects: Projects, sequence: str | None = None) -> MatyanQuery:
+    """Read the query of a search.
 
     Args:
-        text: As it was sent; empty for everything that is not archived.
+        call: Its ``q`` is the query; its header ``X-Timezone-Offset`` says how many minutes east of UTC times are.
+        projects: Tells the projects of the experiments of a name.
         sequence: What is searched beside runs.
 
     Raises:
-        ValidationError: 400 when it cannot be read or asks for what cannot be expressed.
+        ValidationError: 400 when it cannot be read or asks for what is not known.
     """
+    offset = read_zone_offset(call)
     try:
-        found = parse_matyan(text, sequence=sequence, argument="q")
+        found = parse_matyan(call.value("q") or "", sequence=sequence, argument="q", utc_offset_min=offset)
     except (ValueError, RecursionError) as error:
         raise ValidationError(f"Invalid query syntax: {error}", code=400) from error
-    conditions = tuple(_as_here(condition) for condition in found.run_conditions)
-    wanted = None if found.runs is None else _as_here(found.runs)
-    told: Sequence[Filter] = [*conditions, *([] if wanted is None else [wanted])]
-    if any(_asks_for_archived(part) for part in told):
-        return Query(And(()) if wanted is None else wanted, conditions, found)
-    return Query(_NOT_ARCHIVED if wanted is None else And((_NOT_ARCHIVED, wanted)), conditions, found)
+    return found if found.runs is None else attrs.evolve(found, runs=_as_here(found.runs, projects))
 
 
-def _asks_for_archived(part: Filter) -> bool:
+def is_matching(query: MatyanQuery, run: MatyanRun, trace: MatyanTrace | None = None) -> bool:
+    """Tell whether a query holds for a run or a trace.
+
+    Raises:
+        ValidationError: 400 when it asks for more than is done for one.
+    """
+    try:
+        return query.matches(run, trace)
+    except ValueError as error:
+        raise ValidationError(f"Invalid query: {error}", code=400) from error
+
+
+def _as_here(part: Filter, projects: Projects) -> Filter:
+    """Say a filter in the terms of the store, where the names of experiments are the titles of projects."""
     if isinstance(part, Comparison):
-        return part.field == _NOT_ARCHIVED.field
-    return any(map(_asks_for_archived, [part.item] if isinstance(part, Not) else part.items))
-
-
-def _as_here(part: Filter) -> Filter:
-    """Say a filter in the terms of the store, where MatyanQL's are others."""
-    if isinstance(part, Comparison):
-        if part.field == _DURATION:
-            return _lasting(part)
-        return _named(part) if part.field == _EXPERIMENT else part
+        if part.field != _EXPERIMENT:
+            return part
+        return Or(tuple(Comparison(_EXPERIMENT, "EQ", name) for name in projects(str(part.value))))
     if isinstance(part, Not):
-        return Not(_as_here(part.item))
-    items = tuple(map(_as_here, part.items))
+        return Not(_as_here(part.item, projects))
+    items = tuple(_as_here(item, projects) for item in part.items)
     return And(items) if isinstance(part, And) else Or(items)
-
-
-def _lasting(part: Comparison) -> Filter:
-    """A run that goes on has lasted 0 seconds in MatyanQL; the store knows no duration of it."""
-    holds = _OPERATORS.get(part.op)
-    if holds is None or not isinstance(part.value, (int, float)) or not holds(0.0, part.value):
-        return part
-    return Or((part, Comparison(_DURATION, "EQ", None)))
-
-
-def _named(part: Comparison) -> Comparison:
-    """Experiments are compared by the names that their free texts have become; none is the project of such runs."""
-    if isinstance(part.value, tuple):
-        return attrs.evolve(part, value=tuple(map(_project_of, part.value)))
-    return attrs.evolve(part, value=_project_of(part.value)) if part.op in {"EQ", "NEQ"} else part
-
-
-def _project_of(value: Any) -> Any:
-    if value is None:
-        return DEFAULT
-    return project_name_of(value) if isinstance(value, str) else value

@@ -5,10 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
+from runatlas.model.codec import context_text
 from runatlas.model.filters import Field, Filter, Sort
 from runatlas.model.ids import RunPath
+from runatlas.model.matyan_query import UNNAMED, MatyanQuery
+from runatlas.model.matyan_record import MatyanRun, is_active
 from runatlas.model.media import MediaItem
 from runatlas.model.page import PAGE_LIMIT, PageRequest
 from runatlas.model.project import ProjectQuery, ProjectRecord
@@ -18,7 +22,7 @@ from runatlas.server.dialects.matyan.place import DEFAULT
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 
-__all__ = ["BUCKETS", "READ", "Reading", "is_active", "standing_of", "tag_id", "tag_object"]
+__all__ = ["BUCKETS", "NEWEST", "READ", "Reading", "experiment_id", "standing_of", "tag_id", "tag_object"]
 
 BUCKETS: dict[str, ColumnType] = {
     "images": "IMAGE",
@@ -32,9 +36,17 @@ BUCKETS: dict[str, ColumnType] = {
 READ = "read"
 """What a grant is for that lets its holder read a blob."""
 
+_EXPERIMENTS = uuid.UUID("3b1f6a52-0d7c-4f0e-9a55-7f2d1c8e4b90")
 _TAGS = uuid.UUID("9d0c8f0e-8f57-4c7f-8d0e-0c3a0b5f6a11")
-_NEWEST = (Sort(Field("STABLE", "created_at"), "DESC"),)
+NEWEST = (Sort(Field("STABLE", "created_at"), "DESC"),)
+"""The order in which runs are listed."""
+
 _RUNS_AT_ONCE = 100
+
+
+def experiment_id(project: ProjectRecord) -> str:
+    """Return the id of an experiment: that of its project decides it."""
+    return str(uuid.uuid5(_EXPERIMENTS, project.cuid))
 
 
 def tag_id(workspace: str, name: str) -> str:
@@ -47,17 +59,12 @@ def tag_object(workspace: str, name: str, color: str = "", description: str = ""
     return {"id": tag_id(workspace, name), "name": name, "color": color, "description": description}
 
 
-def is_active(run: RunRecord) -> bool:
-    """Tell whether a run goes on."""
-    return run.state in {"RUNNING", "OFFLINE"}
-
-
 def standing_of(run: RunRecord) -> dict[str, Any]:
     """Return what lists of runs tell of one."""
     ended = run.finished_at_ms
     return {
         "run_id": run.id,
-        "name": run.name or f"Run: {run.id}",
+        "name": run.name or f"{UNNAMED}{run.id}",
         "creation_time": run.created_at_ms / 1000,
         "end_time": None if is_active(run) or ended is None else ended / 1000,
     }
@@ -99,7 +106,7 @@ class Reading:
             "name": standing["name"],
             "description": run.description,
             "experiment": {
-                "id": None if project is None else project.cuid,
+                "id": None if project is None else experiment_id(project),
                 "name": self.experiment_name(run),
                 "description": None if project is None else project.description,
             },
@@ -115,39 +122,44 @@ class Reading:
         project = self.experiments.get(run.project)
         return None if project is None else project.title or project.name
 
-    def iterate_runs(self, wanted: Filter, parts: tuple[RunPart, ...] = ("config",)) -> Iterator[RunRecord]:
-        """Go through runs, newest first."""
+    def projects_of(self, experiment: str) -> tuple[str, ...]:
+        """Return the names of the projects that are experiments of a name."""
+        found = self.experiments.items()
+        return tuple(name for name, project in found if (project.title or project.name) == experiment)
+
+    def iterate_runs(
+        self, wanted: Filter | None, parts: tuple[RunPart, ...] = ("config",), sorts: tuple[Sort, ...] = NEWEST
+    ) -> Iterator[RunRecord]:
+        """Go through runs, newest first if nothing else is said."""
         cursor = None
         while True:
             page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
-            query = RunQuery(RunSelection(self.caller.username, filter=wanted), sorts=_NEWEST, parts=parts, page=page)
+            query = RunQuery(RunSelection(self.caller.username, filter=wanted), sorts=sorts, parts=parts, page=page)
             found = self.services.runs.list_runs(self.caller, query)
             yield from found.items
             cursor = found.next_cursor
             if cursor is None:
                 return
 
-    def bundles(
-        self, wanted: Filter, conditions: Sequence[Filter]
-    ) -> Iterator[tuple[list[RunRecord], dict[str, list[bool]]]]:
-        """Go through runs some at a time, with the answers that each gives to the conditions."""
-        bundle: list[RunRecord] = []
-        for run in self.iterate_runs(wanted):
-            bundle.append(run)
-            if len(bundle) == _RUNS_AT_ONCE:
-                yield bundle, self._answers(bundle, conditions)
-                bundle = []
-        if bundle:
-            yield bundle, self._answers(bundle, conditions)
+    def candidates(
+        self, query: MatyanQuery, wanted: Filter | None, sorts: tuple[Sort, ...] = NEWEST
+    ) -> Iterator[dict[str, MatyanRun]]:
+        """Go through the runs that a query may hold for, some at a time, by cuid.
 
-    def _answers(self, runs: Sequence[RunRecord], conditions: Sequence[Filter]) -> dict[str, list[bool]]:
-        holding = [self._holding(runs, condition) for condition in conditions]
-        return {run.cuid: [run.cuid in found for found in holding] for run in runs}
+        Args:
+            query: The query.
+            wanted: What narrows the runs; that of the query, or less.
+            sorts: Their order.
+        """
+        found = self.iterate_runs(wanted, sorts=sorts)
+        while runs := list(islice(found, _RUNS_AT_ONCE)):
+            summaries = self.summaries(runs) if query.needs_metrics else {}
+            yield {run.cuid: self._as_asked(run, summaries.get(run.cuid, [])) for run in runs}
 
-    def _holding(self, runs: Sequence[RunRecord], condition: Filter) -> set[str]:
-        selection = RunSelection(self.caller.username, ids=tuple(run.cuid for run in runs), filter=condition)
-        query = RunQuery(selection, parts=(), page=PageRequest(limit=PAGE_LIMIT))
-        return {run.cuid for run in self.services.runs.list_runs(self.caller, query).items}
+    def _as_asked(self, run: RunRecord, summaries: Sequence[SummaryRecord]) -> MatyanRun:
+        ordered = sorted(summaries, key=lambda item: (item.key, context_text(item.context)))
+        name = run.name or f"{UNNAMED}{run.id}"
+        return MatyanRun(run, name=name, experiment=self.experiment_name(run), summaries=ordered)
 
     def summaries(self, runs: Sequence[RunRecord]) -> dict[str, list[SummaryRecord]]:
         """Return what the metrics of runs amount to, by cuid."""

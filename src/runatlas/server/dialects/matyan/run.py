@@ -108,8 +108,9 @@ def list_files(call: EndpointCall, path: RunPath) -> list[ArtifactRecord]:
 
 
 def _file_object(call: EndpointCall, run: RunRecord, file: ArtifactRecord) -> dict[str, str]:
-    uri = f"{call.user.origin}/api/v1/rest/runs/{quote(run.id)}/artifacts/download/?path={quote(file.name, safe='')}"
-    return {"name": file.name.rpartition("/")[2], "path": file.name, "uri": uri}
+    # What follows '#' is for those who read the run and the path off the end; no client sends it.
+    where = f"{call.user.origin}/api/v1/rest/runs/{quote(run.id)}/artifacts/download/?path={quote(file.name, safe='')}"
+    return {"name": file.name.rpartition("/")[2], "path": file.name, "uri": f"{where}#{run.id}/{file.name}"}
 
 
 def get_metrics(call: EndpointCall) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import attrs
@@ -16,7 +16,7 @@ from runatlas.model.series import Context, PointBlock, PointQuery, SeriesSlice
 from runatlas.server.dialects.matyan.reading import Reading
 from runatlas.server.dialects.matyan.stream import number_array
 
-__all__ = ["Thinned", "Trace", "evenly", "object_trace", "read_objects", "read_traces"]
+__all__ = ["Thinned", "Trace", "evenly", "object_ranges", "object_trace", "read_objects", "read_traces"]
 
 Identity = tuple[str, str, Context]
 """A run's cuid, a metric's name and its context."""
@@ -119,26 +119,37 @@ class Thinned:
 
 
 def object_trace(
-    reading: Reading, run: RunRecord, kind: str, records: Iterable[MediaRecord], thinned: Thinned
+    reading: Reading, run: RunRecord, kind: str, steps: list[MediaRecord], thinned: Thinned
 ) -> dict[str, Any]:
-    """Describe a sequence of objects, all of one name and context."""
-    steps = sorted(records, key=lambda record: record.step)
+    """Describe a sequence of objects, all of one name and context, by step."""
     shown = thinned.shown(steps)
-    bounds = [steps[0].step, steps[-1].step + 1]
-    used = [shown[0].step, shown[-1].step + 1] if shown else [bounds[0], bounds[0]]
-    made: dict[str, Any] = {
+    return {
         "name": steps[0].key,
         "context": dict(steps[0].context),
         "values": [_values(reading, run, kind, record) for record in shown],
         "iters": [record.step for record in shown],
         "epochs": [record.epoch for record in shown],
         "timestamps": [record.time_ms / 1000 for record in shown],
-        "ranges": {"record_range_total": bounds, "record_range_used": used},
     }
+
+
+def object_ranges(kind: str, sequences: list[list[MediaRecord]], thinned: Thinned) -> dict[str, list[int]]:
+    """Say which steps the sequences of a run have, and which of them are shown; of objects in lists their places, too.
+
+    Args:
+        kind: Of the objects.
+        sequences: Of one run, none empty, each by step.
+        thinned: What is shown.
+    """
+    steps = [record.step for records in sequences for record in records]
+    shown = [record.step for records in sequences for record in thinned.shown(records)]
+    total = [min(steps), max(steps) + 1]
+    used = [min(shown), max(shown) + 1] if shown else [total[0], total[0]]
+    ranges = {"record_range_total": total, "record_range_used": used}
     if kind in {"images", "audios", "texts"}:
-        longest = max(len(record.items) for record in steps)
-        made["ranges"] |= {"index_range_total": [0, longest], "index_range_used": [0, longest]}
-    return made
+        longest = max(len(record.items) for records in sequences for record in records)
+        ranges |= {"index_range_total": [0, longest], "index_range_used": [0, longest]}
+    return ranges
 
 
 def _values(reading: Reading, run: RunRecord, kind: str, record: MediaRecord) -> Any:
