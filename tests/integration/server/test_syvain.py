@@ -191,3 +191,17 @@ def test_metric_names_with_slashes(world: World) -> None:
         quoted = quote(name, safe="")
         told = world.ask("GET", f"{path}/catalog/{quoted}", key).json()["data"]["metadata"]
         assert (told["metric_name"], told["scanned_event_count"]) == (name, 1)
+
+
+def test_an_experiment_tells_when_its_last_event_was(world: World) -> None:
+    path = f"v1/experiments/{world.other}"
+
+    def told() -> Any:
+        return world.ask("GET", path, world.key).json()["data"]["experiment"]["last_event_at_ms"]
+
+    assert told() is None
+    token = world.ask("POST", f"{path}/ingestion-keys", world.key, json={"name": "k"}).json()["data"]["token"]
+    events = [{**_metric(), "timestamp_ms": stamp} for stamp in (1_700_000_002_000, 1_700_000_001_000)]
+    answer = world.ask("POST", f"{path}/ingest", token, json={"data": events})
+    assert answer.ok, answer.text
+    assert told() == 1_700_000_002_000
