@@ -11,17 +11,15 @@ import ast
 import operator
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import attrs
 
-from runatlas.model.evaluation_function import FUNCTIONS, METHODS, NAMESPACES, call_method
+from runatlas.model.evaluation_function import FUNCTIONS, NAMESPACES, call_method
 from runatlas.model.evaluation_value import EvaluationRefusedError, Meter, Record, is_plain
-from runatlas.model.filter_text import FilterText
-from runatlas.model.run_field import did_you_mean
 
-__all__ = ["RAISED", "Evaluation", "check_expression"]
+__all__ = ["RAISED", "Evaluation"]
 
 RAISED = (ArithmeticError, AttributeError, LookupError, NameError, TypeError, ValueError)
 """What an expression raises where Python would, too."""
@@ -30,11 +28,6 @@ _CALLS_MAX = 8
 _FORMAT = re.compile(r"(?:.?[<>=^])?[-+ ]?#?0?[0-9]{0,3}[,_]?(?:\.[0-9]{1,3})?[a-zA-Z%]?")
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_ALLOWED = (
-    ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Compare, ast.IfExp, ast.Call, ast.Attribute, ast.Subscript, ast.Slice,
-    ast.Constant, ast.Name, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Starred, ast.Lambda, ast.NamedExpr,
-    ast.JoinedStr, ast.FormattedValue, *_COMPREHENSIONS,
-)  # fmt: skip
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -65,75 +58,6 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 
 
-def check_expression(source: FilterText, tree: ast.expr, names: Collection[str]) -> None:
-    """Refuse what is not part of the language.
-
-    Args:
-        source: The text, for errors.
-        tree: What it says.
-        names: The names of values that the expression will be given.
-
-    Raises:
-        FilterSyntaxError: It uses something else; the message points at the column.
-    """
-    bound = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.arg):
-            bound.add(node.arg)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            bound.add(node.id)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            _check_name(source, node, {*names, *bound})
-    for node in ast.walk(tree):
-        if isinstance(node, ast.expr):
-            _check_node(source, node)
-
-
-def _check_node(source: FilterText, node: ast.expr) -> None:
-    if not isinstance(node, _ALLOWED):
-        raise source.error(f"{ast.unparse(node)[:60]} cannot be asked for", node)
-    if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
-        raise source.error(f"{node.attr!r} cannot be asked for; names with '_' before them are not known", node)
-    if isinstance(node, ast.Constant) and not (node.value is None or isinstance(node.value, (bool, int, float, str))):
-        raise source.error("only texts, numbers, True, False and None are values", node)
-    if isinstance(node, ast.Call):
-        _check_call(source, node)
-    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
-        raise source.error("'@' is not known here", node)
-    elif isinstance(node, _COMPREHENSIONS) and any(part.is_async for part in node.generators):
-        raise source.error("'async' is not known here", node)
-    elif isinstance(node, ast.Lambda):
-        given = node.args
-        if given.vararg or given.kwarg or given.kwonlyargs or given.posonlyargs or given.defaults:
-            raise source.error("a lambda has plain arguments here", node)
-
-
-def _check_name(source: FilterText, node: ast.Name, names: set[str]) -> None:
-    if node.id.startswith("_") and node.id != "_":
-        raise source.error(f"{node.id!r} cannot be asked for; names with '_' before them are not known", node)
-    if node.id not in names and node.id not in FUNCTIONS and node.id not in NAMESPACES:
-        hint = did_you_mean(node.id, names) or did_you_mean(node.id, [*FUNCTIONS, *NAMESPACES])
-        known = "" if hint else f"; text needs quotes: '{node.id}'"
-        raise source.error(f"unknown name {node.id!r}{hint}{known}", node)
-
-
-def _check_call(source: FilterText, node: ast.Call) -> None:
-    for word in node.keywords:
-        if word.arg is None:
-            raise source.error("'**' is not known in a call", node)
-    called = node.func
-    if isinstance(called, ast.Attribute):
-        within = called.value
-        if isinstance(within, ast.Name) and within.id in NAMESPACES:
-            if called.attr not in NAMESPACES[within.id]:
-                hint = did_you_mean(called.attr, NAMESPACES[within.id])
-                raise source.error(f"{within.id} has no {called.attr!r} here{hint}", called)
-        elif called.attr not in METHODS:
-            hint = did_you_mean(called.attr, METHODS)
-            raise source.error(f"the method {called.attr!r} is not known here{hint}", called)
-
-
 @attrs.define(eq=False)
 class _Scope:
     """Names bound inside an expression."""
@@ -153,7 +77,7 @@ class Evaluation:
     """The evaluations of one expression, with one allowance of time for all of them.
 
     Args:
-        tree: What ``check_expression`` accepted.
+        tree: What ``evaluation_check.check_expression`` accepted.
         steps: How many steps one evaluation may take.
         seconds: How long all of them may take together.
         now_s: What ``datetime.now()`` is, as Unix seconds.

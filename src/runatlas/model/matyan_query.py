@@ -28,7 +28,8 @@ from typing import Any
 
 import attrs
 
-from runatlas.model.evaluation import RAISED, Evaluation, check_expression
+from runatlas.model.evaluation import RAISED, Evaluation
+from runatlas.model.evaluation_check import check_expression
 from runatlas.model.evaluation_function import FUNCTIONS, NAMESPACES
 from runatlas.model.evaluation_value import EvaluationRefusedError
 from runatlas.model.filter_text import FilterSyntaxError, FilterText
@@ -107,9 +108,9 @@ def parse_matyan(
         FilterSyntaxError: It cannot be read, or asks for what is not known; the message points at the column.
 
     Example:
-        >>> query = parse_matyan("run.hparams.lr < 0.1 and metric.name.startswith('lo')", sequence="metric")
-        >>> query.runs.items[1].field.key
-        'hparams.lr'
+        >>> query = parse_matyan("run.opt == 'adam' and metric.name.startswith('lo')", sequence="metric")
+        >>> query.runs.items[1]
+        Comparison(field=Field(type='CONFIG', key='opt', ...), op='EQ', value='adam', lenient=False)
     """
     if isinstance(text, str):
         selected = _SELECT.match(text)

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runatlas.model.evaluation import RAISED, Evaluation, check_expression
+from runatlas.model.evaluation import RAISED, Evaluation
+from runatlas.model.evaluation_check import check_expression
 from runatlas.model.evaluation_value import EvaluationRefusedError
 from runatlas.model.filter_text import FilterSyntaxError, FilterText
 
