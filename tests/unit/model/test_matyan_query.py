@@ -131,7 +131,7 @@ def test_what_a_store_can_decide_is_asked_of_it(text: str, wanted: Filter) -> No
     if text == "3 > run.a and run.b":
         (wanted,) = [Or((wanted, *(Comparison(Field("CONFIG", "a"), "EQ", flag) for flag in (True, False))))]
     elif text.endswith("5e-1"):
-        wanted = Or((wanted, Comparison(Field("CONFIG", "a.b.c"), "EQ", False)))  # type: ignore[arg-type]
+        wanted = Or((wanted, Comparison(Field("CONFIG", "a.b.c"), "EQ", False)))
     assert added(text) == wanted
 
 
