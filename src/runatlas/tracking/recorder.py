@@ -127,6 +127,14 @@ class Recorder:
         self._batcher.steps.begin(first)
         return ""
 
+    def count_on(self, first: FirstSteps) -> None:
+        """Let automatic steps begin no earlier than this.
+
+        Args:
+            first: The first step of each series, by key and canonical context text.
+        """
+        self._batcher.steps.begin(first)
+
     @property
     def record(self) -> RunRecord | None:
         """The run as the store has it; ``None`` until it was reached."""

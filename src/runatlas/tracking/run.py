@@ -22,6 +22,7 @@ from runatlas.tracking.number import storable
 from runatlas.tracking.observer import Observer
 from runatlas.tracking.opening import Opening, first_steps, local_record, make_opening
 from runatlas.tracking.recorder import Recorder, RecorderPlan
+from runatlas.tracking.sync import spooled_steps
 from runatlas.tracking.system import validate_interval
 from runatlas.tracking.target import Target, find_target, place_of
 from runatlas.tracking.verb import RecordingRun
@@ -167,6 +168,8 @@ class Run(RecordingRun):
         if target.mode != "offline" and opening.names_run:
             opening, problem = opening.located(place_of(target.settings, purpose="send"))
         recorder = Recorder(RecorderPlan(opening.draft, target, strict=strict))
+        if opening.names_run:
+            recorder.count_on(spooled_steps(target.spool_directory, opening.draft, target.settings.host))
         if target.mode != "offline" and not problem:
             problem = recorder.connect(first_steps)
         if problem:

@@ -31,12 +31,12 @@ class StepCounter:
         self._next: dict[SeriesKey, int] = {}
 
     def begin(self, first: Mapping[tuple[str, str], int]) -> None:
-        """Let series that have not counted yet begin elsewhere than at 0.
+        """Let series that have not counted yet begin elsewhere than at 0, at the furthest place that was told.
 
         Args:
             first: Where, by key and canonical context text.
         """
-        self._first = first
+        self._first = {**first, **{key: max(step, first.get(key, step)) for key, step in self._first.items()}}
 
     def take(self, key: str, context: Context, step: int | None) -> int:
         """Return the step of one record."""

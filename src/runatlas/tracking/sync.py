@@ -11,6 +11,9 @@ import attrs
 
 from runatlas.backends.base import Backend
 from runatlas.errors import ResponseFormatError, RunAtlasError
+from runatlas.model import codec
+from runatlas.model.batch import Batch
+from runatlas.model.run import RunDraft
 from runatlas.settings import ConnectionSettings, resolve
 from runatlas.tracking.delivery import Delivery, RunGoneError
 from runatlas.tracking.entry import Head, body_of
@@ -19,7 +22,7 @@ from runatlas.tracking.sender import describe
 from runatlas.tracking.spool import SpoolLeft, find_spools
 from runatlas.tracking.target import SPOOL_NAME, place_of
 
-__all__ = ["SyncReport", "sync"]
+__all__ = ["SyncReport", "spooled_steps", "sync"]
 
 
 @attrs.frozen
@@ -79,6 +82,56 @@ def _settings_of(head: Head, left: SpoolLeft) -> ConnectionSettings:
     return resolve(directory=left.path.parent.parent if left.path.parent.name == SPOOL_NAME else left.path.parent)
 
 
+def spooled_steps(directory: Path, draft: RunDraft, host: str | None) -> dict[tuple[str, str], int]:
+    """Return where the automatic steps of a run go on, for all that lies in spools and is not in a store yet.
+
+    Args:
+        directory: Where the spools lie.
+        draft: The run.
+        host: The server that it belongs to; ``None`` for a directory.
+
+    Returns:
+        The step after the last of each series, by key and canonical context text.
+    """
+    following: dict[tuple[str, str], int] = {}
+    for left in find_spools(directory):
+        for series, step in _steps_of(left, draft, host):
+            following[series] = max(following.get(series, step + 1), step + 1)
+    return following
+
+
+def _name_of(draft: RunDraft) -> tuple[str, str | None]:
+    return draft.project.project, draft.id
+
+
+def _head_of(left: SpoolLeft) -> Head | None:
+    """Read which run it is; the beginning is there twice."""
+    for item in left.frames():
+        if isinstance(item, Frame) and item.kind == "create":
+            body = body_of(item)
+            return body if isinstance(body, Head) else None
+    return None
+
+
+def _steps_of(left: SpoolLeft, draft: RunDraft, host: str | None) -> Iterator[tuple[tuple[str, str], int]]:
+    """Read the last steps of each batch, if it is the run's spool."""
+    try:
+        head = _head_of(left)
+        if head is None or (head.host, _name_of(head.draft)) != (host, _name_of(draft)):
+            return
+        for item in left.frames():
+            body = body_of(item) if isinstance(item, Frame) and item.kind == "batch" else None
+            if isinstance(body, Batch):
+                for series in body.points:
+                    if len(series.steps):
+                        yield (series.key, codec.context_text(series.context)), max(series.steps.to_pylist())
+                for media in body.media:
+                    yield (media.key, codec.context_text(media.context)), media.step
+    except (OSError, ValueError, RunAtlasError):
+        # What cannot be read, or is gone by now, is what 'runatlas sync' tells of.
+        return
+
+
 class _Sending:
     """The sending of one spool."""
 
@@ -111,7 +164,7 @@ class _Sending:
 
     def _send_all(self, open_backend: Callable[[Head], Backend]) -> None:
         left = self._left
-        head = self._read_head()
+        head = _head_of(left)
         if head is None:
             raise ValueError("it does not tell which run it is of; its beginning is damaged")
         self._note(run=str(head.draft.id))
@@ -133,14 +186,6 @@ class _Sending:
         finally:
             left.note_sent(reached)
         self._note(is_done=True)
-
-    def _read_head(self) -> Head | None:
-        """Read which run it is; the beginning is there twice."""
-        for item in self._left.frames():
-            if isinstance(item, Frame) and item.kind == "create":
-                body = body_of(item)
-                return body if isinstance(body, Head) else None
-        return None
 
     def _send(self, delivery: Delivery, frame: Frame) -> None:
         try:

@@ -172,6 +172,24 @@ def test_an_offline_run_is_sent_later(tmp_path: Path, server: ServerProcess, to:
     assert (again.exit_code, again.stdout, again.stderr) == (0, "", "nothing is left to send\n")
 
 
+def test_automatic_steps_go_on_offline_behind_what_lies_in_the_spool(tmp_path: Path) -> None:
+    def record(mode: str) -> None:
+        with quiet(run_hash="r", repo=tmp_path, experiment="p", mode=mode) as run:
+            for _ in range(2):
+                run.log({"loss": 1.0}, context={"part": "a"})
+                run.track(Text("x"), name="text")
+
+    record("local")
+    record("offline")
+    record("offline")
+    assert all(report.is_done for report in sync(tmp_path))
+    project = Api(tmp_path, cache=False).workspace().unwrap().project("p")
+    first = project.run("r").unwrap()
+    assert points(first, "loss", {"part": "a"}) == [(step, 1.0) for step in (0, 0, 1, 1, 2, 3)]
+    record("local")
+    assert points(first.refresh(), "loss", {"part": "a"})[-2:] == [(4, 1.0), (5, 1.0)]
+
+
 def test_an_offline_run_for_a_server_knows_where_it_belongs(tmp_path: Path, server: ServerProcess) -> None:
     run = quiet(repo=server.origin, mode="offline", experiment="offline")
     record_everything(run, tmp_path)
