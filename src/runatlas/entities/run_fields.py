@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -224,6 +225,11 @@ class RunFields(Entity[RunRecord]):
         """When it ended: aware, UTC; ``None`` if it has not."""
         time_ms = self._held().finished_at_ms
         return None if time_ms is None else moment(time_ms)
+
+    @property
+    def duration(self) -> float | None:
+        """How long it lasted, in seconds: until now while it goes on, until its last word if nobody ended it."""
+        return self._held().duration_s(time.time_ns() // 1_000_000)
 
     # -- what a list may not carry ------------------------------------------------------------------------------
 

@@ -100,6 +100,20 @@ class RunRecord:
         """``workspace/project``."""
         return ProjectPath(self.workspace, self.project)
 
+    def duration_s(self, now_ms: int) -> float | None:
+        """Return how long it lasted, in seconds: while it goes on, until now; without an end, until its last word.
+
+        Args:
+            now_ms: The time, in Unix milliseconds.
+
+        Returns:
+            Seconds; ``None`` if it has no end and was never heard of.
+        """
+        end_ms = self.finished_at_ms
+        if end_ms is None:
+            end_ms = now_ms if self.state == "RUNNING" else self.heartbeat_at_ms
+        return None if end_ms is None else max(0, end_ms - self.created_at_ms) / 1000
+
 
 @attrs.frozen
 class RunDraft:

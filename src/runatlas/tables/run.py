@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, overload
@@ -24,18 +25,19 @@ _INT64 = range(-(2**63), 2**63)
 _EXACT_IN_FLOAT = range(-(2**53), 2**53 + 1)
 _TIME_FIELDS = ("created_at", "updated_at", "finished_at")
 
-_FIELDS: dict[str, Callable[[RunRecord], Any]] = {
-    "run": lambda record: record.id,
-    "name": lambda record: record.name,
-    "state": lambda record: record.state,
-    "group": lambda record: record.group,
-    "job_type": lambda record: record.job_type,
-    "labels": lambda record: list(record.labels),
-    "user": lambda record: record.user.username if record.user else None,
-    "created_at": lambda record: record.created_at_ms,
-    "updated_at": lambda record: record.updated_at_ms,
-    "finished_at": lambda record: record.finished_at_ms,
-    "path": lambda record: str(record.path),
+_FIELDS: dict[str, Callable[[RunRecord, int], Any]] = {
+    "run": lambda record, _: record.id,
+    "name": lambda record, _: record.name,
+    "state": lambda record, _: record.state,
+    "group": lambda record, _: record.group,
+    "job_type": lambda record, _: record.job_type,
+    "labels": lambda record, _: list(record.labels),
+    "user": lambda record, _: record.user.username if record.user else None,
+    "created_at": lambda record, _: record.created_at_ms,
+    "updated_at": lambda record, _: record.updated_at_ms,
+    "finished_at": lambda record, _: record.finished_at_ms,
+    "duration": lambda record, now_ms: record.duration_s(now_ms),
+    "path": lambda record, _: str(record.path),
 }
 
 
@@ -53,6 +55,7 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
 
     def __init__(self, records: Iterable[RunRecord], *, total: int | None = None) -> None:
         self._records = tuple(records)
+        self._now_ms = time.time_ns() // 1_000_000
         self._configs = [_flat(record.config or {}) for record in self._records]
         self._summaries = [record.summary or {} for record in self._records]
         self._config_names = _names("config.", self._configs)
@@ -83,7 +86,7 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
             KeyError: There is no such column.
         """
         if name in _FIELDS:
-            return list(map(_FIELDS[name], self._records))
+            return [_FIELDS[name](record, self._now_ms) for record in self._records]
         if name in self._config_names:
             return [row.get(self._config_names[name]) for row in self._configs]
         return [row.get(self._summary_names[name]) for row in self._summaries]
@@ -121,7 +124,7 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
 
     def _row(self, position: int) -> dict[str, Any]:
         config, summary = self._configs[position], self._summaries[position]
-        row = {name: read(self._records[position]) for name, read in _FIELDS.items()}
+        row = {name: read(self._records[position], self._now_ms) for name, read in _FIELDS.items()}
         row.update((name, config.get(key)) for name, key in self._config_names.items())
         row.update((name, summary.get(key)) for name, key in self._summary_names.items())
         return row

@@ -329,7 +329,9 @@ def test_a_moved_run_goes_on_under_its_new_path(own_place: Place) -> None:
     [
         ({}, ValueError, "nothing to change"),
         ({"color": "red"}, TypeError, "color"),
-        ({"state": "FINISHED"}, TypeError, "state"),
+        ({"state": "DONE"}, ValueError, "state"),
+        ({"state": 1}, TypeError, "state"),
+        ({"error": None}, TypeError, "error"),
         ({"name": ""}, ValueError, "name"),
         ({"name": None}, TypeError, "name"),
         ({"description": 3}, TypeError, "description"),

@@ -62,6 +62,16 @@ def test_rows_have_every_column() -> None:
         table.column("config.nope")
 
 
+def test_a_duration_ends_with_the_run_with_its_last_word_or_now() -> None:
+    heard = record("d", {}, {}, state="CRASHED", heartbeat_at_ms=CREATED + 1500)
+    table = RunTable([*RECORDS[:2], heard, record("e", {}, {}, state="OFFLINE")])
+    ended, running, silent, unknown = table.column("duration")
+
+    assert (ended, silent, unknown) == (0.005, 1.5, None)
+    assert running > 1_000_000
+    assert table[1]["duration"] == table.to_arrow()["duration"].to_pylist()[1] == running
+
+
 def test_arrow_columns_have_one_type_each() -> None:
     arrow = RunTable(RECORDS).to_arrow()
     assert arrow["config.lr"].to_pylist() == [0.1, 1.0, 0.01]
