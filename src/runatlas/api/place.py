@@ -8,6 +8,7 @@ from typing import Any
 
 from runatlas.backends.base import Backend
 from runatlas.errors import StoreError
+from runatlas.process.fork import is_inherited
 from runatlas.settings import ConnectionSettings, resolve
 
 __all__ = ["Given", "Place", "open_backend"]
@@ -72,6 +73,10 @@ def open_backend(settings: ConnectionSettings, *, create: bool = False) -> Backe
         from runatlas.backends.remote import connect  # noqa: PLC0415 - requests is slow to import
 
         return connect(settings)
+    if is_inherited(settings.directory):
+        from runatlas.backends import store_process  # noqa: PLC0415 - a forked child finds it imported
+
+        return store_process.connect(settings)
     try:
         from runatlas.backends.local import LocalBackend  # noqa: PLC0415 - an optional part of the installation
     except ModuleNotFoundError as error:
@@ -94,6 +99,7 @@ class Given:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._process = os.getpid()
 
     @property
     def location(self) -> str:
@@ -101,7 +107,9 @@ class Given:
         return self._backend.location
 
     def __call__(self) -> Backend:
-        """Return the backend."""
+        """Return the backend; in a forked child that must not use it, another way to the same directory."""
+        if self._process != os.getpid() and is_inherited(Path(self.location)):
+            return _at(self.location)()
         return self._backend
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 import threading
 import weakref
@@ -66,8 +67,14 @@ def _leave_to_parent() -> None:
     _shared.clear()
 
 
+def _prepare_child() -> None:
+    """Import what a child needs instead: of a thread that imports at the fork, the child would inherit the locks."""
+    if _shared:
+        importlib.import_module("runatlas.backends.store_process")
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_to_parent)
+    os.register_at_fork(before=_prepare_child, after_in_child=_leave_to_parent)
 
 
 def _acquire(directory: str, *, create: bool) -> Services:
@@ -119,7 +126,7 @@ class LocalBackend(LocalCuration, Backend):
     """A store in process; making one touches no file.
 
     Backends of one directory share what is open of it, which the last one that is closed or forgotten closes. It may
-    be used after ``close``, and in a process forked off: it opens the directory again.
+    be used after ``close``: it opens the directory again. In a forked child it is refused: see ``store_process``.
     """
 
     def __init__(self, place: str | Path | Services, caller: Caller | None = None, *, create: bool = False) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
@@ -10,6 +9,7 @@ from typing import Any, cast
 from runatlas.backends.base import Backend
 from runatlas.backends.native import NativeBackend
 from runatlas.errors import ApiStatusError, RequestError, ResponseFormatError
+from runatlas.process.fork import ProcessLock
 from runatlas.settings import ConnectionSettings
 
 __all__ = ["connect"]
@@ -26,7 +26,7 @@ class _Remote:
     def __init__(self, settings: ConnectionSettings) -> None:
         self._native = NativeBackend.from_settings(settings)
         self._settings = settings
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._chosen: Backend | None = None
 
     def __getattr__(self, name: str) -> Any:

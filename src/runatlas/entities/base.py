@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from abc import abstractmethod
 from typing import Any, Generic, TypeVar
 
@@ -11,6 +10,7 @@ from typing_extensions import Self
 from runatlas.entities.answered import Answered
 from runatlas.entities.gateway import Gateway
 from runatlas.errors import RunAtlasError
+from runatlas.process.fork import ProcessLock
 
 __all__ = ["Entity"]
 
@@ -31,7 +31,7 @@ class Entity(Answered, Generic[R]):
         self._gateway = gateway
         self._record = record
         self._failure: RunAtlasError | None = None
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
 
     @property
     @abstractmethod
@@ -134,7 +134,7 @@ class Entity(Answered, Generic[R]):
         for name, value in state.items():
             setattr(self, name, value)
         self._failure = None
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
 
     def __repr__(self) -> str:
         identity = "/".join(str(part) for part in self.identity if part is not None)

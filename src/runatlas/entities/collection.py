@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -18,6 +17,7 @@ from runatlas.entities.gateway import Gateway
 from runatlas.entities.window import PAGE_SIZE, Window
 from runatlas.errors import RunAtlasError
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
+from runatlas.process.fork import ProcessLock
 
 __all__ = ["Collection"]
 
@@ -53,7 +53,7 @@ class Collection(Answered, Generic[E, R]):
     def __init__(self, gateway: Gateway, window: Window) -> None:
         self._gateway = gateway
         self._window = window
-        self._lock = threading.RLock()
+        self._lock = ProcessLock()
         self._chunks: list[_Chunk[E]] = []
         self._total: int | None = None
         self._failure: RunAtlasError | None = None
@@ -298,7 +298,7 @@ class Collection(Answered, Generic[E, R]):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._lock = threading.RLock()
+        self._lock = ProcessLock()
         self._chunks = []
         self._total = None
         self._failure = None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import threading
+import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 from weakref import WeakValueDictionary
 
 from runatlas.backends.base import Backend
 from runatlas.errors import RequestError
+from runatlas.process.fork import ProcessLock
 
 __all__ = ["Gateway", "Opener"]
 
@@ -38,7 +39,7 @@ class Gateway:
 
     def __init__(self, opener: Opener, *, token: str | None = None) -> None:
         self._opener = opener
-        self._lock = threading.RLock()
+        self._lock = ProcessLock()
         self._backend: Backend | None = None
         self._closed = False
         self._token = token or uuid.uuid4().hex
@@ -77,6 +78,12 @@ class Gateway:
         if backend is not None:
             backend.forget(path)
 
+    def leave_to_parent(self) -> Iterator[Backend]:
+        """Begin anew in a forked child, and yield the parent's backend if there is one."""
+        if self._backend is not None:
+            yield self._backend
+            self._backend = None
+
     def close(self) -> None:
         """Release connections and files; a second call does nothing."""
         with self._lock:
@@ -100,6 +107,17 @@ class Gateway:
 
 
 _living: WeakValueDictionary[str, Gateway] = WeakValueDictionary()
+_inherited: list[Backend] = []
+"""What a forked child shares with its parent, neither used nor closed nor freed."""
+
+
+def _leave_to_parent() -> None:
+    for gateway in list(_living.values()):
+        _inherited.extend(gateway.leave_to_parent())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def _revive(token: str, opener: Opener) -> Gateway:

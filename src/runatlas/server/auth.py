@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -100,6 +101,10 @@ class Gatekeeper:
         secret = dialect.secret(headers)
         if secret is None:
             raise AuthenticationError("an API key is needed: send 'Authorization: Bearer KEY'")
+        if self._settings.owner_key is not None:
+            if not hmac.compare_digest(secret.encode(), self._settings.owner_key.encode()):
+                raise AuthenticationError("the API key is not valid")
+            return self._owner
         caller = dialect.identify(self._services, secret)
         if caller is None:
             raise AuthenticationError("the API key is not valid; it may have been revoked")
@@ -107,6 +112,8 @@ class Gatekeeper:
 
     def _is_open(self) -> bool:
         # Accounts are never unmade, so a yes is remembered and a no is asked again: another process may make the first.
+        if self._settings.owner_key is not None:
+            return False
         if not self._has_accounts:
             self._has_accounts = self._services.accounts.has_accounts()
         return self._settings.is_local and not self._has_accounts

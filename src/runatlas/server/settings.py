@@ -25,6 +25,7 @@ class ServerSettings:
         threads: How many requests may work at the same time; further ones wait.
         upload_threads: How many uploads may run at the same time, beside those.
         limits: How large request bodies may be.
+        owner_key: Whoever presents it is the directory's owner, and nobody else gets in; ``None`` asks for accounts.
         keep_alive_s: How long an idle connection is kept.
         shutdown_s: How long running requests may take to end when the server stops.
     """
@@ -37,6 +38,7 @@ class ServerSettings:
     threads: int = 16
     upload_threads: int = 8
     limits: Limits = attrs.field(factory=Limits)
+    owner_key: str | None = attrs.field(default=None, repr=False)
     keep_alive_s: int = 120
     shutdown_s: int = 10
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from typing import TypedDict
 
 from runatlas.model.series import Context, Statistic, SummaryRecord
+from runatlas.process.fork import ProcessLock
 
 __all__ = ["StatisticItem", "Statistics", "SummaryItem", "make_summary_item"]
 
@@ -66,7 +66,7 @@ class Statistics:
 
     def __init__(self, load: Callable[[], Iterable[SummaryRecord]]) -> None:
         self._load = load
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._found: dict[tuple[str, str, Context], SummaryItem] | None = None
 
     def load(self) -> Iterable[SummaryRecord]:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from weakref import WeakSet
 
 from runatlas.model.run import RunState
+from runatlas.process.log_handlers import hold_while_forking
 
 __all__ = ["Closable", "Ending", "describe_ending", "watch"]
 
@@ -29,6 +30,8 @@ _SIGNAL_S = 8.0
 """And when it is told to end: schedulers and containers kill some ten seconds later what has not gone by then."""
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+_LAST = -100
+"""The priority of what is done at the end of a child of multiprocessing after everything else."""
 
 
 class Closable(Protocol):
@@ -78,6 +81,7 @@ class _Watch:
         self._exit_error: SystemExit | None = None
         self._notebook: Any = None
         self._is_told_to_end = False
+        self._attended = 0
 
     def add(self, run: Closable) -> None:
         """Close a run when the process ends, unless it is closed or gone by then."""
@@ -86,11 +90,13 @@ class _Watch:
                 self._hook, sys.excepthook = sys.excepthook, self._on_exception
                 self._exit, sys.exit = sys.exit, self._leave  # type: ignore[assignment]
                 atexit.register(self._on_exit)
+                hold_while_forking()
                 if hasattr(os, "register_at_fork"):
                     os.register_at_fork(after_in_child=self._on_fork)
             self._listen_to_notebook()
             self._listen_to_signals()
             self._open.add(run)
+        self._attend_end_of_child()
 
     def remove(self, run: Closable) -> None:
         """Forget a run that is closed."""
@@ -191,8 +197,24 @@ class _Watch:
     def _on_fork(self) -> None:
         self._lock = threading.Lock()
         self._exit_error = None
+        self._is_told_to_end = False
+        self._attend_end_of_child()
         for run in list(self._open):
             run.forked()
+
+    def _attend_end_of_child(self) -> None:
+        """Close runs at the end of a child of multiprocessing, which ends without ``atexit``."""
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None and self._attended != os.getpid():
+            self._attended = os.getpid()
+            # Once a child has what it needs it forgets what is to be done at its end, and then calls this.
+            util.register_after_fork(self, _Watch._close_at_end_of_child)
+            self._close_at_end_of_child()
+
+    def _close_at_end_of_child(self) -> None:
+        process, util = (sys.modules.get(f"multiprocessing.{name}") for name in ("process", "util"))
+        if process is not None and util is not None and process.parent_process() is not None:
+            util.Finalize(None, self._on_exit, exitpriority=_LAST)
 
 
 def _is_main_thread() -> bool:

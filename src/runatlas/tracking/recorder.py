@@ -12,10 +12,11 @@ from typing import Any
 import attrs
 
 from runatlas.backends.base import Backend
-from runatlas.errors import RunAtlasError
+from runatlas.errors import RunAtlasError, StoreError
 from runatlas.model.ids import new_cuid
 from runatlas.model.log import LogDraft
 from runatlas.model.run import RunDraft, RunPatch, RunRecord
+from runatlas.process.fork import is_inherited
 from runatlas.tracking.batcher import Batcher
 from runatlas.tracking.capture import TerminalCapture
 from runatlas.tracking.delivery import is_verdict
@@ -88,10 +89,17 @@ class Recorder:
         self.events: deque[Event] = deque()
         self.append: Callable[[Event], None] = self._append_first
         self._batcher = batcher
+        directory = plan.target.settings.directory
+        is_elsewhere = plan.mode == "local" and directory is not None and is_inherited(directory)
         self._spool = SpoolFile(
-            plan.target.spool_directory, batcher.writer, Head(plan.draft, plan.target.settings.host)
+            plan.target.spool_directory,
+            batcher.writer,
+            Head(plan.draft, plan.target.settings.host),
+            self._entrust_spool if is_elsewhere else None,
         )
-        self._outbox = Outbox(self._spool, spool_first=plan.mode == "online", keep=plan.mode == "offline")
+        self._outbox = Outbox(
+            self._spool, spool_first=plan.mode == "online" or is_elsewhere, keep=plan.mode == "offline"
+        )
         self._dispatcher = Dispatcher(self._outbox, plan.draft, plan.target.settings, self.losses)
         self._collecting = threading.Lock()
         self._stuck_until = 0.0
@@ -351,6 +359,15 @@ class Recorder:
             self.losses.add(lost, "more was printed than could be written away")
 
     # -- both ---------------------------------------------------------------------------------------------------
+
+    def _entrust_spool(self) -> None:
+        """See to it that what this process cannot send any more reaches the store all the same."""
+        from runatlas.backends import store_process  # noqa: PLC0415 - a forked child finds it imported
+
+        try:
+            store_process.process_of(str(self.plan.target.settings.directory)).start()
+        except StoreError as error:
+            self.losses.warn("away", f"the store cannot be reached: {describe(error)}; it is tried again")
 
     def _append_first(self, event: Event) -> None:
         """The first event starts the threads: a forked child that records nothing gets none."""

@@ -313,7 +313,6 @@ class Run(RecordingRun):
     def forked(self) -> None:
         """Begin anew in a forked child: it writes to the same run by itself, and does not end it."""
         self._is_primary = False
-        self._lock = threading.Lock()
         self._describing = threading.RLock()
         self._closing = threading.Lock()
         if self._observer is not None:

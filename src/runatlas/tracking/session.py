@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 
+from runatlas.process.fork import ProcessLock
 from runatlas.tracking.run import CLOSE_S, Run
 
 __all__ = ["current_run", "finish", "init", "log"]
@@ -15,7 +15,7 @@ class _Session:
     """The program's run."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = ProcessLock()
         self.run: Run | None = None
 
 

@@ -2,6 +2,7 @@
 
 ``<writer>.spool`` holds the records (see ``frame``), ``<writer>.blobs/`` the bytes that they refer to, by sha256. While
 its process lives, ``<writer>.live`` is locked; whoever reads the file of a living process locks ``<writer>.reading``.
+``<writer>.entrusted`` says that a forked child left it to the process that has the directory open for it.
 """
 
 from __future__ import annotations
@@ -10,18 +11,19 @@ import errno
 import io
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from runatlas.file_access import FileAccess
+from runatlas.process.file_lock import FileLock
 from runatlas.tracking.entry import Head, payload_of
 from runatlas.tracking.frame import FILE_MARK, Damage, Frame, FrameKind, pack_frame, read_frames
-from runatlas.tracking.lock import FileLock
 
 __all__ = ["SpoolFile", "SpoolLeft", "find_spools"]
 
 _SUFFIX = ".spool"
+_ENTRUSTED = ".entrusted"
 
 
 class SpoolFile:
@@ -31,13 +33,16 @@ class SpoolFile:
         directory: Where spools lie.
         writer: Whose it is.
         head: Written before everything else, twice: without it nobody knows which run the rest belongs to.
+        entrust: Called before there is a file, so that somebody looks after it when this process dies; ``None`` leaves
+            it for ``runatlas sync``.
     """
 
-    def __init__(self, directory: Path, writer: str, head: Head) -> None:
+    def __init__(self, directory: Path, writer: str, head: Head, entrust: Callable[[], None] | None = None) -> None:
         self.path = directory / f"{writer}{_SUFFIX}"
         self.is_created = False
         """Whether the store has the run: then whoever sends the rest must not make it again."""
         self._head = head
+        self._entrust = entrust
         self._blobs = directory / f"{writer}.blobs"
         self._live = FileLock(directory / f"{writer}.live")
         self._reading = FileLock(directory / f"{writer}.reading")
@@ -189,6 +194,9 @@ class SpoolFile:
             raise FileNotFoundError(errno.ENOENT, f"{home} was removed while the run wrote to it")
         access = FileAccess.of_new_store()
         access.make_directory(self.path.parent)
+        if self._entrust is not None:
+            self._entrust()
+            os.close(access.open_file(self.path.with_suffix(_ENTRUSTED), os.O_WRONLY))
         self._live.acquire()
         # Unbuffered, so that a killed process leaves no half of a record in memory.
         file = os.fdopen(access.open_file(self.path, os.O_WRONLY | os.O_TRUNC), "wb", buffering=0)
@@ -234,6 +242,18 @@ class SpoolLeft:
         self._reading = FileLock(stem.with_suffix(".reading"))
         self._note = stem.with_suffix(".sent")
         self.is_live = False
+
+    @property
+    def is_entrusted(self) -> bool:
+        """Whether a forked child left it to the process that has the directory open."""
+        return self.path.with_suffix(_ENTRUSTED).exists()
+
+    @property
+    def is_orphan(self) -> bool:
+        """Whether its process has ended."""
+        ended = self._live.acquire()
+        self._live.release()
+        return ended
 
     def acquire(self) -> bool:
         """Take it for reading; ``is_live`` then tells whether its process still runs.
@@ -297,7 +317,7 @@ def remove_files(path: Path) -> None:
     stem = path.with_suffix("")
     shutil.rmtree(stem.with_suffix(".blobs"), ignore_errors=True)
     path.unlink(missing_ok=True)
-    for suffix in (".sent", ".reading", ".live"):
+    for suffix in (".sent", ".reading", ".live", _ENTRUSTED):
         stem.with_suffix(suffix).unlink(missing_ok=True)
 
 

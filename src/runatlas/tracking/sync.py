@@ -50,13 +50,20 @@ class SyncReport:
     problem: str = ""
 
 
-def sync(directory: Path, target: ConnectionSettings | None = None, *, discard: bool = False) -> Iterator[SyncReport]:
+def sync(
+    directory: Path,
+    target: ConnectionSettings | None = None,
+    *,
+    discard: bool = False,
+    only: Callable[[SpoolLeft], bool] | None = None,
+) -> Iterator[SyncReport]:
     """Send what lies in the spools of a directory. Sending it twice changes nothing.
 
     Args:
         directory: A store's directory, or one that holds spools itself.
         target: Where to; ``None`` sends each to where its run belongs.
         discard: Whether spools of runs that were deleted are deleted too.
+        only: Which spools; ``None`` for all.
 
     Returns:
         A report of each spool, as it is done.
@@ -64,7 +71,8 @@ def sync(directory: Path, target: ConnectionSettings | None = None, *, discard: 
     place = directory / SPOOL_NAME
     backends: dict[str, Backend] = {}
     with ExitStack() as stack:
-        for left in find_spools(place if place.is_dir() else directory):
+        found = find_spools(place if place.is_dir() else directory)
+        for left in found if only is None else filter(only, found):
 
             def opened(head: Head, left: SpoolLeft = left) -> Backend:
                 settings = target or _settings_of(head, left)

@@ -1,10 +1,8 @@
-"""A directory as a backend: opened when needed, shared within the process, left alone by children."""
+"""A directory as a backend: opened when needed, shared within the process."""
 
 from __future__ import annotations
 
 import gc
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -88,35 +86,3 @@ def test_a_store_is_made_only_where_that_is_allowed(tmp_path: Path) -> None:
     assert backend.get_user().username == user.username
     assert len(backend.list_projects(ProjectQuery()).items) == 1
     backend.close()
-
-
-_FORKING = """
-import os, sys
-from runatlas.backends.local import LocalBackend
-from runatlas.model.ids import ProjectPath
-from runatlas.model.run import RunDraft, RunSelection
-
-backend = LocalBackend(sys.argv[1])
-path = ProjectPath(backend.get_user().username, "demo")
-backend.create_run(RunDraft(path, id="before", create_project=True))
-children = []
-for number in range(3):
-    child = os.fork()
-    if not child:
-        for turn in range(20):
-            backend.create_run(RunDraft(path, id=f"child-{number}-{turn}"))
-        backend.close()
-        sys.exit(0)
-    children.append(child)
-for turn in range(20):
-    backend.create_run(RunDraft(path, id=f"parent-{turn}"))
-codes = [os.waitpid(child, 0)[1] for child in children]
-backend.create_run(RunDraft(path, id="after"))
-print(codes, backend.count_runs(RunSelection(path.workspace, "demo")))
-"""
-
-
-def test_a_forked_child_opens_the_directory_for_itself(tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "ignore", "-c", _FORKING, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout.strip() == "[0, 0, 0] 82", done.stderr

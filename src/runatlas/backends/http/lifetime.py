@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable
 from itertools import islice
 
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.run import RunRecord, RunSelection
+from runatlas.process.fork import ProcessLock
 
 __all__ = ["FINISHED_S", "MOVING_S", "SETTLED_S", "RunStates"]
 
@@ -40,7 +40,7 @@ class RunStates:
     def __init__(
         self, *, clock: Callable[[], float] = time.monotonic, wall_clock: Callable[[], float] = time.time
     ) -> None:
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._clock = clock
         self._wall_clock = wall_clock
         self._over: dict[tuple[str, str, str], tuple[float, int]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
@@ -25,6 +24,7 @@ from runatlas.model.log import LogDraft, LogQuery, LogRecord
 from runatlas.model.media import BlobRecord
 from runatlas.model.run import RunRecord, RunSelection
 from runatlas.model.series import PointQuery
+from runatlas.process.fork import ProcessLock
 
 __all__ = ["Progress", "SwanlabRecording", "now_ms"]
 
@@ -48,7 +48,7 @@ class Progress:
     """
 
     run: RunRecord
-    lock: threading.RLock = attrs.field(factory=threading.RLock)
+    lock: ProcessLock = attrs.field(factory=ProcessLock)
     announced: LRUCache[str, bool] = attrs.field(factory=lambda: LRUCache(_KEYS))
     applied: LRUCache[str, int] = attrs.field(factory=lambda: LRUCache(_WRITERS))
     numbered: LRUCache[tuple[str, int], int] = attrs.field(factory=lambda: LRUCache(_WRITERS))
@@ -64,7 +64,7 @@ class SwanlabRecording(SwanlabSeries):
     def __init__(self) -> None:
         self._staging: Staging | None = None
         self._progress: LRUCache[RunPath, Progress] = LRUCache(_RUNS)
-        self._progress_lock = threading.Lock()
+        self._progress_lock = ProcessLock()
         self._writable: set[ProjectPath] = set()
 
     # -- bytes --------------------------------------------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import attrs
 
 from runatlas.backends.http.answer import Answer
@@ -11,6 +9,7 @@ from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.http.session import Request, Session
 from runatlas.backends.swanlab.document import Document
 from runatlas.errors import ApiStatusError, AuthenticationError, RequestError
+from runatlas.process.fork import ProcessLock
 
 __all__ = ["SwanlabSession"]
 
@@ -34,7 +33,7 @@ class SwanlabSession(Session):
         """
         # Its servers take no compressed bodies.
         super().__init__(host, key, policy=policy, compress=False)
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._login: _Login | None = None
 
     def send(self, request: Request) -> Answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from collections.abc import Callable, Hashable
@@ -12,6 +11,7 @@ from cachetools import TTLCache
 
 from runatlas.errors import ValidationError
 from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.process.fork import ProcessLock
 
 __all__ = ["Snapshots"]
 
@@ -25,7 +25,7 @@ class Snapshots(Generic[T]):
     """Keeps the last listings, each under a name that is part of its cursors; thread-safe."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._kept: TTLCache[str, tuple[Hashable, list[T]]] = TTLCache(_KEPT, _KEEP_S, timer=clock)
 
     def page(

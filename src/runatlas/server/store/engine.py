@@ -15,9 +15,11 @@ from sqlalchemy import Connection, Engine, Table, make_url
 from sqlalchemy.dialects import postgresql as postgresql_dialect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import QueuePool
 
 from runatlas.errors import StoreError
 from runatlas.file_access import FileAccess
+from runatlas.process.fork import is_inherited, note_closed, note_opened
 from runatlas.server.store import postgresql, sqlite
 from runatlas.server.store.blob import BlobStore
 from runatlas.server.store.failure import store_errors
@@ -85,6 +87,7 @@ class Store:
         self._joined = threading.local()
         self._closing: list[Callable[[], None]] = []
         self._pid = os.getpid()
+        self._is_closed = False
 
     @classmethod
     def open(
@@ -138,6 +141,8 @@ class Store:
                     f"there is no RunAtlas store in {directory}; check the path, or record a run there first"
                 )
             _make_database(database)
+        _require_own(directory)
+        note_opened(directory)
         blobs = Path(blobs_dir).absolute() if blobs_dir is not None else directory / "blobs"
         is_read_only = sqlite.is_read_only(database)
         engine = sqlite.make_reading_engine(database) if is_read_only else sqlite.make_engine(database)
@@ -296,16 +301,35 @@ class Store:
         """Release connections and files; a second call does nothing."""
         while self._closing:
             self._closing.pop()()
+        if self._pid != os.getpid():
+            return
+        is_idle = not isinstance(self._engine.pool, QueuePool) or self._engine.pool.checkedout() == 0
         self._engine.dispose()
+        if self.dialect == "sqlite" and is_idle and not self._is_closed:
+            self._is_closed = True
+            note_closed(self.directory)
 
     def _check_process(self) -> None:
         """Leave the parent's connections alone after a fork: they must not be shared."""
         if os.getpid() != self._pid:
+            if self.dialect == "sqlite":
+                _require_own(self.directory)
             self._pid = os.getpid()
             self._writing = threading.RLock()
             self._joined = threading.local()
             self._closing = []
             self._engine.dispose(close=False)
+        if self._is_closed:
+            self._is_closed = False
+            note_opened(self.directory)
+
+
+def _require_own(directory: Path) -> None:
+    if is_inherited(directory):
+        raise StoreError(
+            f"{directory} was open in the process that this one was forked from, and SQLite's locks do not survive a "
+            "fork; use runatlas.Api or runatlas.Run, which ask another process, or start this one afresh"
+        )
 
 
 def _make_directory(path: Path, *, create: bool) -> Path:

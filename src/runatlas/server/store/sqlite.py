@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import sqlite3
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
@@ -45,6 +47,7 @@ def make_engine(path: Path) -> Engine:
             "isolation_level": None,
         },
     )
+    _engines.add(engine)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
@@ -134,6 +137,22 @@ def _has_content(path: Path) -> bool:
 def _signature(path: Path) -> tuple[int, ...]:
     found = path.stat()
     return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+_engines: WeakSet[Engine] = WeakSet()
+
+
+def _keep_for_ever() -> None:
+    """In a forked child, keep the parent's connections from ever being closed, also when the interpreter goes down.
+
+    SQLite would tidy up behind the last connection that it knows of, and remove what others are writing.
+    """
+    for engine in list(_engines):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keep_for_ever)
 
 
 def _prepare(connection: sqlite3.Connection, _: Any) -> None:

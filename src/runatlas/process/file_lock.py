@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from weakref import WeakSet
 
 from runatlas.file_access import FileAccess
 
@@ -25,7 +26,10 @@ else:
 
 
 class FileLock:
-    """A lock on a file of its own. One object holds it at most once; it never waits."""
+    """A lock on a file of its own. One object holds it at most once; it never waits.
+
+    A forked child does not hold what its parent holds: the lock is the parent's alone, and free when the parent dies.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -49,10 +53,44 @@ class FileLock:
             os.close(descriptor)
             return False
         self._descriptor = descriptor
+        _held.add(self)
         return True
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this object holds it, and the file is still the one that others find: it may be removed."""
+        if self._descriptor is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self.path.stat())
+        except FileNotFoundError:
+            return False
+
+    def fileno(self) -> int:
+        """Return the descriptor that carries the lock, for a started process to inherit and hold it on.
+
+        Raises:
+            OSError: The lock is not held.
+        """
+        if self._descriptor is None:
+            raise OSError(f"the lock {self.path} is not held")
+        return self._descriptor
+
     def release(self) -> None:
-        """Give it back; a second call does nothing. In a forked child this leaves the parent's lock as it is."""
+        """Give it back, unless another process inherited the descriptor; a second call does nothing."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+_held: WeakSet[FileLock] = WeakSet()
+
+
+def _leave_to_parent() -> None:
+    for lock in list(_held):
+        lock.release()
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)

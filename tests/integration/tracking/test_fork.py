@@ -1,0 +1,178 @@
+"""Children of processes that have a directory open: nothing of the parent is used, and nothing is lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from support.patience import eventually
+from support.run_content import points
+
+from runatlas import Api, Experiment
+
+_HEAD = """
+import multiprocessing, os, signal, sys, threading, time
+import runatlas
+from runatlas import Api, Run
+
+place = sys.argv[1]
+
+def make(run_id="r", **options):
+    return Run(run_id, repo=place, experiment="p", capture_terminal_logs=False, **options)
+
+def wait(child):
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+"""
+
+
+def program(path: Path, text: str, *arguments: str) -> list[str]:
+    """Run a program and return the words that it prints."""
+    script = path.parent / f"program-{path.name}.py"
+    script.write_text(_HEAD + textwrap.dedent(text))
+    command = [sys.executable, "-u", "-W", "ignore", str(script), str(path), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def find(place: Path, run_id: str = "r") -> Experiment:
+    return Api(place, cache=False).workspace().unwrap().project("p").run(run_id).unwrap()
+
+
+def counting(count: int) -> list[tuple[int, float]]:
+    return [(step, float(step)) for step in range(count)]
+
+
+@pytest.mark.parametrize("end", ["run.close()", "run.close(); os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)"])
+def test_what_a_child_flushes_stays_whatever_becomes_of_its_parent(tmp_path: Path, end: str) -> None:
+    text = f"""
+        acked = os.pipe()
+        if not os.fork():
+            run = make()
+            run.log({{"parent": 0}})
+            run.flush()
+            if not os.fork():
+                for step in range(30):
+                    run.log({{"child": step}}, step=step)
+                    assert run.flush().where == "store"
+                    os.write(acked[1], b".")
+                os._exit(0)
+            assert os.read(acked[0], 1)
+            {end}
+            os.waitpid(-1, 0)
+            os._exit(0)
+        os.close(acked[1])
+        while os.read(acked[0], 10):
+            # Whoever comes and goes is the last one that has the file open, if locks are not what they seem to be.
+            if not (reader := os.fork()):
+                os.execv(sys.executable, [sys.executable, "-m", "runatlas", "verify", "--dir", place])
+            wait(reader)
+        """
+    program(tmp_path / "store", text)
+    assert points(find(tmp_path / "store"), "child") == counting(30)
+
+
+def test_children_of_every_kind_deliver_what_they_recorded_last(tmp_path: Path) -> None:
+    text = """
+        from concurrent.futures import ProcessPoolExecutor
+
+        def work(run, key):
+            for step in range(20):
+                run.log({key: step}, step=step)
+
+        def task(number):
+            made.log({"pool": number}, step=number)
+
+        def take(run):
+            global made
+            made = run
+
+        def fail(run):
+            run.log({"failing": 1}, step=0)
+            raise SystemExit(3)
+
+        if __name__ == "__main__":
+            run = make()
+            run.log({"a": 0})
+            for method in ("fork", "forkserver", "spawn"):
+                context = multiprocessing.get_context(method)
+                children = [context.Process(target=work, args=(run, f"{method}{number}")) for number in range(2)]
+                children.append(context.Process(target=fail, args=(run,)))
+                for child in children:
+                    child.start()
+                for child in children:
+                    child.join()
+                print(*[child.exitcode for child in children])
+            with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
+                list(pool.map(work, [run] * 2, ["executor0", "executor1"]))
+            with multiprocessing.get_context("fork").Pool(2, take, (run,)) as pool:
+                pool.map(task, range(20))
+                pool.close()
+                pool.join()
+            run.close()
+            print(run.health.dropped, run.health.queued)
+        """
+    assert program(tmp_path / "store", text) == ["0", "0", "3"] * 3 + ["0", "0"]
+    seen = find(tmp_path / "store")
+    for key in ("fork", "forkserver", "spawn", "executor"):
+        for number in range(2):
+            assert points(seen, f"{key}{number}") == counting(20)
+    assert points(seen, "pool") == counting(20)
+    assert points(seen, "failing") == [(0, 1.0)] * 3
+    assert seen.state == "FINISHED"
+
+
+def test_what_a_killed_child_had_in_its_spool_arrives_by_itself(tmp_path: Path) -> None:
+    text = """
+        run = make()
+        run.log({"a": 0})
+        run.flush()
+        for number, end in enumerate([lambda: os._exit(0), lambda: os.kill(os.getpid(), signal.SIGKILL)]):
+            child = os.fork()
+            if not child:
+                for step in range(50):
+                    run.log({f"child{number}": step}, step=step)
+                run.flush(0)
+                end()
+            wait(child)
+        run.close()
+        """
+    program(tmp_path / "store", text)
+    for number in range(2):
+        assert eventually(lambda: points(find(tmp_path / "store"), f"child{number}") == counting(50))  # noqa: B023
+    assert eventually(lambda: list((tmp_path / "store" / "spool").iterdir()) == [])
+
+
+def test_a_child_reads_and_changes_as_its_parent_does(tmp_path: Path) -> None:
+    text = """
+        with make("old") as old:
+            old.log({"a": 1})
+        run = make(config={"lr": 1})
+        run.log({"a": 1})
+        api = Api(place)
+        runs = api.projects().first().runs()
+        first = next(iter(runs))
+        print(len(runs), first.summary().ok)
+        child = os.fork()
+        if not child:
+            run["lr"] = 2
+            run.flush()
+            seen = Api(place).run(run.path)
+            print(seen.config["lr"], len(runs), api.location == place, seen.url == run.url, run.latest["a"])
+            print(len(list(api.projects().first().runs())), api.run(old.path).delete(commit=True).ok)
+            grandchild = os.fork()
+            if not grandchild:
+                print(len(list(Api(place).projects().first().runs())))
+                run.log({"grandchild": 1})
+                sys.exit(0)
+            print(wait(grandchild))
+            sys.exit(0)
+        print(wait(child))
+        print([item.id for item in Api(place).projects().first().runs()] == ["r"])
+        """
+    said = program(tmp_path / "store", text)
+    assert said == ["2", "True", "2", "2", "True", "True", "1.0", "2", "True", "1", "0", "0", "True"], said
+    assert points(find(tmp_path / "store"), "grandchild") == [(0, 1.0)]
