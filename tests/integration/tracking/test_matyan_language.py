@@ -6,6 +6,7 @@ import itertools
 import math
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timezone
 from typing import Any
 
@@ -14,7 +15,8 @@ from arro3.core import Array, DataType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runatlas import Api, Repo
+from runatlas import Repo
+from runatlas.backends.local import LocalBackend
 from runatlas.model.batch import Batch
 from runatlas.model.filter_text import FilterSyntaxError
 from runatlas.model.ids import ProjectPath
@@ -133,8 +135,7 @@ RUNS = make_runs()
 @pytest.fixture(scope="module")
 def repo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
     place = str(tmp_path_factory.mktemp("language") / "store")
-    with Api(place) as api:
-        backend = api._gateway.backend
+    with closing(LocalBackend(place, create=True)) as backend:
         workspace = backend.get_workspace().username
         for run in RUNS:
             ended = None if run.end_time is None else round(run.end_time * 1000)
