@@ -6,6 +6,7 @@ store is private to its user, or shared with a group where ``RUNATLAS_SHARED`` s
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import attrs
 
-__all__ = ["FileAccess"]
+__all__ = ["FileAccess", "sync_directory"]
+
+_CANNOT_ASK = (errno.EINVAL, errno.ENOTSUP)
 
 _ON, _OFF = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 _POSIX = os.name == "posix"
@@ -77,7 +80,7 @@ class FileAccess:
         Raises:
             OSError: It cannot be made.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_parents(path.parent)
         try:
             path.mkdir(mode=0o700)
         except FileExistsError:
@@ -85,6 +88,7 @@ class FileAccess:
                 raise
             return
         self._settle(path, self.directory_mode)
+        sync_directory(path.parent)
 
     def open_file(self, path: Path, flags: int) -> int:
         """Open a file as ``os.open`` does; one that this makes has the mode from its first moment on.
@@ -145,3 +149,34 @@ def _group_number(name: str) -> int:
         raise ValueError(
             f"RUNATLAS_SHARED: there is no group {name!r}; give a group's name, or 1 for your own"
         ) from None
+
+
+def _make_parents(path: Path) -> None:
+    """Make what leads to a directory, each on the disk before what lies in it."""
+    if not path.is_dir():
+        if path.parent != path:
+            _make_parents(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Return when the names in a directory are on the disk, where the system can be asked for that.
+
+    Raises:
+        OSError: They are not.
+    """
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:
+        # It may be written, but not listed.
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _CANNOT_ASK:
+            raise
+    finally:
+        os.close(handle)

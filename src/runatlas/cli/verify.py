@@ -7,16 +7,25 @@ import click
 from runatlas.api.place import open_backend
 from runatlas.cli.connection import connection_options
 from runatlas.model.codec import dumps
+from runatlas.server.store.check import check_store
+from runatlas.server.store.engine import Store
 from runatlas.settings import ConnectionSettings
 
 __all__ = ["verify"]
 
 
 @click.command()
+@click.argument("store", required=False, metavar="DIRECTORY")
 @connection_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def verify(settings: ConnectionSettings, *, as_json: bool) -> None:
-    """Say where the data is, who you are there, and what decided so."""
+def verify(settings: ConnectionSettings, store: str | None, *, as_json: bool) -> None:
+    """Say where the data is, who you are there, and what decided so.
+
+    With a DIRECTORY, read all of the store in it, and say what is damaged.
+    """
+    if store is not None:
+        _check(store)
+        return
     backend = open_backend(settings)
     try:
         user = backend.get_user()
@@ -36,3 +45,17 @@ def verify(settings: ConnectionSettings, *, as_json: bool) -> None:
         return
     for name, value in facts.items():
         click.echo(f"{name + ':':15}{str(value).lower() if isinstance(value, bool) else value}")
+
+
+def _check(directory: str) -> None:
+    store = Store.open(directory, create=False)
+    try:
+        damages = 0
+        for sentence in check_store(store):
+            damages += 1
+            click.echo(sentence)
+    finally:
+        store.close()
+    if damages:
+        raise click.ClickException(f"{damages} things are damaged in {directory}; restore it from a backup")
+    click.echo(f"everything in {directory} can be read")

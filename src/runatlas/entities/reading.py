@@ -9,7 +9,7 @@ import attrs
 
 from runatlas.entities.argument import flag, texts, whole
 from runatlas.entities.gateway import Gateway
-from runatlas.errors import NotFoundError
+from runatlas.errors import NotFoundError, StoreError
 from runatlas.model.codec import make_context
 from runatlas.model.page import each_item
 from runatlas.model.ranges import RangeQuery
@@ -145,8 +145,12 @@ def require_run(reading: Reading) -> Reading:
 
     Raises:
         NotFoundError: The run is not there.
+        StoreError: Nothing of what it has could be read.
     """
     for block in reading.blocks:
         for name in block.missing:
             raise NotFoundError(f"there is no run {name!r}")
+    if not any(block.series for block in reading.blocks):
+        for failure in (failure for block in reading.blocks for failure in block.failures):
+            raise StoreError(f"the points of {failure.key!r} of {failure.path} cannot be read: {failure.reason}")
     return reading

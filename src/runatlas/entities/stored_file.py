@@ -53,7 +53,7 @@ class StoredFile(Mapping[str, Any]):
         Returns:
             The bytes.
         """
-        return ApiResponse.of(lambda: b"".join(self._pieces()))
+        return ApiResponse.of(self._whole)
 
     def download(self, to: str | Path | None = None) -> ApiResponse[Path]:
         """Save the content; it appears under its name only when it is whole, and goes on where it broke off.
@@ -70,6 +70,12 @@ class StoredFile(Mapping[str, Any]):
     def json(self) -> dict[str, Any]:
         """Return the fields as plain values."""
         return {"url": self.url, "name": self.name, "size": self.size, "expires_at": self.expires_at}
+
+    def _whole(self) -> bytes:
+        content = b"".join(self._pieces())
+        if self.sha256 and hashlib.sha256(content).hexdigest() != self.sha256:
+            raise ResponseFormatError(f"{self.name} came damaged; its checksum differs")
+        return content
 
     def _pieces(self, start: int = 0) -> Iterator[bytes]:
         if self.url is None:

@@ -57,6 +57,22 @@ def test_a_new_store_has_its_owner_and_their_workspace(services: Services) -> No
     assert tuple(member) == (workspace[0], user[0], "OWNER")
 
 
+def test_a_commit_waits_for_the_disk_whatever_the_database_is_set_to(location: Location) -> None:
+    store = location.open()
+    asked = "PRAGMA synchronous"
+    if store.dialect == "postgresql":
+        asked = "SHOW synchronous_commit"
+        with store.write() as connection:
+            connection.execute(text("ALTER ROLE CURRENT_USER SET synchronous_commit = off"))
+    store.close()
+    store = location.open()
+    with store.write() as connection:
+        assert connection.scalar(text(asked)) in ("on", 2)
+        if store.dialect == "postgresql":
+            connection.execute(text("ALTER ROLE CURRENT_USER RESET synchronous_commit"))
+    store.close()
+
+
 def test_a_store_keeps_its_secret(location: Location) -> None:
     first, second = location.open(), location.open()
     assert first.secret == second.secret

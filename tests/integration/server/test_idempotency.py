@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from typing import Any
 
 import pytest
 import requests
 from support.server import ServerProcess
+
+from runatlas.server.store.engine import DATABASE_NAME
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +54,19 @@ def test_what_failed_may_be_tried_again(server: ServerProcess, owner: str) -> No
     assert server.call("POST", "runs", json=run, headers=headers).status_code == 201
     replayed = server.call("POST", "runs", json=run, headers=headers)
     assert (replayed.status_code, replayed.json()["created"]) == (201, True)
+
+
+def test_what_was_done_and_what_was_answered_are_kept_together(server: ServerProcess, owner: str) -> None:
+    with closing(sqlite3.connect(server.directory / DATABASE_NAME)) as database:
+        refuse = "BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        database.execute(f"CREATE TRIGGER refuse BEFORE UPDATE ON idempotency {refuse}")
+        try:
+            assert _make(server, "seven", "k7").status_code == 500
+            assert server.call("GET", f"projects/{owner}/seven").status_code == 404
+        finally:
+            database.execute("DROP TRIGGER refuse")
+    assert _make(server, "seven", "k7").status_code == 201
+    assert _make(server, "seven", "k7").headers["Idempotent-Replayed"] == "true"
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201])

@@ -11,14 +11,13 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from runatlas.errors import StoreError
 from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import RunPath
 from runatlas.model.series import Context
 from runatlas.server.services.access import require_run
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.series_walk import read_context
-from runatlas.server.store.chunk import ChunkError, Floats, Points, Whole, decode_chunk, join
+from runatlas.server.store.chunk import ChunkError, Floats, Points, Whole
 from runatlas.server.store.engine import Store
 from runatlas.server.store.event import (
     add_events,
@@ -28,7 +27,8 @@ from runatlas.server.store.event import (
     received_times,
     stepless_events,
 )
-from runatlas.server.store.point import SeriesHead, find_scalar_series, read_series
+from runatlas.server.store.failure import damage_error
+from runatlas.server.store.point import SeriesChunks, SeriesHead, decode_all, find_scalar_series, read_series
 from runatlas.server.store.run_version import RunVersion, versions_of
 from runatlas.server.store.series import lock_run
 
@@ -78,12 +78,15 @@ class Events:
         return self._read(sorted((SeriesHead(*row) for row in found), key=lambda head: head[2:4]), stepless)
 
     def _read(self, heads: list[SeriesHead], stepless: frozenset[str]) -> Iterator[EventSeries]:
-        for head in heads:
+        for known in heads:
             # A connection a series: whoever takes the points may be slow.
             with self._store.read() as connection:
-                ((_, data),) = read_series(connection, [head])
-            if data:
-                yield _series(head, data, stepless)
+                now = find_scalar_series(
+                    connection, [known.run_pk], keys=(known.key,), context=known.context, column_class=None
+                )
+                read = [*read_series(connection, [SeriesHead(*row) for row in now])]
+            for head, held in read:
+                yield _series(self._store, head, held, stepless)
 
     def received_times(self, caller: Caller, run: RunPath, ids: Collection[str]) -> dict[str, int]:
         """Return when events of a run arrived, by id; those it does not know are left out.
@@ -144,11 +147,11 @@ class Events:
         return {digest: loads(text) for digest, text in found.items()}
 
 
-def _series(head: SeriesHead, data: list[bytes], stepless: frozenset[str]) -> EventSeries:
+def _series(store: Store, head: SeriesHead, held: SeriesChunks, stepless: frozenset[str]) -> EventSeries:
     try:
-        points: Points = join([decode_chunk(chunk) for chunk in data])
+        points: Points = decode_all(head, held)
     except ChunkError as error:
-        raise StoreError(f"the points of {head.key!r} are damaged: {error}") from error
+        raise damage_error(f"the points of {head.key!r}", store.location, error) from error
     ids = points.event_ids or (None,) * len(points)
     gaps = np.zeros(len(points), bool)
     if stepless:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
-from runatlas.errors import NotFoundError, StoreError, ValidationError
+from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.ids import RunPath, new_cuid
 from runatlas.model.media import LinkRecord
 from runatlas.model.series import Context
@@ -19,6 +19,7 @@ from runatlas.server.services.series_walk import check_series, write_context
 from runatlas.server.store.chunk import ChunkError, Points
 from runatlas.server.store.engine import Store
 from runatlas.server.store.export import ExportRow, add_export, find_export, remove_expired, write_export
+from runatlas.server.store.failure import damage_error
 from runatlas.server.store.log import read_logs
 from runatlas.server.store.point import SeriesHead, choose_points, find_scalar_series, read_series
 from runatlas.server.store.run import RunRow
@@ -96,7 +97,7 @@ class Exports:
             try:
                 return self._write(caller, name, _csv_pieces(connection, heads))
             except ChunkError as error:
-                raise StoreError(f"the points of {key!r} of run {run} are damaged: {error}") from error
+                raise damage_error(f"the points of {key!r} of run {run}", self._store.location, error) from error
 
     def export_columns(self, caller: Caller, columns: Sequence[ExportColumn]) -> str:
         """Write columns of runs side by side to a ``.csv`` file.
@@ -115,7 +116,7 @@ class Exports:
             raise ValidationError("columns: give one or more")
         check_series([column.key for column in columns], None)
         with self._store.read() as connection:
-            found = [_points_of(connection, caller, column) for column in columns]
+            found = [_points_of(self._store, connection, caller, column) for column in columns]
         pieces = column_pieces([column.title for column in columns], found)
         return self._keep(caller, f"{_safe(columns[0].title)}.csv", pieces).cuid
 
@@ -166,8 +167,8 @@ def _csv_pieces(connection: Connection, heads: list[SeriesHead]) -> Iterator[str
     heads = sorted(heads, key=lambda head: head.context)
     many = len(heads) > 1
     yield "step,value,timestamp,context\n" if many else "step,value,timestamp\n"
-    for head, data in read_series(connection, heads):
-        points = choose_points(head, data, None, None).points
+    for head, held in read_series(connection, heads):
+        points = choose_points(head, held, None, None).points
         tail = ',"' + head.context.replace('"', '""') + '"\n' if many else "\n"
         for first in range(0, len(points), _PIECE_ROWS):
             yield "".join(_csv_rows(points.part(slice(first, first + _PIECE_ROWS)), tail))
@@ -178,14 +179,14 @@ def _csv_rows(points: Points, tail: str) -> Iterator[str]:
     return (f"{step},{value},{time}{tail}" for step, value, time in zip(*columns, strict=True))
 
 
-def _points_of(connection: Connection, caller: Caller, column: ExportColumn) -> Points | None:
+def _points_of(store: Store, connection: Connection, caller: Caller, column: ExportColumn) -> Points | None:
     run = require_run(connection, caller, column.run, "read")
     context = write_context(column.context)
     found = find_scalar_series(connection, [run.id], keys=(column.key,), context=context, column_class=None)
     if not found:
         return None
-    ((head, data),) = read_series(connection, [SeriesHead(*found[0])])
+    ((head, held),) = read_series(connection, [SeriesHead(*found[0])])
     try:
-        return choose_points(head, data, None, None).points
+        return choose_points(head, held, None, None).points
     except ChunkError as error:
-        raise StoreError(f"the points of {column.key!r} of run {column.run} are damaged: {error}") from error
+        raise damage_error(f"the points of {column.key!r} of run {column.run}", store.location, error) from error

@@ -13,7 +13,6 @@ from runatlas.server.store.idempotency import (
     finish_request,
     forget_request,
     forget_requests,
-    release_request,
 )
 
 __all__ = ["IN_PROGRESS", "Idempotency", "InProgressError", "ReusedKeyError", "StoredAnswer"]
@@ -65,7 +64,7 @@ class Idempotency:
             fingerprint: A sha256 over method, path and body, in hexadecimal digits.
 
         Returns:
-            The stored answer; ``None`` when the request is to be carried out, then ``finish`` or ``release`` it.
+            The stored answer; ``None`` when the request is to be carried out and then finished, in one transaction.
 
         Raises:
             InProgressError: The first request is still running.
@@ -93,8 +92,3 @@ class Idempotency:
         """Keep the answer of a request for 24 hours."""
         with self._store.write() as connection:
             finish_request(connection, caller.username, key, status, body)
-
-    def release(self, caller: Caller, key: str) -> None:
-        """Forget a request that failed without effect, so that it may come again."""
-        with self._store.write() as connection:
-            release_request(connection, caller.username, key)

@@ -19,11 +19,9 @@ def keep_blob(store: Store, project_id: int, data: BinaryIO) -> BlobRecord:
     Raises:
         NotFoundError: The project was removed for good meanwhile.
     """
-    with store.blobs.stage(data) as staged:
-        with store.write() as connection:
-            lock_blobs(connection)
-            store.blobs.keep(staged)
-            register_blob(connection, staged.sha256, staged.size, store.clock())
-            grant_blob(connection, project_id, staged.sha256)
-        store.blobs.settle(staged.sha256)
+    with store.blobs.stage(data) as staged, store.write() as connection:
+        lock_blobs(connection)
+        store.blobs.keep(staged)
+        register_blob(connection, staged.sha256, staged.size, store.clock())
+        grant_blob(connection, project_id, staged.sha256)
     return BlobRecord(staged.sha256, staged.size)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote, unquote, urlencode, urlsplit
@@ -16,10 +17,11 @@ from urllib.request import url2pathname
 
 import attrs
 
-from runatlas.errors import NotFoundError
+from runatlas.errors import NotFoundError, StoreError
 from runatlas.model.media import LinkRecord
 from runatlas.server.services.caller import Caller
 from runatlas.server.store.blob import is_sha256
+from runatlas.server.store.blob_ref import known_blobs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.export import ExportRow, export_path, find_export
 
@@ -44,15 +46,16 @@ class OpenedFile:
     mime_type: str
     size: int
     tag: str
-    _path: Path = attrs.field(repr=False)
+    _read: Callable[[int, int], Iterator[bytes]] = attrs.field(repr=False)
 
     def pieces(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Read from byte ``start`` to before byte ``end``, in pieces.
 
         Raises:
             NotFoundError: It was removed meanwhile.
+            StoreError: It is damaged; also in the middle of the iteration, before the last piece.
         """
-        return _pieces(self._path, start, self.size if end is None else min(end, self.size))
+        return self._read(start, self.size if end is None else min(end, self.size))
 
 
 @attrs.frozen
@@ -143,10 +146,21 @@ class Links:
         """Open a blob; whether that is allowed was settled before.
 
         Raises:
-            NotFoundError: The blob is gone.
+            NotFoundError: The blob was removed.
+            StoreError: Its file is gone, although the blob was not removed.
         """
-        path = self._store.blobs.path(sha256)
-        return OpenedFile(name, mime_type, _size(path), sha256, path)
+        blobs = self._store.blobs
+        try:
+            size = _size(blobs.path(sha256))
+        except NotFoundError:
+            with self._store.read() as connection:
+                if known_blobs(connection, [sha256]):
+                    raise StoreError(
+                        f"the file of blob {sha256} is gone from {self._store.location}; store the same bytes again, "
+                        "or restore it from a backup"
+                    ) from None
+            raise
+        return OpenedFile(name, mime_type, size, sha256, partial(blobs.pieces, sha256))
 
     def open_export(self, cuid: str, *, name: str, expires_ms: int, signature: str) -> OpenedFile:
         """Open what a server's link to an export leads to.
@@ -161,30 +175,25 @@ class Links:
             raise NotFoundError("the link expired; export again")
         path = export_path(self._store, found.cuid, found.name)
         kind = _TEXT_TYPES.get(path.suffix[1:], "application/octet-stream")
-        return OpenedFile(found.name, kind, _size(path), cuid, path)
+        return OpenedFile(found.name, kind, _export_size(path, found), cuid, partial(_pieces, path))
 
     def open_link(self, caller: Caller, link: str, *, start: int = 0) -> Iterator[bytes]:  # noqa: ARG002 - as all
         """Open a ``file://`` link of this store, from byte ``start`` on.
 
         Raises:
             NotFoundError: It is none, or what it led to is gone.
+            StoreError: What it leads to is damaged; also in the middle of the iteration, before the last piece.
         """
-        path = self._path_of(link)
-        return _pieces(path, start, _size(path))
-
-    def _path_of(self, link: str) -> Path:
-        """Find the blob or export that a link names; the path itself is never taken from it."""
         parts = urlsplit(link)
         given = Path(url2pathname(unquote(parts.path)) if parts.scheme == "file" else "")
-        if is_sha256(given.name):
-            path = self._store.blobs.path(given.name)
-        else:
-            with self._store.read() as connection:
-                export = find_export(connection, given.parent.name)
-            path = self._store.exports_dir if export is None else export_path(self._store, export.cuid, export.name)
-        if path != given:
+        # The path itself is never taken from the link.
+        if is_sha256(given.name) and self._store.blobs.path(given.name) == given:
+            return self.open_kept(given.name, name="", mime_type="").pieces(start)
+        with self._store.read() as connection:
+            export = find_export(connection, given.parent.name)
+        if export is None or export_path(self._store, export.cuid, export.name) != given:
             raise NotFoundError(f"{link[:200]!r} is no link of the store in {self._store.location}")
-        return path
+        return _pieces(given, start, _export_size(given, export))
 
     def _sign(self, *parts: str | int) -> str:
         text = "\n".join(quote(str(part)) for part in parts)
@@ -207,6 +216,13 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError as error:
         raise NotFoundError("what the link led to is gone") from error
+
+
+def _export_size(path: Path, row: ExportRow) -> int:
+    size = _size(path)
+    if size != row.size:
+        raise StoreError(f"the export {row.name!r} is damaged: it has {size} bytes, not {row.size}; export again")
+    return size
 
 
 def _pieces(path: Path, start: int, end: int) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from runatlas.server.services.caller import Caller
 from runatlas.server.services.links import Links
 from runatlas.server.services.series_walk import check_series, read_context
 from runatlas.server.store.engine import Store
+from runatlas.server.store.failure import decoding
 from runatlas.server.store.media import decode_items, media_items, media_steps, read_media
 
 __all__ = ["MediaReading"]
@@ -46,18 +47,19 @@ class MediaReading:
             run_pk = require_run(connection, caller, run, "read").id
             found = read_media(connection, run_pk, keys=query.keys, step=query.step, every=query.all)
             steps = media_steps(connection, run_pk, query.keys)
-        records = (
-            MediaRecord(
-                key=key,
-                step=step,
-                items=tuple(self._linked(caller, item) for item in decode_items(items)),
-                column_type=column_type,
-                context=read_context(context),
-                epoch=epoch,
-                time_ms=time_ms,
-            )
-            for key, context, column_type, step, epoch, time_ms, items in found
-        )
+        with decoding(f"the media of run {run}", self._store.location):
+            records = [
+                MediaRecord(
+                    key=key,
+                    step=step,
+                    items=tuple(self._linked(caller, item) for item in decode_items(items)),
+                    column_type=column_type,
+                    context=read_context(context),
+                    epoch=epoch,
+                    time_ms=time_ms,
+                )
+                for key, context, column_type, step, epoch, time_ms, items in found
+            ]
         return MediaPage(tuple(records), steps)
 
     def find_items(self, caller: Caller, run: RunPath, paths: Collection[str]) -> dict[str, MediaItem]:

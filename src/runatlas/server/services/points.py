@@ -27,11 +27,13 @@ from runatlas.server.services.paging import check_page
 from runatlas.server.services.series_walk import Stop, Walk, check_series, read_context, write_context
 from runatlas.server.store.chunk import NO_EPOCH, ChunkError, Points, Whole
 from runatlas.server.store.engine import Store
+from runatlas.server.store.failure import damage_error, decoding
 from runatlas.server.store.point import (
     ChosenPoints,
     SeriesHead,
     choose_points,
     count_scalar_series,
+    decode_all,
     find_scalar_series,
     last_point_times,
     read_series,
@@ -83,7 +85,21 @@ class PointReading:
                     break
                 carried += size
                 found.append((stop, SeriesHead(*row)))
-            return _read_block(connection, walk, found, cursor, query)
+            advice = _advice(self._store, caller)
+            return _read_block(connection, walk, found, cursor, query, advice=advice)
+
+    def read_whole(self, caller: Caller, query: PointQuery) -> PointBlock:
+        """Read points as ``read_points`` does, for protocols that have no word for what is missing.
+
+        Raises:
+            NotFoundError: There is no such project or workspace.
+            StoreError: Points are damaged.
+            ValidationError: The query is out of bounds.
+        """
+        block = self.read_points(caller, query)
+        for failure in block.failures:
+            raise StoreError(f"the points of {failure.key!r} of {failure.path} cannot be read: {failure.reason}")
+        return block
 
     def last_times(self, runs: Iterable[RunRecord]) -> dict[str, int]:
         """Return when the last point of each run was, as Unix milliseconds by cuid; runs without points are left out.
@@ -99,7 +115,7 @@ class PointReading:
 
         Raises:
             NotFoundError: There is no such project or workspace.
-            StoreError: A median was asked for, and the points are damaged.
+            StoreError: The summaries, or the points that a median was asked of, are damaged.
             ValidationError: The query is out of bounds.
         """
         check_page(query.page)
@@ -120,13 +136,14 @@ class PointReading:
 
             found = list(islice(walk.series(find), page.offset, page.offset + page.limit + 1))
             shown = found[: page.limit]
-            medians = _medians(connection, shown) if query.median else {}
+            medians = _medians(self._store, connection, shown) if query.median else {}
             total = None
             if page.with_total:
                 run_pks = [run.id for run in walk.runs]
                 total = count_scalar_series(connection, run_pks, keys=query.keys, column_class=query.column_class)
             cursor = walk.cursor(shown[-1][0]) if len(found) > page.limit else None
-            return Page(tuple(_summary(walk, stop, row, medians) for stop, row in shown), cursor, total)
+            with decoding("the summaries of series", self._store.location):
+                return Page(tuple(_summary(walk, stop, row, medians) for stop, row in shown), cursor, total)
 
 
 def _check_query(query: PointQuery) -> None:
@@ -147,16 +164,24 @@ def _carried(head: SeriesHead, query: PointQuery) -> int:
     return min(bounds)
 
 
-def _read_block(connection: Connection, walk: Walk, found: Found, cursor: str | None, query: PointQuery) -> PointBlock:
+def _advice(store: Store, caller: Caller) -> str:
+    """Tell what to do about damage; where a server lies is nothing for its clients."""
+    where = f" {store.location}" if caller.origin is None else ""
+    return f"check the store with `runatlas verify{where}`, and restore it from a backup"
+
+
+def _read_block(
+    connection: Connection, walk: Walk, found: Found, cursor: str | None, query: PointQuery, *, advice: str
+) -> PointBlock:
     chosen: list[tuple[Stop, ChosenPoints]] = []
     failed: list[tuple[Stop, str]] = []
     stops = (stop for stop, _ in found)
-    for head, data in read_series(connection, [head for _, head in found], query.range):
+    for head, held in read_series(connection, [head for _, head in found], query.range):
         stop = next(stops)
         try:
-            chosen.append((stop, choose_points(head, data, query.range, query.sample)))
+            chosen.append((stop, choose_points(head, held, query.range, query.sample)))
         except ChunkError as error:
-            failed.append((stop, str(error)))
+            failed.append((stop, f"{error}; {advice}"))
     end = found[-1][0].place + 1 if cursor is not None else len(walk.runs)
     lengths = [len(part.points) for _, part in chosen]
     starts = accumulate(lengths, initial=0)
@@ -255,18 +280,16 @@ def _statistic(extreme: Extreme | None) -> Statistic | None:
     return None if extreme is None else Statistic(extreme.value, extreme.step, extreme.time_ms)
 
 
-def _medians(connection: Connection, found: Found) -> dict[int, float | None]:
+def _medians(store: Store, connection: Connection, found: Found) -> dict[int, float | None]:
     """Return the medians of series, without NaN, by row."""
     heads = [SeriesHead(*row[:_HEAD_WIDTH]) for _, row in found]
     medians: dict[int, float | None] = {}
-    for head, data in read_series(connection, heads):
+    for head, held in read_series(connection, heads):
         try:
-            values = choose_points(head, data, None, None).points.values
+            values = decode_all(head, held).values
         except ChunkError as error:
             path = run_paths(connection, {head.run_pk})[head.run_pk]
-            raise StoreError(
-                f"the points of {head.key!r} of {path} are damaged ({error}); ask without median"
-            ) from error
+            raise damage_error(f"the points of {head.key!r} of {path}", store.location, error) from error
         known = values[~np.isnan(values)]
         with np.errstate(invalid="ignore"):  # between -Inf and Inf lies NaN
             medians[head.id] = float(np.median(known)) if len(known) else None

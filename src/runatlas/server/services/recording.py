@@ -71,7 +71,7 @@ class Recording:
             series = first_of_steps(series)
         # Encoding needs no lock, unless event ids decide which points are new.
         encoded = None if _has_events(series) else _encode(series)
-        with self._store.write() as connection:
+        with self._store.write(shared=True) as connection:
             run = require_run(connection, caller, batch.run, "write")
             run_pk = run.id
             lock_run(connection, run_pk)

@@ -13,6 +13,7 @@ from runatlas.model.text import check_text
 from runatlas.server.services.access import selected_runs
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.paging import read_cursor, write_cursor
+from runatlas.server.store.failure import decoding
 from runatlas.server.store.statement import Connection, rows
 
 __all__ = ["SelectedRun", "Stop", "Walk", "check_series", "read_context", "write_context"]
@@ -72,7 +73,8 @@ class Walk:
             ValidationError: The cursor is none of this listing.
         """
         chosen = selected_runs(connection, caller, selection, "read")
-        self.runs = [SelectedRun(*row) for row in rows(connection, chosen.query)]
+        with decoding("rows of runs", "the store"):
+            self.runs = [_selected(row) for row in rows(connection, chosen.query)]
         self.missing = chosen.missing
         self.start = 0
         self._ranks = None if keys is None else {key: rank for rank, key in enumerate(dict.fromkeys(keys))}
@@ -138,9 +140,20 @@ def check_series(keys: Sequence[str] | None, column_class: str | None) -> None:
         raise ValidationError(f"column_class: {column_class!r} is none of {', '.join(COLUMN_CLASSES)}")
 
 
+def _selected(row: Sequence[Any]) -> SelectedRun:
+    if not all(isinstance(text, str) for text in row[1:]):
+        raise TypeError("a run's name is no text")
+    return SelectedRun(*row)
+
+
 def read_context(text: str) -> Context:
-    """Return the context that a stored text means."""
-    return make_context(loads(text)) if text else ()
+    """Return the context that a stored text means.
+
+    Raises:
+        StoreError: It means none.
+    """
+    with decoding("contexts of series", "the store"):
+        return make_context(loads(text)) if text else ()
 
 
 def write_context(context: Context) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import attrs
 
@@ -236,8 +237,7 @@ class Trash:
             record, hashes = self._count(connection, entries)
             remove_trash(connection, [row.id for row in entries])
             forget_blobs(connection, hashes)
-        self._remove_files(hashes)
-        collect_garbage(self._store)
+        self._store.after_commit(partial(self._remove_files, hashes))
         return record
 
     def _purged(
@@ -263,14 +263,14 @@ class Trash:
 
     def _remove_files(self, hashes: Sequence[str]) -> None:
         """Remove files once their rows are gone for good, except of blobs that came back meanwhile."""
-        if not hashes:
-            return
-        with self._store.write() as connection:
-            lock_blobs(connection)
-            back = known_blobs(connection, hashes)
-            for sha256 in hashes:
-                if sha256 not in back:
-                    self._store.blobs.remove(sha256)
+        if hashes:
+            with self._store.write() as connection:
+                lock_blobs(connection)
+                back = known_blobs(connection, hashes)
+                for sha256 in hashes:
+                    if sha256 not in back:
+                        self._store.blobs.remove(sha256)
+        collect_garbage(self._store)
 
 
 def _plan(

@@ -10,19 +10,23 @@ import hashlib
 import os
 import re
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import attrs
+from cachetools import LRUCache
 
 from runatlas.errors import NotFoundError, StoreError
-from runatlas.file_access import FileAccess
+from runatlas.file_access import FileAccess, sync_directory
+from runatlas.server.store.failure import file_error
 
 __all__ = ["BlobStore", "StagedBlob", "is_sha256"]
 
 _PIECE = 1 << 20
+_RIGHT_MAX = 4096
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -51,6 +55,8 @@ class BlobStore:
     def __init__(self, directory: Path, access: Callable[[], FileAccess] = FileAccess) -> None:
         self._directory = directory
         self._access = access
+        self._lock = threading.Lock()
+        self._right: LRUCache[str, tuple[int, int, int]] = LRUCache(_RIGHT_MAX)
 
     @contextmanager
     def stage(self, data: BinaryIO) -> Iterator[StagedBlob]:
@@ -67,25 +73,16 @@ class BlobStore:
                 temporary.unlink()
 
     def keep(self, staged: StagedBlob) -> None:
-        """Give a staged blob its name; the same content twice is stored once.
+        """Give a staged blob its name, on the disk; it takes the place of what lies there, which may be damaged.
 
         Raises:
             StoreError: The directory cannot be written.
         """
         target = self.path(staged.sha256)
         with self._refusals():
-            if not target.is_file():
-                self._access().make_directory(target.parent)
-                staged.path.replace(target)
-
-    def settle(self, sha256: str) -> None:
-        """Make a kept blob's name durable."""
-        if hasattr(os, "O_DIRECTORY"):
-            handle = os.open(self.path(sha256).parent, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            self._access().make_directory(target.parent)
+            staged.path.replace(target)
+            sync_directory(target.parent)
 
     def path(self, sha256: str) -> Path:
         """Return where a blob lies, or would lie.
@@ -102,15 +99,80 @@ class BlobStore:
         return self._directory / f".{name}.part"
 
     def open(self, sha256: str) -> BinaryIO:
-        """Open a blob for reading.
+        """Open a blob for reading, once its content was checked.
 
         Raises:
             NotFoundError: There is no such blob.
+            StoreError: It is damaged.
         """
+        self.verify(sha256)
+        return self._open(sha256)
+
+    def pieces(self, sha256: str, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Read a blob from byte ``start`` to before byte ``end``, in pieces.
+
+        A large one is checked while it is read as a whole: its last piece comes only when all were right. A small one,
+        and a part, are checked before they are read.
+
+        Raises:
+            NotFoundError: There is no such blob.
+            StoreError: It is damaged; also in the middle of the iteration.
+        """
+        file = self._open(sha256)
+        size = os.fstat(file.fileno()).st_size
+        stop = size if end is None else min(end, size)
+        if start <= 0 and stop == size > _PIECE:
+            return self._checked(file, sha256)
+        file.close()
+        if start >= stop and size:
+            return iter(())
+        self.verify(sha256)
+        return _part(self._open(sha256), max(0, start), stop)
+
+    def verify(self, sha256: str) -> None:
+        """Check a blob against its name; one that was right stays so until its file changes.
+
+        Raises:
+            NotFoundError: There is no such blob.
+            StoreError: It is damaged.
+        """
+        with self._open(sha256) as file:
+            found = os.fstat(file.fileno())
+            state = (found.st_ino, found.st_size, found.st_mtime_ns)
+            with self._lock:
+                if self._right.get(sha256) == state:
+                    return
+            for _ in self._checked(file, sha256):
+                pass
+        with self._lock:
+            self._right[sha256] = state
+
+    def _open(self, sha256: str) -> BinaryIO:
         try:
             return self.path(sha256).open("rb")
         except FileNotFoundError as error:
             raise NotFoundError(f"there is no blob {sha256}") from error
+        except OSError as error:
+            raise file_error(error, f"the blob {sha256} cannot be read from {self._directory}") from error
+
+    def _checked(self, file: BinaryIO, sha256: str) -> Iterator[bytes]:
+        digest = hashlib.sha256()
+        with file:
+            held = b""
+            try:
+                while piece := file.read(_PIECE):
+                    if held:
+                        yield held
+                    digest.update(piece)
+                    held = piece
+            except OSError as error:
+                raise file_error(error, f"the blob {sha256} cannot be read from {self._directory}") from error
+            if digest.hexdigest() != sha256:
+                raise StoreError(
+                    f"the blob {sha256} in {self._directory} is damaged; store the same bytes again, "
+                    "or restore it from a backup"
+                )
+            yield held
 
     def remove(self, sha256: str) -> None:
         """Remove a blob; one that is gone already is no error."""
@@ -148,7 +210,13 @@ class BlobStore:
         try:
             yield
         except OSError as error:
-            raise StoreError(
-                f"blobs cannot be written to {self._directory} ({error.strerror or error}); "
-                "free some space, or give your user the right to write there"
-            ) from error
+            raise file_error(error, f"blobs cannot be written to {self._directory}") from error
+
+
+def _part(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    with file:
+        file.seek(start)
+        left = end - start
+        while left > 0 and (piece := file.read(min(_PIECE, left))):
+            left -= len(piece)
+            yield piece

@@ -143,7 +143,7 @@ def decode_chunk(data: bytes) -> Points:
     Raises:
         ChunkError: The bytes are damaged or cut off, or a newer version wrote them.
     """
-    if len(data) < _HEADER.size:
+    if not isinstance(data, (bytes, memoryview)) or len(data) < _HEADER.size:
         raise ChunkError("the chunk is cut off")
     version, step_form, time_form, flags, count, checksum, ids_length, *lines = _HEADER.unpack_from(data)
     if version != _VERSION:

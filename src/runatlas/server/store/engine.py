@@ -22,7 +22,8 @@ from runatlas.file_access import FileAccess
 from runatlas.process.fork import is_inherited, note_closed, note_opened
 from runatlas.server.store import postgresql, sqlite
 from runatlas.server.store.blob import BlobStore
-from runatlas.server.store.failure import store_errors
+from runatlas.server.store.commit import GroupCommit
+from runatlas.server.store.failure import file_error, store_errors
 from runatlas.server.store.installation import SECRET_NAME, install, new_secret, read_secret
 from runatlas.server.store.liveness import heartbeat_timeout_ms, keep_time
 from runatlas.server.store.migration import is_current, migrate
@@ -83,7 +84,7 @@ class Store:
         self._reader = engine
         if self.dialect == "postgresql":
             self._reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        self._writing = threading.RLock()
+        self._commits = GroupCommit(self._writer, location, sqlite.check_files)
         self._joined = threading.local()
         self._closing: list[Callable[[], None]] = []
         self._pid = os.getpid()
@@ -227,10 +228,14 @@ class Store:
                 sqlite.check_unchanged(self.directory / DATABASE_NAME, connection.connection.dbapi_connection)
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Open a transaction: durable when the block ends, taken back when it raises.
+    def write(self, *, shared: bool = False) -> Iterator[Connection]:
+        """Open a transaction: on the disk when the block ends, taken back when it raises.
 
         On SQLite it holds the write lock from its beginning on, so there is one at a time over all processes.
+
+        Args:
+            shared: Whether it may wait for those of other threads, to be committed with them: for what is short, and
+                comes from many at once.
 
         Raises:
             StoreError: The database failed; nothing was changed.
@@ -253,27 +258,41 @@ class Store:
                 with self._writer.begin() as connection:
                     yield connection
             else:
-                # One lock for the threads of this process: fairer and faster than SQLite's polling.
-                with self._writing, self._writer.begin() as connection:
+                with self._commits.transaction(shared=shared) as connection:
                     yield connection
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self, *, shared: bool = False) -> Iterator[None]:
         """Make all that this thread reads and writes within the block one transaction.
 
         Every ``read`` and ``write`` inside joins it: what they write is durable when the block ends, and all of it is
         taken back when the block raises. On SQLite the block holds the write lock, so it should be short.
 
+        Args:
+            shared: As in ``write``.
+
         Raises:
             StoreError: The database failed; nothing was changed.
         """
-        with self.write() as connection:
-            outer = self._joined_connection()
+        outer = self._joined_connection()
+        if outer is None:
+            self._joined.later = []
+        with self.write(shared=shared) as connection:
             self._joined.connection = connection
             try:
                 yield
             finally:
                 self._joined.connection = outer
+        if outer is None:
+            for call in self._joined.later:
+                call()
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Do something once what was written in this thread is on the disk: at once, or when ``together`` ends well."""
+        if self._joined_connection() is None:
+            call()
+        else:
+            self._joined.later.append(call)
 
     def _joined_connection(self) -> Connection | None:
         found: Connection | None = getattr(self._joined, "connection", None)
@@ -315,7 +334,7 @@ class Store:
             if self.dialect == "sqlite":
                 _require_own(self.directory)
             self._pid = os.getpid()
-            self._writing = threading.RLock()
+            self._commits = GroupCommit(self._writer, self.location, sqlite.check_files)
             self._joined = threading.local()
             self._closing = []
             self._engine.dispose(close=False)
@@ -339,9 +358,7 @@ def _make_directory(path: Path, *, create: bool) -> Path:
     except (FileExistsError, NotADirectoryError) as error:
         raise StoreError(f"{path} is not a directory; name a directory for the store") from error
     except OSError as error:
-        raise StoreError(
-            f"{path} cannot be made ({error.strerror or error}); give your user the right to, or use another directory"
-        ) from error
+        raise file_error(error, f"{path} cannot be made") from error
     return path
 
 

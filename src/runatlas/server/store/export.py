@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from runatlas.errors import StoreError
+from runatlas.file_access import sync_directory
 from runatlas.server.store.engine import Store
+from runatlas.server.store.failure import file_error
 from runatlas.server.store.schema import exports
 from runatlas.server.store.statement import rows
 
@@ -49,13 +50,11 @@ def write_export(store: Store, cuid: str, name: str, pieces: Iterable[str]) -> i
                 file.write(piece)
             file.flush()
             os.fsync(file.fileno())
+        sync_directory(path.parent)
         return path.stat().st_size
     except OSError as error:
         shutil.rmtree(path.parent, ignore_errors=True)
-        raise StoreError(
-            f"exports cannot be written to {store.exports_dir} ({error.strerror or error}); "
-            "free some space, or give your user the right to write there"
-        ) from error
+        raise file_error(error, f"exports cannot be written to {store.exports_dir}") from error
 
 
 def add_export(connection: Connection, row: ExportRow) -> None:

@@ -1,40 +1,74 @@
-"""Database errors, told as sentences that say what to do."""
+"""What databases and file systems refuse, told as sentences that say what is wrong and what to do."""
 
 from __future__ import annotations
 
+import errno
+import json
+import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from runatlas.errors import StoreError
+from runatlas.errors import RunAtlasError, StoreError
 
-__all__ = ["store_error", "store_errors"]
+__all__ = ["damage_error", "decoding", "file_error", "store_error", "store_errors"]
 
 _SENTENCES: tuple[tuple[tuple[str, ...], str], ...] = (
     (
-        ("file is not a database", "malformed", "database corruption", "disk i/o error"),
+        ("readonly_dbmoved", "no such table"),
+        "{where} is not the database that was opened ({cause}): it was removed or replaced; put it back and restart "
+        "what uses it, or use another directory",
+    ),
+    (
+        ("file is not a database", "malformed", "database corruption", "could not decode to utf-8"),
         "{where} is damaged or is no RunAtlas database ({cause}); restore it from a backup, or use another directory",
     ),
     (
-        ("readonly", "read-only", "unable to open", "permission denied", "access denied"),
+        ("readonly", "read-only", "permission denied", "access denied"),
         "{where} cannot be opened for writing ({cause}); give your user the right to write there, "
         "or use another directory",
+    ),
+    (
+        ("unable to open",),
+        "{where} cannot be opened ({cause}); see that its directory is there, that the process has not too many files "
+        "open, and give your user the right to write there, or use another directory",
     ),
     (
         ("is locked", "is busy"),
         "{where} is held by another process ({cause}); wait until that is done, or end it",
     ),
     (
-        ("is full", "no space"),
+        ("is full", "no space", "disk quota", "disk full"),
         "{where} cannot grow: the disk is full ({cause}); free some space and try again",
+    ),
+    (
+        ("disk i/o error", "input/output error", "file too large"),
+        "{where} could not be read or written: the system refused ({cause}), which is no damage; {limit}",
+    ),
+    (
+        ("out of memory",),
+        "{where} could not be read or written: there is no memory left ({cause}); end something else, or ask for less",
     ),
     (
         ("connection failed", "connection refused", "could not connect", "closed the connection", "timeout expired"),
         "{where} cannot be reached ({cause}); check that the database runs, and its address, user and password",
     ),
 )
+
+_ADVICE: dict[int | None, str] = {
+    errno.ENOSPC: "the disk is full: free some space and try again",
+    errno.EDQUOT: "the quota of the user is used up: free some space and try again",
+    errno.EACCES: "give your user the right to write there",
+    errno.EPERM: "give your user the right to write there",
+    errno.EROFS: "the file system is read-only: use another directory",
+    errno.EMFILE: "the process has too many files open: raise the limit (ulimit -n), or open less at once",
+    errno.ENFILE: "the system has too many files open: close some",
+    errno.ENOENT: "its directory was removed: put it back",
+    errno.EIO: "the disk failed: see the system's log, and restore from a backup what is gone",
+}
 
 
 def store_error(error: Exception, where: str) -> StoreError:
@@ -47,20 +81,84 @@ def store_error(error: Exception, where: str) -> StoreError:
     Returns:
         The error, not raised.
     """
-    cause = " ".join(str(getattr(error, "orig", None) or error).split())
-    lowered = cause.lower()
+    driver = getattr(error, "orig", None) or error
+    cause = " ".join(str(driver).split())
+    # The name tells more than the text, from Python 3.11 on.
+    lowered = f"{cause} {getattr(driver, 'sqlite_errorname', '')}".lower()
     for words, sentence in _SENTENCES:
         if any(word in lowered for word in words):
-            return StoreError(sentence.format(where=where, cause=cause))
+            return StoreError(sentence.format(where=where, cause=cause, limit=_limit()))
     return StoreError(f"{where} failed: {cause}")
+
+
+def file_error(error: OSError, what: str) -> StoreError:
+    """Make the error that tells why something could not be written to a file.
+
+    Args:
+        error: What the system said.
+        what: What could not be done, as the beginning of a sentence.
+
+    Returns:
+        The error, not raised.
+    """
+    advice = _limit() if error.errno == errno.EFBIG else _ADVICE.get(error.errno, "see the system's log")
+    return StoreError(f"{what} ({error.strerror or error}); {advice}")
+
+
+def damage_error(what: str, where: str, error: Exception) -> StoreError:
+    """Make the error that tells that something stored cannot be decoded.
+
+    Args:
+        what: What it is, in the plural.
+        where: The store it lies in.
+        error: What is wrong with it.
+
+    Returns:
+        The error, not raised.
+    """
+    return StoreError(
+        f"{what} are damaged in {where}: {error}; check it with `runatlas verify {where}`, and restore it from a backup"
+    )
+
+
+@contextmanager
+def decoding(what: str, where: str) -> Iterator[None]:
+    """Turn what goes wrong while rows become records into a ``StoreError``: they hold what was never stored.
+
+    Args:
+        what: What they are, in the plural.
+        where: The store they lie in.
+    """
+    try:
+        yield
+    except RunAtlasError:
+        raise
+    except (TypeError, ValueError, LookupError) as error:
+        raise damage_error(what, where, error) from error
 
 
 @contextmanager
 def store_errors(where: str) -> Iterator[None]:
-    """Turn what the database raises inside into a ``StoreError``; broken constraints and wrong SQL pass through."""
+    """Turn what the database raises inside into a ``StoreError``; broken constraints and wrong SQL pass through.
+
+    Text of the database that is no text, or no JSON, is damage: what comes from callers was decoded before.
+    """
     try:
         yield
-    except (IntegrityError, ProgrammingError):
+    except (IntegrityError, ProgrammingError, sqlite3.IntegrityError, sqlite3.ProgrammingError):
         raise
-    except (DBAPIError, DisconnectionError, PoolTimeoutError) as error:
+    except (DBAPIError, DisconnectionError, PoolTimeoutError, sqlite3.Error) as error:
         raise store_error(error, where) from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise damage_error("rows", where, error) from error
+
+
+def _limit() -> str:
+    """Tell whether a limit on the size of files may be what stands in the way."""
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415 - only where there is one
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if soft != resource.RLIM_INFINITY:
+            return f"a file may have {soft} bytes at the most: raise the limit (ulimit -f)"
+    return "see the system's log, the disk, and its quota"

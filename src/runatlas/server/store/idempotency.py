@@ -18,7 +18,6 @@ __all__ = [
     "finish_request",
     "forget_request",
     "forget_requests",
-    "release_request",
 ]
 
 
@@ -55,7 +54,6 @@ _FINISH = Prepared(
     "of",
     "named",
 )
-_RELEASE = Prepared(delete(idempotency).where(*_RUNNING), "of", "named")
 _FORGET = Prepared(delete(idempotency).where(*_THIS, _OLD), "of", "named", "finished", "running")
 _FORGET_ALL = Prepared(delete(idempotency).where(_OLD), "finished", "running")
 
@@ -74,11 +72,6 @@ def find_request(connection: Connection, caller: str, key: str) -> RequestRow | 
 def finish_request(connection: Connection, caller: str, key: str, status: int, answer: bytes) -> None:
     """Keep the answer of a request that was running."""
     _FINISH.run(connection, status, answer, caller, key)
-
-
-def release_request(connection: Connection, caller: str, key: str) -> None:
-    """Forget a request that was running, so that it may come again."""
-    _RELEASE.run(connection, caller, key)
 
 
 def forget_request(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import chain
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from runatlas.model import codec
 from runatlas.model.log import LOG_LEVELS, LogDraft, LogRecord
+from runatlas.server.store.failure import decoding
 from runatlas.server.store.prepared import Prepared, listing
 from runatlas.server.store.schema import logs
 from runatlas.server.store.statement import member_of
@@ -94,10 +95,15 @@ def read_logs(
     else:
         each = (_READ.all(connection, run_pk, stream, offset, severity, skip + limit, 0) for stream in streams)
         found = sorted(chain.from_iterable(each), key=lambda row: row[:2])[skip : skip + limit]
-    return [
-        LogRecord(line, LOG_LEVELS[place], message, time_ms, stream, None if fields is None else codec.loads(fields))
-        for line, stream, place, message, time_ms, fields in found
-    ]
+    with decoding("lines of a run", "the store"):
+        return [_record(row) for row in found]
+
+
+def _record(row: Sequence[Any]) -> LogRecord:
+    line, stream, place, message, time_ms, fields = row
+    if not (isinstance(time_ms, int) and isinstance(message, str)):
+        raise TypeError(f"line {line} has a time or a message of another type")
+    return LogRecord(line, LOG_LEVELS[place], message, time_ms, stream, None if fields is None else codec.loads(fields))
 
 
 def set_apart(connection: Connection, run_pk: int, drafts: Collection[LogDraft]) -> list[LogDraft]:

@@ -9,7 +9,9 @@ import numpy as np
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from runatlas.model.ranges import RangeQuery
-from runatlas.server.store.chunk import Floats, Points, Whole, decode_chunk, join
+from runatlas.model.series import MEDIA_TYPES
+from runatlas.server.store.chunk import ChunkError, Floats, Points, Whole, decode_chunk, join
+from runatlas.server.store.failure import damage_error, decoding
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.sampling import sample_places
 from runatlas.server.store.schema import chunks, projects, runs, series, workspaces
@@ -17,20 +19,18 @@ from runatlas.server.store.statement import member_of, rows
 from runatlas.server.store.summary import COLUMNS
 
 __all__ = [
-    "SCALAR_TYPES",
     "ChosenPoints",
+    "SeriesChunks",
     "SeriesHead",
     "choose_points",
     "count_scalar_series",
+    "decode_all",
     "find_scalar_series",
     "held_values",
     "last_point_times",
     "read_series",
     "run_paths",
 ]
-
-SCALAR_TYPES = ("FLOAT", "BOOLEAN", "STRING")
-"""The column types whose data are points."""
 
 _BATCH_POINTS = 4_000_000
 
@@ -70,6 +70,17 @@ class ChosenPoints(NamedTuple):
     total: int
 
 
+class SeriesChunks(NamedTuple):
+    """Chunks of a series, in the order of arrival.
+
+    Attributes:
+        held: How many points all chunks of the series have together, where not all of them were read.
+    """
+
+    data: list[bytes]
+    held: int | None
+
+
 def find_scalar_series(
     connection: Connection,
     run_pks: Collection[int],
@@ -94,7 +105,15 @@ def find_scalar_series(
     """
     names = (*_HEAD, *(("column_class", "column_type", *COLUMNS) if with_summary else ()))
     statement = _scalar(select(*(series.c[name] for name in names)), run_pks, keys, context, column_class)
-    return rows(connection, statement)
+    found = rows(connection, statement)
+    for row in found:
+        if not _is_head(row):
+            raise damage_error("rows of series", "the store", TypeError(f"a number or a text is missing in {row[:6]}"))
+    return found
+
+
+def _is_head(row: Sequence[Any]) -> bool:
+    return type(row[4]) is int and type(row[5]) is int and type(row[2]) is str and type(row[3]) is str
 
 
 def count_scalar_series(
@@ -113,7 +132,7 @@ def _scalar(
     column_class: str | None,
 ) -> Select[Any]:
     statement = statement.where(
-        member_of(series.c.run_pk, "runs", run_pks), series.c.count > 0, series.c.column_type.in_(SCALAR_TYPES)
+        member_of(series.c.run_pk, "runs", run_pks), series.c.count > 0, series.c.column_type.not_in(MEDIA_TYPES)
     )
     if keys is not None:
         statement = statement.where(member_of(series.c.key, "keys", keys))
@@ -126,18 +145,47 @@ def _scalar(
 
 def read_series(
     connection: Connection, heads: Sequence[SeriesHead], wanted: RangeQuery | None = None
-) -> Iterator[tuple[SeriesHead, list[bytes]]]:
-    """Read the chunks of series, in the order given, each series' in the order of arrival.
+) -> Iterator[tuple[SeriesHead, SeriesChunks]]:
+    """Read the chunks of series, in the order given.
 
     Only chunks that can have points in the range are read, with one statement for some million points.
     """
+    partly = wanted is not None and not (_is_unbounded(wanted) and not (wanted.head or wanted.tail))
     for group in _groups(heads):
+        held = _held_points(connection, group) if partly else {}
         found: dict[int, list[tuple[int, bytes]]] = {}
         for series_id, id_, data in rows(connection, _chunk_query(connection, group, wanted)):
             found.setdefault(series_id, []).append((id_, data))
         for head in group:
-            held = sorted(found.pop(head.id, ()), key=lambda row: row[0])
-            yield head, [data for _, data in held]
+            own = sorted(found.pop(head.id, ()), key=lambda row: row[0])
+            yield head, SeriesChunks([data for _, data in own], held.get(head.id, 0) if partly else None)
+
+
+def _held_points(connection: Connection, heads: Sequence[SeriesHead]) -> dict[int, int]:
+    """Count the points that the rows of chunks promise, 0 where their bounds are not those of their series."""
+    of_series = member_of(chunks.c.series_id, "series", [head.id for head in heads])
+    bounds = func.min(chunks.c.min_step), func.max(chunks.c.max_step), func.max(chunks.c.max_time_ms)
+    counted = select(chunks.c.series_id, func.sum(chunks.c.count), *bounds).where(of_series)
+    found = {id_: (count, bounds) for id_, count, *bounds in rows(connection, counted.group_by(chunks.c.series_id))}
+    edges = select(series.c.id, series.c.first_step, series.c.last_step, series.c.max_time_ms)
+    held = {}
+    for id_, *expected in rows(connection, edges.where(member_of(series.c.id, "series", found))):
+        count, bounds = found[id_]
+        held[id_] = int(count) if bounds == expected else 0
+    return held
+
+
+def decode_all(head: SeriesHead, held: SeriesChunks) -> Points:
+    """Decode the chunks of a series, in the order of arrival.
+
+    Raises:
+        ChunkError: One is damaged, or points that the series counts are not there.
+    """
+    parts = [decode_chunk(data) for data in held.data]
+    there = sum(map(len, parts)) if held.held is None else held.held
+    if there != head.points:
+        raise ChunkError(f"the series has {head.points} points, and its chunks have {there}")
+    return join(parts) if parts else _NO_POINTS
 
 
 def held_values(connection: Connection, series_id: int, low: int, high: int) -> tuple[Whole, Floats]:
@@ -154,23 +202,20 @@ def held_values(connection: Connection, series_id: int, low: int, high: int) -> 
     return np.concatenate([part.steps for part in parts]), np.concatenate([part.values for part in parts])
 
 
-def choose_points(
-    head: SeriesHead, data: Iterable[bytes], wanted: RangeQuery | None, sample: int | None
-) -> ChosenPoints:
+def choose_points(head: SeriesHead, held: SeriesChunks, wanted: RangeQuery | None, sample: int | None) -> ChosenPoints:
     """Decode a series' chunks, keep the range, sort by step, cut and sample.
 
     Args:
         head: The series.
-        data: Its chunks in the order of arrival.
+        held: Its chunks.
         wanted: The range.
         sample: How many points at the most; ``None`` for all.
 
     Raises:
-        ChunkError: A chunk is damaged.
+        ChunkError: A chunk is damaged, or points that the series counts are not there.
     """
     total = head.points
-    parts = [decode_chunk(chunk) for chunk in data]
-    points = join(parts) if parts else _NO_POINTS
+    points = decode_all(head, held)
     if wanted is not None and not _is_unbounded(wanted):
         points = _in_range(points, wanted, head.max_time_ms)
         total = len(points)
@@ -230,7 +275,8 @@ def _chunk_query(connection: Connection, heads: Sequence[SeriesHead], wanted: Ra
     of_series = member_of(chunks.c.series_id, "series", [head.id for head in heads])
     if wanted is not None and _is_unbounded(wanted) and (wanted.head or wanted.tail):
         bounds = select(chunks.c.series_id, chunks.c.id, chunks.c.count, chunks.c.min_step, chunks.c.max_step)
-        needed = _edge_chunks(rows(connection, bounds.where(of_series)), wanted)
+        with decoding("rows of chunks", "the store"):
+            needed = _edge_chunks(rows(connection, bounds.where(of_series)), wanted)
         return statement.where(member_of(chunks.c.id, "chunks", needed))
     statement = statement.where(of_series)
     if wanted is None:

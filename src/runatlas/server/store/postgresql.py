@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 
 __all__ = ["is_postgresql", "lock_schema", "make_engine"]
 
 _SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 _MIGRATION_LOCK = 0x52754174
+_DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 
 
 def is_postgresql(location: str) -> bool:
@@ -25,7 +28,16 @@ def make_engine(location: str) -> Engine:
         ValueError: The location is no URL.
     """
     url = make_url(location.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg")
-    return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    engine = create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    event.listen(engine, "connect", _prepare)
+    return engine
+
+
+def _prepare(connection: Any, _: Any) -> None:
+    """Let a commit end when it is on the disk, also where the server's settings say otherwise."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DURABLE)
+    connection.commit()
 
 
 def lock_schema(connection: Connection) -> None:

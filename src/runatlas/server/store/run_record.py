@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
+from types import NoneType
 from typing import Any
 
 import attrs
@@ -13,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, func, literal_column, select
 from runatlas.model.account import UserRef
 from runatlas.model.codec import loads, loads_all
 from runatlas.model.run import Profile, RunRecord
+from runatlas.server.store.failure import decoding
 from runatlas.server.store.liveness import state_of
 from runatlas.server.store.prepared import Prepared, listing
 from runatlas.server.store.run_order import RunOrder
@@ -151,14 +153,20 @@ def _plain(values: list[Any]) -> list[Any]:
 
 
 def _records(connection: Connection, found: Sequence[Any], parts: Collection[str]) -> list[RunRecord]:
-    if not found:
-        return []
+    with decoding("rows of runs", "the store"):
+        return _decoded(connection, found, parts) if found else []
+
+
+def _decoded(connection: Connection, found: Sequence[Any], parts: Collection[str]) -> list[RunRecord]:
     keys = [row[0] for row in found]
     homes = find_homes(connection, {row[1] for row in found})
     people = _people(connection, {row[2] for row in found if row[2] is not None})
     summaries = _summaries(connection, keys) if "summary" in parts else None
     profiles = _profiles(connection, keys) if "profile" in parts else None
     configs = loads_all([row[_WIDTH] for row in found]) if "config" in parts else [None] * len(found)
+    for config in configs:
+        if not isinstance(config, (dict, NoneType)):
+            raise TypeError(f"a config is a {type(config).__name__}")
     return [
         RunRecord(
             *_names(homes[row[1]], row),

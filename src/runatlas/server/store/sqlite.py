@@ -8,16 +8,16 @@ import os
 import sqlite3
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 from runatlas.errors import StoreError
 
-__all__ = ["check_unchanged", "is_read_only", "make_engine", "make_reading_engine"]
+__all__ = ["check_files", "check_unchanged", "is_read_only", "make_engine", "make_reading_engine"]
 
 BUSY_TIMEOUT_S = 60.0
 _WAL_PAGES = 4000
@@ -26,6 +26,8 @@ _CACHE_KIB = 8_192
 _STATEMENTS = 512
 _RETRY_S = 0.01
 _COMING_AND_GOING_S = 2.0
+_FILES: Final = "runatlas_files"
+_SUFFIXES = ("", "-wal")
 
 
 def make_engine(path: Path) -> Engine:
@@ -155,11 +157,39 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_keep_for_ever)
 
 
-def _prepare(connection: sqlite3.Connection, _: Any) -> None:
+def check_files(connection: Connection) -> None:
+    """Check, before a commit, that the files it goes to are those that lie at their paths.
+
+    Raises:
+        StoreError: One was removed or replaced since: what is written to it would be gone.
+    """
+    opened = connection.info[_FILES]
+    for suffix, identity in zip(_SUFFIXES, opened, strict=True):
+        path = f"{connection.engine.url.database}{suffix}"
+        if _identity(path) != identity:
+            raise StoreError(
+                f"{path} was removed or replaced while it was open, and nothing can be written to it; "
+                "put it back and restart what uses it, or use another directory"
+            )
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - at every commit
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _prepare(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
+    entry.info.pop(_FILES, None)
     cursor = connection.cursor()
     try:
         _switch_to_wal(cursor)
-        cursor.execute("PRAGMA synchronous=NORMAL")
+        # A commit ends when the log is on the disk, on macOS in the drive itself and not in its cache.
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA fullfsync=ON")
+        cursor.execute("PRAGMA checkpoint_fullfsync=ON")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
         cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
@@ -193,3 +223,7 @@ def _is_wal(cursor: sqlite3.Cursor, *, last: bool) -> bool:
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get("write")
     connection.connection.cursor().execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if writes and _FILES not in connection.info:
+        # The log exists from the first transaction on, and stays as long as a connection is open.
+        database = connection.engine.url.database
+        connection.info[_FILES] = tuple(_identity(f"{database}{suffix}") for suffix in _SUFFIXES)

@@ -59,15 +59,6 @@ def test_keys_of_two_callers_have_nothing_to_do_with_each_other(requests: Idempo
     assert requests.begin(BOB, "k", "other") is None
 
 
-def test_a_failed_request_may_come_again(requests: Idempotency) -> None:
-    requests.begin(ANN, "k", "print")
-    requests.release(ANN, "k")
-    assert requests.begin(ANN, "k", "print") is None
-    requests.finish(ANN, "k", 200, b"x")
-    requests.release(ANN, "k")
-    assert requests.begin(ANN, "k", "print") == StoredAnswer(200, b"x")
-
-
 def test_an_abandoned_request_is_taken_over(requests: Idempotency, clock: Clock) -> None:
     requests.begin(ANN, "k", "print")
     clock.advance(59_000)

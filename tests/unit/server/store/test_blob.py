@@ -15,7 +15,6 @@ from runatlas.server.store.blob import BlobStore
 def put(store: BlobStore, content: bytes) -> str:
     with store.stage(io.BytesIO(content)) as staged:
         store.keep(staged)
-    store.settle(staged.sha256)
     return staged.sha256
 
 
@@ -77,3 +76,24 @@ def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         BlobStore(tmp_path / "blobs").stage(io.BytesIO()),
     ):
         pass
+
+
+@pytest.mark.parametrize("size", [10, 3 << 20], ids=["small", "large"])
+def test_a_damaged_blob_is_told_and_healed_by_the_same_bytes(tmp_path: Path, size: int) -> None:
+    store = BlobStore(tmp_path)
+    content = b"x" * size
+    sha256 = put(store, content)
+    path = store.path(sha256)
+    for damaged in (content[:-1] + b"y", content[:-1], content + b"x", b""):
+        path.write_bytes(damaged)
+        read: list[bytes] = []
+        with pytest.raises(StoreError, match="is damaged; store the same bytes again"):
+            read.extend(store.pieces(sha256))
+        assert sum(map(len, read)) < max(len(damaged), 1)
+        with pytest.raises(StoreError, match="is damaged"):
+            store.pieces(sha256, 1, 5)
+        with pytest.raises(StoreError, match="is damaged"):
+            store.open(sha256)
+        assert put(store, content) == sha256
+        assert b"".join(store.pieces(sha256)) == content
+        assert b"".join(store.pieces(sha256, 1, 5)) == content[1:5]

@@ -85,7 +85,7 @@ def _points(call: EndpointCall, run: RunRecord) -> Iterator[PointBlock]:
     selection = RunSelection(run.workspace, run.project, ids=(run.cuid,))
     cursor = None
     while True:
-        block = call.services.points.read_points(call.user, PointQuery(selection, cursor=cursor))
+        block = call.services.points.read_whole(call.user, PointQuery(selection, cursor=cursor))
         yield block
         cursor = block.next_cursor
         if cursor is None:

@@ -71,7 +71,7 @@ def read_traces(reading: Reading, runs: Collection[str], names: Collection[str])
     cursor = None
     while True:
         query = PointQuery(selection, tuple(names), cursor=cursor)
-        block = reading.services.points.read_points(reading.caller, query)
+        block = reading.services.points.read_whole(reading.caller, query)
         for part in block.series:
             identity = (block.runs[part.run][0], part.key, part.context)
             parts.setdefault(identity, []).append(_cut(block, part))

@@ -127,17 +127,20 @@ def _run(route: Route, call: Call) -> Any:
 
 
 def _perform_once(route: Route, call: Call, key: str) -> Answer:
-    """Carry a write out unless that was done; only what was answered well is kept, a failure may be tried again."""
-    stored = call.services.idempotency.begin(call.caller, key, _fingerprint(call))
-    if stored is not None:
-        return Answer(stored.body, stored.status, headers={"idempotent-replayed": "true"})
-    try:
+    """Carry a write out unless that was done; only what was answered well is kept, a failure may be tried again.
+
+    The effect and the answer are kept together or not at all. What streams is kept by its content, so that doing it
+    twice is no harm, and holds no transaction while it comes.
+    """
+    if route.streams:
+        return _perform(route, call)  # type: ignore[no-any-return]
+    with call.services.store.together(shared=True):
+        stored = call.services.idempotency.begin(call.caller, key, _fingerprint(call))
+        if stored is not None:
+            return Answer(stored.body, stored.status, headers={"idempotent-replayed": "true"})
         answer: Answer = _perform(route, call)
-    except BaseException:
-        call.services.idempotency.release(call.caller, key)
-        raise
-    call.services.idempotency.finish(call.caller, key, answer.status, answer.body)
-    return answer
+        call.services.idempotency.finish(call.caller, key, answer.status, answer.body)
+        return answer
 
 
 def _fingerprint(call: Call) -> str:

@@ -56,7 +56,7 @@ def _lines(call: EndpointCall, wanted: Iterable[tuple[str, str]], sample: int | 
     for selection in selections(call, [cuid for cuid, _ in asked]) if keys else ():
         cursor = None
         while True:
-            block = call.services.points.read_points(
+            block = call.services.points.read_whole(
                 call.user, PointQuery(selection, keys, sample=sample, cursor=cursor)
             )
             for part in block.series:

@@ -1,0 +1,57 @@
+"""Checking a store: whether everything it counts is there and can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import select, text
+
+from runatlas.errors import NotFoundError, StoreError
+from runatlas.server.store.chunk import ChunkError
+from runatlas.server.store.engine import Store
+from runatlas.server.store.point import SeriesChunks, SeriesHead, decode_all, find_scalar_series, read_series, run_paths
+from runatlas.server.store.schema import blobs, runs
+from runatlas.server.store.statement import rows
+
+__all__ = ["check_store"]
+
+
+def check_store(store: Store) -> Iterator[str]:
+    """Look at the database, the points of every series, and every blob.
+
+    Args:
+        store: The store; it may be in use.
+
+    Yields:
+        A sentence for each thing that is damaged.
+
+    Raises:
+        StoreError: The database cannot be read at all.
+    """
+    with store.read() as connection:
+        if store.dialect == "sqlite":
+            found = rows(connection, text("PRAGMA integrity_check"))
+            yield from (f"database: {line}" for (line,) in found if line != "ok")
+        for (run_pk,) in rows(connection, select(runs.c.id).order_by(runs.c.id)):
+            heads = find_scalar_series(connection, [run_pk], keys=None, context=None, column_class=None)
+            for head, held in read_series(connection, [SeriesHead(*row) for row in heads]):
+                if problem := _points_problem(head, held):
+                    yield f"{run_paths(connection, [run_pk]).get(run_pk, run_pk)}: {head.key!r}: {problem}"
+        hashes = [sha256 for (sha256,) in rows(connection, select(blobs.c.sha256))]
+    yield from filter(None, (_blob_problem(store, sha256) for sha256 in hashes))
+
+
+def _points_problem(head: SeriesHead, held: SeriesChunks) -> str:
+    try:
+        decode_all(head, held)
+    except ChunkError as error:
+        return str(error)
+    return ""
+
+
+def _blob_problem(store: Store, sha256: str) -> str:
+    try:
+        store.blobs.verify(sha256)
+    except (NotFoundError, StoreError) as error:
+        return error.message
+    return ""

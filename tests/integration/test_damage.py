@@ -1,0 +1,231 @@
+"""Damaged data: what is read is right, or it is told that it is not; nothing is missing without a word."""
+
+from __future__ import annotations
+
+import csv
+import io
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from support.server import ServerProcess, running_server
+
+import runatlas
+from runatlas.errors import RunAtlasError, StoreError
+from runatlas.server.store.engine import DATABASE_NAME
+from runatlas.server.store.installation import owner_name
+
+RUN = f"{owner_name()}/p/r0"
+KEYS = ["loss", "acc"]
+RANGES: dict[str, dict[str, Any]] = {
+    "points": {},
+    "range": {"range_query": {"type": "step", "start": 100, "end": 450}},
+    "tail": {"range_query": {"tail": 350}},
+}
+SEEDS = 24
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two metrics, each in two chunks."""
+    directory = tmp_path_factory.mktemp("damage") / "store"
+    with runatlas.Run("r0", repo=directory, experiment="p", capture_terminal_logs=False) as run:
+        for start in (0, 300):
+            for step in range(start, start + 300):
+                run.track(step * 1.5, name="loss", step=step, context={"subset": "train"})
+                run.track(step * 0.5, name="acc", step=step, epoch=step // 10)
+            run.flush()
+        run.log_info("hello")
+    return directory
+
+
+@pytest.fixture
+def copy(store: Path, tmp_path: Path) -> Path:
+    """A store to damage."""
+    return shutil.copytree(store, tmp_path / "copy")
+
+
+def _points(directory: Path, **options: Any) -> Any:
+    """Read points; a key that is said to be missing counts as told, and so does an answer that is not complete."""
+    with runatlas.Api(directory, cache=False) as api:
+        answer = api.run(RUN).metrics(KEYS, **options)
+        if not answer.ok:
+            assert isinstance(answer.error, RunAtlasError)
+            return "told"
+        table = answer.unwrap()
+        if table.failures or table.missing:
+            return "told"
+        return sorted((row["key"], row["step"], row["value"]) for row in csv.DictReader(io.StringIO(table.to_csv())))
+
+
+def _read_the_rest(directory: Path) -> None:
+    """Read what has no checksums: it may be wrong, but what it raises is ours."""
+    with runatlas.Api(directory, cache=False) as api:
+        run = api.run(RUN)
+        run.summary(KEYS)
+        run.logs()
+        if run.ok:
+            dict(run.config)
+
+
+def _check(directory: Path, truth: dict[str, Any], what: object) -> None:
+    for name, options in RANGES.items():
+        try:
+            found = _points(directory, **options)
+        except RunAtlasError:
+            continue
+        assert found in ("told", truth[name]), (what, name)
+    try:
+        _read_the_rest(directory)
+    except RunAtlasError:
+        return
+
+
+def test_no_random_damage_makes_points_fewer_without_a_word(store: Path, tmp_path: Path) -> None:
+    truth = {name: _points(store, **options) for name, options in RANGES.items()}
+    sound = (store / DATABASE_NAME).read_bytes()
+    for seed in range(SEEDS):
+        chance = random.Random(seed)
+        content = bytearray(sound)
+        place = chance.randrange(100, len(content))
+        size = chance.choice([1, 1, 16, 4096])
+        place -= place % size
+        content[place : place + size] = chance.randbytes(len(content[place : place + size]))
+        directory = tmp_path / str(seed)
+        directory.mkdir()
+        (directory / DATABASE_NAME).write_bytes(content)
+        _check(directory, truth, (seed, place, size))
+
+
+@pytest.mark.parametrize("table", ["series", "chunks", "runs", "logs", "settings"])
+def test_a_value_of_any_column_that_is_no_value_is_told(table: str, store: Path, tmp_path: Path) -> None:
+    truth = {name: _points(store, **options) for name, options in RANGES.items()}
+    with closing(sqlite3.connect(store / DATABASE_NAME)) as database:
+        columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+    for column in columns:
+        for value in ("CAST(x'7b22ff22' AS TEXT)", "1.5", "x'00ff'"):
+            directory = tmp_path / f"{column}{value}"[:40].replace("/", "_")
+            shutil.copytree(store, directory, dirs_exist_ok=True)
+            with closing(sqlite3.connect(directory / DATABASE_NAME)) as database:
+                try:
+                    database.execute(f"UPDATE {table} SET {column} = {value}")
+                except sqlite3.IntegrityError:
+                    continue
+                database.commit()
+            _check(directory, truth, (column, value))
+
+
+def _damage_a_chunk(directory: Path) -> None:
+    with closing(sqlite3.connect(directory / DATABASE_NAME)) as database:
+        (number, data) = database.execute(
+            "SELECT c.id, c.data FROM chunks c JOIN series s ON s.id = c.series_id WHERE s.key = 'loss'"
+        ).fetchone()
+        damaged = bytearray(data)
+        damaged[len(damaged) // 2] ^= 1
+        database.execute("UPDATE chunks SET data = ? WHERE id = ?", (bytes(damaged), number))
+        database.commit()
+
+
+def test_a_run_whose_only_metric_is_damaged_is_not_ok(copy: Path) -> None:
+    _damage_a_chunk(copy)
+    with runatlas.Api(copy, cache=False) as api:
+        answer = api.run(RUN).metrics(["loss"])
+        assert not answer.ok
+        assert f"runatlas verify {copy}" in answer.errmsg
+        assert "restore it from a backup" in answer.errmsg
+        both = api.run(RUN).metrics(KEYS).unwrap()
+        assert (both.complete, len(both["acc"]), len(both.failures)) == (False, 600, 1)
+
+
+def test_a_chunk_that_is_gone_is_told(copy: Path) -> None:
+    with closing(sqlite3.connect(copy / DATABASE_NAME)) as database:
+        database.execute("DELETE FROM chunks WHERE id = (SELECT min(id) FROM chunks)")
+        database.commit()
+    for options in RANGES.values():
+        assert _points(copy, **options) == "told"
+
+
+def test_every_door_tells_damage(copy: Path) -> None:
+    _damage_a_chunk(copy)
+    with running_server(copy) as server:
+        native = server.call(
+            "POST",
+            "points/query",
+            json={"selection": {"workspace": owner_name(), "project": "p", "ids": ["r0"]}, "keys": ["loss"]},
+            headers={"Accept": "application/json"},
+        )
+        assert native.json()["failures"][0]["key"] == "loss"
+        assert str(copy) not in native.text
+        for method, path, body in (
+            ("POST", "/api/v1/rest/runs/r0/metric/get-batch", [{"name": "loss", "context": {"subset": "train"}}]),
+            ("GET", "/api/runs/r0", None),
+        ):
+            told = server.call(method, path, json=body)
+            assert told.status_code == 500
+            assert str(copy) not in told.text
+
+
+@pytest.mark.parametrize("size", [1000, 3 << 20], ids=["small", "large"])
+def test_no_door_hands_out_a_damaged_file_as_whole(size: int, tmp_path: Path) -> None:
+    file, directory = tmp_path / "model.bin", tmp_path / "store"
+    file.write_bytes(b"x" * size)
+    with runatlas.Run("r0", repo=directory, experiment="p", capture_terminal_logs=False) as run:
+        run.log_artifact(file)
+    (blob,) = [path for path in (directory / "blobs").glob("*/*") if path.stat().st_size == size]
+    blob.write_bytes(b"x" * (size - 1) + b"y")
+    with runatlas.Api(directory, cache=False) as api:
+        (stored,) = api.run(RUN).artifacts()
+        assert not stored.read().ok
+        assert not stored.download(tmp_path / "out").ok
+        assert not (tmp_path / "out").exists()
+    with running_server(directory) as server:
+        links = [f"/api/v1/rest/runs/r0/artifacts/download?path={file.name}"]
+        links += [
+            f"/api/artifacts/{item['id']}/download" for item in server.call("GET", "/api/runs/r0").json()["artifacts"]
+        ]
+        with runatlas.Api(server.origin, cache=False) as api:
+            (stored,) = api.run(RUN).artifacts()
+            assert not stored.read().ok
+            links.append(str(stored.url).removeprefix(server.origin))
+        assert len(links) == 3
+        for link in links:
+            assert not _arrives_whole(server, link), link
+        with runatlas.Run("r0", repo=server.origin, experiment="p", capture_terminal_logs=False) as run:
+            run.log_artifact(file)
+        for link in links:
+            assert _arrives_whole(server, link), link
+
+
+def _arrives_whole(server: ServerProcess, link: str) -> bool:
+    try:
+        return server.call("GET", link).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def test_verify_names_what_is_damaged(copy: Path) -> None:
+    command = [sys.executable, "-m", "runatlas", "verify", str(copy)]
+    sound = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (sound.returncode, "can be read" in sound.stdout) == (0, True), sound.stderr
+    _damage_a_chunk(copy)
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert f"{RUN}: 'loss': the chunk is damaged" in told.stdout
+
+
+def test_an_error_of_many_runs_names_the_way_out(copy: Path) -> None:
+    _damage_a_chunk(copy)
+    with runatlas.Api(copy, cache=False) as api:
+        table = api.project(f"{owner_name()}/p").metrics(KEYS).unwrap()
+        (failure,) = table.failures
+        assert (failure.path, failure.key, table.complete) == (RUN, "loss", False)
+        assert "runatlas verify" in failure.reason
+        with pytest.raises(StoreError, match="runatlas verify"):
+            api.run(RUN).metrics(["loss"]).unwrap()
