@@ -8,6 +8,7 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from runatlas.entities.argument import choice, flag, text, texts
+from runatlas.model.config_value import plain_config
 from runatlas.model.ids import validate_project_name
 from runatlas.model.run import RUN_STATES, RunPatch, RunState
 
@@ -55,11 +56,10 @@ def _any_texts(value: object, argument: str) -> tuple[str, ...]:
 
 
 def _config(value: object, argument: str) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{argument}: expected a dict, got {type(value).__name__}")
-    for key in value:
-        text(key, argument)
-    return dict(value)
+    if isinstance(value, Mapping):
+        for key in value:
+            text(key, argument)
+    return plain_config(value, argument)
 
 
 def _project(value: Any, argument: str) -> str:

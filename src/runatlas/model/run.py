@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 import attrs
@@ -178,6 +179,12 @@ class RunPatch:
     project: str | None = None
     folder_id: str | None = None
     metadata: dict[str, Any] | None = None
+
+    def relabel(self, labels: Iterable[str]) -> tuple[str, ...]:
+        """Return what this makes of a run's labels: what is added counts more than what is removed."""
+        held = labels if self.labels is None else self.labels
+        kept = [label for label in held if label not in self.labels_removed]
+        return tuple(dict.fromkeys([*kept, *self.labels_added]))
 
 
 @attrs.frozen

@@ -2,18 +2,63 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["merge_config", "remove_key", "set_key"]
+__all__ = ["change_config", "find_value", "merge_config", "remove_key", "set_key"]
 
 
-def merge_config(config: dict[str, Any], given: Mapping[str, Any]) -> None:
-    """Put ``given`` into ``config``: objects merge, anything else replaces what was there."""
+def change_config(config: Mapping[str, Any], given: Mapping[str, Any], removed: Iterable[str]) -> dict[str, Any]:
+    """Return a config with dotted keys taken away, and then others set: what a ``RunPatch`` means, wherever it applies.
+
+    Args:
+        config: As it was; it stays so.
+        given: Values by dotted key; objects merge, anything else replaces what was there.
+        removed: Dotted keys.
+
+    Example:
+        >>> change_config({"model": {"width": 4, "depth": 2}}, {"model.width": 8}, ["model.depth"])
+        {'model': {'width': 8}}
+    """
+    made = copy.deepcopy(dict(config))
+    for key in removed:
+        remove_key(made, key)
+    for key, value in given.items():
+        set_key(made, key, copy.deepcopy(value))
+    return made
+
+
+def find_value(config: Mapping[str, Any], key: str) -> Any:
+    """Return what a dotted key names; a name with dots of its own counts as it was written.
+
+    Raises:
+        KeyError: There is no such key.
+    """
+    path = _path(config, key)
+    if path is None:
+        raise KeyError(key)
+    holder, name = path[-1]
+    return holder[name]
+
+
+def merge_config(config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config with another put into it: objects merge, anything else replaces what was there.
+
+    Args:
+        config: As it was; it stays so.
+        given: Values by key, each as it was written.
+    """
+    made = copy.deepcopy(dict(config))
+    _merge(made, copy.deepcopy(dict(given)))
+    return made
+
+
+def _merge(config: dict[str, Any], given: Mapping[str, Any]) -> None:
     for key, value in given.items():
         held = config.get(key)
         if isinstance(held, dict) and isinstance(value, Mapping):
-            merge_config(held, value)
+            _merge(held, value)
         else:
             config[key] = value
 
@@ -28,7 +73,7 @@ def set_key(config: dict[str, Any], key: str, value: Any) -> None:
         {'model': {'width': 4, 'depth': 2}, 'seed': 1}
     """
     holder, name = _find(config, key) or _make(config, key)
-    merge_config(holder, {name: value})
+    _merge(holder, {name: value})
 
 
 def remove_key(config: dict[str, Any], key: str) -> None:
@@ -49,7 +94,7 @@ def _prefixes(key: str) -> Iterable[tuple[str, str]]:
         yield key[:end], key[end + 1 :]
 
 
-def _path(config: dict[str, Any], key: str) -> list[tuple[dict[str, Any], str]] | None:
+def _path(config: Any, key: str) -> list[tuple[dict[str, Any], str]] | None:
     """The objects from the outermost to the one that has the last part of ``key``, each with its part."""
     if key in config:
         return [(config, key)]

@@ -13,11 +13,12 @@ from runatlas.backends.base import Backend
 from runatlas.entities.gateway import Gateway, Opener
 from runatlas.entities.run import Run as StoredRun
 from runatlas.errors import NotSupportedError, RunAtlasError
+from runatlas.model.config_value import plain_value
 from runatlas.model.ids import RunPath, validate_project_name
 from runatlas.model.run import RunPatch, RunRecord
+from runatlas.model.run_config import change_config, find_value
 from runatlas.tracking.health import Flushed, Health
-from runatlas.tracking.number import clean_text
-from runatlas.tracking.param import as_key, as_param, change_params, find_param
+from runatlas.tracking.number import as_key, clean_text
 from runatlas.tracking.recorder import Recorder
 from runatlas.tracking.sequence import run_props
 
@@ -252,13 +253,13 @@ class DescribedRun(StoredRun):
         """Return a param by name or dotted path."""
         name = as_key(key)
         if self._unset and any(name == item or name.startswith(item + ".") for item in self._unset):
-            return find_param(self._stored_params(), name)
-        return find_param(self.config, name)
+            return find_value(self._stored_params(), name)
+        return find_value(self.config, name)
 
     def __setitem__(self, key: str, value: Any) -> None:
         """Set a param by name or dotted path; an object replaces what was there, with all below it."""
         name = as_key(key)
-        plain = as_param(value, name)
+        plain = plain_value(value, name, name.count(".") + 1)
         self._unset.discard(name)
         # What was there is taken away first: objects would merge.
         self._change(RunPatch(config={name: plain}, config_removed=(name,)))
@@ -269,7 +270,7 @@ class DescribedRun(StoredRun):
         ``run.update(config_removed=[key])`` takes it away for good.
         """
         name = as_key(key)
-        find_param(self.config, name)
+        find_value(self.config, name)
         self._unset.add(name)
 
     def __contains__(self, key: object) -> bool:
@@ -299,12 +300,11 @@ class DescribedRun(StoredRun):
 
         Args:
             key: Such as ``hparams.lr``.
-            val: Anything that is JSON, or can be made it: numbers of other libraries, tuples, dataclasses, objects with
-                a ``json()``.
+            val: Anything: what has a structure keeps it, the rest is kept as text, with a warning.
 
         Raises:
             RuntimeError: The run is closed or read-only.
-            TypeError: It is no JSON.
+            TypeError: The key is no string.
             ValueError: A part of the key is empty.
         """
         self[key] = val
@@ -386,14 +386,11 @@ def apply_patch(record: RunRecord, patch: RunPatch) -> RunRecord:
     changes: dict[str, Any] = {
         name: getattr(patch, name) for name in names if name not in special and getattr(patch, name) is not None
     }
-    labels = record.labels if patch.labels is None else patch.labels
-    changes["labels"] = tuple(
-        label for label in dict.fromkeys([*labels, *patch.labels_added]) if label not in patch.labels_removed
-    )
+    changes["labels"] = patch.relabel(record.labels)
     if patch.project is not None:
         changes |= {"project": patch.project, "project_cuid": ""}
     if patch.config or patch.config_removed:
-        changes["config"] = change_params(record.config or {}, patch.config or {}, patch.config_removed)
+        changes["config"] = change_config(record.config or {}, patch.config or {}, patch.config_removed)
     if patch.state == "RUNNING":
         changes |= {"finished_at_ms": None, "error": ""}
     return attrs.evolve(record, **changes)

@@ -1,4 +1,4 @@
-"""What counts as a number, a step, a name and a context; everything else is told at once."""
+"""What counts as a number, a step, a name, a key and a context; everything else is told at once."""
 
 from __future__ import annotations
 
@@ -9,11 +9,22 @@ from functools import partial
 from typing import Any
 
 from runatlas.model.codec import context_text, make_context
+from runatlas.model.config_value import is_masked
 from runatlas.model.series import Context
 from runatlas.tracking.sender import attempt
 from runatlas.tracking.step import STEP_MAX, STEP_MIN
 
-__all__ = ["as_context", "as_name", "as_number", "as_whole", "clean_text", "flatten", "is_storable", "storable"]
+__all__ = [
+    "as_context",
+    "as_key",
+    "as_name",
+    "as_number",
+    "as_whole",
+    "clean_text",
+    "flatten",
+    "is_storable",
+    "storable",
+]
 
 _NAME_MAX, _BYTES_MAX = 1000, 2400
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -33,6 +44,8 @@ def as_number(value: Any, name: str) -> float | int | bool:
         return int(value)
     if isinstance(value, float):
         return float(value)
+    if is_masked(value):
+        raise TypeError(f"{name}: a masked value is no number; leave it out, or record math.nan")
     if callable(getattr(value, "item", None)):
         return _single(value, name)
     if hasattr(value, "__float__"):
@@ -48,9 +61,11 @@ def _single(value: Any, name: str) -> float | int | bool:
     found, problem = attempt(value.item)
     if problem:
         raise TypeError(f"{name}: expected one number, got {type(value).__name__} of several; {problem}")
-    if isinstance(found, (int, float)):
+    is_time = getattr(getattr(value, "dtype", None), "kind", "") in {"m", "M"}
+    if isinstance(found, (int, float)) and not is_time:
         return found
-    raise TypeError(f"{name}: {type(found).__name__} is no number and has no json()")
+    kind = type(value if is_time else found).__name__
+    raise TypeError(f"{name}: {kind} is no number and has no json()")
 
 
 def as_whole(value: Any, argument: str) -> int | None:
@@ -64,6 +79,8 @@ def as_whole(value: Any, argument: str) -> int | None:
         return None
     if isinstance(value, bool):
         raise TypeError(f"{argument}: expected a whole number, got bool")
+    if is_masked(value):
+        raise TypeError(f"{argument}: expected a whole number, got a masked value")
     try:
         number = operator.index(value)
     except TypeError:
@@ -89,6 +106,20 @@ def as_name(name: Any, argument: str = "name") -> str:
     if _CONTROL.search(name) or _UNSTORABLE.search(name):
         raise ValueError(f"{argument}: {name!r} must not have control characters or lone surrogates")
     return str(name)
+
+
+def as_key(key: Any) -> str:
+    """Return the dotted key of a param.
+
+    Raises:
+        TypeError: It is no string.
+        ValueError: One of its parts is empty.
+    """
+    if not isinstance(key, str):
+        raise TypeError(f"key: expected a string, got {type(key).__name__}")
+    if not key or any(not part for part in key.split(".")):
+        raise ValueError(f"key: {key!r} is no name or dotted path, such as 'hparams.lr'")
+    return key
 
 
 def as_context(context: Any) -> Context:
@@ -131,6 +162,8 @@ def is_storable(text: str) -> bool:
 
 
 def _plain(value: Any) -> Any:
+    if is_masked(value):
+        return None
     return value.item() if hasattr(value, "item") and callable(value.item) else value
 
 

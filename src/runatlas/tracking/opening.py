@@ -14,6 +14,7 @@ from runatlas.backends.base import Backend
 from runatlas.entities.gateway import Opener
 from runatlas.errors import NotFoundError, RunAtlasError
 from runatlas.model import codec
+from runatlas.model.config_value import plain_config
 from runatlas.model.ids import (
     ProjectPath,
     RunPath,
@@ -26,7 +27,6 @@ from runatlas.tracking.delivery import OWN_WORKSPACE
 from runatlas.tracking.description import check_label
 from runatlas.tracking.dispatch import FirstSteps
 from runatlas.tracking.number import clean_text
-from runatlas.tracking.param import as_params
 from runatlas.tracking.sender import describe
 from runatlas.tracking.trace import list_columns
 
@@ -128,7 +128,7 @@ def make_opening(
             labels=_labels(tags, environ),
             group=_text(given(group, "GROUP"), "group"),
             job_type=_text(given(job_type, "JOB_TYPE"), "job_type"),
-            config={} if config is None else as_params(config),
+            config={} if config is None else plain_config(config),
             created_at_ms=int(time.time() * 1000),
             create_project=True,
             if_exists="resume",

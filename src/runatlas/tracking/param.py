@@ -1,11 +1,10 @@
-"""A run's params: nested JSON under dotted keys."""
+"""What an object of any maker holds, as plain JSON: what is none is refused, unlike in a config."""
 
 from __future__ import annotations
 
-import copy
 import enum
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
@@ -13,23 +12,7 @@ import attrs
 
 from runatlas.tracking.number import storable
 
-__all__ = ["as_key", "as_param", "as_params", "change_params", "find_param"]
-
-
-def as_params(config: Any, argument: str = "config") -> dict[str, Any]:
-    """Return what a run was started with as plain JSON.
-
-    Args:
-        config: A mapping, or an object with fields: a namespace, a dataclass, attrs.
-        argument: What to call it in messages.
-
-    Raises:
-        TypeError: It is none of these, or something in it is no JSON value.
-    """
-    plain = as_param(config, argument)
-    if not isinstance(plain, dict):
-        raise TypeError(f"{argument}: expected a dict or an object with fields, got {type(config).__name__}")
-    return plain
+__all__ = ["as_param"]
 
 
 def as_param(value: Any, where: str) -> Any:
@@ -85,84 +68,6 @@ def _fields_of(value: Any) -> dict[str, Any] | None:
     own = getattr(value, "__dict__", None)
     # Only plain bags of values: an object of a library has more to it than its attributes.
     return dict(own) if own is not None and type(value).__name__ in {"Namespace", "SimpleNamespace"} else None
-
-
-def as_key(key: Any) -> str:
-    """Return the dotted key of a param.
-
-    Raises:
-        TypeError: It is no string.
-        ValueError: One of its parts is empty.
-    """
-    if not isinstance(key, str):
-        raise TypeError(f"key: expected a string, got {type(key).__name__}")
-    if not key or any(not part for part in key.split(".")):
-        raise ValueError(f"key: {key!r} is no name or dotted path, such as 'hparams.lr'")
-    return key
-
-
-def find_param(params: Mapping[str, Any], key: str) -> Any:
-    """Return what a dotted key names; a name with dots of its own counts as it was written.
-
-    Raises:
-        KeyError: There is no such param.
-    """
-    if key in params:
-        return params[key]
-    end = len(key)
-    while (end := key.rfind(".", 0, end)) > 0:
-        inner = params.get(key[:end])
-        if isinstance(inner, Mapping):
-            try:
-                return find_param(inner, key[end + 1 :])
-            except KeyError:
-                continue
-    raise KeyError(key)
-
-
-def change_params(params: Mapping[str, Any], given: Mapping[str, Any], removed: Iterable[str]) -> dict[str, Any]:
-    """Return params with dotted keys taken away, and then others set; objects merge, anything else replaces."""
-    changed = copy.deepcopy(dict(params))
-    for key in removed:
-        _remove(changed, key)
-    for key, value in given.items():
-        holder, name = _place(changed, key)
-        _merge(holder, {name: value})
-    return changed
-
-
-def _merge(params: dict[str, Any], given: Mapping[str, Any]) -> None:
-    for key, value in given.items():
-        held = params.get(key)
-        if isinstance(held, dict) and isinstance(value, Mapping):
-            _merge(held, value)
-        else:
-            params[key] = copy.deepcopy(value)
-
-
-def _place(params: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
-    """Where a dotted key is set, with objects on the way made."""
-    if key in params or "." not in key:
-        return params, key
-    name, rest = key.split(".", 1)
-    inner = params.get(name)
-    if not isinstance(inner, dict):
-        inner = params[name] = {}
-    return _place(inner, rest)
-
-
-def _remove(params: dict[str, Any], key: str) -> bool:
-    """Take away what a dotted key names, and the objects that this leaves empty."""
-    if key in params:
-        del params[key]
-        return True
-    name, _, rest = key.partition(".")
-    inner = params.get(name)
-    if not rest or not isinstance(inner, dict) or not _remove(inner, rest):
-        return False
-    if not inner:
-        del params[name]
-    return True
 
 
 def _as_part(key: Any, where: str) -> str:

@@ -53,7 +53,8 @@ class Run(RecordingRun):
         workspace: Whose the project is; the caller's own if left out.
         name: The display name.
         description: What it is about.
-        config: Params: a dict, a namespace or a dataclass.
+        config: Params: a mapping of any kind, or what has fields: a namespace, a dataclass, a pydantic model, an object
+            or a class of settings. What has no structure is kept as text, with one warning.
         tags: The names of tags.
         group: Ties runs together.
         job_type: Such as ``train`` or ``eval``.

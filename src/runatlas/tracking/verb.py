@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runatlas.model.artifact import validate_artifact_name
+from runatlas.model.config_value import read_value
 from runatlas.model.log import LogDraft, LogLevel
 from runatlas.model.run import RunRecord
 from runatlas.model.series import Context
@@ -17,7 +18,6 @@ from runatlas.tracking.event import Objects
 from runatlas.tracking.foreign import is_object, objects_of, take_object
 from runatlas.tracking.number import as_context, as_name, as_number, as_whole, clean_text, flatten
 from runatlas.tracking.overview import OverviewRun
-from runatlas.tracking.param import as_param
 from runatlas.tracking.recorder import QUEUE_MAX, Recorder
 from runatlas.tracking.step import STEP_MAX, STEP_MIN
 
@@ -192,11 +192,11 @@ class RecordingRun(OverviewRun):
 
         Args:
             msg: The message.
-            **kwargs: Fields to keep beside it.
+            **kwargs: Fields to keep beside it; what has no structure is kept as text.
 
         Raises:
             RuntimeError: The run is closed or read-only.
-            TypeError: The message is no string, or a field is no JSON.
+            TypeError: The message is no string.
         """
         self._say("DEBUG", msg, kwargs)
 
@@ -205,11 +205,11 @@ class RecordingRun(OverviewRun):
 
         Args:
             msg: The message.
-            **kwargs: Fields to keep beside it.
+            **kwargs: Fields to keep beside it; what has no structure is kept as text.
 
         Raises:
             RuntimeError: The run is closed or read-only.
-            TypeError: The message is no string, or a field is no JSON.
+            TypeError: The message is no string.
         """
         self._say("INFO", msg, kwargs)
 
@@ -218,11 +218,11 @@ class RecordingRun(OverviewRun):
 
         Args:
             msg: The message.
-            **kwargs: Fields to keep beside it.
+            **kwargs: Fields to keep beside it; what has no structure is kept as text.
 
         Raises:
             RuntimeError: The run is closed or read-only.
-            TypeError: The message is no string, or a field is no JSON.
+            TypeError: The message is no string.
         """
         self._say("WARN", msg, kwargs)
 
@@ -231,24 +231,21 @@ class RecordingRun(OverviewRun):
 
         Args:
             msg: The message.
-            **kwargs: Fields to keep beside it.
+            **kwargs: Fields to keep beside it; what has no structure is kept as text.
 
         Raises:
             RuntimeError: The run is closed or read-only.
-            TypeError: The message is no string, or a field is no JSON.
+            TypeError: The message is no string.
         """
         self._say("ERROR", msg, kwargs)
 
     def _say(self, level: LogLevel, msg: str, fields: dict[str, Any]) -> None:
         self._require_writable()
-        draft = LogDraft(
-            clean_text(msg, "msg"),
-            level,
-            tag="record",
-            time_ms=int(_now() * 1000),
-            fields=as_param(fields, "kwargs") or None,
-        )
+        plain, notes = read_value(fields, "kwargs")
+        draft = LogDraft(clean_text(msg, "msg"), level, tag="record", time_ms=int(_now() * 1000), fields=plain or None)
         if self._recorder is not None:
+            if notes:
+                self._recorder.losses.warn("fields", f"fields of messages are not kept as they are: {notes[0]}")
             self._recorder.losses.check()
             self._recorder.put(draft)
 

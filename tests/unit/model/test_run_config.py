@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runatlas.errors import ValidationError
 from runatlas.model.config_name import named_values, number_of, time_of
-from runatlas.model.run_config import merge_config, remove_key, set_key
+from runatlas.model.run_config import change_config, find_value, merge_config, remove_key, set_key
 from runatlas.server.store.config import flatten
 
 names = st.text("abc", min_size=1, max_size=2)
@@ -59,13 +59,28 @@ def test_what_is_removed_is_gone_and_the_rest_stays(config: dict[str, Any], key:
 
 @given(configs, configs)
 def test_merging_twice_is_merging_once(config: dict[str, Any], given_config: dict[str, Any]) -> None:
-    once = copy.deepcopy(config)
-    merge_config(once, copy.deepcopy(given_config))
-    twice = copy.deepcopy(once)
-    merge_config(twice, copy.deepcopy(given_config))
-    assert once == twice
+    once = merge_config(config, given_config)
+    assert merge_config(once, given_config) == once
     for key, *_ in _leaves(given_config):
         assert _get(once, key) == _get(given_config, key) or _get(given_config, key) == {}
+
+
+def test_values_are_found_by_dotted_keys() -> None:
+    config = {"a": {"b": {"c": 1}}, "a.b": {"d": 2}, "x.y": 3}
+
+    assert (find_value(config, "a.b.c"), find_value(config, "a.b.d"), find_value(config, "x.y")) == (1, 2, 3)
+    assert find_value(config, "a.b") == {"d": 2}
+    for missing in ("b", "a.c", "x", "a.b.c.d"):
+        with pytest.raises(KeyError):
+            find_value(config, missing)
+
+
+def test_what_is_given_is_copied() -> None:
+    given_config = {"a": {"b": [1]}}
+    made = change_config({}, given_config, ())
+    made["a"]["b"].append(2)
+
+    assert given_config == {"a": {"b": [1]}}
 
 
 def test_a_key_with_dots_of_its_own_counts_as_it_was_written() -> None:

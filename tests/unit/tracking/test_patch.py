@@ -1,14 +1,14 @@
 from __future__ import annotations
 
+import copy
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runatlas.model.run import RunPatch, RunRecord
-from runatlas.model.run_config import remove_key, set_key
+from runatlas.server.services.run_change import change_of_patch
 from runatlas.tracking.description import apply_patch
-from runatlas.tracking.param import change_params
 from runatlas.tracking.patch import merge_patches, patch_parts
 
 keys = st.sampled_from(["a", "b", "a.x", "a.y", "a.x.z", "b.x"])
@@ -31,12 +31,8 @@ def run(config: dict[str, Any]) -> RunRecord:
 
 def stored(config: dict[str, Any], patch: RunPatch) -> dict[str, Any]:
     """What the store makes of a config."""
-    changed: dict[str, Any] = change_params(config, {}, ())
-    for key in patch.config_removed:
-        remove_key(changed, key)
-    for key, value in (patch.config or {}).items():
-        set_key(changed, key, value)
-    return changed
+    edit = change_of_patch(patch, 0, None).edit_config
+    return config if edit is None else edit(config)
 
 
 trees = st.dictionaries(st.sampled_from("abx"), values, max_size=3)
@@ -73,9 +69,35 @@ def test_the_end_of_a_run_does_not_hang_on_what_else_is_said() -> None:
     assert list(patch_parts(end)) == [end]
 
 
-@given(trees, patches)
+names = st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map(".".join)
+dotted = st.recursive(
+    st.integers(0, 3) | st.just([1]), lambda inner: st.dictionaries(names, inner, max_size=3), max_leaves=6
+)
+odd_patches = st.builds(
+    RunPatch,
+    config=st.none() | st.dictionaries(names, dotted, max_size=3),
+    config_removed=st.lists(names, max_size=3).map(tuple),
+    labels=st.none() | st.lists(st.sampled_from("pqr"), max_size=2).map(tuple),
+    labels_added=st.lists(st.sampled_from("pqr"), max_size=2).map(tuple),
+    labels_removed=st.lists(st.sampled_from("pqr"), max_size=2).map(tuple),
+)
+
+
+@settings(max_examples=500)
+@given(st.dictionaries(names, dotted, max_size=3), odd_patches)
 def test_a_run_knows_of_itself_what_the_store_makes_of_it(config: dict[str, Any], patch: RunPatch) -> None:
-    assert apply_patch(run(config), patch).config == stored(config, patch)
+    """Names with dots of their own, and labels that are added and removed at once, too."""
+    before = copy.deepcopy(config)
+    known = apply_patch(run(config), patch)
+
+    assert known.config == stored(copy.deepcopy(config), patch)
+    assert list(known.labels) == relabelled(["p"], patch)
+    assert config == before
+
+
+def relabelled(labels: list[str], patch: RunPatch) -> list[str]:
+    edit = change_of_patch(patch, 0, None).edit_labels
+    return labels if edit is None else edit(labels)
 
 
 def test_the_same_param_set_again_needs_one_patch() -> None:

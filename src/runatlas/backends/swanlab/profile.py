@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,7 @@ from runatlas.backends.swanlab.refusal import unsupported
 from runatlas.errors import ValidationError
 from runatlas.model.codec import dumps, loads
 from runatlas.model.run import Profile
-from runatlas.model.run_config import merge_config, remove_key, set_key
+from runatlas.model.run_config import change_config, merge_config
 from runatlas.model.text import check_text
 
 __all__ = ["changed_config", "check_values", "config_section", "merged_config", "metadata_section", "profile_sections"]
@@ -46,8 +45,7 @@ def _has_special(value: Any) -> bool:
 
 def merged_config(held: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Put a config into the one that a run has."""
-    made = copy.deepcopy(dict(held))
-    merge_config(made, copy.deepcopy(dict(given)))
+    made = merge_config(held, given)
     check_values(made, "config")
     return made
 
@@ -59,11 +57,7 @@ def changed_config(held: Mapping[str, Any], given: Mapping[str, Any], removed: t
         NotSupportedError: The new config cannot be written in place of the old one.
         ValidationError: A value is none of JSON's.
     """
-    made = copy.deepcopy(dict(held))
-    for key in removed:
-        remove_key(made, key)
-    for key, value in copy.deepcopy(dict(given)).items():
-        set_key(made, key, value)
+    made = change_config(held, given, removed)
     _check_kept(held, made, "config")
     check_values(made, "config")
     return made

@@ -11,7 +11,7 @@ from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import validate_project_name
 from runatlas.model.run import RUN_STATES, Profile, RunPatch
-from runatlas.model.run_config import merge_config, remove_key, set_key
+from runatlas.model.run_config import change_config, merge_config
 from runatlas.model.text import check_text
 from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_time, checked
 from runatlas.server.store.config import flatten, write_configs
@@ -48,14 +48,14 @@ class RunChange:
 
     Attributes:
         columns: What all of them get, as ``change_runs`` takes it.
-        edit_config: Changes a config in place.
+        edit_config: Makes the new config of the old one.
         edit_labels: Makes the new labels of the old ones.
         project: Where they move.
         metadata: Names of the profile's metadata to replace.
     """
 
     columns: Mapping[str, Any]
-    edit_config: Callable[[dict[str, Any]], None] | None = None
+    edit_config: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     edit_labels: Callable[[list[str]], list[str]] | None = None
     profile: Profile | None = None
     project: ProjectRow | None = None
@@ -141,36 +141,22 @@ def change_of_patch(
     return RunChange(columns, edit_config, _label_edit(patch), patch.profile, project, patch.folder_id, patch.metadata)
 
 
-def _config_edit(patch: RunPatch, *, exact_names: bool) -> Callable[[dict[str, Any]], None] | None:
+def _config_edit(patch: RunPatch, *, exact_names: bool) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
     if not patch.config and not patch.config_removed:
         return None
-    text = dumps(patch.config or {})
+    given = loads(dumps(patch.config or {}))
 
-    def edit_exactly(config: dict[str, Any]) -> None:
-        for name in patch.config_removed:
-            config.pop(name, None)
-        merge_config(config, loads(text))
+    def edit_exactly(config: dict[str, Any]) -> dict[str, Any]:
+        kept = {name: value for name, value in config.items() if name not in patch.config_removed}
+        return merge_config(kept, given)
 
-    def edit(config: dict[str, Any]) -> None:
-        for key in patch.config_removed:
-            remove_key(config, key)
-        for key, value in loads(text).items():
-            set_key(config, key, value)
-
-    return edit_exactly if exact_names else edit
+    return edit_exactly if exact_names else lambda config: change_config(config, given, patch.config_removed)
 
 
 def _label_edit(patch: RunPatch) -> Callable[[list[str]], list[str]] | None:
     if patch.labels is None and not patch.labels_added and not patch.labels_removed:
         return None
-    removed = frozenset(patch.labels_removed)
-
-    def edit(labels: list[str]) -> list[str]:
-        held = labels if patch.labels is None else list(patch.labels)
-        kept = [label for label in held if label not in removed]
-        return list(dict.fromkeys([*kept, *patch.labels_added]))
-
-    return edit
+    return lambda labels: list(patch.relabel(labels))
 
 
 def apply_change(store: Store, connection: Connection, run_keys: Sequence[int], change: RunChange) -> None:
@@ -226,12 +212,11 @@ def _place(connection: Connection, locked: Collection[ChangedRun], change: RunCh
 
 
 def _edit_configs(
-    connection: Connection, locked: Collection[ChangedRun], edit: Callable[[dict[str, Any]], None]
+    connection: Connection, locked: Collection[ChangedRun], edit: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> None:
     texts, flat = {}, {}
     for run in locked:
-        config = loads(run.config)
-        edit(config)
+        config = edit(loads(run.config))
         text = json_text(config, "config")
         if text != run.config:
             texts[run.id], flat[run.id] = text, flatten(config)

@@ -176,11 +176,8 @@ def _replace(store: Store, connection: Connection, run_key: int, draft: RunDraft
         return
     add_version(connection, run_key, RunVersion(store.clock(), description, locked.config))
 
-    def edit(held: dict[str, Any]) -> None:
-        held.clear()
-        held.update(loads(config))
-
-    apply_change(store, connection, [run_key], RunChange({"description": draft.description}, edit_config=edit))
+    change = RunChange({"description": draft.description}, edit_config=lambda _: loads(config))
+    apply_change(store, connection, [run_key], change)
 
 
 def _resumption(draft: RunDraft, now_ms: int) -> RunChange:
