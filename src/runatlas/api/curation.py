@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -18,7 +19,7 @@ from runatlas.model.codec import make_context
 from runatlas.model.ids import RunPath, validate_workspace_name
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunSelection
-from runatlas.model.series import Context
+from runatlas.model.series import Context, SummaryRecord
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable, Reading, make_metric_table
 from runatlas.tables.statistic import Statistics
@@ -103,8 +104,12 @@ class ApiCuration:
             readings[0],
             blocks=blocks,
             keys=None,
-            statistics=Statistics(lambda: chain.from_iterable(reading.statistics.load() for reading in readings)),
+            statistics=Statistics(partial(_load_all, [reading.statistics for reading in readings])),
         )
+
+
+def _load_all(statistics: Iterable[Statistics]) -> Iterator[SummaryRecord]:
+    return chain.from_iterable(item.load() for item in statistics)
 
 
 def _grouped(series: Iterable[Any]) -> dict[_Group, list[str]]:

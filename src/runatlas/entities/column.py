@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
@@ -200,7 +201,7 @@ class Column(Entity[ColumnRecord]):
             return make_media_table(self._gateway, query, page, self._run)[label]
         asked = attrs.evolve(request, keys=(record.key,), context=record.context)
         selection = RunSelection(path.workspace, path.project, ids=(path.run,))
-        reading = read_metrics(self._gateway, selection, asked, project_id=lambda: self.project_id)
+        reading = read_metrics(self._gateway, selection, asked, project_id=partial(getattr, self, "project_id"))
         return make_run_metric_table(require_run(reading))[label]
 
     def export_csv(self) -> ApiResponse[Link]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -109,7 +110,7 @@ def read_metrics(
         sample=request.sample,
         requested_sample=request.requested_sample,
         timed=request.timed,
-        statistics=Statistics(lambda: read_summaries(gateway, chosen, request.keys)),
+        statistics=Statistics(partial(read_summaries, gateway, chosen, request.keys)),
         project_id=project_id,
     )
 

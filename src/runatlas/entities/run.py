@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, overload
 
 from typing_extensions import Self, Unpack
@@ -93,7 +94,9 @@ class Run(RunCuration):
         )
 
         def read() -> MetricTable[str]:
-            reading = read_metrics(self._gateway, self.selection, request, project_id=lambda: self.project_id)
+            reading = read_metrics(
+                self._gateway, self.selection, request, project_id=partial(getattr, self, "project_id")
+            )
             return make_run_metric_table(require_run(reading))
 
         return ApiResponse.of(read)

@@ -18,10 +18,11 @@ from runatlas.model import codec
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import Batch
 from runatlas.model.ids import RunPath
-from runatlas.model.ipc import Kind, MalformedStreamError, Stream, read_stream, write_stream
+from runatlas.model.ipc import MalformedStreamError, Stream, read_stream, write_stream
 from runatlas.model.log import LogDraft
 from runatlas.model.media import MediaDraft
 from runatlas.model.series import (
+    POINT_COLUMNS,
     ColumnClass,
     ColumnDraft,
     ColumnType,
@@ -39,7 +40,6 @@ T = TypeVar("T")
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 """The content type of these streams."""
 
-_KINDS: dict[str, Kind] = {"step": "int64", "value": "float64", "time_ms": "int64", "epoch": "int64"}
 _OPTIONAL = frozenset({"epoch"})
 _INT64, _FLOAT64 = DataType.int64(), DataType.float64()
 
@@ -132,7 +132,7 @@ def decode_batch(data: bytes, run: RunPath) -> Batch:
         ValidationError: The bytes are no batch; the message says where.
     """
     try:
-        stream = read_stream(data, _KINDS, optional=_OPTIONAL)
+        stream = read_stream(data, POINT_COLUMNS, optional=_OPTIONAL)
         head = codec.decode(codec.loads(stream.metadata), _BatchHead, strict=True)
         points = _read_points(stream, head.series)
     except (MalformedStreamError, ValueError, ResponseFormatError) as error:
@@ -190,7 +190,7 @@ def decode_block(data: bytes) -> PointBlock:
         ResponseFormatError: The bytes are no block; the message says where.
     """
     try:
-        stream = read_stream(data, _KINDS, optional=_OPTIONAL)
+        stream = read_stream(data, POINT_COLUMNS, optional=_OPTIONAL)
         head = codec.decode(codec.loads(stream.metadata), _BlockHead)
         series = _read_slices(head, stream.rows)
     except (MalformedStreamError, ValueError, ResponseFormatError) as error:

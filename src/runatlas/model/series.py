@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import attrs
 
+from runatlas.model.ipc import Kind, read_stream, write_stream
 from runatlas.model.page import PageRequest
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunSelection
@@ -21,6 +22,7 @@ __all__ = [
     "COLUMN_CLASSES",
     "COLUMN_TYPES",
     "MEDIA_TYPES",
+    "POINT_COLUMNS",
     "SAMPLE_MAX",
     "ColumnClass",
     "ColumnDraft",
@@ -46,6 +48,9 @@ ColumnType = Literal[
 ]  # fmt: skip
 COLUMN_TYPES: tuple[ColumnType, ...] = get_args(ColumnType)
 MEDIA_TYPES: tuple[ColumnType, ...] = tuple(t for t in COLUMN_TYPES if t not in {"FLOAT", "BOOLEAN", "STRING"})
+
+POINT_COLUMNS: dict[str, Kind] = {"step": "int64", "value": "float64", "time_ms": "int64", "epoch": "int64"}
+"""What points are in a stream; the epochs may be missing."""
 
 SAMPLE_MAX = 1500
 """The most points of one sampled scalar series (document 004)."""
@@ -150,6 +155,25 @@ class PointBlock:
     missing: tuple[str, ...] = ()
     failures: tuple[ReadFailure, ...] = ()
     next_cursor: str | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to other processes as an Arrow stream; the columns do not pickle themselves."""
+        columns = {"step": self.steps, "value": self.values, "time_ms": self.times_ms}
+        if self.epochs is not None:
+            columns["epoch"] = self.epochs
+        rest = {name: getattr(self, name) for name in ("runs", "series", "missing", "failures", "next_cursor")}
+        return _revive_block, (write_stream("", columns), rest)
+
+
+def _revive_block(stream: bytes, rest: dict[str, Any]) -> PointBlock:
+    columns = read_stream(stream, POINT_COLUMNS, optional=frozenset({"epoch"})).columns
+    return PointBlock(
+        steps=columns["step"],
+        values=columns["value"],
+        times_ms=columns["time_ms"],
+        epochs=columns.get("epoch"),
+        **rest,
+    )
 
 
 @attrs.frozen

@@ -101,6 +101,11 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
         self.total = sum(totals) if len(totals) == len(series) else None
         self.complete = not self.sampled and not self.failures
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to other processes as what was read; the series are made of it again."""
+        first: Any = next(iter([*self._series, *self.missing]), "")
+        return make_run_metric_table if isinstance(first, str) else make_metric_table, (self._reading,)
+
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences on what was done differently from what was asked."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any, overload
 
 import attrs
@@ -215,6 +216,14 @@ class Series(Sequence[Point]):
         """Return ``{step: value}``, the last that arrived of each step."""
         steps, values = list(self.steps.to_pylist()), list(self.values.to_pylist())
         return dict(zip(steps, values, strict=True))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to other processes with its own points, not with those of its table."""
+        run = (self._cuid, self.run, self.run_name)
+        times = _joined([piece.cut(piece.block.times_ms) for piece in self._pieces], _INT64)
+        block = PointBlock((run,), (), self.steps, self.values, times, self.epochs)
+        told = {"total": self.total, "sampled": self.sampled, "timed": self._timed, "statistics": self._statistics}
+        return partial(Series, **told), (run, self.key, self._pairs, (Piece(block, 0, len(self)),))
 
     def __repr__(self) -> str:
         whole = "more" if self.total is None else self.total

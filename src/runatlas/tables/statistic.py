@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from runatlas.model.series import Context, Statistic, SummaryRecord
 from runatlas.process.fork import ProcessLock
@@ -69,6 +69,9 @@ class Statistics:
         self._lock = ProcessLock()
         self._found: dict[tuple[str, str, Context], SummaryItem] | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _revive, (self._load, self._found)
+
     def load(self) -> Iterable[SummaryRecord]:
         """Read the summaries anew."""
         return self._load()
@@ -91,3 +94,9 @@ class Statistics:
             if self._found is None:
                 self._found = {(item.run, item.key, item.context): make_summary_item(item) for item in self._load()}
             return self._found.get((run, key, context))
+
+
+def _revive(load: Callable[[], Iterable[SummaryRecord]], found: dict[Any, SummaryItem] | None) -> Statistics:
+    made = Statistics(load)
+    made._found = found  # noqa: SLF001 - its own class
+    return made

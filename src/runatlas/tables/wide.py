@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+import arro3.io
 from arro3.core import Array, DataType, Table
 
 from runatlas.tables.frame import Frame
@@ -35,6 +37,14 @@ class WideTable(Frame):
         for name, values in found.items():
             columns[name] = Array([values.get(step) for step in steps], DataType.float64())
         self._table = Table.from_pydict(columns)
+
+    def __getstate__(self) -> dict[str, Any]:
+        sink = BytesIO()
+        arro3.io.write_ipc_stream(self._table, sink)
+        return {**self.__dict__, "_table": sink.getvalue()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _table=arro3.io.read_ipc_stream(BytesIO(state["_table"])).read_all())
 
     def to_arrow(self) -> Table:
         """Return an Arrow table; a missing point is null, which is not NaN."""
