@@ -222,7 +222,12 @@ class Series(Sequence[Point]):
         run = (self._cuid, self.run, self.run_name)
         times = _joined([piece.cut(piece.block.times_ms) for piece in self._pieces], _INT64)
         block = PointBlock((run,), (), self.steps, self.values, times, self.epochs)
-        told = {"total": self.total, "sampled": self.sampled, "timed": self._timed, "statistics": self._statistics}
+        told: dict[str, Any] = {
+            "total": self.total,
+            "sampled": self.sampled,
+            "timed": self._timed,
+            "statistics": self._statistics,
+        }
         return partial(Series, **told), (run, self.key, self._pairs, (Piece(block, 0, len(self)),))
 
     def __repr__(self) -> str:
