@@ -28,6 +28,8 @@ from copy import copy
 
 from typing_extensions import Self
 
+from runatlas.terminal import printable_lines
+
 __all__ = [
     "ApiStatusError",
     "AuthenticationError",
@@ -53,7 +55,8 @@ class RunAtlasError(Exception):
 
     Attributes:
         code: The HTTP status that belongs to the error; 0 when no answer came.
-        message: One sentence: what was wrong, where, and what would be right.
+        message: One sentence: what was wrong, where, and what would be right; as text of the error without what would
+            steer a terminal.
         is_foreign: Whether something on the way answered, such as a proxy, and not the server that was asked: then the
             status says nothing about what was sent.
     """
@@ -72,6 +75,10 @@ class RunAtlasError(Exception):
         made = copy(self)
         made.args, made.message = (message,), message
         return made
+
+    def __str__(self) -> str:
+        # It may quote what somebody else wrote.
+        return printable_lines(self.message)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.message, self.code, self.is_foreign)

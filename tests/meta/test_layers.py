@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.source import Module, modules, resolve
 
-_CLIENT = {"errors", "process", "file_access", "model", "response", "settings", "credential", "tables"}
+_CLIENT = {"terminal", "errors", "process", "file_access", "model", "response", "settings", "credential", "tables"}
 _BACKENDS = {
     "backends",
     "backends.base",
@@ -18,14 +18,15 @@ _BACKENDS = {
 }
 
 ALLOWED: dict[str, set[str]] = {
-    "errors": set(),
+    "terminal": set(),
+    "errors": {"terminal"},
     "process": {"file_access"},
-    "model": {"errors"},
+    "model": {"errors", "terminal"},
     "file_access": set(),
     "response": {"errors", "model"},
     "settings": {"errors", "model", "credential"},
     "credential": {"errors", "model"},
-    "tables": {"errors", "process", "model", "response"},
+    "tables": {"terminal", "errors", "process", "model", "response"},
     "objects": {"errors", "model"},
     "backends": set(),
     "backends.curation": {"errors", "model"},
@@ -54,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "backends.store_process": {"errors", "settings", "process", "backends.base", "backends.native"},
     "backends.local_curation": {"errors", "model", "backends.curation", "server.services"},
-    "entities": {"errors", "process", "model", "response", "tables", "backends.base"},
+    "entities": {"terminal", "errors", "process", "model", "response", "tables", "backends.base"},
     "api": _CLIENT | _BACKENDS | {"entities"},
     "openapi": _CLIENT | {"api", "entities"},
     "repo": _CLIENT | _BACKENDS | {"entities", "api", "objects", "tracking"},

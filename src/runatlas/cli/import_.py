@@ -11,12 +11,14 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from runatlas.cli.connection import opened_backend
 from runatlas.importers.importing import import_jsonl
 from runatlas.importers.layout import RecordLayout
 from runatlas.importers.report import ImportReport
 from runatlas.model.codec import dumps, encode
+from runatlas.terminal import printable
 
 __all__ = ["import_"]
 
@@ -86,7 +88,9 @@ def jsonl(
             file,
             layout,
             workspace=workspace,
-            on_note=lambda note: messages.print(f"line {note.line}: {note.message}", markup=False, highlight=False),
+            on_note=lambda note: messages.print(
+                printable(f"line {note.line}: {note.message}"), markup=False, highlight=False
+            ),
             on_progress=on_progress,
         )
     _show(report, messages, as_json=as_json)
@@ -134,13 +138,13 @@ def _show(report: ImportReport, messages: Console, *, as_json: bool) -> None:
     if as_json:
         click.echo(dumps({**encode(report), "complete": report.complete}))
         return
-    table = Table(title=f"Imported into {report.workspace}")
+    table = Table(title=Text(f"Imported into {report.workspace}"))
     table.add_column("project", overflow="fold")
     for name in ("runs added", "completed", "there before", "values added"):
         table.add_column(name, justify="right")
     for name, tally in report.projects.items():
         counts = (tally.added, tally.completed, tally.present, tally.values)
-        table.add_row(name, *(f"{count:,}" for count in counts))
+        table.add_row(Text(printable(name)), *(f"{count:,}" for count in counts))
     Console().print(table)
 
 

@@ -9,6 +9,7 @@ import click
 from runatlas.cli.connection import settled
 from runatlas.model.codec import dumps, encode
 from runatlas.settings import embedded_directory
+from runatlas.terminal import printable
 from runatlas.tracking.sync import SyncReport
 from runatlas.tracking.sync import sync as send_spools
 
@@ -62,4 +63,4 @@ def _tell(report: SyncReport) -> None:
         facts.append("the rest stays here")
     click.echo(f"{report.run or report.spool.name}: {', '.join(facts)}")
     if report.problem:
-        click.echo(f"{report.run or report.spool.name}: {report.problem}", err=True)
+        click.echo(f"{report.run or report.spool.name}: {printable(report.problem)}", err=True)

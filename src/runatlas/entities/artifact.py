@@ -9,7 +9,7 @@ from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection
 from runatlas.entities.gateway import Gateway
 from runatlas.entities.owner import Owner
-from runatlas.entities.stored_file import StoredFile
+from runatlas.entities.stored_file import StoredFile, as_directory
 from runatlas.entities.window import Window
 from runatlas.errors import NotFoundError, ResponseFormatError
 from runatlas.model.artifact import ArtifactRecord, validate_artifact_name
@@ -90,14 +90,29 @@ class Artifact(Entity[ArtifactRecord]):
         """Save the content; it appears under its name only when it is whole, and goes on where it broke off.
 
         Args:
-            to: A file, or a directory that exists; the working directory if not given.
+            to: A file; or a directory, under which it keeps its path inside the run: one that exists, or a text that
+                ends in ``/``, which is made. The working directory if not given.
 
         Returns:
             Where it was saved.
         """
-        if to is not None and not isinstance(to, (str, Path)):
-            raise TypeError(f"to: expected a path, got {type(to).__name__}")
-        return ApiResponse.of(lambda: self._file().download(to).unwrap())
+        directory = as_directory(to)
+        return ApiResponse.of(lambda: self._save(Path(str(to)) if directory is None else directory / self.place()))
+
+    def _save(self, target: Path) -> Path:
+        return self._file().download(target).unwrap()
+
+    def place(self) -> Path:
+        """Return where it goes below a directory: its path inside the run.
+
+        Raises:
+            ResponseFormatError: That is no path inside a run.
+        """
+        # A server's word alone must not say where on this machine something goes.
+        try:
+            return Path(*validate_artifact_name(self.name).split("/"))
+        except ValueError as error:
+            raise ResponseFormatError(f"the server names a file outside of the run: {error}") from error
 
     def json(self) -> dict[str, Any]:
         """Return the file's facts as plain values."""
@@ -158,15 +173,4 @@ class Artifacts(Collection[Artifact, ArtifactRecord]):
         """
         if not isinstance(to, (str, Path)):
             raise TypeError(f"to: expected a path, got {type(to).__name__}")
-        return ApiResponse.of(lambda: [_save(artifact, Path(to)) for artifact in self])
-
-
-def _save(artifact: Artifact, directory: Path) -> Path:
-    # A server's word alone must not say where on this machine something goes.
-    try:
-        parts = validate_artifact_name(artifact.name).split("/")
-    except ValueError as error:
-        raise ResponseFormatError(f"the server names a file outside of the run: {error}") from error
-    target = directory.joinpath(*parts)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return artifact.download(target).unwrap()
+        return ApiResponse.of(lambda: [artifact.download(Path(to) / artifact.place()).unwrap() for artifact in self])

@@ -101,7 +101,17 @@ class Column(Entity[ColumnRecord]):
         ):
             if self._context in {None, record.context}:
                 return record
+        other = attrs.evolve(self._query, search=None, column_class=None, column_type=None, page=PageRequest(limit=1))
+        for record in backend.list_columns(run, other).items if self._is_narrow else ():
+            raise NotFoundError(
+                f"run {run} has no column like {self._query.key!r} of the class and type asked for; "
+                f"{record.key!r} is there with column_class={record.column_class!r}, column_type={record.column_type!r}"
+            )
         raise NotFoundError(f"run {run} has no column like {self._query.key!r}")
+
+    @property
+    def _is_narrow(self) -> bool:
+        return self._query.column_class is not None or self._query.column_type is not None
 
     @property
     def match(self) -> Match:

@@ -12,6 +12,7 @@ from runatlas.entities.gateway import Gateway
 from runatlas.model.instant import iso_text
 from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, TrashRecord
 from runatlas.response import ApiResponse
+from runatlas.terminal import printable
 
 __all__ = ["Deletion", "DeletionPlan", "delete"]
 
@@ -140,11 +141,11 @@ class DeletionPlan:
         what = f"project {record.project} with {record.total} runs" if record.project else f"{record.total} runs"
         held = "" if record.points is None else f", {record.points} points, {record.bytes} bytes"
         lines = [f"DeletionPlan: {what} would be deleted{held}"]
-        lines += [f"- {item.path}: {item.name} ({item.state})" for item in record.items[:_SHOWN]]
+        lines += [f"- {item.path}: {printable(item.name)} ({item.state})" for item in record.items[:_SHOWN]]
         if record.total > _SHOWN:
             lines.append(f"- … and {record.total - _SHOWN} more")
-        lines += [f"- {name}: there is no such run, so nothing would be deleted" for name in record.missing]
-        lines += [f"- note: {note}" for note in record.notes]
+        lines += [f"- {printable(name)}: there is no such run, so nothing would be deleted" for name in record.missing]
+        lines += [f"- note: {printable(note)}" for note in record.notes]
         return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ import attrs
 from runatlas.entities.owner import Owner
 from runatlas.model.instant import iso_text, moment
 from runatlas.model.log import LogLevel, LogPage, LogRecord
+from runatlas.terminal import printable_lines
 
 __all__ = ["LogLine", "Logs", "make_logs"]
 
@@ -45,7 +46,7 @@ class LogLine:
         return plain
 
     def __str__(self) -> str:
-        return self.message
+        return printable_lines(self.message)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -103,13 +104,13 @@ class Logs:
         return len(self.lines)
 
     def __str__(self) -> str:
-        return self.text()
+        return printable_lines(self.text())
 
     def __repr__(self) -> str:
         return f"Logs({len(self.lines)} of {self.count} lines)"
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(self.text())}</pre>"
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 def make_logs(pages: Sequence[LogPage], owner: Owner, *, timed: bool) -> Logs:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import Any, overload
 
 import attrs
@@ -77,15 +77,15 @@ class MediaStep(Sequence[MediaFile]):
         self.items = tuple(MediaFile(gateway, item) for item in record.items)
 
     def download(self, to: str | Path) -> list[Path]:
-        """Save every object into a directory that exists.
+        """Save every object into a directory; of two with one name, the second gets a number.
 
         Args:
-            to: The directory.
+            to: The directory, made if it is not there.
 
         Raises:
             RunAtlasError: One of them could not be fetched.
         """
-        return [item.download(to).unwrap() for item in self.items]
+        return _download(self.items, to)
 
     def json(self) -> dict[str, Any]:
         """Return the step as plain values, in document 004's form."""
@@ -118,6 +118,17 @@ class MediaSeries(Sequence[MediaStep]):
     def steps(self) -> list[int]:
         """The steps, ascending."""
         return [item.step for item in self._steps]
+
+    def download(self, to: str | Path) -> list[Path]:
+        """Save every object of every step into a directory; of two with one name, the second gets a number.
+
+        Args:
+            to: The directory, made if it is not there.
+
+        Raises:
+            RunAtlasError: One of them could not be fetched.
+        """
+        return _download([item for step in self._steps for item in step], to)
 
     def json(self) -> dict[str, Any]:
         """Return the series as plain values, in document 004's form."""
@@ -155,6 +166,17 @@ class MediaTable(Mapping[str, MediaSeries]):
     missing: tuple[str, ...]
     owner: Owner = attrs.field(repr=False)
 
+    def download(self, to: str | Path) -> list[Path]:
+        """Save every object into a directory; of two with one name, the second gets a number.
+
+        Args:
+            to: The directory, made if it is not there.
+
+        Raises:
+            RunAtlasError: One of them could not be fetched.
+        """
+        return _download([item for series in self.series.values() for step in series for item in step], to)
+
     def json(self) -> dict[str, Any]:
         """Return everything as plain values, in document 004's form."""
         return {
@@ -175,6 +197,22 @@ class MediaTable(Mapping[str, MediaSeries]):
 
     def __len__(self) -> int:
         return len(self.series)
+
+
+def _download(files: Iterable[MediaFile], to: str | Path) -> list[Path]:
+    if not isinstance(to, (str, Path)):
+        raise TypeError(f"to: expected a path, got {type(to).__name__}")
+    taken: set[str] = set()
+    saved = []
+    for file in files:
+        name, plain, number = file.file_name, PurePath(file.file_name), 1
+        # Some file systems take names for the same that differ in case only.
+        while name.casefold() in taken:
+            number += 1
+            name = f"{plain.stem}-{number}{plain.suffix}"
+        taken.add(name.casefold())
+        saved.append(file.download(Path(to) / name).unwrap())
+    return saved
 
 
 def make_media_query(keys: Sequence[str] | None, *, step: int | None, all: bool) -> MediaQuery:

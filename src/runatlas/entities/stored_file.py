@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,9 +14,27 @@ from runatlas.model.instant import iso_text
 from runatlas.model.media import LinkRecord
 from runatlas.response import ApiResponse
 
-__all__ = ["Link", "StoredFile"]
+__all__ = ["Link", "StoredFile", "as_directory"]
 
 _PART = ".part"
+
+
+def as_directory(to: str | Path | None) -> Path | None:
+    """Return the directory that a caller means, ``None`` for a file.
+
+    Args:
+        to: A path; ``None`` for the working directory.
+
+    Raises:
+        TypeError: It is no path.
+    """
+    if to is not None and not isinstance(to, (str, Path)):
+        raise TypeError(f"to: expected a path, got {type(to).__name__}")
+    if to is None:
+        return Path.cwd()
+    ends = tuple(filter(None, (os.sep, os.altsep)))
+    place = Path(to)
+    return place if place.is_dir() or (isinstance(to, str) and to.endswith(ends)) else None
 
 
 class StoredFile(Mapping[str, Any]):
@@ -59,13 +78,21 @@ class StoredFile(Mapping[str, Any]):
         """Save the content; it appears under its name only when it is whole, and goes on where it broke off.
 
         Args:
-            to: A file, or a directory that exists; the working directory if not given.
+            to: A file; or a directory: one that exists, or a text that ends in ``/``, which is made. The working
+                directory if not given.
 
         Returns:
             Where it was saved.
         """
-        target = self._target(to)
+        directory = as_directory(to)
+        target = Path(str(to)) if directory is None else directory / self.file_name
         return ApiResponse.of(lambda: self._save(target))
+
+    @property
+    def file_name(self) -> str:
+        """What it is called in a directory: the last part of its name, which never says where something goes."""
+        name = PurePosixPath(self.name.replace("\\", "/").replace("\0", "")).name
+        return "download" if name in {"", ".", ".."} else name
 
     def json(self) -> dict[str, Any]:
         """Return the fields as plain values."""
@@ -82,16 +109,8 @@ class StoredFile(Mapping[str, Any]):
             raise ResponseFormatError(f"{self.name} came without a link")
         return self._gateway.backend.open_link(self.url, start=start)
 
-    def _target(self, to: str | Path | None) -> Path:
-        if to is not None and not isinstance(to, (str, Path)):
-            raise TypeError(f"to: expected a path, got {type(to).__name__}")
-        place = Path.cwd() if to is None else Path(to)
-        # Only the last part counts: a name from a server never says where on this machine something goes.
-        name = PurePosixPath(self.name.replace("\\", "/").replace("\0", "")).name
-        name = "download" if name in {"", ".", ".."} else name
-        return place / name if place.is_dir() else place
-
     def _save(self, target: Path) -> Path:
+        target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(target.name + _PART)
         # Without a checksum nobody could tell whether the rest belongs to the beginning.
         start = part.stat().st_size if self.sha256 and part.exists() else 0

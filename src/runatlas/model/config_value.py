@@ -31,6 +31,7 @@ from uuid import UUID
 import attrs
 
 from runatlas.model import codec
+from runatlas.terminal import printable
 
 __all__ = ["is_masked", "plain_config", "plain_value", "read_value"]
 
@@ -122,7 +123,9 @@ def _warn(argument: str, notes: Sequence[str]) -> None:
     more = f" and {len(notes) - _NAMED} more" if len(notes) > _NAMED else ""
     silent = os.environ.get("RUNATLAS_SILENT", "").lower() in {"1", "true", "yes", "on"}
     text = f"{'; '.join(notes[:_NAMED])}{more}"
-    _log.log(logging.INFO if silent else logging.WARNING, "runatlas: %s: not kept as it is: %s", argument, text)
+    _log.log(
+        logging.INFO if silent else logging.WARNING, "runatlas: %s: not kept as it is: %s", argument, printable(text)
+    )
 
 
 class _Reader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from abc import ABC, abstractmethod
 from importlib import import_module
 from io import BytesIO
@@ -13,15 +14,19 @@ import arro3.io
 from arro3.core import Array, ChunkedArray, DataType, Table
 
 from runatlas.model.series import ReadFailure
+from runatlas.terminal import printable
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-__all__ = ["Frame", "load_extra", "to_pandas"]
+__all__ = ["Frame", "load_extra", "plain_cell", "to_pandas"]
 
 _MILLISECONDS = DataType.timestamp("ms", tz="UTC")
 _SHOWN = 10
+_FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""What a spreadsheet takes for the beginning of a formula, in full width too."""
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|Infinity)|-?NaN", re.ASCII)
 _TIMES = "%Y-%m-%dT%H:%M:%S%.3fZ"
 
 
@@ -91,21 +96,31 @@ class Frame(ABC):
         """
         return load_extra("polars", "to_polars()").DataFrame(self.to_arrow())  # type: ignore[no-any-return]
 
-    def to_csv(self, path: str | Path | None = None) -> str:
+    def to_csv(self, path: str | Path | None = None, *, exact: bool = False) -> str:
         """Write CSV text: times as ISO 8601 with ``Z``, nothing for a missing value, ``NaN`` for NaN.
+
+        A text or the name of a column that a spreadsheet would take for a formula (it begins with ``=``, ``+``, ``-``,
+        ``@``, a tab or the end of a line, and is no number) gets an apostrophe before it.
 
         Args:
             path: A file to write; it is replaced.
+            exact: Whether texts are written as they are: for programs, not for spreadsheets.
 
         Returns:
             The file's path, or the text itself if no path was given.
         """
         buffer = BytesIO()
-        arro3.io.write_csv(self.to_arrow(), buffer, timestamp_tz_format=_TIMES)
+        arro3.io.write_csv(self.to_arrow() if exact else self._to_plain_cells(), buffer, timestamp_tz_format=_TIMES)
         if path is None:
             return buffer.getvalue().decode()
         Path(path).write_bytes(buffer.getbuffer())
         return str(path)
+
+    def _to_plain_cells(self) -> Table:
+        """Return an Arrow table that no spreadsheet runs."""
+        table = self.to_arrow()
+        columns = [_plain_column(column.combine_chunks()) for column in table.columns]
+        return Table.from_arrays(columns, names=list(map(plain_cell, table.column_names))) if columns else table
 
     def to_parquet(self, path: str | Path) -> str:
         """Write a Parquet file.
@@ -128,9 +143,10 @@ class Frame(ABC):
         table = self.to_arrow()
         shown = table.slice(0, min(_SHOWN, table.num_rows))
         rows = zip(*(shown[name].to_pylist() for name in table.column_names), strict=True)
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in table.column_names)
+        head = "".join(f"<th>{html.escape(printable(name))}</th>" for name in table.column_names)
         body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(_cell(value))}</td>" for value in row) + "</tr>" for row in rows
+            "<tr>" + "".join(f"<td>{html.escape(printable(_cell(value)))}</td>" for value in row) + "</tr>"
+            for row in rows
         )
         note = html.escape(self._describe())
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{note}</p>"
@@ -148,6 +164,27 @@ class Frame(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._describe()})"
+
+
+def plain_cell(text: str) -> str:
+    """Return a text that no spreadsheet runs as a formula; numbers stay what they are.
+
+    Args:
+        text: A cell.
+
+    Example:
+        >>> plain_cell("=1+1"), plain_cell("-1.5"), plain_cell("adam")
+        ("'=1+1", '-1.5', 'adam')
+    """
+    return f"'{text}" if text[:1] in _FORMULA and not _NUMBER.fullmatch(text) else text
+
+
+def _plain_column(column: Array) -> Array:
+    if column.type != DataType.string():
+        return column
+    texts = column.to_pylist()
+    plain = [text if text is None else plain_cell(text) for text in texts]
+    return column if plain == texts else Array(plain, DataType.string())
 
 
 def _cell(value: Any) -> str:

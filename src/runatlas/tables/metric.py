@@ -12,7 +12,7 @@ from arro3.core import Array, ChunkedArray, DataType, RecordBatch, Table
 from runatlas.model import codec
 from runatlas.model.buffer import make_array
 from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, ReadFailure, SeriesSlice
-from runatlas.tables.frame import Frame, load_extra, to_pandas
+from runatlas.tables.frame import Frame, load_extra, plain_cell, to_pandas
 from runatlas.tables.plot import plot_series
 from runatlas.tables.series import Piece, Series
 from runatlas.tables.statistic import Statistics
@@ -178,11 +178,14 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
             frame[name] = pandas.Categorical(texts).repeat(lengths)
         return frame[list(names)]  # type: ignore[no-any-return]
 
-    def _table(self, names: tuple[str, ...]) -> Table:
-        batches = [self._batch(block, names) for block in self._reading.blocks]
+    def _to_plain_cells(self) -> Table:
+        return self._table(self.columns, plain_cell)
+
+    def _table(self, names: tuple[str, ...], told: Callable[[str], str] = str) -> Table:
+        batches = [self._batch(block, names, told) for block in self._reading.blocks]
         return Table.from_batches(batches) if batches else Table.from_pydict({})
 
-    def _batch(self, block: PointBlock, names: tuple[str, ...]) -> RecordBatch:
+    def _batch(self, block: PointBlock, names: tuple[str, ...], told: Callable[[str], str]) -> RecordBatch:
         lengths = [item.length for item in block.series]
         rows: dict[str, Array] = {
             "step": _gathered(block, block.steps),
@@ -191,7 +194,7 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
         }
         for name, read in _TEXTS.items():
             if name in names:
-                rows[name] = _repeated([read(block, item) for item in block.series], lengths)
+                rows[name] = _repeated([told(read(block, item)) for item in block.series], lengths)
         if "epoch" in names:
             rows["epoch"] = _epochs(block)
         return RecordBatch.from_pydict({name: rows[name] for name in names})

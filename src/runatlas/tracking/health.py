@@ -10,6 +10,7 @@ from typing import Literal
 import attrs
 
 from runatlas.errors import RunAtlasError
+from runatlas.terminal import printable
 
 __all__ = ["Flushed", "Health", "Losses", "TrackingError"]
 
@@ -112,4 +113,4 @@ class Losses:
                 return
             self._warned.add(kind)
         silent = os.environ.get("RUNATLAS_SILENT", "").lower() in {"1", "true", "yes", "on"}
-        _log.log(logging.INFO if silent else logging.WARNING, "runatlas: run %s: %s", self._run, text)
+        _log.log(logging.INFO if silent else logging.WARNING, "runatlas: run %s: %s", self._run, printable(text))

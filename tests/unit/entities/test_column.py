@@ -139,3 +139,12 @@ def test_a_column_that_cannot_be_read_is_an_answer(place: Place) -> None:
 def test_mistakes_are_named_before_any_request(place: Place, call: Any, error: type[Exception], name: str) -> None:
     with place.account.asking(), pytest.raises(error, match=name):
         call(place.api.run(PATH))
+
+
+def test_a_column_of_another_type_is_said_to_be_there(place: Place) -> None:
+    missing = place.api.run(PATH).column("generated_image")
+
+    assert not missing.ok
+    assert "'generated_image' is there with column_class='CUSTOM', column_type='IMAGE'" in missing.errmsg
+    assert place.api.run(PATH).column("generated_image", column_type="IMAGE").ok
+    assert "is there" not in place.api.run(PATH).column("nothing").errmsg

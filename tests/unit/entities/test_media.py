@@ -203,3 +203,28 @@ def test_logs_are_exported(place: Place, tmp_path: Path) -> None:
 def test_mistakes_about_logs(place: Place, call: Any, error: type[Exception], name: str) -> None:
     with place.account.asking(), pytest.raises(error, match=name):
         call(place.api.run(PATH))
+
+
+def test_a_name_that_ends_like_one_makes_a_directory(place: Place, tmp_path: Path) -> None:
+    step = place.api.run(PATH).medias(["generated_image"], step=5)["generated_image"][0]
+    name = Path(step[0].path).name
+
+    assert step[0].download(f"{tmp_path}/new/deep/").unwrap() == tmp_path / "new" / "deep" / name
+    assert step[0].download(f"{tmp_path}/file").unwrap() == tmp_path / "file"
+    assert step.download(tmp_path / "many") == [tmp_path / "many" / name]
+    table = place.api.run(PATH).medias(["generated_image"], all=True).data
+    assert table is not None
+    assert len({path.read_bytes() for path in table.download(tmp_path / "all")}) == 2
+    assert len(list((tmp_path / "all").iterdir())) == 2
+    assert table["generated_image"].download(tmp_path / "all") == table.download(tmp_path / "all")
+
+
+def test_two_files_of_one_name_are_both_kept(own_place: Place, tmp_path: Path) -> None:
+    items = tuple(
+        MediaItem(f"media/{place}", data={"text": place}) for place in ("a/x.txt", "b/X.txt", "c/x-2.txt", "d")
+    )
+    own_place.world.backend.append(Batch(own_place.world.run("abc123"), media=(MediaDraft("note", 0, items, "TEXT"),)))
+    saved = own_place.api.run(PATH).medias(["note"])["note"][0].download(tmp_path / "out")
+
+    assert [path.name for path in saved] == ["x.txt", "X-2.txt", "x-2-2.txt", "d"]
+    assert [path.read_text() for path in saved] == ["a/x.txt", "b/X.txt", "c/x-2.txt", "d"]

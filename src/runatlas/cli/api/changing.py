@@ -8,7 +8,7 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option
-from runatlas.cli.api.output import print_fields, print_json
+from runatlas.cli.api.output import print_fields, print_json, say
 from runatlas.model.run import RUN_STATES
 
 __all__ = ["create", "delete", "purge", "restore", "update"]
@@ -61,12 +61,12 @@ def update(api: Api, path: str, filters: str | None, labels: tuple[str, ...], **
         changes["labels"] = list(labels)
     if filters is not None:
         changed = api.runs(path, filters).update(**changes).unwrap()
-        click.echo(f"changed {changed.total} runs", err=True)
+        say(f"changed {changed.total} runs")
         return
     is_project = path.removeprefix("/").count("/") == 1
     answer: Any = api.project(path).update(**changes) if is_project else api.run(path).update(**changes)
     answer.unwrap()
-    click.echo(f"changed {path}", err=True)
+    say(f"changed {path}")
 
 
 @click.command()
@@ -99,8 +99,8 @@ def delete(api: Api, path: str, runs: tuple[str, ...], filters: str | None, *, c
     elif commit:
         print_fields(outcome.json())
     else:
-        click.echo(repr(outcome))
-        click.echo("nothing was deleted; add --commit to delete", err=True)
+        say(repr(outcome), err=False)
+        say("nothing was deleted; add --commit to delete")
 
 
 @click.command()
@@ -109,7 +109,7 @@ def delete(api: Api, path: str, runs: tuple[str, ...], filters: str | None, *, c
 def restore(api: Api, entry: str) -> None:
     """Bring back what lies in the trash as ENTRY."""
     back = api.restore(entry).unwrap()
-    click.echo(f"brought back {back.runs} runs of {back.workspace}/{back.project}", err=True)
+    say(f"brought back {back.runs} runs of {back.workspace}/{back.project}")
 
 
 @click.command()

@@ -8,7 +8,7 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option
-from runatlas.cli.api.output import print_fields, print_json, print_table
+from runatlas.cli.api.output import print_fields, print_json, print_table, say
 from runatlas.model.codec import encode, loads
 from runatlas.model.registry import STAGES, Stage
 
@@ -57,7 +57,7 @@ def move(api: Api, run: str, folder: str | None) -> None:
     FOLDER is a folder's id; without it RUN is in no folder.
     """
     api.run(run).move(folder).unwrap()
-    click.echo(f"moved {run}", err=True)
+    say(f"moved {run}")
 
 
 @click.command(name="annotations")
@@ -112,7 +112,7 @@ def ingestion_keys(
         if held is None:
             raise click.UsageError(f"--revoke: run {run} has no key {key_id!r}")
         held.revoke().unwrap()
-        click.echo(f"revoked {held.name}", err=True)
+        say(f"revoked {held.name}")
         return
     if as_json:
         print_json(target.ingestion_keys().json())

@@ -15,6 +15,7 @@ from runatlas.api.place import open_backend
 from runatlas.cli.connection import connection_options
 from runatlas.errors import RunAtlasError
 from runatlas.settings import ConnectionSettings
+from runatlas.terminal import printable_lines
 
 __all__ = ["ApiGroup", "api_command", "as_json_option", "limit_option", "output_option"]
 
@@ -29,7 +30,7 @@ class ApiGroup(click.Group):
         except RunAtlasError:
             raise
         except (TypeError, ValueError) as error:
-            raise click.UsageError(str(error)) from error
+            raise click.UsageError(printable_lines(str(error))) from error
         except OSError as error:
             if error.filename is None:
                 raise

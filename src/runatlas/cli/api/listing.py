@@ -9,7 +9,7 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, limit_option
-from runatlas.cli.api.output import print_json, print_table
+from runatlas.cli.api.output import print_json, print_table, say
 from runatlas.entities.run import Run
 from runatlas.model.run_value import flatten
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES
@@ -142,7 +142,7 @@ def users(api: Api, username: str | None, limit: int | None, *, as_json: bool) -
     if username is not None:
         password = click.prompt("password", hide_input=True, err=True)
         made = desk.create_user(username, password).unwrap()
-        click.echo(f"made user {made.username}", err=True)
+        say(f"made user {made.username}")
         return
     found = list(islice(desk.get_users(all=True), limit))
     if as_json:

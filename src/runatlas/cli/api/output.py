@@ -12,10 +12,12 @@ from typing import Any
 import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-__all__ = ["print_fields", "print_json", "print_table"]
+from runatlas.terminal import printable, printable_lines
+
+__all__ = ["print_fields", "print_json", "print_table", "say"]
 
 _UNBOUNDED = 100_000
 
@@ -48,7 +50,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return "-"
     form = next((form for kind, form in _FORMS if isinstance(value, kind)), str)
-    return form(value) or "-"
+    return printable_lines(form(value)) or "-"
 
 
 def _console() -> Console:
@@ -58,7 +60,8 @@ def _console() -> Console:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print rows below their columns' names; numbers with six significant digits."""
-    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    # As texts: the names of metrics and params are no markup.
+    table = Table(*(Column(Text(printable(name))) for name in columns), box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))
     _console().print(table)
@@ -66,6 +69,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 def print_fields(fields: Mapping[str, Any]) -> None:
     """Print one thing's fields, a line each."""
-    width = max(map(len, fields), default=0) + 2
+    width = max(map(len, map(printable, fields)), default=0) + 2
     for name, value in fields.items():
-        click.echo(f"{name + ':':<{width}}{_cell(value)}")
+        shown = _cell(value).replace("\n", "\n" + " " * width)
+        click.echo(f"{printable(name) + ':':<{width}}{shown}")
+
+
+def say(text: str, *, err: bool = True) -> None:
+    """Print a sentence, to stderr as what is no data."""
+    click.echo(printable_lines(text), err=err)

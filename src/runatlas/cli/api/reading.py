@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, output_option
-from runatlas.cli.api.output import print_fields, print_json, print_table
+from runatlas.cli.api.output import print_fields, print_json, print_table, say
 from runatlas.entities.run import Run
 from runatlas.model.log import LOG_LEVELS, LogLevel
 from runatlas.response import ApiResponse
@@ -73,17 +73,19 @@ def metrics(
     """
     wanted: dict[str, Any] = {"keys": list(keys) or None, "sample": sample, "all": all_, "range_query": _range(axis)}
     answer: ApiResponse[Any]
+    single: Run | None = None
     if path.removeprefix("/").count("/") == 1:
         answer = api.project(path).metrics(runs=filters, **wanted)
     elif filters is not None:
         raise click.UsageError("--filter goes with a project, not with a run")
     else:
-        answer = api.run(path).metrics(**wanted)
+        single = api.run(path)
+        answer = single.metrics(**wanted)
     table: Any = answer.unwrap()
     for note in table.notes:
-        click.echo(note, err=True)
+        say(note)
     held = table.to_arrow()
-    _note_missing(keys, set(held["key"].to_pylist()))
+    _note_missing(keys, set(held["key"].to_pylist()), single)
     if as_json:
         print_json(table.json())
         return
@@ -101,7 +103,7 @@ def summary(api: Api, run: str, keys: tuple[str, ...], *, as_json: bool) -> None
     Those named KEYS, or without KEYS all of them.
     """
     found = api.run(run).summary(list(keys) or None).unwrap()
-    _note_missing(keys, found)
+    _note_missing(keys, found, api.run(run))
     if as_json:
         print_json(found)
         return
@@ -112,11 +114,14 @@ def summary(api: Api, run: str, keys: tuple[str, ...], *, as_json: bool) -> None
     )
 
 
-def _note_missing(keys: tuple[str, ...], found: Collection[str]) -> None:
-    """Say which of the metrics asked for have no points: a name may be mistyped."""
+def _note_missing(keys: Iterable[str], found: Collection[str], run: Run | None, what: str = "points") -> None:
+    """Say what was asked for and is not there: a name may be mistyped, or of another kind of thing."""
     for key in keys:
         if key not in found:
-            click.echo(f"there are no points of {key!r}", err=True)
+            column = None if run is None else run.column(key, None, None)
+            is_there = column is not None and column.ok and column.match == "exact"
+            other = f"; it is there with the type {column.column_type}" if column is not None and is_there else ""
+            say(f"there are no {what} of {key!r}{other}")
 
 
 def _value(statistic: Any) -> Any:
@@ -136,7 +141,7 @@ def logs(api: Api, run: str, offset: int, level: LogLevel, *, as_json: bool) -> 
         print_json(found.json())
     else:
         for line in found:
-            click.echo(str(line))
+            say(str(line), err=False)
 
 
 @click.command()
@@ -152,16 +157,17 @@ def medias(
 ) -> None:
     """List the media KEYS of RUN, with links."""
     found = api.run(run).medias(list(keys), step=step, all=all_).unwrap()
+    _note_missing(found.missing, (), api.run(run), what="media")
     if download is not None:
-        saved = [path for series in found.values() for media_step in series for path in media_step.download(download)]
-        click.echo(f"saved {len(saved)} files in {download}", err=True)
+        saved = found.download(download)
+        say(f"saved {len(saved)} files in {download}")
     if as_json:
         print_json(found.json())
         return
     print_table(
         ("key", "step", "caption", "url"),
         (
-            (key, media_step.index, item.caption, item.url)
+            (key, media_step.step, item.caption, item.url)
             for key, series in found.items()
             for media_step in series
             for item in media_step
@@ -174,20 +180,22 @@ def medias(
 @click.option("--csv", "csv_key", help="Of a run: this metric as CSV.")
 @click.option("--logs", "as_logs", is_flag=True, help="Of a run: its log lines.")
 @click.option("-f", "--filter", "filters", help="Of a project: which runs.")
+@click.option("--exact", is_flag=True, help="Of a project: texts as they are, also those a spreadsheet would run.")
 @output_option
 @api_command
 def export(
-    api: Api, path: str, csv_key: str | None, filters: str | None, output: Path | None, *, as_logs: bool
+    api: Api, path: str, csv_key: str | None, filters: str | None, output: Path | None, *, as_logs: bool, exact: bool
 ) -> None:
     """Write a table of runs, a metric, or log lines.
 
-    PATH is a project for its runs: CSV, or Parquet if the file ends in .parquet. It is a run for one of its metrics
+    PATH is a project for its runs: CSV, with an apostrophe before what a spreadsheet would run as a formula, or
+    Parquet if the file ends in .parquet. It is a run for one of its metrics
     (--csv KEY), or for its log lines (--logs).
     """
     if path.removeprefix("/").count("/") == 1:
         if csv_key is not None or as_logs:
             raise click.UsageError("--csv and --logs go with a run, not with a project")
-        _write_table(api.runs(path, filters).table().unwrap(), output)
+        _write_table(api.runs(path, filters).table().unwrap(), output, exact=exact)
         return
     if (csv_key is None) != as_logs:
         raise click.UsageError("give either --csv KEY or --logs")
@@ -196,12 +204,12 @@ def export(
     _write(link.unwrap().read().unwrap(), output)
 
 
-def _write_table(table: RunTable, output: Path | None) -> None:
+def _write_table(table: RunTable, output: Path | None, *, exact: bool) -> None:
     if output is None or output.suffix != ".parquet":
-        _write(table.to_csv().encode(), output)
+        _write(table.to_csv(exact=exact).encode(), output)
         return
     table.to_parquet(output)
-    click.echo(f"wrote {output} ({output.stat().st_size} bytes)", err=True)
+    say(f"wrote {output} ({output.stat().st_size} bytes)")
 
 
 def _write(data: bytes, output: Path | None) -> None:
@@ -210,4 +218,4 @@ def _write(data: bytes, output: Path | None) -> None:
         sys.stdout.flush()
         return
     output.write_bytes(data)
-    click.echo(f"wrote {output} ({len(data)} bytes)", err=True)
+    say(f"wrote {output} ({len(data)} bytes)")

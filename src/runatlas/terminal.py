@@ -1,0 +1,46 @@
+"""Text for people to read: what others wrote must not steer a terminal, nor turn a line around."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["printable", "printable_lines"]
+
+_UNSEEN = (
+    "\x00-\x1f\x7f-\x9f\xad\u061c\u070f\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0001-\U000e007f"
+)
+"""Control characters, direction marks, and what takes no place; joiners are part of words and of emoji."""
+_STEERING = re.compile(f"[{_UNSEEN}]")
+_STEERING_IN_LINES = re.compile(f"(?![\n\t])[{_UNSEEN}]")
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+
+
+def printable(text: str) -> str:
+    r"""Return a text with everything that a terminal obeys instead of showing it written out.
+
+    Args:
+        text: What somebody wrote: a name, a tag, a sentence of a server.
+
+    Example:
+        >>> printable("\x1b[2Jfirst \u202etxt")
+        '\\x1b[2Jfirst \\u202etxt'
+    """
+    return text if text.isprintable() else _STEERING.sub(_written, text)
+
+
+def printable_lines(text: str) -> str:
+    """Return lines as ``printable`` does: they stay lines, and lose their colours.
+
+    Args:
+        text: What a program printed.
+
+    Example:
+        >>> printable_lines("\x1b[32mok\x1b[0m" + chr(10) + "done")
+        'ok\\ndone'
+    """
+    return text if text.isprintable() else _STEERING_IN_LINES.sub(_written, _COLOUR.sub("", text))
+
+
+def _written(found: re.Match[str]) -> str:
+    return found.group().encode("unicode_escape", "surrogatepass").decode("ascii")
