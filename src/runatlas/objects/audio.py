@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from runatlas.model.series import ColumnType
-from runatlas.objects.trackable import Encoded, Trackable, base64_text, require
+from runatlas.objects.trackable import Encoded, Trackable, base64_text, numbers_of, require
 
 __all__ = ["Audio"]
 
 _RATE = 22050
+_CHANNELS = 32
 _PEAK = 32767
 _MIME_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg", "flac": "audio/flac", "ogg": "audio/ogg", "opus": "audio/opus"}
 _SIGNATURES = ((b"fLaC", "flac"), (b"OggS", "ogg"), (b"ID3", "mp3"), (b"\xff\xfb", "mp3"), (b"\xff\xf3", "mp3"))
@@ -26,8 +27,9 @@ class Audio(Trackable):
     16-bit WAV, or in another format by soundfile.
 
     Args:
-        data: A path, encoded bytes, a binary stream, or an array of samples (one channel, or channels last; a torch
-            tensor has them first). Floats lie from -1 to 1; beyond that, all are divided by the largest.
+        data: A path, encoded bytes, a binary stream, or an array of samples (one channel, or up to 32 of
+            them last or first, whichever are few). Floats lie from -1 to 1; beyond that, all are divided by the
+            largest.
         format_: Such as ``"wav"`` or ``"mp3"``; told from the path or the bytes if left out.
         caption: Shown beside it.
         rate: Samples a second of an array, 22050 if left out.
@@ -147,22 +149,29 @@ def _sniff(payload: bytes) -> str:
 def _samples_of(data: Any) -> Any:
     """The samples as 16-bit whole numbers, time first."""
     numpy = require("numpy", extra="media", purpose="tracking an array as a sound")
-    first = hasattr(data, "detach")
-    if first:
-        data = data.detach().cpu()
-    elif not hasattr(data, "__array__") and not isinstance(data, (list, tuple)):
+    is_tensor = hasattr(data, "detach")
+    if not is_tensor and not hasattr(data, "__array__") and not isinstance(data, (list, tuple)):
         raise TypeError(f"data: expected a path, bytes, a stream or an array of samples, got {type(data).__name__}")
-    samples = numpy.array(data)
-    if samples.dtype.kind not in "iuf":
-        raise TypeError(f"data: expected an array of numbers, got one of {samples.dtype}")
-    if samples.ndim not in {1, 2} or not samples.size:
-        raise ValueError(f"data: expected one channel, or channels last, got the shape {samples.shape}")
-    if first and samples.ndim == 2:
-        samples = samples.T
+    samples = numbers_of(data, "data", "tracking an array as a sound")
+    shape = samples.shape
+    if samples.ndim == 3 and shape[0] == 1:
+        samples = samples[0]
+    if samples.ndim == 2:
+        rows, columns = samples.shape
+        # Few of many are the channels, wherever they are; else they are last, of a tensor first.
+        is_clear = min(rows, columns) <= _CHANNELS < max(rows, columns)
+        if rows < columns if is_clear else is_tensor:
+            samples = samples.T
+    if samples.ndim not in {1, 2} or not samples.size or (samples.ndim == 2 and samples.shape[1] > _CHANNELS):
+        raise ValueError(
+            f"data: expected one channel, or up to {_CHANNELS} channels last or first, got the shape {shape}"
+        )
     return _scaled(numpy, samples)
 
 
 def _scaled(numpy: Any, samples: Any) -> Any:
+    if samples.dtype.kind == "b":
+        raise TypeError("data: expected an array of numbers, got one of booleans")
     kind, width = samples.dtype.kind, samples.dtype.itemsize
     if kind == "i" and width == 2:
         return samples

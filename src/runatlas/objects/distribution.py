@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from runatlas.model.series import ColumnType
-from runatlas.objects.trackable import Encoded, Trackable, require
+from runatlas.objects.trackable import Encoded, Trackable, numbers_of, require
 
 __all__ = ["BIN_MAX", "Distribution"]
 
@@ -135,9 +135,7 @@ def _check_range(bin_range: Any) -> tuple[float, float]:
 def _histogram_of_array(samples: Any, bins: int) -> tuple[list[float | int], tuple[float, float], int]:
     """Count an array or a tensor of any shape."""
     numpy = require("numpy", extra="media", purpose="a distribution of an array")
-    if hasattr(samples, "detach"):
-        samples = samples.detach().cpu()
-    values = numpy.asarray(samples, dtype=numpy.float64).ravel()
+    values = numbers_of(samples, "samples", "a distribution of an array").astype(numpy.float64).ravel()
     finite = values[numpy.isfinite(values)]
     bounds = _widened(float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     counts, _ = numpy.histogram(finite, bins=bins, range=bounds)

@@ -67,9 +67,16 @@ def _read(obj: Any) -> dict[str, Any]:
 def _plain(obj: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of the dict as JSON, so that a later change of the original does not show."""
     try:
-        return _checked(json.loads(json.dumps(obj)))
+        return _checked(json.loads(json.dumps(obj, default=_listed)))
     except (TypeError, ValueError) as error:
         raise TypeError(f"obj: the figure's dict is not JSON: {error}") from error
+
+
+def _listed(value: Any) -> Any:
+    """An array or a number of NumPy as plain ones."""
+    if callable(getattr(value, "tolist", None)):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
 def _checked(value: Any) -> dict[str, Any]:

@@ -31,6 +31,8 @@ _MIME_TYPES = {
     "TIFF": "image/tiff",
     "SVG": "image/svg+xml",
 }
+_DEEP = {"PNG", "TIFF"}
+"""Formats that hold 16 bits."""
 _ALIASES = {"JPG": "JPEG", "TIF": "TIFF"}
 _MODES = {"JPEG": {"L", "RGB"}, "BMP": {"1", "L", "P", "RGB"}, "PNG": {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}}
 """The modes that a format holds as they are; others are converted."""
@@ -43,9 +45,10 @@ class Image(Trackable):
     copied when the object is made, and encoded later.
 
     Args:
-        image: A PIL image, an array (height x width, or with 1, 3 or 4 channels last; a torch tensor has them first),
-            a path, encoded bytes, or a matplotlib figure. Arrays hold whole numbers from 0 to 255, or floats from 0
-            to 1.
+        image: A PIL image, an array (height x width, or with 1, 3 or 4 channels last or first, also as a batch of one;
+            where both could be, they are last, of a torch tensor first), a path, encoded bytes, or a matplotlib figure.
+            Arrays hold whole numbers from 0 to 255, booleans, or floats from 0 to 1; without channels also whole
+            numbers up to 65535.
         caption: Shown beside it.
         format_: The format to encode in, such as ``"JPEG"``; ``None`` means PNG for what is not encoded yet.
         quality: 1 to 100, for formats that have it.
@@ -156,8 +159,14 @@ class Image(Trackable):
         if self._format not in pillow.SAVE:
             raise ValueError(f"format_: Pillow cannot write {self._format!r}; take PNG, JPEG, WEBP or GIF")
         picture = image.copy() if isinstance(image, pillow.Image) else picture_of_array(image)
+        if picture.mode in {"F", "I"}:
+            # As the array that it is: Pillow would cut its numbers off instead of scaling them.
+            numpy = require("numpy", extra="media", purpose="tracking a picture of numbers")
+            picture = picture_of_array(numpy.asarray(picture))
+        if picture.mode.startswith("I;16") and self._format not in _DEEP:
+            picture = picture.point(lambda value: value / 256, "L")
         if picture.mode not in _MODES.get(self._format, {picture.mode}):
-            picture = picture.convert("RGB")
+            picture = picture.convert("RGBA" if self._format == "PNG" and picture.has_transparency_data else "RGB")
         self._picture = picture
         self._width, self._height = picture.size
 

@@ -12,7 +12,7 @@ import attrs
 
 from runatlas.model.series import ColumnType
 
-__all__ = ["Encoded", "Trackable", "require"]
+__all__ = ["Encoded", "Trackable", "base64_text", "numbers_of", "require"]
 
 
 @attrs.frozen
@@ -54,6 +54,36 @@ class Trackable(ABC):
 def base64_text(payload: bytes) -> str:
     """Return bytes as base64 text."""
     return base64.b64encode(payload).decode("ascii")
+
+
+def numbers_of(data: Any, argument: str, purpose: str) -> Any:
+    """Return the numbers of an array, a tensor of any library or nested lists as a NumPy array of their own.
+
+    Masked elements are left as NaN. Kinds of floats that NumPy does not know (bfloat16) become 32 bits.
+
+    Args:
+        data: What holds them.
+        argument: What to call it in messages.
+        purpose: What needs NumPy.
+
+    Raises:
+        ImportError: NumPy is not installed.
+        TypeError: They are no numbers.
+    """
+    numpy = require("numpy", extra="media", purpose=purpose)
+    if hasattr(data, "detach"):
+        data = data.detach().cpu()
+    try:
+        found = numpy.array(data, subok=True)
+    except TypeError:
+        if not callable(getattr(data, "float", None)):
+            raise
+        found = numpy.array(data.float())
+    if isinstance(found, numpy.ma.MaskedArray):
+        found = found.astype("float64").filled(numpy.nan) if found.mask.any() else found.data
+    if found.dtype.kind not in "buif":
+        raise TypeError(f"{argument}: expected an array of numbers, got one of {found.dtype}")
+    return numpy.asarray(found)
 
 
 def require(module: str, *, extra: str, purpose: str) -> ModuleType:

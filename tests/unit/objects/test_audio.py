@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,37 @@ def test_samples_of_16_bits_come_back(samples: list[int]) -> None:
 )
 def test_samples_of_other_kinds_are_scaled_only_if_they_must(samples: object, expected: list[int]) -> None:
     assert _frames(Audio(samples)) == (1, 22050, expected)
+
+
+class _Tensor:
+    """As torch has it."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values = values
+
+    def detach(self) -> _Tensor:
+        return self
+
+    def cpu(self) -> _Tensor:
+        return self
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        return self.values
+
+
+@pytest.mark.parametrize("shape", [(2, 100), (100, 2), (1, 2, 100), (1, 100, 2)])
+@pytest.mark.parametrize("of", [np.asarray, _Tensor])
+def test_the_few_of_many_are_the_channels(shape: tuple[int, ...], of: Callable[[np.ndarray], object]) -> None:
+    samples = np.arange(200, dtype=np.int16).reshape(100, 2)
+    given_samples = (samples if shape[-1] == 2 else samples.T).reshape(shape)
+
+    assert _frames(Audio(of(given_samples), rate=100)) == (2, 100, list(range(200)))
+
+
+@pytest.mark.parametrize("shape", [(50, 60), (2, 3, 100), (4, 2, 2, 2)])
+def test_what_has_no_channels_that_can_be_told_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="channels last or first"):
+        Audio(np.zeros(shape))
 
 
 def test_channels_lie_last() -> None:

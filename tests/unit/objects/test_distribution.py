@@ -68,3 +68,10 @@ def test_samples_that_are_not_finite_are_told() -> None:
 def test_what_does_not_fit_is_refused(arguments: dict[str, object], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Distribution(**arguments)  # type: ignore[arg-type]
+
+
+def test_masked_samples_are_not_counted() -> None:
+    samples = np.ma.array([1.0, 2.0, 99.0], mask=[False, False, True])
+
+    assert Distribution(samples, 2).range == (1.0, 2.0)
+    assert Distribution(np.ma.array([1, 2, 99], mask=[False, False, True]), 2).weights == [1, 1]

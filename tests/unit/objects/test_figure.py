@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import matplotlib.figure
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 
@@ -52,3 +53,9 @@ def test_a_text() -> None:
     assert repr(text) == f"Text({text.data[:60] + '...'!r})"
     assert repr(Text("short")) == "Text('short')"
     assert Text(5).data == "5"  # type: ignore[arg-type]
+
+
+def test_a_dict_with_arrays_is_plain() -> None:
+    figure = Figure({"data": [{"y": np.arange(3), "x": np.float32(0.5)}]})
+
+    assert figure.data == {"data": [{"y": [0, 1, 2], "x": 0.5}]}

@@ -83,9 +83,83 @@ def test_a_tensor_has_its_channels_first() -> None:
     assert (image.width, image.height) == (6, 4)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("of", ["array", "tensor"])
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+def test_channels_are_found_where_they_are(channels: int, of: str, *, batch: bool, first: bool) -> None:
+    pixels = np.random.default_rng(channels).integers(0, 256, (8, 9, channels)).astype(np.uint8)
+    given_pixels = pixels.transpose(2, 0, 1) if first else pixels
+    given_pixels = given_pixels[None] if batch else given_pixels
+    back = np.asarray(_opened(Image(_Tensor(given_pixels) if of == "tensor" else given_pixels)))
+
+    assert np.array_equal(back, pixels[:, :, 0] if channels == 1 else pixels)
+
+
+def test_where_channels_could_be_first_and_last_an_array_has_them_last() -> None:
+    pixels = np.zeros((3, 5, 4), dtype=np.uint8)
+
+    assert (Image(pixels).width, Image(pixels).height) == (5, 3)
+    assert (Image(_Tensor(pixels)).width, Image(_Tensor(pixels)).height) == (4, 5)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4),
+        np.arange(12, dtype=np.int32).reshape(3, 4) * 20,
+        np.arange(12, dtype=np.int32).reshape(3, 4) * 5000,
+    ],
+)
+@pytest.mark.parametrize("format_", ["PNG", "BMP"])
+def test_a_picture_of_numbers_is_the_array_that_it_holds(pixels: np.ndarray, format_: str) -> None:
+    picture = PIL.Image.fromarray(pixels)
+    of_picture, of_array = _opened(Image(picture, format_=format_)), _opened(Image(pixels, format_=format_))
+
+    assert picture.mode in {"F", "I"}
+    assert np.array_equal(np.asarray(of_picture), np.asarray(of_array))
+    assert len(np.unique(np.asarray(of_array))) == 12
+
+
+def test_a_picture_of_numbers_out_of_range_is_refused_as_its_array_is() -> None:
+    with pytest.raises(ValueError, match=r"floats must lie from 0 to 1, got 0\.0 to 200\.0; divide them by 255"):
+        Image(PIL.Image.fromarray(np.array([[0, 200]], dtype=np.float32)))
+
+
+def test_16_bits_are_scaled_where_a_format_has_8() -> None:
+    back = np.asarray(_opened(Image(np.array([[0, 40000, 65535]], dtype=np.uint16), format_="BMP")).convert("L"))
+
+    assert back.tolist() == [[0, 156, 255]]
+
+
+class _Bfloat(_Tensor):
+    """As torch has floats that NumPy does not know."""
+
+    def cpu(self) -> _Bfloat:
+        return self
+
+    def detach(self) -> _Bfloat:
+        return self
+
+    def float(self) -> np.ndarray:
+        return self.values
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        raise TypeError("Got unsupported ScalarType BFloat16")
+
+
+def test_floats_that_numpy_does_not_know_are_taken() -> None:
+    assert np.asarray(_opened(Image(_Bfloat(np.array([[0.0, 1.0]]))))).tolist() == [[0, 255]]
+
+
 @pytest.mark.parametrize(
     ("image", "error", "says"),
     [
+        (np.zeros((8, 9, 2)), ValueError, r"\(8, 9, 2\); of two channels track each as a picture, or add a third"),
+        (np.zeros((2, 8, 9)), ValueError, r"\(2, 8, 9\); of two channels"),
+        (np.zeros((2, 3, 8, 9)), ValueError, "as a list: "),
+        (np.full((2, 2, 3), -1.0), ValueError, r"got -1\.0 to -1\.0; take \(image \+ 1\) / 2"),
+        (np.full((2, 2, 3), 1000), ValueError, "take image // 256"),
         (np.zeros((2, 2, 5)), ValueError, "shape"),
         (np.zeros((0, 2)), ValueError, "shape"),
         (np.array([[1.5]]), ValueError, "from 0 to 1"),
