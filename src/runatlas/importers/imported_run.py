@@ -23,6 +23,7 @@ class ImportedRun:
     Attributes:
         line: Its line, from 1.
         project: The project's name.
+        project_title: Its title, if its name was made of one.
         id: Derived from its id fields.
         digest: Equal for runs with the same points.
     """
@@ -36,6 +37,7 @@ class ImportedRun:
     config: dict[str, Any]
     points: PointTable
     digest: str
+    project_title: str = ""
 
     def profile(self, *, complete: bool) -> Profile:
         """Return the profile that marks the run as imported; ``complete`` once all of it is stored."""
@@ -58,5 +60,6 @@ class ImportedRun:
             config=self.config,
             profile=self.profile(complete=False),
             create_project=True,
+            project_title=self.project_title,
             if_exists="keep",
         )

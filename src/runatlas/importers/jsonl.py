@@ -106,11 +106,13 @@ class JsonlFile:
 
     def _make_run(self, number: int, record: dict[str, Any]) -> ImportedRun:
         layout = self._layout
+        project, title = layout.project_of(record)
         points = read_points(layout.required(record, layout.points_field), field=layout.points_field)
         return ImportedRun(
             source=self._path.name,
             line=number,
-            project=layout.project_of(record),
+            project=project,
+            project_title=title,
             id="",
             name=layout.name_of(record),
             labels=layout.labels_of(record),

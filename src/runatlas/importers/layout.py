@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from runatlas.importers.failure import MalformedRecordError
-from runatlas.model.ids import validate_project_name
+from runatlas.model.ids import project_names
 
 __all__ = ["RecordLayout"]
 
@@ -42,7 +42,7 @@ class RecordLayout:
         if (self.project is None) == (self.project_field is None):
             raise ValueError("project: give either a project or the field that names it")
         if self.project is not None:
-            validate_project_name(self.project, argument="project")
+            project_names(self.project, argument="project")
         named = {"id_fields": self.id_fields, "config_fields": self.config_fields or (), "tag_fields": self.tag_fields}
         for argument in ("project_field", "name_field", "points_field"):
             value = getattr(self, argument)
@@ -51,17 +51,17 @@ class RecordLayout:
             if not all(names):
                 raise ValueError(f"{argument}: a field's name must not be empty")
 
-    def project_of(self, record: Mapping[str, Any]) -> str:
-        """Return the project that a record goes to.
+    def project_of(self, record: Mapping[str, Any]) -> tuple[str, str]:
+        """Return the name of the project that a record goes to, and the title it needs beside that.
 
         Raises:
-            ValueError: The record's field is missing, or no project name.
+            ValueError: The record's field is missing, or can name no project.
         """
         if self.project is not None:
-            return self.project
+            return project_names(self.project, argument="project")
         field = self.project_field or ""
         try:
-            return validate_project_name(self.required(record, field), argument=field)
+            return project_names(self.required(record, field), argument=field)
         except TypeError as error:
             raise MalformedRecordError(str(error)) from None
 

@@ -14,6 +14,7 @@ __all__ = [
     "RunPath",
     "new_cuid",
     "project_name_of",
+    "project_names",
     "validate_project_name",
     "validate_run_id",
     "validate_workspace_name",
@@ -25,7 +26,8 @@ _WORKSPACE = re.compile(r"[0-9A-Za-z_-]{1,25}")
 _PROJECT = re.compile(r"[0-9A-Za-z_.+-]{1,100}")
 _NOT_PROJECT = re.compile(r"[^0-9A-Za-z_.+-]+")
 _RUN_FORBIDDEN = re.compile(r'[<>:"/\\|?*#%\x00-\x1f\x7f]')
-_RUN_ID_MAX = 512
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_RUN_ID_MAX, _TITLE_MAX = 512, 1000
 
 
 def new_cuid() -> str:
@@ -78,6 +80,32 @@ def project_name_of(title: str) -> str:
     readable = _NOT_PROJECT.sub("-", title)[:80].strip("-.")
     digest = hashlib.sha256(title.encode(errors="surrogatepass")).hexdigest()[:8]
     return f"{readable}-{digest}" if readable else digest
+
+
+def project_names(text: str, *, argument: str = "experiment") -> tuple[str, str]:
+    """Return the name of the project of a free text, and the title that such a project needs beside it.
+
+    The name is the same for the same text, wherever it is made.
+
+    Args:
+        text: What other trackers take for the name of an experiment.
+        argument: What to call it in messages.
+
+    Raises:
+        TypeError: It is not a string.
+        ValueError: It is blank, too long, or holds what no store does; the sentence names ``argument``.
+
+    Example:
+        >>> project_names("iris"), project_names("été / 2026")
+        (('iris', ''), ('t-2026-9532e0a1', 'été / 2026'))
+    """
+    _require_text(text, argument)
+    if not text.strip() or len(text) > _TITLE_MAX or text in {".", ".."}:
+        raise ValueError(f"{argument}: {text[:100]!r} is no name of a project; use 1 to {_TITLE_MAX} characters")
+    if _UNSTORABLE.search(text):
+        raise ValueError(f"{argument}: {text[:100]!r} must not have NUL characters or lone surrogates")
+    name = project_name_of(text)
+    return name, "" if name == text else text
 
 
 def validate_run_id(run_id: str, *, argument: str = "run") -> str:

@@ -122,6 +122,7 @@ class RunDraft:
 
     Attributes:
         id: ``None`` lets the store choose.
+        create_project: Whether a project that is not there is made, with ``project_title`` as its title.
         if_exists: What to do when the project has a run of that id: ``resume`` sets it RUNNING again and merges what
             is given, ``keep`` returns it untouched, ``fail`` is a ``ConflictError``. ``replace`` gives it this
             description and config in place of its own, and remembers how long it had those.
@@ -141,6 +142,7 @@ class RunDraft:
     created_at_ms: int | None = None
     finished_at_ms: int | None = None
     create_project: bool = False
+    project_title: str = ""
     if_exists: Literal["resume", "keep", "fail", "replace"] = "fail"
 
 
@@ -155,6 +157,8 @@ class RunPatch:
         project: Moves the run to that project of the same workspace, out of its folder.
         folder_id: Puts the run into that folder of its project; ``""`` takes it out.
         metadata: Replaces these names of the profile's metadata, keeps the others.
+        project_title: The title of the project if the tracker makes it for a move; a store moves to a project that is
+            there.
     """
 
     name: str | None = None
@@ -179,6 +183,7 @@ class RunPatch:
     project: str | None = None
     folder_id: str | None = None
     metadata: dict[str, Any] | None = None
+    project_title: str | None = None
 
     def relabel(self, labels: Iterable[str]) -> tuple[str, ...]:
         """Return what this makes of a run's labels: what is added counts more than what is removed."""

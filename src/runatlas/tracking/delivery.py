@@ -207,15 +207,15 @@ class Delivery:
 
     def _change(self, patch: RunPatch) -> None:
         if patch.project is not None:
-            self._ensure_project(patch.project)
+            self._ensure_project(patch.project, patch.project_title or "")
         self._on_run(lambda path: self.backend.update_runs(_selection(path), patch))
         if patch.project is not None and self.record is not None:
             self.record = attrs.evolve(self.record, project=patch.project)
 
-    def _ensure_project(self, name: str) -> None:
+    def _ensure_project(self, name: str, title: str) -> None:
         workspace = self._on_run(lambda path: path.workspace)
         try:
-            self.backend.create_project(ProjectDraft(name, workspace))
+            self.backend.create_project(ProjectDraft(name, workspace, title=title))
         except ConflictError as error:
             # It is there already, which is as well.
             if error.is_foreign:

@@ -14,7 +14,7 @@ from runatlas.entities.gateway import Gateway, Opener
 from runatlas.entities.run import Run as StoredRun
 from runatlas.errors import NotSupportedError, RunAtlasError
 from runatlas.model.config_value import plain_value
-from runatlas.model.ids import RunPath, validate_project_name
+from runatlas.model.ids import RunPath, project_names
 from runatlas.model.run import RunPatch, RunRecord
 from runatlas.model.run_config import change_config, find_value
 from runatlas.tracking.health import Flushed, Health
@@ -167,15 +167,19 @@ class DescribedRun(StoredRun):
 
     @property
     def experiment(self) -> str:
-        """The name of the run's project; setting it moves the run there, and makes the project if there is none."""
+        """The name of the run's project; setting it moves the run there, and makes the project if there is none.
+
+        A text that cannot be a name (with blanks, ``/`` or letters of other alphabets) is the title of a project with a
+        name made of it.
+        """
         return self._path.project
 
     @experiment.setter
     def experiment(self, value: str) -> None:
-        name = validate_project_name(value, argument="experiment")
+        name, title = project_names(value)
         if name == self._path.project:
             return
-        self._change(RunPatch(project=name))
+        self._change(RunPatch(project=name, project_title=title or None))
         self._own_path = attrs.evolve(self._path, project=name)
 
     @property

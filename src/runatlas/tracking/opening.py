@@ -18,7 +18,7 @@ from runatlas.model.config_value import plain_config
 from runatlas.model.ids import (
     ProjectPath,
     RunPath,
-    validate_project_name,
+    project_names,
     validate_run_id,
     validate_workspace_name,
 )
@@ -44,7 +44,7 @@ class Opening:
         draft: As it is made or found.
         names_run: Whether the caller gave the run's id, so that it may be there already.
         names_project: Whether the caller gave a project; else a run that is there is taken where it is.
-        moves_to: The project that a run found elsewhere is to be moved to.
+        moves_to: The name or title of the project that a run found elsewhere is to be moved to.
     """
 
     draft: RunDraft
@@ -87,7 +87,9 @@ class Opening:
         if found is None or found.project == wanted:
             return self, ""
         draft = attrs.evolve(self.draft, project=found.project_path)
-        return attrs.evolve(self, draft=draft, moves_to=wanted if self.names_project else None), ""
+        return attrs.evolve(
+            self, draft=draft, moves_to=(self.draft.project_title or wanted) if self.names_project else None
+        ), ""
 
 
 def make_opening(
@@ -116,11 +118,12 @@ def make_opening(
 
     run_id, project = given(run_hash, "RUN_ID"), given(experiment, "PROJECT")
     place = given(workspace, "WORKSPACE")
+    name_of_project, title = (DEFAULT_PROJECT, "") if project is None else project_names(project)
     return Opening(
         RunDraft(
             ProjectPath(
                 OWN_WORKSPACE if place is None else validate_workspace_name(place, argument="workspace"),
-                DEFAULT_PROJECT if project is None else validate_project_name(project, argument="experiment"),
+                name_of_project,
             ),
             id=uuid.uuid4().hex if run_id is None else validate_run_id(run_id, argument="run_hash"),
             name=_text(name, "name"),
@@ -131,6 +134,7 @@ def make_opening(
             config={} if config is None else plain_config(config),
             created_at_ms=int(time.time() * 1000),
             create_project=True,
+            project_title=title,
             if_exists="resume",
         ),
         names_run=run_id is not None,

@@ -12,6 +12,7 @@ __all__ = ["merge_patches", "patch_parts", "patch_pieces"]
 
 _TOGETHER = (
     ("state", "finished_at_ms"),
+    ("project", "project_title"),
     ("config", "config_removed"),
     ("labels", "labels_added", "labels_removed"),
 )

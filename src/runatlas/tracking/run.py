@@ -45,7 +45,8 @@ class Run(RecordingRun):
         repo: A server's URL or a directory; where ``Api()`` would look if left out.
         frontier_url: Document 001's second URL: the same server as ``repo``.
         read_only: Whether the run is only to be read.
-        experiment: The project, made if there is none; ``default`` if left out.
+        experiment: The project, made if there is none; ``default`` if left out. A text that cannot be a name is the
+            title of a project with a name made of it.
         force_resume: Kept for document 001: a run that is there is gone on with in any case.
         system_tracking_interval: Seconds between two samples of processor, memory, disk, network and GPUs.
         log_system_params: Whether to describe packages, git, command line and environment; secrets are masked.

@@ -8,6 +8,7 @@ import pytest
 
 from runatlas.importers.failure import MalformedRecordError
 from runatlas.importers.layout import RecordLayout
+from runatlas.model.ids import project_name_of
 
 RECORD = {
     "track": "short",
@@ -27,7 +28,7 @@ def test_fields_become_what_the_layout_says() -> None:
         config_fields=("lr", "nothing", "absent"),
         tag_fields=("tags", "track", "absent"),
     )
-    assert layout.project_of(RECORD) == "short"
+    assert layout.project_of(RECORD) == ("short", "")
     assert layout.identity_of(RECORD) == [["name", "SOAP"], ["nothing", None]]
     assert layout.name_of(RECORD) == "SOAP"
     assert layout.config_of(RECORD) == {"lr": 0.1, "nothing": None}
@@ -36,7 +37,7 @@ def test_fields_become_what_the_layout_says() -> None:
 
 def test_without_fields_there_are_defaults() -> None:
     layout = RecordLayout(project="all")
-    assert layout.project_of(RECORD) == "all"
+    assert layout.project_of(RECORD) == ("all", "")
     assert layout.identity_of(RECORD) == [[name, RECORD[name]] for name in sorted(RECORD)]
     assert layout.name_of(RECORD) == ""
     assert layout.config_of(RECORD) == {name: value for name, value in RECORD.items() if name != "points"}
@@ -49,7 +50,7 @@ def test_without_fields_there_are_defaults() -> None:
     [
         ({}, "project: give either a project or the field that names it"),
         ({"project": "a", "project_field": "b"}, "project: give either a project or the field that names it"),
-        ({"project": "a b"}, "project: 'a b' is not a project name"),
+        ({"project": " "}, "project: ' ' is no name of a project"),
         ({"project_field": ""}, "project_field: a field's name must not be empty"),
         ({"project": "a", "id_fields": ("x", "")}, "id_fields: a field's name must not be empty"),
         ({"project": "a", "config_fields": ("",)}, "config_fields: a field's name must not be empty"),
@@ -62,7 +63,15 @@ def test_a_layout_must_make_sense(fields: dict[str, Any], message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
-@pytest.mark.parametrize("value", [None, 5, "a b", "", ".."])
+def test_a_text_that_is_no_name_is_the_title_of_a_project() -> None:
+    layout = RecordLayout(project_field="track")
+
+    for title in ("my project", "\u9879\u76ee", "cifar/resnet"):
+        name, kept = layout.project_of({"track": title})
+        assert (name, kept) == (project_name_of(title), title)
+
+
+@pytest.mark.parametrize("value", [None, 5, " ", "", "..", "a\x00b"])
 def test_a_project_must_have_a_name(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^track: "):
         RecordLayout(project_field="track").project_of({"track": value})

@@ -290,7 +290,11 @@ def test_what_no_store_takes_is_told(caplog: pytest.LogCaptureFixture) -> None:
     assert flatten(plain)
     dumps(plain).encode()
     assert (plain["text"], plain["\ufffd"]) == ("a\ufffd", 1)
-    for told in ("levels deep", "config.text: has NUL characters or lone surrogates", "config.huge: a int is kept as text"):
+    for told in (
+        "levels deep",
+        "config.text: has NUL characters or lone surrogates",
+        "config.huge: a int is kept as text",
+    ):
         assert told in caplog.text
 
 

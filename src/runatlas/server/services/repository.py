@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runatlas.errors import ConflictError, NotFoundError, ValidationError
+from runatlas.errors import ConflictError, NotFoundError
 from runatlas.model.filters import Filter
-from runatlas.model.ids import ProjectPath, project_name_of
+from runatlas.model.ids import ProjectPath, project_name_of, project_names
 from runatlas.model.page import PAGE_LIMIT, PageRequest
 from runatlas.model.project import ProjectDraft, ProjectQuery, ProjectRecord
 from runatlas.model.run import RUN_PARTS, RunPart, RunQuery, RunRecord, RunSelection
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.projects import Projects
 from runatlas.server.services.runs import Runs
+from runatlas.server.services.validation import checked
 
-__all__ = ["Repository", "project_names"]
-
-_TITLE_MAX = 1000
-
-
-def project_names(title: str) -> tuple[str, str]:
-    """Return the name of the project of a free text, and the title it needs beside that.
-
-    Raises:
-        ValidationError: The text is empty or too long.
-    """
-    if not title.strip() or len(title) > _TITLE_MAX:
-        raise ValidationError(f"experiment: a name has 1 to {_TITLE_MAX} characters")
-    name = project_name_of(title)
-    return name, "" if name == title else title
+__all__ = ["Repository"]
 
 
 class Repository:
@@ -82,7 +69,7 @@ class Repository:
         Raises:
             ValidationError: The text is empty or too long.
         """
-        name, shown = project_names(title)
+        name, shown = checked(project_names, title, "experiment")
         found = self.find_project(caller, title)
         if found is not None:
             return found

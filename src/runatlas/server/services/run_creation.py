@@ -82,7 +82,7 @@ def _check(draft: RunDraft) -> None:
     if draft.id is not None:
         checked(validate_run_id, draft.id, "id")
     checked(validate_project_name, draft.project.project, "project")
-    check_fields(draft, ("name", "description", "group", "job_type"))
+    check_fields(draft, ("name", "description", "group", "job_type", "project_title"))
     check_choice(draft.state, RUN_STATES, "state")
     check_choice(draft.if_exists, _ON_CONFLICT, "if_exists")
     check_labels(draft.labels)
@@ -97,7 +97,9 @@ def _project(store: Store, connection: Connection, caller: Caller, draft: RunDra
         if not draft.create_project:
             raise
     path: ProjectPath = draft.project
-    make_project(connection, caller, ProjectDraft(path.project, path.workspace), store.clock())
+    make_project(
+        connection, caller, ProjectDraft(path.project, path.workspace, title=draft.project_title), store.clock()
+    )
     return require_project(connection, caller, path, "write")
 
 

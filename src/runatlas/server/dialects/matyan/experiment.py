@@ -7,13 +7,14 @@ from itertools import islice
 from typing import Any
 
 from runatlas.errors import ConflictError, NotFoundError, ValidationError
+from runatlas.model.ids import project_names
 from runatlas.model.project import ProjectPatch, ProjectRecord
 from runatlas.model.run import RunPatch, RunRecord, RunSelection
 from runatlas.server.dialects.matyan.activity import activity_of
 from runatlas.server.dialects.matyan.body import answer, flag_field, read_object, text_field, whole_of
 from runatlas.server.dialects.matyan.place import DEFAULT
 from runatlas.server.dialects.matyan.reading import experiment_id, standing_of
-from runatlas.server.services.repository import project_names
+from runatlas.server.services.validation import checked
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 
@@ -91,7 +92,7 @@ def update_experiment(call: EndpointCall) -> Answer:
     if archived is not None:
         others = tuple(label for label in found.labels if label != _ARCHIVED)
         labels = (*others, _ARCHIVED) if archived else others
-    name, shown = project_names(title) if title else (None, None)
+    name, shown = checked(project_names, title, "experiment") if title else (None, None)
     if name == DEFAULT:
         raise ValidationError(f"name: {DEFAULT!r} is where runs without an experiment lie")
     patch = ProjectPatch(
