@@ -329,12 +329,9 @@ def test_a_moved_run_goes_on_under_its_new_path(own_place: Place) -> None:
     [
         ({}, ValueError, "nothing to change"),
         ({"color": "red"}, TypeError, "color"),
-<<<<<<< HEAD
         ({"state": "DONE"}, ValueError, "state"),
         ({"state": 1}, TypeError, "state"),
         ({"error": None}, TypeError, "error"),
-=======
->>>>>>> ceef3ac (Let a state be updated in what updates refuse)
         ({"name": ""}, ValueError, "name"),
         ({"name": None}, TypeError, "name"),
         ({"description": 3}, TypeError, "description"),
