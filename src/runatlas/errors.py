@@ -14,6 +14,7 @@
     │   ├── ValidationError             400, 413, 422 (also a ValueError)
     │   ├── RateLimitedError            429
     │   └── ServerError                 5xx
+    │       └── BusyError               503: in use by others, for now (also a StoreError)
     ├── ResponseFormatError             a 2xx that does not decode
     ├── NotSupportedError               this server has no such feature
     └── StoreError                      a directory or database that cannot be used
@@ -33,6 +34,7 @@ from runatlas.terminal import printable_lines
 __all__ = [
     "ApiStatusError",
     "AuthenticationError",
+    "BusyError",
     "ConflictError",
     "ConnectionFailedError",
     "NotFoundError",
@@ -164,6 +166,27 @@ class StoreError(RunAtlasError):
     code = 500
 
 
+class BusyError(ServerError, StoreError):
+    """503: a store or server is in use by others for now; nothing was done, and trying again later is worth it.
+
+    Attributes:
+        retry_after_s: How long to wait before another try, in seconds.
+    """
+
+    code = 503
+
+    def __init__(self, message: str, *, code: int | None = None, retry_after_s: float = 1.0) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_busy, (self.message, self.code, self.retry_after_s)
+
+
+def _rebuild_busy(message: str, code: int, retry_after_s: float) -> BusyError:
+    return BusyError(message, code=code, retry_after_s=retry_after_s)
+
+
 _BY_STATUS: dict[int, type[ApiStatusError]] = {
     400: ValidationError,
     401: AuthenticationError,
@@ -176,12 +199,13 @@ _BY_STATUS: dict[int, type[ApiStatusError]] = {
 }
 
 
-def error_for_status(status: int, message: str) -> RunAtlasError:
+def error_for_status(status: int, message: str, retry_after_s: float | None = None) -> RunAtlasError:
     """Make the error that belongs to an HTTP error status: the only place that maps one to the other.
 
     Args:
         status: An HTTP status from 400 up.
         message: What the server said.
+        retry_after_s: When it asked to be asked again; a 503 that says so is busy, not broken.
 
     Returns:
         The error, not raised.
@@ -192,6 +216,8 @@ def error_for_status(status: int, message: str) -> RunAtlasError:
     """
     if status == 501:
         return NotSupportedError(message, code=status)
+    if status == 503 and retry_after_s is not None:
+        return BusyError(message, retry_after_s=retry_after_s)
     if status >= 500:
         return ServerError(message, code=status)
     return _BY_STATUS.get(status, ApiStatusError)(message, code=status)

@@ -13,7 +13,7 @@ from runatlas.server.wire.answer import Answer
 __all__ = ["note_error", "tell_sockets"]
 
 _ERROR = "runatlas.error"
-_POLICY, _INTERNAL = 1008, 1011
+_POLICY, _INTERNAL, _LATER = 1008, 1011, 1013
 _REASON_MAX = 123
 
 
@@ -70,7 +70,8 @@ def _telling_send(scope: WebSocketScope, send: Send, failures: FailureHandler) -
 def _close(failures: FailureHandler, scope: WebSocketScope, error: Exception) -> Message:
     failure = failures.failure("WEBSOCKET", scope["path"], error)
     reason = failure.message.encode("utf-8", "replace")[:_REASON_MAX].decode("utf-8", "ignore")
-    return {"type": "websocket.close", "code": _INTERNAL if failure.status >= 500 else _POLICY, "reason": reason}
+    code = _LATER if failure.status == 503 else _INTERNAL if failure.status >= 500 else _POLICY
+    return {"type": "websocket.close", "code": code, "reason": reason}
 
 
 async def _refuse(answer: Answer, send: Send) -> None:

@@ -111,7 +111,9 @@ class Answer:
             sentence = f"{self.what}: the server answered {self.status} with {self._described()}"
         if self.status == _UNAUTHORIZED and self.key is None:
             sentence += _HOW_TO_SEND_A_KEY
-        error = error_for_status(self.status, redact(sentence, self.key))
+        asked = self.headers.get("retry-after", "").strip()
+        retry_after_s = float(asked[:9]) if asked.isascii() and asked.isdigit() else None
+        error = error_for_status(self.status, redact(sentence, self.key), retry_after_s)
         error.is_foreign = self.is_foreign
         return error
 

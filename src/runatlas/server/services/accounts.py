@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import secrets
 import string
+from contextlib import suppress
 
 import attrs
 
-from runatlas.errors import NotFoundError, PermissionDeniedError
+from runatlas.errors import NotFoundError, PermissionDeniedError, StoreError
 from runatlas.model.account import KeyRecord, NewKeyRecord, ServerRecord, UserPatch, UserRecord
 from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import new_cuid
@@ -80,7 +81,8 @@ class Accounts:
             return None
         now = self._store.clock()
         if key.last_used_at_ms is None or now - key.last_used_at_ms >= _USE_STEP_MS:
-            with self._store.write() as connection:
+            # Whoever reads is not kept waiting for it, nor refused because of it: it is noted the next time.
+            with suppress(StoreError), self._store.write(waits=False) as connection:
                 note_key_use(connection, key.id, now)
         return Caller(key.user_id, key.username, is_root=bool(key.is_root))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from contextlib import suppress
 
-from runatlas.errors import NotFoundError, PermissionDeniedError, ValidationError
+from runatlas.errors import NotFoundError, PermissionDeniedError, StoreError, ValidationError
 from runatlas.model.ids import RunPath
 from runatlas.model.ingestion_key import (
     INGESTION_KEY_TTL_MAX_MS,
@@ -104,6 +105,7 @@ class IngestionKeys:
         if holder is None or holder.revoked_at_ms is not None or holder.expires_at_ms <= now:
             return None
         if holder.last_used_at_ms is None or now - holder.last_used_at_ms >= _USE_STEP_MS:
-            with self._store.write() as connection:
+            # As with any key: a store that cannot be written now does not keep readers out.
+            with suppress(StoreError), self._store.write(waits=False) as connection:
                 note_ingestion_key_use(connection, holder.id, now)
         return Caller(holder.user_id, holder.username, run_cuid=holder.run)

@@ -16,8 +16,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, NestedTransaction
 from sqlalchemy.exc import DBAPIError
 
-from runatlas.errors import StoreError
+from runatlas.errors import BusyError, StoreError
 from runatlas.server.store.failure import store_error
+from runatlas.server.store.sqlite import BUSY_TIMEOUT_S
 
 __all__ = ["GroupCommit"]
 
@@ -46,20 +47,22 @@ class GroupCommit:
         self._group: _Group | None = None
 
     @contextmanager
-    def transaction(self, *, shared: bool) -> Iterator[Connection]:
+    def transaction(self, *, shared: bool, waits: bool = True) -> Iterator[Connection]:
         """Open a transaction: durable when the block ends, taken back when it raises.
 
         Args:
             shared: Whether it may be committed together with those of other threads. What it reads may then have been
                 written by a thread whose commit is yet to come; the block ends after that commit in any case.
+            waits: Whether to wait some seconds for others who write; else it fails at once.
 
         Raises:
+            BusyError: Others write; nothing was changed.
             StoreError: The commit failed; nothing was changed.
         """
         group = None
         try:
-            with self._next(shared=shared):
-                group = self._open(shared=shared)
+            with self._next(shared=shared, waits=waits):
+                group = self._open(shared=shared, waits=waits)
                 try:
                     with group.part() as connection:
                         yield connection
@@ -71,12 +74,13 @@ class GroupCommit:
                 group.wait(self._settle_late)
 
     @contextmanager
-    def _next(self, *, shared: bool) -> Iterator[None]:
+    def _next(self, *, shared: bool, waits: bool) -> Iterator[None]:
         """Wait for the turn to write; who would share a commit is seen waiting."""
         if shared:
             self._waiting.append(None)
         try:
-            self._turn.acquire()
+            if not self._turn.acquire(timeout=BUSY_TIMEOUT_S if waits else 0):
+                raise BusyError(f"{self._location} is in use by other threads; wait until those are done")
         finally:
             if shared:
                 self._waiting.pop()
@@ -85,12 +89,13 @@ class GroupCommit:
         finally:
             self._turn.release()
 
-    def _open(self, *, shared: bool) -> _Group:
+    def _open(self, *, shared: bool, waits: bool) -> _Group:
         """Return the group whose turn it is; what is not shared gets one of its own."""
         if self._group is not None and not shared:
             self._finish(self._group)
         if self._group is None:
-            self._group = _Group(self._engine, self._location, self._check, shared=shared)
+            engine = self._engine if waits else self._engine.execution_options(waits=False)
+            self._group = _Group(engine, self._location, self._check, shared=shared)
         return self._group
 
     def _settle(self, group: _Group) -> None:

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,7 +17,7 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
 
-from runatlas.errors import StoreError
+from runatlas.errors import BusyError, StoreError
 from runatlas.file_access import FileAccess
 from runatlas.process.fork import is_inherited, note_closed, note_opened
 from runatlas.server.store import postgresql, sqlite
@@ -36,6 +36,7 @@ _OPEN_TO_OTHERS = 3
 """The last version of the schema whose files other users of the machine could read."""
 
 _log = logging.getLogger("runatlas")
+_OPENING_S = 50.0
 
 Insert: TypeAlias = "sqlite_dialect.Insert | postgresql_dialect.Insert"
 """An insert that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
@@ -155,6 +156,15 @@ class Store:
         return (Path(directory) / DATABASE_NAME).is_file()
 
     def _prepare(self, *, create: bool) -> None:
+        """Bring the schema up to date; another process that does so just now is waited for longer than writers are."""
+        deadline = time.monotonic() + _OPENING_S
+        while time.monotonic() < deadline:
+            with suppress(BusyError):
+                self._prepare_once(create=create)
+                return
+        self._prepare_once(create=create)
+
+    def _prepare_once(self, *, create: bool) -> None:
         try:
             if self._is_ready():
                 return
@@ -167,7 +177,7 @@ class Store:
                 elif found <= _OPEN_TO_OTHERS:
                     self._tighten()
         except StoreError as error:
-            if self.location in error.message:
+            if self.location in error.message or isinstance(error, BusyError):
                 raise
             raise StoreError(f"{self.location}: {error.message}") from error
 
@@ -228,7 +238,7 @@ class Store:
                 sqlite.check_unchanged(self.directory / DATABASE_NAME, connection.connection.dbapi_connection)
 
     @contextmanager
-    def write(self, *, shared: bool = False) -> Iterator[Connection]:
+    def write(self, *, shared: bool = False, waits: bool = True) -> Iterator[Connection]:
         """Open a transaction: on the disk when the block ends, taken back when it raises.
 
         On SQLite it holds the write lock from its beginning on, so there is one at a time over all processes.
@@ -236,8 +246,10 @@ class Store:
         Args:
             shared: Whether it may wait for those of other threads, to be committed with them: for what is short, and
                 comes from many at once.
+            waits: Whether to wait some seconds for others who write; else it fails at once.
 
         Raises:
+            BusyError: Others hold the lock; nothing was changed.
             StoreError: The database failed; nothing was changed.
         """
         if self.is_read_only:
@@ -256,9 +268,11 @@ class Store:
         with store_errors(self.location):
             if self.dialect == "postgresql":
                 with self._writer.begin() as connection:
+                    if not waits:
+                        postgresql.never_wait(connection)
                     yield connection
             else:
-                with self._commits.transaction(shared=shared) as connection:
+                with self._commits.transaction(shared=shared, waits=waits) as connection:
                     yield connection
 
     @contextmanager

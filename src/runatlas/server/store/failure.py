@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from runatlas.errors import RunAtlasError, StoreError
+from runatlas.errors import BusyError, RunAtlasError, StoreError
 
 __all__ = ["damage_error", "decoding", "file_error", "store_error", "store_errors"]
 
@@ -37,10 +37,6 @@ _SENTENCES: tuple[tuple[tuple[str, ...], str], ...] = (
         "open, and give your user the right to write there, or use another directory",
     ),
     (
-        ("is locked", "is busy"),
-        "{where} is held by another process ({cause}); wait until that is done, or end it",
-    ),
-    (
         ("is full", "no space", "disk quota", "disk full"),
         "{where} cannot grow: the disk is full ({cause}); free some space and try again",
     ),
@@ -57,6 +53,8 @@ _SENTENCES: tuple[tuple[tuple[str, ...], str], ...] = (
         "{where} cannot be reached ({cause}); check that the database runs, and its address, user and password",
     ),
 )
+_BUSY = ("is locked", "is busy", "lock timeout", "deadlock detected", "queuepool limit", "too many clients")
+_BUSY_SENTENCE = "{where} is in use by others ({cause}); wait until that is done, or end what holds it"
 
 _ADVICE: dict[int | None, str] = {
     errno.ENOSPC: "the disk is full: free some space and try again",
@@ -85,6 +83,8 @@ def store_error(error: Exception, where: str) -> StoreError:
     cause = " ".join(str(driver).split())
     # The name tells more than the text, from Python 3.11 on.
     lowered = f"{cause} {getattr(driver, 'sqlite_errorname', '')}".lower()
+    if any(word in lowered for word in _BUSY):
+        return BusyError(_BUSY_SENTENCE.format(where=where, cause=cause))
     for words, sentence in _SENTENCES:
         if any(word in lowered for word in words):
             return StoreError(sentence.format(where=where, cause=cause, limit=_limit()))

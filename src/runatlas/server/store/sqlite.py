@@ -19,7 +19,10 @@ from runatlas.errors import StoreError
 
 __all__ = ["check_files", "check_unchanged", "is_read_only", "make_engine", "make_reading_engine"]
 
-BUSY_TIMEOUT_S = 60.0
+BUSY_TIMEOUT_S = 10.0
+"""How long a transaction waits for others before it tells that the store is busy."""
+
+_OPENING_S = 60.0
 _WAL_PAGES = 4000
 _CACHE_KIB = 8_192
 """A connection's own page cache. The file is not mapped: its pages would count as the process's memory."""
@@ -42,6 +45,7 @@ def make_engine(path: Path) -> Engine:
         pool_size=8,
         max_overflow=56,
         pool_use_lifo=True,
+        pool_timeout=BUSY_TIMEOUT_S,
         connect_args={
             "timeout": BUSY_TIMEOUT_S,
             "cached_statements": _STATEMENTS,
@@ -205,7 +209,7 @@ def _sqrt(value: float | None) -> float | None:
 
 def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
     """Switch the file to WAL; SQLite does not wait for others here, so this does."""
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    deadline = time.monotonic() + _OPENING_S
     while not _is_wal(cursor, last=time.monotonic() > deadline):
         time.sleep(_RETRY_S)
 
@@ -221,9 +225,20 @@ def _is_wal(cursor: sqlite3.Cursor, *, last: bool) -> bool:
 
 
 def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("write")
-    connection.connection.cursor().execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-    if writes and _FILES not in connection.info:
+    options = connection.get_execution_options()
+    cursor = connection.connection.cursor()
+    if not options.get("write"):
+        cursor.execute("BEGIN")
+        return
+    if options.get("waits", True):
+        cursor.execute("BEGIN IMMEDIATE")
+    else:
+        cursor.execute("PRAGMA busy_timeout=0")
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
+    if _FILES not in connection.info:
         # The log exists from the first transaction on, and stays as long as a connection is open.
         database = connection.engine.url.database
         connection.info[_FILES] = tuple(_identity(f"{database}{suffix}") for suffix in _SUFFIXES)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import attrs
 from litestar.exceptions import HTTPException
 
-from runatlas.errors import RunAtlasError, error_for_status
+from runatlas.errors import BusyError, RunAtlasError, error_for_status
 
 __all__ = ["Failure", "failure_of", "shortened"]
 
 CHALLENGE = 'Bearer realm="RunAtlas", Basic realm="RunAtlas", charset="UTF-8"'
 
 _LONG = 1000
+_BUSY = "the server is busy: what it works with is in use by others; nothing was done, try again in a moment"
 _SENTENCES = {
     400: "the request cannot be read",
     404: "there is nothing at this address",
@@ -49,6 +51,9 @@ def failure_of(error: Exception) -> Failure | None:
     Returns:
         What to tell the client; ``None`` when the error is the server's own and nothing of it may be told.
     """
+    if isinstance(error, BusyError):
+        # Its own sentence names files of the server.
+        return Failure(503, "BusyError", _BUSY, headers={"retry-after": str(math.ceil(error.retry_after_s))})
     if isinstance(error, RunAtlasError) and (400 <= error.code < 500 or error.code == 501):
         headers = {"www-authenticate": CHALLENGE} if error.code == 401 else {}
         code = getattr(error, "reason", None)

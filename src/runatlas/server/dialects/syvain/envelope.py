@@ -22,6 +22,7 @@ _CODES = {
     415: "unsupported_media_type",
     429: "rate_limited",
     501: "not_supported",
+    503: "service_unavailable",
 }
 
 
