@@ -12,6 +12,7 @@
     │   ├── NotFoundError               404 (also a LookupError)
     │   ├── ConflictError               409
     │   ├── ValidationError             400, 413, 422 (also a ValueError)
+    │   │   └── TooMuchWorkError        422: it would keep the store at work for too long
     │   ├── RateLimitedError            429
     │   └── ServerError                 5xx
     │       └── BusyError               503: in use by others, for now (also a StoreError)
@@ -47,6 +48,7 @@ __all__ = [
     "ServerError",
     "StoreError",
     "TimeoutError_",
+    "TooMuchWorkError",
     "ValidationError",
     "error_for_status",
 ]
@@ -136,6 +138,12 @@ class ValidationError(ApiStatusError, ValueError):
     """400, 413 or 422: the server refused the input."""
 
     code = 422
+
+
+class TooMuchWorkError(ValidationError):
+    """422: it kept the store at work for longer than one request may; a narrower one will do."""
+
+    reason = "too_much_work"
 
 
 class RateLimitedError(ApiStatusError):

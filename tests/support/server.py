@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,19 @@ import requests
 
 __all__ = ["ServerProcess", "make_key", "running_server", "server"]
 
-_ANNOUNCED = re.compile(r" at (http://\S+)$")
+_ANNOUNCED = re.compile(r"\bat (http://\S+)$")
 _PATIENCE_S = 60
+_SERVING = """
+import ast, sys
+from pathlib import Path
+from runatlas.server.process import serve
+from runatlas.server.settings import ServerSettings
+from runatlas.server.wire.limit import Limits
+given = ast.literal_eval(sys.argv[2])
+limits = Limits(**given.pop("limits", {}))
+settings = ServerSettings(Path(sys.argv[1]), port=0, limits=limits, **given)
+serve(settings, announce=lambda origin: print("at", origin, file=sys.stderr))
+"""
 
 
 @attrs.frozen(eq=False)
@@ -60,16 +71,21 @@ class ServerProcess:
 
 
 @contextmanager
-def running_server(directory: Path, *options: str, database: str | None = None) -> Iterator[ServerProcess]:
+def running_server(
+    directory: Path, *options: str, database: str | None = None, settings: Mapping[str, Any] | None = None
+) -> Iterator[ServerProcess]:
     """Serve a directory; the process is gone at the end.
 
     Args:
         directory: Made if it is not there.
         options: More arguments of ``runatlas serve``.
         database: A URL to serve in its place; blobs lie in the directory.
+        settings: Served by these in place of the command line, so that limits can be small.
     """
     place = ["--dir", str(directory)] if database is None else ["--database", database, "--blobs-dir", str(directory)]
     command = [sys.executable, "-m", "runatlas", "serve", *place, "--port", "0", *options]
+    if settings is not None:
+        command = [sys.executable, "-c", _SERVING, str(directory), repr(settings)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     log: list[str] = []
     addresses: queue.Queue[str | None] = queue.Queue()

@@ -22,8 +22,34 @@ __all__ = ["serve"]
 @click.option(
     "--grace", type=click.IntRange(0), default=10, show_default=True, help="Seconds that running requests get to end."
 )
+@click.option(
+    "--connections", type=click.IntRange(16), default=2000, show_default=True, help="How many may be open at a time."
+)
+@click.option(
+    "--work-time",
+    type=click.FloatRange(0, min_open=True),
+    default=30,
+    show_default=True,
+    help="Seconds that a request may keep the store at work; one that writes, ten times as long.",
+)
+@click.option(
+    "--stall-time",
+    type=click.FloatRange(0, min_open=True),
+    default=30,
+    show_default=True,
+    help="Seconds in which a client has to send or take at least 30 KiB of what is under way.",
+)
 def serve(
-    location: Path | str, blobs_dir: Path | None, *, host: str, port: int, origin: str | None, grace: int
+    location: Path | str,
+    blobs_dir: Path | None,
+    *,
+    host: str,
+    port: int,
+    origin: str | None,
+    grace: int,
+    connections: int,
+    work_time: float,
+    stall_time: float,
 ) -> None:
     """Serve a directory, or a database, over HTTP until it is interrupted.
 
@@ -33,7 +59,19 @@ def serve(
     if origin is not None and not origin.startswith(("http://", "https://")):
         raise click.BadParameter("it begins with http:// or https://", param_hint="--origin")
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    _run(ServerSettings(location, blobs_dir, host, port, origin and origin.rstrip("/"), shutdown_s=grace))
+    _run(
+        ServerSettings(
+            location,
+            blobs_dir,
+            host,
+            port,
+            origin and origin.rstrip("/"),
+            shutdown_s=grace,
+            connections=connections,
+            work_s=work_time,
+            stall_s=stall_time,
+        )
+    )
 
 
 def _run(settings: ServerSettings) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from litestar import Litestar
@@ -14,14 +13,17 @@ from litestar.types import ASGIApp
 
 from runatlas.server.auth import Gatekeeper
 from runatlas.server.body import inflate_body
+from runatlas.server.connection import require_pace
 from runatlas.server.dialects import chachaml, matyan, native, swanlab, syvain
 from runatlas.server.dialects.native.rehearsal import rehearse
+from runatlas.server.dialects.native.system import HealthCheck
 from runatlas.server.failure import FailureHandler
 from runatlas.server.refusal import note_error, tell_sockets
 from runatlas.server.services.services import Services
 from runatlas.server.settings import ServerSettings
 from runatlas.server.wire.dialect import Dialect
-from runatlas.server.wire.worker import in_thread
+from runatlas.server.wire.held import Held
+from runatlas.server.wire.worker import Workers, in_thread
 
 __all__ = ["make_app", "make_dialects"]
 
@@ -34,12 +36,13 @@ def make_dialects(settings: ServerSettings) -> tuple[Dialect, ...]:
     return tuple(protocol.make_dialect(settings.limits) for protocol in speaking)
 
 
-def make_app(services: Services, settings: ServerSettings) -> ASGIApp:
+def make_app(services: Services, settings: ServerSettings, held: Held | None = None) -> ASGIApp:
     """Make the application.
 
     Args:
         services: An open store's services; the application closes them when it ends.
         settings: How it is run.
+        held: Counts the bytes of bodies that are in memory; of its own if left out.
 
     Returns:
         An ASGI application with its lifespan.
@@ -50,14 +53,19 @@ def make_app(services: Services, settings: ServerSettings) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="request")
-        asyncio.get_running_loop().set_default_executor(threads)
-        with ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload") as uploads:
-            app.state.upload_threads = uploads
-            await in_thread(rehearse, services)
-            yield
-        threads.shutdown()
-        services.close()
+        workers = Workers(
+            settings.threads,
+            settings.upload_threads,
+            max(settings.connections // 3, 1),
+            held or Held(settings.limits.held),
+            settings.work_s,
+        )
+        app.state.workers = workers
+        asyncio.get_running_loop().set_default_executor(workers.calls)
+        await in_thread(rehearse, services)
+        yield
+        if await workers.close():
+            services.close()
         if failures.incidents:
             _logger.warning("%d requests failed with an internal error", failures.incidents)
 
@@ -68,8 +76,8 @@ def make_app(services: Services, settings: ServerSettings) -> ASGIApp:
         guards=[Gatekeeper(services, settings, dialects, default)],
         lifespan=[lifespan],
         logging_config=None,
-        middleware=[inflate_body],
+        middleware=[require_pace, inflate_body],
         openapi_config=None,
-        state=State({"services": services}),
+        state=State({"health": HealthCheck(), "services": services}),
     )
     return tell_sockets(app, failures)

@@ -51,7 +51,7 @@ class Gatekeeper:
         self._dialects = dialects
         self._default = default
         self._owner = services.owner()
-        self._has_accounts = False
+        self._has_accounts = services.accounts.has_accounts()
 
     async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         """Let a request pass, or raise.
@@ -62,6 +62,13 @@ class Gatekeeper:
         """
         public = bool(handler.opt.get("public"))
         if public and self._has_accounts:
+            return
+        if handler.opt.get("aside"):
+            # Neither a thread nor the store: it answers whatever they do.
+            headers = {name.lower(): value for name, value in connection.headers.items()}
+            _require_host(headers)
+            if self._settings.is_local:
+                _require_own_page(headers)
             return
         headers = {name.lower(): value for name, value in connection.headers.items()}
         _require_host(headers)

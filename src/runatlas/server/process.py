@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
+import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
+import attrs
 import uvicorn
 
 from runatlas.errors import StoreError
 from runatlas.server.app import make_app
+from runatlas.server.connection import ConnectionLimits, guarded_config, watch_connections
 from runatlas.server.services.services import Services
 from runatlas.server.settings import ServerSettings
+from runatlas.server.wire.held import Held
+
+if sys.platform != "win32":
+    import resource
 
 __all__ = ["listen", "serve"]
 
 _LINE_MAX = 64 * 1024
 _BACKLOG = 2048
+_MARGIN_S = 8.0
+_OTHER_FILES = 384
+"""Files that are no connections: the database and its connections, blobs, uploads."""
+
 _NO_ERRORS = ("ASGI callable returned without completing handshake", "Invalid UTF-8 sequence received from client")
 """What uvicorn reports as errors of the server, a traceback included: sockets refused, and frames that are no text."""
 
@@ -72,23 +87,27 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
     except BaseException:
         services.close()
         raise
-    config = uvicorn.Config(
-        make_app(services, settings),
+    held = Held(settings.limits.held)
+    limits = ConnectionLimits(
+        _affordable(settings.connections), settings.head_s, settings.stall_s, settings.stall_bytes
+    )
+    config = guarded_config(
+        make_app(services, attrs.evolve(settings, connections=limits.connections), held),
+        limits,
+        held,
         access_log=False,
         h11_max_incomplete_event_size=_LINE_MAX + 1024,
-        http="h11",
         lifespan="on",
         log_config=None,
         log_level=logging.WARNING,
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_s,
         timeout_keep_alive=settings.keep_alive_s,
-        ws="websockets-sansio",
         ws_max_size=settings.limits.batch,
     )
     logging.getLogger("uvicorn.error").addFilter(lambda record: not record.getMessage().startswith(_NO_ERRORS))
     with listener:
-        server = _AnnouncingServer(config, lambda: announce(_origin(listener)))
+        server = _GuardedServer(config, limits, lambda: announce(_origin(listener)))
 
         def end(_: int, __: FrameType | None) -> None:
             server.should_exit = True
@@ -97,14 +116,17 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, end)
         server.run(sockets=[listener])
+        server.leave_no_more()
 
 
-class _AnnouncingServer(uvicorn.Server):
-    """Tells when it is ready: to accept connections, and to end in order."""
+class _GuardedServer(uvicorn.Server):
+    """Tells when it is ready, looks after its connections, and ends when it is told to."""
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, limits: ConnectionLimits, announce: Callable[[], None]) -> None:
         super().__init__(config)
+        self._limits = limits
         self._announce = announce
+        self._last: threading.Timer | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -113,7 +135,38 @@ class _AnnouncingServer(uvicorn.Server):
             # for what requests leave behind would be a quarter of the time of a long listing.
             gc.collect()
             gc.freeze()
+            self._watch = asyncio.create_task(watch_connections(self.server_state, self._limits))
             self._announce()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; whatever then still runs, the process is gone a little after the time of grace."""
+        super().handle_exit(sig, frame)
+        self.leave_no_more()
+        self._last = threading.Timer((self.config.timeout_graceful_shutdown or 0) + _MARGIN_S, _leave)
+        self._last.daemon = True
+        self._last.start()
+
+    def leave_no_more(self) -> None:
+        """Do not end the process by force: everything has ended."""
+        if self._last is not None:
+            self._last.cancel()
+
+
+def _leave() -> None:
+    logging.getLogger(__name__).error("something would not end in time; what was acknowledged is stored")
+    os._exit(1)
+
+
+def _affordable(connections: int) -> int:
+    """Let the process open as many files as it may, and return how many connections there can be then."""
+    if sys.platform == "win32":
+        return connections
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    return connections if soft == resource.RLIM_INFINITY else max(min(connections, soft - _OTHER_FILES), 16)
 
 
 def _require_accounts(services: Services, settings: ServerSettings) -> None:

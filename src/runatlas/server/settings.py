@@ -23,7 +23,12 @@ class ServerSettings:
         port: The port to bind; 0 takes a free one.
         origin: The ``http(s)://`` origin that links begin with, behind a proxy; ``None`` takes each request's own.
         threads: How many requests may work at the same time; further ones wait.
-        upload_threads: How many uploads may run at the same time, beside those.
+        upload_threads: How many uploads may run at the same time, beside those; a caller gets a quarter of them.
+        connections: How many connections may be open; a caller may have a third as many requests under way.
+        head_s: How long the head of a request may take to arrive.
+        stall_s: How long a client may take for the next ``stall_bytes`` of what it sends or reads.
+        stall_bytes: What it has to move in that time.
+        work_s: How long a request may keep the store at work reading; one that writes ten times as long.
         limits: How large request bodies may be.
         owner_key: Whoever presents it is the directory's owner, and nobody else gets in; ``None`` asks for accounts.
         keep_alive_s: How long an idle connection is kept.
@@ -36,7 +41,12 @@ class ServerSettings:
     port: int = 5170
     origin: str | None = None
     threads: int = 16
-    upload_threads: int = 8
+    upload_threads: int = 128
+    connections: int = 2000
+    head_s: float = 15.0
+    stall_s: float = 30.0
+    stall_bytes: int = 30 * 1024
+    work_s: float = 30.0
     limits: Limits = attrs.field(factory=Limits)
     owner_key: str | None = attrs.field(default=None, repr=False)
     keep_alive_s: int = 120

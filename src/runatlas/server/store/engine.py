@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -27,6 +27,7 @@ from runatlas.server.store.failure import file_error, store_errors
 from runatlas.server.store.installation import SECRET_NAME, install, new_secret, read_secret
 from runatlas.server.store.liveness import heartbeat_timeout_ms, keep_time
 from runatlas.server.store.migration import is_current, migrate
+from runatlas.server.store.work import current_work
 
 __all__ = ["DATABASE_NAME", "Insert", "Store", "now_ms"]
 
@@ -232,7 +233,7 @@ class Store:
             with store_errors(self.location):
                 yield joined
             return
-        with store_errors(self.location), self._reader.connect() as connection:
+        with store_errors(self.location), self._reader.connect() as connection, _at_work(connection, writes=False):
             yield connection
             if self.is_read_only:
                 sqlite.check_unchanged(self.directory / DATABASE_NAME, connection.connection.dbapi_connection)
@@ -270,9 +271,13 @@ class Store:
                 with self._writer.begin() as connection:
                     if not waits:
                         postgresql.never_wait(connection)
-                    yield connection
+                    with _at_work(connection, writes=True):
+                        yield connection
             else:
-                with self._commits.transaction(shared=shared, waits=waits) as connection:
+                with (
+                    self._commits.transaction(shared=shared, waits=waits) as connection,
+                    _at_work(connection, writes=True),
+                ):
                     yield connection
 
     @contextmanager
@@ -363,6 +368,11 @@ def _require_own(directory: Path) -> None:
             f"{directory} was open in the process that this one was forked from, and SQLite's locks do not survive a "
             "fork; use runatlas.Api or runatlas.Run, which ask another process, or start this one afresh"
         )
+
+
+def _at_work(connection: Connection, *, writes: bool) -> AbstractContextManager[None]:
+    work = current_work()
+    return nullcontext() if work is None else work.using(connection, writes=writes)
 
 
 def _make_directory(path: Path, *, create: bool) -> Path:

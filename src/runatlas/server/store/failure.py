@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, Progr
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from runatlas.errors import BusyError, RunAtlasError, StoreError
+from runatlas.server.store.work import current_work
 
 __all__ = ["damage_error", "decoding", "file_error", "store_error", "store_errors"]
 
@@ -148,7 +149,9 @@ def store_errors(where: str) -> Iterator[None]:
     except (IntegrityError, ProgrammingError, sqlite3.IntegrityError, sqlite3.ProgrammingError):
         raise
     except (DBAPIError, DisconnectionError, PoolTimeoutError, sqlite3.Error) as error:
-        raise store_error(error, where) from error
+        work = current_work()
+        # A statement that was interrupted fails in words of its own; what is to be told is why it was.
+        raise (work and work.reason) or store_error(error, where) from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise damage_error("rows", where, error) from error
 

@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 from runatlas.errors import StoreError
+from runatlas.server.store.substring import has_part
 
 __all__ = ["check_files", "check_unchanged", "is_read_only", "make_engine", "make_reading_engine"]
 
@@ -199,6 +200,7 @@ def _prepare(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None
         cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         cursor.execute("PRAGMA temp_store=MEMORY")
         connection.create_function("sqrt", 1, _sqrt, deterministic=True)  # not every SQLite has one
+        connection.create_function("has_part", 2, has_part, deterministic=True)
     finally:
         cursor.close()
 

@@ -24,6 +24,7 @@ from sqlalchemy.types import Boolean, TypeDecorator, TypeEngine
 
 from runatlas.errors import ConflictError
 from runatlas.model.glob import GlobPart, parse_glob
+from runatlas.server.store.substring import variants
 
 __all__ = [
     "Connection",
@@ -165,14 +166,14 @@ def code_points(text: ColumnElement[Any]) -> ColumnElement[str]:
     return _CodePoints(text)
 
 
-def _variants(character: str) -> set[str]:
-    return {c for c in (character, character.lower(), character.upper()) if len(c) == 1}
+_SMALL = 50_000
+"""Up to how many characters of a text, times those of a part, are compared by ``GLOB``: some milliseconds."""
 
 
 def _glob(part: str) -> str:
     pieces = []
     for character in part:
-        known = _variants(character)
+        known = variants(character)
         special = len(known) > 1 or character in "*?["
         pieces.append(f"[{''.join(sorted(known))}]" if special else character)
     return "*" + "".join(pieces) + "*"
@@ -181,7 +182,7 @@ def _glob(part: str) -> str:
 def _regex(part: str) -> str:
     pieces = []
     for character in part:
-        known = _variants(character)
+        known = variants(character)
         if len(known) > 1:
             pieces.append(f"[{''.join(sorted(known))}]")
         else:
@@ -213,6 +214,26 @@ def _contains_regex(element: _Contains, compiler: SQLCompiler, **kw: Any) -> str
     return f"({compiler.process(text, **kw)} ~ {compiler.process(part, **kw)})"
 
 
+class _HasPart(_Test):
+    """A text, the part as a pattern, and the part as it is."""
+
+    inherit_cache = True
+
+
+@compiles(_HasPart)
+def _has_part_either_way(element: _HasPart, compiler: SQLCompiler, **kw: Any) -> str:
+    # GLOB takes as long as both lengths multiplied and cannot be interrupted, but is the fastest for short texts.
+    text, pattern, part = (compiler.process(clause, **kw) for clause in element.clauses)
+    small = f"length({text}) * length({part}) <= {_SMALL}"
+    return f"(CASE WHEN {small} THEN {text} GLOB {pattern} ELSE has_part({text}, {part}) END)"
+
+
+@compiles(_HasPart, "postgresql")
+def _has_part_regex(element: _HasPart, compiler: SQLCompiler, **kw: Any) -> str:
+    text, pattern, _ = element.clauses
+    return f"({compiler.process(text, **kw)} ~ {compiler.process(pattern, **kw)})"
+
+
 def contains(text: ColumnElement[Any], part: str) -> ColumnElement[bool]:
     """Test whether a text has a part, without regard to case.
 
@@ -220,7 +241,8 @@ def contains(text: ColumnElement[Any], part: str) -> ColumnElement[bool]:
     pattern of character sets (``GLOB``, ``~``), so that they agree beyond ASCII too and nothing in ``part`` is
     special.
     """
-    return _Contains(text, bindparam("part", part, type_=_Pattern(), unique=True))
+    pattern = bindparam("pattern", part, type_=_Pattern(), unique=True)
+    return _HasPart(text, pattern, bindparam("part", part, unique=True))
 
 
 def _glob_sets(parts: Iterable[GlobPart]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from litestar import Request
@@ -9,7 +10,10 @@ from litestar.types import HTTPReceiveMessage
 
 from runatlas.errors import ValidationError
 
-__all__ = ["read_body", "require_size"]
+__all__ = ["PUBLIC_BODY", "read_body", "require_size"]
+
+PUBLIC_BODY = 16 * 1024
+"""How large a body may be, in bytes, of someone who need not be known."""
 
 
 def require_size(request: Request[Any, Any, Any], limit: int) -> None:
@@ -22,12 +26,13 @@ def require_size(request: Request[Any, Any, Any], limit: int) -> None:
         raise _too_large(limit)
 
 
-async def read_body(request: Request[Any, Any, Any], limit: int) -> bytes:
+async def read_body(request: Request[Any, Any, Any], limit: int, hold: Callable[[int], None]) -> bytes:
     """Read a body.
 
     Args:
         request: Whose body.
         limit: How large it may be, inflated, in bytes.
+        hold: Counts bytes as held in memory, or raises.
 
     Returns:
         The body.
@@ -43,6 +48,7 @@ async def read_body(request: Request[Any, Any, Any], limit: int) -> bytes:
         if message["type"] != "http.request":
             raise ValidationError("the request ended before all of its body had arrived", code=400)
         pieces.append(message["body"])
+        hold(len(message["body"]))
         size, more = size + len(message["body"]), message["more_body"]
         if size > limit:
             raise _too_large(limit)

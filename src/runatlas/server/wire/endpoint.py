@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -19,9 +18,9 @@ from runatlas.errors import AuthenticationError
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 from runatlas.server.wire.answer import Answer, accepts_gzip, compressed
-from runatlas.server.wire.body import read_body, require_size
+from runatlas.server.wire.body import PUBLIC_BODY, read_body, require_size
 from runatlas.server.wire.upload import Upload
-from runatlas.server.wire.worker import in_thread
+from runatlas.server.wire.worker import Visit, visit
 
 __all__ = ["Endpoint", "EndpointCall", "make_endpoint"]
 
@@ -100,10 +99,11 @@ def make_endpoint(
     """
 
     async def handle(request: Request[Caller, Any, State]) -> ASGIApp:
-        if streams:
-            return await _stream(function, request, limit)
-        body = await read_body(request, limit)
-        return await in_thread(_answer, function, _call(request, body))
+        async with visit(request) as visiting:
+            if streams:
+                return await _stream(function, request, limit, visiting)
+            body = await read_body(request, PUBLIC_BODY if public else limit, visiting.hold)
+            return await visiting.answer(_answer, function, _call(request, body))
 
     return HTTPRouteHandler(
         path,
@@ -135,11 +135,10 @@ def _answer(function: Endpoint, call: EndpointCall) -> ASGIApp:
     return answer
 
 
-async def _stream(function: Endpoint, request: Request[Caller, Any, State], limit: int) -> ASGIApp:
+async def _stream(function: Endpoint, request: Request[Caller, Any, State], limit: int, visiting: Visit) -> ASGIApp:
     require_size(request, limit)
-    pool: Executor = request.app.state.upload_threads
     call = _call(request, b"")
     loop = asyncio.get_running_loop()
     with Upload(request.receive, loop, limit) as upload:
         streaming = attrs.evolve(call, upload=io.BufferedReader(upload, _BUFFER))
-        return await loop.run_in_executor(pool, _answer, function, streaming)
+        return await visiting.upload(_answer, function, streaming)

@@ -14,6 +14,12 @@ __all__ = ["Failure", "failure_of", "shortened"]
 
 CHALLENGE = 'Bearer realm="RunAtlas", Basic realm="RunAtlas", charset="UTF-8"'
 
+_HEADERS = {
+    401: {"www-authenticate": CHALLENGE},
+    # What is left of the body will not come, or not in time.
+    408: {"connection": "close"},
+    429: {"retry-after": "1"},
+}
 _LONG = 1000
 _BUSY = "the server is busy: what it works with is in use by others; nothing was done, try again in a moment"
 _SENTENCES = {
@@ -55,7 +61,7 @@ def failure_of(error: Exception) -> Failure | None:
         # Its own sentence names files of the server.
         return Failure(503, "BusyError", _BUSY, headers={"retry-after": str(math.ceil(error.retry_after_s))})
     if isinstance(error, RunAtlasError) and (400 <= error.code < 500 or error.code == 501):
-        headers = {"www-authenticate": CHALLENGE} if error.code == 401 else {}
+        headers = dict(_HEADERS.get(error.code, {}))
         code = getattr(error, "reason", None)
         return Failure(error.code, _named(error.code), shortened(error.message), code, headers)
     if isinstance(error, HTTPException) and error.status_code < 500:

@@ -14,7 +14,7 @@ from runatlas.server.dialects.matyan.ingestion import Ingestion
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 from runatlas.server.wire.credential import bearer_or_basic
-from runatlas.server.wire.worker import in_thread
+from runatlas.server.wire.worker import in_thread, visit
 
 __all__ = ["SOCKET_PATH", "make_socket"]
 
@@ -31,14 +31,15 @@ def make_socket() -> WebsocketRouteHandler:
         services: Services = socket.app.state.services
         ingestion = Ingestion(services, caller, str(socket.path_params["run"]))
         secret = None if caller.is_owner else bearer_or_basic(socket.headers)
-        await socket.accept()
-        while True:
-            event = await socket.receive()
-            if event["type"] != "websocket.receive":
-                return
-            frame: str | bytes = event.get("text") or event.get("bytes") or b""
-            told = await in_thread(_apply, services, secret, ingestion, frame)
-            await socket.send_text(json.dumps(told))
+        async with visit(socket):
+            await socket.accept()
+            while True:
+                event = await socket.receive()
+                if event["type"] != "websocket.receive":
+                    return
+                frame: str | bytes = event.get("text") or event.get("bytes") or b""
+                told = await in_thread(_apply, services, secret, ingestion, frame)
+                await socket.send_text(json.dumps(told))
 
     return WebsocketRouteHandler(SOCKET_PATH)(ingest)
 

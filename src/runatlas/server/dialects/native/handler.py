@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import io
 from collections.abc import Iterable
-from concurrent.futures import Executor
 from typing import Any
 
 import attrs
@@ -18,13 +17,14 @@ from litestar.types import ASGIApp, Method
 from runatlas.errors import ApiStatusError
 from runatlas.server.dialects.native.parameter import parse_query
 from runatlas.server.dialects.native.route import Call, Route
+from runatlas.server.dialects.native.system import HealthCheck
 from runatlas.server.services.caller import Caller
 from runatlas.server.wire.answer import Answer, accepts_gzip, compressed
 from runatlas.server.wire.body import read_body, require_size
 from runatlas.server.wire.limit import Limits
 from runatlas.server.wire.payload import encode_payload
 from runatlas.server.wire.upload import Upload
-from runatlas.server.wire.worker import in_thread
+from runatlas.server.wire.worker import Visit, visit
 
 __all__ = ["make_handlers"]
 
@@ -74,22 +74,26 @@ def _handler(route: Route, limits: Limits) -> HTTPRouteHandler:
     limit = getattr(limits, route.limit)
 
     async def handle(request: Request[Caller, Any, State]) -> ASGIApp:
-        name = request.headers.get(_BODY_HEADER)
-        if name is not None and route.body is not None and not route.public:
+        if route.aside:
+            health: HealthCheck = request.app.state.health
+            return await health.answer(request.app.state.services)
+        async with visit(request) as visiting:
+            name = request.headers.get(_BODY_HEADER)
+            if name is not None and route.body is not None and not route.public:
+                _require_media_type(route, request)
+                return await _use_parts(route, request, name, limit, visiting)
+            if route.streams:
+                return await _stream(route, request, limit, visiting)
             _require_media_type(route, request)
-            return await _use_parts(route, request, name, limit)
-        if route.streams:
-            return await _stream(route, request, limit)
-        _require_media_type(route, request)
-        body = await read_body(request, limit) if route.body is not None else b""
-        return await in_thread(_answer, route, _call(route, request, body))
+            body = await read_body(request, limit, visiting.hold) if route.body is not None else b""
+            return await visiting.answer(_answer, route, _call(route, request, body))
 
     return HTTPRouteHandler(
         _litestar_path(route.path),
         http_method=_methods(route),
         status_code=200,
         name=route.function.__name__,
-        opt={"public": route.public},
+        opt={"public": route.public, "aside": route.aside},
     )(handle)
 
 
@@ -157,7 +161,9 @@ def _perform(route: Route, call: Call) -> Any:
     return Answer(b"" if result is None else encode_payload(result), status)
 
 
-async def _use_parts(route: Route, request: Request[Caller, Any, State], name: str, limit: int) -> ASGIApp:
+async def _use_parts(
+    route: Route, request: Request[Caller, Any, State], name: str, limit: int, visiting: Visit
+) -> ASGIApp:
     """Answer a request whose body came in parts before it; they are needed no more once it is done."""
     call = _call(route, request, b"")
     bodies = call.services.bodies
@@ -169,15 +175,13 @@ async def _use_parts(route: Route, request: Request[Caller, Any, State], name: s
         bodies.remove(call.caller, name)
         return made
 
-    pool: Executor = request.app.state.upload_threads
-    return await asyncio.get_running_loop().run_in_executor(pool, answer)
+    return await visiting.upload(answer)
 
 
-async def _stream(route: Route, request: Request[Caller, Any, State], limit: int) -> ASGIApp:
+async def _stream(route: Route, request: Request[Caller, Any, State], limit: int, visiting: Visit) -> ASGIApp:
     require_size(request, limit)
     loop = asyncio.get_running_loop()
-    pool: Executor = request.app.state.upload_threads
     call = _call(route, request, b"")
     with Upload(request.receive, loop, limit) as upload:
         reader = io.BufferedReader(upload, _BUFFER)
-        return await loop.run_in_executor(pool, _answer, route, call.with_upload(reader))
+        return await visiting.upload(_answer, route, call.with_upload(reader))

@@ -69,6 +69,7 @@ class Route:
         answer: What it answers, for the document.
         write: Whether it creates or changes and honours ``Idempotency-Key``.
         public: Whether it needs no key.
+        aside: Whether it is answered apart from all others, whatever those wait for.
         limit: Which of the server's bounds its body has.
     """
 
@@ -87,6 +88,7 @@ class Route:
     produces: tuple[str, ...] = ("application/json",)
     write: bool = False
     public: bool = False
+    aside: bool = False
     streams: bool = False
     limit: Literal["body", "batch", "blob"] = "body"
 
