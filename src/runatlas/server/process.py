@@ -31,6 +31,9 @@ __all__ = ["listen", "serve"]
 
 _LINE_MAX = 64 * 1024
 _BACKLOG = 2048
+_ACCEPTED_AT_ONCE = 64
+"""How many connections are accepted before those that have to give way are closed."""
+
 _MARGIN_S = 8.0
 _OTHER_FILES = 384
 """Files that are no connections: the database and its connections, blobs, uploads."""
@@ -96,6 +99,7 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
         limits,
         held,
         access_log=False,
+        backlog=_ACCEPTED_AT_ONCE,
         h11_max_incomplete_event_size=_LINE_MAX + 1024,
         lifespan="on",
         log_config=None,
@@ -131,6 +135,9 @@ class _GuardedServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            for listener in sockets or ():
+                # Uvicorn sets the length of the system's queue to what is accepted at once.
+                listener.listen(_BACKLOG)
             # Modules, routes and statements stay as long as the process: to go through all of them again and again
             # for what requests leave behind would be a quarter of the time of a long listing.
             gc.collect()
