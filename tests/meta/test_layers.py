@@ -62,9 +62,10 @@ ALLOWED: dict[str, set[str]] = {
     "tracking": _CLIENT | _BACKENDS | {"entities", "api", "objects"},
     "importers": {"errors", "model", "backends.base"},
     "demo": _CLIENT | _BACKENDS | {"api", "entities", "tracking", "__init__"},
-    "server.store": {"errors", "process", "file_access", "model"},
+    "server.work": {"errors"},
+    "server.store": {"errors", "process", "file_access", "model", "server.work"},
     "server.services": {"errors", "model", "server.store"},
-    "server.wire": {"errors", "model", "server.services"},
+    "server.wire": {"errors", "model", "server.services", "server.work"},
     "server.dialects": {"errors", "model", "server.services", "server.wire"},
     "server": {"errors", "model", "settings", "server.services", "server.wire", "server.dialects", "server.store"},
 }

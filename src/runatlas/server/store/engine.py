@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Engine, Table, make_url
 from sqlalchemy.dialects import postgresql as postgresql_dialect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from runatlas.errors import BusyError, StoreError
@@ -27,7 +28,7 @@ from runatlas.server.store.failure import file_error, store_errors
 from runatlas.server.store.installation import SECRET_NAME, install, new_secret, read_secret
 from runatlas.server.store.liveness import heartbeat_timeout_ms, keep_time
 from runatlas.server.store.migration import is_current, migrate
-from runatlas.server.store.work import current_work
+from runatlas.server.work import current_work
 
 __all__ = ["DATABASE_NAME", "Insert", "Store", "now_ms"]
 
@@ -38,6 +39,7 @@ _OPEN_TO_OTHERS = 3
 
 _log = logging.getLogger("runatlas")
 _OPENING_S = 50.0
+_CANCEL_S = 5.0
 
 Insert: TypeAlias = "sqlite_dialect.Insert | postgresql_dialect.Insert"
 """An insert that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
@@ -372,7 +374,16 @@ def _require_own(directory: Path) -> None:
 
 def _at_work(connection: Connection, *, writes: bool) -> AbstractContextManager[None]:
     work = current_work()
-    return nullcontext() if work is None else work.using(connection, writes=writes)
+    return nullcontext() if work is None else work.using(partial(_interrupt, connection), writes=writes)
+
+
+def _interrupt(connection: Connection) -> None:
+    with suppress(SQLAlchemyError):
+        driver: Any = connection.connection.dbapi_connection
+        if connection.dialect.name == "postgresql":
+            driver.cancel_safe(timeout=_CANCEL_S)
+        else:
+            driver.interrupt()
 
 
 def _make_directory(path: Path, *, create: bool) -> Path:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, Progr
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from runatlas.errors import BusyError, RunAtlasError, StoreError
-from runatlas.server.store.work import current_work
+from runatlas.server.work import current_work
 
 __all__ = ["damage_error", "decoding", "file_error", "store_error", "store_errors"]
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import attrs
 
-from runatlas.server.store.work import current_work
+from runatlas.server.work import current_work
 
 __all__ = ["has_part", "variants"]
 

@@ -15,8 +15,8 @@ from litestar.connection import ASGIConnection
 from litestar.types import Receive, Scope
 
 from runatlas.errors import ApiStatusError, BusyError, RateLimitedError, RunAtlasError, TooMuchWorkError
-from runatlas.server.store.work import Work
 from runatlas.server.wire.held import Held
+from runatlas.server.work import Work
 
 __all__ = ["Visit", "WorkerThreads", "Workers", "in_thread", "visit"]
 

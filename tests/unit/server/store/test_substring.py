@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from runatlas.errors import TooMuchWorkError
 from runatlas.server.store.substring import has_part, variants
-from runatlas.server.store.work import Work
+from runatlas.server.work import Work
 
 # The long s and the Kelvin sign are like S and K, but these are not like them; İ has no lower form of one character.
 _texts = st.text(st.sampled_from("aAbBsS\u017fkK\u212a\u0130i\u0131\u00b5\u039c\u03bc[*?]"), max_size=12)

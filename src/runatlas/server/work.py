@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
-
-from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from runatlas.errors import RunAtlasError
 
 __all__ = ["Work", "current_work"]
 
-_CANCEL_S = 5.0
 _current = threading.local()
 
 
@@ -33,7 +28,7 @@ class Work:
     def __init__(self) -> None:
         self.reason: RunAtlasError | None = None
         self._lock = threading.Lock()
-        self._used: list[tuple[Connection, bool]] = []
+        self._used: list[tuple[Callable[[], None], bool]] = []
         self._writes_too = False
 
     @contextmanager
@@ -46,14 +41,18 @@ class Work:
             _current.work = None
 
     @contextmanager
-    def using(self, connection: Connection, *, writes: bool) -> Iterator[None]:
+    def using(self, interrupt: Callable[[], None], *, writes: bool) -> Iterator[None]:
         """Note within the block that a connection is at work.
+
+        Args:
+            interrupt: Ends the statement that it runs; called by another thread.
+            writes: Whether its transaction writes.
 
         Raises:
             RunAtlasError: The work was ended before.
         """
         self.check(writes=writes)
-        used = (connection, writes)
+        used = (interrupt, writes)
         with self._lock:
             self._used.append(used)
         try:
@@ -77,15 +76,6 @@ class Work:
         with self._lock:
             self.reason = self.reason or reason
             self._writes_too = self._writes_too or writes_too
-            for connection, writes in self._used:
+            for interrupt, writes in self._used:
                 if self._writes_too or not writes:
-                    _interrupt(connection)
-
-
-def _interrupt(connection: Connection) -> None:
-    with suppress(SQLAlchemyError):
-        driver: Any = connection.connection.dbapi_connection
-        if connection.dialect.name == "postgresql":
-            driver.cancel_safe(timeout=_CANCEL_S)
-        else:
-            driver.interrupt()
+                    interrupt()
