@@ -71,7 +71,9 @@ def make_reading_engine(path: Path) -> Engine:
     Where somebody has it open there is a WAL, and readers go by its index. Where nobody has, there is none and none can
     be made: the file is read as it lies, and a read during which it changed fails rather than mix two states.
     """
-    return create_engine("sqlite://", creator=lambda: _connect_to_read(path), poolclass=NullPool)
+    engine = create_engine("sqlite://", creator=lambda: _connect_to_read(path), poolclass=NullPool)
+    event.listen(engine, "connect", _add_functions)
+    return engine
 
 
 def check_unchanged(path: Path, connection: Any) -> None:
@@ -199,10 +201,14 @@ def _prepare(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None
         cursor.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
         cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         cursor.execute("PRAGMA temp_store=MEMORY")
-        connection.create_function("sqrt", 1, _sqrt, deterministic=True)  # not every SQLite has one
-        connection.create_function("has_part", 2, has_part, deterministic=True)
+        _add_functions(connection, None)
     finally:
         cursor.close()
+
+
+def _add_functions(connection: sqlite3.Connection, _: Any) -> None:
+    connection.create_function("sqrt", 1, _sqrt, deterministic=True)  # not every SQLite has one
+    connection.create_function("has_part", 2, has_part, deterministic=True)
 
 
 def _sqrt(value: float | None) -> float | None:
