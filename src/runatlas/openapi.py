@@ -96,8 +96,9 @@ class OpenApi:
 
     Example:
         >>> from runatlas import Api
-        >>> my_api = OpenApi(api=Api("./experiments"))
-        >>> my_api.list_workspaces().code
+        >>> api = Api("./experiments")
+        >>> project = api.create_project(name="baseline")
+        >>> OpenApi(api=api).list_workspaces().code
         200
     """
 

@@ -65,9 +65,11 @@ class Repo:
         ValueError: An argument is not usable.
 
     Example:
-        >>> repo = Repo("./experiments")
-        >>> repo.total_runs_count()
-        0
+        >>> from runatlas import Run
+        >>> with Run(repo="./experiments", experiment="baseline") as run:
+        ...     run.track(0.5, name="loss")
+        >>> Repo("./experiments").total_runs_count()
+        1
     """
 
     def __init__(self, url: Any = None, *, workspace: str | None = None, api_key: str | None = None) -> None:

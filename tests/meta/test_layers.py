@@ -82,7 +82,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "uvicorn": ("server", "cli"),
     "argon2": ("server.services",),
     "click": ("cli",),
-    "cachetools": ("backends.http", "backends.native", "backends.swanlab", "server.services"),
+    "cachetools": ("backends.http", "backends.native", "backends.swanlab", "server.services", "server.store"),
     "tsdownsample": ("server.store", "server.services"),
 }
 """Third parties that only these layers may import."""
