@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from runatlas.entities.base import Entity
+from runatlas.entities.frozen import frozen_labels
 from runatlas.entities.gateway import Gateway
 from runatlas.model.ids import ProjectPath
 from runatlas.model.instant import iso_text, moment
@@ -97,8 +98,8 @@ class ProjectFields(Entity[ProjectRecord]):
 
     @property
     def labels(self) -> list[str]:
-        """The labels."""
-        return list(self._held().labels)
+        """The labels, to be read: ``update`` changes them."""
+        return frozen_labels(self._held().labels, "project")
 
     @property
     def visibility(self) -> Visibility:
@@ -134,7 +135,7 @@ class ProjectFields(Entity[ProjectRecord]):
     def json(self) -> dict[str, Any]:
         """Return the project as plain values."""
         self._whole()
-        return {name: getattr(self, name) for name in _JSON}
+        return {name: getattr(self, name) for name in _JSON} | {"labels": list(self.labels)}
 
 
 _JSON = (

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from runatlas.entities.base import Entity
+from runatlas.entities.frozen import frozen_config, frozen_labels
 from runatlas.entities.gateway import Gateway
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.instant import iso_text, moment
@@ -148,8 +150,8 @@ class RunFields(Entity[RunRecord]):
 
     @property
     def labels(self) -> list[str]:
-        """The labels."""
-        return list(self._held().labels)
+        """The labels, to be read: ``update`` changes them."""
+        return frozen_labels(self._held().labels, "run")
 
     @property
     def group(self) -> str:
@@ -235,9 +237,12 @@ class RunFields(Entity[RunRecord]):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The parameters it was started with."""
+        """The parameters it was started with, to be read: ``update`` changes them.
+
+        Copies of it (``copy``, ``deepcopy``, ``dict``, a pickle) are ordinary dicts.
+        """
         config = self._held().config
-        return dict((self._whole().config or {}) if config is None else config)
+        return frozen_config((self._whole().config or {}) if config is None else config)
 
     @property
     def latest(self) -> dict[str, float]:
@@ -251,7 +256,7 @@ class RunFields(Entity[RunRecord]):
         record = self._whole()
         profile = record.profile
         return {
-            "config": dict(record.config or {}),
+            "config": frozen_config(record.config or {}),
             "metadata": dict(profile.metadata) if profile else {},
             "requirements": profile.requirements if profile else "",
             "conda": profile.conda if profile else "",
@@ -260,7 +265,7 @@ class RunFields(Entity[RunRecord]):
     def json(self) -> dict[str, Any]:
         """Return the run as plain values."""
         self._whole()
-        return {name: getattr(self, name) for name in _JSON}
+        return copy.deepcopy({name: getattr(self, name) for name in _JSON})
 
 
 _JSON = (

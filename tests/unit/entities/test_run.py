@@ -55,14 +55,6 @@ def test_a_minimal_listing_leaves_the_config_for_later(place: Place) -> None:
         assert run.latest["acc"] == 0.495
 
 
-def test_what_comes_out_cannot_be_changed_by_accident(place: Place) -> None:
-    run = place.api.run(PATH)
-    run.config["lr"] = 5
-    run.labels.append("x")
-    assert run.config["lr"] == 0.01
-    assert run.labels == ["baseline", "cv"]
-
-
 def test_a_run_deleted_after_it_was_listed_is_not_found(own_place: Place) -> None:
     run = own_place.api.runs_get("my-team/my-project")[0]
     assert own_place.api.project("my-team/my-project").delete_runs([run.id], commit=True).ok
