@@ -19,6 +19,7 @@
     ├── ResponseFormatError             a 2xx that does not decode
     ├── NotSupportedError               this server has no such feature
     └── StoreError                      a directory or database that cannot be used
+        └── StoreRemovedError           it was removed or replaced while it was open
 
 The store raises the same types as a remote server answers, so that code does not depend on where its
 data lies.
@@ -47,6 +48,7 @@ __all__ = [
     "RunAtlasError",
     "ServerError",
     "StoreError",
+    "StoreRemovedError",
     "TimeoutError_",
     "TooMuchWorkError",
     "ValidationError",
@@ -172,6 +174,10 @@ class StoreError(RunAtlasError):
     """A directory or database cannot be used; the message says what to do."""
 
     code = 500
+
+
+class StoreRemovedError(StoreError):
+    """The files of a store were removed or replaced while it was open: what was written to them would be gone."""
 
 
 class BusyError(ServerError, StoreError):

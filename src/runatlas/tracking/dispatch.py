@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
 from runatlas.backends.base import Backend
-from runatlas.errors import ConnectionFailedError, RunAtlasError
+from runatlas.errors import ConnectionFailedError, RunAtlasError, StoreRemovedError
 from runatlas.model.run import RunDraft, RunPatch, RunRecord
 from runatlas.settings import ConnectionSettings
 from runatlas.tracking.delivery import Delivery, RunGoneError
@@ -138,8 +138,8 @@ class Dispatcher:
             return 0.0
         try:
             self._send(entry)
-        except RunGoneError as error:
-            # Only who restores the run changes that: nobody waits for it, and what there is stays in the spool.
+        except (RunGoneError, StoreRemovedError) as error:
+            # Only who restores it changes that: nobody waits for it, and what there is stays in the spool.
             self._is_gone = True
             return self._wait_to_retry(error, _RETRY_MAX_S)
         except (RunAtlasError, OSError) as error:

@@ -476,6 +476,54 @@ def test_a_spool_that_is_removed_is_told_and_counted(tmp_path: Path) -> None:
     assert (run.health.dropped, run.health.queued, place.exists()) == (2, 0, False)
 
 
+def _remove_all(place: Path) -> None:
+    shutil.rmtree(place)
+
+
+def _remove_database(place: Path) -> None:
+    for path in place.glob("runatlas.db*"):
+        path.unlink()
+
+
+def _remove_log(place: Path) -> None:
+    (place / "runatlas.db-wal").unlink()
+
+
+def _make_another(place: Path) -> None:
+    shutil.rmtree(place)
+    program = f"from runatlas import Run; Run('other', repo={str(place)!r}, experiment='other').close()"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("act", [_remove_all, _remove_database, _remove_log, _make_another])
+def test_a_store_that_is_removed_takes_nothing_and_is_not_made_again(
+    tmp_path: Path, act: Callable[[Path], None]
+) -> None:
+    place = tmp_path / "store"
+    run = Run(repo=place, experiment="program", capture_terminal_logs=False)
+    run.log({"a": 0}, step=0)
+    assert run.flush().where == "store"
+    act(place)
+    names = sorted(path.name for path in place.glob("runatlas*"))
+    for step in range(1, 11):
+        run.log({"a": step}, step=step)
+    # Nobody waits for what is gone for good: the test would take these two minutes.
+    told = run.flush(120)
+    during = run.health
+    run.close(120)
+
+    kept = place.exists()
+    assert told.where == ("spool" if kept else "memory")
+    assert "removed" in told.problem
+    assert "removed" in during.problem
+    assert (during.queued + during.spooled, during.dropped) == (10, 0)
+    assert (run.health.spooled, run.health.dropped) == ((10, 0) if kept else (0, 10))
+    assert sorted(path.name for path in place.glob("runatlas*")) == (["runatlas.db"] if "runatlas.db" in names else [])
+    # What is left of the run does not become half a run of another store.
+    for report in sync(place):
+        assert (report.sent, report.is_done) == ((10, True) if act is _remove_log else (0, False))
+
+
 def test_a_spool_that_is_removed_is_written_anew(tmp_path: Path, spools: Path) -> None:
     port = str(free_port())
     with running_server(tmp_path / "served", "--port", port) as server:

@@ -35,7 +35,7 @@ class GroupCommit:
     Args:
         engine: Begins transactions that hold the write lock.
         location: Where the database is, for people.
-        check: Called before each commit; raises when the commit would be lost.
+        check: Called before and after each commit; raises when the commit is lost.
     """
 
     def __init__(self, engine: Engine, location: str, check: Callable[[Connection], None]) -> None:
@@ -128,7 +128,7 @@ class _Group:
         self._shared = shared
         self._members = 0
         self._began = time.monotonic()
-        self._failure = ""
+        self._failure: StoreError | None = None
         self.done = threading.Event()
         self._connection = engine.connect()
         try:
@@ -159,6 +159,8 @@ class _Group:
             self._require_open()
             self._check(self._connection)
             self._transaction.commit()
+            # The wait for the disk is long enough to remove what it waits for.
+            self._check(self._connection)
         except BaseException as error:
             self._fail(error)
             if not isinstance(error, Exception):
@@ -174,8 +176,8 @@ class _Group:
         """
         while not self.done.wait(_PATIENCE_S):
             settle(self)
-        if self._failure:
-            raise StoreError(self._failure)
+        if self._failure is not None:
+            raise self._failure.reworded(self._failure.message)
 
     def _take_back(self, savepoint: NestedTransaction | None, error: BaseException) -> None:
         if savepoint is not None and self._is_open():
@@ -198,11 +200,11 @@ class _Group:
 
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, StoreError):
-            self._failure = error.message
+            self._failure = error
         elif isinstance(error, Exception):
-            self._failure = store_error(error, self._location).message
+            self._failure = store_error(error, self._location)
         else:
-            self._failure = f"{self._location}: the commit was interrupted; try again"
+            self._failure = StoreError(f"{self._location}: the commit was interrupted; try again")
 
     def _end(self) -> None:
         """Give the connection back, which takes back what was not committed."""

@@ -7,6 +7,7 @@ import math
 import os
 import sqlite3
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -15,7 +16,7 @@ from weakref import WeakSet
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
-from runatlas.errors import StoreError
+from runatlas.errors import StoreError, StoreRemovedError
 from runatlas.server.store.substring import has_part
 
 __all__ = ["check_files", "check_unchanged", "is_read_only", "make_engine", "make_reading_engine"]
@@ -35,7 +36,7 @@ _SUFFIXES = ("", "-wal")
 
 
 def make_engine(path: Path) -> Engine:
-    """Make an engine on a database file; it is created on first use.
+    """Make an engine on a database file, which must be there: on that file alone, not on one that takes its place.
 
     A transaction begun with the execution option ``write`` takes the write lock at once, so that it never fails half
     way; others see one snapshot.
@@ -47,17 +48,26 @@ def make_engine(path: Path) -> Engine:
         max_overflow=56,
         pool_use_lifo=True,
         pool_timeout=BUSY_TIMEOUT_S,
-        connect_args={
-            "timeout": BUSY_TIMEOUT_S,
-            "cached_statements": _STATEMENTS,
-            "check_same_thread": False,
-            "isolation_level": None,
-        },
+        creator=partial(_connect, path, _identity(str(path))),
     )
     _engines.add(engine)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _connect(path: Path, identity: tuple[int, int] | None) -> sqlite3.Connection:
+    """Connect to a file that is there; SQLite by itself would make an empty one in the place of one that was removed."""
+    if _identity(str(path)) != identity:
+        raise _removed(str(path))
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?mode=rw",
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        cached_statements=_STATEMENTS,
+        check_same_thread=False,
+        isolation_level=None,
+    )
 
 
 def is_read_only(path: Path) -> bool:
@@ -165,19 +175,23 @@ if hasattr(os, "register_at_fork"):
 
 
 def check_files(connection: Connection) -> None:
-    """Check, before a commit, that the files it goes to are those that lie at their paths.
+    """Check, before and after a commit, that the files it goes to are those that lie at their paths.
 
     Raises:
-        StoreError: One was removed or replaced since: what is written to it would be gone.
+        StoreRemovedError: One was removed or replaced since: what is written to it would be gone.
     """
     opened = connection.info[_FILES]
     for suffix, identity in zip(_SUFFIXES, opened, strict=True):
         path = f"{connection.engine.url.database}{suffix}"
         if _identity(path) != identity:
-            raise StoreError(
-                f"{path} was removed or replaced while it was open, and nothing can be written to it; "
-                "put it back and restart what uses it, or use another directory"
-            )
+            raise _removed(path)
+
+
+def _removed(path: str) -> StoreRemovedError:
+    return StoreRemovedError(
+        f"{path} was removed or replaced while it was open, and nothing can be written to it; "
+        "put it back and restart what uses it, or use another directory"
+    )
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -124,6 +124,25 @@ def test_a_database_that_was_taken_away_takes_nothing(tmp_path: Path) -> None:
     services.close()
 
 
+def test_what_goes_away_while_it_is_committed_is_not_acknowledged(store: Store) -> None:
+    event.listen(store._engine, "commit", lambda _: (store.directory / DATABASE_NAME).unlink())
+    assert "was removed or replaced while it was open" in _write(store, "gone")
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_no_new_connection_takes_something_else_for_the_database(store: Store, is_replaced: bool) -> None:
+    database = store.directory / DATABASE_NAME
+    with store.read():
+        for path in store.directory.glob(f"{DATABASE_NAME}*"):
+            path.unlink()
+        if is_replaced:
+            Store.open(store.directory).close()
+        with ThreadPoolExecutor(1) as pool:
+            told = pool.submit(_write, store, "elsewhere").result()
+    assert "was removed or replaced while it was open" in told
+    assert database.exists() == is_replaced
+
+
 def test_every_connection_waits_for_the_disk(store: Store) -> None:
     with store.read() as reading, store.write() as writing:
         for connection in (reading, writing):
