@@ -57,7 +57,7 @@ def make_engine(path: Path) -> Engine:
 
 
 def _connect(path: Path, identity: tuple[int, int] | None) -> sqlite3.Connection:
-    """Connect to a file that is there; SQLite by itself would make an empty one in the place of one that was removed."""
+    """Connect to a file that is there; SQLite by itself would make an empty one in the place of a removed one."""
     if _identity(str(path)) != identity:
         raise _removed(str(path))
     return sqlite3.connect(
