@@ -140,7 +140,7 @@ class SpoolFile:
         if self._file is None:
             return
         if self._blobs.exists():
-            for path in self._blobs.iterdir():
+            for path in (*self._blobs.iterdir(), self._blobs):
                 _sync(path)
         os.fsync(self._file.fileno())
         _sync(self.path.parent)
@@ -255,6 +255,22 @@ class SpoolLeft:
         self._live.release()
         return ended
 
+    def drop_blank(self) -> bool:
+        """Delete it if nothing of it ever reached the disk, as after a power cut: none of it was acknowledged.
+
+        Returns:
+            Whether it was deleted.
+        """
+        if not self.acquire():
+            return False
+        try:
+            is_blank = not self.is_live and _is_blank(self.path)
+            if is_blank:
+                self.remove()
+        finally:
+            self.release()
+        return is_blank
+
     def acquire(self) -> bool:
         """Take it for reading; ``is_live`` then tells whether its process still runs.
 
@@ -284,7 +300,7 @@ class SpoolLeft:
 
     def sent(self) -> int:
         """The last sequence that is known to have reached the store; -1 for none."""
-        noted = int(self._note.read_text()) if self._note.exists() else -1
+        noted = self._noted()
         marks = (item.sequence for item in self.frames() if isinstance(item, Frame) and item.kind == "sent")
         return max([noted, *marks])
 
@@ -292,7 +308,15 @@ class SpoolLeft:
         """Remember beside the file what reached the store, for the file is another process's."""
         part = self._note.with_suffix(".part")
         part.write_text(str(sequence))
+        _sync(part)
         part.replace(self._note)
+
+    def _noted(self) -> int:
+        try:
+            return int(self._note.read_text())
+        except (FileNotFoundError, ValueError):
+            # Not there, or not what was written: then all is sent again, which changes nothing.
+            return -1
 
     def blob(self, sha256: str) -> Path | None:
         """Where bytes lie that were kept; ``None`` if they were not."""
@@ -319,6 +343,11 @@ def remove_files(path: Path) -> None:
     path.unlink(missing_ok=True)
     for suffix in (".sent", ".reading", ".live", _ENTRUSTED):
         stem.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def _is_blank(path: Path) -> bool:
+    with path.open("rb") as file:
+        return not any(any(piece) for piece in iter(lambda: file.read(1 << 20), b""))
 
 
 def _sync(path: Path) -> None:

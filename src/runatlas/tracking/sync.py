@@ -73,6 +73,8 @@ def sync(
     with ExitStack() as stack:
         found = find_spools(place if place.is_dir() else directory)
         for left in found if only is None else filter(only, found):
+            if left.drop_blank():
+                continue
 
             def opened(head: Head, left: SpoolLeft = left) -> Backend:
                 settings = target or _settings_of(head, left)

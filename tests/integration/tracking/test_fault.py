@@ -379,7 +379,7 @@ def test_a_damaged_beginning_is_there_twice(tmp_path: Path) -> None:
     assert (report.run, report.sent, report.damaged) == ("spooled", 20, 1)
 
 
-@pytest.mark.parametrize("content", [b"", b"something else", FILE_MARK, FILE_MARK + b"\x00" * 100])
+@pytest.mark.parametrize("content", [b"something else", FILE_MARK, FILE_MARK + b"\x00" * 100])
 def test_a_file_that_tells_nothing_is_left_alone(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "spool").mkdir()
     spool = tmp_path / "spool" / "x.spool"
@@ -389,6 +389,25 @@ def test_a_file_that_tells_nothing_is_left_alone(tmp_path: Path, content: bytes)
     assert done.exit_code == 1
     assert "x.spool" in done.stderr
     assert spool.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", bytes(743)], ids=["empty", "zeros"])
+def test_a_spool_of_which_a_power_cut_left_nothing_is_done(tmp_path: Path, content: bytes) -> None:
+    spool = tmp_path / "spool" / "x.spool"
+    spool.parent.mkdir()
+    spool.write_bytes(content)
+    done = CliRunner().invoke(main, ["sync", str(tmp_path)])
+
+    assert (done.exit_code, done.stderr) == (0, "nothing is left to send\n")
+    assert not spool.exists()
+
+
+@pytest.mark.parametrize("note", ["", "\0\0"], ids=["empty", "zeros"])
+def test_a_note_of_what_was_sent_that_a_power_cut_emptied_keeps_nothing_back(tmp_path: Path, note: str) -> None:
+    offline_run(tmp_path, batches=2).with_suffix(".sent").write_text(note)
+    (report,) = sync(tmp_path)
+
+    assert (report.problem, report.sent, report.is_done) == ("", 20, True)
 
 
 # -- the clock --------------------------------------------------------------------------------------------------
