@@ -308,7 +308,7 @@ def test_values_of_other_libraries_become_json(make_run: Make, stored: Stored) -
     with make_run(config={"path": Path("a/b"), "array": np.arange(3), "tuple": (1, np.float32(0.5)), 3: None}) as run:
         run["nan"] = math.nan
 
-    config = stored(run).config
+    config = dict(stored(run).config)
     assert math.isnan(config.pop("nan"))
     assert config == {"path": "a/b", "array": [0, 1, 2], "tuple": [1, 0.5], "3": None}
 
