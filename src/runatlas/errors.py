@@ -15,7 +15,8 @@
     │   │   └── TooMuchWorkError        422: it would keep the store at work for too long
     │   ├── RateLimitedError            429
     │   └── ServerError                 5xx
-    │       └── BusyError               503: in use by others, for now (also a StoreError)
+    │       ├── BusyError               503: in use by others, for now (also a StoreError)
+    │       └── NoSpaceError            507: there is no room to write in, for now (also a StoreError)
     ├── ResponseFormatError             a 2xx that does not decode
     ├── NotSupportedError               this server has no such feature
     └── StoreError                      a directory or database that cannot be used
@@ -39,6 +40,7 @@ __all__ = [
     "BusyError",
     "ConflictError",
     "ConnectionFailedError",
+    "NoSpaceError",
     "NotFoundError",
     "NotSupportedError",
     "PermissionDeniedError",
@@ -201,6 +203,12 @@ def _rebuild_busy(message: str, code: int, retry_after_s: float) -> BusyError:
     return BusyError(message, code=code, retry_after_s=retry_after_s)
 
 
+class NoSpaceError(ServerError, StoreError):
+    """507: what a store or server writes to is full, or may not grow; nothing was done, and reading goes on."""
+
+    code = 507
+
+
 _BY_STATUS: dict[int, type[ApiStatusError]] = {
     400: ValidationError,
     401: AuthenticationError,
@@ -210,6 +218,7 @@ _BY_STATUS: dict[int, type[ApiStatusError]] = {
     413: ValidationError,
     422: ValidationError,
     429: RateLimitedError,
+    507: NoSpaceError,
 }
 
 
@@ -232,6 +241,4 @@ def error_for_status(status: int, message: str, retry_after_s: float | None = No
         return NotSupportedError(message, code=status)
     if status == 503 and retry_after_s is not None:
         return BusyError(message, retry_after_s=retry_after_s)
-    if status >= 500:
-        return ServerError(message, code=status)
-    return _BY_STATUS.get(status, ApiStatusError)(message, code=status)
+    return _BY_STATUS.get(status, ServerError if status >= 500 else ApiStatusError)(message, code=status)

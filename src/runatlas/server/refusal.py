@@ -70,7 +70,7 @@ def _telling_send(scope: WebSocketScope, send: Send, failures: FailureHandler) -
 def _close(failures: FailureHandler, scope: WebSocketScope, error: Exception) -> Message:
     failure = failures.failure("WEBSOCKET", scope["path"], error)
     reason = failure.message.encode("utf-8", "replace")[:_REASON_MAX].decode("utf-8", "ignore")
-    code = _LATER if failure.status == 503 else _INTERNAL if failure.status >= 500 else _POLICY
+    code = _LATER if failure.status in {503, 507} else _INTERNAL if failure.status >= 500 else _POLICY
     return {"type": "websocket.close", "code": code, "reason": reason}
 
 

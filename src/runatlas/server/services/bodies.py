@@ -9,9 +9,10 @@ import shutil
 from pathlib import Path
 from typing import BinaryIO
 
-from runatlas.errors import ConflictError, StoreError, ValidationError
+from runatlas.errors import ConflictError, ValidationError
 from runatlas.server.services.caller import Caller
 from runatlas.server.store.engine import Store
+from runatlas.server.store.failure import file_error
 
 __all__ = ["Bodies"]
 
@@ -59,7 +60,7 @@ class Bodies:
                 file.truncate()
                 return file.tell()
         except OSError as error:
-            raise StoreError(f"the part of a body cannot be written ({error.strerror or error})") from error
+            raise file_error(error, "the part of a body cannot be written") from error
 
     def open(self, caller: Caller, name: str, limit: int) -> BinaryIO:
         """Open a body whose parts were all sent.

@@ -18,7 +18,7 @@ from runatlas.server.services.links import LINK_MS, Links
 from runatlas.server.services.series_walk import check_series, write_context
 from runatlas.server.store.chunk import ChunkError, Points
 from runatlas.server.store.engine import Store
-from runatlas.server.store.export import ExportRow, add_export, find_export, remove_expired, write_export
+from runatlas.server.store.export import ExportRow, add_export, find_export, remove_expired, remove_export, write_export
 from runatlas.server.store.failure import damage_error
 from runatlas.server.store.log import read_logs
 from runatlas.server.store.point import SeriesHead, choose_points, find_scalar_series, read_series
@@ -140,9 +140,13 @@ class Exports:
         size = write_export(self._store, cuid, name, pieces)
         now_ms = self._store.clock()
         row = ExportRow(cuid, name, size, now_ms + (_FILE_MS if caller.origin is None else LINK_MS))
-        with self._store.write() as connection:
-            remove_expired(connection, self._store, now_ms)
-            add_export(connection, row)
+        try:
+            with self._store.write() as connection:
+                remove_expired(connection, self._store, now_ms)
+                add_export(connection, row)
+        except BaseException:
+            remove_export(self._store, cuid)
+            raise
         return row
 
 

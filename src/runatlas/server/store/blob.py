@@ -13,6 +13,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -193,14 +194,14 @@ class BlobStore:
             access = self._access()
             access.make_directory(self._directory)
             descriptor = access.open_file(path, os.O_WRONLY | os.O_EXCL)
-        with os.fdopen(descriptor, "wb") as file:
+        # Without a buffer: closing would try again to write what was refused, and raise that in place of the reason.
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
             while piece := data.read(_PIECE):
                 digest.update(piece)
                 size += len(piece)
                 with self._refusals():
-                    file.write(piece)
+                    _write_all(file, piece)
             with self._refusals():
-                file.flush()
                 os.fsync(file.fileno())
         return StagedBlob(digest.hexdigest(), size, path)
 
@@ -211,6 +212,12 @@ class BlobStore:
             yield
         except OSError as error:
             raise file_error(error, f"blobs cannot be written to {self._directory}") from error
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 def _part(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:

@@ -16,7 +16,7 @@ from runatlas.server.store.failure import file_error
 from runatlas.server.store.schema import exports
 from runatlas.server.store.statement import rows
 
-__all__ = ["ExportRow", "add_export", "export_path", "find_export", "remove_expired", "write_export"]
+__all__ = ["ExportRow", "add_export", "export_path", "find_export", "remove_expired", "remove_export", "write_export"]
 
 
 class ExportRow(NamedTuple):
@@ -40,6 +40,7 @@ def write_export(store: Store, cuid: str, name: str, pieces: Iterable[str]) -> i
         StoreError: It cannot be written.
     """
     path = export_path(store, cuid, name)
+    is_whole = False
     try:
         access = store.access()
         access.make_directory(store.exports_dir)
@@ -51,10 +52,20 @@ def write_export(store: Store, cuid: str, name: str, pieces: Iterable[str]) -> i
             file.flush()
             os.fsync(file.fileno())
         sync_directory(path.parent)
-        return path.stat().st_size
+        size = path.stat().st_size
+        is_whole = True
     except OSError as error:
-        shutil.rmtree(path.parent, ignore_errors=True)
         raise file_error(error, f"exports cannot be written to {store.exports_dir}") from error
+    finally:
+        # Also when its pieces fail or are ended: nothing would refer to it, and nobody remove it.
+        if not is_whole:
+            remove_export(store, cuid)
+    return size
+
+
+def remove_export(store: Store, cuid: str) -> None:
+    """Remove a file, if it is there."""
+    shutil.rmtree(store.exports_dir / cuid, ignore_errors=True)
 
 
 def add_export(connection: Connection, row: ExportRow) -> None:
@@ -73,7 +84,7 @@ def remove_expired(connection: Connection, store: Store, now_ms: int) -> int:
     """Remove files that expired, and return how many."""
     expired = rows(connection, select(exports.c.cuid).where(exports.c.expires_at_ms < now_ms))
     for (cuid,) in expired:
-        shutil.rmtree(store.exports_dir / cuid, ignore_errors=True)
+        remove_export(store, cuid)
     if expired:
         connection.execute(exports.delete().where(exports.c.expires_at_ms < now_ms))
     return len(expired)

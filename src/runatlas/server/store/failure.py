@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from runatlas.errors import BusyError, RunAtlasError, StoreError
+from runatlas.errors import BusyError, NoSpaceError, RunAtlasError, StoreError
 from runatlas.server.work import current_work
 
 __all__ = ["damage_error", "decoding", "file_error", "store_error", "store_errors"]
@@ -38,14 +38,6 @@ _SENTENCES: tuple[tuple[tuple[str, ...], str], ...] = (
         "open, and give your user the right to write there, or use another directory",
     ),
     (
-        ("is full", "no space", "disk quota", "disk full"),
-        "{where} cannot grow: the disk is full ({cause}); free some space and try again",
-    ),
-    (
-        ("disk i/o error", "input/output error", "file too large"),
-        "{where} could not be read or written: the system refused ({cause}), which is no damage; {limit}",
-    ),
-    (
         ("out of memory",),
         "{where} could not be read or written: there is no memory left ({cause}); end something else, or ask for less",
     ),
@@ -56,6 +48,12 @@ _SENTENCES: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 _BUSY = ("is locked", "is busy", "lock timeout", "deadlock detected", "queuepool limit", "too many clients")
 _BUSY_SENTENCE = "{where} is in use by others ({cause}); wait until that is done, or end what holds it"
+
+_FULL = ("is full", "no space", "disk quota", "disk full")
+_FULL_SENTENCE = "{where} cannot grow: the disk is full ({cause}); free some space and try again"
+_REFUSED = ("disk i/o error", "input/output error", "file too large")
+_REFUSED_SENTENCE = "{where} could not be read or written: the system refused ({cause}), which is no damage; {limit}"
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 _ADVICE: dict[int | None, str] = {
     errno.ENOSPC: "the disk is full: free some space and try again",
@@ -86,9 +84,15 @@ def store_error(error: Exception, where: str) -> StoreError:
     lowered = f"{cause} {getattr(driver, 'sqlite_errorname', '')}".lower()
     if any(word in lowered for word in _BUSY):
         return BusyError(_BUSY_SENTENCE.format(where=where, cause=cause))
+    if any(word in lowered for word in _FULL):
+        return NoSpaceError(_FULL_SENTENCE.format(where=where, cause=cause))
+    if any(word in lowered for word in _REFUSED):
+        # SQLite does not tell a file that may not grow from a disk that failed.
+        kind = StoreError if _file_size_max() is None else NoSpaceError
+        return kind(_REFUSED_SENTENCE.format(where=where, cause=cause, limit=_limit()))
     for words, sentence in _SENTENCES:
         if any(word in lowered for word in words):
-            return StoreError(sentence.format(where=where, cause=cause, limit=_limit()))
+            return StoreError(sentence.format(where=where, cause=cause))
     return StoreError(f"{where} failed: {cause}")
 
 
@@ -103,7 +107,8 @@ def file_error(error: OSError, what: str) -> StoreError:
         The error, not raised.
     """
     advice = _limit() if error.errno == errno.EFBIG else _ADVICE.get(error.errno, "see the system's log")
-    return StoreError(f"{what} ({error.strerror or error}); {advice}")
+    kind = NoSpaceError if error.errno in _NO_SPACE else StoreError
+    return kind(f"{what} ({error.strerror or error}); {advice}")
 
 
 def damage_error(what: str, where: str, error: Exception) -> StoreError:
@@ -158,10 +163,16 @@ def store_errors(where: str) -> Iterator[None]:
 
 def _limit() -> str:
     """Tell whether a limit on the size of files may be what stands in the way."""
-    if sys.platform != "win32":
-        import resource  # noqa: PLC0415 - only where there is one
+    most = _file_size_max()
+    if most is None:
+        return "see the system's log, the disk, and its quota"
+    return f"a file may have {most} bytes at the most: raise the limit (ulimit -f)"
 
-        soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-        if soft != resource.RLIM_INFINITY:
-            return f"a file may have {soft} bytes at the most: raise the limit (ulimit -f)"
-    return "see the system's log, the disk, and its quota"
+
+def _file_size_max() -> int | None:
+    if sys.platform == "win32":
+        return None
+    import resource  # noqa: PLC0415 - only where there is one
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return None if soft == resource.RLIM_INFINITY else soft

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from runatlas.errors import StoreError
 from runatlas.file_access import FileAccess
+from runatlas.server.store.failure import file_error
 from runatlas.server.store.schema import memberships, settings, users, workspaces
 
 __all__ = ["SECRET_NAME", "install", "new_secret", "owner_name", "read_secret"]
@@ -66,6 +67,9 @@ def read_secret(path: Path, access: FileAccess) -> bytes:
     try:
         if not path.exists():
             _make_secret(path, access)
+    except OSError as error:
+        raise file_error(error, f"the signing secret cannot be written to {path}") from error
+    try:
         found = path.read_bytes()
     except OSError as error:
         raise StoreError(

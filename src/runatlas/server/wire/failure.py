@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import attrs
 from litestar.exceptions import HTTPException
 
-from runatlas.errors import BusyError, RunAtlasError, error_for_status
+from runatlas.errors import BusyError, NoSpaceError, RunAtlasError, error_for_status
 
-__all__ = ["Failure", "failure_of", "shortened"]
+__all__ = ["Failure", "failure_of", "in_wider_use", "shortened"]
 
 CHALLENGE = 'Bearer realm="RunAtlas", Basic realm="RunAtlas", charset="UTF-8"'
 
@@ -22,6 +22,11 @@ _HEADERS = {
 }
 _LONG = 1000
 _BUSY = "the server is busy: what it works with is in use by others; nothing was done, try again in a moment"
+_NO_SPACE = (
+    "the server has no room to write in: its disk, its quota or a file that it writes to is full; nothing was done, "
+    "try again when there is space"
+)
+_PAUSE_S = "30"
 _SENTENCES = {
     400: "the request cannot be read",
     404: "there is nothing at this address",
@@ -60,6 +65,8 @@ def failure_of(error: Exception) -> Failure | None:
     if isinstance(error, BusyError):
         # Its own sentence names files of the server.
         return Failure(503, "BusyError", _BUSY, headers={"retry-after": str(math.ceil(error.retry_after_s))})
+    if isinstance(error, NoSpaceError):
+        return Failure(507, "NoSpaceError", _NO_SPACE, headers={"retry-after": _PAUSE_S})
     if isinstance(error, RunAtlasError) and (400 <= error.code < 500 or error.code == 501):
         headers = dict(_HEADERS.get(error.code, {}))
         code = getattr(error, "reason", None)
@@ -69,6 +76,11 @@ def failure_of(error: Exception) -> Failure | None:
         headers = {name.lower(): value for name, value in (error.headers or {}).items()}
         return Failure(error.status_code, _named(error.status_code), message, headers=headers)
     return None
+
+
+def in_wider_use(failure: Failure) -> Failure:
+    """Return the failure with 503 in place of 507, which clients of other protocols know and try again after."""
+    return attrs.evolve(failure, status=503) if failure.status == NoSpaceError.code else failure
 
 
 def shortened(message: str) -> str:

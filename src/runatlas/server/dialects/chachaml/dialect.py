@@ -11,7 +11,7 @@ from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.credential import bearer_or_basic
 from runatlas.server.wire.dialect import Dialect
 from runatlas.server.wire.endpoint import Endpoint, make_endpoint
-from runatlas.server.wire.failure import Failure
+from runatlas.server.wire.failure import Failure, in_wider_use
 from runatlas.server.wire.limit import Limits
 from runatlas.server.wire.payload import encode_payload
 
@@ -78,5 +78,6 @@ def _router(limits: Limits) -> Router:
 
 
 def _render(failure: Failure) -> Answer:
+    failure = in_wider_use(failure)
     status = 400 if failure.status == 422 else failure.status
     return Answer(encode_payload({"error": failure.message}), status, headers=failure.headers)

@@ -13,7 +13,7 @@ from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.credential import bearer_or_basic
 from runatlas.server.wire.dialect import Dialect
 from runatlas.server.wire.endpoint import Endpoint, EndpointCall, make_endpoint
-from runatlas.server.wire.failure import Failure
+from runatlas.server.wire.failure import Failure, in_wider_use
 from runatlas.server.wire.limit import Limits
 
 __all__ = ["PREFIX", "PREFIXES", "ROUTES", "make_dialect"]
@@ -127,6 +127,7 @@ def _router(limits: Limits) -> Router:
 
 
 def _render(failure: Failure) -> Answer:
+    failure = in_wider_use(failure)
     code = _CODES.get(failure.status, "internal_error")
     body = {"error": {"code": code, "message": failure.message}, "detail": failure.message}
     told = answer(body, failure.status)

@@ -14,7 +14,7 @@ from runatlas.server.services.services import Services
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.dialect import Dialect
 from runatlas.server.wire.endpoint import Endpoint, make_endpoint
-from runatlas.server.wire.failure import Failure
+from runatlas.server.wire.failure import Failure, in_wider_use
 from runatlas.server.wire.limit import Limits
 from runatlas.server.wire.payload import encode_payload
 
@@ -153,6 +153,7 @@ def _identify(services: Services, secret: str) -> Caller | None:
 
 
 def _render(failure: Failure) -> Answer:
+    failure = in_wider_use(failure)
     status = 400 if failure.status == 422 else failure.status
     code = HTTPStatus(status).phrase.replace(" ", "_").replace("-", "_")
     return Answer(encode_payload({"code": code, "message": failure.message}), status, headers=failure.headers)

@@ -6,7 +6,7 @@ from typing import Any
 
 from runatlas.errors import ValidationError
 from runatlas.server.wire.answer import Answer
-from runatlas.server.wire.failure import Failure
+from runatlas.server.wire.failure import Failure, in_wider_use
 from runatlas.server.wire.payload import encode_payload
 
 __all__ = ["answer", "bad", "code_of", "render"]
@@ -38,7 +38,7 @@ def bad(message: str) -> ValidationError:
 
 def code_of(failure: Failure) -> tuple[int, str]:
     """Return the status of a failure in this protocol, and the code by which programs know it."""
-    status = 400 if failure.status == 422 else failure.status
+    status = 400 if failure.status == 422 else in_wider_use(failure).status
     return status, failure.code or _CODES.get(status, "internal_error")
 
 
