@@ -8,7 +8,7 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from runatlas.entities.argument import choice, flag, text, texts
-from runatlas.model.config_value import plain_config
+from runatlas.model.config_value import check_path, plain_config
 from runatlas.model.ids import validate_project_name
 from runatlas.model.run import RUN_STATES, RunPatch, RunState
 
@@ -56,10 +56,11 @@ def _any_texts(value: object, argument: str) -> tuple[str, ...]:
 
 
 def _config(value: object, argument: str) -> dict[str, Any]:
+    depth = 0
     if isinstance(value, Mapping):
         for key in value:
-            text(key, argument)
-    return plain_config(value, argument)
+            depth = max(depth, check_path(text(key, argument), argument).count("."))
+    return plain_config(value, argument, depth)
 
 
 def _project(value: Any, argument: str) -> str:

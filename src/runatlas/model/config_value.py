@@ -33,7 +33,7 @@ import attrs
 from runatlas.model import codec
 from runatlas.terminal import printable
 
-__all__ = ["is_masked", "plain_config", "plain_value", "read_value"]
+__all__ = ["check_path", "is_masked", "plain_config", "plain_value", "read_value"]
 
 _log = logging.getLogger("runatlas")
 
@@ -55,12 +55,28 @@ _UNREADABLE: tuple[type[Exception], ...] = (
 """What reading an object of somebody else may raise."""
 
 
-def plain_config(config: Any, argument: str = "config") -> dict[str, Any]:
+def check_path(key: str, argument: str) -> str:
+    """Return a dotted key, if a config can have it.
+
+    Args:
+        key: The dotted key.
+        argument: What to call it in messages.
+
+    Raises:
+        ValueError: It leads too deep.
+    """
+    if key.count(".") > _DEPTH:
+        raise ValueError(f"{argument}: {key[:40]!r}… leads more than {_DEPTH} levels deep, and no config has so many")
+    return key
+
+
+def plain_config(config: Any, argument: str = "config", depth: int = 0) -> dict[str, Any]:
     """Return a config as plain JSON, copied; one warning names what could be kept as text only.
 
     Args:
         config: A mapping, or anything with fields: a record, a namespace, an object, a class or a module of settings.
         argument: What to call it in messages.
+        depth: How deeply its keys lead by their dots.
 
     Raises:
         TypeError: It has no fields.
@@ -70,13 +86,13 @@ def plain_config(config: Any, argument: str = "config") -> dict[str, Any]:
         >>> plain_config(argparse.Namespace(lr=0.1, layers=(64, 128)))
         {'lr': 0.1, 'layers': [64, 128]}
     """
-    reader = _Reader()
+    reader = _Reader(depth)
     if isinstance(config, (type, ModuleType)):
         plain = reader.read_fields(_settings(config), argument)
     else:
         plain = reader.read(config, argument)
         if not isinstance(plain, dict) and hasattr(config, "__dict__") and not callable(config):
-            reader = _Reader()
+            reader = _Reader(depth)
             plain = reader.read_fields(_attributes(config), argument)
     if not isinstance(plain, dict):
         raise TypeError(f"{argument}: expected a dict or an object with fields, got {type(config).__name__}")

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from runatlas.model.codec import context_text, make_context
-from runatlas.model.config_value import is_masked
+from runatlas.model.config_value import check_path, is_masked
 from runatlas.model.series import Context
 from runatlas.tracking.sender import attempt
 from runatlas.tracking.step import STEP_MAX, STEP_MIN
@@ -113,13 +113,13 @@ def as_key(key: Any) -> str:
 
     Raises:
         TypeError: It is no string.
-        ValueError: One of its parts is empty.
+        ValueError: One of its parts is empty, or it leads deeper than a config nests.
     """
     if not isinstance(key, str):
         raise TypeError(f"key: expected a string, got {type(key).__name__}")
     if not key or any(not part for part in key.split(".")):
         raise ValueError(f"key: {key!r} is no name or dotted path, such as 'hparams.lr'")
-    return key
+    return check_path(key, "key")
 
 
 def as_context(context: Any) -> Context:

@@ -275,8 +275,6 @@ def test_params_by_dotted_keys(make_run: Make, stored: Stored) -> None:
         for wrong, error in (("", ValueError), ("a..b", ValueError), (5, TypeError)):
             with pytest.raises(error, match="key"):
                 run[wrong] = 1  # type: ignore[index]
-        with pytest.raises(TypeError, match=r"x\.y"):
-            run["x"] = {"y": object()}
 
     assert stored(run).config == {"hparams": {"lr": 0.2, "net": {"width": 4, "depth": 2}}, "seed": 7}
 
@@ -289,6 +287,25 @@ def test_setting_an_object_replaces_what_was_there(make_run: Make, stored: Store
         assert run.config == {"hparams": {"c": 3}, "x": 2}
 
     assert stored(run).config == {"hparams": {"c": 3}, "x": 2}
+
+
+@pytest.mark.parametrize("levels", [66, 900])
+def test_a_key_that_leads_deeper_than_a_config_is_told_at_once(make_run: Make, stored: Stored, levels: int) -> None:
+    deepest, deeper = ".".join("a" * 65), ".".join("b" * levels)
+    with make_run() as run:
+        run[deepest] = {"kept": "as text"}
+        run.update(config={deepest.replace("a", "c"): {"kept": "as text"}})
+        for change in (
+            lambda: run.__setitem__(deeper, 1),
+            lambda: run.update(config={"x": 1, deeper: 1}),
+            lambda: stored(run).update(config={deeper: 1}),
+        ):
+            with pytest.raises(ValueError, match="leads more than 64 levels deep"):
+                change()
+        assert set(run.config) == {"a", "c"}
+        assert run.flush(30).where == "store"
+
+    assert set(stored(run).config) == {"a", "c"}
 
 
 def test_deleting_a_param_forgets_it_here_only(make_run: Make, stored: Stored) -> None:

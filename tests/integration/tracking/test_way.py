@@ -13,6 +13,7 @@ from support.server import ServerProcess
 from support.training import find_run
 
 from runatlas import Experiment, Run
+from runatlas.model.run import RunPatch
 from runatlas.objects import Text
 from runatlas.settings import resolve
 from runatlas.tracking.sync import sync
@@ -158,7 +159,7 @@ def test_a_change_that_is_refused_takes_no_other_along(
     run = make_run(experiment="program")
     run.flush()
     run["kept"] = 1
-    run[".".join("a" * 70)] = 2
+    run._change(RunPatch(config={".".join("a" * 70): 2}))
     run.name = "kept"
     told = run.flush(30)
     run.close(30)
