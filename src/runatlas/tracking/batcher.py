@@ -47,8 +47,6 @@ class Batcher:
     def __init__(self, writer: str, on_loss: Callable[[int, str], None], steps: StepCounter) -> None:
         self.writer = writer
         self.last_sequence = 0
-        self.recorded = 0
-        """How many numbers, objects and files there were."""
         self.steps = steps
         self._sequences = itertools.count(1)
         self._on_loss = on_loss
@@ -109,7 +107,6 @@ class Batcher:
         batch = made.build(self.writer)
         if batch is None:
             return
-        self.recorded += made.records - len(batch.logs)
         self.last_sequence = next(self._sequences)
         yield Entry(
             self.last_sequence,

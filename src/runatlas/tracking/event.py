@@ -12,7 +12,10 @@ from runatlas.model.log import LogDraft
 from runatlas.model.run import RunPatch
 from runatlas.model.series import Context
 
-__all__ = ["Event", "Marker", "Objects", "Scalars", "count_records"]
+__all__ = ["SYSTEM_PREFIX", "Event", "Marker", "Objects", "Scalars", "count_records", "is_recorded"]
+
+SYSTEM_PREFIX = "__system__"
+"""What the names of numbers begin with that the tracker measures on the machine."""
 
 Scalars: TypeAlias = tuple[float, dict[str, Any], int | None, int | None, Context]
 """Unix seconds, numbers by name, step, epoch, context: a plain tuple, because making one is all a call may cost."""
@@ -53,3 +56,10 @@ def count_records(event: Event) -> int:
     if isinstance(event, Objects):
         return len(event.items)
     return 0 if isinstance(event, Marker) else 1
+
+
+def is_recorded(event: Event) -> bool:
+    """Tell whether an event is a number, object or file of the program: all others come by themselves."""
+    if isinstance(event, tuple):
+        return not all(name.startswith(SYSTEM_PREFIX) for name in event[1])
+    return isinstance(event, (Objects, ArtifactDraft))

@@ -43,9 +43,6 @@ class Closable(Protocol):
     def note_failure(self, state: RunState, error: str) -> None:
         """Let it be seen that what was recording it failed, while it can still go on."""
 
-    def note_progress(self) -> None:
-        """Let a failed one go on, if something was recorded since."""
-
     def forked(self) -> None:
         """Begin anew in a child."""
 
@@ -186,10 +183,8 @@ class _Watch:
     def _on_cell(self, result: Any) -> None:
         """A cell ended: the runs that are open failed with it, until something is recorded again."""
         error = result.error_before_exec or result.error_in_exec
-        for run in list(self._open):
-            if error is None:
-                run.note_progress()
-            else:
+        if error is not None:
+            for run in list(self._open):
                 run.note_failure(*describe_ending(type(error), error, error.__traceback__))
 
     # -- forks ------------------------------------------------------------------------------------------------------

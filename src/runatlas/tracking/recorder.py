@@ -22,7 +22,7 @@ from runatlas.tracking.capture import TerminalCapture
 from runatlas.tracking.delivery import is_verdict
 from runatlas.tracking.dispatch import Dispatcher, FirstSteps
 from runatlas.tracking.entry import Head
-from runatlas.tracking.event import Event, Marker, count_records
+from runatlas.tracking.event import Event, Marker, count_records, is_recorded
 from runatlas.tracking.health import Flushed, Health, Losses
 from runatlas.tracking.outbox import Outbox
 from runatlas.tracking.sender import Worker, describe
@@ -103,6 +103,7 @@ class Recorder:
         self._dispatcher = Dispatcher(self._outbox, plan.draft, plan.target.settings, self.losses)
         self._collecting = threading.Lock()
         self._stuck_until = 0.0
+        self._before_next: Callable[[], RunPatch] | None = None
         self._collector = Worker("runatlas-collector", self._collect, self._note_fault)
         self._uploader = Uploader(
             put=None if plan.mode == "offline" else self._dispatcher.put_file,
@@ -164,10 +165,14 @@ class Recorder:
             return
         self.append(event)
 
-    def count_recorded(self) -> int:
-        """Tell how many numbers, objects and files were recorded so far; lines do not count."""
+    def put_before_next(self, change: Callable[[], RunPatch]) -> None:
+        """Put a change of the run before the next number, object or file that is recorded, in this process.
+
+        Args:
+            change: Makes the change; called once, by the thread that collects.
+        """
         self._collect()
-        return self._batcher.recorded
+        self._before_next = change
 
     def add_file(self, path: Path, name: str) -> None:
         """Store a file in the background.
@@ -312,6 +317,9 @@ class Recorder:
             if self.capture is not None:
                 self._take_lines(final=False)
             events = self.events
+            if self._before_next is not None and any(map(is_recorded, events.copy())):
+                change, self._before_next = self._before_next, None
+                events.appendleft(change())
             self._put_away([events.popleft() for _ in range(len(events))])
             if problem := self._outbox.spill(_LATE_S):
                 self.losses.warn("spool", f"nothing can be spooled: {problem}; it is kept in memory, and tried again")

@@ -147,7 +147,6 @@ class Run(RecordingRun):
     def _begin(self, gateway: WritingGateway, record: RunRecord, recorder: Recorder | None, *, writable: bool) -> None:
         self._observer = None
         self._failed: Ending | None = None
-        self._failed_at = 0
         self._closing = threading.Lock()
         self._is_primary = True
         RecordingRun.__init__(self, gateway, record, recorder, writable=writable)
@@ -249,17 +248,17 @@ class Run(RecordingRun):
         recorder = self._recorder
         if recorder is None or not self._is_writable or not self._is_primary:
             return
-        self._failed, self._failed_at = (state, error), recorder.count_recorded()
+        self._failed = (state, error)
         self._show(self._ending(state, error))
+        recorder.put_before_next(self._go_on)
 
-    def note_progress(self) -> None:
-        """Let a run that failed go on, if something was recorded since."""
-        recorder = self._recorder
-        if recorder is None or self._failed is None or not self._is_writable:
-            return
-        if recorder.count_recorded() > self._failed_at:
-            self._failed = None
-            self._show(RunPatch(state="RUNNING"))
+    def _go_on(self) -> RunPatch:
+        """Say that a run that failed goes on."""
+        patch = RunPatch(state="RUNNING")
+        self._failed = None
+        with self._describing:
+            self._record = apply_patch(self._held(), patch)
+        return patch
 
     def _show(self, patch: RunPatch) -> None:
         with self._describing:

@@ -10,12 +10,13 @@ from typing import Any
 
 import attrs
 
+from runatlas.tracking.event import SYSTEM_PREFIX
+
 __all__ = ["INTERVAL_MAX", "INTERVAL_MIN", "Reading", "SystemProbe", "validate_interval"]
 
 INTERVAL_MIN, INTERVAL_MAX = 0.1, 86_400.0
 """Seconds between two samples."""
 
-_PREFIX = "__system__"
 _MIB = 1 << 20
 
 
@@ -88,7 +89,7 @@ class SystemProbe:
             "disk_percent": psutil.disk_usage("/").percent,
             **self._rates(),
         }
-        return {_PREFIX + name: round(float(value), 5) for name, value in values.items()}
+        return {SYSTEM_PREFIX + name: round(float(value), 5) for name, value in values.items()}
 
     def _rates(self) -> dict[str, float]:
         now, counters = self._clock(), self._counters()
@@ -160,7 +161,7 @@ class _Nvml:
             "gpu_temp": heat,
             "gpu_power_watts": None if power is None else power / 1000,
         }
-        return {_PREFIX + name: round(float(value), 5) for name, value in values.items() if value is not None}
+        return {SYSTEM_PREFIX + name: round(float(value), 5) for name, value in values.items() if value is not None}
 
     def _ask(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """What a call answers; ``None`` for what this GPU does not tell."""

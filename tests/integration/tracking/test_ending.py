@@ -319,7 +319,11 @@ def test_a_failed_cell_shows_until_something_is_recorded_again(tmp_path: Path) -
             print(run.state, stored())
             shell.end_cell()
             print(run.state, stored())
+            print("a line is no record")
+            run._recorder.put((0.0, {"__system__cpu": 1.0}, None, None, ()))  # neither is what the tracker measures
+            print(stored())
             run.log({"a": 2})
+            print(stored(), run.state)  # while the cell goes on, which may be for hours
             shell.end_cell()
             print(run.state, stored())
             shell.end_cell(KeyboardInterrupt())
@@ -329,7 +333,10 @@ def test_a_failed_cell_shows_until_something_is_recorded_again(tmp_path: Path) -
         )
     )
     assert (code, errors) == (0, "")
-    assert told.split("\n") == ["CRASHED CRASHED"] * 2 + ["RUNNING RUNNING", "ABORTED ABORTED 1", ""]
+    assert told.split("\n") == [
+        *["CRASHED CRASHED"] * 2,
+        *("a line is no record", "CRASHED", "RUNNING RUNNING", "RUNNING RUNNING", "ABORTED ABORTED 1", ""),
+    ]
     assert find(str(tmp_path), "r").state == "ABORTED"
 
 
