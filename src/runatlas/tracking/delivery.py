@@ -71,6 +71,10 @@ class Sent:
 class Delivery:
     """Sends what a run wrote. Used by one thread at a time.
 
+    Attributes:
+        record: The run as the store has it; ``None`` until it was reached.
+        barred: Projects that the run was to be moved to and could not.
+
     Args:
         backend: Where to.
         draft: The run; its workspace may be ``OWN_WORKSPACE``.
@@ -85,6 +89,7 @@ class Delivery:
         self._exists = exists
         self._uploads = uploads or backend
         self.record: RunRecord | None = None
+        self.barred: set[str] = set()
         self._draft = draft
         self._stored: set[tuple[ProjectPath, str]] = set()
         self._files: dict[str, Path] = {}
@@ -195,10 +200,12 @@ class Delivery:
         try:
             self._change(patch)
         except (RunAtlasError, TypeError, ValueError, RecursionError) as error:
-            if not (is_verdict(error) or _is_unwritable(patch, error)):
+            if not (is_verdict(error) or _is_barred(patch, error) or _is_unwritable(patch, error)):
                 raise
             parts = patch_pieces(patch)
             if not parts:
+                if patch.project is not None:
+                    self.barred.add(patch.project)
                 return Sent(refused=1, reason=_told(error))
             told = [self._patch(part) for part in parts]
             reason = next((sent.reason for sent in told if sent.refused), "")
@@ -210,6 +217,7 @@ class Delivery:
             self._ensure_project(patch.project, patch.project_title or "")
         self._on_run(lambda path: self.backend.update_runs(_selection(path), patch))
         if patch.project is not None and self.record is not None:
+            self.barred.discard(patch.project)
             self.record = attrs.evolve(self.record, project=patch.project)
 
     def _ensure_project(self, name: str, title: str) -> None:
@@ -258,6 +266,11 @@ class Delivery:
 
 def _told(error: Exception) -> str:
     return error.message if isinstance(error, RunAtlasError) else describe(error)
+
+
+def _is_barred(patch: RunPatch, error: Exception) -> bool:
+    """Tell whether a run cannot be moved to a project, which has another one of its id: it stays where it is."""
+    return patch.project is not None and isinstance(error, ConflictError) and not error.is_foreign
 
 
 def _is_unwritable(body: RunPatch | Batch, error: Exception) -> bool:

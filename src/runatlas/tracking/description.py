@@ -92,10 +92,14 @@ class DescribedRun(StoredRun):
     @property
     def _path(self) -> RunPath:
         """Where the run is: its workspace may be known only when the store was reached, and its project may change."""
-        path = self._own_path
-        known = self._recorder.record if self._recorder is not None else None
-        if known is not None and known.workspace != path.workspace:
+        path, recorder = self._own_path, self._recorder
+        known = recorder.record if recorder is not None else None
+        if recorder is None or known is None:
+            return path
+        if known.workspace != path.workspace:
             path = self._own_path = attrs.evolve(path, workspace=known.workspace)
+        if known.project != path.project and recorder.is_barred(path.project):
+            path = self._own_path = attrs.evolve(path, project=known.project)
         return path
 
     @_path.setter

@@ -55,6 +55,10 @@ class Dispatcher:
         """The run as the store has it; ``None`` until it was reached."""
         return None if self._delivery is None else self._delivery.record
 
+    def is_barred(self, project: str) -> bool:
+        """Whether the run was to be moved to a project, and could not."""
+        return self._delivery is not None and project in self._delivery.barred
+
     @property
     def is_failing(self) -> bool:
         """Whether the last attempt to send failed."""

@@ -68,7 +68,9 @@ class Opening:
         return find_run(backend, self.workspace, str(self.draft.id), project)
 
     def located(self, place: Opener) -> tuple[Opening, str]:
-        """Look where the run is that the caller named.
+        """Look where the run is that the caller named: in the project that he named, if it is there.
+
+        One that is in no other project than one is moved; of several, nobody knows which is meant.
 
         Args:
             place: Opens the store.
@@ -78,15 +80,15 @@ class Opening:
         """
         backend = place()
         try:
-            found = find_run(backend, self.workspace, str(self.draft.id))
+            found = _find_runs(backend, self.workspace, str(self.draft.id))
         except RunAtlasError as error:
             return self, describe(error)
         finally:
             backend.close()
         wanted = self.draft.project.project
-        if found is None or found.project == wanted:
+        if not found or (self.names_project and (len(found) > 1 or found[0].project == wanted)):
             return self, ""
-        draft = attrs.evolve(self.draft, project=found.project_path)
+        draft = attrs.evolve(self.draft, project=_newest(found).project_path)
         return attrs.evolve(
             self, draft=draft, moves_to=(self.draft.project_title or wanted) if self.names_project else None
         ), ""
@@ -193,12 +195,20 @@ def find_run(backend: Backend, workspace: str | None, run_id: str, project: str 
             return backend.get_run(RunPath(place, project, run_id))
         except NotFoundError:
             return None
-    selection = RunSelection(place, ids=(run_id,))
+    found = _find_runs(backend, place, run_id)
+    return _newest(found) if found else None
+
+
+def _find_runs(backend: Backend, workspace: str | None, run_id: str) -> Sequence[RunRecord]:
+    selection = RunSelection(workspace or backend.get_workspace().username, ids=(run_id,))
     try:
-        found = backend.list_runs(RunQuery(selection, parts=("config", "summary", "profile"))).items
+        return backend.list_runs(RunQuery(selection, parts=("config", "summary", "profile"))).items
     except NotFoundError:
-        return None
-    return max(found, key=lambda record: record.created_at_ms, default=None)
+        return ()
+
+
+def _newest(found: Sequence[RunRecord]) -> RunRecord:
+    return max(found, key=lambda record: record.created_at_ms)
 
 
 def first_steps(backend: Backend, record: RunRecord) -> FirstSteps:

@@ -149,6 +149,10 @@ class Recorder:
         """The run as the store has it; ``None`` until it was reached."""
         return self._dispatcher.record
 
+    def is_barred(self, project: str) -> bool:
+        """Whether the run was to be moved to a project, and could not."""
+        return self._dispatcher.is_barred(project)
+
     @property
     def has_started(self) -> bool:
         """Whether anything was recorded by this process."""

@@ -12,8 +12,11 @@ from support.server import running_server
 
 import runatlas
 from runatlas import Api
+from runatlas.backends.local import LocalBackend
+from runatlas.backends.native import NativeBackend
 from runatlas.cli.main import main
-from runatlas.model.ids import RunPath, project_name_of
+from runatlas.model.ids import ProjectPath, RunPath, project_name_of
+from runatlas.model.run import RunDraft
 
 TITLES = ("my project", "\u9879\u76ee", "cifar/resnet", "\u00c9t\u00e9 / x", "50% off?", "a" * 300)
 
@@ -41,6 +44,53 @@ def test_any_text_names_a_project(place: str) -> None:
         assert set(found) == set(TITLES)
         assert [len(found[title].runs()) for title in TITLES] == [2] * len(TITLES)
         assert all(found[title].url.isascii() for title in TITLES)
+
+
+def _make(place: str, project: str, *run_ids: str) -> None:
+    """Make runs, whatever other projects have."""
+    backend = NativeBackend(place) if "://" in place else LocalBackend(place, create=True)
+    workspace = backend.get_workspace().username
+    for run_id in run_ids:
+        backend.create_run(RunDraft(ProjectPath(workspace, project), id=run_id, create_project=True))
+    backend.close()
+
+
+def _counts(place: str) -> dict[str, int]:
+    """How many points each run has."""
+    with Api(place, cache=False) as api:
+        runs = [run for project in api.projects() for run in project.runs()]
+        return {"/".join(run.path.split("/")[1:]): run.summary().unwrap().get("a", {}).get("count", 0) for run in runs}
+
+
+def test_a_run_goes_on_in_the_project_that_is_named(place: str) -> None:
+    for project in ("first", "second", "third"):
+        _make(place, project, "r1")
+    with runatlas.Run("r1", repo=place, experiment="first", capture_terminal_logs=False) as run:
+        run.log({"a": 1})
+        assert (run.experiment, run.flush(60).where) == ("first", "store")
+    # Which of three is meant to be moved, nobody knows.
+    with runatlas.Run("r1", repo=place, experiment="fourth", capture_terminal_logs=False) as run:
+        run.log({"a": 1})
+    with runatlas.Run("r1", repo=place, capture_terminal_logs=False) as run:
+        run.log({"a": 1})
+        assert run.experiment == "fourth"
+
+    assert _counts(place) == {"first/r1": 1, "second/r1": 0, "third/r1": 0, "fourth/r1": 2}
+
+
+def test_a_run_that_cannot_be_moved_stays_where_it_is(place: str) -> None:
+    _make(place, "second", "r1")
+    run = runatlas.Run("r1", repo=place, experiment="second", capture_terminal_logs=False)
+    _make(place, "third", "r1")
+    run.experiment = "third"
+    run.log({"a": 1})
+    told = run.flush(60)
+    assert (told.where, told.dropped, run.experiment) == ("lost", 1, "second")
+    assert "has a run of one of these ids already" in told.problem
+    run.close()
+
+    assert (run.health.sent, run.health.spooled) == (1, 0)
+    assert _counts(place) == {"second/r1": 1, "third/r1": 0}
 
 
 def test_a_run_moves_to_a_project_with_a_title(place: str) -> None:
