@@ -7,12 +7,10 @@ live, brings the spools of those that died into the store, and then ends by itse
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -25,68 +23,19 @@ from runatlas.backends.native import NativeBackend
 from runatlas.errors import StoreError
 from runatlas.process.file_lock import FileLock
 from runatlas.process.fork import ProcessLock
+from runatlas.process.store_process_files import StoreProcessFiles
 from runatlas.settings import ConnectionSettings
 
-__all__ = ["StoreProcess", "StoreProcessFiles", "connect", "process_of"]
-
-tempfile.gettempdir()  # looked for now: later, the child of a fork could wait for a thread that is not there
+__all__ = ["StoreProcess", "connect", "process_of"]
 
 _PATIENCE_S = 60.0
 _LOOK_S = 0.02
 _STARTS_MAX = 3
-_PROGRAM = "import os; os.fork() and os._exit(0); from runatlas.cli.store_process import main; main()"
-"""It is nobody's child: a program that waits for all of its own does not wait for this one."""
+_PROGRAM = "import gc, os; os.fork() and os._exit(0); gc.disable(); from runatlas.cli.store_process import main; main()"
+"""It is nobody's child: a program that waits for all of its own does not wait for this one.
 
-
-@attrs.frozen
-class StoreProcessFiles:
-    """Where the process of a directory and those that use it find each other: private to the user, and this machine's.
-
-    Attributes:
-        place: The directory that the files lie in.
-    """
-
-    place: Path
-
-    @classmethod
-    def of(cls, directory: str) -> StoreProcessFiles:
-        """Name the files; nothing is touched."""
-        machine = os.uname().nodename if hasattr(os, "uname") else ""
-        name = hashlib.sha256(f"{machine}\0{os.path.realpath(directory)}".encode()).hexdigest()[:24]
-        user = os.geteuid() if hasattr(os, "geteuid") else 0
-        return cls(Path(tempfile.gettempdir()) / f"runatlas-{user}" / name)
-
-    @property
-    def serving(self) -> Path:
-        """Locked as long as the process lives, from before it is started."""
-        return self.place / "serving"
-
-    @property
-    def used(self) -> Path:
-        """Locked, shared, by each that uses the process; as a whole by the process when it ends."""
-        return self.place / "used"
-
-    @property
-    def address(self) -> Path:
-        """Origin and key, once it answers."""
-        return self.place / "address.json"
-
-    @property
-    def log(self) -> Path:
-        """What the process had to say."""
-        return self.place / "log"
-
-    def make(self) -> None:
-        """Make the directory.
-
-        Raises:
-            StoreError: It is somebody else's, or others can get into it.
-        """
-        for path in (self.place.parent, self.place):
-            path.mkdir(mode=0o700, exist_ok=True)
-            found = path.lstat()
-            if path.is_symlink() or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-                raise StoreError(f"{path} is not private to this user; remove it, or set TMPDIR to another directory")
+To collect garbage while it only loads modules would be a sixth of the time that it takes to start.
+"""
 
 
 @attrs.frozen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -13,21 +14,21 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from runatlas.backends.store_process import StoreProcessFiles
 from runatlas.process.file_lock import FileLock
+from runatlas.process.store_process_files import StoreProcessFiles
 from runatlas.server import process
 from runatlas.server.settings import ServerSettings
-from runatlas.tracking.spool import SpoolLeft, find_spools
-from runatlas.tracking.sync import sync
-from runatlas.tracking.target import SPOOL_NAME
+
+if TYPE_CHECKING:
+    from runatlas.tracking.entrusted import EntrustedSpools
 
 __all__ = ["main"]
 
 _LOOK_S = 0.3
 _IDLE_S = 3.0
 """How long it stays when nobody needs it: the next child may come at once."""
-_TRIES_MAX = 20
 _SHUTDOWN_S = 10
 
 _log = logging.getLogger(__name__)
@@ -40,50 +41,32 @@ class _Keeper:
         self._directory = directory
         self._files = files
         self._used = FileLock(files.used)
-        self._tries: dict[Path, int] = {}
-        self._due: dict[Path, float] = {}
         self._needed_at = time.monotonic()
 
     def run(self) -> None:
         """Look until nobody needs the process; then ask it to end. The lock stays: until then, nobody joins."""
-        while not self._is_over():
+        # Whoever waits for this process to answer does not wait for what answering does not need.
+        from runatlas.tracking.entrusted import EntrustedSpools  # noqa: PLC0415
+
+        spools = EntrustedSpools(self._directory)
+        while not self._is_over(spools):
             time.sleep(_LOOK_S)
         shutil.rmtree(self._files.place, ignore_errors=True)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    def _is_over(self) -> bool:
-        self._deliver()
+    def _is_over(self, spools: EntrustedSpools) -> bool:
+        left = spools.deliver()
         for path in (self._files.place, self._files.serving, self._files.used, self._files.address):
             # What looks old is removed from a machine's temporary directory.
             with suppress(OSError):
                 os.utime(path)
-        if self._left() or not self._used.acquire():
+        if left or not self._used.acquire():
             self._needed_at = time.monotonic()
             return False
-        if time.monotonic() - self._needed_at > _IDLE_S and not self._left():
+        if time.monotonic() - self._needed_at > _IDLE_S and not spools.find():
             return True
         self._used.release()
         return False
-
-    def _deliver(self) -> None:
-        """Send what the dead left."""
-        if not self._left():
-            return
-        for report in sync(self._directory, only=self._is_due):
-            if not report.is_done and not report.is_live:
-                tries = self._tries[report.spool] = self._tries.get(report.spool, 0) + 1
-                self._due[report.spool] = time.monotonic() + tries * _LOOK_S
-                _log.warning("%s: %s", report.spool, report.problem)
-
-    def _left(self) -> list[SpoolLeft]:
-        return [left for left in find_spools(self._directory / SPOOL_NAME) if self._is_mine(left)]
-
-    def _is_mine(self, left: SpoolLeft) -> bool:
-        """Tell whether a child left it to this process, and is gone; others wait for ``runatlas sync``."""
-        return left.is_entrusted and self._tries.get(left.path, 0) < _TRIES_MAX and left.is_orphan
-
-    def _is_due(self, left: SpoolLeft) -> bool:
-        return self._due.get(left.path, 0.0) <= time.monotonic() and self._is_mine(left)
 
 
 def main() -> None:
@@ -100,6 +83,8 @@ def main() -> None:
         with os.fdopen(descriptor, "w") as file:
             file.write(json.dumps({"origin": origin, "key": key}))
         part.replace(files.address)
+        gc.enable()
         threading.Thread(target=_Keeper(directory, files).run, name="keeper", daemon=True).start()
 
-    process.serve(ServerSettings(directory, port=0, owner_key=key, shutdown_s=_SHUTDOWN_S), announce=announce)
+    settings = ServerSettings(directory, port=0, protocols=("native",), owner_key=key, shutdown_s=_SHUTDOWN_S)
+    process.serve(settings, announce=announce)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,10 +12,10 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
+from runatlas.server import dialects as protocols
 from runatlas.server.auth import Gatekeeper
 from runatlas.server.body import inflate_body
 from runatlas.server.connection import require_pace
-from runatlas.server.dialects import chachaml, matyan, native, swanlab, syvain
 from runatlas.server.dialects.native.rehearsal import rehearse
 from runatlas.server.dialects.native.system import HealthCheck
 from runatlas.server.failure import FailureHandler
@@ -31,9 +32,9 @@ _logger = logging.getLogger(__name__)
 
 
 def make_dialects(settings: ServerSettings) -> tuple[Dialect, ...]:
-    """Make every protocol that the server speaks; the first one has the paths that belong to none."""
-    speaking = (native, chachaml, swanlab, syvain, matyan)
-    return tuple(protocol.make_dialect(settings.limits) for protocol in speaking)
+    """Make the protocols that the server speaks; the others are not even loaded, which takes as long as the store."""
+    modules = [importlib.import_module(f"{protocols.__name__}.{name}") for name in settings.protocols]
+    return tuple(module.make_dialect(settings.limits) for module in modules)
 
 
 def make_app(services: Services, settings: ServerSettings, held: Held | None = None) -> ASGIApp:

@@ -30,6 +30,7 @@ class ServerSettings:
         stall_bytes: What it has to move in that time.
         work_s: How long a request may keep the store at work reading; one that writes ten times as long.
         limits: How large request bodies may be.
+        protocols: Which protocols it speaks; the first one has the paths that belong to none.
         owner_key: Whoever presents it is the directory's owner, and nobody else gets in; ``None`` asks for accounts.
         keep_alive_s: How long an idle connection is kept.
         shutdown_s: How long running requests may take to end when the server stops.
@@ -48,6 +49,7 @@ class ServerSettings:
     stall_bytes: int = 30 * 1024
     work_s: float = 30.0
     limits: Limits = attrs.field(factory=Limits)
+    protocols: tuple[str, ...] = ("native", "chachaml", "swanlab", "syvain", "matyan")
     owner_key: str | None = attrs.field(default=None, repr=False)
     keep_alive_s: int = 120
     shutdown_s: int = 10

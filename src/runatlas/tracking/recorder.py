@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from runatlas.tracking.batcher import Batcher
 from runatlas.tracking.capture import TerminalCapture
 from runatlas.tracking.delivery import is_verdict
 from runatlas.tracking.dispatch import Dispatcher, FirstSteps
+from runatlas.tracking.entrusted import deliver_in_background
 from runatlas.tracking.entry import Head
 from runatlas.tracking.event import Event, Marker, count_records, is_recorded
 from runatlas.tracking.health import Flushed, Health, Losses
@@ -161,6 +163,9 @@ class Recorder:
     def start(self) -> None:
         """Start the threads, so that the store hears that the run goes on, whether or not anything is recorded."""
         self._start()
+        directory = self.plan.target.settings.directory
+        if self.plan.mode == "local" and directory is not None and not is_inherited(directory):
+            deliver_in_background(directory, partial(self.losses.warn, "entrusted"))
 
     def put(self, event: Event) -> None:
         """Record something. When there is no room it is lost, and counted."""

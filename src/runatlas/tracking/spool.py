@@ -12,6 +12,7 @@ import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,10 +21,11 @@ from runatlas.process.file_lock import FileLock
 from runatlas.tracking.entry import Head, payload_of
 from runatlas.tracking.frame import FILE_MARK, Damage, Frame, FrameKind, pack_frame, read_frames
 
-__all__ = ["SpoolFile", "SpoolLeft", "find_spools"]
+__all__ = ["ENTRUSTED", "SpoolFile", "SpoolLeft", "find_spools"]
 
 _SUFFIX = ".spool"
-_ENTRUSTED = ".entrusted"
+ENTRUSTED = ".entrusted"
+"""Ends the name of the file that says so."""
 
 
 class SpoolFile:
@@ -196,7 +198,7 @@ class SpoolFile:
         access.make_directory(self.path.parent)
         if self._entrust is not None:
             self._entrust()
-            os.close(access.open_file(self.path.with_suffix(_ENTRUSTED), os.O_WRONLY))
+            os.close(access.open_file(self.path.with_suffix(ENTRUSTED), os.O_WRONLY))
         self._live.acquire()
         # Unbuffered, so that a killed process leaves no half of a record in memory.
         file = os.fdopen(access.open_file(self.path, os.O_WRONLY | os.O_TRUNC), "wb", buffering=0)
@@ -246,12 +248,12 @@ class SpoolLeft:
     @property
     def is_entrusted(self) -> bool:
         """Whether a forked child left it to the process that has the directory open."""
-        return self.path.with_suffix(_ENTRUSTED).exists()
+        return self.path.with_suffix(ENTRUSTED).exists()
 
     @property
     def is_orphan(self) -> bool:
         """Whether its process has ended."""
-        ended = self._live.acquire()
+        ended = self.path.exists() and self._live.acquire()
         self._live.release()
         return ended
 
@@ -332,8 +334,12 @@ def find_spools(directory: Path) -> list[SpoolLeft]:
     """Return the spools that lie in a directory, the oldest first."""
     if not directory.is_dir():
         return []
-    found = sorted(directory.glob(f"*{_SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-    return [SpoolLeft(path) for path in found]
+    found = []
+    for path in directory.glob(f"*{_SUFFIX}"):
+        # Their owners remove them when they like.
+        with suppress(FileNotFoundError):
+            found.append((path.stat().st_mtime_ns, path.name, path))
+    return [SpoolLeft(path) for _, _, path in sorted(found)]
 
 
 def remove_files(path: Path) -> None:
@@ -341,7 +347,7 @@ def remove_files(path: Path) -> None:
     stem = path.with_suffix("")
     shutil.rmtree(stem.with_suffix(".blobs"), ignore_errors=True)
     path.unlink(missing_ok=True)
-    for suffix in (".sent", ".reading", ".live", _ENTRUSTED):
+    for suffix in (".sent", ".reading", ".live", ENTRUSTED):
         stem.with_suffix(suffix).unlink(missing_ok=True)
 
 

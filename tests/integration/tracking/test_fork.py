@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import textwrap
@@ -25,16 +26,22 @@ def make(run_id="r", **options):
 
 def wait(child):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+def started(place):
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        with open(f"/proc/{process}/cmdline", "rb") as file:
+            if place.encode() in file.read().split(b"\\0")[3:4]:
+                return int(process)
 """
 
 
-def program(path: Path, text: str, *arguments: str) -> list[str]:
+def program(path: Path, text: str, *arguments: str, end: int = 0) -> list[str]:
     """Run a program and return the words that it prints."""
     script = path.parent / f"program-{path.name}.py"
     script.write_text(_HEAD + textwrap.dedent(text))
     command = [sys.executable, "-u", "-W", "ignore", str(script), str(path), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == end, done.stderr
     return done.stdout.split()
 
 
@@ -176,3 +183,40 @@ def test_a_child_reads_and_changes_as_its_parent_does(tmp_path: Path) -> None:
     said = program(tmp_path / "store", text)
     assert said == ["2", "True", "2", "2", "True", "True", "1.0", "2", "True", "1", "0", "0", "True"], said
     assert points(find(tmp_path / "store"), "grandchild") == [(0, 1.0)]
+
+
+def test_what_was_left_when_everything_was_killed_at_once_arrives_with_the_next_run(tmp_path: Path) -> None:
+    text = """
+        run = make()
+        run.log({"a": 0})
+        run.flush()
+        flushed = os.pipe()
+        if not (child := os.fork()):
+            run.log({"child": 0}, step=0)
+            assert run.flush().where == "store"
+            # Now nothing comes from the spool any more.
+            server = started(place)
+            os.kill(server, signal.SIGSTOP)
+            run.log({"child": 1}, step=1)
+            assert run.flush(0).where == "spool"
+            os.write(flushed[1], b"%d" % server)
+            time.sleep(300)
+        server = int(os.read(flushed[0], 20))
+        for process in (child, server, os.getpid()):
+            os.kill(process, signal.SIGKILL)
+        """
+    assert program(tmp_path / "store", text, end=-signal.SIGKILL) == []
+    assert points(find(tmp_path / "store"), "child") == counting(1)
+    text = """
+        import logging
+        logging.basicConfig(stream=sys.stdout, format="%(message)s")
+        with make("next") as run:
+            end = time.monotonic() + 60
+            while os.listdir(os.path.join(place, "spool")) and time.monotonic() < end:
+                time.sleep(0.05)
+            print(run.health.dropped)
+        """
+    said = program(tmp_path / "store", text)
+    assert "1 processes that were killed left something" in " ".join(said), said
+    assert said[-1] == "0"
+    assert points(find(tmp_path / "store"), "child") == counting(2)
