@@ -1,7 +1,7 @@
 """A program that deletes, restores or purges the runs of a group and says when that was done, for tests that kill it.
 
-python crash_cleaner.py DIRECTORY GROUP delete
-python crash_cleaner.py DIRECTORY TRASH_ID restore|purge
+python crash_cleaner.py PLACE GROUP delete
+python crash_cleaner.py PLACE TRASH_ID restore|purge
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import sys
 import runatlas
 
 
-def main(directory: str, subject: str, operation: str) -> None:
-    api = runatlas.Api(directory)
+def main(place: str, subject: str, operation: str) -> None:
+    api = runatlas.Api(place)
     if operation == "delete":
         project = api.workspace().unwrap().project("clean")
         done = project.runs(f"group == '{subject}'").delete(commit=True).unwrap().trash_id

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -34,9 +34,13 @@ class CrashSite:
         _run("mkfs.ext4", "-q", "-F", "-m", "0", self._image)
         self._mount()
 
-    def pull_the_plug(self) -> None:
-        """Kill every process that uses it, and keep what is on the disk at this moment."""
-        users = self._stopped()
+    def pull_the_plug(self, known: Iterable[int]) -> None:
+        """Kill every process that uses it, and keep what is on the disk at this moment.
+
+        Args:
+            known: Processes that use it for certain, and those of their sessions, whatever can be seen of them.
+        """
+        users = self._stopped(set(known))
         self._cut += 1
         kept = self._image.with_suffix(f".{self._cut}")
         shutil.copy(self._image, kept)
@@ -47,16 +51,16 @@ class CrashSite:
         self._image = kept
         self._mount()
 
-    def _stopped(self) -> set[int]:
+    def _stopped(self, known: set[int]) -> set[int]:
         """Stop every process that has files here or was started for what is here, and those that they start."""
         found: set[int] = set()
-        while more := self._users() - found:
+        while more := self._users(known) - found:
             for user in more:
                 _signal(user, signal.SIGSTOP)
             found |= more
         return found
 
-    def _users(self) -> set[int]:
+    def _users(self, known: set[int]) -> set[int]:
         place = str(self.path)
         users = set()
         for process in Path("/proc").glob("[0-9]*"):
@@ -64,7 +68,12 @@ class CrashSite:
                 words = (process / "cmdline").read_bytes().decode(errors="replace")
                 variables = (process / "environ").read_bytes().decode(errors="replace")
                 files = [str(file.readlink()) for file in (process / "fd").iterdir()]
-                if place in words or place in variables or any(file.startswith(place) for file in files):
+                if (
+                    known & {int(process.name), os.getsid(int(process.name))}
+                    or place in words
+                    or place in variables
+                    or any(file.startswith(place) for file in files)
+                ):
                     users.add(int(process.name))
         return users - {os.getpid()}
 

@@ -25,10 +25,9 @@ class FlakyProxy:
     """
 
     def __init__(self, target: str, seed: int, chance: float) -> None:
-        parts = urlsplit(target)
         self.is_away = False
         self.breaks = 0
-        self._target = (str(parts.hostname), int(parts.port or 80))
+        self.lead_to(target)
         self._random = random.Random(seed)
         self._chance = chance
         self._lock = threading.Lock()
@@ -41,6 +40,11 @@ class FlakyProxy:
     def url(self) -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def lead_to(self, target: str) -> None:
+        """Hand new connections on to this origin."""
+        parts = urlsplit(target)
+        self._target = (str(parts.hostname), int(parts.port or 80))
 
     def close(self) -> None:
         """End everything."""
