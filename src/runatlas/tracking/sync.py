@@ -174,6 +174,8 @@ class _Sending:
 
     def _send_all(self, open_backend: Callable[[Head], Backend]) -> None:
         left = self._left
+        # What a run writes meanwhile is for the next time: it may write faster than this sends.
+        end = left.path.stat().st_size
         head = _head_of(left)
         if head is None:
             raise ValueError("it does not tell which run it is of; its beginning is damaged")
@@ -185,6 +187,8 @@ class _Sending:
         reached = max(known, 0)
         try:
             for item in left.frames():
+                if left.is_live and item.offset >= end:
+                    break
                 if isinstance(item, Damage):
                     if left.is_live:
                         # Most likely a write that goes on; what comes after must not overtake it.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support.faulty_server import Exchange, faulty_server, relayed
 from support.run_content import log_lines, points
 from support.server import ServerProcess
 
@@ -15,6 +18,7 @@ from runatlas import Api, Run
 from runatlas.cli.main import main
 from runatlas.errors import NotSupportedError
 from runatlas.objects import Image, Text
+from runatlas.settings import resolve
 from runatlas.tracking.sync import sync
 
 
@@ -230,6 +234,24 @@ def test_a_run_is_sent_while_it_goes_on(tmp_path: Path) -> None:
     assert points(find(str(tmp_path), run), "a") == [(step, float(step)) for step in range(30)]
     assert find(str(tmp_path), run).state == "FINISHED"
     assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_sending_ends_though_the_run_writes_faster_than_it_is_sent(tmp_path: Path, server: ServerProcess) -> None:
+    recorded = iter(range(100))
+    with quiet(repo=tmp_path, mode="offline", experiment="p") as run, ExitStack() as stack:
+
+        def record_and_relay(exchange: Exchange) -> None:
+            for step in islice(recorded, 2):
+                run.log({"a": step}, step=step)
+                run.flush()
+            relayed(server.origin)(exchange)
+
+        between = stack.enter_context(faulty_server(record_and_relay))
+        for step in islice(recorded, 3):
+            run.log({"a": step}, step=step)
+            run.flush()
+        (report,) = sync(tmp_path, resolve(host=between.url))
+        assert (report.is_live, report.is_done, report.sent) == (True, True, 3)
 
 
 def test_changes_made_after_sending_stay(tmp_path: Path) -> None:
