@@ -12,6 +12,7 @@ from pathlib import Path
 import attrs
 import psycopg
 import sqlalchemy as sa
+from support.patience import eventually
 from support.server import ServerProcess, running_server
 
 from runatlas.server.store.check import check_store
@@ -80,10 +81,28 @@ class CrashStore:
         """Cut what is connected to PostgreSQL; a process of it that is killed takes all of them along."""
         assert self.url is not None
         others = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-        with psycopg.connect(self.url, autocommit=True) as connection:
+        with closing(psycopg.connect(self.url, autocommit=True)) as connection:
             found = [int(pid) for (pid,) in connection.execute(others)]
             if not by_kill:
                 connection.execute(f"SELECT pg_terminate_backend(pid) FROM ({others}) AS others")
-        with suppress(ProcessLookupError):
-            for pid in found[:1] if by_kill else ():
-                os.kill(pid, signal.SIGKILL)
+            elif found:
+                with suppress(ProcessLookupError):
+                    os.kill(found[0], signal.SIGKILL)
+                    assert eventually(lambda: not _answers(connection)), "PostgreSQL did not notice"
+        assert eventually(self._is_connectable), "PostgreSQL does not come back"
+
+    def _is_connectable(self) -> bool:
+        assert self.url is not None
+        try:
+            psycopg.connect(self.url).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+def _answers(connection: psycopg.Connection) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True

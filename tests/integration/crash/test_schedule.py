@@ -29,6 +29,7 @@ from support.crash_site import CrashSite, crash_site
 from support.crash_store import CrashStore
 from support.database import ENGINES, new_schema
 from support.flaky_proxy import FlakyProxy, flaky_proxy
+from support.patience import eventually
 from support.server import ServerProcess
 
 import runatlas
@@ -39,7 +40,7 @@ from runatlas.tracking.sync import SyncReport, sync
 STEPS = 14
 GROUPS, GROUP_RUNS = 6, 3
 IMPORTED, IMPORTED_POINTS = 40, 3
-PATIENCE_S = 60
+PATIENCE_S = 120
 CAN_MOUNT = sys.platform == "linux" and os.geteuid() == 0
 
 
@@ -180,7 +181,7 @@ class Schedule:
         writer = Writer(process, run_id, place)
         self.writers.append(writer)
         self.counts["writers"] += 1
-        self._wait(lambda: bool(writer.said) or process.poll() is not None)
+        eventually(lambda: bool(writer.said) or process.poll() is not None)
 
     def kill_writer(self) -> None:
         for writer in self.writers:
@@ -292,7 +293,11 @@ class Schedule:
             if self.random.random() < 0.5:
                 self._let_run()
                 process.kill()
-            process.wait()
+            try:
+                process.wait(PATIENCE_S)
+            finally:
+                process.kill()
+                process.wait()
         self.counts["syncs"] += 1
 
     def play(self) -> None:
@@ -339,7 +344,7 @@ class Schedule:
                 reports[:] = sync(place, target)
                 return all(report.is_done for report in reports)
 
-            assert self._wait(is_sent), reports
+            assert eventually(is_sent), reports
             assert not sum(report.refused for report in reports), reports
             self.counts["spools sent"] += len(reports)
 
@@ -436,14 +441,6 @@ class Schedule:
         """Let the others go on for a random moment: what it is does not matter, only that it differs."""
         threading.Event().wait(self.random.random() * most_s)
 
-    def _wait(self, condition: Callable[[], bool]) -> bool:
-        deadline = time.monotonic() + PATIENCE_S
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
-            threading.Event().wait(0.05)
-        return True
-
     def _kill_importing(self) -> None:
         if self.importing is not None:
             self.counts["killed imports"] += self.importing.poll() is None
@@ -462,8 +459,8 @@ class Schedule:
             assert writer.process.stdout is not None
             writer.process.stdout.close()
         self._servers.close()
-        self.counts["broken connections"] = self.proxy.breaks
         self._proxies.close()
+        self.counts["broken connections"] = self.proxy.breaks
 
 
 @contextmanager
@@ -472,8 +469,8 @@ def playing(seed: int, tmp_path: Path, url: str | None) -> Iterator[Schedule]:
     with ExitStack() as stack:
         site = stack.enter_context(crash_site(tmp_path)) if CAN_MOUNT and url is None else None
         schedule = Schedule(seed, site.path if site is not None else tmp_path, url, site, tmp_path / "logs")
-        schedule.prepare()
         try:
+            schedule.prepare()
             yield schedule
         finally:
             schedule.end()
