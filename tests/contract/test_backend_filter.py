@@ -186,6 +186,18 @@ def test_long_lists_are_no_trouble(site: Site, demo: ProjectPath) -> None:
     assert site.root.count_runs(selection) == 1
 
 
+def test_long_lists_of_numbers_travel_together(site: Site, demo: ProjectPath) -> None:
+    # One by one they took seconds, and more than PostgreSQL takes.
+    many = tuple(range(70_000))
+    assert _found(site, demo, Comparison(Field("CONFIG", "lr"), "NOT IN", (*many, 0.1))) == {"two"}
+    assert _found(site, demo, Comparison(Field("SCALAR", "loss"), "IN", many)) == set()
+    assert _found(site, demo, Comparison(Field("STABLE", "created_at"), "IN", many)) == set()
+    with pytest.raises(ValidationError, match="10,000 numbers with a fraction"):
+        _found(site, demo, Comparison(Field("CONFIG", "lr"), "IN", tuple(item + 0.5 for item in many)))
+    with pytest.raises(ValidationError, match="500 comparisons"):
+        _found(site, demo, Comparison(Field("STABLE", "colors"), "IN", tuple(map(str, many))))
+
+
 def test_a_workspace_is_searched_as_a_whole(site: Site, demo: ProjectPath) -> None:
     other = site.project("other")
     site.root.create_run(RunDraft(other, id="two"))

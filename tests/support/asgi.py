@@ -44,7 +44,7 @@ def _receiving(pieces: Iterable[bytes]) -> Any:
 
     async def receive() -> dict[str, Any]:
         if not waiting:
-            return {"type": "http.disconnect"}
+            await asyncio.Event().wait()  # the client stays for its answer
         body = waiting.pop(0)
         return {"type": "http.request", "body": body, "more_body": bool(waiting)}
 

@@ -7,6 +7,8 @@ none of these, anything else for itself; ``[*]`` is a star. A pattern fits the w
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable
 from functools import lru_cache
 
 import attrs
@@ -18,6 +20,7 @@ GLOB_MAX = 1000
 
 _STARS_MAX = 10
 _RANGE_MAX = 256
+_SLICE = 1 << 14
 
 
 @attrs.frozen
@@ -31,10 +34,6 @@ class GlobPart:
 
     kind: str
     characters: frozenset[str] = frozenset()
-
-    def takes(self, character: str) -> bool:
-        """Tell whether it takes a character."""
-        return self.kind == "one" or (character in self.characters) == (self.kind == "set")
 
 
 def escape_glob(text: str) -> str:
@@ -107,25 +106,64 @@ def _forms(character: str) -> frozenset[str]:
     return frozenset(form for form in (character, character.lower(), character.upper()) if len(form) == 1)
 
 
-def fits(text: str, pattern: str, *, any_case: bool = False) -> bool:
-    """Tell whether a pattern fits the whole of a text.
+@attrs.frozen
+class _Steps:
+    """A pattern as numbers: bit n of a number is about the n-th of what takes one character.
+
+    Attributes:
+        takers: By character, what takes it.
+        others: What takes every character that has none of its own.
+        stays: Before which of them any characters may stand.
+        end: The bit that is set when all were passed.
+    """
+
+    takers: dict[str, int]
+    others: int
+    stays: int
+    end: int
+
+
+@lru_cache(maxsize=256)
+def _steps(pattern: str, *, any_case: bool) -> _Steps:
+    parts = parse_glob(pattern, any_case=any_case)
+    taking: defaultdict[str, int] = defaultdict(int)
+    refusing: defaultdict[str, int] = defaultdict(int)
+    others, stays, bit = 0, 0, 1
+    for part in parts:
+        if part.kind == "any":
+            stays |= bit
+            continue
+        if part.kind != "set":
+            others |= bit
+        for character in part.characters:
+            (taking if part.kind == "set" else refusing)[character] |= bit
+        bit <<= 1
+    known = taking.keys() | refusing.keys()
+    takers = {one: taking.get(one, 0) | others & ~refusing.get(one, 0) for one in known}
+    return _Steps(takers, others, stays, bit)
+
+
+def fits(text: str, pattern: str, *, any_case: bool = False, check: Callable[[], None] | None = None) -> bool:
+    """Tell whether a pattern fits the whole of a text, in time that grows with the text alone.
+
+    Args:
+        text: The text.
+        pattern: The pattern.
+        any_case: Whether a character also stands for its lower and upper form.
+        check: Called now and then; ends the work by raising.
 
     Example:
         >>> fits("run-7", "run-[0-9]"), fits("Run-7", "run-*"), fits("Run-7", "run-*", any_case=True)
         (True, False, True)
     """
-    parts = parse_glob(pattern, any_case=any_case)
-    at, place, star, resume = 0, 0, -1, 0
-    while at < len(text):
-        if place < len(parts) and parts[place].kind == "any":
-            star, resume = place, at
-            place += 1
-        elif place < len(parts) and parts[place].takes(text[at]):
-            at += 1
-            place += 1
-        elif star >= 0:  # the last star takes one more; those before it need not be tried again
-            resume += 1
-            at, place = resume, star + 1
-        else:
-            return False
-    return all(part.kind == "any" for part in parts[place:])
+    steps = _steps(pattern, any_case=any_case)
+    taker, others, stays = steps.takers.get, steps.others, steps.stays
+    reached = 1
+    for start in range(0, len(text), _SLICE):
+        if check is not None:
+            check()
+        for character in text[start : start + _SLICE]:
+            reached = (reached & taker(character, others)) << 1 | reached & stays
+            if not reached:
+                return False
+    return reached & steps.end != 0

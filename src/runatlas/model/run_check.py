@@ -38,6 +38,9 @@ _GIVEN_DEPTH_MAX = 200
 VALUES_MAX = 100_000
 """How many values a filter may compare with, those inside lists too."""
 
+FRACTIONS_MAX = 10_000
+"""How many of them may be numbers with a fraction: databases take these one by one."""
+
 LIST_DEPTH_MAX = 8
 """How deep a list may nest that a filter compares with."""
 
@@ -77,7 +80,7 @@ def check_filter(wanted: Filter) -> Filter:
         ValidationError: It has an unknown field, statistic or operator, a value that is none, or is too large.
     """
     simple = simplify(wanted)
-    count = values_count = 0
+    count = values_count = fractions = 0
     for node in _comparisons(simple, 0):
         values = node.value if isinstance(node.value, tuple) else (node.value,)
         several = node.op in {"IN", "NOT IN"}
@@ -94,7 +97,11 @@ def check_filter(wanted: Filter) -> Filter:
             values_count += _check_value(value, node.op, 0)
         if values_count > VALUES_MAX:
             raise ValidationError(f"filter: it has more than {VALUES_MAX:,} values")
-        count += 1 if several and not node.lenient else len(values)
+        fractions += sum(isinstance(value, float) and not value.is_integer() for value in values)
+        is_one = several and not node.lenient and node.field != Field("STABLE", "colors")
+        count += 1 if is_one else len(values)
+    if fractions > FRACTIONS_MAX:
+        raise ValidationError(f"filter: it has more than {FRACTIONS_MAX:,} numbers with a fraction")
     if count > COMPARISONS_MAX:
         raise ValidationError(f"filter: it has more than {COMPARISONS_MAX} comparisons")
     return simple

@@ -7,12 +7,20 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Double, Text, and_, case, false, func, literal, or_, true
+from sqlalchemy import BigInteger, ColumnElement, Double, Text, and_, bindparam, case, false, func, literal, or_, true
 
 from runatlas.server.store.config import as_double
-from runatlas.server.store.statement import code_points
+from runatlas.server.store.statement import code_points, member_of
 
-__all__ = ["EXACT_BELOW", "compare_double", "compare_integer", "compare_written", "doubles", "integers", "written"]
+__all__ = [
+    "EXACT_BELOW",
+    "among_doubles",
+    "among_integers",
+    "compare_double",
+    "compare_integer",
+    "compare_written",
+    "written",
+]
 
 Compare = Callable[[Any, Any], Any]
 """``operator.eq``, ``lt``, ``le``, ``gt`` or ``ge``."""
@@ -24,15 +32,25 @@ _INT64 = range(-(2**63), 2**63)
 _BLANKS = " \t\n\r"
 
 
-def doubles(values: Iterable[Any]) -> list[ColumnElement[float]]:
-    """Return those of some numbers that a double can equal."""
-    return [literal(as_double(value), Double()) for value in values if as_double(value) == value]
+def among_doubles(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """Test whether a column of doubles equals one of many numbers.
+
+    Whole numbers travel together; the others one by one, for as JSON they would not be exact in every SQLite.
+    """
+    known = {as_double(value) for value in values if as_double(value) == value}
+    whole = sorted(int(value) for value in known if abs(value) < EXACT_BELOW and value.is_integer())
+    others = sorted(value for value in known if not (abs(value) < EXACT_BELOW and value.is_integer()))
+    found = [member_of(column, "wholes", whole, whole=True)] if whole else []
+    if others:
+        found.append(column.in_(bindparam("doubles", others, type_=Double(), expanding=True, unique=True)))
+    return or_(*found) if found else false()
 
 
-def integers(values: Iterable[Any]) -> list[ColumnElement[int]]:
-    """Return those of some numbers that a 64-bit integer can equal."""
-    whole = [int(value) for value in values if math.isfinite(as_double(value)) and value == int(value)]
-    return [literal(value, BigInteger()) for value in whole if value in _INT64]
+def among_integers(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """Test whether a column of 64-bit integers equals one of many numbers."""
+    known = {int(value) for value in values if math.isfinite(as_double(value)) and value == int(value)}
+    whole = sorted(value for value in known if value in _INT64)
+    return member_of(column, "wholes", whole, whole=True) if whole else false()
 
 
 def compare_double(column: ColumnElement[Any], compare: Compare, value: int | float) -> ColumnElement[bool]:

@@ -32,11 +32,11 @@ from runatlas.model.config_name import list_text, member_texts, number_of, text_
 from runatlas.model.filters import Field
 from runatlas.server.store.number import (
     EXACT_BELOW,
+    among_doubles,
+    among_integers,
     compare_double,
     compare_integer,
     compare_written,
-    doubles,
-    integers,
     written,
 )
 from runatlas.server.store.run_column import (
@@ -126,8 +126,8 @@ class _Number(Subject):
         return not_(self._present)
 
     def equals(self, values: Sequence[Present]) -> ColumnElement[bool]:
-        known: list[Any] = integers(_numbers(values)) if self._whole else doubles(_numbers(values))
-        return and_(self._present, self._number.in_(known)) if known else false()
+        among = among_integers if self._whole else among_doubles
+        return and_(self._present, among(self._number, _numbers(values)))
 
     def ordered(self, compare: Compare, value: Present) -> ColumnElement[bool]:
         number = _number(value)
@@ -183,12 +183,12 @@ class _Config(Subject):
 
     def equals(self, values: Sequence[Present]) -> ColumnElement[bool]:
         c, numbers, texts = run_configs.c, _numbers(values), _texts(values)
-        small = doubles(number for number in numbers if abs(number) < EXACT_BELOW)
+        small = [number for number in numbers if abs(number) < EXACT_BELOW]
         large = [text for number in numbers if abs(number) >= EXACT_BELOW for text in written(number)]
         lists = [list_text(value) for value in values if isinstance(value, tuple)]
         found = []
         if small:
-            found.append(and_(one_of(c.kind, _NUMERIC), c.number.in_(small)))
+            found.append(and_(one_of(c.kind, _NUMERIC), among_doubles(c.number, small)))
         if large:
             found.append(and_(one_of(c.kind, ("num",)), member_of(c.text, "numbers", large)))
         if texts:
@@ -283,11 +283,11 @@ class _Scalar(Subject):
         return not_(self._exists(series.c.min_value.is_not(None)) if of_values else self._exists())
 
     def equals(self, values: Sequence[Present]) -> ColumnElement[bool]:
-        known: list[Any] = integers(_numbers(values)) if self._whole else doubles(_numbers(values))
-        found: list[ColumnElement[bool]] = [self._statistic.in_(known)] if known else []
+        among = among_integers if self._whole else among_doubles
+        found = [among(self._statistic, _numbers(values))]
         if any(map(_is_nan, values)):
             found.append(is_nan(series, self._field))
-        return self._exists(or_(*found)) if found else false()
+        return self._exists(or_(*found))
 
     def ordered(self, compare: Compare, value: Present) -> ColumnElement[bool]:
         number = _number(value)

@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 from runatlas.errors import StoreError, StoreRemovedError
-from runatlas.server.store.substring import has_part
+from runatlas.server.store.substring import fits_pattern, has_part
 
 __all__ = ["check_files", "check_unchanged", "is_read_only", "make_engine", "make_reading_engine"]
 
@@ -223,6 +223,7 @@ def _prepare(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None
 def _add_functions(connection: sqlite3.Connection, _: Any) -> None:
     connection.create_function("sqrt", 1, _sqrt, deterministic=True)  # not every SQLite has one
     connection.create_function("has_part", 2, has_part, deterministic=True)
+    connection.create_function("fits_pattern", 3, fits_pattern, deterministic=True)
 
 
 def _sqrt(value: float | None) -> float | None:

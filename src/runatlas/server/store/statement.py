@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import BigInteger, Connection, Integer, TableValuedAlias, Text, bindparam, func, literal_column
+from sqlalchemy import BigInteger, Connection, Integer, TableValuedAlias, Text, bindparam, func, literal, literal_column
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import IntegrityError
@@ -78,6 +78,9 @@ class _ListParameter(TypeDecorator[Any]):
         return list(value) if dialect.name == "postgresql" else json.dumps(list(value))
 
 
+_WHOLE, _TEXTS = _ListParameter(BigInteger), _ListParameter(Text)
+
+
 class _Test(FunctionElement[bool]):
     """A condition with an SQL form of its own."""
 
@@ -106,15 +109,18 @@ def _member_of_array(element: _MemberOf, compiler: SQLCompiler, **kw: Any) -> st
     return f"{compiler.process(column, **kw)} = ANY ({compiler.process(items, **kw)})"
 
 
-def member_of(column: ColumnElement[Any], name: str, value: Iterable[int | str] | None = None) -> ColumnElement[bool]:
+def member_of(
+    column: ColumnElement[Any], name: str, value: Iterable[int | str] | None = None, *, whole: bool | None = None
+) -> ColumnElement[bool]:
     """Test whether a column is in a list of any length that travels as one parameter.
 
     Args:
         column: A column of whole numbers or of text.
         name: The parameter's name.
         value: The list; ``None`` when it comes with the execution.
+        whole: Whether the list is one of whole numbers; as the column's type says if left out.
     """
-    kind = _ListParameter(BigInteger if isinstance(column.type, Integer) else Text)
+    kind = _WHOLE if whole or (whole is None and isinstance(column.type, Integer)) else _TEXTS
     if value is None:
         return _MemberOf(column, bindparam(name, type_=kind))
     return _MemberOf(column, bindparam(name, list(value), type_=kind, unique=True))
@@ -198,40 +204,30 @@ class _Pattern(TypeDecorator[Any]):
         return _regex(value) if dialect.name == "postgresql" else _glob(value)
 
 
-class _Contains(_Test):
-    inherit_cache = True
-
-
-@compiles(_Contains)
-def _contains_glob(element: _Contains, compiler: SQLCompiler, **kw: Any) -> str:
-    text, part = element.clauses
-    return f"({compiler.process(text, **kw)} GLOB {compiler.process(part, **kw)})"
-
-
-@compiles(_Contains, "postgresql")
-def _contains_regex(element: _Contains, compiler: SQLCompiler, **kw: Any) -> str:
-    text, part = element.clauses
-    return f"({compiler.process(text, **kw)} ~ {compiler.process(part, **kw)})"
-
-
-class _HasPart(_Test):
-    """A text, the part as a pattern, and the part as it is."""
+class _Fits(_Test):
+    """A text, a pattern as the database reads it, and what is asked of Python where that would take long."""
 
     inherit_cache = True
 
+    def __init__(self, function: str, text: ColumnElement[Any], pattern: ColumnElement[Any], *asked: Any) -> None:
+        super().__init__(literal_column(function), text, pattern, *asked)
 
-@compiles(_HasPart)
-def _has_part_either_way(element: _HasPart, compiler: SQLCompiler, **kw: Any) -> str:
+
+@compiles(_Fits)
+def _fits_either_way(element: _Fits, compiler: SQLCompiler, **kw: Any) -> str:
     # GLOB takes as long as both lengths multiplied and cannot be interrupted, but is the fastest for short texts.
-    text, pattern, part = (compiler.process(clause, **kw) for clause in element.clauses)
-    small = f"length({text}) * length({part}) <= {_SMALL}"
-    return f"(CASE WHEN {small} THEN {text} GLOB {pattern} ELSE has_part({text}, {part}) END)"
+    function, text, pattern, *asked = (compiler.process(clause, **kw) for clause in element.clauses)
+    small = f"length({text}) * length({asked[0]}) <= {_SMALL}"
+    return f"(CASE WHEN {small} THEN {text} GLOB {pattern} ELSE {function}({text}, {', '.join(asked)}) END)"
 
 
-@compiles(_HasPart, "postgresql")
-def _has_part_regex(element: _HasPart, compiler: SQLCompiler, **kw: Any) -> str:
-    text, pattern, _ = element.clauses
+@compiles(_Fits, "postgresql")
+def _fits_regex(element: _Fits, compiler: SQLCompiler, **kw: Any) -> str:
+    _, text, pattern, *_ = element.clauses
     return f"({compiler.process(text, **kw)} ~ {compiler.process(pattern, **kw)})"
+
+
+_PATTERN = _Pattern()
 
 
 def contains(text: ColumnElement[Any], part: str) -> ColumnElement[bool]:
@@ -241,8 +237,8 @@ def contains(text: ColumnElement[Any], part: str) -> ColumnElement[bool]:
     pattern of character sets (``GLOB``, ``~``), so that they agree beyond ASCII too and nothing in ``part`` is
     special.
     """
-    pattern = bindparam("pattern", part, type_=_Pattern(), unique=True)
-    return _HasPart(text, pattern, bindparam("part", part, unique=True))
+    pattern = bindparam("pattern", part, type_=_PATTERN, unique=True)
+    return _Fits("has_part", text, pattern, bindparam("part", part, unique=True))
 
 
 def _glob_sets(parts: Iterable[GlobPart]) -> str:
@@ -279,7 +275,11 @@ class _GlobPattern(TypeDecorator[Any]):
         return _regex_sets(value) if dialect.name == "postgresql" else _glob_sets(value)
 
 
+_GLOB_PATTERN = _GlobPattern()
+
+
 def fits_glob(text: ColumnElement[Any], pattern: str, *, any_case: bool) -> ColumnElement[bool]:
     """Test whether a pattern of ``runatlas.model.glob`` fits all of a text."""
     parts = parse_glob(pattern, any_case=any_case)
-    return _Contains(text, bindparam("pattern", parts, type_=_GlobPattern(), unique=True))
+    asked: tuple[ColumnElement[Any], ...] = (bindparam("part", pattern, unique=True), literal(int(any_case)))
+    return _Fits("fits_pattern", text, bindparam("pattern", parts, type_=_GLOB_PATTERN, unique=True), *asked)

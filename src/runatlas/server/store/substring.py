@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import attrs
 
+from runatlas.model.glob import fits
 from runatlas.server.work import current_work
 
-__all__ = ["has_part", "variants"]
+__all__ = ["fits_pattern", "has_part", "variants"]
 
 _SLICE = 1 << 16
 
@@ -74,6 +75,31 @@ def has_part(text: str | None, part: str) -> bool | None:
         if _is_in(needle, text[start : start + _SLICE + max(len(part) - 1, 0)]):
             return True
     return False
+
+
+def fits_pattern(text: str | None, pattern: str, any_case: int) -> bool | None:
+    """Tell whether a pattern of ``runatlas.model.glob`` fits all of a text.
+
+    Args:
+        text: ``None`` is SQL's NULL.
+        pattern: The pattern.
+        any_case: Whether without regard to case.
+
+    Returns:
+        Whether it does; ``None`` for ``None``.
+
+    Raises:
+        RunAtlasError: The work of this thread was ended meanwhile.
+
+    Example:
+        >>> fits_pattern("a baseline", "a*[l]ine", 0), fits_pattern("A", "a", 0), fits_pattern("A", "a", 1)
+        (True, False, True)
+    """
+    if text is None:
+        return None
+    work = current_work()
+    check = None if work is None else partial(work.check, writes=False)
+    return fits(text, pattern, any_case=bool(any_case), check=check)
 
 
 def _is_in(needle: _Needle, text: str) -> bool:

@@ -11,7 +11,7 @@ import attrs
 from litestar.types import HTTPScope, Receive, Scope, Send
 
 from runatlas.server.wire.answer import Answer
-from runatlas.server.wire.worker import in_thread
+from runatlas.server.wire.worker import in_thread, send_pieces
 
 __all__ = ["Download", "content_disposition", "safe_media_type"]
 
@@ -52,14 +52,14 @@ class Download:
             text = ""
         found = _RANGE.fullmatch(text.replace(" ", "").lower())
         if found is None or not any(found.groups()):
-            await self._send(200, 0, self.size, send, bodiless=bodiless)
+            await self._send(200, 0, self.size, receive, send, bodiless=bodiless)
             return
         start, stop = _bounds(found[1], found[2], self.size)
         if start >= stop:
             headers = {"content-range": f"bytes */{self.size}", "accept-ranges": "bytes"}
             await Answer(status=416, headers=headers, media_type="application/octet-stream")(scope, receive, send)
             return
-        await self._send(206, start, stop, send, bodiless=bodiless)
+        await self._send(206, start, stop, receive, send, bodiless=bodiless)
 
     def _headers(self) -> dict[str, str]:
         media_type = safe_media_type(self.media_type)
@@ -72,7 +72,7 @@ class Download:
             "etag": f'"{self.etag}"',
         }
 
-    async def _send(self, status: int, start: int, stop: int, send: Send, *, bodiless: bool) -> None:
+    async def _send(self, status: int, start: int, stop: int, receive: Receive, send: Send, *, bodiless: bool) -> None:
         headers = dict(Answer(status=status, headers=self._headers()).all_headers())
         headers["content-length"] = str(stop - start)
         if status == 206:
@@ -81,10 +81,8 @@ class Download:
         # Opened before anything is sent: what is gone by now can still be told.
         pieces = await in_thread(self.pieces, start, start if bodiless else stop)
         await send({"type": "http.response.start", "status": status, "headers": encoded})
-        while piece := await in_thread(next, pieces, b""):
-            start += len(piece)
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        if start < stop and not bodiless:
+        sent = await send_pieces(pieces, receive, send)
+        if sent is not None and start + sent < stop and not bodiless:
             raise OSError(f"{self.name!r} is shorter than it should be")
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

@@ -10,7 +10,7 @@ import attrs
 from litestar.types import Receive, Scope, Send
 
 from runatlas.server.wire.answer import Answer, accepts_gzip
-from runatlas.server.wire.worker import in_thread
+from runatlas.server.wire.worker import send_pieces
 
 __all__ = ["Streamed"]
 
@@ -37,7 +37,7 @@ class Streamed:
         """Make it with its first piece, so that what fails at once is told as an error."""
         return cls(chain([next(pieces, b"")], pieces), media_type)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the pieces, gzipped if the caller takes that."""
         asked = {name: value.decode("latin-1") for name, value in scope["headers"]}
         packs = accepts_gzip(asked.get(b"accept-encoding", ""))
@@ -47,9 +47,7 @@ class Streamed:
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": encoded})
         pieces = self._packed() if packs else self.pieces
-        while (piece := await in_thread(next, pieces, None)) is not None:
-            if piece:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send_pieces(pieces, receive, send)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _packed(self) -> Iterator[bytes]:

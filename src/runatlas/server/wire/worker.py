@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any, ParamSpec, TypeVar, cast
 
 import attrs
 from litestar.connection import ASGIConnection
-from litestar.types import Receive, Scope
+from litestar.types import Receive, Scope, Send
 
 from runatlas.errors import ApiStatusError, BusyError, RateLimitedError, RunAtlasError, TooMuchWorkError
 from runatlas.server.wire.held import Held
 from runatlas.server.work import Work
 
-__all__ = ["Visit", "WorkerThreads", "Workers", "in_thread", "visit"]
+__all__ = ["Visit", "WorkerThreads", "Workers", "in_thread", "send_pieces", "visit"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,6 +44,31 @@ async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
         What it returned.
     """
     return await asyncio.get_running_loop().run_in_executor(None, lambda: call(*args, **kwargs))
+
+
+async def send_pieces(pieces: Iterator[bytes], receive: Receive, send: Send) -> int | None:
+    """Send a body piece by piece, each made in a worker thread; no more are made once the client left.
+
+    Args:
+        pieces: Empty ones are left out.
+        receive: Tells when the client left.
+        send: Takes the pieces; the end of the body is the caller's to send.
+
+    Returns:
+        How many bytes there were; ``None`` when the client left before the end.
+    """
+    size = 0
+    gone = asyncio.ensure_future(_departure(receive))
+    try:
+        while (piece := await in_thread(next, pieces, None)) is not None:
+            if gone.done():
+                return None
+            if piece:
+                size += len(piece)
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+    finally:
+        gone.cancel()
+    return size
 
 
 class WorkerThreads(ThreadPoolExecutor):

@@ -11,6 +11,7 @@ import pytest
 from support.asgi import call_app, make_scope
 
 from runatlas.errors import ValidationError
+from runatlas.server.wire.download import Download
 from runatlas.server.wire.streamed import Streamed
 
 
@@ -52,8 +53,34 @@ def test_what_fails_at_once_is_an_error_and_what_fails_later_breaks_off() -> Non
         sent.append(message)
 
     async def receive() -> Any:
-        return {"type": "http.disconnect"}
+        await asyncio.Event().wait()  # the client stays
 
     with pytest.raises(ValidationError):
         asyncio.run(answer(make_scope("GET", "/", {}), receive, send))  # type: ignore[arg-type]
     assert [message.get("more_body") for message in sent] == [None, True]
+
+
+@pytest.mark.parametrize("kind", ["streamed", "download"])
+def test_no_more_is_read_once_the_client_left(kind: str) -> None:
+    asked: list[int] = []
+    endless = pieces(1_000_000, asked)
+    size = 10**9
+    answer: Any = Streamed.of(endless, "text/plain")
+    if kind == "download":
+        answer = Download(lambda _start, _end: endless, size, "a.bin", "application/octet-stream", "tag")
+
+    async def leave_after_some() -> None:
+        left = asyncio.Event()
+
+        async def receive() -> Any:
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.body" and len(asked) > 5:
+                left.set()
+
+        await answer(make_scope("GET", "/", {}), receive, send)
+
+    asyncio.run(asyncio.wait_for(leave_after_some(), 60))
+    assert len(asked) < 100

@@ -20,7 +20,7 @@ from runatlas.server.services.events import EventSeries
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.server.wire.payload import encode_payload
-from runatlas.server.wire.worker import in_thread
+from runatlas.server.wire.worker import in_thread, send_pieces
 
 __all__ = ["query_catalog", "query_series"]
 
@@ -183,8 +183,7 @@ class _Stream:
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": first, "more_body": True})
-        while line := await in_thread(next, lines, b""):
-            await send({"type": "http.response.body", "body": line, "more_body": True})
+        await send_pieces(lines, receive, send)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _lines(self) -> Iterator[bytes]:
