@@ -167,6 +167,39 @@ def test_logs_are_read_and_exported(site: Site, run: RunPath) -> None:
     assert b"".join(site.root.open_link(link.url)).decode().count("line") == 2
 
 
+def test_a_line_in_the_making_is_one_line_and_always_behind_the_last(site: Site, run: RunPath) -> None:
+    def append(sequence: int, *lines: LogDraft) -> list[tuple[int, str]]:
+        site.root.append(Batch(run, logs=lines, writer="w", sequence=sequence))
+        return [(found.line, found.message) for found in site.root.read_logs(run, LogQuery(tag="")).logs]
+
+    def drawn(text: str, key: str = "w.1", *, is_open: bool = True) -> LogDraft:
+        return LogDraft(text, time_ms=5, key=key, is_open=is_open)
+
+    if not site.is_exact:  # these servers replace no line: it comes when it is finished
+        assert append(1, LogDraft("first"), drawn("10%")) == append(2, drawn("20%")) == [(1, "first")]
+        assert append(3, drawn("100%", is_open=False), drawn("10%")) == [(1, "first"), (2, "100%")]
+        return
+    assert append(1, LogDraft("first"), drawn("10%"), drawn("other", "w.2")) == [(1, "first"), (2, "10%"), (3, "other")]
+    assert append(2, drawn("20%")) == [(1, "first"), (3, "other"), (4, "20%")]
+    again = append(2, drawn("20%"))
+    assert again == append(3, LogDraft("said", tag="record")) == [(1, "first"), (3, "other"), (4, "20%")]
+    # Who reads on from where he was sees what became of it.
+    assert append(4, drawn("30%"))[-1] == (5, "30%")
+    assert [found.message for found in site.root.read_logs(run, LogQuery(offset=4, tag="")).logs] == ["30%"]
+    done = [(1, "first"), (3, "other"), (6, "between"), (7, "100%")]
+    assert append(5, drawn("40%"), LogDraft("between"), drawn("100%", is_open=False)) == done
+    assert append(6, drawn("10%")) == [*done, (8, "10%")]
+    assert site.root.read_logs(run, LogQuery()).count == 6
+
+
+@pytest.mark.parametrize(
+    "draft", [LogDraft("x", is_open=True), LogDraft("x", line=1, key="k"), LogDraft("x", key="k" * 101, is_open=True)]
+)
+def test_a_line_in_the_making_is_checked(site: Site, run: RunPath, draft: LogDraft) -> None:
+    with pytest.raises(ValidationError, match="key"):
+        site.root.append(Batch(run, logs=(draft,)))
+
+
 def test_a_column_is_exported(site: Site, run: RunPath) -> None:
     site.root.append(Batch(run, (points("loss", [(1, 5, 0.5, None), (2, 6, math.nan, None)]),)))
     link = site.root.export_csv(run, "loss")

@@ -29,6 +29,7 @@ _INDEXED_BYTES = 2400
 """What PostgreSQL can hold in an index row, less what stands beside it."""
 _WRITER_MAX = 100
 _TAG_MAX = 20
+_OPEN_KEY_MAX = 100
 _MIME_MAX = 255
 _MESSAGE_MAX = 1 << 20
 _ITEMS_MAX = 1000
@@ -144,6 +145,11 @@ def _clean_log(line: LogDraft) -> LogDraft:
     if line.line is not None:
         _check_whole(line.line, "line", least=0)
     check_length(line.tag, "tag", _TAG_MAX, least=0)
+    check_length(line.key, "key of a line", _OPEN_KEY_MAX, least=0)
+    if line.key and line.line is not None:
+        raise ValidationError("key of a line: give either that or its number")
+    if line.is_open and not line.key:
+        raise ValidationError("is_open: an open line needs a key")
     _check_whole(line.time_ms, "time_ms", least=0)
     if line.fields is not None:
         _check_json(line.fields, "fields")

@@ -21,6 +21,9 @@ class LogDraft:
         line: Its number from 1 in its stream; a repeated one replaces. ``None`` numbers it after the last.
         tag: ``""`` for terminal output, ``"record"`` for messages logged by name.
         fields: What a message carries beside its text: JSON.
+        key: Names a line that is written bit by bit, such as a progress bar, among those of its run: it comes after the
+            last line, and in place of the one that was open under that key.
+        is_open: Whether more may come under the key.
     """
 
     message: str
@@ -29,6 +32,8 @@ class LogDraft:
     tag: str = ""
     time_ms: int = 0
     fields: dict[str, Any] | None = None
+    key: str = ""
+    is_open: bool = False
 
 
 @attrs.frozen

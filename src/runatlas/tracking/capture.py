@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections import deque
@@ -29,7 +30,7 @@ class TerminalCapture:
         self.lost = 0
         self._waiting: deque[tuple[int, int, str]] = deque()
         self._size = 0
-        self._screens = (Screen(), Screen())
+        self._screens = _make_screens()
         self._lock = Lock()
         self._taps: list[tuple[_Tap, Callable[[str], None]]] = []
 
@@ -53,13 +54,14 @@ class TerminalCapture:
         self._lock = Lock()
         self._waiting.clear()
         self._size = 0
-        self._screens = (Screen(), Screen())
+        self._screens = _make_screens()
 
-    def take(self, *, final: bool = False) -> list[Line]:
+    def take(self, *, final: bool = False, unfinished: bool = False) -> list[Line]:
         """Return the lines that were finished since the last call, of both streams in one order.
 
         Args:
-            final: The lines in the making are wanted too.
+            final: The lines in the making are wanted too: nothing more will come.
+            unfinished: Those of them that changed since they were returned last are wanted too, as open ones.
         """
         with self._lock:
             taken: list[Line] = []
@@ -69,6 +71,8 @@ class TerminalCapture:
                 self._screens[index].write(text, time_ms)
                 taken += self._screens[index].take()
             left = [line for screen in self._screens for line in screen.take(final=final)]
+            if unfinished:
+                left += [line for screen in self._screens for line in screen.show()]
             return taken + sorted(left, key=lambda line: line.time_ms)
 
     def _hear(self, index: int, text: str) -> None:
@@ -77,6 +81,11 @@ class TerminalCapture:
             return
         self._size += len(text)
         self._waiting.append((index, time.time_ns() // 1_000_000, text))
+
+
+def _make_screens() -> tuple[Screen, Screen]:
+    keys = itertools.count(1)
+    return Screen(keys=keys), Screen(keys=keys)
 
 
 class _Tap:

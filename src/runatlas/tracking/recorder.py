@@ -40,6 +40,9 @@ QUEUE_MAX = 200_000
 
 _COLLECT_S = 0.2
 _LATE_S = 1.0
+_SHOW_S, _SHOW_LATE_S = 1.0, 10.0
+"""How often what changed of a line in the making is told, at the most; and while the store is away."""
+
 _ROOM_S = 0.05
 _STUCK_S = 5.0
 _COLLECTING_MAX_S = 10.0
@@ -106,6 +109,7 @@ class Recorder:
         self._collecting = threading.Lock()
         self._stuck_until = 0.0
         self._before_next: Callable[[], RunPatch] | None = None
+        self._shown_at = 0.0
         self._collector = Worker("runatlas-collector", self._collect, self._note_fault)
         self._uploader = Uploader(
             put=None if plan.mode == "offline" else self._dispatcher.put_file,
@@ -369,8 +373,15 @@ class Recorder:
         capture = self.capture
         if capture is None:
             return
-        for line in capture.take(final=final):
-            self.append(LogDraft(line.text, time_ms=line.time_ms))
+        waited_s = time.monotonic() - self._shown_at
+        # What only the spool has of a line in the making nobody reads, and it fills the spool.
+        is_away = self.plan.mode == "offline" or self._dispatcher.is_failing
+        unfinished = not final and waited_s >= (_SHOW_LATE_S if is_away else _SHOW_S)
+        for line in capture.take(final=final, unfinished=unfinished):
+            if line.is_open:
+                self._shown_at = time.monotonic()
+            key = f"{self._batcher.writer}.{line.key}" if line.key else ""
+            self.append(LogDraft(line.text, time_ms=line.time_ms, key=key, is_open=line.is_open))
         if capture.lost:
             lost, capture.lost = capture.lost, 0
             self.losses.add(lost, "more was printed than could be written away")

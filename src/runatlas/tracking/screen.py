@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 __all__ = ["Line", "Screen"]
 
 
 class Line(NamedTuple):
-    """A line, and when it was written last, in Unix milliseconds."""
+    """A line, and when it was written last, in Unix milliseconds.
+
+    Attributes:
+        key: Names a line that was given out before it was finished; 0 for one that was not.
+        is_open: Whether more may be written into it.
+    """
 
     text: str
     time_ms: int
+    key: int = 0
+    is_open: bool = False
 
 
 _CONTROL = re.compile(
@@ -27,6 +35,7 @@ _UNFINISHED = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*|\][^\x07\x1b]*)?\Z")
 _LINE_MAX = 20_000
 _HELD_MAX = 100
 _SETTLE_S = 0.25
+_UNSHOWN = (0, "")
 
 
 class Screen:
@@ -37,10 +46,14 @@ class Screen:
 
     Args:
         clock: Seconds, never going back.
+        keys: Names for lines that are given out before they are finished.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, keys: Iterator[int] | None = None) -> None:
         self._clock = clock
+        self._keys = itertools.count(1) if keys is None else keys
+        self._shown: list[tuple[int, str]] = [_UNSHOWN]
+        """Of each line the key and the text that were given out last."""
         self._lines: list[list[str]] = [[]]
         self._times: list[int] = [0]
         self._now_ms = 0
@@ -74,9 +87,10 @@ class Screen:
             final: Nothing more will come: the line in the making is finished too.
         """
         if final:
-            count = len(self._lines) if self._lines[-1] else len(self._lines) - 1
+            count = len(self._lines) if self._lines[-1] or self._shown[-1][0] else len(self._lines) - 1
             taken = self._first(count)
-            self._lines, self._times, self._row, self._column, self._pending = [[]], [0], 0, 0, ""
+            self._lines, self._times, self._shown = [[]], [0], [_UNSHOWN]
+            self._row, self._column, self._pending = 0, 0, ""
             return taken
         settled = not self._climbs or self._clock() - self._moved_at >= _SETTLE_S
         count = self._row if settled else max(0, self._row - _HELD_MAX)
@@ -85,12 +99,23 @@ class Screen:
         taken = self._first(count)
         del self._lines[:count]
         del self._times[:count]
+        del self._shown[:count]
         self._row -= count
         return taken
 
+    def show(self) -> list[Line]:
+        """Return the lines in the making that changed since they were returned last."""
+        changed: list[Line] = []
+        for row, line in enumerate(self._first(len(self._lines))):
+            key, text = self._shown[row]
+            if line.text != text:
+                self._shown[row] = (key or next(self._keys), line.text)
+                changed.append(line._replace(key=self._shown[row][0], is_open=True))
+        return changed
+
     def _first(self, count: int) -> list[Line]:
-        held = zip(self._lines[:count], self._times, strict=False)
-        return [Line("".join(line).rstrip(), time_ms) for line, time_ms in held]
+        held = zip(self._lines[:count], self._times, self._shown, strict=False)
+        return [Line("".join(line).rstrip(), time_ms, shown[0]) for line, time_ms, shown in held]
 
     def _put(self, text: str) -> None:
         line = self._lines[self._row]
@@ -143,6 +168,7 @@ class Screen:
         while len(self._lines) <= self._row:
             self._lines.append([])
             self._times.append(self._now_ms)
+            self._shown.append(_UNSHOWN)
         self._moved_at = self._clock()
 
     def _erase(self, what: int) -> None:

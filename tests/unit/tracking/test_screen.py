@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runatlas.tracking.screen import Screen
+from runatlas.tracking.screen import Line, Screen
 
 
 def shown(*writes: str) -> list[str]:
@@ -67,6 +69,49 @@ def test_a_line_in_the_making_is_not_given_out() -> None:
     assert [line.text for line in screen.take()] == ["done"]
     assert screen.take() == []
     assert [line.text for line in screen.take(final=True)] == ["half"]
+
+
+def test_a_line_in_the_making_is_shown_when_it_changed() -> None:
+    screen = Screen()
+    screen.write("done\n\r 10%")
+    assert [(line.text, line.is_open) for line in screen.take() + screen.show()] == [("done", False), (" 10%", True)]
+    screen.write("\r 20%\r")
+    assert screen.take() == []
+    (shown,) = screen.show()
+    assert (shown.text, shown.key, shown.is_open) == (" 20%", 1, True)
+    assert screen.show() == []
+    screen.write("\r100%\nnext")
+    (done,) = screen.take()
+    assert (done.text, done.key, done.is_open) == ("100%", 1, False)
+    assert [(line.text, line.key) for line in screen.show()] == [("next", 2)]
+
+
+@given(st.lists(st.text(alphabet="ab\n\r\x1b[K2A\b", max_size=20), max_size=8), st.data())
+def test_whatever_was_shown_on_the_way_the_end_is_the_same(writes: list[str], data: st.DataObject) -> None:
+    screen, unseen = Screen(clock=lambda: 0.0), Screen(clock=lambda: 0.0)
+    kept: dict[int, str] = {}
+    expected: list[Line] = []
+    plain = itertools.count(-1, -1)
+
+    def keep(lines: list[Line]) -> None:
+        for line in lines:
+            key = line.key or next(plain)
+            kept.pop(key, None)
+            kept[key] = line.text
+
+    for text in writes:
+        screen.write(text)
+        unseen.write(text)
+        keep(screen.take())
+        expected += unseen.take()
+        if data.draw(st.booleans()):
+            keep(screen.show())
+    keep(screen.take(final=True))
+
+    expected += unseen.take(final=True)
+    found, wanted = list(kept.values()), [line.text for line in expected]
+    # A line that was shown and then cleared is kept, empty.
+    assert found in (wanted, [*wanted, ""])
 
 
 def test_bars_that_climb_are_held_until_the_cursor_rests_below_them() -> None:

@@ -179,15 +179,19 @@ class SwanlabRecording(SwanlabSeries):
         return Document.each(given, "media")
 
     def _numbered(self, batch: Batch, progress: Progress, told: LastSteps) -> list[dict[str, Any]]:
-        """Number lines: those without a number come after the last, the same again when a batch is sent again."""
-        if not batch.logs:
+        """Number lines: those without a number come after the last, the same again when a batch is sent again.
+
+        These servers replace no line: one in the making comes when it is finished.
+        """
+        logs = [line for line in batch.logs if not line.is_open]
+        if not logs:
             return []
         begin = told.line
         if batch.writer is not None and batch.sequence is not None:
             begin = progress.numbered.setdefault((batch.writer, batch.sequence), begin)
         numbers: dict[int, LogDraft] = {}
         last = begin
-        for line in batch.logs:
+        for line in logs:
             number = last + 1 if line.line is None else line.line
             if number < 1 or number in numbers:
                 raise unsupported("line 0" if number < 1 else "way to replace a line")

@@ -10,7 +10,7 @@ from runatlas.server.services.access import require_run
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.validation import check_choice
 from runatlas.server.store.engine import Store
-from runatlas.server.store.log import count_logs, last_line, read_logs
+from runatlas.server.store.log import count_logs, last_line, line_before_last, read_logs
 
 __all__ = ["LogReading"]
 
@@ -71,6 +71,15 @@ class LogReading:
             check_text(tag, "tag")
         with self._store.read() as connection:
             return last_line(connection, require_run(connection, caller, run, "read").id, tag)
+
+    def line_before_last(self, caller: Caller, run: RunPath, tag: str, count: int) -> int:
+        """Return the number before those of the last ``count`` lines of a stream; 0 if it has no more than those.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        with self._store.read() as connection:
+            return line_before_last(connection, require_run(connection, caller, run, "read").id, tag, count)
 
 
 def _whole_numbers(shown: list[LogRecord], following: LogRecord) -> list[LogRecord]:

@@ -16,7 +16,7 @@ from runatlas.server.store.prepared import Prepared, listing
 from runatlas.server.store.schema import logs
 from runatlas.server.store.statement import member_of
 
-__all__ = ["append_logs", "count_logs", "last_line", "read_logs", "set_apart"]
+__all__ = ["append_logs", "count_logs", "last_line", "line_before_last", "read_logs", "set_apart"]
 
 _SEVERITY = {level: place for place, level in enumerate(LOG_LEVELS)}
 _TAGS = Prepared(
@@ -33,6 +33,19 @@ _REMOVE = Prepared(
     "run_pk",
     "tag",
     "line",
+)
+_REMOVE_OPEN = Prepared(
+    logs.delete().where(logs.c.run_pk == bindparam("run_pk"), logs.c.open_key == bindparam("open_key")),
+    "run_pk",
+    "open_key",
+)
+_FROM_BEHIND = Prepared(
+    select(logs.c.line)
+    .where(logs.c.run_pk == bindparam("run_pk"), logs.c.tag == bindparam("tag"))
+    .order_by(logs.c.line.desc())
+    .limit(bindparam("most"))
+    .offset(bindparam("skip")),
+    *("run_pk", "tag", "most", "skip"),
 )
 _READ = Prepared(
     select(logs.c.line, logs.c.tag, logs.c.severity, logs.c.message, logs.c.time_ms, logs.c.fields)
@@ -53,24 +66,33 @@ _NEXT_STREAM = Prepared(
     "run_pk",
     "tag",
 )
-_ROW = ("run_pk", "tag", "line", "severity", "message", "time_ms", "fields")
+_ROW = ("run_pk", "tag", "line", "severity", "message", "time_ms", "fields", "open_key")
 _ADD = Prepared(logs.insert().values({name: bindparam(name) for name in _ROW}), *_ROW)
 
 
 def append_logs(connection: Connection, run_pk: int, drafts: Collection[LogDraft], now_ms: int) -> None:
-    """Store lines; a repeated number replaces, one without a number comes after the last of its stream."""
+    """Store lines; a repeated number replaces, one without a number comes after the last of its stream.
+
+    One that was open under a key goes when another comes under that key, which has a number of its own: who reads on
+    from where the last lines ended finds it.
+    """
     last = dict(_TAGS.all(connection, run_pk, listing(connection, {draft.tag for draft in drafts})))
     stored = dict(last)
     added: dict[tuple[str, int], tuple[Any, ...]] = {}
+    latest = {draft.key: draft for draft in drafts if draft.key}
     for draft in drafts:
+        if draft.key and latest[draft.key] is not draft:
+            continue
         line = draft.line if draft.line is not None else last.get(draft.tag, 0) + 1
         last[draft.tag] = max(last.get(draft.tag, 0), line)
         fields = None if draft.fields is None else codec.dumps(draft.fields)
         row = (run_pk, draft.tag, line, _SEVERITY[draft.level], draft.message, draft.time_ms or now_ms, fields)
-        added[draft.tag, line] = row
+        added[draft.tag, line] = (*row, draft.key if draft.is_open else None)
     replaced = [(run_pk, tag, line) for tag, line in added if line <= stored.get(tag, 0)]
     if replaced:
         _REMOVE.run_many(connection, replaced)
+    if latest:
+        _REMOVE_OPEN.run_many(connection, [(run_pk, key) for key in latest])
     _ADD.run_many(connection, added.values())
 
 
@@ -144,6 +166,19 @@ def last_line(connection: Connection, run_pk: int, tag: str | None) -> int:
     """Return the highest line number of a stream, ``None`` for all; 0 if there are no lines."""
     streams = _streams(connection, run_pk) if tag is None else [tag]
     return max((int(row[1]) for row in _TAGS.all(connection, run_pk, listing(connection, streams))), default=0)
+
+
+def line_before_last(connection: Connection, run_pk: int, tag: str, count: int) -> int:
+    """Return the number before those of the last lines of a stream; 0 if there are no more lines than that.
+
+    Args:
+        connection: An open transaction.
+        run_pk: The run's row.
+        tag: The stream.
+        count: How many lines.
+    """
+    found = _FROM_BEHIND.first(connection, run_pk, tag, 1, count)
+    return 0 if found is None else int(found[0])
 
 
 def count_logs(connection: Connection, run_pk: int, *, severity: int, tag: str | None) -> int:

@@ -88,10 +88,17 @@ def _part_secret(connection: Connection) -> None:
     connection.execute(text("DELETE FROM settings WHERE name = 'signing_secret'"))
 
 
+def _open_lines(connection: Connection) -> None:
+    """Let a line that is still being written be found."""
+    connection.execute(text("ALTER TABLE logs ADD COLUMN open_key VARCHAR(100)"))
+    connection.execute(text("CREATE INDEX ix_logs_open_key ON logs (run_pk, open_key) WHERE open_key IS NOT NULL"))
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, _grant_blobs),
     Migration(3, _name_sections),
     Migration(4, _part_secret),
+    Migration(5, _open_lines),
 )
 """From version 1 to ``SCHEMA_VERSION``, in order. Each says its SQL itself: the tables go on changing behind it."""
 

@@ -59,8 +59,7 @@ def _read(call: EndpointCall, run: RunRecord, tag: str) -> tuple[int, Sequence[L
     """Read the lines of a range of steps, of the last ones if none is asked for."""
     bounds = read_range(call)
     if bounds is None:
-        last = call.services.logs.last_line(call.user, run.path, tag)
-        bounds = (max(last - _TAIL, 0), None)
+        bounds = (call.services.logs.line_before_last(call.user, run.path, tag, _TAIL), None)
     start, stop = bounds
     offset = min(max(start or 0, 0), _OFFSET_MAX)
     found: list[LogRecord] = []

@@ -91,4 +91,4 @@ __all__ = [
     "writers",
 ]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5

@@ -133,6 +133,10 @@ logs = Table(
     Column("message", Text, nullable=False),
     Column("time_ms", BigInteger, nullable=False),
     Column("fields", Text),
+    Column("open_key", String(100)),
     sqlite_with_rowid=False,
 )
-"""``severity`` is the place of the level in ``LOG_LEVELS``."""
+"""``severity`` is the place of the level in ``LOG_LEVELS``; ``open_key`` names a line that may still be replaced."""
+
+_OPEN = logs.c.open_key.is_not(None)
+Index("ix_logs_open_key", logs.c.run_pk, logs.c.open_key, sqlite_where=_OPEN, postgresql_where=_OPEN)

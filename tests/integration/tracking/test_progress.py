@@ -1,0 +1,86 @@
+"""What is drawn bit by bit, such as a progress bar, is seen while it is drawn, as one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from runatlas import Api, Experiment, Run
+from runatlas.model.batch import Batch
+from runatlas.model.log import LogDraft
+from runatlas.tracking.entry import body_of
+from runatlas.tracking.frame import Frame
+from runatlas.tracking.spool import find_spools
+
+PROGRAM = """
+import os, signal, sys
+from runatlas import Run
+run = Run("bar", repo=sys.argv[1])
+print("begun", flush=True)
+for text in iter(sys.stdin.readline, ""):
+    print(eval(text), end="", file=sys.stderr, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def drawing(place: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, place], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+
+
+def draw(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(repr(text) + "\n")
+    process.stdin.flush()
+
+
+def wait_for(lines: Callable[[], list[str]], wanted: list[str]) -> None:
+    """Read until that is what is there: the limit of the test is the limit."""
+    while lines() != wanted:
+        time.sleep(0.05)
+
+
+def find(place: str) -> Experiment:
+    return Api(place, cache=False).workspace().unwrap().project("default").run("bar")
+
+
+def test_a_bar_is_one_line_that_is_seen_while_it_moves_and_when_its_process_is_killed(place: str) -> None:
+    def lines() -> list[str]:
+        found = find(place).logs()
+        return [line.message for line in found.unwrap()] if found.ok else []
+
+    Run(repo=place, capture_terminal_logs=False).close()
+    with drawing(place) as process:
+        draw(process, "\r 10%")
+        wait_for(lines, ["begun", " 10%"])
+        draw(process, "\r 20%\r 30%")
+        wait_for(lines, ["begun", " 30%"])
+        draw(process, "\r100%\nsecond\r  1%")
+        wait_for(lines, ["begun", "100%", "  1%nd"])
+        process.communicate(timeout=60)
+    assert lines() == ["begun", "100%", "  1%nd"]
+
+
+def test_a_bar_that_nobody_can_read_yet_is_spooled_now_and_then_and_synced_as_one_line(tmp_path: Path) -> None:
+    with Run("bar", repo=tmp_path, mode="offline") as run:
+        for number in range(20):
+            print(f"\r{number:3}%", end="", file=sys.stderr, flush=True)
+            run.flush()
+        assert [(line.message, line.is_open) for line in spooled(tmp_path)] == [("  0%", True)]
+        print("\r100%", file=sys.stderr, flush=True)
+    first, last = spooled(tmp_path)
+    assert (last.message, last.is_open, last.key) == ("100%", False, first.key)
+
+    subprocess.run([sys.executable, "-m", "runatlas", "sync", str(tmp_path)], check=True, capture_output=True)
+    assert [line.message for line in find(str(tmp_path)).logs().unwrap()] == ["100%"]
+
+
+def spooled(directory: Path) -> list[LogDraft]:
+    """What the one spool in a directory has of lines."""
+    (left,) = find_spools(directory / "spool")
+    bodies = [body_of(item) for item in left.frames() if isinstance(item, Frame) and item.kind == "batch"]
+    return [line for body in bodies if isinstance(body, Batch) for line in body.logs]
