@@ -67,7 +67,7 @@ def test_a_bar_is_one_line_that_is_seen_while_it_moves_and_when_its_process_is_k
 
 def test_a_bar_that_nobody_can_read_yet_is_spooled_now_and_then_and_synced_as_one_line(tmp_path: Path) -> None:
     with Run("bar", repo=tmp_path, mode="offline") as run:
-        for number in range(20):
+        for number in range(3):
             print(f"\r{number:3}%", end="", file=sys.stderr, flush=True)
             run.flush()
         assert [(line.message, line.is_open) for line in spooled(tmp_path)] == [("  0%", True)]
