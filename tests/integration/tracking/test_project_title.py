@@ -59,7 +59,8 @@ def _counts(place: str) -> dict[str, int]:
     """How many points each run has."""
     with Api(place, cache=False) as api:
         runs = [run for project in api.projects() for run in project.runs()]
-        return {"/".join(run.path.split("/")[1:]): run.summary().unwrap().get("a", {}).get("count", 0) for run in runs}
+        found = {"/".join(run.path.split("/")[1:]): run.summary().unwrap() for run in runs}
+        return {path: summary["a"]["count"] or 0 if "a" in summary else 0 for path, summary in found.items()}
 
 
 def test_a_run_goes_on_in_the_project_that_is_named(place: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.faulty_server import Exchange, FaultyServer, faulty_server, relayed, reply
+from support.faulty_server import Exchange, FaultyServer, faulty_server, relayed, reply, reset
 from support.run_content import points
 from support.server import ServerProcess
 from support.training import find_run
@@ -42,11 +43,19 @@ class Way:
         self._pass = relayed(origin)
         self.answer: Callable[[Exchange], None] | None = None
         self.body_max: int | None = None
+        self.breaks_from: int | None = None
         self.largest = 0
 
     def fault(self) -> Callable[[Exchange], None]:
         def keep(exchange: Exchange) -> None:
             size = len(exchange.request.body)
+            if self.breaks_from is not None and size > self.breaks_from:
+                # The server has it all the same, now and then.
+                if size % 2:
+                    self._pass(exchange)
+                reset()(exchange)
+                exchange.connection.shutdown(socket.SHUT_RDWR)
+                return
             if self.body_max is not None and size > self.body_max:
                 ANSWERS["413"](exchange)
             elif self.answer is not None and exchange.request.method == "POST":
@@ -135,6 +144,28 @@ def test_what_the_way_takes_only_in_parts_arrives(
     refused = [request for request in proxy.seen if len(request.body) > BODY_MAX]
     assert len(refused) < 12
     assert way.largest > BODY_MAX // 4
+
+
+def test_a_way_that_breaks_large_bodies_off_lets_smaller_ones_through(
+    server: ServerProcess, way: Way, proxy: FaultyServer, tmp_path: Path
+) -> None:
+    source = tmp_path / "weights.bin"
+    source.write_bytes(bytes(range(256)) * (3 << 12))
+    run = Run(repo=proxy.url, experiment="program", capture_terminal_logs=False)
+    run.flush()
+    way.breaks_from = 200_000
+    run.log_artifact(source)
+    for step in range(40_000):
+        run.log({"a": step / 7}, step=step)
+    flushed = run.flush(120)
+    run.close(60)
+
+    assert (flushed.where, run.health.dropped, run.health.spooled) == ("store", 0, 0)
+    seen = find_run(server.origin, run.hash)
+    assert points(seen, "a") == [(step, step / 7) for step in range(40_000)]
+    assert seen.artifact("weights.bin").read().unwrap() == source.read_bytes()
+    broken = [request for request in proxy.seen if len(request.body) > way.breaks_from]
+    assert 0 < len(broken) < 16
 
 
 def test_flush_says_what_the_store_refused(make_run: Callable[..., Run], stored: Callable[[Run], Experiment]) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import os
-import secrets
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ from runatlas.backends.http.budget import Budget
 from runatlas.backends.http.effort import Effort, Setback
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.http.transport import BrokenRequest, Call, Transport
-from runatlas.errors import ApiStatusError, RequestError
+from runatlas.errors import ApiStatusError, ConflictError, ConnectionFailedError, RequestError
 from runatlas.model.version import VERSION
 from runatlas.settings import is_loopback
 
@@ -36,6 +36,9 @@ _NO_CONTENT, _PARTIAL, _BEYOND_END = 204, 206, 416
 _FRAMING = {"content-length", "transfer-encoding"}
 _TOO_LARGE = 413
 _PART_MIN, _PART_MAX = 16 << 10, 8 << 20
+_LARGE = 256 << 10
+"""From so many bytes on, a connection that breaks may be a proxy that finds a body too large, and says nothing."""
+_BREAKS_MAX = 2
 _BYTES = "application/octet-stream"
 
 
@@ -121,37 +124,66 @@ class Session:
         start, size = _start(request.body), _size(request.body)
         if self._parts is None or size < self._too_large:
             try:
-                return self._send_whole(request)
+                return self._send_whole(request, may_pass_smaller=self._parts is not None and size >= _LARGE)
             except ApiStatusError as error:
                 if self._parts is None or not _is_barred(error) or size < _PART_MIN:
                     raise
-                # What does not pass is remembered: the next one of its size is not sent in vain.
-                self._too_large = size
+            except _CutOffError:
+                return self._send_after_break(request, start, size)
+            # What does not pass is remembered: the next one of its size is not sent in vain.
+            self._too_large = size
         return self._send_in_parts(request, start, size)
 
-    def _send_whole(self, request: Request) -> Answer:
+    def _send_whole(self, request: Request, *, may_pass_smaller: bool = False) -> Answer:
         call = self._call(request)
-        return self._insist(call, self._effort(call.what), repeatable=request.repeatable)
+        effort = self._effort(call.what)
+        return self._insist(call, effort, repeatable=request.repeatable, may_pass_smaller=may_pass_smaller)
+
+    def _send_after_break(self, request: Request, start: int, size: int) -> Answer:
+        """Send in parts; only if that helps, it was the size that broke the connection."""
+        part = self._part
+        try:
+            answer = self._send_in_parts(request, start, size)
+        except RequestError:
+            self._part = part
+            raise
+        self._too_large = size
+        return answer
 
     def _send_in_parts(self, request: Request, start: int, size: int) -> Answer:
         """Send a body in parts that pass, then the request without it."""
-        name, body = secrets.token_hex(16), request.body
+        body = request.body
         file = io.BytesIO(body or b"") if isinstance(body, bytes | None) else body
-        offset = 0
+        name = _digest(file, start)
+        used = attrs.evolve(request, body=None, headers={**request.headers, "Runatlas-Body": name})
         self._part = min(self._part, max(size // 2, _PART_MIN))
+        try:
+            self._put_parts(name, file, start, size)
+            return self._send_whole(used)
+        except ConflictError as error:
+            if error.is_foreign or not request.repeatable:
+                raise
+            # Parts were lost; or they were used and the answer was lost, which the server tells when asked again.
+            self._put_parts(name, file, start, size)
+            return self._send_whole(used)
+
+    def _put_parts(self, name: str, file: BinaryIO, start: int, size: int) -> None:
+        offset = 0
         while offset < size:
             file.seek(start + offset)
             part = file.read(self._part)
+            put = Request("PUT", f"{self._parts}/{name}?offset={offset}", part, _BYTES)
             try:
-                self._send_whole(Request("PUT", f"{self._parts}/{name}?offset={offset}", part, _BYTES))
+                self._send_whole(put, may_pass_smaller=len(part) > _PART_MIN)
             except ApiStatusError as error:
                 if not _is_barred(error) or len(part) <= _PART_MIN:
                     raise
                 self._part = max(len(part) // 2, _PART_MIN)
+            except _CutOffError:
+                # Each try of these costs waits: so the steps are large.
+                self._part = max(len(part) // 8, _PART_MIN)
             else:
                 offset += len(part)
-        headers = {**request.headers, "Runatlas-Body": name}
-        return self._send_whole(attrs.evolve(request, body=None, headers=headers))
 
     def download(self, url: str, *, start: int = 0) -> Iterator[bytes]:
         """Fetch a file from a link that needs no key, and take up again where the connection broke.
@@ -216,12 +248,16 @@ class Session:
         """Return the headers that say who asks."""
         return {} if self._key is None else {"Authorization": f"Bearer {self._key}"}
 
-    def _insist(self, call: Call, effort: Effort, *, repeatable: bool) -> Answer:
+    def _insist(self, call: Call, effort: Effort, *, repeatable: bool, may_pass_smaller: bool = False) -> Answer:
+        breaks = 0
         while True:
             effort.begin()
             try:
                 answer = self._follow(call, effort)
             except BrokenRequest as broken:
+                breaks += broken.sent and isinstance(broken.error, ConnectionFailedError)
+                if may_pass_smaller and repeatable and breaks >= _BREAKS_MAX:
+                    raise _CutOffError from broken
                 effort.back_off(Setback.of_break(broken, repeatable=repeatable))
                 continue
             if answer.is_success:
@@ -314,6 +350,10 @@ class Session:
         raise BrokenRequest(RequestError(f"{call.what}: the server redirects in a circle"), is_final=True)
 
 
+class _CutOffError(Exception):
+    """The connection broke again and again, which may be for the size of the body."""
+
+
 class _RefusedDownload(Exception):
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.what)
@@ -323,6 +363,14 @@ class _RefusedDownload(Exception):
 def _is_barred(error: ApiStatusError) -> bool:
     """Tell whether something on the way found a body too large; what the server does is no smaller in parts."""
     return error.code == _TOO_LARGE and error.is_foreign
+
+
+def _digest(file: BinaryIO, start: int) -> str:
+    file.seek(start)
+    digest = hashlib.sha256()
+    while piece := file.read(_PART_MAX):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _skipping(pieces: Iterator[bytes], skip: int) -> Iterator[bytes]:

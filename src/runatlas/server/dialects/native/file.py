@@ -74,11 +74,11 @@ class PartRecord:
     size: int
 
 
-@routes.add("PUT", "/bodies/{name}", errors=(409,), body=bytes, consumes=("application/octet-stream",), limit="blob")
+@routes.add("PUT", "/bodies/{name}", errors=(409,), body=bytes, consumes=("application/octet-stream",), limit="batch")
 def put_part(services: Services, caller: Caller, name: str, data: BinaryIO, *, offset: int) -> PartRecord:
     """Take a part of a body that something on the way does not let through as a whole.
 
-    ``name`` is 32 hexadecimal digits of the client's choice. When all parts are there, any request is sent without a
+    ``name`` is the sha256 of the whole body. When all parts are there, any request is sent without a
     body and with the header ``Runatlas-Body: {name}``.
     """
     return PartRecord(services.bodies.add_part(caller, name, offset, data))

@@ -24,7 +24,7 @@ from runatlas.server.wire.body import read_body, require_size
 from runatlas.server.wire.limit import Limits
 from runatlas.server.wire.payload import encode_payload
 from runatlas.server.wire.upload import Upload
-from runatlas.server.wire.worker import Visit, visit
+from runatlas.server.wire.worker import Visit, in_thread, visit
 
 __all__ = ["make_handlers"]
 
@@ -167,15 +167,18 @@ async def _use_parts(
     """Answer a request whose body came in parts before it; they are needed no more once it is done."""
     call = _call(route, request, b"")
     bodies = call.services.bodies
+    size = await in_thread(bodies.size, call.caller, name, limit)
+    if not route.streams:
+        visiting.hold(size)
 
     def answer() -> ASGIApp:
-        with bodies.open(call.caller, name, limit) as file:
-            whole = call.with_upload(file) if route.streams else attrs.evolve(call, body=file.read())
+        with bodies.open(call.caller, name) as file:
+            whole = call.with_upload(file) if route.streams else attrs.evolve(call, body=file.read(size))
             made = _answer(route, whole)
         bodies.remove(call.caller, name)
         return made
 
-    return await visiting.upload(answer)
+    return await (visiting.upload(answer) if route.streams else visiting.answer(answer))
 
 
 async def _stream(route: Route, request: Request[Caller, Any, State], limit: int, visiting: Visit) -> ASGIApp:
