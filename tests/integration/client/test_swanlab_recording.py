@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 import pytest
+from support.faulty_server import Exchange, faulty_server, relayed, reply
 from support.recording import line, points, rows_of
 from support.swanlab_server import DEMO, RUN, RUNS, SwanlabServer
 from support.world import make_png
@@ -245,6 +246,18 @@ class TestAppending:
         assert swanlab_server.asked.count("POST /api/house/metrics") == 2
         (rows,) = rows_of(swanlab_server.store.read_points(PointQuery(ONE, keys=("new",)))).values()
         assert [row[0] for row in rows] == list(range(10_001))
+
+    def test_what_the_way_finds_too_large_goes_in_smaller_requests(self, swanlab_server: SwanlabServer) -> None:
+        through, barred = relayed(swanlab_server.origin), reply(b"<html>Too Large</html>", 413, "text/html")
+
+        def keep(exchange: Exchange) -> None:
+            (barred if len(exchange.request.body) > 20_000 else through)(exchange)
+
+        with faulty_server(keep) as proxy:
+            backend = SwanlabBackend(proxy.url, swanlab_server.key, cache=False)
+            backend.append(Batch(RUN, (line("way", 2000),), logs=(LogDraft("x" * 10_000), LogDraft("y" * 15_000))))
+        (rows,) = rows_of(swanlab_server.store.read_points(PointQuery(ONE, keys=("way",)))).values()
+        assert [row[0] for row in rows] == list(range(2000))
 
     def test_bytes_that_were_not_put_are_not_asked_for(self, swanlab_server: SwanlabServer) -> None:
         draft = ArtifactDraft("a", hashlib.sha256(b"never").hexdigest(), 5)

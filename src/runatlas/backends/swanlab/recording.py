@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import attrs
@@ -17,7 +17,7 @@ from runatlas.backends.swanlab.series import LastSteps, SwanlabSeries
 from runatlas.backends.swanlab.staging import StagedBlob, Staging, staging_of
 from runatlas.backends.swanlab.submission import Submission, line_record, make_submission, split
 from runatlas.backends.swanlab.upload import send_files, send_media
-from runatlas.errors import NotFoundError, PermissionDeniedError, ValidationError
+from runatlas.errors import ApiStatusError, NotFoundError, PermissionDeniedError, ValidationError
 from runatlas.model.batch import AppendRecord, Batch
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.log import LogDraft, LogQuery, LogRecord
@@ -28,6 +28,7 @@ from runatlas.process.fork import ProcessLock
 
 __all__ = ["Progress", "SwanlabRecording", "now_ms"]
 
+_TOO_LARGE = 413
 _RECORDS = 10_000
 """How many records one request carries, as SwanLab's own tracker sends them."""
 
@@ -153,8 +154,18 @@ class SwanlabRecording(SwanlabSeries):
 
     def _post(self, run: RunRecord, kind: str, records: list[dict[str, Any]]) -> None:
         for part in split(records, _RECORDS):
-            body = {"type": kind, "projectId": run.project_cuid, "experimentId": run.cuid, "metrics": part}
+            self._post_part(run, kind, part)
+
+    def _post_part(self, run: RunRecord, kind: str, part: Sequence[dict[str, Any]]) -> None:
+        """Send records in one request, or in smaller ones where something on the way finds that too large."""
+        body = {"type": kind, "projectId": run.project_cuid, "experimentId": run.cuid, "metrics": part}
+        try:
             self._client.write("POST", at("house", "metrics"), body, scope=str(run.project_path))
+        except ApiStatusError as error:
+            if error.code != _TOO_LARGE or len(part) == 1:
+                raise
+            for half in (part[: len(part) // 2], part[len(part) // 2 :]):
+                self._post_part(run, kind, half)
 
     # -- what is there already ----------------------------------------------------------------------------------
 
