@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
 from runatlas.backends.base import Backend
-from runatlas.errors import ConnectionFailedError, RunAtlasError, StoreRemovedError
+from runatlas.errors import ConnectionFailedError, RunAtlasError, StoreError, StoreRemovedError
+from runatlas.model.liveness import heartbeat_timeout_ms
 from runatlas.model.run import RunDraft, RunPatch, RunRecord
 from runatlas.settings import ConnectionSettings
 from runatlas.tracking.delivery import Delivery, RunGoneError
@@ -177,7 +178,7 @@ class Dispatcher:
 
     def _beat(self) -> None:
         """Make the run if nothing made it yet, and let the store know from time to time that it goes on."""
-        if time.monotonic() - self._beat_at < (_HEARTBEAT_S if self.record else _RETRY_S):
+        if time.monotonic() - self._beat_at < (_heartbeat_s() if self.record else _RETRY_S):
             return
         self._beat_at = time.monotonic()
         patch = RunPatch(heartbeat_at_ms=int(time.time() * 1000))
@@ -201,3 +202,11 @@ class Dispatcher:
         self._losses.warn("fault", f"something went wrong in the tracker: {self.problem}; it is tried again")
         self._losses.fail(self.problem)
         self._outbox.notify()
+
+
+def _heartbeat_s() -> float:
+    """Return how often the store hears that a run goes on: several times within what it waits for a word."""
+    try:
+        return min(_HEARTBEAT_S, heartbeat_timeout_ms() / 3000)
+    except StoreError:  # a store of this machine says it, and a server has an environment of its own
+        return _HEARTBEAT_S

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def started(text: str, *arguments: str) -> subprocess.Popen[str]:
     """Start a program that records."""
     head = "import os, signal, sys, threading, time\nimport runatlas\nfrom runatlas import Run\nplace = sys.argv[1]\n"
     command = [sys.executable, "-c", head + textwrap.dedent(text), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -355,3 +356,33 @@ def test_lines_are_kept_before_anything_else_is_recorded(tmp_path: Path) -> None
     )
     assert ended(process)[0] == -signal.SIGKILL
     assert log_lines(find(str(tmp_path), "r")) == [f"loading {number}" for number in range(4)]
+
+
+# -- silence ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_long_step_is_no_crash_and_a_killed_process_is_one_until_its_next_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNATLAS_HEARTBEAT_TIMEOUT", "5")
+    process = started("""
+        run = Run("long", repo=place, capture_terminal_logs=False)
+        run.log({"a": 1})
+        run.flush()
+        print("begun", flush=True)
+        sys.stdin.read()
+    """, str(tmp_path))  # fmt: skip
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        begun = time.monotonic()
+        while time.monotonic() - begun < 8:
+            assert find(str(tmp_path), "long").state == "RUNNING"
+            time.sleep(0.2)
+        process.kill()
+    while find(str(tmp_path), "long").state != "CRASHED":
+        time.sleep(0.2)
+    with Run("long", repo=tmp_path, capture_terminal_logs=False) as again:
+        again.log({"a": 2})
+        again.flush()
+        assert find(str(tmp_path), "long").state == "RUNNING"

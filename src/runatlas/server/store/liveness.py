@@ -6,37 +6,16 @@ is read, and the next word makes it RUNNING again. Words are what a run records,
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, case, func, literal_column
 
-from runatlas.errors import StoreError
 from runatlas.server.store.schema import runs
 
-__all__ = ["STATE", "heartbeat_timeout_ms", "keep_time", "state_of"]
-
-_VARIABLE = "RUNATLAS_HEARTBEAT_TIMEOUT"
-_TIMEOUT_S = 600.0
+__all__ = ["STATE", "keep_time", "state_of"]
 
 _moment = threading.local()
-
-
-def heartbeat_timeout_ms() -> int:
-    """Return after how long without a word a run counts as crashed: ten minutes, or what the environment says.
-
-    Raises:
-        StoreError: It says something else than seconds.
-    """
-    given = os.environ.get(_VARIABLE, "")
-    try:
-        seconds = float(given) if given else _TIMEOUT_S
-        if seconds > 0:
-            return int(min(seconds, 1e12) * 1000)
-    except ValueError:
-        pass
-    raise StoreError(f"{_VARIABLE}: expected a number of seconds above 0, such as 600, got {given!r}")
 
 
 def keep_time(horizon_ms: int) -> None:
