@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from support.server import running_server
 from support.world import make_world
 
-from runatlas import Api
+from runatlas import Api, Run
 from runatlas.backends.local import LocalBackend
 from runatlas.cli.main import main
 
@@ -216,7 +216,40 @@ def test_a_mistyped_directory_is_no_empty_store(tmp_path: Path, arguments: list[
 @pytest.mark.parametrize("arguments", [["metrics", PROJECT], ["metrics", RUN], ["summary", RUN]], ids=" ".join)
 def test_a_mistyped_metric_is_named(call: Call, arguments: list[str]) -> None:
     done = call(*arguments, "loss", "lsos")
-    assert (done.exit_code, done.stderr) == (0, "there are no points of 'lsos'\n")
+    hint = ", did you mean 'loss'?" if RUN in arguments else ""
+    assert (done.exit_code, done.stderr) == (0, f"there are no points of 'lsos'{hint}\n")
+
+
+def test_a_column_that_no_listed_run_has_is_named(call: Call) -> None:
+    done = call("runs", PROJECT, "--metric", "lsos", "--metric", "loss", "--config", "nothing-like-it")
+    assert done.exit_code == 0
+    assert done.stderr.splitlines() == [
+        "no run of these has a config 'nothing-like-it'",
+        "no run of these has a metric 'lsos', did you mean 'loss'?",
+    ]
+    assert call("runs", PROJECT, "--filter", "name == 'nobody'", "--metric", "lsos").stderr == ""
+
+
+def test_a_table_is_exported_only_as_what_its_file_is_called(call: Call, tmp_path: Path) -> None:
+    for name in ("runs.xls", "runs.parqet", "runs.json"):
+        refused = call("export", PROJECT, "--output", str(tmp_path / name))
+        assert refused.exit_code == 2
+        assert "is no table that can be written; let the file end in .csv or .parquet" in refused.stderr
+    assert call("export", PROJECT, "--output", str(tmp_path / "runs.CSV")).exit_code == 0
+    assert [path.name for path in tmp_path.glob("runs.*")] == ["runs.CSV"]
+
+
+def test_a_run_that_was_recorded_offline_is_hinted_at(tmp_path: Path) -> None:
+    with Run(repo=tmp_path, mode="offline", capture_terminal_logs=False) as run:
+        run.log({"loss": 1.0})
+    done = CliRunner().invoke(main, ["api", "projects", "--dir", str(tmp_path)])
+    assert (done.exit_code, done.stderr) == (
+        1,
+        f"Error: there is no RunAtlas store in {tmp_path} yet; 'runatlas sync {tmp_path}' makes it of what "
+        "runs left there\n",
+    )
+    assert CliRunner().invoke(main, ["sync", str(tmp_path)]).exit_code == 0
+    assert CliRunner().invoke(main, ["api", "projects", "--dir", str(tmp_path)]).exit_code == 0
 
 
 def test_making_a_project_makes_the_store(tmp_path: Path) -> None:

@@ -65,6 +65,10 @@ class Reading:
     shared: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
 
 
+_ABSENT_MAX = 5
+"""How many metrics without points are named where a table is shown."""
+
+
 class MetricTable(Frame, Mapping[K, Series], Generic[K]):
     """Series by name: ``table["loss"]`` for one run, ``table["k3x9q2ab", "loss"]`` for many.
 
@@ -105,6 +109,12 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
         """Go to other processes as what was read; the series are made of it again."""
         first: Any = next(iter([*self._series, *self.missing]), "")
         return make_run_metric_table if isinstance(first, str) else make_metric_table, (self._reading,)
+
+    def _describe(self) -> str:
+        found = {item.key for item in self.series if len(item)}
+        absent = [repr(key) for key in self.keys_asked or () if key not in found]
+        told = ", ".join(absent[:_ABSENT_MAX]) + (", …" if absent[_ABSENT_MAX:] else "")
+        return super()._describe() + (f", no points of {told}" if absent else "")
 
     @property
     def notes(self) -> tuple[str, ...]:

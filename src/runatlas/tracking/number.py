@@ -53,8 +53,18 @@ def as_number(value: Any, name: str) -> float | int | bool:
         if made is None:
             raise TypeError(f"{name}: {type(value).__name__} gives no number; {problem}")
         return made
-    hint = "; wrap it in runatlas.objects.Text" if isinstance(value, str) else ""
+    hint = next((hint for kind, hint in _WAYS_OUT if isinstance(value, kind)), "")
     raise TypeError(f"{name}: {type(value).__name__} is no number and has no json(){hint}")
+
+
+_WAYS_OUT: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (str, "; wrap it in runatlas.objects.Text"),
+    (type(None), "; leave it out, or record math.nan"),
+    (
+        (list, tuple),
+        "; record each number under a name of its own, or wrap them in runatlas.objects.Distribution",
+    ),
+)
 
 
 def _single(value: Any, name: str) -> float | int | bool:

@@ -67,6 +67,7 @@ def test_a_metric_that_is_not_there_is_an_empty_series_and_missing() -> None:
     block = make_block({(RUN, "loss"): ROWS})
     table = make_run_metric_table(make_reading(block, keys=("nope", "loss")))
     assert table.missing == ("nope",)
+    assert "no points of 'nope'" in repr(table)
     assert list(table["nope"]) == []
     assert table["nope"].total == 0
     assert table["nope"].min is None
@@ -77,6 +78,7 @@ def test_a_run_without_the_metric_is_missing_it_and_others_are_not() -> None:
     block = make_block({(RUN, "loss"): ROWS}, runs=[OTHER])
     table = make_metric_table(make_reading(block, keys=("loss",)))
     assert table.missing == (("two", "loss"),)
+    assert "no points" not in repr(table)  # of a metric that another run has
     assert len(table["two", "loss"]) == 0
     assert table.num_rows == 3
 

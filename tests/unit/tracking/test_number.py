@@ -49,6 +49,20 @@ def test_what_is_no_number(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "way_out"),
+    [
+        (None, "leave it out, or record math.nan"),
+        ([0.5, 0.25], "record each number under a name of its own, or wrap them in runatlas.objects.Distribution"),
+        ("high", "wrap it in runatlas.objects.Text"),
+    ],
+)
+def test_what_is_no_number_but_can_be_recorded(value: Any, way_out: str) -> None:
+    with pytest.raises(TypeError) as refused:
+        as_number(value, "loss")
+    assert str(refused.value) == f"loss: {type(value).__name__} is no number and has no json(); {way_out}"
+
+
+@pytest.mark.parametrize(
     ("value", "expected"),
     [(None, None), (5, 5), (np.int64(-2), -2), (2**63 - 1, 2**63 - 1), (-(2**63) + 1, -(2**63) + 1)],
 )

@@ -11,6 +11,7 @@ from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, limit_option
 from runatlas.cli.api.output import print_json, print_table, say
 from runatlas.entities.run import Run
+from runatlas.model.run_field import did_you_mean
 from runatlas.model.run_value import flatten
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES
 
@@ -86,15 +87,28 @@ def runs(  # noqa: PLR0917 - one argument an option
         print_json(found.json())
         return
     names: tuple[str, ...] = ("project",) if "/" not in path else ()
-    print_table(
-        (*names, "id", "name", "state", "created", *config_keys, *metric_keys),
-        ([*(run.record.project for _ in names), *_run_row(run, config_keys, metric_keys)] for run in found),
-    )
+    configs: set[str] = set()
+    metrics: set[str] = set()
+    shown = [
+        [*(run.record.project for _ in names), *_run_row(run, config_keys, metric_keys, configs, metrics)]
+        for run in found
+    ]
+    if shown:
+        for what, asked, known in (("config", config_keys, configs), ("metric", metric_keys, metrics)):
+            for key in asked:
+                if key not in known:
+                    say(f"no run of these has a {what} {key!r}{did_you_mean(key, known)}")
+    print_table((*names, "id", "name", "state", "created", *config_keys, *metric_keys), shown)
 
 
-def _run_row(run: Run, config_keys: tuple[str, ...], metric_keys: tuple[str, ...]) -> list[Any]:
+def _run_row(
+    run: Run, config_keys: tuple[str, ...], metric_keys: tuple[str, ...], configs: set[str], metrics: set[str]
+) -> list[Any]:
+    """Make the row of a run, and add the names that it knows to those that are known."""
     config = dict(flatten(run.config)) if config_keys else {}
     last = run.record.summary or {}
+    configs.update(config)
+    metrics.update(last)
     values = [config.get(key) for key in config_keys] + [last.get(key) for key in metric_keys]
     return [run.id, run.name, run.state, run.created_at, *values]
 

@@ -14,6 +14,7 @@ from runatlas.cli.api.group import api_command, as_json_option, output_option
 from runatlas.cli.api.output import print_fields, print_json, print_table, say
 from runatlas.entities.run import Run
 from runatlas.model.log import LOG_LEVELS, LogLevel
+from runatlas.model.run_field import did_you_mean
 from runatlas.response import ApiResponse
 from runatlas.tables.run import RunTable
 
@@ -114,13 +115,20 @@ def summary(api: Api, run: str, keys: tuple[str, ...], *, as_json: bool) -> None
     )
 
 
+_NAMES_MAX = 1000
+"""Among how many columns of a run a mistyped one is looked for."""
+
+
 def _note_missing(keys: Iterable[str], found: Collection[str], run: Run | None, what: str = "points") -> None:
     """Say what was asked for and is not there: a name may be mistyped, or of another kind of thing."""
     for key in keys:
         if key not in found:
             column = None if run is None else run.column(key, None, None)
             is_there = column is not None and column.ok and column.match == "exact"
-            other = f"; it is there with the type {column.column_type}" if column is not None and is_there else ""
+            if column is not None and is_there:
+                other = f"; it is there with the type {column.column_type}"
+            else:
+                other = did_you_mean(key, [] if run is None else [held.key for held in run.columns(limit=_NAMES_MAX)])
             say(f"there are no {what} of {key!r}{other}")
 
 
@@ -195,6 +203,9 @@ def export(
     if path.removeprefix("/").count("/") == 1:
         if csv_key is not None or as_logs:
             raise click.UsageError("--csv and --logs go with a run, not with a project")
+        if output is not None and output.suffix.lower() not in _TABLES:
+            what = f"{output.suffix!r} is no table that can be written; let the file end in .csv or .parquet"
+            raise click.BadParameter(what, param_hint="--output")
         _write_table(api.runs(path, filters).table().unwrap(), output, exact=exact)
         return
     if (csv_key is None) != as_logs:
@@ -204,8 +215,11 @@ def export(
     _write(link.unwrap().read().unwrap(), output)
 
 
+_TABLES = ("", ".csv", ".txt", ".parquet")
+
+
 def _write_table(table: RunTable, output: Path | None, *, exact: bool) -> None:
-    if output is None or output.suffix != ".parquet":
+    if output is None or output.suffix.lower() != ".parquet":
         _write(table.to_csv(exact=exact).encode(), output)
         return
     table.to_parquet(output)

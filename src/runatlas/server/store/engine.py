@@ -143,6 +143,11 @@ class Store:
         database = directory / DATABASE_NAME
         if not database.is_file():
             if not create:
+                if (directory / "spool").is_dir():
+                    raise StoreError(
+                        f"there is no RunAtlas store in {directory} yet; 'runatlas sync {directory}' makes it of what "
+                        "runs left there"
+                    )
                 raise StoreError(
                     f"there is no RunAtlas store in {directory}; check the path, or record a run there first"
                 )
