@@ -55,7 +55,20 @@ __all__ = [
     "TooMuchWorkError",
     "ValidationError",
     "error_for_status",
+    "shortened",
 ]
+
+_LONG = 1000
+
+
+def shortened(message: str) -> str:
+    """Leave out the middle of what repeats a whole long value; what would be right stands at the end.
+
+    Example:
+        >>> len(shortened("x" * 20_000))
+        1001
+    """
+    return message if len(message) <= _LONG else f"{message[: _LONG // 2]}…{message[-_LONG // 2 :]}"
 
 
 class RunAtlasError(Exception):

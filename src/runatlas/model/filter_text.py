@@ -6,6 +6,8 @@ import ast
 import re
 import unicodedata
 
+from runatlas.errors import shortened
+
 __all__ = ["TEXT_MAX", "FilterSyntaxError", "FilterText"]
 
 TEXT_MAX = 20_000
@@ -45,7 +47,7 @@ class FilterSyntaxError(ValueError):
         self.line = len(before)
         self.column = len(before[-1]) + 1
         where = f"column {self.column}" if len(lines) == 1 else f"line {self.line}, column {self.column}"
-        super().__init__(f"{argument}: {reason} ({where})\n{_point_at(lines[self.line - 1], self.column)}")
+        super().__init__(f"{argument}: {shortened(reason)} ({where})\n{_point_at(lines[self.line - 1], self.column)}")
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.reason, self.text, self.place, self.argument)

@@ -627,3 +627,9 @@ def _mistake(parse: Callable[[str], object], text: str) -> FilterSyntaxError | N
     except FilterSyntaxError as error:
         return error
     return None
+
+
+def test_a_mistyped_name_is_not_repeated_in_full() -> None:
+    with pytest.raises(FilterSyntaxError, match="text goes in quotes") as told:
+        parse_filter("nosuch" + "x" * 19_000 + " == 1")
+    assert len(str(told.value)) < 1500

@@ -14,6 +14,9 @@ _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_s
 _BUSY_TIMEOUT_S = 10
 """How long a statement waits for locks of others before it tells that the store is busy."""
 
+_IDLE_TIMEOUT_S = 600
+"""How long a transaction may hold its locks without a statement: whose it was hangs, or its machine is gone."""
+
 _OPENING_S = 60
 
 
@@ -49,6 +52,7 @@ def _prepare(connection: Any, _: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_DURABLE)
         cursor.execute(f"SET lock_timeout = {_BUSY_TIMEOUT_S * 1000}")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_TIMEOUT_S * 1000}")
     connection.commit()
 
 

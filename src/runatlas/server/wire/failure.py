@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import attrs
 from litestar.exceptions import HTTPException
 
-from runatlas.errors import BusyError, NoSpaceError, RunAtlasError, error_for_status
+from runatlas.errors import BusyError, NoSpaceError, RunAtlasError, error_for_status, shortened
 
-__all__ = ["Failure", "failure_of", "in_wider_use", "shortened"]
+__all__ = ["Failure", "failure_of", "in_wider_use"]
 
 CHALLENGE = 'Bearer realm="RunAtlas", Basic realm="RunAtlas", charset="UTF-8"'
 
@@ -20,7 +20,6 @@ _HEADERS = {
     408: {"connection": "close"},
     429: {"retry-after": "1"},
 }
-_LONG = 1000
 _BUSY = "the server is busy: what it works with is in use by others; nothing was done, try again in a moment"
 _NO_SPACE = (
     "the server has no room to write in: its disk, its quota or a file that it writes to is full; nothing was done, "
@@ -81,11 +80,6 @@ def failure_of(error: Exception) -> Failure | None:
 def in_wider_use(failure: Failure) -> Failure:
     """Return the failure with 503 in place of 507, which clients of other protocols know and try again after."""
     return attrs.evolve(failure, status=503) if failure.status == NoSpaceError.code else failure
-
-
-def shortened(message: str) -> str:
-    """Leave out the middle of what repeats a whole long value; what would be right stands at the end."""
-    return message if len(message) <= _LONG else f"{message[: _LONG // 2]}…{message[-_LONG // 2 :]}"
 
 
 def _named(status: int) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from runatlas.errors import NotFoundError, RunAtlasError, StoreError, ValidationError
+from runatlas.errors import NotFoundError, RunAtlasError, StoreError, ValidationError, shortened
 from runatlas.model.ids import RunPath
 from runatlas.model.log import LogDraft
 from runatlas.model.run import RunPatch
@@ -33,7 +33,6 @@ from runatlas.server.dialects.matyan.record import last_steps, make_batch
 from runatlas.server.dialects.matyan.upload import keep_upload
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
-from runatlas.server.wire.failure import shortened
 
 __all__ = ["Ingestion"]
 
