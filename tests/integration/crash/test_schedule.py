@@ -321,6 +321,7 @@ class Schedule:
             action()
             self._let_run(0.3)
         self.events.append(f"{time.monotonic():.1f} settle")
+        self.counts["broken connections"] = self.proxy.breaks
 
     # -- what must be true --------------------------------------------------------------------------------------
 
@@ -460,7 +461,6 @@ class Schedule:
             writer.process.stdout.close()
         self._servers.close()
         self._proxies.close()
-        self.counts["broken connections"] = self.proxy.breaks
 
 
 @contextmanager
