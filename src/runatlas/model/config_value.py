@@ -10,7 +10,6 @@ Libraries are known by what their objects can do, so that none is imported.
 from __future__ import annotations
 
 import base64
-import dataclasses
 import enum
 import functools
 import logging
@@ -31,6 +30,7 @@ from uuid import UUID
 import attrs
 
 from runatlas.model import codec
+from runatlas.model.object_fields import attributes_of, fields_of, is_record, settings_of
 from runatlas.terminal import printable
 
 __all__ = ["check_path", "is_masked", "plain_config", "plain_value", "read_value"]
@@ -88,12 +88,12 @@ def plain_config(config: Any, argument: str = "config", depth: int = 0) -> dict[
     """
     reader = _Reader(depth)
     if isinstance(config, (type, ModuleType)):
-        plain = reader.read_fields(_settings(config), argument)
+        plain = reader.read_fields(settings_of(config), argument)
     else:
         plain = reader.read(config, argument)
         if not isinstance(plain, dict) and hasattr(config, "__dict__") and not callable(config):
             reader = _Reader(depth)
-            plain = reader.read_fields(_attributes(config), argument)
+            plain = reader.read_fields(attributes_of(config), argument)
     if not isinstance(plain, dict):
         raise TypeError(f"{argument}: expected a dict or an object with fields, got {type(config).__name__}")
     _warn(argument, reader.notes)
@@ -265,7 +265,7 @@ class _Reader:
             parts = {"function": value.func, "args": value.args, "keywords": value.keywords}
             return self._mapping([(name, part) for name, part in parts.items() if part], where)
         if not callable(value) and not hasattr(value, "__next__") and not isinstance(value, ModuleType):
-            attributes = _attributes(value)
+            attributes = attributes_of(value)
             if attributes:
                 trial = _Reader(self._depth, holders=self._holders, most=_ATTRIBUTES)
                 plain = trial.read_fields(attributes, where)
@@ -392,26 +392,6 @@ def _document(value: Any) -> Any:
     return codec.loads(found) if isinstance(found, (str, bytes)) else found
 
 
-def _fields(value: Any) -> dict[str, Any]:
-    """The fields of a record that have a value."""
-    kind = type(value)
-    names: Any
-    if attrs.has(kind):
-        names = [field.name for field in attrs.fields(kind)]
-    elif dataclasses.is_dataclass(kind):
-        names = [field.name for field in dataclasses.fields(kind)]
-    else:
-        names = getattr(kind, "__struct_fields__", None) or list(vars(value))
-    return {name: getattr(value, name) for name in names if hasattr(value, name)}
-
-
-def _is_record(value: Any) -> bool:
-    kind = type(value)
-    if attrs.has(kind) or dataclasses.is_dataclass(kind) or hasattr(kind, "__struct_fields__"):
-        return True
-    return any(base.__name__ in {"Namespace", "SimpleNamespace"} for base in kind.__mro__)
-
-
 def _is_large(value: Any) -> bool:
     return hasattr(type(value), "shape") and math.prod(value.shape) > _ELEMENTS
 
@@ -443,38 +423,13 @@ _STRUCTURES: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
     (lambda value: _has(value, "model_dump"), dict),
     (_is_model, lambda model: model.dict()),
     (lambda value: _has(value, "json") and not _is_model(value), _document),
-    (_is_record, _fields),
+    (is_record, fields_of),
     (_is_mapping, _itself),
     *map(_having, ("to_dict", "as_dict", "asdict", "tolist")),
     (lambda value: _has(value, "__index__"), operator.index),
     (lambda value: _has(value, "__float__"), float),
 )
 """Who has which structure, and the ways to it, those that say the most first."""
-
-
-def _attributes(value: Any) -> dict[str, Any]:
-    names = list(getattr(value, "__dict__", ()))
-    for kind in type(value).__mro__:
-        slots = kind.__dict__.get("__slots__", ())
-        names += [slots] if isinstance(slots, str) else slots
-    return {name: getattr(value, name) for name in names if not name.startswith("_") and hasattr(value, name)}
-
-
-def _settings(holder: Any) -> dict[str, Any]:
-    """What a class or a module of settings says: its public names, but for what it does and what it imported."""
-    found: dict[str, Any] = {}
-    for kind in reversed(holder.__mro__) if isinstance(holder, type) else [holder]:
-        for name, item in vars(kind).items():
-            if name.startswith("_") or hasattr(item, "__get__") or isinstance(item, ModuleType):
-                continue
-            if isinstance(item, type):
-                if isinstance(holder, type) and item.__qualname__ == f"{kind.__qualname__}.{name}":
-                    found[name] = _settings(item)
-            elif not callable(item) and type(item).__name__ != "_Feature":
-                found[name] = item
-    if not found:
-        raise TypeError(f"config: {holder.__name__} has no settings; was an object of it meant?")
-    return found
 
 
 def _text_of(value: Any) -> str:
