@@ -51,7 +51,7 @@ def test_writers_are_told_in_their_protocols_own_words_and_readers_are_answered(
     with no_room(server):
         told = {name: server.call("POST", path, key=key, json=body) for name, (path, body) in writes.items()}
         blob = server.call("POST", "projects/ann/p/blobs", key=key, data=b"x" * 100)
-        part = server.call("PUT", f"bodies/{'0' * 32}?offset=0", key=key, data=b"x" * 100)
+        part = server.call("PUT", f"bodies/{'0' * 64}?offset=0", key=key, data=b"x" * 100)
         read = server.call("GET", "user", key=key)
         healthy = server.call("GET", "/healthz")
     assert not [line for line in server.log if "incident" in line], "".join(server.log)

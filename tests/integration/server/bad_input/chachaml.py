@@ -147,7 +147,7 @@ TABLE: Table = {
         _post("a number", "/w/runs/r/metrics", {"a": 10**400}, "a: the number is too large"),
         _post("a step", "/w/runs/r/metrics", {"a": 1, "step": 2**63}, "step: expected a whole number"),
         _post("a metric's name", "/w/runs/r/metrics", {"x" * 3000: 1}, "key"),
-        _post("an experiment's name", "/w/runs", {"experiment": "x" * 3000}, "experiment: a name has 1 to"),
+        _post("an experiment's name", "/w/runs", {"experiment": "x" * 3000}, "experiment: ", "use 1 to 1000"),
         _post("a tag", "/w/runs", {"experiment": "half", "tags": {"a": "x" * 3000}}, "labels"),
         _file("an artifact's name", "?name=" + "x" * 1001, "name"),
     ),

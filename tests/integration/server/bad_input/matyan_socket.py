@@ -144,7 +144,7 @@ TABLE: dict[str, tuple[Entry, ...] | Never] = {
         ),
         _frame("a tag", {"type": "add_tag", "tag_name": "x" * 2000}, "labels_added: ", "use 1 to 500 characters"),
         _frame(
-            "an experiment", {"type": "set_run_property", "experiment": "x" * 3000}, "experiment: a name has 1 to 1000"
+            "an experiment", {"type": "set_run_property", "experiment": "x" * 3000}, "experiment: ", "use 1 to 1000"
         ),
     ),
     "body too large": (Closed("as it says", _masked(0x81, b"", 129 * MIB), 1009),),

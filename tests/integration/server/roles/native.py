@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import attrs
@@ -111,6 +112,12 @@ def _blob(world: World, _: str) -> Request:
     return Request(found["items"][0]["url"].removeprefix(world.server.origin))
 
 
+def _part(*_: Any) -> Request:
+    body = new_cuid().encode()
+    name = hashlib.sha256(body).hexdigest()
+    return Request(f"/bodies/{name}", {"data": body, "headers": OCTETS, "params": {"offset": "0"}})
+
+
 def _export(world: World, _: str) -> Request:
     found = world.make("POST", f"runs/{PATH}/{RUN}/columns/export", json={"key": "dread"})
     return Request(found["url"].removeprefix(world.server.origin))
@@ -174,6 +181,7 @@ ROWS = (
         WRITE,
         lambda *_: Request(f"/projects/{PATH}/blobs", {"data": new_cuid().encode(), "headers": OCTETS}),
     ),
+    _made("PUT /bodies/{name}", ANYONE, _part),
     _plain("POST /deletions/plan", WRITE, {"runs": {**SELECTION, "ids": [RUN]}}),
     _plain("POST /deletions/plan", MANAGE, {"project": PATH}, "of a project"),
     _made("POST /deletions", WRITE, lambda world, _: Request("/deletions", {"json": _plan(world)})),
