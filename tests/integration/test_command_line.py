@@ -162,7 +162,7 @@ def test_users(call: Call) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("runs", "no-slash"),
+        ("run", "no-slash"),
         ("runs", PROJECT, "--filter", "stat == 1"),
         ("metrics", RUN, "loss", "--head", "1", "--tail", "1"),
         ("columns", RUN, "--type", "NOTHING"),

@@ -99,7 +99,7 @@ def write(path: Path, *lines: dict[str, Any] | str) -> Path:
 
 @pytest.fixture
 def backend(tmp_path: Path) -> Iterator[LocalBackend]:
-    made = LocalBackend(tmp_path / "store")
+    made = LocalBackend(tmp_path / "store", create=True)
     yield made
     made.close()
 
@@ -153,7 +153,7 @@ def test_all_real_runs_are_kept_whole_and_once(tmp_path: Path) -> None:
         "track_3_optimization": (51, 10_547),
     }
     assert first.stderr.startswith("20 lines have the id fields of an earlier line but differ from it")
-    backend = LocalBackend(tmp_path / "store")
+    backend = LocalBackend(tmp_path / "store", create=True)
     try:
         assert check_all_of_it(backend, expected) == 1_164_141
         before = list_runs(backend, backend.get_workspace().username)
@@ -208,7 +208,7 @@ def test_an_import_that_is_killed_is_completed_by_the_next(tmp_path: Path) -> No
     done = run_import(write(tmp_path / "runs.jsonl", *lines), *arguments, "--json")
     assert done.returncode == 0
     assert summary(done) == {"demo": Counter(added=3, present=3, values=300)}
-    backend = LocalBackend(tmp_path / "store")
+    backend = LocalBackend(tmp_path / "store", create=True)
     try:
         found = stored(backend, backend.get_workspace().username, "demo")
     finally:
@@ -393,7 +393,6 @@ def test_an_interrupted_import_says_how_it_goes_on(tmp_path: Path) -> None:
     ("options", "message"),
     [
         (("--project", "a", "--project-field", "b"), "give either --project or --project-field"),
-        (("--project", "a b"), "'a b' is not a project name"),
         (("--id-fields", "a,,b"), "id_fields: a field's name must not be empty"),
         (("--dir", "x", "--host", "http://127.0.0.1:1"), "says already where the data is"),
         (("--host", "ftp://x"), "host"),
