@@ -127,7 +127,7 @@ def test_a_text_that_no_store_holds_is_made_right(
     assert len(points(seen, "loss")) == POINTS
 
 
-def test_messages_and_changes_that_cannot_be_written_cost_themselves_alone(
+def test_numbers_too_long_for_messages_and_configs_are_kept_as_text(
     make_run: Callable[..., Run], stored: Callable[[Run], Experiment]
 ) -> None:
     run = make_run(experiment="bad")
@@ -138,8 +138,10 @@ def test_messages_and_changes_that_cannot_be_written_cost_themselves_alone(
     run.close(30)
 
     seen = stored(run)
-    assert (run.health.sent, run.health.dropped) == (POINTS, 2)
-    assert (seen.config, seen.state, len(points(seen, "loss"))) == ({"kept": 1}, "FINISHED", POINTS)
+    text = hex(10**5000)
+    assert (run.health.sent, run.health.dropped) == (POINTS + 1, 0)
+    assert [line.fields for line in seen.logs().unwrap().lines] == [{"number": text}]
+    assert (seen.config, seen.state, len(points(seen, "loss"))) == ({"number": text, "kept": 1}, "FINISHED", POINTS)
 
 
 def test_an_object_is_kept_as_it_was_when_it_was_tracked(

@@ -17,8 +17,8 @@ from runatlas.objects import Text
 from runatlas.settings import resolve
 from runatlas.tracking.sync import sync
 
-GOOD = ("point", "nan", "text", "figure", "line", "param", "file")
-BAD = ("huge", "refused", "object", "failing", "digits")
+GOOD = ("point", "nan", "text", "figure", "line", "digits", "param", "file")
+BAD = ("huge", "refused", "object", "failing")
 
 
 class Foreign:
@@ -94,7 +94,10 @@ class History:
         keys = [key for key in ("text", "figure") if good[key]]
         media = seen.medias(keys, all=True).unwrap() if keys else {}
         assert {key: [step.step for step in media[key]] for key in keys} == {key: good[key] for key in keys}
-        assert [int(line.message) for line in seen.logs().unwrap().lines] == good["line"]
+        fields = {step: {"size": step} for step in good["line"]}
+        fields |= {step: {"size": hex(10**5000)} for step in good["digits"]}
+        lines = seen.logs().unwrap().lines
+        assert [(int(line.message), line.fields) for line in lines] == sorted(fields.items())
         assert seen.config == {f"k{step}": f"{step} \ufffd" for step in good["param"]}
         assert sorted(file.name for file in seen.artifacts()) == sorted(f"{step}.bin" for step in good["file"])
 

@@ -16,7 +16,7 @@ import pytest
 from support.run_content import log_lines, points, series_keys
 
 from runatlas import Api, Experiment, Run
-from runatlas.model.ids import new_cuid
+from runatlas.model.ids import new_cuid, project_name_of
 from runatlas.objects import Audio, Distribution, Figure, Image, Text
 
 Make = Callable[..., Run]
@@ -209,7 +209,16 @@ def test_properties_that_can_be_set(make_run: Make, stored: Stored) -> None:
     with pytest.raises(TypeError, match="archived"):
         make_run().archived = "yes"  # type: ignore[assignment]
     with pytest.raises(ValueError, match="experiment"):
-        make_run().experiment = "a b"
+        make_run().experiment = " "
+
+
+def test_a_title_that_is_set_moves_the_run_to_the_project_named_after_it(make_run: Make, stored: Stored) -> None:
+    with make_run(experiment="one") as run:
+        run.experiment = "a b"
+        assert run.experiment == project_name_of("a b")
+
+    seen = stored(run)
+    assert seen.project == project_name_of("a b")
 
 
 def test_times(make_run: Make) -> None:
@@ -595,7 +604,7 @@ def test_what_others_change_is_seen_after_refresh(make_run: Make, stored: Stored
 # -- messages ---------------------------------------------------------------------------------------------------
 
 
-def test_messages_have_levels_and_fields(place: str, make_run: Make, stored: Stored) -> None:
+def test_messages_have_levels_and_fields(make_run: Make, stored: Stored, caplog: pytest.LogCaptureFixture) -> None:
     with make_run() as run:
         run.log_debug("d")
         run.log_info("i", epoch=3, where={"a": [1]})
@@ -603,8 +612,7 @@ def test_messages_have_levels_and_fields(place: str, make_run: Make, stored: Sto
         run.log_error("e\x00\ud800")
         with pytest.raises(TypeError, match="msg"):
             run.log_info(5)  # type: ignore[arg-type]
-        with pytest.raises(TypeError, match="kwargs"):
-            run.log_info("x", y=object())
+        run.log_info("x", y=object())
 
     lines = stored(run).logs(level="DEBUG").unwrap().lines
     assert [(line.level, line.message, line.tag) for line in lines] == [
@@ -612,8 +620,10 @@ def test_messages_have_levels_and_fields(place: str, make_run: Make, stored: Sto
         ("INFO", "i", "record"),
         ("WARN", "w", "record"),
         ("ERROR", "e\ufffd\ufffd", "record"),
+        ("INFO", "x", "record"),
     ]
-    assert lines[1].fields == {"epoch": 3, "where": {"a": [1]}}
+    assert (lines[1].fields, lines[4].fields) == ({"epoch": 3, "where": {"a": [1]}}, {"y": "object"})
+    assert "kwargs.y: a object is kept as text" in caplog.text
 
 
 # -- files ------------------------------------------------------------------------------------------------------
