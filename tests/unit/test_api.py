@@ -183,7 +183,7 @@ def test_entities_of_one_place_are_equal_whoever_opened_it() -> None:
         (lambda api: api.project("a"), "path"),
         (lambda api: api.project("a/b/c"), "path"),
         (lambda api: api.project("a//"), "path"),
-        (lambda api: api.runs("a"), "path"),
+        (lambda api: api.runs("a/b/c"), "path"),
         (lambda api: api.runs_get("a"), "path"),
         (lambda api: api.columns("a/b"), "path"),
         (lambda api: api.column("a/b", "loss"), "path"),

@@ -81,7 +81,10 @@ def runs(  # noqa: PLR0917 - one argument an option
     *,
     as_json: bool,
 ) -> None:
-    """List the runs of PATH: a project (workspace/project), or a workspace with all its projects."""
+    """List the runs of PATH.
+
+    PATH is a project (workspace/project), or a workspace: then the runs of all its projects.
+    """
     found = api.runs(path, filters, search=search, order=order, limit=limit)
     if as_json:
         print_json(found.json())
