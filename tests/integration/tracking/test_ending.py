@@ -30,11 +30,7 @@ def written(directory: Path) -> list[Batch | RunPatch]:
 
 def started(text: str, *arguments: str) -> subprocess.Popen[str]:
     """Start a program that records."""
-    head = (
-        "import os, signal, sys, threading, time\n"
-        "signal.signal(signal.SIGHUP, signal.SIG_DFL)  # who is started in the background may have it ignored\n"
-        "import runatlas\nfrom runatlas import Run\nplace = sys.argv[1]\n"
-    )
+    head = "import os, signal, sys, threading, time\nimport runatlas\nfrom runatlas import Run\nplace = sys.argv[1]\n"
     command = [sys.executable, "-c", head + textwrap.dedent(text), *arguments]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
