@@ -161,7 +161,7 @@ class ComparedBackend:
         if isinstance(_any(got), SummaryRecord):
             return attrs.evolve(got, items=tuple(_filled(item, self._summary(item)) for item in got.items))
         told = ask_store()
-        if isinstance(_any(told), RunRecord):
+        if isinstance(_any(told) or _any(got), RunRecord):
             assert got.next_cursor is not None or got.total in {None, told.total}
             return attrs.evolve(got, items=tuple(self._run(item) for item in got.items))
         known = {_name(item): item for item in told.items}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mimetypes
 from typing import Any, Literal, TypeVar, get_args
 
@@ -202,7 +203,8 @@ def summary_record(run: str, key: str, document: Document) -> SummaryRecord:
 
 def _statistic(document: Document) -> Statistic | None:
     value = document.number("data")
-    return None if value is None else Statistic(value, document.whole("index"))
+    # Where only NaN was logged, these servers have it for the least and the greatest, and the others have none.
+    return None if value is None or math.isnan(value) else Statistic(value, document.whole("index"))
 
 
 def log_record(document: Document) -> LogRecord:
