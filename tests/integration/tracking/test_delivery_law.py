@@ -94,7 +94,7 @@ class History:
         keys = [key for key in ("text", "figure") if good[key]]
         media = seen.medias(keys, all=True).unwrap() if keys else {}
         assert {key: [step.step for step in media[key]] for key in keys} == {key: good[key] for key in keys}
-        fields = {step: {"size": step} for step in good["line"]}
+        fields: dict[int, dict[str, Any]] = {step: {"size": step} for step in good["line"]}
         fields |= {step: {"size": hex(10**5000)} for step in good["digits"]}
         lines = seen.logs().unwrap().lines
         assert [(int(line.message), line.fields) for line in lines] == sorted(fields.items())
