@@ -26,6 +26,8 @@ FirstSteps = Mapping[tuple[str, str], int]
 
 _HEARTBEAT_S = 30.0
 _RETRY_S, _RETRY_MAX_S = 0.25, 30.0
+_RANDOM = random.SystemRandom()
+"""Of the operating system: a program's own random numbers stay what its seed makes them, and forks wait differently."""
 _PURPOSES: Final[tuple[Literal["send", "upload"], ...]] = ("send", "upload")
 
 
@@ -172,7 +174,7 @@ class Dispatcher:
         self.problem = describe(error)
         self._losses.warn("away", f"the store does not take it: {self.problem}; it is kept and tried again")
         self._outbox.notify()
-        wait_s: float = min(_RETRY_MAX_S, patience_s) * (0.5 + random.random() / 2)  # noqa: S311 - jitter
+        wait_s: float = min(_RETRY_MAX_S, patience_s) * (0.5 + _RANDOM.random() / 2)
         # What a busy store asks for is kept.
         return max(wait_s, getattr(error, "retry_after_s", 0.0))
 

@@ -17,6 +17,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from runatlas.server.dialects.matyan.dialect import PREFIX, ROUTES
 
+pytestmark = pytest.mark.xdist_group("fuzz_matyan")
+
 EXAMPLES = 150
 NOW = "2026-01-02T03:04:05+00:00"
 
@@ -90,7 +92,9 @@ def _damaged() -> st.SearchStrategy[str | bytes]:
 @pytest.fixture(scope="module")
 def socket(server: ServerProcess) -> Iterator[ClientConnection]:
     """One socket for all frames: none of them may end it."""
-    with connect(f"{server.origin.replace('http', 'ws', 1)}/api/v1/ws/runs/fuzzed", proxy=None) as found:
+    url = f"{server.origin.replace('http', 'ws', 1)}/api/v1/ws/runs/fuzzed"
+    # Pings are drawn from ``random`` in a thread of their own, which looks as if a strategy had used it.
+    with connect(url, proxy=None, ping_interval=None) as found:
         yield found
 
 

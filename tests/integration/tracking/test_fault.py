@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import signal
 import socket
@@ -113,6 +114,7 @@ def test_a_server_that_is_away_for_the_whole_run(
     port, run_id = free_port(), new_cuid()
     source = tmp_path / "file.bin"
     source.write_bytes(b"content")
+    seeded = random.getstate()
     run = Run(
         run_id,
         repo=f"http://127.0.0.1:{port}",
@@ -129,6 +131,7 @@ def test_a_server_that_is_away_for_the_whole_run(
     run.close(timeout=0.1)
     source.unlink()
 
+    assert random.getstate() == seeded, "the program's own numbers would be others than with a server"
     assert run.health.spooled == 501
     assert run.health.dropped == 0
     told = [record.message for record in caplog.records if record.name == "runatlas"]

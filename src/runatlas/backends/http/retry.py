@@ -15,6 +15,9 @@ __all__ = ["RetryPolicy"]
 _BUSY = frozenset({429, 502, 503, 504})
 _FAULT = 500
 
+_random = random.SystemRandom().random
+"""Of the operating system: a program's own random numbers stay what its seed makes them, and forks wait differently."""
+
 
 @attrs.frozen
 class RetryPolicy:
@@ -39,7 +42,7 @@ class RetryPolicy:
     fault_tries: int = 4
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
-    jitter: Callable[[], float] = random.random
+    jitter: Callable[[], float] = _random
     wait: Callable[[threading.Event, float], bool] = threading.Event.wait
 
     def is_worth_it(self, status: int | None, tries: int) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from email.utils import formatdate
 
 import pytest
@@ -55,3 +56,9 @@ def test_a_fault_gets_a_few_tries(status: int | None) -> None:
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 422, 501, 505])
 def test_a_refusal_is_final(status: int) -> None:
     assert not policy().is_worth_it(status, 1)
+
+
+def test_waiting_draws_nothing_from_what_a_program_has_seeded() -> None:
+    before = random.getstate()
+    assert 0 <= RetryPolicy().delay(1) <= 0.25
+    assert random.getstate() == before
