@@ -15,6 +15,7 @@ from support.server import ServerProcess
 
 import runatlas
 from runatlas import Api, Run
+from runatlas.backends.local import LocalBackend
 from runatlas.cli.main import main
 from runatlas.errors import NotSupportedError
 from runatlas.objects import Image, Text
@@ -88,9 +89,9 @@ def test_settings_from_the_environment(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_a_workspace_can_be_named(tmp_path: Path) -> None:
     place = str(tmp_path / "store")
-    api = Api(place)
-    api.workspace().unwrap()
-    api._gateway.backend.create_workspace("team")
+    backend = LocalBackend(place, create=True)
+    backend.create_workspace("team")
+    backend.close()
     with quiet(repo=place, workspace="team", experiment="p") as run:
         pass
 
@@ -106,14 +107,13 @@ def test_a_workspace_can_be_named(tmp_path: Path) -> None:
         ({"mode": "local", "repo": "http://127.0.0.1:1"}, "mode: 'local'"),
         ({"repo": "nonsense:5170"}, "location"),
         ({"repo": 5}, "repo"),
-        ({"experiment": "a b"}, "experiment"),
+        ({"experiment": " "}, "experiment"),
         ({"workspace": "a b"}, "workspace"),
         ({"run_hash": "a/b"}, "run_hash"),
         ({"tags": "text"}, "tags"),
         ({"tags": [5]}, "tags"),
         ({"tags": [""]}, "tags"),
         ({"config": 5}, "config"),
-        ({"config": {"a": object()}}, "config.a"),
         ({"name": 5}, "name"),
         ({"read_only": "yes"}, "read_only"),
         ({"read_only": True}, "run_hash"),
