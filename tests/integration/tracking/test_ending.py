@@ -38,7 +38,11 @@ def started(text: str, *arguments: str) -> subprocess.Popen[str]:
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """Wait for a program's end."""
     with process:
-        told, errors = process.communicate(timeout=60)
+        try:
+            told, errors = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
     return process.returncode, told, errors
 
 
@@ -167,6 +171,7 @@ def test_a_signal_while_a_run_is_closed_loses_nothing(tmp_path: Path) -> None:
         """
         run = Run("r", repo="http://127.0.0.1:9", capture_terminal_logs=False)
         run.log({"a": 1})
+        assert run.flush(0.0).where == "spool"
         print("closing", flush=True)
         run.close()
         """,
