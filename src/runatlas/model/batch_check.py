@@ -15,15 +15,18 @@ from runatlas.model.codec import context_text, dumps, make_context
 from runatlas.model.log import LOG_LEVELS, LogDraft
 from runatlas.model.media import MediaDraft, MediaItem
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES, MEDIA_TYPES, ColumnDraft, Context, SeriesPoints
-from runatlas.model.text import check_text
+from runatlas.model.text import check_text, is_storable, storable
 
-__all__ = ["KEY_MAX", "Identity", "check_length", "clean_batch", "identity_of"]
+__all__ = ["EVENT_ID_MAX", "KEY_MAX", "Identity", "check_length", "clean_batch", "identity_of"]
 
 Identity: TypeAlias = "tuple[str, str]"
 """A series of a run: its key, and the canonical text of its context."""
 
 KEY_MAX = 1000
 """How many characters a key may have, and a column's name."""
+
+EVENT_ID_MAX = 200
+"""How many characters the id of an event may have."""
 
 _INDEXED_BYTES = 2400
 """What PostgreSQL can hold in an index row, less what stands beside it."""
@@ -37,7 +40,6 @@ _WHOLE_MIN, _WHOLE_MAX = -(2**63) + 1, 2**63 - 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MIME = re.compile(r"[\w.+-]+/[\w.+-]+( *;[ -~]*)?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def clean_batch(batch: Batch) -> Batch:
@@ -155,9 +157,9 @@ def _clean_log(line: LogDraft) -> LogDraft:
         _check_json(line.fields, "fields")
     if not isinstance(line.message, str) or len(line.message) > _MESSAGE_MAX:
         raise ValidationError(f"message: expected text of at most {_MESSAGE_MAX} characters")
-    if line.message.isprintable():
+    if is_storable(line.message):
         return line
-    return attrs.evolve(line, message=_UNSTORABLE.sub("\ufffd", line.message))
+    return attrs.evolve(line, message=storable(line.message))
 
 
 def _check_artifact(artifact: ArtifactDraft) -> None:

@@ -31,6 +31,7 @@ import attrs
 
 from runatlas.model import codec
 from runatlas.model.object_fields import attributes_of, fields_of, is_record, settings_of
+from runatlas.model.text import is_storable, storable
 from runatlas.terminal import printable
 
 __all__ = ["check_path", "is_masked", "plain_config", "plain_value", "read_value"]
@@ -44,7 +45,6 @@ _ELEMENTS = 10_000
 _ATTRIBUTES = 1_000
 _TEXT_MAX, _NAMED = 1_000, 5
 _WHOLE_BITS = 10_000
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 _NOTHING = {"MaskedConstant", "NAType", "NaTType"}
 """Classes of NumPy and pandas whose only value stands for none."""
@@ -187,9 +187,9 @@ class _Reader:
 
     def text(self, value: str, where: str) -> str:
         text = str.__str__(value)
-        if not text.isprintable() and _UNSTORABLE.search(text):
+        if not is_storable(text):
             self._note(where, "has NUL characters or lone surrogates, which no store holds")
-            return _UNSTORABLE.sub("\ufffd", text)
+            return storable(text)
         return text
 
     def whole(self, value: int, where: str) -> Any:
@@ -447,7 +447,7 @@ def _text_of(value: Any) -> str:
         return _name_of(kind)
     if text == object.__repr__(value):
         return _name_of(kind)
-    return _UNSTORABLE.sub("\ufffd", _ADDRESS.sub("", text)[:_TEXT_MAX])
+    return storable(_ADDRESS.sub("", text)[:_TEXT_MAX])
 
 
 def _text_of_bytes(data: bytes) -> str:

@@ -7,6 +7,7 @@ import re
 import unicodedata
 
 from runatlas.errors import shortened
+from runatlas.model.text import find_unstorable
 
 __all__ = ["TEXT_MAX", "FilterSyntaxError", "FilterText"]
 
@@ -116,9 +117,9 @@ class FilterText:
             raise self.error(
                 f"{len(self.text):,} characters are too many, {TEXT_MAX:,} are allowed", column=TEXT_MAX + 1
             )
-        for place, character in enumerate(self.text):
-            if character == "\x00" or "\ud800" <= character <= "\udfff":
-                raise self.error(f"the character {character!r} is not allowed", column=place + 1)
+        place = find_unstorable(self.text)
+        if place is not None:
+            raise self.error(f"the character {self.text[place]!r} is not allowed", column=place + 1)
 
     def _parse(self) -> ast.expr:
         try:

@@ -9,6 +9,8 @@ import string
 
 import attrs
 
+from runatlas.model.text import is_storable
+
 __all__ = [
     "ProjectPath",
     "RunPath",
@@ -26,7 +28,6 @@ _WORKSPACE = re.compile(r"[0-9A-Za-z_-]{1,25}")
 _PROJECT = re.compile(r"[0-9A-Za-z_.+-]{1,100}")
 _NOT_PROJECT = re.compile(r"[^0-9A-Za-z_.+-]+")
 _RUN_FORBIDDEN = re.compile(r'[<>:"/\\|?*#%\x00-\x1f\x7f]')
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _RUN_ID_MAX, _TITLE_MAX = 512, 1000
 
 
@@ -102,7 +103,7 @@ def project_names(text: str, *, argument: str = "experiment") -> tuple[str, str]
     _require_text(text, argument)
     if not text.strip() or len(text) > _TITLE_MAX or text in {".", ".."}:
         raise ValueError(f"{argument}: {text[:100]!r} is no name of a project; use 1 to {_TITLE_MAX} characters")
-    if _UNSTORABLE.search(text):
+    if not is_storable(text):
         raise ValueError(f"{argument}: {text[:100]!r} must not have NUL characters or lone surrogates")
     name = project_name_of(text)
     return name, "" if name == text else text

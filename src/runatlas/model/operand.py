@@ -24,6 +24,7 @@ from runatlas.model.run_field import (
     instant_ms,
     make_stable_field,
 )
+from runatlas.model.text import is_storable
 
 __all__ = [
     "SCOPES",
@@ -120,7 +121,7 @@ def _read_element(source: FilterText, node: ast.expr) -> Value:
 def _read_constant(source: FilterText, node: ast.Constant) -> Value:
     value = node.value
     if isinstance(value, str):
-        if any(c == "\x00" or "\ud800" <= c <= "\udfff" for c in value):
+        if not is_storable(value):
             raise source.error("this text has a character that is not allowed in text", node)
         return value
     if isinstance(value, int) and value >= 10**_DIGITS_MAX:

@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
+import re
+
 from runatlas.errors import ValidationError
 
-__all__ = ["check_text", "has_part"]
+__all__ = ["check_text", "find_unstorable", "has_part", "is_storable", "storable"]
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""What no engine keeps: PostgreSQL refuses NUL, SQLite's JSON ends a text at it; lone surrogates have no UTF-8."""
+
+
+def is_storable(text: str) -> bool:
+    """Whether every engine can hold a text as it is.
+
+    Example:
+        >>> is_storable("naïve"), is_storable("a\\0b")
+        (True, False)
+    """
+    return text.isprintable() or _UNSTORABLE.search(text) is None
+
+
+def storable(text: str) -> str:
+    """Return a text as every engine can hold it: NUL and lone surrogates are U+FFFD."""
+    return text if text.isprintable() else _UNSTORABLE.sub("\ufffd", text)
+
+
+def find_unstorable(text: str) -> int | None:
+    """Return where the first character is that no engine holds."""
+    found = _UNSTORABLE.search(text)
+    return None if found is None else found.start()
 
 
 def check_text(text: str, argument: str) -> str:

@@ -14,8 +14,8 @@ import attrs
 
 from runatlas.model import codec
 from runatlas.model.series import MEDIA_TYPES, ColumnType
+from runatlas.model.text import is_storable, storable
 from runatlas.objects.trackable import Encoded, Trackable
-from runatlas.tracking.number import is_storable, storable
 from runatlas.tracking.param import as_param
 from runatlas.tracking.sender import attempt
 

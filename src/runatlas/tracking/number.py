@@ -11,6 +11,7 @@ from typing import Any
 from runatlas.model.codec import context_text, make_context
 from runatlas.model.config_value import check_path, is_masked
 from runatlas.model.series import Context
+from runatlas.model.text import is_storable, storable
 from runatlas.tracking.sender import attempt
 from runatlas.tracking.step import STEP_MAX, STEP_MIN
 
@@ -22,13 +23,10 @@ __all__ = [
     "as_whole",
     "clean_text",
     "flatten",
-    "is_storable",
-    "storable",
 ]
 
 _NAME_MAX, _BYTES_MAX = 1000, 2400
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _MESSAGE_MAX = 1_000_000
 
 
@@ -113,7 +111,7 @@ def as_name(name: Any, argument: str = "name") -> str:
         raise TypeError(f"{argument}: expected a string, got {type(name).__name__}")
     if not name or len(name) > _NAME_MAX or len(name.encode(errors="replace")) > _BYTES_MAX:
         raise ValueError(f"{argument}: expected 1 to {_NAME_MAX} characters, got {len(name)}")
-    if _CONTROL.search(name) or _UNSTORABLE.search(name):
+    if _CONTROL.search(name) or not is_storable(name):
         raise ValueError(f"{argument}: {name!r} must not have control characters or lone surrogates")
     return str(name)
 
@@ -143,7 +141,7 @@ def as_context(context: Any) -> Context:
         raise TypeError(f"context: expected a dict, got {type(context).__name__}")
     made = make_context({key: _plain(value) for key, value in context.items()} if context else None)
     text = context_text(made)
-    if _UNSTORABLE.search(text) or len(text.encode(errors="replace")) > _BYTES_MAX - _NAME_MAX:
+    if not is_storable(text) or len(text.encode(errors="replace")) > _BYTES_MAX - _NAME_MAX:
         raise ValueError(f"context: it has at most {_BYTES_MAX - _NAME_MAX} bytes as JSON, and no lone surrogates")
     return made
 
@@ -159,16 +157,6 @@ def clean_text(text: Any, argument: str) -> str:
     if len(text) > _MESSAGE_MAX:
         text = f"{text[:_MESSAGE_MAX]} [{len(text) - _MESSAGE_MAX} more characters]"
     return storable(text)
-
-
-def storable(text: str) -> str:
-    """Return a text as every store can hold it: NUL and lone surrogates are U+FFFD."""
-    return text if text.isprintable() else _UNSTORABLE.sub("\ufffd", text)
-
-
-def is_storable(text: str) -> bool:
-    """Whether every store can hold a text as it is."""
-    return text.isprintable() or _UNSTORABLE.search(text) is None
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from runatlas.tracking.number import storable
+from runatlas.model.text import storable
 
 __all__ = ["as_param"]
 

@@ -15,10 +15,10 @@ from typing_extensions import Self
 from runatlas.entities.argument import flag
 from runatlas.errors import NotFoundError
 from runatlas.model.run import RunPatch, RunRecord, RunState
+from runatlas.model.text import storable
 from runatlas.tracking.delivery import OWN_WORKSPACE
 from runatlas.tracking.description import WritingGateway, apply_patch
 from runatlas.tracking.lifetime import Ending, describe_ending, watch
-from runatlas.tracking.number import storable
 from runatlas.tracking.observer import Observer
 from runatlas.tracking.opening import Opening, first_steps, local_record, make_opening
 from runatlas.tracking.recorder import Recorder, RecorderPlan

@@ -122,3 +122,19 @@ def test_a_folder_is_found_by_its_id(recorder: Recorder) -> None:
     assert folders.list_run_ids(caller, outer) == ()
     with pytest.raises(NotFoundError):
         folders.find_folder(caller, "none")
+
+
+def test_an_id_that_no_engine_holds_is_refused(recorder: Recorder) -> None:
+    run, events = recorder.run(), recorder.services.events
+    assert events.claim(recorder.caller, run, "begun")
+    for odd in ("begun\0", "\0", "\ud800"):
+        with pytest.raises(ValidationError, match="text must not have"):
+            events.claim(recorder.caller, run, odd)
+    assert not events.claim(recorder.caller, run, "begun")
+
+
+def test_what_no_engine_holds_stands_for_nothing_in_a_list_that_is_asked_for(recorder: Recorder) -> None:
+    run, events = recorder.run(), recorder.services.events
+    recorder.append(run, _events("loss", [("a", 0)]))
+    assert events.received_times(recorder.caller, run, ["a\0b", "a\ud800", "\0"]) == {}
+    assert set(events.received_times(recorder.caller, run, ["a\0b", "a"])) == {"a"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -205,3 +206,13 @@ def test_an_experiment_tells_when_its_last_event_was(world: World) -> None:
     answer = world.ask("POST", f"{path}/ingest", token, json={"data": events})
     assert answer.ok, answer.text
     assert told() == 1_700_000_002_000
+
+
+def test_a_message_whose_id_no_engine_holds_is_refused_alone(world: World) -> None:
+    path = f"v2/experiments/{world.run}/events"
+    ids = ["be", "be\0gun", "\0", "done"]
+    messages = [{"event": "syvain.v2.experiment.start", "messageId": name, "data": {}} for name in ids]
+    for _ in range(2):
+        answer = world.ask("POST", path, world.token()["token"], data=json.dumps(messages))
+        assert answer.ok, answer.text
+        assert [reply["event"].rpartition(".")[2] for reply in answer.json()] == ["start", "error", "error", "start"]

@@ -10,7 +10,7 @@ from arro3.core import Array, DataType
 
 from runatlas.errors import ValidationError
 from runatlas.model.batch import Batch
-from runatlas.model.batch_check import Identity, check_length, clean_batch, identity_of
+from runatlas.model.batch_check import EVENT_ID_MAX, Identity, check_length, clean_batch, identity_of
 from runatlas.model.series import MEDIA_TYPES, SeriesPoints
 from runatlas.server.store.chunk import NO_EPOCH, Points, Whole, join
 
@@ -19,7 +19,6 @@ __all__ = ["NO_STEP", "Identity", "Incoming", "clean_batch", "identity_of", "ser
 NO_STEP = -(2**63)
 """Stands for an event without a step, until it is given one."""
 
-_EVENT_ID_MAX = 200
 _INT64, _FLOAT64 = np.dtype(np.int64), np.dtype(np.float64)
 
 
@@ -62,7 +61,7 @@ def _points_of(series: SeriesPoints) -> Points | None:
         raise ValidationError(f"points: the columns of {key!r} differ in length")
     epochs = None if series.epochs is None else _epochs_of(series.epochs, count, key)
     for event_id in ids or ():
-        check_length(event_id, f"event_ids of {key!r}", _EVENT_ID_MAX)
+        check_length(event_id, f"event_ids of {key!r}", EVENT_ID_MAX)
     return Points(steps, times, values, epochs, ids) if count else None
 
 

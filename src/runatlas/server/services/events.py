@@ -11,6 +11,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+from runatlas.model.batch_check import EVENT_ID_MAX, check_length
 from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import RunPath
 from runatlas.model.series import Context
@@ -112,7 +113,9 @@ class Events:
         Raises:
             NotFoundError: There is no such run.
             PermissionDeniedError: The caller may not write to it.
+            ValidationError: No engine can hold the id.
         """
+        check_length(event_id, "id of the event", EVENT_ID_MAX)
         with self._store.write() as connection:
             run_pk = require_run(connection, caller, run, "write").id
             lock_run(connection, run_pk)

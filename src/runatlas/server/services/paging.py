@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from runatlas.errors import ValidationError
 from runatlas.model.codec import dumps, loads
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
+from runatlas.model.text import is_storable
 
 __all__ = ["check_page", "make_page", "read_cursor", "write_cursor"]
 
@@ -77,14 +78,10 @@ def _fits(key: Any, kind: str) -> bool:
     if key is None:
         return kind.endswith("?")
     if kind.startswith("text"):
-        return isinstance(key, str) and "\x00" not in key and _is_unicode(key)
+        return isinstance(key, str) and is_storable(key)
     if isinstance(key, bool) or not isinstance(key, (int, float)):
         return False
     return kind.startswith("number") or (isinstance(key, int) and abs(key) < 2**63)
-
-
-def _is_unicode(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _unknown(cursor: str) -> ValidationError:

@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, exis
 from sqlalchemy.exc import IntegrityError
 
 from runatlas.errors import NotFoundError
-from runatlas.server.store.prepared import Prepared, listing
+from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import artifacts, blob_grants, blob_refs, blobs, media, runs, series, uploads
-from runatlas.server.store.statement import member_of
+from runatlas.server.store.statement import listing, member_of
 
 __all__ = [
     "add_refs",
@@ -89,7 +89,7 @@ def register_blob(connection: Connection, sha256: str, size: int, now_ms: int) -
 
 def known_blobs(connection: Connection, hashes: Collection[str]) -> dict[str, int]:
     """Return the sizes of those of the hashes that are blobs."""
-    return dict(_KNOWN.all(connection, listing(connection, hashes)))
+    return dict(_KNOWN.all(connection, listing(connection.dialect, hashes)))
 
 
 def grant_blob(connection: Connection, project_id: int, sha256: str) -> None:
@@ -107,16 +107,16 @@ def grant_blob(connection: Connection, project_id: int, sha256: str) -> None:
 
 def nameable_blobs(connection: Connection, project_id: int, hashes: Collection[str]) -> dict[str, int]:
     """Return the sizes of those of the hashes that runs of a project may name."""
-    found = dict(_STORED.all(connection, project_id, listing(connection, hashes)))
+    found = dict(_STORED.all(connection, project_id, listing(connection.dialect, hashes)))
     others = [sha256 for sha256 in hashes if sha256 not in found]
     if others:
-        found |= _HELD.all(connection, listing(connection, others), project_id, project_id)
+        found |= _HELD.all(connection, listing(connection.dialect, others), project_id, project_id)
     return found
 
 
 def add_refs(connection: Connection, run_pk: int, hashes: Collection[str]) -> None:
     """Note that a run needs blobs."""
-    there = {sha256 for (sha256,) in _REFS.all(connection, run_pk, listing(connection, hashes))}
+    there = {sha256 for (sha256,) in _REFS.all(connection, run_pk, listing(connection.dialect, hashes))}
     _ADD_REF.run_many(connection, [(run_pk, sha256) for sha256 in dict.fromkeys(hashes) if sha256 not in there])
 
 

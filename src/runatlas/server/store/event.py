@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable
 from sqlalchemy import Connection, bindparam, select
 
 from runatlas.server.store.engine import Store
-from runatlas.server.store.prepared import Prepared, listing
+from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import event_ids, long_contexts
 from runatlas.server.store.schema import stepless_events as stepless_table
-from runatlas.server.store.statement import member_of
+from runatlas.server.store.statement import listing, member_of
 
 __all__ = [
     "add_events",
@@ -45,7 +45,7 @@ _LONG = Prepared(
 
 def known_events(connection: Connection, run_pk: int, ids: Collection[str]) -> set[str]:
     """Return those of the ids that were applied to the run."""
-    return {found for (found,) in _KNOWN.all(connection, run_pk, listing(connection, ids))}
+    return {found for (found,) in _KNOWN.all(connection, run_pk, listing(connection.dialect, ids))}
 
 
 def add_events(
@@ -73,7 +73,7 @@ def stepless_events(connection: Connection, run_pk: int) -> frozenset[str]:
 
 def received_times(connection: Connection, run_pk: int, ids: Collection[str]) -> dict[str, int]:
     """Return when events of a run arrived, by id."""
-    return dict(_RECEIVED.all(connection, run_pk, listing(connection, ids)))
+    return dict(_RECEIVED.all(connection, run_pk, listing(connection.dialect, ids)))
 
 
 def keep_long_context(store: Store, connection: Connection, run_pk: int, sha256: str, text: str) -> None:

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, bindparam, func, select
 from runatlas.model import codec
 from runatlas.model.log import LOG_LEVELS, LogDraft, LogRecord
 from runatlas.server.store.failure import decoding
-from runatlas.server.store.prepared import Prepared, listing
+from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import logs
-from runatlas.server.store.statement import member_of
+from runatlas.server.store.statement import listing, member_of
 
 __all__ = ["append_logs", "count_logs", "last_line", "line_before_last", "read_logs", "set_apart"]
 
@@ -76,7 +76,7 @@ def append_logs(connection: Connection, run_pk: int, drafts: Collection[LogDraft
     One that was open under a key goes when another comes under that key, which has a number of its own: who reads on
     from where the last lines ended finds it.
     """
-    last = dict(_TAGS.all(connection, run_pk, listing(connection, {draft.tag for draft in drafts})))
+    last = dict(_TAGS.all(connection, run_pk, listing(connection.dialect, {draft.tag for draft in drafts})))
     stored = dict(last)
     added: dict[tuple[str, int], tuple[Any, ...]] = {}
     latest = {draft.key: draft for draft in drafts if draft.key}
@@ -165,7 +165,7 @@ def _is_other(held: tuple[str, int] | None, draft: LogDraft) -> bool:
 def last_line(connection: Connection, run_pk: int, tag: str | None) -> int:
     """Return the highest line number of a stream, ``None`` for all; 0 if there are no lines."""
     streams = _streams(connection, run_pk) if tag is None else [tag]
-    return max((int(row[1]) for row in _TAGS.all(connection, run_pk, listing(connection, streams))), default=0)
+    return max((int(row[1]) for row in _TAGS.all(connection, run_pk, listing(connection.dialect, streams))), default=0)
 
 
 def line_before_last(connection: Connection, run_pk: int, tag: str, count: int) -> int:

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Select, bindparam, select
 
 from runatlas.model import codec
 from runatlas.model.media import MediaItem
-from runatlas.server.store.prepared import Prepared, listing
+from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import media, series
-from runatlas.server.store.statement import code_points, member_of, rows
+from runatlas.server.store.statement import code_points, listing, member_of, rows
 
 __all__ = [
     "MediaRow",
@@ -77,7 +77,7 @@ def decode_items(text: str) -> tuple[MediaItem, ...]:
 
 def held_media(connection: Connection, series_id: int, steps: Collection[int]) -> dict[int, str]:
     """Return the items that a series has at some of these steps."""
-    return dict(_HELD.all(connection, series_id, listing(connection, steps)))
+    return dict(_HELD.all(connection, series_id, listing(connection.dialect, steps)))
 
 
 def put_media(connection: Connection, added: Collection[MediaRow], replaced: Collection[tuple[int, int]]) -> None:

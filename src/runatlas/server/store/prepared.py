@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
 
-__all__ = ["Prepared", "cursor_of", "listing"]
+__all__ = ["Prepared", "cursor_of"]
 
 _DIALECTS = {
     "sqlite": pysqlite.dialect(paramstyle="qmark"),
@@ -111,8 +110,3 @@ def _wrapped(connection: Connection, text: str, error: Exception) -> Exception:
 def cursor_of(connection: Connection) -> Any:
     """Return a cursor of the driver, inside the connection's transaction."""
     return connection.connection.cursor()
-
-
-def listing(connection: Connection, items: Iterable[int | str]) -> Any:
-    """Return a list as the one parameter that ``member_of`` takes."""
-    return list(items) if connection.dialect.name == "postgresql" else json.dumps(list(items))

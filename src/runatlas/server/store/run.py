@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, select
 
-from runatlas.server.store.prepared import Prepared, listing
+from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.project import MEMBERSHIP, PROJECT_ROW, ProjectRow
 from runatlas.server.store.schema import memberships, projects, runs, workspaces
-from runatlas.server.store.statement import Connection, member_of
+from runatlas.server.store.statement import Connection, listing, member_of
 
 __all__ = ["RunRow", "find_run", "find_runs_by_cuid"]
 
@@ -52,7 +52,7 @@ def find_run(connection: Connection, user_id: int, workspace: str, project: str,
 
 def find_runs_by_cuid(connection: Connection, user_id: int, cuids: Collection[str]) -> dict[str, RunRow]:
     """Find live runs of any project, with a user's role there."""
-    found = (_row(row) for row in _BY_CUIDS.all(connection, user_id, listing(connection, cuids)))
+    found = (_row(row) for row in _BY_CUIDS.all(connection, user_id, listing(connection.dialect, cuids)))
     return {row.cuid: row for row in found}
 
 

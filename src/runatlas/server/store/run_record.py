@@ -16,10 +16,10 @@ from runatlas.model.codec import loads, loads_all
 from runatlas.model.run import Profile, RunRecord
 from runatlas.server.store.failure import decoding
 from runatlas.server.store.liveness import state_of
-from runatlas.server.store.prepared import Prepared, listing
+from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.run_order import RunOrder
 from runatlas.server.store.schema import projects, run_profiles, runs, series, users, workspaces
-from runatlas.server.store.statement import Connection, member_of, one_of, rows
+from runatlas.server.store.statement import Connection, listing, member_of, one_of, rows
 
 __all__ = ["Home", "RunPage", "count_runs", "find_homes", "list_runs", "read_runs"]
 
@@ -98,7 +98,7 @@ _HOMES = Prepared(
 
 def find_homes(connection: Connection, project_ids: Iterable[int]) -> dict[int, Home]:
     """Name projects."""
-    found = _HOMES.all(connection, listing(connection, project_ids))
+    found = _HOMES.all(connection, listing(connection.dialect, project_ids))
     return {key: Home(*names) for key, *names in found}
 
 
@@ -208,13 +208,13 @@ def _texts(text: str) -> tuple[str, ...]:
 def _people(connection: Connection, user_ids: Collection[int]) -> Mapping[int, UserRef]:
     if not user_ids:
         return {}
-    found = _USERS.all(connection, listing(connection, user_ids))
+    found = _USERS.all(connection, listing(connection.dialect, user_ids))
     return {key: UserRef(username, name) for key, username, name in found}
 
 
 def _summaries(connection: Connection, keys: Sequence[int]) -> Mapping[int, dict[str, float]]:
     found: dict[int, dict[str, float]] = {}
-    for run_pk, key, value in _SUMMARIES.each(connection, listing(connection, keys)):
+    for run_pk, key, value in _SUMMARIES.each(connection, listing(connection.dialect, keys)):
         summary = found.get(run_pk)
         if summary is None:
             summary = found[run_pk] = {}
@@ -223,5 +223,5 @@ def _summaries(connection: Connection, keys: Sequence[int]) -> Mapping[int, dict
 
 
 def _profiles(connection: Connection, keys: Sequence[int]) -> Mapping[int, Profile]:
-    found = _PROFILES.all(connection, listing(connection, keys))
+    found = _PROFILES.all(connection, listing(connection.dialect, keys))
     return {key: Profile(loads(metadata), requirements, conda) for key, metadata, requirements, conda in found}

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from runatlas.model.series import MEDIA_TYPES
 from runatlas.server.store.chunk import Points, WholeColumn, encode_chunk
-from runatlas.server.store.prepared import Prepared, listing
+from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import chunks, runs, series, writers
-from runatlas.server.store.statement import member_of
+from runatlas.server.store.statement import listing, member_of
 from runatlas.server.store.summary import COLUMNS, Summary, summarise
 
 __all__ = [
@@ -157,7 +157,7 @@ def find_series(connection: Connection, run_pk: int, keys: Collection[str]) -> d
     """Return a run's series of these keys, by key and context text."""
     found = {}
     for id_, key, context, name, class_, type_, chunk_count, *rest in _FIND.all(
-        connection, run_pk, listing(connection, keys)
+        connection, run_pk, listing(connection.dialect, keys)
     ):
         summary = Summary.of_row(rest)
         found[key, context] = SeriesRow(key, context, class_, type_, name, id_, chunk_count, 0, summary)

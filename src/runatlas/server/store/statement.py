@@ -24,6 +24,7 @@ from sqlalchemy.types import Boolean, TypeDecorator, TypeEngine
 
 from runatlas.errors import ConflictError
 from runatlas.model.glob import GlobPart, parse_glob
+from runatlas.model.text import is_storable
 from runatlas.server.store.substring import variants
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "contains",
     "fits_glob",
     "listed",
+    "listing",
     "member_of",
     "one_of",
     "rows",
@@ -59,6 +61,20 @@ def unique(message: str) -> Iterator[None]:
         raise ConflictError(message) from error
 
 
+def listing(dialect: Dialect, items: Iterable[int | str]) -> Any:
+    """Return a list as the one parameter that ``member_of`` takes: JSON for SQLite, an array for PostgreSQL.
+
+    What no engine can hold is left out, as it can stand for nothing: SQLite reads a text in JSON up to a NUL only, and
+    would find another one; PostgreSQL refuses the whole query.
+    """
+    found = list(items)
+    text = json.dumps(found)
+    if "\\u0000" in text or "\\ud" in text:
+        found = [item for item in found if not isinstance(item, str) or is_storable(item)]
+        text = json.dumps(found)
+    return found if dialect.name == "postgresql" else text
+
+
 class _ListParameter(TypeDecorator[Any]):
     """A Python list as one parameter: JSON text for SQLite, an array for PostgreSQL."""
 
@@ -75,7 +91,7 @@ class _ListParameter(TypeDecorator[Any]):
         return dialect.type_descriptor(Text())
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return list(value) if dialect.name == "postgresql" else json.dumps(list(value))
+        return listing(dialect, value)
 
 
 _WHOLE, _TEXTS = _ListParameter(BigInteger), _ListParameter(Text)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, select
 
 from runatlas.server.store.engine import Store
-from runatlas.server.store.prepared import Prepared, listing
+from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import blobs, uploads
-from runatlas.server.store.statement import member_of
+from runatlas.server.store.statement import listing, member_of
 
 __all__ = ["UploadRow", "find_uploads", "put_upload"]
 
@@ -42,4 +42,4 @@ def put_upload(store: Store, connection: Connection, run_pk: int, row: UploadRow
 
 def find_uploads(connection: Connection, run_pk: int, paths: Collection[str]) -> dict[str, UploadRow]:
     """Return what lies under those of the paths that have something."""
-    return {row[0]: UploadRow(*row) for row in _FIND.all(connection, run_pk, listing(connection, paths))}
+    return {row[0]: UploadRow(*row) for row in _FIND.all(connection, run_pk, listing(connection.dialect, paths))}
