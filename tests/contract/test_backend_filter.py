@@ -120,6 +120,12 @@ _TRICKY: tuple[Filter, ...] = (
     Comparison(Field("STABLE", "duration"), "EQ", math.nan),
     Comparison(Field("SCALAR", "loss", "std"), "NEQ", math.nan),
     Comparison(Field("SCALAR", "loss", "min"), "EQ", None),
+    Comparison(Field("SCALAR", "loss", "median"), "EQ", None),
+    Comparison(Field("SCALAR", "loss", "median"), "NEQ", math.nan),
+    And(
+        (Comparison(Field("STABLE", "pin"), "EQ", 1), Comparison(Field("SCALAR", "loss", "median", CONTEXT), "LTE", 1))
+    ),
+    Not(Comparison(Field("SCALAR", "loss", "median"), "IN", (0.5, 2, "1", math.inf))),
     Comparison(Field("SCALAR", "loss", "max", CONTEXT), "GTE", math.inf),
     And(()),
     Or(()),

@@ -162,10 +162,19 @@ def statistics(values: list[float]) -> dict[str, Any]:
         "max": max(real, default=None),
         "avg": total / len(real) if real else None,
         "std": _deviation(real),
+        "median": _median(real),
         "count": len(values),
         "first_step": 0,
         "last_step": len(values) - 1,
     }
+
+
+def _median(real: list[float]) -> float | None:
+    """As NumPy has it: the mean of the two in the middle, which is NaN between the infinities."""
+    if not real:
+        return None
+    low, high = sorted(real)[(len(real) - 1) // 2], sorted(real)[len(real) // 2]
+    return low if low == high else (low + high) / 2
 
 
 def _deviation(real: list[float]) -> float | None:

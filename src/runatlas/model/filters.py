@@ -33,8 +33,10 @@ __all__ = [
 FieldType = Literal["STABLE", "CONFIG", "SCALAR"]
 Operator = Literal["EQ", "NEQ", "GTE", "LTE", "GT", "LT", "IN", "NOT IN", "CONTAIN", "GLOB", "IGLOB"]
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
-Statistic = Literal["last", "min", "max", "avg", "std", "count", "first_step", "last_step", "len"]
-STATISTICS: tuple[Statistic, ...] = ("last", "min", "max", "avg", "std", "count", "first_step", "last_step")
+Statistic = Literal["last", "min", "max", "avg", "std", "median", "count", "first_step", "last_step", "len"]
+STATISTICS: tuple[Statistic, ...] = (
+    *("last", "min", "max", "avg", "std", "median", "count", "first_step", "last_step"),
+)
 """Those of a metric; ``len`` is for what has a length."""
 
 Literal_: TypeAlias = str | int | float | bool | None

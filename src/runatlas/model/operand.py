@@ -155,7 +155,7 @@ def explain_call(source: FilterText, node: ast.Call) -> FilterSyntaxError:
     elif name == "now":
         hint = "a time before now is written ago('30d')"
     elif name == "median":
-        hint = _NO_MEDIAN
+        hint = "the median of a metric is written summary.loss.median"
     else:
         hint = _CALLS
     return source.error(f"{ast.unparse(node.func)}() cannot be called here; {hint}", node)
@@ -309,8 +309,6 @@ def _read_scalar(source: FilterText, name: str, steps: list[ast.Attribute | ast.
     wanted = steps[1].attr if isinstance(steps[1], ast.Attribute) else None
     if len(steps) == 2 and wanted in STATISTIC_NAMES:
         return Field("SCALAR", key, STATISTIC_NAMES[wanted], context)
-    if wanted == "median":
-        raise source.error(_NO_MEDIAN, steps[1])
     other = wanted or "x"
     hint = did_you_mean(other, STATISTIC_NAMES) or f'; a metric with a dot in its name is {name}["{key}.{other}"]'
     raise source.error(f"after a metric comes one of {', '.join(STATISTIC_NAMES)}{hint}", steps[-1])
@@ -339,9 +337,6 @@ def _read_metric(
     return name_value, make_context(pairs)
 
 
-_NO_MEDIAN = (
-    "no median is kept of a metric; compare summary.loss.avg, or read the points with metrics() and take it there"
-)
 _NO_ELEMENTS = (
     "in brackets goes a key in quotes; a list is asked as a whole: config.layers == [64, 128], 64 in config.layers, "
     "len(config.layers) == 2"

@@ -33,6 +33,7 @@ STATISTIC_NAMES: dict[str, Statistic] = {
     "avg": "avg",
     "mean": "avg",
     "std": "std",
+    "median": "median",
     "count": "count",
     "first_step": "first_step",
     "last_step": "last_step",

@@ -21,6 +21,7 @@ from benchmarks.adapters.base import Adapter, Server, free_port
 from benchmarks.dataset import EPOCH_S, RunData
 from runatlas import Api, Project, Run
 from runatlas.backends.base import Backend
+from runatlas.backends.local import LocalBackend
 from runatlas.model.batch import Batch
 from runatlas.model.ids import ProjectPath
 from runatlas.model.run import RunDraft
@@ -49,7 +50,7 @@ class EmbeddedAdapter(Adapter):
 
     def create(self) -> None:
         """Make the directory's store and an empty project."""
-        with Api(self.directory) as api:
+        with Api(backend=LocalBackend(self.directory, create=True)) as api:
             workspace = api.workspace().username
             api.create_project(workspace, PROJECT).unwrap()
         self._note.write_text(workspace)

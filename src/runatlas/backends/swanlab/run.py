@@ -303,7 +303,7 @@ def _statistic(summary: SummaryRecord, stat: str) -> float | None:
     if stat in {"last", "min", "max"}:
         point = {"last": summary.latest, "min": summary.min, "max": summary.max}[stat]
         return None if point is None else point.value
-    return {"avg": summary.avg, "std": summary.std}.get(stat, summary.last_step)
+    return {"avg": summary.avg, "std": summary.std, "median": summary.median}.get(stat, summary.last_step)
 
 
 def _carrying(run: RunRecord, parts: tuple[RunPart, ...]) -> RunRecord:

@@ -27,13 +27,13 @@ from runatlas.server.services.paging import check_page
 from runatlas.server.services.series_walk import Stop, Walk, check_series, read_context, write_context
 from runatlas.server.store.chunk import NO_EPOCH, ChunkError, Points, Whole
 from runatlas.server.store.engine import Store
-from runatlas.server.store.failure import damage_error, decoding
+from runatlas.server.store.failure import decoding
+from runatlas.server.store.median import medians_of
 from runatlas.server.store.point import (
     ChosenPoints,
     SeriesHead,
     choose_points,
     count_scalar_series,
-    decode_all,
     find_scalar_series,
     last_point_times,
     read_series,
@@ -136,7 +136,10 @@ class PointReading:
 
             found = list(islice(walk.series(find), page.offset, page.offset + page.limit + 1))
             shown = found[: page.limit]
-            medians = _medians(self._store, connection, shown) if query.median else {}
+            medians = {}
+            if query.median:
+                heads = [SeriesHead(*row[:_HEAD_WIDTH]) for _, row in shown]
+                medians = medians_of(connection, heads, self._store.location)
             total = None
             if page.with_total:
                 run_pks = [run.id for run in walk.runs]
@@ -250,7 +253,7 @@ def _nullable(epochs: Whole) -> Array:
     return ChunkedArray(pieces).combine_chunks()
 
 
-def _summary(walk: Walk, stop: Stop, row: Any, medians: dict[int, float | None]) -> SummaryRecord:
+def _summary(walk: Walk, stop: Stop, row: Any, medians: dict[int, float]) -> SummaryRecord:
     column_class, column_type, *rest = row[_HEAD_WIDTH:]
     summary = Summary.of_row(rest)
     if summary is None:
@@ -278,19 +281,3 @@ def _summary(walk: Walk, stop: Stop, row: Any, medians: dict[int, float | None])
 
 def _statistic(extreme: Extreme | None) -> Statistic | None:
     return None if extreme is None else Statistic(extreme.value, extreme.step, extreme.time_ms)
-
-
-def _medians(store: Store, connection: Connection, found: Found) -> dict[int, float | None]:
-    """Return the medians of series, without NaN, by row."""
-    heads = [SeriesHead(*row[:_HEAD_WIDTH]) for _, row in found]
-    medians: dict[int, float | None] = {}
-    for head, held in read_series(connection, heads):
-        try:
-            values = decode_all(head, held).values
-        except ChunkError as error:
-            path = run_paths(connection, {head.run_pk})[head.run_pk]
-            raise damage_error(f"the points of {head.key!r} of {path}", store.location, error) from error
-        known = values[~np.isnan(values)]
-        with np.errstate(invalid="ignore"):  # between -Inf and Inf lies NaN
-            medians[head.id] = float(np.median(known)) if len(known) else None
-    return medians

@@ -163,4 +163,4 @@ def _condition(connection: Connection, caller: Caller, selection: RunSelection) 
     ids = selection.ids
     check_text("".join(ids or ()), "ids")
     keys = None if ids is None else resolve_ids(connection, scope, ids)[0]
-    return selection_condition(scope, keys, selection.filter, check_text(selection.search or "", "search"))
+    return selection_condition(connection, scope, keys, selection.filter, check_text(selection.search or "", "search"))

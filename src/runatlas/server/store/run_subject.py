@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
@@ -297,10 +297,31 @@ class _Scalar(Subject):
         return self._exists(compared(self._statistic, compare, number))
 
 
-def make_subject(field: Field, *, lenient: bool) -> Subject:
-    """Make what a comparison of a field looks at."""
+class _Median(Subject):
+    """The median of a series, which was read before; by the row of the run."""
+
+    def __init__(self, known: Mapping[int, float]) -> None:
+        self._known = known
+
+    def _among(self, test: Callable[[float], bool]) -> ColumnElement[bool]:
+        return member_of(runs.c.id, "known", [row for row, value in self._known.items() if test(value)])
+
+    def missing(self) -> ColumnElement[bool]:
+        return not_(member_of(runs.c.id, "known", list(self._known)))
+
+    def equals(self, values: Sequence[Present]) -> ColumnElement[bool]:
+        numbers, nan = set(_numbers(values)), any(map(_is_nan, values))
+        return self._among(lambda held: held in numbers or (nan and math.isnan(held)))
+
+    def ordered(self, compare: Compare, value: Present) -> ColumnElement[bool]:
+        number = _number(value)
+        return false() if number is None else self._among(lambda held: bool(compare(held, number)))
+
+
+def make_subject(field: Field, medians: Mapping[Field, Mapping[int, float]], *, lenient: bool) -> Subject:
+    """Make what a comparison of a field looks at; medians are given for the fields that ask for one."""
     if field.type == "SCALAR":
-        return _Scalar(field)
+        return _Median(medians[field]) if field.stat == "median" else _Scalar(field)
     if field.stat == "len":
         return _Number(_length(field), nullable=True, whole=True)
     if field.type == "CONFIG":

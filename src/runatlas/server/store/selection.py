@@ -77,11 +77,12 @@ def resolve_ids(connection: Connection, scope: Scope, ids: Sequence[str]) -> tup
 
 
 def selection_condition(
-    scope: Scope, keys: Sequence[int] | None, wanted: Filter | None, search: str | None
+    connection: Connection, scope: Scope, keys: Sequence[int] | None, wanted: Filter | None, search: str | None
 ) -> ColumnElement[bool]:
     """Make the WHERE condition over ``runs`` of a selection.
 
     Args:
+        connection: The transaction in which it is used.
         scope: The projects.
         keys: Row ids that ``resolve_ids`` found; ``None`` for all runs.
         wanted: The filter.
@@ -93,7 +94,7 @@ def selection_condition(
     if search:
         condition = and_(condition, or_(contains(runs.c.name, search), contains(runs.c.run_id, search)))
     if wanted is not None:
-        condition = and_(condition, compile_filter(wanted))
+        condition = and_(condition, compile_filter(connection, condition, wanted))
     return condition
 
 
@@ -105,7 +106,7 @@ def selection_select(
     The order is that of the ids, where these were given, else pinned first, then newest first, then the id.
     """
     columns = (runs.c.id, runs.c.cuid, runs.c.run_id, runs.c.name)
-    chosen = select(*columns).where(selection_condition(scope, None, wanted, search))
+    chosen = select(*columns).where(selection_condition(connection, scope, None, wanted, search))
     if keys is None:
         return chosen.order_by(runs.c.pin.desc(), runs.c.created_at_ms.desc(), runs.c.id.desc())
     place = listed(connection, keys)
