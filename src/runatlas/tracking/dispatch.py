@@ -103,18 +103,18 @@ class Dispatcher:
         """Try again now, whatever the wait was to be."""
         self._worker.wake()
 
-    def wait_sent(self, sequence: int, deadline: float | None) -> bool:
+    def wait_sent(self, sequence: int, is_over: Callable[[], bool]) -> bool:
         """Wait until the store has everything up to a sequence.
 
         Args:
             sequence: Of an entry.
-            deadline: On the monotonic clock; ``None`` waits as long as the store takes things.
+            is_over: Asked whether to wait no longer.
 
         Returns:
             Whether it has.
         """
         while not self._outbox.wait_sent(sequence, 0.1):
-            if self._is_gone or (self.is_failing if deadline is None else time.monotonic() >= deadline):
+            if self._is_gone or is_over():
                 return False
             # While the interpreter goes down no thread starts: then this one does the work.
             if not self._worker.start() and not self._worker.stopping:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import _thread
 import atexit
 import dis
 import os
-import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import ExitStack
-from types import FrameType, TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
 from typing import Any, Protocol
 from weakref import WeakSet
 
 from runatlas.model.run import RunState
 from runatlas.process.log_handlers import hold_while_forking
+from runatlas.tracking.signals import EndingSignals, is_main_thread
 
 __all__ = ["Closable", "Ending", "describe_ending", "watch"]
 
@@ -26,10 +25,6 @@ _ERROR_MAX = 20_000
 _EXIT_S = 60.0
 """How long the runs of a process may take together to bring away what is left, when it ends by itself."""
 
-_SIGNAL_S = 8.0
-"""And when it is told to end: schedulers and containers kill some ten seconds later what has not gone by then."""
-
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 _LAST = -100
 """The priority of what is done at the end of a child of multiprocessing after everything else."""
 
@@ -77,8 +72,18 @@ class _Watch:
         self._exit: Callable[..., Any] | None = None
         self._exit_error: SystemExit | None = None
         self._notebook: Any = None
-        self._is_told_to_end = False
+        self._signals = EndingSignals(self._abort_all)
         self._attended = 0
+
+    @contextmanager
+    def opening(self) -> Iterator[None]:
+        """While a run is made, let a signal wait until it is there, and can be closed."""
+        self._signals.listen()
+        try:
+            yield
+        finally:
+            if not self._open:
+                self._signals.restore()
 
     def add(self, run: Closable) -> None:
         """Close a run when the process ends, unless it is closed or gone by then."""
@@ -91,17 +96,14 @@ class _Watch:
                 if hasattr(os, "register_at_fork"):
                     os.register_at_fork(after_in_child=self._on_fork)
             self._listen_to_notebook()
-            self._listen_to_signals()
             self._open.add(run)
         self._attend_end_of_child()
 
     def remove(self, run: Closable) -> None:
         """Forget a run that is closed."""
         self._open.discard(run)
-        if not self._open and not self._is_told_to_end and _is_main_thread():
-            for number in _SIGNALS:
-                if signal.getsignal(number) == self._on_signal:
-                    signal.signal(number, signal.SIG_DFL)
+        if not self._open:
+            self._signals.restore()
 
     # -- the end of the program -------------------------------------------------------------------------------------
 
@@ -114,7 +116,7 @@ class _Watch:
         """Stand in for ``sys.exit``: what it raises ends the program past every hook, unless somebody catches it."""
         arguments = () if status is None else status if isinstance(status, tuple) else (status,)
         error = SystemExit(*arguments)
-        if status and _is_main_thread():
+        if status and is_main_thread():
             self._exit_error = error
         raise error
 
@@ -124,6 +126,9 @@ class _Watch:
             ending = describe_ending(SystemExit, self._exit_error, None)
         self._exit_error = None
         self._close_all(ending, _EXIT_S)
+
+    def _abort_all(self, why: str, timeout_s: float) -> None:
+        self._close_all(("ABORTED", why), timeout_s)
 
     def _close_all(self, ending: Ending, timeout_s: float) -> None:
         """Close every run: what one raises, or an interrupt, keeps none of the others from being closed."""
@@ -141,35 +146,6 @@ class _Watch:
         with ExitStack() as stack:
             for run in list(self._open):
                 stack.callback(close, run)
-
-    # -- signals ----------------------------------------------------------------------------------------------------
-
-    def _listen_to_signals(self) -> None:
-        """Take the signals that nobody else takes; a program's own handler stays, and may come later."""
-        if _is_main_thread():
-            for number in _SIGNALS:
-                if signal.getsignal(number) is signal.SIG_DFL:
-                    signal.signal(number, self._on_signal)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as handlers are called
-        if self._is_told_to_end:
-            return
-        self._is_told_to_end = True
-        ending: Ending = ("ABORTED", f"ended by {signal.Signals(number).name}")
-        done = _thread.allocate_lock()
-        done.acquire()
-
-        def close() -> None:
-            try:
-                self._close_all(ending, _SIGNAL_S)
-            finally:
-                done.release()
-
-        # In a thread of its own: the handler may have come while this one holds a lock that closing waits for.
-        _thread.start_new_thread(close, ())
-        done.acquire(timeout=_SIGNAL_S + 2.0)
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
 
     # -- notebooks --------------------------------------------------------------------------------------------------
 
@@ -192,7 +168,7 @@ class _Watch:
     def _on_fork(self) -> None:
         self._lock = threading.Lock()
         self._exit_error = None
-        self._is_told_to_end = False
+        self._signals.forked()
         self._attend_end_of_child()
         for run in list(self._open):
             run.forked()
@@ -210,10 +186,6 @@ class _Watch:
         process, util = (sys.modules.get(f"multiprocessing.{name}") for name in ("process", "util"))
         if process is not None and util is not None and process.parent_process() is not None:
             util.Finalize(None, self._on_exit, exitpriority=_LAST)
-
-
-def _is_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
 
 
 def _has_ended_program(error: BaseException) -> bool:

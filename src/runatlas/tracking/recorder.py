@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -107,6 +108,7 @@ class Recorder:
         )
         self._dispatcher = Dispatcher(self._outbox, plan.draft, plan.target.settings, self.losses)
         self._collecting = threading.Lock()
+        self._end_by = math.inf
         self._stuck_until = 0.0
         self._before_next: Callable[[], RunPatch] | None = None
         self._shown_at = 0.0
@@ -241,9 +243,11 @@ class Recorder:
         while not marker.passed.wait(0.1):
             if not self._collector.start():
                 self._collect()
-            if deadline is not None and self._is_over(deadline + _COLLECTING_MAX_S):
+            if deadline is not None and time.monotonic() >= deadline + _COLLECTING_MAX_S:
                 return Flushed("memory", "collecting took too long")
-        is_sent = self.plan.mode != "offline" and self._dispatcher.wait_sent(marker.sequence, deadline)
+        is_sent = self.plan.mode != "offline" and self._dispatcher.wait_sent(
+            marker.sequence, lambda: self._is_over(deadline) or (deadline is None and self._dispatcher.is_failing)
+        )
         if files:
             return Flushed("memory", problem or f"{files} files are not stored yet")
         return Flushed("store") if is_sent else self._settle_for_spool(marker.sequence)
@@ -267,7 +271,7 @@ class Recorder:
             return
         deadline = time.monotonic() + timeout_s
         self._dispatcher.hurry()
-        self._uploader.finish(deadline)
+        self._uploader.finish(partial(self._is_over, deadline))
         self._collect_last()
         if patch is not None:
             self.append(patch)
@@ -294,6 +298,10 @@ class Recorder:
         if interrupt is not None:
             raise interrupt
         self.losses.check()
+
+    def hasten(self, timeout_s: float) -> None:
+        """Let a ``close`` or a ``flush`` that another thread is at wait no longer than this from now."""
+        self._end_by = time.monotonic() + timeout_s
 
     def forked(self) -> None:
         """Begin anew in a forked child: what the parent had queued is the parent's to send."""
@@ -435,7 +443,7 @@ class Recorder:
         return Flushed("memory", problem or self._dispatcher.problem)
 
     def _is_over(self, deadline: float | None) -> bool:
-        return deadline is not None and time.monotonic() >= deadline
+        return time.monotonic() >= (self._end_by if deadline is None else min(deadline, self._end_by))
 
     def _note_fault(self, error: BaseException) -> None:
         self.losses.warn("fault", f"something went wrong in the tracker: {describe(error)}")

@@ -32,6 +32,9 @@ __all__ = ["CLOSE_S", "Run"]
 CLOSE_S = 60.0
 """How long ``close`` brings away what is left, unless told otherwise."""
 
+_STORE_SHARE = 0.75
+"""How much of a process's time to end the store gets for a run that another thread closes; the rest is the spool's."""
+
 
 class Run(RecordingRun):
     """A run that is being written, and reads like any other.
@@ -120,17 +123,18 @@ class Run(RecordingRun):
         if flag(read_only, "read_only"):
             self._open_to_read(opening, target)
             return
-        self._open_to_write(opening, target, strict=flag(strict, "strict"))
-        if self._recorder is not None:
-            observer = self._observer = Observer(
-                self._recorder,
-                terminal=bool(capture_terminal_logs),
-                environment=bool(log_system_params),
-                interval_s=interval_s,
-            )
-            observer.start()
-            watch.add(self)
-            self._recorder.start()
+        with watch.opening():
+            self._open_to_write(opening, target, strict=flag(strict, "strict"))
+            if self._recorder is not None:
+                observer = self._observer = Observer(
+                    self._recorder,
+                    terminal=bool(capture_terminal_logs),
+                    environment=bool(log_system_params),
+                    interval_s=interval_s,
+                )
+                observer.start()
+                watch.add(self)
+                self._recorder.start()
 
     @classmethod
     def reading(cls, gateway: WritingGateway, record: RunRecord) -> Self:
@@ -148,6 +152,7 @@ class Run(RecordingRun):
         self._observer = None
         self._failed: Ending | None = None
         self._closing = threading.Lock()
+        self._ended: threading.Event | None = None
         self._is_primary = True
         RecordingRun.__init__(self, gateway, record, recorder, writable=writable)
 
@@ -234,9 +239,17 @@ class Run(RecordingRun):
         if self._is_writable:
             self._end(state, error, timeout_s)
         elif self._recorder is not None and not self._recorder.is_closed:
-            # A signal came while the run was closed, which goes no further: on the disk first, then to the store.
-            self._recorder.flush(0.0)
-            self._recorder.flush(None)
+            self._await_end(self._recorder, timeout_s)
+
+    def _await_end(self, recorder: Recorder, timeout_s: float) -> None:
+        """Another thread closes the run, or did where this process was forked from: on the disk, then to the store."""
+        deadline = time.monotonic() + timeout_s
+        recorder.flush(0.0)
+        recorder.hasten(timeout_s * _STORE_SHARE)
+        recorder.flush(None)
+        recorder.hasten(0.0)
+        if self._ended is not None and not self._ended.wait(max(0.0, deadline - time.monotonic())):
+            recorder.flush(0.0)
 
     def note_failure(self, state: RunState, error: str) -> None:
         """Let it be seen that what was recording the run failed, while it can still go on.
@@ -275,16 +288,18 @@ class Run(RecordingRun):
             if not self._is_writable:
                 return
             self._is_writable = self._is_quick = False
-        if self._observer is not None:
-            self._observer.stop()
-        patch = self._ending(state, error)
-        if self._is_primary:
-            self._record = apply_patch(self._held(), patch)
+            ended = self._ended = threading.Event()
         try:
+            if self._observer is not None:
+                self._observer.stop()
+            patch = self._ending(state, error)
+            if self._is_primary:
+                self._record = apply_patch(self._held(), patch)
             if self._recorder is not None:
                 self._recorder.close(patch if self._is_primary else None, timeout_s)
         finally:
             watch.remove(self)
+            ended.set()
 
     def __enter__(self) -> Self:
         return self
@@ -316,6 +331,7 @@ class Run(RecordingRun):
         self._is_primary = False
         self._describing = threading.RLock()
         self._closing = threading.Lock()
+        self._ended = None
         if self._observer is not None:
             self._observer.forked()
         if self._recorder is not None:

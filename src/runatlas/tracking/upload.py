@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import mimetypes
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -96,10 +95,10 @@ class Uploader:
         with self._idle:
             return self._idle.wait_for(lambda: not self._tasks, timeout_s)
 
-    def finish(self, deadline: float) -> None:
-        """Store what is left; what cannot be stored in time goes to the spool."""
-        if self._tasks and self._worker.start() and not self._giving_up:
-            self.wait(max(0.0, deadline - time.monotonic()))
+    def finish(self, is_over: Callable[[], bool]) -> None:
+        """Store what is left; what is not stored when it is asked to wait no longer goes to the spool."""
+        while self._tasks and not is_over() and self._worker.start() and not self._giving_up:
+            self.wait(0.1)
         self._giving_up = True
         self._worker.wake()
         stopped = self._worker.stop(1.0)

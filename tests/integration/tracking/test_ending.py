@@ -166,23 +166,24 @@ def test_a_program_keeps_its_own_handlers(tmp_path: Path) -> None:
     assert find(str(tmp_path), "second").state == "ABORTED"
 
 
-def test_a_signal_while_a_run_is_closed_loses_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("call", "state"), [("close", "FINISHED"), ("flush", "ABORTED")])
+def test_a_signal_ends_a_call_that_waits_for_the_store_and_loses_nothing(tmp_path: Path, call: str, state: str) -> None:
     process = started(
         """
         run = Run("r", repo="http://127.0.0.1:9", capture_terminal_logs=False)
         run.log({"a": 1})
         assert run.flush(0.0).where == "spool"
-        print("closing", flush=True)
-        run.close()
+        print("waiting", flush=True)
+        getattr(run, sys.argv[1])(3600)
         """,
-        str(tmp_path),
+        call,
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == "closing\n"
+    assert process.stdout.readline() == "waiting\n"
     process.send_signal(signal.SIGTERM)
     assert ended(process)[0] == -signal.SIGTERM
-    bodies = written(Path(os.environ["RUNATLAS_DIR"]))
-    assert sum(count_body(body) for body in bodies) == 1
+    *before, last = written(Path(os.environ["RUNATLAS_DIR"]))
+    assert (sum(count_body(body) for body in before), getattr(last, "state", None)) == (1, state)
 
 
 def test_workers_of_a_pool_that_is_ended_die_at_once_and_leave_the_run_open(tmp_path: Path) -> None:

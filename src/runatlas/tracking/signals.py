@@ -1,0 +1,146 @@
+"""The signals that tell a process to end: what it recorded is brought away first, and then they do what they do."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+__all__ = ["EndingSignals", "is_main_thread"]
+
+_NUMBERS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+_CLOSE_S = 8.0
+"""How long the runs may take to bring away what is left: schedulers and containers kill some ten seconds later."""
+
+_LEAVE_S = 2.0
+"""How much of that the call that was interrupted may take to come to its end, before the runs are closed beside it."""
+
+_LATE_S = 2.0
+"""After this much more the process dies, whatever it is at."""
+
+_HOLDERS = frozenset({"runatlas", "logging"})
+"""Packages whose code may hold a lock that closing a run waits for."""
+
+_DRIVERS = ("runatlas.cli", "runatlas.demo", "runatlas.importers")
+"""Those of our own that record as anybody's program does."""
+
+
+class EndingSignals:
+    """Takes the signals that nobody else takes; a program's own handler stays, and may come later.
+
+    A signal may interrupt the main thread while it holds a lock, say in the midst of ``run.flush()``. Whoever waited
+    for it there would wait in vain, so then the handler returns, the call goes on to its end, and only where it would
+    return to the program the main thread waits, and the process dies.
+
+    Args:
+        close_all: Closes every run, as ended by this, within this many seconds; called by a thread of its own.
+    """
+
+    def __init__(self, close_all: Callable[[str, float], None]) -> None:
+        self._close_all = close_all
+        self._is_over = False
+        self.is_told_to_end = False
+
+    def listen(self) -> None:
+        """Begin."""
+        if is_main_thread():
+            for number in _NUMBERS:
+                if signal.getsignal(number) is signal.SIG_DFL:
+                    signal.signal(number, self._on_signal)
+
+    def restore(self) -> None:
+        """Leave everything as it was found, unless the process ends already."""
+        if not self.is_told_to_end and is_main_thread():
+            for number in _NUMBERS:
+                if signal.getsignal(number) == self._on_signal:
+                    signal.signal(number, signal.SIG_DFL)
+
+    def forked(self) -> None:
+        """Begin anew in a forked child: what its parent was told is not meant for it."""
+        self._is_over = self.is_told_to_end = False
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._is_over:
+            _die(number)
+        if self.is_told_to_end:
+            return
+        self.is_told_to_end = True
+        last = _LastMoments(number)
+        _thread.start_new_thread(last.close, (self._close_all,))
+        outermost = _outermost_holder(frame)
+        if outermost is None:
+            last.end()
+            return
+
+        def on_profile(at: FrameType, event: str, _: Any) -> None:
+            if at is outermost and event == "return":
+                sys.setprofile(None)
+                last.end()
+
+        def insist() -> None:
+            """End the process all the same if the call does not come to its end."""
+            last.wait()
+            self._is_over = True
+            os.kill(os.getpid(), number)
+
+        _thread.start_new_thread(insist, ())
+        sys.setprofile(on_profile)
+
+
+class _LastMoments:
+    """The time between a signal and the end of the process."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._deadline = time.monotonic() + _CLOSE_S
+        # Locks of the lowest kind: the main thread may hold those of ``threading``.
+        self._left, self._closed = _thread.allocate_lock(), _thread.allocate_lock()
+        self._left.acquire()
+        self._closed.acquire()
+
+    def close(self, close_all: Callable[[str, float], None]) -> None:
+        """Close every run once the main thread has left what it was at."""
+        try:
+            self._left.acquire(timeout=_LEAVE_S)
+            close_all(f"ended by {signal.Signals(self._number).name}", self._deadline - time.monotonic())
+        finally:
+            self._closed.release()
+
+    def wait(self) -> None:
+        """Wait until that is done, but not for ever."""
+        if self._closed.acquire(timeout=_CLOSE_S + _LATE_S):
+            self._closed.release()
+
+    def end(self) -> None:
+        """In the main thread, which has left what it was at: wait, and die."""
+        self._left.release()
+        self.wait()
+        _die(self._number)
+
+
+def is_main_thread() -> bool:
+    """Whether this is the thread that signals come to."""
+    return threading.current_thread() is threading.main_thread()
+
+
+def _outermost_holder(frame: FrameType | None) -> FrameType | None:
+    """Return the call by which the program came to code that may hold a lock just now; ``None`` if it is at none."""
+    found = None
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__"))
+        if module.partition(".")[0] in _HOLDERS and not module.startswith(_DRIVERS):
+            found = frame
+        frame = frame.f_back
+    return found
+
+
+def _die(number: int) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
