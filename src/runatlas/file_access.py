@@ -11,12 +11,16 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import attrs
 
-__all__ = ["FileAccess", "sync_directory"]
+__all__ = ["FileAccess", "is_own_directory", "open_to_read", "sync_directory"]
 
 _CANNOT_ASK = (errno.EINVAL, errno.ENOTSUP)
+_NO_FILE = "it is a link, a pipe or something else that is no file"
+_ITSELF = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+"""The file at a path and no other: a link leads elsewhere, and a pipe would be waited for."""
 
 _ON, _OFF = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 _POSIX = os.name == "posix"
@@ -91,7 +95,7 @@ class FileAccess:
         sync_directory(path.parent)
 
     def open_file(self, path: Path, flags: int) -> int:
-        """Open a file as ``os.open`` does; one that this makes has the mode from its first moment on.
+        """Open a file, never what a link leads to; one that this makes has the mode from its first moment on.
 
         Args:
             path: The file.
@@ -101,7 +105,7 @@ class FileAccess:
             OSError: It cannot be opened.
         """
         made = not path.exists()
-        descriptor = os.open(path, flags | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        descriptor = os.open(path, flags | os.O_CREAT | _ITSELF, 0o600)
         if made and self.mode != 0o600:
             try:
                 self._settle(path, self.mode)
@@ -158,6 +162,38 @@ def _make_parents(path: Path) -> None:
             _make_parents(path.parent)
         path.mkdir(exist_ok=True)
         sync_directory(path.parent)
+
+
+def is_own_directory(path: Path) -> bool:
+    """Tell whether there is a directory, and not a link to one: what lies below is where it seems to be."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def open_to_read(path: Path, *, folder: bool = False) -> BinaryIO:
+    """Open a file that somebody else may have put there: never what a link leads to, nor what has no end.
+
+    Args:
+        path: The file.
+        folder: Whether the directory it lies in must not be a link either.
+
+    Raises:
+        OSError: It is not there, is no file, or cannot be read.
+    """
+    if folder and path.parent.is_symlink():
+        raise OSError(errno.ELOOP, _NO_FILE)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _ITSELF)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.EMLINK}:
+            raise OSError(errno.ELOOP, _NO_FILE) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.ELOOP, _NO_FILE)
+    return os.fdopen(descriptor, "rb")
 
 
 def sync_directory(path: Path) -> None:

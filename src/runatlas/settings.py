@@ -67,6 +67,7 @@ def resolve(
     directory: str | os.PathLike[str] | None = None,
     timeout_s: float | None = None,
     cache: bool | None = None,
+    is_told: bool = False,
     environ: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     home: Path | None = None,
@@ -80,6 +81,8 @@ def resolve(
         directory: A directory. At the most one of ``location``, ``host`` and ``directory`` may be given.
         timeout_s: How long one call may take; ``None`` asks ``RUNATLAS_HTTP_TIMEOUT``, else 60.
         cache: Whether reads may be answered from memory; ``None`` asks ``RUNATLAS_CACHE``, else yes.
+        is_told: Whether it is a file that names the host, which somebody else may have written: a key then counts
+            only if it was kept for that host.
         environ: The environment; ``None`` means this process's.
         cwd: The working directory; ``None`` means this process's.
         home: The home directory; ``None`` means the user's.
@@ -99,6 +102,7 @@ def resolve(
         os.environ if environ is None else environ,
         Path.cwd() if cwd is None else cwd,
         Path.home() if home is None else home,
+        is_told,
     )
     host, directory = _one_location(location, host, directory)
     return attrs.evolve(
@@ -132,6 +136,7 @@ class _Places:
     environ: Mapping[str, str]
     cwd: Path
     home: Path
+    is_told: bool = False
 
     @property
     def login(self) -> CredentialFile:
@@ -160,6 +165,11 @@ class _Places:
         for prefix in _PREFIXES:
             key = self.environ.get(f"{prefix}_API_KEY")
             belongs = self.environ.get(f"{prefix}_API_HOST")
+            if key and not belongs and self.is_told:
+                raise ValueError(
+                    f"{prefix}_API_KEY: it belongs to no host, and is not sent to one that only a file names; if it is "
+                    f"that of {origin}, say so by {prefix}_API_HOST or --host"
+                )
             if key and (not belongs or parse_host(belongs, argument=f"{prefix}_API_HOST")[0] == origin):
                 return _check_key(key, f"{prefix}_API_KEY")
         return None

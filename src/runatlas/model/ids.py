@@ -14,6 +14,7 @@ from runatlas.model.text import is_storable
 __all__ = [
     "ProjectPath",
     "RunPath",
+    "is_cuid",
     "new_cuid",
     "project_name_of",
     "project_names",
@@ -24,6 +25,7 @@ __all__ = [
 
 _ALPHABET = string.ascii_lowercase + string.digits
 _CUIDS = 26 * 36**20
+_CUID = re.compile(r"[a-z][a-z0-9]{20}")
 _WORKSPACE = re.compile(r"[0-9A-Za-z_-]{1,25}")
 _PROJECT = re.compile(r"[0-9A-Za-z_.+-]{1,100}")
 _NOT_PROJECT = re.compile(r"[^0-9A-Za-z_.+-]+")
@@ -39,6 +41,11 @@ def new_cuid() -> str:
         number, letter = divmod(number, 36)
         letters.append(_ALPHABET[letter])
     return "".join(letters)
+
+
+def is_cuid(text: str) -> bool:
+    """Tell whether a text has the form of what ``new_cuid`` returns."""
+    return _CUID.fullmatch(text) is not None
 
 
 def validate_workspace_name(name: str, *, argument: str = "username") -> str:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from runatlas.process.file_lock import FileLock
+from runatlas.settings import resolve
 from runatlas.tracking.sender import Worker, describe
 from runatlas.tracking.spool import ENTRUSTED, SpoolLeft, find_spools
 from runatlas.tracking.sync import sync
@@ -52,7 +53,9 @@ class EntrustedSpools:
         if not self.find():
             return 0
         with self._alone() as is_alone:
-            for report in sync(self.directory, only=self._is_due) if is_alone else ():
+            # Such a spool is of this directory, whatever it says.
+            here = resolve(directory=self.directory)
+            for report in sync(self.directory, here, only=self._is_due) if is_alone else ():
                 if not report.is_done and not report.is_live:
                     tries = self._tries[report.spool] = self._tries.get(report.spool, 0) + 1
                     self._due[report.spool] = time.monotonic() + tries * _RETRY_S

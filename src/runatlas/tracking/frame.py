@@ -7,6 +7,7 @@ payload.
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ FILE_MARK = b"RASPOOL1"
 _MARK = b"\xf0RA1"
 _HEADER = struct.Struct("<4sIIcQ")
 _PIECE = 1 << 20
+_TRIED_MAX = 4
+"""How often as many bytes as a file has may be read in vain, in the search for whole records."""
 
 HEADER_SIZE = _HEADER.size
 """Bytes of a record before its payload."""
@@ -75,15 +78,16 @@ def read_frames(file: BinaryIO, offset: int = len(FILE_MARK)) -> Iterator[Frame 
     Returns:
         The records in order, each damaged stretch in its place.
     """
+    size = file.seek(0, io.SEEK_END)
+    scan = _Scan(file, size, _TRIED_MAX * size)
     while True:
-        frame = _read_one(file, offset)
+        frame = scan.read_one(offset)
         if frame is not None:
             yield frame
             offset += HEADER_SIZE + len(frame.payload)
             continue
-        found = _find_next(file, offset)
-        file.seek(0, 2)
-        length = (file.tell() if found is None else found) - offset
+        found = scan.find_next(offset)
+        length = (file.seek(0, io.SEEK_END) if found is None else found) - offset
         if length:
             yield Damage(offset, length, at_end=found is None)
         if found is None:
@@ -91,33 +95,54 @@ def read_frames(file: BinaryIO, offset: int = len(FILE_MARK)) -> Iterator[Frame 
         offset = found
 
 
-def _read_one(file: BinaryIO, offset: int) -> Frame | None:
-    file.seek(offset)
-    head = file.read(HEADER_SIZE)
-    if len(head) < HEADER_SIZE:
-        return None
-    mark, length, check, letter, sequence = _HEADER.unpack(head)
-    if mark != _MARK or letter not in _KINDS:
-        return None
-    payload = file.read(length)
-    if len(payload) < length:
-        return None
-    if zlib.crc32(payload, zlib.crc32(letter + sequence.to_bytes(8, "little"))) != check:
-        return None
-    return Frame(_KINDS[letter], sequence, payload, offset)
+@attrs.define
+class _Scan:
+    """A look through a file for records.
 
+    Attributes:
+        size: Bytes of the file when it began.
+        left: How many bytes may still be read in vain: what lies in a file may say of each byte that a record begins
+            there which reaches to the end.
+    """
 
-def _find_next(file: BinaryIO, offset: int) -> int | None:
-    """Where the next whole record begins after a damaged one; payloads may hold the mark too, so each is tried."""
-    start = offset + 1
-    while True:
-        file.seek(start)
-        piece = file.read(_PIECE)
-        place = piece.find(_MARK)
-        while place >= 0:
-            if _read_one(file, start + place) is not None:
-                return start + place
-            place = piece.find(_MARK, place + 1)
-        if len(piece) < _PIECE:
+    file: BinaryIO
+    size: int
+    left: int
+
+    def read_one(self, offset: int) -> Frame | None:
+        """Return the record that begins at a place."""
+        self.file.seek(offset)
+        head = self.file.read(HEADER_SIZE)
+        if len(head) < HEADER_SIZE:
             return None
-        start += len(piece) - len(_MARK) + 1
+        mark, length, check, letter, sequence = _HEADER.unpack(head)
+        if mark != _MARK or letter not in _KINDS or not self._reaches(offset + HEADER_SIZE + length):
+            return None
+        payload = self.file.read(length)
+        if zlib.crc32(payload, zlib.crc32(letter + sequence.to_bytes(8, "little"))) == check:
+            return Frame(_KINDS[letter], sequence, payload, offset)
+        self.left -= len(payload)
+        return None
+
+    def _reaches(self, end: int) -> bool:
+        """Tell whether the file is so long; it may have grown."""
+        if end > self.size:
+            here = self.file.tell()
+            self.size = self.file.seek(0, io.SEEK_END)
+            self.file.seek(here)
+        return end <= self.size
+
+    def find_next(self, offset: int) -> int | None:
+        """Where the next whole record begins after a damaged one; payloads may hold the mark too, so each is tried."""
+        start = offset + 1
+        while True:
+            self.file.seek(start)
+            piece = self.file.read(_PIECE)
+            place = piece.find(_MARK)
+            while place >= 0 and self.left >= 0:
+                if self.read_one(start + place) is not None:
+                    return start + place
+                place = piece.find(_MARK, place + 1)
+            if len(piece) < _PIECE or self.left < 0:
+                return None
+            start += len(piece) - len(_MARK) + 1

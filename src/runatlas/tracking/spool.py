@@ -10,13 +10,14 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from runatlas.file_access import FileAccess
+from runatlas.file_access import FileAccess, is_own_directory, open_to_read
 from runatlas.process.file_lock import FileLock
 from runatlas.tracking.entry import Head, payload_of
 from runatlas.tracking.frame import FILE_MARK, Damage, Frame, FrameKind, pack_frame, read_frames
@@ -24,6 +25,8 @@ from runatlas.tracking.frame import FILE_MARK, Damage, Frame, FrameKind, pack_fr
 __all__ = ["ENTRUSTED", "SpoolFile", "SpoolLeft", "find_spools"]
 
 _SUFFIX = ".spool"
+_DIGITS_MAX = 20
+_HASH = re.compile("[0-9a-f]{64}")
 ENTRUSTED = ".entrusted"
 """Ends the name of the file that says so."""
 
@@ -196,6 +199,8 @@ class SpoolFile:
             raise FileNotFoundError(errno.ENOENT, f"{home} was removed while the run wrote to it")
         access = FileAccess.of_new_store()
         access.make_directory(self.path.parent)
+        if not is_own_directory(self.path.parent):
+            raise OSError(errno.ELOOP, f"{self.path.parent} is a link")
         if self._entrust is not None:
             self._entrust()
             os.close(access.open_file(self.path.with_suffix(ENTRUSTED), os.O_WRONLY))
@@ -253,15 +258,22 @@ class SpoolLeft:
     @property
     def is_orphan(self) -> bool:
         """Whether its process has ended."""
-        ended = self.path.exists() and self._live.acquire()
-        self._live.release()
-        return ended
+        try:
+            return self.path.exists() and self._live.acquire()
+        except OSError:
+            # What cannot be locked, 'runatlas sync' tells of.
+            return False
+        finally:
+            self._live.release()
 
     def drop_blank(self) -> bool:
         """Delete it if nothing of it ever reached the disk, as after a power cut: none of it was acknowledged.
 
         Returns:
             Whether it was deleted.
+
+        Raises:
+            OSError: It cannot be read.
         """
         if not self.acquire():
             return False
@@ -278,10 +290,17 @@ class SpoolLeft:
 
         Returns:
             Whether nobody else reads it.
+
+        Raises:
+            OSError: It cannot be locked.
         """
         if not self._reading.acquire():
             return False
-        self.is_live = not self._live.acquire()
+        try:
+            self.is_live = not self._live.acquire()
+        except OSError:
+            self._reading.release()
+            raise
         return True
 
     def release(self) -> None:
@@ -294,8 +313,9 @@ class SpoolLeft:
 
         Raises:
             ValueError: It is no spool file.
+            OSError: It cannot be read.
         """
-        with self.path.open("rb") as file:
+        with open_to_read(self.path) as file:
             if file.read(len(FILE_MARK)) != FILE_MARK:
                 raise ValueError(f"{self.path} is no spool of a run")
             yield from read_frames(file)
@@ -309,21 +329,24 @@ class SpoolLeft:
     def note_sent(self, sequence: int) -> None:
         """Remember beside the file what reached the store, for the file is another process's."""
         part = self._note.with_suffix(".part")
-        part.write_text(str(sequence))
+        with os.fdopen(FileAccess.of_new_store().open_file(part, os.O_WRONLY | os.O_TRUNC), "w") as file:
+            file.write(str(sequence))
         _sync(part)
         part.replace(self._note)
 
     def _noted(self) -> int:
         try:
-            return int(self._note.read_text())
-        except (FileNotFoundError, ValueError):
+            with open_to_read(self._note) as file:
+                return int(file.read(_DIGITS_MAX))
+        except (OSError, ValueError):
             # Not there, or not what was written: then all is sent again, which changes nothing.
             return -1
 
     def blob(self, sha256: str) -> Path | None:
-        """Where bytes lie that were kept; ``None`` if they were not."""
+        """Where bytes lie that were kept; ``None`` if they were not, or if something else lies there."""
         path = self._blobs / sha256
-        return path if path.exists() else None
+        is_kept = _HASH.fullmatch(sha256) is not None and is_own_directory(self._blobs) and path.is_file()
+        return path if is_kept and not path.is_symlink() else None
 
     def remove(self) -> None:
         """Delete the file and everything beside it."""
@@ -338,7 +361,7 @@ def find_spools(directory: Path) -> list[SpoolLeft]:
     for path in directory.glob(f"*{_SUFFIX}"):
         # Their owners remove them when they like.
         with suppress(FileNotFoundError):
-            found.append((path.stat().st_mtime_ns, path.name, path))
+            found.append((path.lstat().st_mtime_ns, path.name, path))
     return [SpoolLeft(path) for _, _, path in sorted(found)]
 
 
@@ -352,7 +375,7 @@ def remove_files(path: Path) -> None:
 
 
 def _is_blank(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_to_read(path) as file:
         return not any(any(piece) for piece in iter(lambda: file.read(1 << 20), b""))
 
 

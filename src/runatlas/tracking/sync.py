@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from runatlas.backends.base import Backend
-from runatlas.errors import ResponseFormatError, RunAtlasError
+from runatlas.errors import ResponseFormatError, RunAtlasError, StoreError
 from runatlas.model import codec
 from runatlas.model.batch import Batch
 from runatlas.model.run import RunDraft
@@ -67,13 +67,22 @@ def sync(
 
     Returns:
         A report of each spool, as it is done.
+
+    Raises:
+        StoreError: The place where spools lie is a link.
     """
     place = directory / SPOOL_NAME
+    if place.is_symlink():
+        raise StoreError(f"{place} is a link; name the directory that it leads to, if what lies there is to be sent")
     backends: dict[str, Backend] = {}
     with ExitStack() as stack:
         found = find_spools(place if place.is_dir() else directory)
         for left in found if only is None else filter(only, found):
-            if left.drop_blank():
+            try:
+                if left.drop_blank():
+                    continue
+            except OSError as error:
+                yield SyncReport(left.path, problem=describe(error))
                 continue
 
             def opened(head: Head, left: SpoolLeft = left) -> Backend:
@@ -88,7 +97,7 @@ def sync(
 
 def _settings_of(head: Head, left: SpoolLeft) -> ConnectionSettings:
     if head.host is not None:
-        return resolve(host=head.host)
+        return resolve(host=head.host, is_told=True)
     return resolve(directory=left.path.parent.parent if left.path.parent.name == SPOOL_NAME else left.path.parent)
 
 

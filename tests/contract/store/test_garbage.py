@@ -10,6 +10,7 @@ from support.database import Location
 from support.recording import Recorder, line
 
 from runatlas.model.artifact import ArtifactDraft
+from runatlas.model.ids import new_cuid
 from runatlas.model.page import PageRequest
 from runatlas.server.store.blob_ref import known_blobs
 from runatlas.server.store.garbage import DAY_MS, Collected, collect_garbage
@@ -27,7 +28,7 @@ def test_only_old_files_that_no_row_knows_are_removed(recorder: Recorder, locati
         shelf / (kept.sha256[:2] + "1" * 62),
         shelf.parent / ".x.part",
     )
-    export = store.exports_dir / "lost"
+    export = store.exports_dir / new_cuid()
     export.mkdir(parents=True)
     for path in (lost, fresh, torn):
         path.write_bytes(b"x")

@@ -56,8 +56,7 @@ class Bodies:
         if sum(map(_size, path.parent.glob(f".{_own(caller)}-*.part"))) > _UNUSED_MAX:
             raise RateLimitedError(f"more than {_UNUSED_MAX} bytes of bodies were sent in parts and not used; use them")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("r+b" if path.exists() else "x+b") as file:
+            with self._store.blobs.open_part(path, writes=True) as file:
                 if file.seek(0, os.SEEK_END) < offset:
                     raise ConflictError("the parts before this one are not there; send the body from its beginning")
                 file.seek(offset)
@@ -92,9 +91,11 @@ class Bodies:
         """
         path = self._path(caller, name)
         try:
-            file = path.open("rb")
+            file = self._store.blobs.open_part(path)
         except FileNotFoundError:
             raise _missing() from None
+        except OSError as error:
+            raise file_error(error, "the parts of a body cannot be read") from error
         digest = hashlib.sha256()
         while piece := file.read(_PIECE):
             digest.update(piece)

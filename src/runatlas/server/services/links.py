@@ -23,7 +23,7 @@ from runatlas.server.services.caller import Caller
 from runatlas.server.store.blob import is_sha256
 from runatlas.server.store.blob_ref import known_blobs
 from runatlas.server.store.engine import Store
-from runatlas.server.store.export import ExportRow, export_path, find_export
+from runatlas.server.store.export import ExportRow, export_path, find_export, open_export
 
 __all__ = ["LINK_MS", "Grant", "Links", "OpenedFile"]
 
@@ -227,7 +227,7 @@ def _export_size(path: Path, row: ExportRow) -> int:
 
 def _pieces(path: Path, start: int, end: int) -> Iterator[bytes]:
     try:
-        file: BinaryIO = path.open("rb")
+        file = open_export(path)
     except OSError as error:
         raise NotFoundError("what the link led to is gone") from error
     return _read(file, max(0, start), end)

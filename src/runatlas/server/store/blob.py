@@ -6,6 +6,7 @@ the same lock, so that no blob is removed between being written and being regist
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -21,7 +22,7 @@ import attrs
 from cachetools import LRUCache
 
 from runatlas.errors import NotFoundError, StoreError
-from runatlas.file_access import FileAccess, sync_directory
+from runatlas.file_access import FileAccess, is_own_directory, open_to_read, sync_directory
 from runatlas.server.store.failure import file_error
 
 __all__ = ["BlobStore", "StagedBlob", "is_sha256"]
@@ -82,6 +83,7 @@ class BlobStore:
         target = self.path(staged.sha256)
         with self._refusals():
             self._access().make_directory(target.parent)
+            _require_own(target.parent)
             staged.path.replace(target)
             sync_directory(target.parent)
 
@@ -98,6 +100,22 @@ class BlobStore:
     def part_path(self, name: str) -> Path:
         """Return where a file lies that is still being written; those that nobody finishes are removed in time."""
         return self._directory / f".{name}.part"
+
+    def open_part(self, path: Path, *, writes: bool = False) -> BinaryIO:
+        """Open a file that is still being written.
+
+        Args:
+            path: What ``part_path`` returned.
+            writes: Whether to change it, and make it if it is not there.
+
+        Raises:
+            OSError: It is not there, is no file, or cannot be opened.
+        """
+        if not writes:
+            return open_to_read(path)
+        access = self._access()
+        access.make_directory(self._directory)
+        return os.fdopen(access.open_file(path, os.O_RDWR), "r+b")
 
     def open(self, sha256: str) -> BinaryIO:
         """Open a blob for reading, once its content was checked.
@@ -150,7 +168,7 @@ class BlobStore:
 
     def _open(self, sha256: str) -> BinaryIO:
         try:
-            return self.path(sha256).open("rb")
+            return open_to_read(self.path(sha256), folder=True)
         except FileNotFoundError as error:
             raise NotFoundError(f"there is no blob {sha256}") from error
         except OSError as error:
@@ -177,15 +195,18 @@ class BlobStore:
 
     def remove(self, sha256: str) -> None:
         """Remove a blob; one that is gone already is no error."""
-        self.path(sha256).unlink(missing_ok=True)
+        path = self.path(sha256)
+        if is_own_directory(path.parent):
+            path.unlink(missing_ok=True)
 
     def folders(self) -> Iterator[Path]:
-        """Return the directories that blobs lie in."""
-        yield from self._directory.glob("[0-9a-f][0-9a-f]")
+        """Return the directories that blobs lie in; a link to another one is none of them."""
+        yield from filter(is_own_directory, self._directory.glob("[0-9a-f][0-9a-f]"))
 
     def files(self) -> Iterator[Path]:
-        """Return all files, blobs and those left half-written by a crash."""
-        yield from self._directory.glob("[0-9a-f][0-9a-f]/*")
+        """Return all files, blobs and those left half-written by a crash; what else lies there is somebody else's."""
+        for folder in self.folders():
+            yield from (path for path in folder.iterdir() if is_sha256(path.name) and path.name[:2] == folder.name)
         yield from self._directory.glob(".*.part")
 
     def _write(self, data: BinaryIO, path: Path) -> StagedBlob:
@@ -212,6 +233,11 @@ class BlobStore:
             yield
         except OSError as error:
             raise file_error(error, f"blobs cannot be written to {self._directory}") from error
+
+
+def _require_own(folder: Path) -> None:
+    if not is_own_directory(folder):
+        raise OSError(errno.ELOOP, f"{folder} is a link")
 
 
 def _write_all(file: FileIO, data: bytes) -> None:

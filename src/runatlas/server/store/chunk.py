@@ -44,6 +44,8 @@ _RAW = 8
 _RESTS: dict[int, np.dtype[Any]] = {1: np.dtype("<u1"), 2: np.dtype("<u2"), 4: np.dtype("<u4")}
 _INDEX = np.arange(1 << 16, dtype=np.int64)
 _SAFE = 2**61
+_EVENT_ID_BYTES_MAX = 1300
+"""Of one in JSON: 200 letters, each written out at the worst."""
 _LOW, _HIGH = -(2**63), 2**63
 
 
@@ -241,7 +243,11 @@ def _decode_epochs(body: memoryview, place: int, count: int, *, gaps: bool) -> t
 
 
 def _decode_event_ids(data: memoryview, count: int) -> tuple[str | None, ...]:
-    found = codec.loads(zlib.decompress(data))
+    unpacker = zlib.decompressobj()
+    text = unpacker.decompress(data, _EVENT_ID_BYTES_MAX * (count + 1))
+    if not unpacker.eof:
+        raise ChunkError("its event ids are longer than any are")
+    found = codec.loads(text)
     if not isinstance(found, list) or len(found) != count:
         raise ChunkError("its event ids do not fit its points")
     return tuple(found)

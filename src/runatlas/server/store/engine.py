@@ -27,6 +27,7 @@ from runatlas.server.store.blob import BlobStore
 from runatlas.server.store.commit import GroupCommit
 from runatlas.server.store.failure import file_error, store_errors
 from runatlas.server.store.installation import SECRET_NAME, install, new_secret, read_secret
+from runatlas.server.store.layout import check_layout
 from runatlas.server.store.liveness import keep_time
 from runatlas.server.store.migration import is_current, migrate
 from runatlas.server.work import current_work
@@ -141,6 +142,7 @@ class Store:
             return cls(engine, shown, files, files, clock)
         directory = _make_directory(Path(location).expanduser().absolute(), create=create)
         database = directory / DATABASE_NAME
+        check_layout(database, directory / SECRET_NAME)
         if not database.is_file():
             if not create:
                 if (directory / "spool").is_dir():
@@ -193,6 +195,8 @@ class Store:
     def _is_ready(self) -> bool:
         """Tell whether there is nothing to migrate, so that opening need not wait for who is writing."""
         with self.read() as connection:
+            if self.dialect == "sqlite":
+                sqlite.check_schema(connection)
             return is_current(connection)
 
     def access(self) -> FileAccess:

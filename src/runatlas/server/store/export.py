@@ -6,17 +6,28 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from runatlas.file_access import sync_directory
+from runatlas.errors import NotFoundError
+from runatlas.file_access import is_own_directory, open_to_read, sync_directory
+from runatlas.model.ids import is_cuid
 from runatlas.server.store.engine import Store
 from runatlas.server.store.failure import file_error
 from runatlas.server.store.schema import exports
 from runatlas.server.store.statement import rows
 
-__all__ = ["ExportRow", "add_export", "export_path", "find_export", "remove_expired", "remove_export", "write_export"]
+__all__ = [
+    "ExportRow",
+    "add_export",
+    "export_path",
+    "find_export",
+    "open_export",
+    "remove_expired",
+    "remove_export",
+    "write_export",
+]
 
 
 class ExportRow(NamedTuple):
@@ -29,8 +40,23 @@ class ExportRow(NamedTuple):
 
 
 def export_path(store: Store, cuid: str, name: str) -> Path:
-    """Return where a file lies; ``cuid`` and ``name`` are the store's own, never a client's."""
+    """Return where a file lies.
+
+    Raises:
+        NotFoundError: There cannot be such a file: its id or name would lead elsewhere.
+    """
+    if not is_cuid(cuid) or name != Path(name).name:
+        raise NotFoundError(f"there is no export {cuid[:80]!r}")
     return store.exports_dir / cuid / name
+
+
+def open_export(path: Path) -> BinaryIO:
+    """Open a file for reading.
+
+    Raises:
+        OSError: It is not there, or something else is.
+    """
+    return open_to_read(path, folder=True)
 
 
 def write_export(store: Store, cuid: str, name: str, pieces: Iterable[str]) -> int:
@@ -64,8 +90,9 @@ def write_export(store: Store, cuid: str, name: str, pieces: Iterable[str]) -> i
 
 
 def remove_export(store: Store, cuid: str) -> None:
-    """Remove a file, if it is there."""
-    shutil.rmtree(store.exports_dir / cuid, ignore_errors=True)
+    """Remove a file, if it is there; an id that is none has none."""
+    if is_cuid(cuid) and is_own_directory(store.exports_dir):
+        shutil.rmtree(store.exports_dir / cuid, ignore_errors=True)
 
 
 def add_export(connection: Connection, row: ExportRow) -> None:

@@ -64,6 +64,7 @@ _ADVICE: dict[int | None, str] = {
     errno.EMFILE: "the process has too many files open: raise the limit (ulimit -n), or open less at once",
     errno.ENFILE: "the system has too many files open: close some",
     errno.ENOENT: "its directory was removed: put it back",
+    errno.ELOOP: "put the file itself there",
     errno.EIO: "the disk failed: see the system's log, and restore from a backup what is gone",
 }
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import attrs
 from sqlalchemy import select
 
+from runatlas.file_access import is_own_directory
+from runatlas.model.ids import is_cuid
 from runatlas.server.store.blob import is_sha256
 from runatlas.server.store.blob_ref import known_blobs, lock_blobs
 from runatlas.server.store.engine import Store
@@ -63,9 +65,9 @@ def _remove_lost_blobs(store: Store, before_ms: int) -> int:
 
 
 def _remove_lost_exports(store: Store, before_ms: int) -> int:
-    if not store.exports_dir.is_dir():
+    if not is_own_directory(store.exports_dir):
         return 0
-    old = [path for path in store.exports_dir.iterdir() if _is_older(path, before_ms)]
+    old = [path for path in store.exports_dir.iterdir() if is_cuid(path.name) and _is_older(path, before_ms)]
     with store.read() as connection:
         known = _known_exports(connection)
     lost = [path for path in old if path.name not in known]
@@ -80,7 +82,7 @@ def _known_exports(connection: Connection) -> set[str]:
 
 def _is_older(path: Path, before_ms: int) -> bool:
     try:
-        return path.stat().st_mtime * 1000 < before_ms
+        return path.lstat().st_mtime * 1000 < before_ms
     except FileNotFoundError:
         return False
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from runatlas.errors import StoreError
-from runatlas.file_access import FileAccess
+from runatlas.file_access import FileAccess, open_to_read
 from runatlas.server.store.failure import file_error
 from runatlas.server.store.schema import memberships, settings, users, workspaces
 
@@ -70,7 +70,8 @@ def read_secret(path: Path, access: FileAccess) -> bytes:
     except OSError as error:
         raise file_error(error, f"the signing secret cannot be written to {path}") from error
     try:
-        found = path.read_bytes()
+        with open_to_read(path) as file:
+            found = file.read(_SECRET_BYTES + 1)
     except OSError as error:
         raise StoreError(
             f"the signing secret in {path} cannot be read ({error.strerror or error}); give your user the right to, or "

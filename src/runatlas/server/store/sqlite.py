@@ -19,7 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 from runatlas.errors import StoreError, StoreRemovedError
 from runatlas.server.store.substring import fits_pattern, has_part
 
-__all__ = ["check_files", "check_unchanged", "is_read_only", "make_engine", "make_reading_engine"]
+__all__ = ["check_files", "check_schema", "check_unchanged", "is_read_only", "make_engine", "make_reading_engine"]
 
 BUSY_TIMEOUT_S = 10.0
 """How long a transaction waits for others before it tells that the store is busy."""
@@ -33,6 +33,12 @@ _RETRY_S = 0.01
 _COMING_AND_GOING_S = 2.0
 _FILES: Final = "runatlas_files"
 _SUFFIXES = ("", "-wal")
+_ACTING = (
+    "SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view') OR sql LIKE 'CREATE VIRTUAL%' "
+    "ORDER BY name LIMIT 1"
+)
+_DISTRUST = "PRAGMA trusted_schema=OFF"
+"""What a schema says, which somebody else may have written, calls nothing but harmless functions."""
 
 
 def make_engine(path: Path) -> Engine:
@@ -136,7 +142,7 @@ def _begin_to_read(path: Path) -> _ReadingConnection:
         factory=_ReadingConnection,
     )
     try:
-        for statement in (f"PRAGMA cache_size=-{_CACHE_KIB}", "PRAGMA temp_store=MEMORY", "BEGIN"):
+        for statement in (_DISTRUST, f"PRAGMA cache_size=-{_CACHE_KIB}", "PRAGMA temp_store=MEMORY", "BEGIN"):
             connection.execute(statement).close()
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()
     except sqlite3.Error:
@@ -187,6 +193,20 @@ def check_files(connection: Connection) -> None:
             raise _removed(path)
 
 
+def check_schema(connection: Connection) -> None:
+    """Check that a database holds rows only, and nothing that does something when they are read or written.
+
+    Raises:
+        StoreError: There is a trigger, a view or a virtual table.
+    """
+    found = connection.exec_driver_sql(_ACTING).scalar()
+    if found is not None:
+        raise StoreError(
+            f"the database has a trigger, a view or a virtual table {found!r}, which was not made by RunAtlas; "
+            "remove it, or use another directory"
+        )
+
+
 def _removed(path: str) -> StoreRemovedError:
     return StoreRemovedError(
         f"{path} was removed or replaced while it was open, and nothing can be written to it; "
@@ -212,6 +232,7 @@ def _prepare(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None
         cursor.execute("PRAGMA fullfsync=ON")
         cursor.execute("PRAGMA checkpoint_fullfsync=ON")
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(_DISTRUST)
         cursor.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
         cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         cursor.execute("PRAGMA temp_store=MEMORY")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -120,3 +121,15 @@ def test_nan_keeps_its_payload() -> None:
     payload = struct.unpack("<d", struct.pack("<Q", 0x7FF8_0000_DEAD_BEEF))[0]
     read = decode_chunk(encode_chunk(Points(np.array([1]), np.array([2]), np.array([payload]))))
     assert read.values.tobytes() == struct.pack("<Q", 0x7FF8_0000_DEAD_BEEF)
+
+
+def test_event_ids_that_unpack_to_more_than_any_have_are_not_unpacked() -> None:
+    one = np.zeros(1, np.int64)
+    made = encode_chunk(Points(one, one, np.zeros(1), event_ids=("e",)))
+    *head, _, length, start, stride, time, pace = struct.unpack_from("<4BIIIqqqq", made)
+    bomb = zlib.compress(b"[" + b" " * (1 << 26) + b'"e"]', 9)
+    body = made[48 : len(made) - length] + bomb
+    lines = (start, stride, time, pace)
+    check = zlib.crc32(body, zlib.crc32(struct.pack("<4BIIqqqq", *head, len(bomb), *lines)))
+    with pytest.raises(ChunkError, match="longer than any"):
+        decode_chunk(struct.pack("<4BIIIqqqq", *head, check, len(bomb), *lines) + body)
