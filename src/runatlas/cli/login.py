@@ -14,6 +14,7 @@ from runatlas.credential import Credential, CredentialFile
 from runatlas.errors import AuthenticationError
 from runatlas.model.account import UserRecord
 from runatlas.settings import ConnectionSettings, parse_host
+from runatlas.terminal import printable
 
 __all__ = ["login"]
 
@@ -35,7 +36,7 @@ def login(host: str | None, key: str | None) -> None:
         file.save(Credential(origin, settings.key, user.username))
     except OSError as error:
         raise click.ClickException(f"{file.path} cannot be written: {error.strerror}") from error
-    click.echo(f"logged in to {origin} as {user.username}; kept in {file.path}", err=True)
+    click.echo(f"logged in to {origin} as {printable(user.username)}; kept in {file.path}", err=True)
 
 
 def _server(host: str | None) -> tuple[str, str | None]:

@@ -61,6 +61,7 @@ def _tell(report: SyncReport) -> None:
         facts.append("still going on")
     elif not report.is_done:
         facts.append("the rest stays here")
-    click.echo(f"{report.run or report.spool.name}: {', '.join(facts)}")
+    name = printable(report.run or report.spool.name)
+    click.echo(f"{name}: {', '.join(facts)}")
     if report.problem:
-        click.echo(f"{report.run or report.spool.name}: {printable(report.problem)}", err=True)
+        click.echo(f"{name}: {printable(report.problem)}", err=True)

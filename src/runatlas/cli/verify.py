@@ -10,6 +10,7 @@ from runatlas.model.codec import dumps
 from runatlas.server.store.check import check_store
 from runatlas.server.store.engine import Store
 from runatlas.settings import ConnectionSettings
+from runatlas.terminal import printable
 
 __all__ = ["verify"]
 
@@ -44,7 +45,7 @@ def verify(settings: ConnectionSettings, store: str | None, *, as_json: bool) ->
         click.echo(dumps(facts))
         return
     for name, value in facts.items():
-        click.echo(f"{name + ':':15}{str(value).lower() if isinstance(value, bool) else value}")
+        click.echo(f"{name + ':':15}{str(value).lower() if isinstance(value, bool) else printable(str(value))}")
 
 
 def _check(directory: str) -> None:
@@ -53,7 +54,7 @@ def _check(directory: str) -> None:
         damages = 0
         for sentence in check_store(store):
             damages += 1
-            click.echo(sentence)
+            click.echo(printable(sentence))
     finally:
         store.close()
     if damages:

@@ -16,7 +16,7 @@ from runatlas.entities.base import Entity
 from runatlas.entities.gateway import Gateway
 from runatlas.entities.window import PAGE_SIZE, Window
 from runatlas.errors import RunAtlasError
-from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
+from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
 from runatlas.process.fork import ProcessLock
 
 __all__ = ["Collection"]
@@ -91,6 +91,7 @@ class Collection(Answered, Generic[E, R]):
         chunks = self._chunks
         try:
             page = self._read(self._request(start, cursor, most=most, total=total))
+            after = following(cursor, page.next_cursor)
         except RunAtlasError as error:
             self._failure = error
             raise
@@ -99,7 +100,7 @@ class Collection(Answered, Generic[E, R]):
             self._total = page.total
         end = start + len(page.items)
         done = bound is not None and end >= bound
-        return _Chunk(tuple(map(self._make, page.items)), end, None if done else page.next_cursor)
+        return _Chunk(tuple(map(self._make, page.items)), end, None if done else after)
 
     def _chunk(
         self, index: int, before: _Chunk[E] | None, *, most: int | None = None, total: bool = False

@@ -12,7 +12,7 @@ from runatlas.entities.argument import flag, texts, whole
 from runatlas.entities.gateway import Gateway
 from runatlas.errors import NotFoundError, StoreError
 from runatlas.model.codec import make_context
-from runatlas.model.page import each_item
+from runatlas.model.page import each_item, following
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunSelection
 from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, PointQuery, SummaryQuery, SummaryRecord
@@ -121,7 +121,7 @@ def _blocks(gateway: Gateway, query: PointQuery) -> Iterator[PointBlock]:
         yield block
         if block.next_cursor is None:
             return
-        query = attrs.evolve(query, cursor=block.next_cursor)
+        query = attrs.evolve(query, cursor=following(query.cursor, block.next_cursor))
 
 
 def read_summaries(gateway: Gateway, selection: RunSelection, keys: tuple[str, ...] | None) -> Iterator[SummaryRecord]:

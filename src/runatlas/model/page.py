@@ -7,7 +7,9 @@ from typing import Generic, Literal, TypeVar
 
 import attrs
 
-__all__ = ["PAGE_LIMIT", "Order", "Page", "PageRequest", "each_item"]
+from runatlas.errors import ResponseFormatError
+
+__all__ = ["PAGE_LIMIT", "Order", "Page", "PageRequest", "each_item", "following"]
 
 T = TypeVar("T")
 
@@ -49,6 +51,25 @@ class Page(Generic[T]):
     total: int | None = None
 
 
+def following(asked: str | None, told: str | None) -> str | None:
+    """Return the cursor of the next page.
+
+    Args:
+        asked: The cursor of the page that came; ``None`` for the first.
+        told: Its ``next_cursor``.
+
+    Raises:
+        ResponseFormatError: It is the cursor of the same page: following it would never end.
+
+    Example:
+        >>> following(None, "more"), following("more", None)
+        ('more', None)
+    """
+    if told is not None and told == asked:
+        raise ResponseFormatError(f"the page at the cursor {told[:80]!r} names itself as the next one")
+    return told
+
+
 def each_item(read: Callable[[PageRequest], Page[T]], *, limit: int = PAGE_LIMIT) -> Iterator[T]:
     """Read a listing to its end, a page when the one before is used up.
 
@@ -65,6 +86,6 @@ def each_item(read: Callable[[PageRequest], Page[T]], *, limit: int = PAGE_LIMIT
     while True:
         page = read(PageRequest(limit=limit, cursor=cursor))
         yield from page.items
-        cursor = page.next_cursor
+        cursor = following(cursor, page.next_cursor)
         if cursor is None:
             return

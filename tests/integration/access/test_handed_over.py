@@ -14,11 +14,13 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pytest
+from click.testing import CliRunner
 from support.faulty_server import faulty_server, reply
 from support.recording import Recorder, line
 from support.server import running_server
 
 import runatlas
+from runatlas.cli.sync import sync as sync_command
 from runatlas.errors import NotFoundError, StoreError
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import Batch
@@ -317,3 +319,10 @@ def test_a_spool_of_many_beginnings_is_read_in_bounded_time(store: Path) -> None
     path.write_bytes(FILE_MARK + b"".join(claims))
     reports: list[SyncReport] = list(sync(store))
     assert [report.is_done for report in reports] == [False]
+
+
+def test_the_name_of_a_run_does_not_steer_the_terminal(store: Path) -> None:
+    _spool(store, "w", run="\x1b[2Jowned")
+    told = CliRunner().invoke(sync_command, [str(store)], color=True).output
+    assert "owned" in told
+    assert "\x1b" not in told

@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 _TEXT_MAX = 200
 _SENTENCE_MAX = 1000
+_TITLE_WITHIN = 8192
 _TITLE = re.compile(rb"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]+>")
 _UNAUTHORIZED = 401
@@ -136,7 +137,7 @@ class Answer:
         if not self.body:
             return "an empty body"
         if self.media_type in {"text/html", "application/xhtml+xml"} or self.body[:200].lstrip()[:1] == b"<":
-            title = _TITLE.search(self.body)
+            title = _TITLE.search(self.body[:_TITLE_WITHIN])
             said = f" ({_plain(title.group(1))})" if title else ""
             return f"a web page{said}; is this the address of a RunAtlas server?"
         kind = self.media_type or "a body without a content type"

@@ -73,7 +73,7 @@ class RetryPolicy:
         if text.isascii() and text.isdigit():
             return float(text[:9])
         try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
+            moment = parsedate_to_datetime(text).timestamp()
+        except (ValueError, TypeError, OverflowError):
             return None
-        return max(0.0, moment.timestamp() - self.now())
+        return max(0.0, moment - self.now())

@@ -35,6 +35,10 @@ _UPLOAD_RATE = 100_000
 _NO_CONTENT, _PARTIAL, _BEYOND_END = 204, 206, 416
 _FRAMING = {"content-length", "transfer-encoding"}
 _TOO_LARGE = 413
+_REFUSAL_MAX = 1 << 20
+_ANSWER_MAX = {"application/json": 1 << 29}
+_BLOCK_MAX = 1 << 34
+"""Bytes of an answer at the most, unpacked: of a refusal, of a document, of points (some runs have many)."""
 _PART_MIN, _PART_MAX = 16 << 10, 8 << 20
 _LARGE = 256 << 10
 """From so many bytes on, a connection that breaks may be a proxy that finds a body too large, and says nothing."""
@@ -304,7 +308,7 @@ class Session:
             target = answer.headers.get("location") if answer.status in _REDIRECTS else None
             if not target:
                 return answer
-            url = urljoin(call.url, target)
+            url = _led_to(call, target)
             if origin_of(url) != origin_of(call.url):
                 where = _shown(url)
                 message = (
@@ -319,7 +323,8 @@ class Session:
             return self._whole(call, response, effort)
 
     def _whole(self, call: Call, response: Response, effort: Effort) -> Answer:
-        body = self._transport.read(call, response, effort.deadline)
+        most = _REFUSAL_MAX if response.status_code >= 300 else _ANSWER_MAX.get(call.headers["Accept"], _BLOCK_MAX)
+        body = self._transport.read(call, response, effort.deadline, most)
         headers = {name.lower(): value for name, value in response.headers.items()}
         answer = Answer(call.what, response.status_code, headers, body, self._key)
         if answer.is_success and not body and answer.status != _NO_CONTENT and not _FRAMING & headers.keys():
@@ -338,7 +343,7 @@ class Session:
             with self._transport.open(call, effort.left()) as response:
                 target = response.headers.get("location") if response.status_code in _REDIRECTS else None
                 if target:
-                    call = attrs.evolve(call, url=urljoin(call.url, target))
+                    call = attrs.evolve(call, url=_led_to(call, target))
                     continue
                 if response.status_code == _BEYOND_END and start:
                     return
@@ -363,6 +368,17 @@ class _RefusedDownload(Exception):
 def _is_barred(error: ApiStatusError) -> bool:
     """Tell whether something on the way found a body too large; what the server does is no smaller in parts."""
     return error.code == _TOO_LARGE and error.is_foreign
+
+
+def _led_to(call: Call, target: str) -> str:
+    """Return the address that a redirect leads to."""
+    try:
+        url = urljoin(call.url, target)
+        origin_of(url)
+    except ValueError as error:
+        message = f"{call.what}: the server redirects to what is no address ({error})"
+        raise BrokenRequest(RequestError(message), is_final=True) from error
+    return url
 
 
 def _digest(file: BinaryIO, start: int) -> str:

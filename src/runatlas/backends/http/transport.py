@@ -116,15 +116,27 @@ class Transport:
             while piece := response.raw.read1(_PIECE, decode_content=True):
                 yield piece
 
-    def read(self, call: Call, response: requests.Response, deadline: float) -> bytes:
-        """Read a whole body.
+    def read(self, call: Call, response: requests.Response, deadline: float, most: int) -> bytes:
+        """Read a whole body; what is too long of a refusal is left out.
+
+        Args:
+            call: The request.
+            response: Its answer.
+            deadline: When it has to be whole, on the clock.
+            most: How many bytes it may have.
 
         Raises:
-            BrokenRequest: It broke off, or was not whole at the deadline, however steadily it trickles.
+            BrokenRequest: It broke off, is too long, or was not whole at the deadline, however steadily it trickles.
         """
-        found = []
+        found, size = [], 0
         for piece in self.pieces(call, response, max(0.0, deadline - self._clock())):
             found.append(piece)
+            size += len(piece)
+            if size > most:
+                if response.status_code >= 300:
+                    break
+                message = f"{call.what}: the answer has more than {most} bytes, which none has"
+                raise BrokenRequest(RequestError(message), is_final=True)
             if self._clock() > deadline:
                 message = f"{call.what}: the answer had not come whole when time was up"
                 raise BrokenRequest(TimeoutError_(message), is_final=True)
