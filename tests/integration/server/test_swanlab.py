@@ -103,6 +103,15 @@ def test_what_is_sent_twice_is_stored_once(world: World) -> None:
     assert told == {"log": [{"key": "LOG", "step": 1}], "scalar": [{"key": "loss", "step": 9}], "media": []}
 
 
+def test_of_several_users_all_are_made_or_none(world: World) -> None:
+    held = world.make("GET", "/self_hosted/users")["total"]
+    wanted = [{"username": name, "password": "long enough"} for name in ("first", "lab", "second")]
+    assert world.ask("POST", "/self_hosted/users", json={"users": wanted}).status_code == 409
+    assert world.make("GET", "/self_hosted/users")["total"] == held
+    world.make("POST", "/self_hosted/users", json={"users": wanted[::2]})
+    assert world.make("GET", "/self_hosted/users")["total"] == held + 2
+
+
 def test_a_project_that_is_there_is_told_with_a_conflict(world: World) -> None:
     answer = world.ask("POST", "/project", json={"name": "secret", "username": "lab"})
     assert (answer.status_code, answer.json()["username"], answer.json()["name"]) == (409, "lab", "secret")

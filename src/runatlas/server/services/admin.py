@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from runatlas.errors import ConflictError, ValidationError
 from runatlas.model.account import UsageRecord, UserRecord, WorkspaceRecord, WorkspaceType
 from runatlas.model.ids import validate_workspace_name
@@ -18,7 +20,7 @@ from runatlas.server.services.validation import check_choice, checked
 from runatlas.server.services.workspaces import list_workspace_page
 from runatlas.server.store.account import add_user, count_users, list_users, name_is_taken
 from runatlas.server.store.engine import Store
-from runatlas.server.store.statement import unique
+from runatlas.server.store.statement import Connection, unique
 from runatlas.server.store.usage import count_usage
 from runatlas.server.store.workspace import WorkspaceListing
 
@@ -41,14 +43,30 @@ class Administration:
             PermissionDeniedError: The caller is no administrator.
             ValidationError: The name or the password is none.
         """
+        (made,) = self.create_users(caller, [(username, password)])
+        return made
+
+    def create_users(self, caller: Caller, wanted: Sequence[tuple[str, str | None]]) -> list[UserRecord]:
+        """Make users of these names and passwords, all or none; else as ``create_user``.
+
+        Raises:
+            ConflictError: A user or a workspace has one of the names, or one comes twice.
+            PermissionDeniedError: The caller is no administrator.
+            ValidationError: A name or a password is none.
+        """
         require_root(caller)
-        checked(validate_workspace_name, username, "username")
-        kept = None if password is None else _hash_password(password)
+        for username, _ in wanted:
+            checked(validate_workspace_name, username, "username")
+        # Hashing takes long on purpose: nobody waits for the store meanwhile.
+        kept = [None if password is None else _hash_password(password) for _, password in wanted]
         with self._store.write() as connection:
-            if name_is_taken(connection, username):
-                raise ConflictError(f"the name {username!r} is taken")
-            with unique(f"the name {username!r} is taken"):
-                return user_record(add_user(connection, username, kept, self._store.clock()))
+            return [self._add(connection, name, hashed) for (name, _), hashed in zip(wanted, kept, strict=True)]
+
+    def _add(self, connection: Connection, username: str, hashed: str | None) -> UserRecord:
+        if name_is_taken(connection, username):
+            raise ConflictError(f"the name {username!r} is taken")
+        with unique(f"the name {username!r} is taken"):
+            return user_record(add_user(connection, username, hashed, self._store.clock()))
 
     def list_users(self, caller: Caller, page: PageRequest, *, search: str | None = None) -> Page[UserRecord]:
         """List users by name; administrators may.

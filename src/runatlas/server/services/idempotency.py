@@ -88,6 +88,11 @@ class Idempotency:
             raise InProgressError("Idempotency-Key: the first request of that key is still running")
         return StoredAnswer(found.status, found.answer or b"")
 
+    def forget(self, caller: Caller, key: str) -> None:
+        """Forget a request that was answered: it cannot come again."""
+        with self._store.write() as connection:
+            forget_request(connection, caller.username, key, self._store.clock() + 1, 0)
+
     def finish(self, caller: Caller, key: str, status: int, body: bytes) -> None:
         """Keep the answer of a request for 24 hours."""
         with self._store.write() as connection:

@@ -68,8 +68,9 @@ def add_params(call: EndpointCall) -> Answer:
 
 
 def add_metrics(call: EndpointCall) -> Answer:
-    """Append one point to each metric named."""
+    """Append one point to each metric named; at a step that is given, the value that a metric has there is no other."""
     body = dict(read_object(call))
+    is_placed = "step" in body
     step = whole(body.pop("step", 0), "step")
     values = body
     if isinstance(body.get("metrics"), dict):
@@ -85,7 +86,7 @@ def add_metrics(call: EndpointCall) -> Answer:
         for key, value in values.items()
     )
     run = _open_run(call)
-    call.services.recording.append(call.user, Batch(run.path, points=points))
+    call.services.recording.append(call.user, Batch(run.path, points=points, new_values_only=is_placed))
     return answer({"ok": True})
 
 

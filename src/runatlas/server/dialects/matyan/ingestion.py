@@ -1,15 +1,18 @@
 """What one connection says of a run, applied frame by frame.
 
-A frame arrives again when its acknowledgement was late: the same text right after itself was applied already, for each
-message that is no upsert carries its time.
+A frame arrives again when its acknowledgement was late or lost, by another connection perhaps. Most messages have a
+place: to apply them again changes nothing. Each of those that come after the last (points and objects without a step,
+records) carries its time, so that a frame with the same text is the same frame: it is applied once, and that it was is
+kept until the next one shows that its acknowledgement arrived.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
 
 from runatlas.errors import NotFoundError, RunAtlasError, StoreError, ValidationError, shortened
 from runatlas.model.ids import RunPath
@@ -47,8 +50,7 @@ class Ingestion:
         self._services = services
         self._caller = caller
         self._run_id = run_id
-        self._last_frame = b""
-        self._last_answer: dict[str, Any] = {}
+        self._kept = ""
 
     def apply(self, frame: str | bytes) -> dict[str, Any]:
         """Apply a frame: every message of it that can be applied.
@@ -56,31 +58,52 @@ class Ingestion:
         Returns:
             The acknowledgement.
         """
-        digest = hashlib.sha256(frame.encode("utf-8", "replace") if isinstance(frame, str) else frame).digest()
-        if digest == self._last_frame:
-            return self._last_answer
         try:
-            errors = self._apply(frame)
+            return self._apply(frame)
         except StoreError:
             raise
         except RunAtlasError as error:
-            errors = [error.message]
-        self._last_frame, self._last_answer = digest, _acknowledgement(errors)
-        return self._last_answer
+            return _acknowledgement([error.message])
 
-    def _apply(self, frame: str | bytes) -> list[str]:
+    def _apply(self, frame: str | bytes) -> dict[str, Any]:
         said = parse(frame)
         errors: list[str] = []
         messages: list[Message] = []
         for item in said if isinstance(said, list) else [said]:
             message = _read(item, errors)
             messages += [] if message is None else [message]
-        if not messages:
-            return errors
-        path = ensure_run(self._services, self._caller, self._run_id)
+        following = [message.time_ms for message in messages if _comes_after_the_last(message)]
+        if following and all(following):
+            return self._apply_once(frame, messages, errors)
+        return self._apply_all(messages, errors)
+
+    def _apply_once(self, frame: str | bytes, messages: Sequence[Message], errors: list[str]) -> dict[str, Any]:
+        data = frame.encode("utf-8", "replace") if isinstance(frame, str) else frame
+        digest = hashlib.sha256(self._run_id.encode("utf-8", "replace") + b"\n" + data).hexdigest()
+        frames, key = self._services.idempotency, f"frame {digest}"
+        with self._services.store.together(shared=True):
+            stored = frames.begin(self._caller, key, digest)
+            if stored is not None:
+                found: dict[str, Any] = json.loads(stored.body)
+                return found
+            answer = self._apply_all(messages, errors)
+            frames.finish(self._caller, key, 200, json.dumps(answer).encode())
+            if self._kept:
+                frames.forget(self._caller, self._kept)
+        self._kept = key
+        return answer
+
+    def _apply_all(self, messages: Sequence[Message], errors: list[str]) -> dict[str, Any]:
+        path = ensure_run(self._services, self._caller, self._run_id) if messages else None
         if path is not None:
             errors += _Applying(self._services, self._caller, self._run_id, path).apply(messages)
-        return errors
+        return _acknowledgement(errors)
+
+
+def _comes_after_the_last(message: Message) -> TypeGuard[PointSaid | ObjectSaid | LogDraft]:
+    if isinstance(message, LogDraft):
+        return message.line is None
+    return isinstance(message, (PointSaid, ObjectSaid)) and message.step is None
 
 
 def _read(said: Any, errors: list[str]) -> Message | None:
@@ -158,6 +181,11 @@ class _Applying:
         self._services.recording.append(self._caller, batch)
 
     def _do(self, message: Message) -> None:
+        """Do all that a message asks for, or nothing."""
+        with self._services.store.together():
+            self._do_parts(message)
+
+    def _do_parts(self, message: Message) -> None:
         if isinstance(message, RunSaid):
             self._begin_or_end(message)
         elif isinstance(message, ParamsSaid):

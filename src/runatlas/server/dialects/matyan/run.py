@@ -171,8 +171,9 @@ def add_tag(call: EndpointCall) -> Answer:
     """Attach a tag."""
     name = text_field(read_object(call), "tag_name").strip()
     run = found_run(call)
-    change_run(call.services, call.user, run.path, RunPatch(labels_added=(name,)))
-    call.services.labels.keep_label(call.user, run.workspace, name)
+    with call.services.store.together():
+        change_run(call.services, call.user, run.path, RunPatch(labels_added=(name,)))
+        call.services.labels.keep_label(call.user, run.workspace, name)
     return answer({"id": run.id, "tag_id": tag_id(run.workspace, name), "status": "OK"})
 
 
@@ -188,16 +189,18 @@ def remove_tag(call: EndpointCall) -> Answer:
 def delete_run(call: EndpointCall) -> Answer:
     """Delete a run; those who still write to it do not bring it back."""
     run = found_run(call)
-    _delete(call, run)
+    with call.services.store.together():
+        _delete(call, run)
     return answer({"id": run.id, "status": "OK"})
 
 
 def delete_runs(call: EndpointCall) -> Answer:
-    """Delete runs; ids that are none are retired as well."""
+    """Delete runs, all or none; ids that are none are retired as well."""
     asked = _ids(call)
-    call.services.retirement.retire_ids(call.user, asked)
-    for run in _named(call, asked):
-        _delete(call, run)
+    with call.services.store.together():
+        call.services.retirement.retire_ids(call.user, asked)
+        for run in _named(call, asked):
+            _delete(call, run)
     return answer({"status": "OK"})
 
 

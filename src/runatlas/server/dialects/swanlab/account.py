@@ -127,10 +127,10 @@ def list_all_users(call: EndpointCall) -> Answer:
 
 
 def create_users(call: EndpointCall) -> Answer:
-    """Make users."""
+    """Make users, all of them or none."""
     wanted = objects(read_object(call).get("users"), "users", _USERS_MAX)
     named = [(text(user, "username"), text(user, "password")) for user in wanted]
-    made = [call.services.admin.create_user(call.user, name, password) for name, password in named]
+    made = call.services.admin.create_users(call.user, named)
     return answer({"users": [user_object(user) for user in made]}, 201)
 
 
