@@ -5,37 +5,41 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+from pathlib import Path
 
 import pytest
-from support.source import Module, modules
+from support.source import modules
 
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
 
 
-def _public(node: ast.AST) -> bool:
-    return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and not node.name.startswith("_")
+def _undescribed(tree: ast.Module) -> list[str]:
+    return [
+        f"{node.lineno} {node.name}"
+        for node in tree.body
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        if not node.name.startswith("_") and not ast.get_docstring(node)
+    ]
 
 
-@pytest.mark.parametrize("module", modules(), ids=lambda module: module.name)
-def test_public_things_have_a_docstring(module: Module) -> None:
-    if module.name.endswith("__main__"):
-        return
-    assert ast.get_docstring(module.tree), f"{module.where} does not say what it is"
-    missing = []
-    for node in module.tree.body:
-        if not _public(node):
+def test_public_things_have_a_docstring() -> None:
+    described = [module for module in modules() if not module.name.endswith("__main__")]
+    missing = [module.where for module in described if not ast.get_docstring(module.tree)]
+    missing += [f"{module.where}:{thing}" for module in described for thing in _undescribed(module.tree)]
+    assert not missing, f"these do not say what they are: {missing}"
+
+
+def test_examples_in_docstrings_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = []
+    for module in modules():
+        if ">>> " not in module.text:
             continue
-        assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-        if not ast.get_docstring(node):
-            missing.append(f"{module.where}:{node.lineno} {node.name}")
-    assert not missing, missing
-
-
-@pytest.mark.parametrize("module", [m for m in modules() if ">>> " in m.text], ids=lambda module: module.name)
-def test_examples_in_docstrings_run(
-    module: Module, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path_factory.mktemp("doctest"))
-    outcome = doctest.testmod(importlib.import_module(module.name), optionflags=FLAGS)
-    assert outcome.attempted, f"{module.where}: its examples are not found by doctest"
-    assert not outcome.failed
+        directory = tmp_path / module.name
+        directory.mkdir()
+        monkeypatch.chdir(directory)
+        outcome = doctest.testmod(importlib.import_module(module.name), optionflags=FLAGS)  # prints what differs
+        if not outcome.attempted:
+            wrong.append(f"{module.where}: its examples are not found by doctest")
+        if outcome.failed:
+            wrong.append(f"{module.where}: {outcome.failed} of {outcome.attempted} examples fail")
+    assert not wrong, wrong
