@@ -20,6 +20,7 @@
     ├── ResponseFormatError             a 2xx that does not decode
     ├── NotSupportedError               this server has no such feature
     └── StoreError                      a directory or database that cannot be used
+        ├── StoreMissingError           there is none, and none is made
         └── StoreRemovedError           it was removed or replaced while it was open
 
 The store raises the same types as a remote server answers, so that code does not depend on where its
@@ -50,6 +51,7 @@ __all__ = [
     "RunAtlasError",
     "ServerError",
     "StoreError",
+    "StoreMissingError",
     "StoreRemovedError",
     "TimeoutError_",
     "TooMuchWorkError",
@@ -189,6 +191,10 @@ class StoreError(RunAtlasError):
     """A directory or database cannot be used; the message says what to do."""
 
     code = 500
+
+
+class StoreMissingError(StoreError):
+    """There is no store in a directory, and none is made there."""
 
 
 class StoreRemovedError(StoreError):

@@ -252,6 +252,17 @@ def test_a_run_that_was_recorded_offline_is_hinted_at(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, ["api", "projects", "--dir", str(tmp_path)]).exit_code == 0
 
 
+def test_who_makes_a_store_is_told_so_once(tmp_path: Path) -> None:
+    told = []
+    for _ in range(2):
+        with running_server(tmp_path / "served") as server:
+            told.append([line.rstrip() for line in server.log if "made" in line])
+    assert told == [[f"made a new, empty store in {tmp_path / 'served'}: there was none"], []]
+    for expected in (True, False):
+        done = CliRunner().invoke(main, ["keys", "create", "ann", "--dir", str(tmp_path / "keys")])
+        assert ("made a new, empty store" in done.stderr) == expected
+
+
 def test_making_a_project_makes_the_store(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["api", "create", "images", "--dir", str(tmp_path / "new")])
     assert done.exit_code == 0, done.output

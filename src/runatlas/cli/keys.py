@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from runatlas.cli.location import store_location
+from runatlas.cli.location import is_new_store, store_location, tell_of_new_store
 from runatlas.errors import ConflictError
 from runatlas.model.instant import iso_text
 from runatlas.server.services.services import Services
@@ -41,7 +41,10 @@ def create(location: Path | str, blobs_dir: Path | None, user: str) -> None:
 
     The key alone goes to stdout, this once.
     """
+    is_new = is_new_store(location)
     with _opened(location, blobs_dir, create=True) as services:
+        if is_new:
+            tell_of_new_store(location)
         owner = services.owner()
         with suppress(ConflictError):
             services.admin.create_user(owner, user)

@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
-__all__ = ["store_location"]
+from runatlas.server.services.services import Services
+
+__all__ = ["is_new_store", "store_location", "tell_of_new_store"]
 
 
 def store_location(command: Callable[..., None]) -> Callable[..., None]:
@@ -36,3 +38,21 @@ def store_location(command: Callable[..., None]) -> Callable[..., None]:
         command(location=directory if directory is not None else database, blobs_dir=blobs_dir, **rest)
 
     return located
+
+
+def is_new_store(location: Path | str) -> bool:
+    """Tell whether opening a store makes it. Of a database only its server can say that.
+
+    Args:
+        location: As a command got it.
+    """
+    return isinstance(location, Path) and not Services.is_at(location)
+
+
+def tell_of_new_store(location: Path | str) -> None:
+    """Say that a store was made: a path that was mistyped looks like one whose runs are lost.
+
+    Args:
+        location: As a command got it.
+    """
+    click.echo(f"made a new, empty store in {location}: there was none", err=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from runatlas.cli.location import store_location
+from runatlas.cli.location import is_new_store, store_location, tell_of_new_store
 from runatlas.server import process
 from runatlas.server.settings import ServerSettings
 
@@ -76,8 +76,11 @@ def serve(
 
 def _run(settings: ServerSettings) -> None:
     what = settings.location if isinstance(settings.location, Path) else "the database"
+    is_new = is_new_store(settings.location)
 
     def announce(address: str) -> None:
+        if is_new:
+            tell_of_new_store(settings.location)
         click.echo(f"RunAtlas serves {what} at {address}", err=True)
 
     try:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
 from runatlas.backends.base import Backend
-from runatlas.errors import ResponseFormatError, RunAtlasError, StoreError
+from runatlas.errors import ResponseFormatError, RunAtlasError, StoreError, StoreMissingError
 from runatlas.model import codec
 from runatlas.model.batch import Batch
 from runatlas.model.run import RunDraft
@@ -74,7 +74,7 @@ def sync(
     place = directory / SPOOL_NAME
     if place.is_symlink():
         raise StoreError(f"{place} is a link; name the directory that it leads to, if what lies there is to be sent")
-    backends: dict[str, Backend] = {}
+    backends: dict[tuple[str, bool], Backend] = {}
     with ExitStack() as stack:
         found = find_spools(place if place.is_dir() else directory)
         for left in found if only is None else filter(only, found):
@@ -85,12 +85,13 @@ def sync(
                 yield SyncReport(left.path, problem=describe(error))
                 continue
 
-            def opened(head: Head, left: SpoolLeft = left) -> Backend:
+            def opened(head: Head, left: SpoolLeft = left, *, create: bool) -> Backend:
                 settings = target or _settings_of(head, left)
-                if settings.location not in backends:
-                    backend = place_of(settings, purpose="upload")()
-                    backends[settings.location] = stack.enter_context(closing(backend))
-                return backends[settings.location]
+                key = (settings.location, create)
+                if key not in backends:
+                    backend = place_of(settings, purpose="upload", create=create)()
+                    backends[key] = stack.enter_context(closing(backend))
+                return backends[key]
 
             yield _Sending(left, discard=discard).run(opened)
 
@@ -151,6 +152,18 @@ def _steps_of(left: SpoolLeft, draft: RunDraft, host: str | None) -> Iterator[tu
         return
 
 
+_STORE_GONE = (
+    "the store that had the run is gone; put it back and send the rest with 'runatlas sync', or drop that with "
+    "--discard"
+)
+
+
+class _Opener(Protocol):
+    """Opens where a spool belongs."""
+
+    def __call__(self, head: Head, *, create: bool) -> Backend: ...
+
+
 class _Sending:
     """The sending of one spool."""
 
@@ -159,7 +172,7 @@ class _Sending:
         self._discard = discard
         self._report = SyncReport(left.path)
 
-    def run(self, open_backend: Callable[[Head], Backend]) -> SyncReport:
+    def run(self, open_backend: _Opener) -> SyncReport:
         """Send what the store does not have, and delete the file if that is all of it."""
         left = self._left
         if not left.acquire():
@@ -170,8 +183,8 @@ class _Sending:
             self._send_all(open_backend)
             if self._report.is_done and not left.is_live:
                 left.remove()
-        except RunGoneError as error:
-            self._note(problem=error.message)
+        except (RunGoneError, StoreMissingError) as error:
+            self._note(problem=error.message if isinstance(error, RunGoneError) else _STORE_GONE)
             if self._discard and not left.is_live:
                 left.remove()
                 self._note(is_done=True)
@@ -181,7 +194,7 @@ class _Sending:
             left.release()
         return self._report
 
-    def _send_all(self, open_backend: Callable[[Head], Backend]) -> None:
+    def _send_all(self, open_backend: _Opener) -> None:
         left = self._left
         # What a run writes meanwhile is for the next time: it may write faster than this sends.
         end = left.path.stat().st_size
@@ -190,7 +203,8 @@ class _Sending:
             raise ValueError("it does not tell which run it is of; its beginning is damaged")
         self._note(run=str(head.draft.id))
         known = left.sent()
-        delivery = Delivery(open_backend(head), head.draft, exists=known >= 0)
+        # A store that had the run and is gone is not made anew, empty.
+        delivery = Delivery(open_backend(head, create=known < 0), head.draft, exists=known >= 0)
         if known < 0:
             delivery.create()
         reached = max(known, 0)

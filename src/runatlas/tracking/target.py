@@ -82,13 +82,14 @@ def documented_location(environ: Mapping[str, str]) -> str | None:
     return environ.get("MATYAN_BACKEND_URL") or None
 
 
-def place_of(settings: ConnectionSettings, *, purpose: Literal["read", "send", "upload"]) -> Place:
+def place_of(settings: ConnectionSettings, *, purpose: Literal["read", "send", "upload"], create: bool = True) -> Place:
     """Return what opens a backend.
 
     Args:
         settings: The server or directory.
         purpose: Sending fails early, for it is tried again; uploading is patient; reading is as the settings say, and
             makes no store.
+        create: Whether sending and uploading make a store where there is none.
     """
     timeout = {"read": settings.timeout_s, "send": min(_SEND_S, settings.timeout_s), "upload": _UPLOAD_S}[purpose]
     return Place(
@@ -97,7 +98,7 @@ def place_of(settings: ConnectionSettings, *, purpose: Literal["read", "send", "
         api_key=settings.key,
         timeout=timeout,
         cache=settings.cache if purpose == "read" else False,
-        create=purpose != "read",
+        create=create and purpose != "read",
     )
 
 

@@ -544,6 +544,11 @@ def test_a_store_that_is_removed_takes_nothing_and_is_not_made_again(
     # What is left of the run does not become half a run of another store.
     for report in sync(place):
         assert (report.sent, report.is_done) == ((10, True) if act is _remove_log else (0, False))
+        assert ("is gone" in report.problem) == (act is _remove_database)
+    assert sorted(path.name for path in place.glob("runatlas.db")) == [name for name in names if name == "runatlas.db"]
+    if act is _remove_database:
+        assert [report.is_done for report in sync(place, discard=True)] == [True]
+        assert list(sync(place)) == []
 
 
 def test_a_spool_that_is_removed_is_written_anew(tmp_path: Path, spools: Path) -> None:

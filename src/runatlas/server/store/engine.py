@@ -18,7 +18,7 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from runatlas.errors import BusyError, StoreError
+from runatlas.errors import BusyError, StoreError, StoreMissingError
 from runatlas.file_access import FileAccess
 from runatlas.model.liveness import heartbeat_timeout_ms
 from runatlas.process.fork import is_inherited, note_closed, note_opened
@@ -146,11 +146,11 @@ class Store:
         if not database.is_file():
             if not create:
                 if (directory / "spool").is_dir():
-                    raise StoreError(
+                    raise StoreMissingError(
                         f"there is no RunAtlas store in {directory} yet; 'runatlas sync {directory}' makes it of what "
                         "runs left there"
                     )
-                raise StoreError(
+                raise StoreMissingError(
                     f"there is no RunAtlas store in {directory}; check the path, or record a run there first"
                 )
             _make_database(database)
