@@ -107,7 +107,16 @@ class StoredFile(Mapping[str, Any]):
     def _pieces(self, start: int = 0) -> Iterator[bytes]:
         if self.url is None:
             raise ResponseFormatError(f"{self.name} came without a link")
-        return self._gateway.backend.open_link(self.url, start=start)
+        pieces = self._gateway.backend.open_link(self.url, start=start)
+        # Without a checksum the size is what somebody said of it.
+        return pieces if self.size is None or not self.sha256 else self._bounded(pieces, self.size - start)
+
+    def _bounded(self, pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
+        for piece in pieces:
+            most -= len(piece)
+            if most < 0:
+                raise ResponseFormatError(f"{self.name} came damaged; it has more than its {self.size} bytes")
+            yield piece
 
     def _save(self, target: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from pathlib import Path
 
 import pytest
 from support.faulty_server import Exchange, Fault, faulty_server, reply
@@ -82,3 +83,32 @@ def test_a_listing_that_goes_round_ends() -> None:
         with pytest.raises(ResponseFormatError, match="names itself"):
             list(api.projects())
         assert len(server.seen) < 5
+
+
+def _page(*records: dict[str, object]) -> Fault:
+    common = {"sha256": "0" * 64, "size": 10, "mime_type": "", "created_at_ms": 0}
+    return reply(json.dumps({"items": [{**common, **record} for record in records], "next_cursor": None}).encode())
+
+
+def test_of_a_file_without_an_end_no_more_is_kept_than_it_has(tmp_path: Path) -> None:
+    with (
+        faulty_server(_endless(200, b"x" * (1 << 20))) as endless,
+        faulty_server(_page({"name": "a.bin", "url": f"{endless.url}/f"})) as server,
+        runatlas.Api(server.url, api_key=KEY, cache=False) as api,
+    ):
+        file = api.run("ann/demo/r").artifact("a.bin")
+        assert isinstance(file.read().error, ResponseFormatError)
+        assert isinstance(file.download(tmp_path / "a.bin").error, ResponseFormatError)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 10
+
+
+@pytest.mark.parametrize("name", ["../../a.bin", "/a.bin", "a/../../b", "a\\..\\b", ".."])
+def test_a_file_is_saved_below_where_it_was_wanted(tmp_path: Path, name: str) -> None:
+    with (
+        faulty_server(reply(b"x" * 10)) as files,
+        faulty_server(_page({"name": name, "url": f"{files.url}/f"})) as server,
+        runatlas.Api(server.url, api_key=KEY, cache=False) as api,
+    ):
+        assert isinstance(api.run("ann/demo/r").artifacts().download(tmp_path / "d" / "e").error, ResponseFormatError)
+        assert files.seen == []
+    assert list(tmp_path.iterdir()) == []

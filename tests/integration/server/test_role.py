@@ -13,6 +13,7 @@ from integration.server.roles.law import Law
 from integration.server.roles.matyan import MATYAN
 from integration.server.roles.native import NATIVE
 from integration.server.roles.row import BLIND, MANAGE, READ, SEE_WORKSPACE, WRITE, Access, Door, Row
+from integration.server.roles.sideways import SIDEWAYS, SLY, settle
 from integration.server.roles.swanlab import SWANLAB
 from integration.server.roles.syvain import SYVAIN
 from integration.server.roles.world import BARE, IDS, LAB, MINGLED, PROJECT, RUN, UNMIXED, Request, World, serving
@@ -159,3 +160,44 @@ def test_the_administrator_knows_of_projects_but_sees_no_run(world: World) -> No
     assert (LAB, PROJECT) in {(project["workspace"], project["name"]) for project in listed["items"]}
     request = Request(f"/atlas/v1/runs/{LAB}/{PROJECT}/{RUN}")
     assert world.send("GET", request, NATIVE.headers(world, "boss")).status == 404
+
+
+@pytest.fixture(scope="module")
+def settled(world: World) -> World:
+    settle(world)
+    return world
+
+
+@pytest.mark.parametrize("what", SIDEWAYS)
+def test_an_id_of_another_s_in_a_body_is_no_way_in(settled: World, what: str) -> None:
+    method, make = SIDEWAYS[what]
+    request = make(settled)
+    before = settled.keeping.read()
+    answer = settled.send(method, request, NATIVE.headers(settled, SLY))
+    assert settled.keeping.read().within({LAB}) == before.within({LAB})
+    said = str(request)
+    assert [mark for mark in settled.marks() if mark in answer.text and mark not in said] == []
+    ghost, used = settled.ghost(request, sees_workspace=False)
+    assert ghost != request
+    told = settled.send(method, ghost, NATIVE.headers(settled, SLY)).text
+    for fake, real in used.items():
+        told = told.replace(fake, real)
+    assert told == answer.text
+
+
+def test_a_key_for_repeated_requests_is_its_caller_s(settled: World) -> None:
+    once = {"Idempotency-Key": "same-for-all"}
+    request = Request("/atlas/v1/keys", {"json": {}})
+    answers = [settled.send("POST", request, {**NATIVE.headers(settled, name), **once}) for name in ("olga", SLY)]
+    assert [answer.status for answer in answers] == [201, 201]
+    assert answers[0].json()["secret"] != answers[1].json()["secret"]
+    assert answers[1].json()["key"]["username"] == SLY
+
+
+def test_a_cursor_of_another_s_listing_tells_nothing_of_it(settled: World) -> None:
+    page = {"limit": 1}
+    asked = {"selection": {"workspace": LAB, "project": PROJECT}, "page": page}
+    cursor = settled.make("POST", "runs/query", json=asked)["next_cursor"]
+    mine = {"selection": {"workspace": SLY}, "page": {**page, "cursor": cursor}}
+    answer = settled.send("POST", Request("/atlas/v1/runs/query", {"json": mine}), NATIVE.headers(settled, SLY))
+    assert [mark for mark in settled.marks() if mark in answer.text] == []
