@@ -234,6 +234,8 @@ class Recorder:
                 break
             self._uploader.wait(0.1)
         files, problem = self._uploader.waiting, self._uploader.problem
+        # What was printed before was recorded before.
+        self._collect_lines(final=False)
         marker = Marker()
         self.append(marker)
         self._collector.wake()
@@ -272,7 +274,7 @@ class Recorder:
         deadline = time.monotonic() + timeout_s
         self._dispatcher.hurry()
         self._uploader.finish(partial(self._is_over, deadline))
-        self._collect_last()
+        self._collect_lines(final=True)
         if patch is not None:
             self.append(patch)
         if self._dispatcher.problem:
@@ -372,10 +374,10 @@ class Recorder:
                 left -= self.losses.count - lost_before
                 self.losses.add(max(1, left), "something went wrong in the tracker")
 
-    def _collect_last(self) -> None:
-        with self._collecting:
-            if self.capture is not None:
-                self._take_lines(final=True)
+    def _collect_lines(self, *, final: bool) -> None:
+        if self.capture is not None:
+            with self._collecting:
+                self._take_lines(final=final)
 
     def _take_lines(self, *, final: bool) -> None:
         capture = self.capture

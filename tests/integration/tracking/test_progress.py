@@ -79,6 +79,43 @@ def test_a_bar_that_nobody_can_read_yet_is_spooled_now_and_then_and_synced_as_on
     assert [line.message for line in find(str(tmp_path)).logs().unwrap()] == ["100%"]
 
 
+FORKED = """
+import os, signal, sys
+from runatlas import Run
+
+def draw(text):
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+run = Run("bar", repo=sys.argv[1])
+draw("\\rparent  10%")
+ear, mouth = os.pipe()
+if not (child := os.fork()):
+    for part in range(0, 101, 5):
+        draw(f"\\rchild {part:3}%")
+        if part % 20 == 0:
+            run.flush()
+            os.write(mouth, b".")
+    draw("\\n")
+    run.flush()
+    os._exit(0)
+os.close(mouth)
+part = 10
+while os.read(ear, 1):
+    part += 10
+    draw(f"\\rparent {part:3}%")
+    run.flush()
+os.waitpid(child, 0)
+draw("\\rparent 100%\\n")
+run.close()
+"""
+
+
+def test_bars_of_a_process_and_of_its_forked_child_are_a_line_each(place: str) -> None:
+    subprocess.run([sys.executable, "-c", FORKED, place], check=True, capture_output=True)
+    assert sorted(line.message for line in find(place).logs().unwrap()) == ["child 100%", "parent 100%"]
+
+
 def spooled(directory: Path) -> list[LogDraft]:
     """What the one spool in a directory has of lines."""
     (left,) = find_spools(directory / "spool")
