@@ -146,11 +146,14 @@ def test_public_routes_read_no_body(world: World) -> None:
         assert _answer(connection)[0] == 413
 
 
-def test_bodies_of_one_caller_hold_so_much_and_no_more(world: World) -> None:
+@pytest.mark.parametrize(
+    ("method", "path"), [("PATCH", "/atlas/v1/user"), ("POST", "/api/w/runs/none/artifacts")], ids=("field", "value")
+)
+def test_bodies_of_one_caller_hold_so_much_and_no_more(world: World, method: str, path: str) -> None:
     body = b'{"name": "' + b"x" * 400_000
     with (
-        world.begin("PATCH", "/atlas/v1/user", world.eve, 500_000) as first,
-        world.begin("PATCH", "/atlas/v1/user", world.eve, 500_000) as second,
+        world.begin(method, path, world.eve, 500_000) as first,
+        world.begin(method, path, world.eve, 500_000) as second,
     ):
         first.sendall(body)
         second.sendall(body)

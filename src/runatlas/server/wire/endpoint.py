@@ -83,6 +83,7 @@ def make_endpoint(
     limit: int,
     public: bool = False,
     streams: bool = False,
+    document_limit: int | None = None,
 ) -> HTTPRouteHandler:
     """Make a handler.
 
@@ -93,6 +94,7 @@ def make_endpoint(
         limit: How large the body may be, inflated, in bytes.
         public: Whether no key is needed.
         streams: Whether the body is handed over as a stream, not as bytes.
+        document_limit: How large a body may be that is JSON, and no file: it is handed over as bytes all the same.
 
     Returns:
         A Litestar handler.
@@ -100,9 +102,13 @@ def make_endpoint(
 
     async def handle(request: Request[Caller, Any, State]) -> ASGIApp:
         async with visit(request) as visiting:
+            most = PUBLIC_BODY if public else limit
             if streams:
-                return await _stream(function, request, limit, visiting)
-            body = await read_body(request, PUBLIC_BODY if public else limit, visiting.hold)
+                kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+                if document_limit is None or kind != "application/json":
+                    return await _stream(function, request, limit, visiting)
+                most = document_limit
+            body = await read_body(request, most, visiting.hold)
             return await visiting.answer(_answer, function, _call(request, body))
 
     return HTTPRouteHandler(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from litestar import Router
 
 from runatlas.server.dialects.chachaml import read, write
@@ -72,8 +70,9 @@ def _router(limits: Limits) -> Router:
     handlers = [make_endpoint("POST", path, function, limit=limits.body) for path, function in WRITES.items()]
     handlers += [make_endpoint("GET", path, function, limit=limits.body) for path, function in READS.items()]
     upload = "/api/w/runs/{run:str}/artifacts"
-    adding = partial(write.add_artifact, value_limit=limits.body)
-    handlers.append(make_endpoint("POST", upload, adding, limit=limits.blob, streams=True))
+    handlers.append(
+        make_endpoint("POST", upload, write.add_artifact, limit=limits.blob, streams=True, document_limit=limits.body)
+    )
     return Router("/", route_handlers=handlers, include_in_schema=False)
 
 

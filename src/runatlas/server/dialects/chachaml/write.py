@@ -90,16 +90,11 @@ def add_metrics(call: EndpointCall) -> Answer:
     return answer({"ok": True})
 
 
-def add_artifact(call: EndpointCall, value_limit: int) -> Answer:
-    """Store a file: raw bytes, or a JSON value by the reference server's other form.
-
-    Args:
-        call: The request.
-        value_limit: How large a body may be that is a value: it is read whole.
-    """
+def add_artifact(call: EndpointCall) -> Answer:
+    """Store a file: raw bytes, or a JSON value by the reference server's other form."""
     kind = media_type(call)
     if kind == "application/json":
-        return _add_value(call, value_limit)
+        return _add_value(call)
     if kind != _RAW:
         raise ValidationError(f"an artifact is sent as {_RAW}, not as {kind or 'nothing'}", code=400)
     name = call.value("name")
@@ -107,15 +102,8 @@ def add_artifact(call: EndpointCall, value_limit: int) -> Answer:
     return answer({"ok": True, "sha256": record.sha256, "size": record.size})
 
 
-def _add_value(call: EndpointCall, limit: int) -> Answer:
-    announced = int(call.headers.get("content-length", 0))
-    held = b"" if call.upload is None or announced > limit else call.upload.read(limit + 1)
-    if max(announced, len(held)) > limit:
-        raise ValidationError(f"the body is larger than {limit} bytes", code=413)
-    from_stream = EndpointCall(
-        call.services, call.caller, call.method, call.params, call.query, call.headers, held, call.raw_path
-    )
-    body = read_object(from_stream)
+def _add_value(call: EndpointCall) -> Answer:
+    body = read_object(call)
     if "value" not in body:
         raise ValidationError("value: it is missing", code=400)
     record = _store(call, body.get("name"), "application/json", dumps(body["value"]).encode())
