@@ -8,7 +8,6 @@ from typing import Any
 from hypothesis import strategies as st
 
 from runatlas.model.filters import (
-    STABLE_FIELDS,
     STATISTICS,
     And,
     Comparison,
@@ -18,6 +17,7 @@ from runatlas.model.filters import (
     Operator,
     Or,
 )
+from runatlas.model.run_field import STABLE_FIELDS
 
 __all__ = ["CONTEXT", "LISTS", "SERIES", "VALUES", "filters"]
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from typing_extensions import TypedDict
 
-from runatlas.entities.argument import choice, flag, text, texts
+from runatlas.entities.argument import choice, flag, text, texts, whole
 from runatlas.model.config_value import check_path, plain_config
 from runatlas.model.ids import validate_project_name
-from runatlas.model.run import RUN_STATES, RunPatch, RunState
+from runatlas.model.run import OWN_FIELDS, RUN_STATES, RunPatch, RunState
 
 __all__ = ["RunChanges", "make_run_patch"]
 
@@ -71,25 +72,20 @@ def _state(value: object, argument: str) -> RunState:
     return choice(value, RUN_STATES, argument)
 
 
-_CHECKS: dict[str, Callable[[Any, str], Any]] = {
-    "name": text,
-    "description": _any_text,
-    "labels": _any_texts,
-    "labels_added": _any_texts,
-    "labels_removed": _any_texts,
-    "group": _any_text,
-    "job_type": _any_text,
-    "show": flag,
-    "pin": flag,
-    "baseline": flag,
-    "archived": flag,
-    "colors": _any_texts,
-    "config": _config,
-    "config_removed": _any_texts,
-    "project": _project,
-    "state": _state,
-    "error": _any_text,
-}
+def _check_of(name: str) -> Callable[[Any, str], Any]:
+    """Return the check of an argument: by a rule of its own, or as the type of the field wants it."""
+    default = OWN_FIELDS[name].default if name in OWN_FIELDS else ()
+    return _RULED.get(name) or next(check for kind, check in _BY_TYPE if isinstance(default, kind))
+
+
+_BY_TYPE: tuple[tuple[type, Callable[[Any, str], Any]], ...] = (
+    (tuple, _any_texts),
+    (bool, flag),
+    (str, _any_text),
+    (int, partial(whole, least=-(2**63), most=2**63 - 1)),
+)
+_RULED: dict[str, Callable[[Any, str], Any]] = {"name": text, "config": _config, "project": _project, "state": _state}
+_CHECKS = {name: _check_of(name) for name in RunChanges.__annotations__}
 
 
 def make_run_patch(changes: Mapping[str, Any]) -> RunPatch:

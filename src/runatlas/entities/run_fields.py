@@ -13,7 +13,7 @@ from runatlas.entities.frozen import frozen_config, frozen_labels
 from runatlas.entities.gateway import Gateway
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.instant import iso_text, moment
-from runatlas.model.run import RunRecord
+from runatlas.model.run import OWN_FIELDS, RunRecord
 
 if TYPE_CHECKING:
     # At run time it would be a Literal, on which completion in notebooks gives up.
@@ -269,28 +269,7 @@ class RunFields(Entity[RunRecord]):
 
 
 _JSON = (
-    "id",
-    "run_id",
-    "cuid",
-    "project_id",
-    "path",
-    "name",
-    "description",
-    "state",
-    "labels",
-    "group",
-    "job_type",
-    "created_at",
-    "updated_at",
-    "finished_at",
-    "url",
-    "show",
-    "pin",
-    "baseline",
-    "archived",
-    "colors",
-    "profile",
-    "latest",
-    "user",
-    "crash_message",
+    *("id", "run_id", "cuid", "project_id", "path"),
+    *(field.name for field in OWN_FIELDS.values() if field.shown),
+    *("url", "profile", "latest", "crash_message"),
 )

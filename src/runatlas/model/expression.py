@@ -34,7 +34,7 @@ import math
 from typing import cast
 
 from runatlas.model.filter_text import FilterSyntaxError, FilterText
-from runatlas.model.filters import STABLE_FIELDS, And, Comparison, Field, Filter, Not, Operator, Or, Sort
+from runatlas.model.filters import And, Comparison, Field, Filter, Not, Operator, Or, Sort
 from runatlas.model.glob import escape_glob
 from runatlas.model.operand import (
     SCOPES,
@@ -48,7 +48,7 @@ from runatlas.model.operand import (
     read_field,
     read_value,
 )
-from runatlas.model.run_field import EMPTY_TEXTS, find_stable_name
+from runatlas.model.run_field import BLANK_TEXTS, STABLE_FIELDS, find_stable_name
 
 __all__ = ["FilterSyntaxError", "parse_field", "parse_filter", "parse_order"]
 
@@ -164,7 +164,7 @@ class _Conditions:
         kind = STABLE_FIELDS[field.key] if field.type == "STABLE" else None
         if kind == "bool":
             return self._compare(field, "EQ", True, node)
-        if kind == "labels" or (kind == "text" and field.key in {"user", "colors", *EMPTY_TEXTS}):
+        if kind == "labels" or (kind == "text" and field.key in {"user", "colors", *BLANK_TEXTS}):
             return self._compare(field, "NEQ", None, node)
         if field == Field("STABLE", "name"):
             return self._compare(field, "NEQ", "", node)

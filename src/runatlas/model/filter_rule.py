@@ -9,7 +9,6 @@ from typing import Any, cast, get_args
 
 from runatlas.model.config_name import number_of
 from runatlas.model.filters import (
-    STABLE_FIELDS,
     And,
     Comparison,
     Field,
@@ -24,7 +23,7 @@ from runatlas.model.filters import (
 from runatlas.model.instant import iso_text
 from runatlas.model.page import Order
 from runatlas.model.run_check import LIST_DEPTH_MAX
-from runatlas.model.run_field import EMPTY_TEXTS, instant_ms, make_stable_field
+from runatlas.model.run_field import BLANK_TEXTS, STABLE_FIELDS, instant_ms, make_stable_field
 
 __all__ = ["RULE_OPERATORS", "from_rules", "groups_from_rules", "sorts_from_rules", "to_rule"]
 
@@ -188,7 +187,7 @@ def _read_rule(rule: Mapping[str, Any], place: str) -> Filter:
     if op not in {"IN", "NOT IN"} and len(values) != 1:
         raise ValueError(f"{place}.value: {op} takes one value in its list, got {len(values)}; IN takes several")
     kind = _kind(field)
-    if kind == "text" and field.key in EMPTY_TEXTS:
+    if kind == "text" and field.key in BLANK_TEXTS:
         values = ["" if value is None and op in {"EQ", "NEQ"} else value for value in values]
     fitted = tuple(_fit(kind, op, value, f"{place}.value[{index}]") for index, value in enumerate(values))
     if kind == "labels":

@@ -15,7 +15,6 @@ from runatlas.model.page import Order
 
 __all__ = [
     "OPERATORS",
-    "STABLE_FIELDS",
     "STATISTICS",
     "And",
     "Comparison",
@@ -42,30 +41,6 @@ STATISTICS: tuple[Statistic, ...] = (
 Literal_: TypeAlias = str | int | float | bool | None
 """What a field is compared with. Times are Unix milliseconds."""
 
-STABLE_FIELDS: dict[str, Literal["text", "bool", "time", "labels", "int", "number"]] = {
-    "id": "text",
-    "cuid": "text",
-    "name": "text",
-    "description": "text",
-    "state": "text",
-    "group": "text",
-    "job_type": "text",
-    "user": "text",
-    "project": "text",
-    "show": "bool",
-    "pin": "bool",
-    "baseline": "bool",
-    "archived": "bool",
-    "colors": "text",
-    "created_at": "time",
-    "updated_at": "time",
-    "finished_at": "time",
-    "pinned_at": "time",
-    "duration": "number",
-    "labels": "labels",
-}
-"""The run's own fields and their kinds; ``duration`` is in seconds, ``None`` while running."""
-
 
 @attrs.frozen
 class Field:
@@ -73,7 +48,7 @@ class Field:
 
     Attributes:
         type: ``STABLE`` (the run's own field), ``CONFIG`` (a flattened config key), ``SCALAR`` (a metric's summary).
-        key: A name of ``STABLE_FIELDS``; a config key, nested ones joined by dots; a metric key.
+        key: A name of ``model.run_field.STABLE_FIELDS``; a config key, nested ones joined by dots; a metric key.
         stat: Which statistic of a ``SCALAR``. Of a text, a list, a section or the labels ``len``: how long it is.
         context: A ``SCALAR``'s context as ``(name, value)`` pairs; empty for the ordinary series.
     """

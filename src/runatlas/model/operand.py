@@ -12,12 +12,13 @@ import attrs
 
 from runatlas.model.codec import make_context
 from runatlas.model.filter_text import FilterSyntaxError, FilterText
-from runatlas.model.filters import STABLE_FIELDS, Field, Literal_, Operator
+from runatlas.model.filters import Field, Literal_, Operator
 from runatlas.model.glob import parse_glob
 from runatlas.model.run import RUN_STATES
 from runatlas.model.run_check import has_length
 from runatlas.model.run_field import (
-    EMPTY_TEXTS,
+    BLANK_TEXTS,
+    STABLE_FIELDS,
     STATISTIC_NAMES,
     did_you_mean,
     find_stable_name,
@@ -359,7 +360,7 @@ def fit_value(
     if value is None:
         if op not in {"EQ", "NEQ"}:
             raise source.error("None has no order and is in no list; write 'is None' or 'is not None'", node)
-        return "" if (field.type, field.stat) == ("STABLE", "last") and field.key in EMPTY_TEXTS else None
+        return "" if (field.type, field.stat) == ("STABLE", "last") and field.key in BLANK_TEXTS else None
     if kind == "time":
         return _fit_time(source, field, value, node)
     reason = _find_misfit(field, kind, op, value) or _find_unknown_state(field, op, value)

@@ -13,8 +13,11 @@ from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import PageRequest
 
 __all__ = [
+    "OWN_FIELDS",
     "RUN_PARTS",
     "RUN_STATES",
+    "FieldKind",
+    "OwnField",
     "Profile",
     "RunDraft",
     "RunPart",
@@ -31,6 +34,45 @@ RUN_STATES: tuple[RunState, ...] = get_args(RunState)
 RunPart = Literal["config", "summary", "profile"]
 RUN_PARTS: tuple[RunPart, ...] = get_args(RunPart)
 """What a listing may carry beside a run's own fields."""
+
+
+FieldKind = Literal["text", "bool", "time", "labels", "int", "number"]
+"""As what filters and orders take a field; times are Unix milliseconds."""
+
+
+@attrs.frozen
+class OwnField:
+    """One of a run's own fields: what its name and type in ``RunRecord`` do not say.
+
+    The tables of the store, inserts and updates, filters and orders, ``json()`` and run tables are all made of these;
+    that a draft or a patch can give a field is said by its being there too.
+
+    Attributes:
+        attribute: The attribute of ``RunRecord``; ``""`` if the field is worked out.
+        name: As filters, ``json()`` and tables call it.
+        kind: As what filters and orders take it; ``None`` if they do not.
+        column: Its column in the table of runs; ``""`` if it is no column there.
+        default: What a run has to which nobody gave it.
+        aliases: What other systems call it; filters take these too.
+        blank: Whether ``""`` means that the run has none.
+        shown: Whether ``json()`` has it.
+        tabled: Whether run tables have it.
+    """
+
+    attribute: str
+    name: str
+    kind: FieldKind | None
+    column: str = ""
+    default: Any = None
+    aliases: tuple[str, ...] = ()
+    blank: bool = False
+    shown: bool = False
+    tabled: bool = False
+
+
+def _own(default: Any, kind: FieldKind | None, **said: Any) -> Any:
+    """Declare an attribute of ``RunRecord`` that is one of a run's own fields."""
+    return attrs.field(default=default, metadata={"own": {"kind": kind, **said}})
 
 
 @attrs.frozen
@@ -68,25 +110,25 @@ class RunRecord:
     id: str
     cuid: str
     project_cuid: str = ""
-    name: str = ""
-    description: str = ""
-    state: RunState = "RUNNING"
-    labels: tuple[str, ...] = ()
-    group: str = ""
-    job_type: str = ""
-    show: bool = True
-    pin: bool = False
-    baseline: bool = False
-    archived: bool = False
-    colors: tuple[str, ...] = ()
-    user: UserRef | None = None
-    created_at_ms: int = 0
-    updated_at_ms: int = 0
-    finished_at_ms: int | None = None
-    pinned_at_ms: int | None = None
-    heartbeat_at_ms: int | None = None
-    error: str = ""
-    folder_id: str | None = None
+    name: str = _own("", "text", shown=True, tabled=True)
+    description: str = _own("", "text", blank=True, shown=True)
+    state: RunState = _own("RUNNING", "text", shown=True, tabled=True)
+    group: str = _own("", "text", column="run_group", aliases=("cluster",), blank=True, shown=True, tabled=True)
+    job_type: str = _own("", "text", aliases=("job", "jobType"), blank=True, shown=True, tabled=True)
+    labels: tuple[str, ...] = _own((), "labels", aliases=("tags",), shown=True, tabled=True)
+    show: bool = _own(True, "bool", shown=True)
+    pin: bool = _own(False, "bool", shown=True)
+    baseline: bool = _own(False, "bool", shown=True)
+    archived: bool = _own(False, "bool", shown=True)
+    colors: tuple[str, ...] = _own((), "text", shown=True)
+    user: UserRef | None = _own(None, "text", column="", shown=True, tabled=True)
+    created_at_ms: int = _own(0, "time", aliases=("createdAt",), shown=True, tabled=True)
+    updated_at_ms: int = _own(0, "time", aliases=("updatedAt",), shown=True, tabled=True)
+    finished_at_ms: int | None = _own(None, "time", aliases=("finishedAt",), shown=True, tabled=True)
+    pinned_at_ms: int | None = _own(None, "time", aliases=("pinnedAt",))
+    heartbeat_at_ms: int | None = _own(None, None)
+    error: str = _own("", None)
+    folder_id: str | None = _own(None, None)
     config: dict[str, Any] | None = None
     summary: dict[str, float] | None = None
     profile: Profile | None = None
@@ -114,6 +156,33 @@ class RunRecord:
         if end_ms is None:
             end_ms = now_ms if self.state == "RUNNING" else self.heartbeat_at_ms
         return None if end_ms is None else max(0, end_ms - self.created_at_ms) / 1000
+
+
+def _own_fields() -> tuple[OwnField, ...]:
+    derived = (
+        OwnField("id", "id", "text", "run_id"),
+        OwnField("cuid", "cuid", "text", "cuid"),
+        OwnField("project", "project", "text"),
+        OwnField("", "duration", "number"),
+    )
+    declared = (
+        OwnField(
+            **{
+                "attribute": field.name,
+                "name": field.name.removesuffix("_ms"),
+                "column": field.name,
+                "default": field.default,
+            }
+            | field.metadata["own"]
+        )
+        for field in attrs.fields(RunRecord)
+        if "own" in field.metadata
+    )
+    return (*derived, *declared)
+
+
+OWN_FIELDS: dict[str, OwnField] = {field.name: field for field in _own_fields()}
+"""A run's own fields by name; ``duration`` is in seconds, and a run that goes on has none to filter by."""
 
 
 @attrs.frozen

@@ -9,20 +9,23 @@ import difflib
 from collections.abc import Iterable
 from datetime import datetime, timezone
 
-from runatlas.model.filters import STABLE_FIELDS, Field, Statistic
+from runatlas.model.filters import Field, Statistic
+from runatlas.model.run import OWN_FIELDS, FieldKind
 
-__all__ = ["EMPTY_TEXTS", "STATISTIC_NAMES", "did_you_mean", "find_stable_name", "instant_ms", "make_stable_field"]
+__all__ = [
+    "BLANK_TEXTS",
+    "STABLE_FIELDS",
+    "STATISTIC_NAMES",
+    "did_you_mean",
+    "find_stable_name",
+    "instant_ms",
+    "make_stable_field",
+]
 
-_ALIASES = {
-    "tags": "labels",
-    "cluster": "group",
-    "job": "job_type",
-    "jobType": "job_type",
-    "createdAt": "created_at",
-    "updatedAt": "updated_at",
-    "finishedAt": "finished_at",
-    "pinnedAt": "pinned_at",
-}
+STABLE_FIELDS: dict[str, FieldKind] = {name: field.kind for name, field in OWN_FIELDS.items() if field.kind is not None}
+"""The run's own fields that filters know, and their kinds."""
+
+_ALIASES = {alias: name for name, field in OWN_FIELDS.items() for alias in field.aliases}
 """Names of other systems; ``tags`` is as good a name as ``labels``."""
 
 STATISTIC_NAMES: dict[str, Statistic] = {
@@ -40,7 +43,7 @@ STATISTIC_NAMES: dict[str, Statistic] = {
 }
 """What may follow a metric's key, and the statistic it means."""
 
-EMPTY_TEXTS = {"description", "group", "job_type"}
+BLANK_TEXTS = {name for name, field in OWN_FIELDS.items() if field.blank}
 """Fields of text of which a run has none when it is empty: ``is None`` asks for that."""
 
 _SECONDS_BELOW = 100_000_000_000

@@ -23,7 +23,7 @@ from runatlas.model.config_name import (
 )
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Sort
 from runatlas.model.glob import fits
-from runatlas.model.run import RunRecord
+from runatlas.model.run import OWN_FIELDS, RunRecord
 from runatlas.model.text import has_part
 
 __all__ = ["Read", "arrange", "flatten", "length_of", "matches", "value_of"]
@@ -76,13 +76,11 @@ def _held(record: RunRecord, field: Field) -> Any:
         return find_value(record.config or {}, field.key)
     if field.type == "SCALAR":
         return (record.summary or {}).get(field.key)
-    if field.key.endswith("_at"):
-        return getattr(record, f"{field.key}_ms")
     if field.key == "duration":
         return None if record.finished_at_ms is None else (record.finished_at_ms - record.created_at_ms) / 1000
     if field.key == "user":
         return record.user.username if record.user else None
-    return getattr(record, field.key)
+    return getattr(record, OWN_FIELDS[field.key].attribute)
 
 
 def length_of(value: Any) -> int | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, overload
 
 from arro3.core import Array, DataType, Table
 
 from runatlas.model import codec
-from runatlas.model.run import RunRecord
+from runatlas.model.run import OWN_FIELDS, OwnField, RunRecord
 from runatlas.model.run_value import flatten
 from runatlas.model.series import ReadFailure
 from runatlas.tables.frame import Frame, load_extra
@@ -23,19 +24,22 @@ __all__ = ["RunTable"]
 _MILLISECONDS = DataType.timestamp("ms", tz="UTC")
 _INT64 = range(-(2**63), 2**63)
 _EXACT_IN_FLOAT = range(-(2**53), 2**53 + 1)
-_TIME_FIELDS = ("created_at", "updated_at", "finished_at")
+_TABLED = [field for field in OWN_FIELDS.values() if field.tabled]
+_TIME_FIELDS = {field.name for field in _TABLED if field.kind == "time"}
+
+
+def _reader(field: OwnField) -> Callable[[RunRecord, int], Any]:
+    read = attrgetter(field.attribute)
+    if field.name == "user":
+        return lambda record, _: record.user.username if record.user else None
+    if isinstance(field.default, tuple):
+        return lambda record, _: list(read(record))
+    return lambda record, _: read(record)
+
 
 _FIELDS: dict[str, Callable[[RunRecord, int], Any]] = {
     "run": lambda record, _: record.id,
-    "name": lambda record, _: record.name,
-    "state": lambda record, _: record.state,
-    "group": lambda record, _: record.group,
-    "job_type": lambda record, _: record.job_type,
-    "labels": lambda record, _: list(record.labels),
-    "user": lambda record, _: record.user.username if record.user else None,
-    "created_at": lambda record, _: record.created_at_ms,
-    "updated_at": lambda record, _: record.updated_at_ms,
-    "finished_at": lambda record, _: record.finished_at_ms,
+    **{field.name: _reader(field) for field in _TABLED},
     "duration": lambda record, now_ms: record.duration_s(now_ms),
     "path": lambda record, _: str(record.path),
 }

@@ -10,7 +10,7 @@ import attrs
 from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import validate_project_name
-from runatlas.model.run import RUN_STATES, Profile, RunPatch
+from runatlas.model.run import OWN_FIELDS, RUN_STATES, OwnField, Profile, RunDraft, RunPatch
 from runatlas.model.run_config import change_config, merge_config
 from runatlas.model.text import check_text
 from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_time, checked
@@ -32,14 +32,29 @@ from runatlas.server.store.run_write import (
 )
 from runatlas.server.store.statement import Connection
 
-__all__ = ["FINAL_STATES", "RunChange", "apply_change", "change_of_patch", "check_patch", "json_text", "state_values"]
+__all__ = [
+    "FINAL_STATES",
+    "RunChange",
+    "apply_change",
+    "change_of_patch",
+    "check_own_fields",
+    "check_patch",
+    "json_text",
+    "state_values",
+    "stored",
+]
 
 FINAL_STATES = frozenset(RUN_STATES) - {"RUNNING", "OFFLINE"}
 """A run in one of these has come to its end."""
 
-_TEXTS = ("name", "description", "group", "job_type", "error")
-_COLUMNS = {"group": "run_group"}
-_PLAIN = (*_TEXTS, "show", "baseline", "archived")
+_RULED = {"state", "labels", "pin", "finished_at_ms", "heartbeat_at_ms", "folder_id"}
+"""What a patch changes by a rule of its own."""
+
+_PLAIN = [
+    field
+    for field in OWN_FIELDS.values()
+    if field.column and field.attribute in attrs.fields_dict(RunPatch) and field.attribute not in _RULED
+]
 
 
 @attrs.frozen
@@ -77,18 +92,43 @@ def json_text(value: object, argument: str) -> str:
         raise ValidationError(f"{argument}: it nests too deeply") from error
 
 
+def stored(field: OwnField, value: Any) -> Any:
+    """Return what the store keeps of one of a run's own fields: a tuple as JSON text.
+
+    Raises:
+        ValidationError: It cannot be stored.
+    """
+    return json_text(list(value), field.name) if isinstance(field.default, tuple) else value
+
+
+def check_own_fields(given: RunDraft | RunPatch) -> None:
+    """Check those of a run's own fields that a draft or a patch gives.
+
+    Raises:
+        ValidationError: One is out of bounds; the sentence names it.
+    """
+    for field in OWN_FIELDS.values():
+        value = getattr(given, field.attribute, None)
+        if value is None or field.attribute in {"id", "project", "folder_id"}:
+            continue
+        if field.name == "state":
+            check_choice(value, RUN_STATES, "state")
+        elif field.kind == "labels":
+            check_labels(value)
+        elif field.attribute.endswith("_ms"):
+            check_time(value, field.attribute)
+        elif isinstance(field.default, str):
+            check_fields(given, (field.attribute,))
+
+
 def check_patch(patch: RunPatch) -> None:
     """Check everything of a patch that needs no look at the runs.
 
     Raises:
         ValidationError: Something is out of bounds; the sentence names it.
     """
-    check_fields(patch, _TEXTS)
-    check_choice(patch.state, RUN_STATES, "state")
-    check_labels(patch.labels)
+    check_own_fields(patch)
     check_labels(patch.labels_added, "labels_added")
-    check_time(patch.finished_at_ms, "finished_at_ms")
-    check_time(patch.heartbeat_at_ms, "heartbeat_at_ms")
     if patch.project is not None:
         checked(validate_project_name, patch.project, "project")
     if patch.config is not None:
@@ -126,7 +166,7 @@ def change_of_patch(
         exact_names: Whether the names in its config are names of the outermost level, also those with dots.
     """
     columns: dict[str, Any] = {
-        _COLUMNS.get(name, name): value for name in _PLAIN if (value := getattr(patch, name)) is not None
+        field.column: stored(field, value) for field in _PLAIN if (value := getattr(patch, field.attribute)) is not None
     }
     if patch.heartbeat_at_ms is not None:
         # When it came counts, not what the clock of its machine says.
@@ -135,8 +175,6 @@ def change_of_patch(
     if patch.pin is not None:
         columns["pin"] = patch.pin
         columns["keep_pinned_at_ms" if patch.pin else "pinned_at_ms"] = now_ms if patch.pin else None
-    if patch.colors is not None:
-        columns["colors"] = json_text(list(patch.colors), "colors")
     edit_config = _config_edit(patch, exact_names=exact_names)
     return RunChange(columns, edit_config, _label_edit(patch), patch.profile, project, patch.folder_id, patch.metadata)
 

@@ -12,13 +12,21 @@ from runatlas.model.account import UserRef
 from runatlas.model.codec import loads
 from runatlas.model.ids import ProjectPath, RunPath, new_cuid, validate_project_name, validate_run_id
 from runatlas.model.project import ProjectDraft
-from runatlas.model.run import RUN_PARTS, RUN_STATES, Profile, RunDraft, RunRecord
+from runatlas.model.run import OWN_FIELDS, RUN_PARTS, Profile, RunDraft, RunRecord
 from runatlas.model.run_config import merge_config
 from runatlas.server.services.access import require_project, require_run
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.projects import make_project
-from runatlas.server.services.run_change import FINAL_STATES, RunChange, apply_change, json_text, state_values
-from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_time, checked
+from runatlas.server.services.run_change import (
+    FINAL_STATES,
+    RunChange,
+    apply_change,
+    check_own_fields,
+    json_text,
+    state_values,
+    stored,
+)
+from runatlas.server.services.validation import check_choice, check_fields, checked
 from runatlas.server.store.account import display_name
 from runatlas.server.store.config import flatten, write_configs
 from runatlas.server.store.engine import Store
@@ -29,6 +37,10 @@ from runatlas.server.store.run_write import add_run, lock_runs, write_labels, wr
 from runatlas.server.store.statement import Connection
 
 __all__ = ["find_or_make_run"]
+
+_STORED = [field for field in OWN_FIELDS.values() if field.column]
+_RULED = {"id", "cuid", "state", "labels", "created_at_ms", "finished_at_ms"}
+"""What resuming a run leaves, or changes by a rule of its own."""
 
 _ON_CONFLICT = ("resume", "keep", "fail", "replace")
 
@@ -82,12 +94,9 @@ def _check(draft: RunDraft) -> None:
     if draft.id is not None:
         checked(validate_run_id, draft.id, "id")
     checked(validate_project_name, draft.project.project, "project")
-    check_fields(draft, ("name", "description", "group", "job_type", "project_title"))
-    check_choice(draft.state, RUN_STATES, "state")
+    check_own_fields(draft)
+    check_fields(draft, ("project_title",))
     check_choice(draft.if_exists, _ON_CONFLICT, "if_exists")
-    check_labels(draft.labels)
-    check_time(draft.created_at_ms, "created_at_ms")
-    check_time(draft.finished_at_ms, "finished_at_ms")
 
 
 def _project(store: Store, connection: Connection, caller: Caller, draft: RunDraft) -> ProjectRow:
@@ -109,21 +118,11 @@ def _values(caller: Caller, draft: RunDraft, project: ProjectRow, now_ms: int) -
     if finished is None and draft.state in FINAL_STATES:
         finished = now_ms
     return {
+        **{field.column: stored(field, getattr(draft, field.attribute, field.default)) for field in _STORED},
         "cuid": cuid,
         "project_id": project.id,
         "run_id": cuid if draft.id is None else draft.id,
-        "name": draft.name,
-        "description": draft.description,
-        "state": draft.state,
-        "run_group": draft.group,
-        "job_type": draft.job_type,
-        "colors": json_text(list(draft.colors), "colors"),
         "user_id": caller.user_id,
-        "error": "",
-        "show": True,
-        "pin": False,
-        "baseline": False,
-        "archived": False,
         "created_at_ms": now_ms if draft.created_at_ms is None else draft.created_at_ms,
         "updated_at_ms": now_ms,
         "finished_at_ms": None if draft.state == "RUNNING" else finished,
@@ -133,24 +132,16 @@ def _values(caller: Caller, draft: RunDraft, project: ProjectRow, now_ms: int) -
 
 def _record(draft: RunDraft, project: ProjectRow, values: Mapping[str, Any], user: UserRef | None) -> RunRecord:
     """The record of a new run, as reading it would answer."""
+    own: dict[str, Any] = {
+        field.attribute: tuple(loads(values[field.column])) if field.default == () else values[field.column]
+        for field in _STORED
+    }
     return RunRecord(
         workspace=project.workspace,
         project=project.name,
-        id=values["run_id"],
-        cuid=values["cuid"],
         project_cuid=project.cuid,
-        name=draft.name,
-        description=draft.description,
-        state=draft.state,
-        labels=tuple(loads(values["labels"])),
-        group=draft.group,
-        job_type=draft.job_type,
-        colors=tuple(draft.colors),
         user=user,
-        created_at_ms=values["created_at_ms"],
-        updated_at_ms=values["updated_at_ms"],
-        finished_at_ms=values["finished_at_ms"],
-        heartbeat_at_ms=values["heartbeat_at_ms"],
+        **own,
         config=loads(values["config"]),
         summary={},
         profile=draft.profile or Profile(),
@@ -184,14 +175,11 @@ def _replace(store: Store, connection: Connection, run_key: int, draft: RunDraft
 
 def _resumption(draft: RunDraft, now_ms: int) -> RunChange:
     """What resuming changes: the run goes on, and what is given is merged into what it has."""
-    given = {
-        "name": draft.name,
-        "description": draft.description,
-        "run_group": draft.group,
-        "job_type": draft.job_type,
-        "colors": json_text(list(draft.colors), "colors") if draft.colors else "",
+    columns: dict[str, Any] = {
+        field.column: stored(field, value)
+        for field in _STORED
+        if field.attribute not in _RULED and (value := getattr(draft, field.attribute, field.default)) != field.default
     }
-    columns: dict[str, Any] = {name: text for name, text in given.items() if text}
     columns |= state_values("RUNNING", None, now_ms)
     config = json_text(draft.config, "config")
     profile: Profile | None = draft.profile

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from runatlas.errors import ValidationError
 from runatlas.model.codec import context_text
 from runatlas.model.filters import Field
+from runatlas.model.run import OWN_FIELDS
 from runatlas.server.store.liveness import STATE
 from runatlas.server.store.schema import projects, runs, users
 from runatlas.server.store.statement import one_of
@@ -49,29 +50,20 @@ _USERNAME = select(users.c.username).where(users.c.id == runs.c.user_id).correla
 _PROJECT = select(projects.c.name).where(projects.c.id == runs.c.project_id).correlate(runs).scalar_subquery()
 _DURATION = (runs.c.finished_at_ms - runs.c.created_at_ms) / literal(1000.0, Double())
 
+_PLAIN = [field for field in OWN_FIELDS.values() if field.column and not isinstance(field.default, tuple)]
+
 TEXT_COLUMNS: dict[str, ColumnElement[Any]] = {
-    "id": runs.c.run_id,
-    "cuid": runs.c.cuid,
-    "name": runs.c.name,
-    "description": runs.c.description,
+    **{field.name: runs.c[field.column] for field in _PLAIN if field.kind == "text"},
     "state": STATE,
-    "group": runs.c.run_group,
-    "job_type": runs.c.job_type,
     "project": _PROJECT,
     "user": _USERNAME,
 }
 NUMBER_COLUMNS: dict[str, ColumnElement[Any]] = {
-    "show": cast(runs.c.show, Integer),
-    "pin": cast(runs.c.pin, Integer),
-    "baseline": cast(runs.c.baseline, Integer),
-    "archived": cast(runs.c.archived, Integer),
-    "created_at": runs.c.created_at_ms,
-    "updated_at": runs.c.updated_at_ms,
-    "finished_at": runs.c.finished_at_ms,
-    "pinned_at": runs.c.pinned_at_ms,
+    **{field.name: cast(runs.c[field.column], Integer) for field in _PLAIN if field.kind == "bool"},
+    **{field.name: runs.c[field.column] for field in _PLAIN if field.kind in {"time", "int"}},
     "duration": _DURATION,
 }
-NULLABLE_COLUMNS = {"user", "finished_at", "pinned_at", "duration"}
+NULLABLE_COLUMNS = {"user", "duration", *(field.name for field in _PLAIN if runs.c[field.column].nullable)}
 
 
 def scalar_series(table: FromClause, field: Field) -> ColumnElement[bool]:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, func, literal_column, select
 
 from runatlas.model.account import UserRef
 from runatlas.model.codec import loads, loads_all
-from runatlas.model.run import Profile, RunRecord
+from runatlas.model.run import OWN_FIELDS, OwnField, Profile, RunRecord
 from runatlas.server.store.failure import decoding
 from runatlas.server.store.liveness import state_of
 from runatlas.server.store.prepared import Prepared
@@ -42,32 +42,10 @@ class RunPage:
 
 
 _C = runs.c
-_COLUMNS = (
-    "id",
-    "project_id",
-    "user_id",
-    "labels",
-    "colors",
-    "run_id",
-    "cuid",
-    "name",
-    "description",
-    "state",
-    "run_group",
-    "job_type",
-    "show",
-    "pin",
-    "baseline",
-    "archived",
-    "created_at_ms",
-    "updated_at_ms",
-    "finished_at_ms",
-    "pinned_at_ms",
-    "heartbeat_at_ms",
-    "error",
-    "folder_id",
-)
+_STORED = [field for field in OWN_FIELDS.values() if field.column]
+_COLUMNS = ("id", "project_id", "user_id", *(field.column for field in _STORED))
 _WIDTH = len(_COLUMNS)
+_ATTRIBUTES = [field.name for field in attrs.fields(RunRecord)]
 _OWN: ColumnElement[Any] = literal_column(", ".join(f"runs.{name}" for name in _COLUMNS))
 _WITH_CONFIG: ColumnElement[Any] = literal_column(", ".join(f"runs.{name}" for name in (*_COLUMNS, "config")))
 """All columns as one piece of text: to label each would take most of the time of making a statement."""
@@ -158,46 +136,37 @@ def _records(connection: Connection, found: Sequence[Any], parts: Collection[str
 
 
 def _decoded(connection: Connection, found: Sequence[Any], parts: Collection[str]) -> list[RunRecord]:
-    keys = [row[0] for row in found]
-    homes = find_homes(connection, {row[1] for row in found})
-    people = _people(connection, {row[2] for row in found if row[2] is not None})
+    held = dict(zip((*_COLUMNS, "config"), zip(*found, strict=True), strict=False))
+    keys = held["id"]
+    homes = find_homes(connection, set(held["project_id"]))
+    people = _people(connection, set(held["user_id"]) - {None})
     summaries = _summaries(connection, keys) if "summary" in parts else None
     profiles = _profiles(connection, keys) if "profile" in parts else None
-    configs = loads_all([row[_WIDTH] for row in found]) if "config" in parts else [None] * len(found)
+    configs = loads_all(list(held["config"])) if "config" in parts else [None] * len(found)
     for config in configs:
         if not isinstance(config, (dict, NoneType)):
             raise TypeError(f"a config is a {type(config).__name__}")
-    return [
-        RunRecord(
-            *_names(homes[row[1]], row),
-            state_of(row[9], row[20], row[16]),  # type: ignore[arg-type]
-            _texts(row[3]),
-            row[10],
-            row[11],
-            bool(row[12]),
-            bool(row[13]),
-            bool(row[14]),
-            bool(row[15]),
-            _texts(row[4]),
-            None if row[2] is None else people[row[2]],
-            row[16],
-            row[17],
-            row[18],
-            row[19],
-            row[20],
-            row[21],
-            row[22],
-            config,
-            None if summaries is None else summaries.get(row[0], {}),
-            None if profiles is None else profiles.get(row[0]) or Profile(),
-        )
-        for row, config in zip(found, configs, strict=True)
-    ]
+    lying = [homes[key] for key in held["project_id"]]
+    none = [None] * len(found)
+    values: dict[str, Iterable[Any]] = {field.attribute: _read(field, held[field.column]) for field in _STORED}
+    values |= {
+        "state": map(state_of, held["state"], held["heartbeat_at_ms"], held["created_at_ms"]),
+        "workspace": [home.workspace for home in lying],
+        "project": [home.project for home in lying],
+        "project_cuid": [home.cuid for home in lying],
+        "user": map(people.get, held["user_id"]),
+        "config": configs,
+        "summary": none if summaries is None else [summaries.get(key, {}) for key in keys],
+        "profile": none if profiles is None else [profiles.get(key) or Profile() for key in keys],
+    }
+    return list(map(RunRecord, *(values[name] for name in _ATTRIBUTES)))
 
 
-def _names(home: Home, row: Sequence[Any]) -> tuple[str, str, str, str, str, str, str]:
-    """Workspace, project, id, cuid, the project's cuid, name and description: the first fields of a record."""
-    return home.workspace, home.project, row[5], row[6], home.cuid, row[7], row[8]
+def _read(field: OwnField, held: Sequence[Any]) -> Iterable[Any]:
+    """Read a column: SQLite has no booleans, and tuples are JSON text."""
+    if isinstance(field.default, bool):
+        return map(bool, held)
+    return map(_texts, held) if isinstance(field.default, tuple) else held
 
 
 @lru_cache(maxsize=1024)  # runs of a sweep have the same few

@@ -51,22 +51,14 @@ _SET_CONFIG = update(runs).where(_C.id == bindparam("run_pk")).values(config=bin
 _SET_LABELS = update(runs).where(_C.id == bindparam("run_pk")).values(labels=bindparam("labels_text"))
 
 
-_NEW_COLUMNS = (
-    *("cuid", "project_id", "run_id", "name", "description", "state", "run_group", "job_type", "colors", "labels"),
-    *("user_id", "config", "error", "show", "pin", "baseline", "archived"),
-    *("created_at_ms", "updated_at_ms", "finished_at_ms", "heartbeat_at_ms"),
-)
+_ORDER = tuple(column.name for column in runs.c if column.name not in {"id", "trash_id"})
 _LOCK_PROJECT = Prepared(select(projects.c.id).where(projects.c.id == bindparam("id")).with_for_update(), "id")
 _TAKEN = Prepared(
     select(_C.id).where(_C.project_id == bindparam("id"), _C.run_id == bindparam("run"), _C.trash_id.is_(None)),
     "id",
     "run",
 )
-_INSERT = Prepared(
-    insert(runs).values({name: bindparam(name) for name in _NEW_COLUMNS}).returning(_C.id),
-    *(column.name for column in runs.c if column.name in _NEW_COLUMNS),
-)
-_ORDER = tuple(column.name for column in runs.c if column.name in _NEW_COLUMNS)
+_INSERT = Prepared(insert(runs).values({name: bindparam(name) for name in _ORDER}).returning(_C.id), *_ORDER)
 
 
 def add_run(connection: Connection, values: Mapping[str, Any]) -> int | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, String, Table, Text
 
+from runatlas.model.run import OWN_FIELDS, OwnField
 from runatlas.server.store.schema.base import Id, make_id, make_ref, metadata, unique_live
 
 __all__ = [
@@ -51,6 +54,19 @@ folders = Table(
 )
 """A tree a project; ``id`` is a lower-case UUID."""
 
+
+def _own_column(field: OwnField) -> Column[Any]:
+    """Make the column of one of a run's own fields: tuples are JSON text, what may be ``None`` is a number."""
+    default = field.default
+    if isinstance(default, bool):
+        return Column(field.column, Boolean, nullable=False, default=default)
+    if default is None or isinstance(default, int):
+        return Column(field.column, BigInteger, nullable=default is None)
+    if field.name == "state":
+        return Column(field.column, String(10), nullable=False)
+    return Column(field.column, Text, nullable=False, default="[]" if default == () else default)
+
+
 runs = Table(
     "runs",
     metadata,
@@ -59,25 +75,9 @@ runs = Table(
     make_ref("project_id", "projects.id"),
     Column("run_id", String(512), nullable=False),
     Column("folder_id", String(36), ForeignKey("folders.id", ondelete="SET NULL")),
-    Column("name", Text, nullable=False, default=""),
-    Column("description", Text, nullable=False, default=""),
-    Column("state", String(10), nullable=False),
-    Column("run_group", Text, nullable=False, default=""),
-    Column("job_type", Text, nullable=False, default=""),
-    Column("show", Boolean, nullable=False, default=True),
-    Column("pin", Boolean, nullable=False, default=False),
-    Column("baseline", Boolean, nullable=False, default=False),
-    Column("archived", Boolean, nullable=False, default=False),
-    Column("colors", Text, nullable=False, default="[]"),
-    Column("labels", Text, nullable=False, default="[]"),
     Column("user_id", Id, ForeignKey("users.id", ondelete="SET NULL")),
     Column("config", Text, nullable=False, default="{}"),
-    Column("error", Text, nullable=False, default=""),
-    Column("created_at_ms", BigInteger, nullable=False),
-    Column("updated_at_ms", BigInteger, nullable=False),
-    Column("finished_at_ms", BigInteger),
-    Column("pinned_at_ms", BigInteger),
-    Column("heartbeat_at_ms", BigInteger),
+    *(_own_column(field) for field in OWN_FIELDS.values() if field.column not in {"", "run_id", "cuid", "folder_id"}),
     Column("trash_id", Id, ForeignKey("trash.id", ondelete="CASCADE")),
     unique_live("uq_runs_live_run_id", "project_id", "run_id"),
     Index("ix_runs_newest", "project_id", "trash_id", "pin", "created_at_ms", "id"),
