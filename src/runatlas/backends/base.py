@@ -3,15 +3,19 @@
 Every method is synchronous, thread-safe, takes and returns records of ``runatlas.model``, and raises the errors of
 ``runatlas.errors``. Whose rights count is settled when the backend is made. A write returns only when what it wrote
 is durable. One suite (``tests/contract/test_backend.py``) runs over every implementation.
+
+An operation is declared here and nowhere else: what is in process calls the service of that name, and a route is served
+and asked for as it says. Only what is no JSON, or is asked for in two ways, is written by hand on both sides.
 """
+# mypy: disable-error-code="empty-body"
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from runatlas.backends.curation import Curation
+from runatlas.backends.operation import Envelope, Route, operation
 from runatlas.model.account import (
     KeyRecord,
     NewKeyRecord,
@@ -22,15 +26,21 @@ from runatlas.model.account import (
     UserRecord,
     WorkspacePatch,
     WorkspaceRecord,
+    WorkspaceSort,
     WorkspaceType,
 )
+from runatlas.model.annotation import AnnotationDraft, AnnotationQuery, AnnotationRecord
 from runatlas.model.artifact import ArtifactRecord
 from runatlas.model.batch import AppendRecord, Batch
+from runatlas.model.catalog import CatalogEntry
+from runatlas.model.folder import FolderPatch, FolderRecord
 from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.model.ingestion_key import IngestionKeyRecord, NewIngestionKeyRecord
 from runatlas.model.log import LogPage, LogQuery
 from runatlas.model.media import BlobRecord, LinkRecord, MediaPage, MediaQuery
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.project import ProjectDraft, ProjectPatch, ProjectQuery, ProjectRecord
+from runatlas.model.registry import ModelRecord, ModelVersionDraft, ModelVersionRecord, Stage
 from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.model.series import ColumnQuery, ColumnRecord, PointBlock, PointQuery, SummaryQuery, SummaryRecord
 from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PurgeRecord, TrashRecord
@@ -38,7 +48,11 @@ from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PurgeRecord
 __all__ = ["Backend"]
 
 
-class Backend(Curation):
+_PROJECT = "/projects/{workspace}/{project}"
+_RUN = "/runs/{workspace}/{project}/{run}"
+
+
+class Backend(ABC):
     """Where the data is. Any method may raise ``AuthenticationError``, ``PermissionDeniedError`` or ``RequestError``.
 
     A thing the caller may not see answers like one that is not there: ``NotFoundError``.
@@ -56,15 +70,15 @@ class Backend(Curation):
     def web_url(self) -> str:
         """The origin that entity URLs begin with: the server's, or a ``file://`` URL of the directory. No request."""
 
-    @abstractmethod
+    @operation("accounts", Route("GET", "/server", "accounts", keep="settled"))
     def get_server(self) -> ServerRecord:
         """Tell what the server is and whether the caller administers it."""
 
-    @abstractmethod
+    @operation("accounts", Route("GET", "/user", "accounts", keep="settled"))
     def get_user(self) -> UserRecord:
         """Return the caller."""
 
-    @abstractmethod
+    @operation("accounts", Route("PATCH", "/user", "accounts"), makes_store=True)
     def update_user(self, patch: UserPatch) -> UserRecord:
         """Change the caller's own account."""
 
@@ -80,7 +94,7 @@ class Backend(Curation):
 
     # -- workspaces ---------------------------------------------------------------------------------------------
 
-    @abstractmethod
+    @operation("workspaces")
     def get_workspace(self, username: str | None = None) -> WorkspaceRecord:
         """Return a workspace, ``None`` for the caller's own.
 
@@ -88,15 +102,27 @@ class Backend(Curation):
             NotFoundError: There is none of that name that the caller may see.
         """
 
-    @abstractmethod
+    @operation("workspaces", Route("GET", "/workspaces", "accounts", errors=(404,), keep="moving"))
     def list_workspaces(self, username: str | None, page: PageRequest) -> Page[WorkspaceRecord]:
-        """List the workspaces a user belongs to, by name; ``None`` means all that the caller may see.
+        """List the workspaces a user belongs to, by name; without a user all that the caller may see.
 
         Raises:
             NotFoundError: There is no such user or workspace.
         """
 
-    @abstractmethod
+    @operation(
+        "workspaces",
+        Route(
+            "POST",
+            "/workspaces",
+            "accounts",
+            errors=(403, 409),
+            status=201,
+            body=Envelope("WorkspaceDraft", "A TEAM workspace to be made."),
+            changes=True,
+        ),
+        makes_store=True,
+    )
     def create_workspace(self, username: str, *, name: str = "", comment: str = "") -> WorkspaceRecord:
         """Make a TEAM workspace owned by the caller.
 
@@ -104,17 +130,17 @@ class Backend(Curation):
             ConflictError: The name is taken.
         """
 
-    @abstractmethod
+    @operation("workspaces", makes_store=True)
     def update_workspace(self, username: str, patch: WorkspacePatch) -> WorkspaceRecord:
         """Change a workspace; its owners may."""
 
-    @abstractmethod
+    @operation("workspaces")
     def set_member(self, workspace: str, username: str, role: Role | None) -> None:
         """Give a user a role in a workspace, ``None`` takes it away; its owners may, and one owner always stays."""
 
     # -- projects -----------------------------------------------------------------------------------------------
 
-    @abstractmethod
+    @operation("projects", Route("GET", _PROJECT, "projects", errors=(404,), keep="moving"))
     def get_project(self, path: ProjectPath) -> ProjectRecord:
         """Return a project with its counts.
 
@@ -122,7 +148,7 @@ class Backend(Curation):
             NotFoundError: There is no such project.
         """
 
-    @abstractmethod
+    @operation("projects", Route("POST", "/projects/query", "projects", errors=(404,), keep="moving"))
     def list_projects(self, query: ProjectQuery) -> Page[ProjectRecord]:
         """List projects.
 
@@ -130,7 +156,11 @@ class Backend(Curation):
             NotFoundError: There is no such workspace.
         """
 
-    @abstractmethod
+    @operation(
+        "projects",
+        Route("POST", "/projects", "projects", errors=(403, 404, 409), status=201, changes=True),
+        makes_store=True,
+    )
     def create_project(self, draft: ProjectDraft) -> ProjectRecord:
         """Make a project.
 
@@ -139,7 +169,7 @@ class Backend(Curation):
             NotFoundError: There is no such workspace.
         """
 
-    @abstractmethod
+    @operation("projects", Route("PATCH", _PROJECT, "projects", errors=(403, 404, 409)))
     def update_project(self, path: ProjectPath, patch: ProjectPatch) -> ProjectRecord:
         """Change a project.
 
@@ -150,7 +180,7 @@ class Backend(Curation):
 
     # -- runs ---------------------------------------------------------------------------------------------------
 
-    @abstractmethod
+    @operation("runs", Route("GET", _RUN, "runs", errors=(404,), keep="run"))
     def get_run(self, path: RunPath) -> RunRecord:
         """Return a run with every part.
 
@@ -158,7 +188,7 @@ class Backend(Curation):
             NotFoundError: The project has no run of that id or cuid.
         """
 
-    @abstractmethod
+    @operation("runs", Route("POST", "/runs/query", "runs", errors=(404,), keep="selection"))
     def list_runs(self, query: RunQuery) -> Page[RunRecord]:
         """List runs by keyset: no run twice, none left out, also while runs are added or deleted.
 
@@ -166,11 +196,21 @@ class Backend(Curation):
             NotFoundError: There is no such project or workspace.
         """
 
-    @abstractmethod
+    @operation(
+        "runs",
+        Route(
+            "POST",
+            "/runs/count",
+            "runs",
+            errors=(404,),
+            answer=Envelope("RunCount", "How many runs there are.", "count"),
+            keep="moving",
+        ),
+    )
     def count_runs(self, selection: RunSelection) -> int:
         """Count runs without loading them."""
 
-    @abstractmethod
+    @operation("runs", makes_store=True)
     def create_run(self, draft: RunDraft) -> tuple[RunRecord, bool]:
         """Make a run, or find it by id as ``draft.if_exists`` says.
 
@@ -182,7 +222,18 @@ class Backend(Curation):
             NotFoundError: There is no such project, and ``create_project`` is false.
         """
 
-    @abstractmethod
+    @operation(
+        "runs",
+        Route(
+            "POST",
+            "/runs/update",
+            "runs",
+            errors=(403, 404, 409),
+            body=Envelope("RunUpdate", "What to change, of which runs."),
+            answer=Envelope("UpdatedRuns", "How many runs were changed.", "updated"),
+            changes=True,
+        ),
+    )
     def update_runs(self, selection: RunSelection, patch: RunPatch) -> int:
         """Change all selected runs in one transaction.
 
@@ -195,7 +246,7 @@ class Backend(Curation):
 
     # -- what runs recorded -------------------------------------------------------------------------------------
 
-    @abstractmethod
+    @operation("recording")
     def append(self, batch: Batch) -> AppendRecord:
         """Apply a batch: all of it or nothing, a repeated (writer, sequence) once.
 
@@ -204,34 +255,52 @@ class Backend(Curation):
             ValidationError: Something in the batch is out of bounds; nothing is applied.
         """
 
-    @abstractmethod
+    @operation("points")
     def read_points(self, query: PointQuery) -> PointBlock:
         """Read points of many runs and keys in one call; the rest comes with ``next_cursor``.
 
         Series sampled or cut say so by ``SeriesSlice.total``. Nothing is interpolated.
         """
 
-    @abstractmethod
+    @operation("points", Route("POST", "/summaries/query", "series", errors=(404,), keep="selection"))
     def read_summaries(self, query: SummaryQuery) -> Page[SummaryRecord]:
         """Read the summaries of many runs' scalar series; runs in the selection's order, then key, then context."""
 
-    @abstractmethod
+    @operation("columns", Route("POST", _RUN + "/columns/query", "series", errors=(404,), keep="run"))
     def list_columns(self, run: RunPath, query: ColumnQuery) -> Page[ColumnRecord]:
-        """List a run's columns by key, exact matches of ``query.key`` first."""
+        """List a run's columns by key, exact matches of the query's ``key`` first."""
 
-    @abstractmethod
+    @operation("media", Route("POST", _RUN + "/media/query", "series", errors=(404,), keep="moving"))
     def list_media(self, run: RunPath, query: MediaQuery) -> MediaPage:
         """Read media with links that work without further credentials."""
 
-    @abstractmethod
+    @operation("logs", Route("POST", _RUN + "/logs/query", "series", errors=(404,), keep="run"))
     def read_logs(self, run: RunPath, query: LogQuery) -> LogPage:
         """Read log lines, ascending."""
 
-    @abstractmethod
+    @operation(
+        "exports",
+        Route(
+            "POST",
+            _RUN + "/logs/export",
+            "files",
+            errors=(404,),
+            body=Envelope("LogExport", "Which lines to write to a file, counted from 0."),
+        ),
+    )
     def export_logs(self, run: RunPath, *, start: int, rows: int) -> LinkRecord:
         """Write lines ``start`` to ``start + rows`` (from 0) to a ``.log`` file and return a link to it."""
 
-    @abstractmethod
+    @operation(
+        "exports",
+        Route(
+            "POST",
+            _RUN + "/columns/export",
+            "files",
+            errors=(404,),
+            body=Envelope("ColumnExport", "Which column to write to a file."),
+        ),
+    )
     def export_csv(self, run: RunPath, key: str) -> LinkRecord:
         """Write one column to a ``.csv`` file (``step,value,timestamp``) and return a link to it.
 
@@ -239,15 +308,15 @@ class Backend(Curation):
             NotFoundError: The run has no such scalar column.
         """
 
-    @abstractmethod
+    @operation("artifacts", Route("GET", _RUN + "/artifacts", "series", errors=(404,), keep="moving"))
     def list_artifacts(self, run: RunPath, page: PageRequest) -> Page[ArtifactRecord]:
         """List a run's files by name, with links that work without further credentials."""
 
-    @abstractmethod
+    @operation("recording")
     def put_blob(self, project: ProjectPath, data: BinaryIO) -> BlobRecord:
         """Store bytes under their sha256; the same content is stored once. Unreferenced blobs are collected later."""
 
-    @abstractmethod
+    @operation("links")
     def open_link(self, link: str, *, start: int = 0) -> Iterator[bytes]:
         """Fetch what a link of this backend points at, in pieces, from byte ``start`` on.
 
@@ -259,15 +328,15 @@ class Backend(Curation):
 
     # -- deletion -----------------------------------------------------------------------------------------------
 
-    @abstractmethod
+    @operation("trash")
     def plan_run_deletion(self, selection: RunSelection) -> DeletionPlanRecord:
         """Tell what deleting these runs would take, without taking it."""
 
-    @abstractmethod
+    @operation("trash")
     def plan_project_deletion(self, path: ProjectPath) -> DeletionPlanRecord:
         """Tell what deleting a project with all its runs would take, without taking it."""
 
-    @abstractmethod
+    @operation("trash", Route("POST", "/deletions", "deletions", errors=(403, 404, 409), status=201, changes=True))
     def delete(self, plan: DeletionPlanRecord) -> DeletionRecord:
         """Move exactly what was planned to the trash, in one transaction.
 
@@ -276,11 +345,11 @@ class Backend(Curation):
             NotFoundError: The plan has ``missing`` ids.
         """
 
-    @abstractmethod
+    @operation("trash", Route("GET", "/trash", "deletions", errors=(403, 404)))
     def list_trash(self, workspace: str | None, page: PageRequest) -> Page[TrashRecord]:
-        """List the trash, newest first; ``None`` means every workspace the caller may write to."""
+        """List the trash, newest first; without a workspace all that the caller may write to."""
 
-    @abstractmethod
+    @operation("trash", Route("POST", "/trash/{trash_id}/restore", "deletions", errors=(403, 404, 409), changes=True))
     def restore(self, trash_id: str) -> TrashRecord:
         """Bring back everything of one deletion.
 
@@ -289,21 +358,44 @@ class Backend(Curation):
             NotFoundError: There is no such entry.
         """
 
-    @abstractmethod
+    @operation(
+        "trash",
+        Route(
+            "POST",
+            "/trash/purge",
+            "deletions",
+            errors=(403, 404),
+            body=Envelope("PurgeDraft", "What is to be removed for good."),
+            changes=True,
+        ),
+    )
     def purge(self, *, trash_id: str | None = None, expired_only: bool = True, dry_run: bool = False) -> PurgeRecord:
         """Remove trash for good, and blobs that nothing refers to. Workspace owners may purge their own entries."""
 
     # -- keys and administration --------------------------------------------------------------------------------
 
-    @abstractmethod
+    @operation(
+        "accounts",
+        Route(
+            "POST",
+            "/keys",
+            "accounts",
+            errors=(403, 404),
+            status=201,
+            body=Envelope("KeyDraft", "Whose key is to be made; ``None`` is the caller's own."),
+            repeatable=False,
+            changes=True,
+        ),
+        makes_store=True,
+    )
     def create_key(self, username: str | None = None) -> NewKeyRecord:
         """Make an API key for the caller, or (administrators) for a user."""
 
-    @abstractmethod
+    @operation("accounts", Route("GET", "/keys", "accounts", errors=(403, 404)))
     def list_keys(self, username: str | None = None) -> tuple[KeyRecord, ...]:
         """List the caller's keys, or (administrators) a user's, oldest first, revoked ones included."""
 
-    @abstractmethod
+    @operation("accounts", Route("DELETE", "/keys/{key_id}", "accounts", errors=(403, 404)))
     def revoke_key(self, key_id: str) -> KeyRecord:
         """Make a key useless at once; a second call changes nothing.
 
@@ -311,7 +403,20 @@ class Backend(Curation):
             NotFoundError: The caller has no such key.
         """
 
-    @abstractmethod
+    @operation(
+        "admin",
+        Route(
+            "POST",
+            "/admin/users",
+            "administration",
+            errors=(403, 409),
+            status=201,
+            body=Envelope("UserDraft", "A user to be made; without a password only keys let the user in."),
+            repeatable=False,
+            changes=True,
+        ),
+        makes_store=True,
+    )
     def create_user(self, username: str, password: str | None = None) -> UserRecord:
         """Make a user with a personal workspace of the same name (administrators).
 
@@ -319,25 +424,163 @@ class Backend(Curation):
             ConflictError: The name is taken.
         """
 
-    @abstractmethod
+    @operation("admin", Route("GET", "/admin/users", "administration", errors=(403,), keep="moving"))
     def list_users(self, page: PageRequest, *, search: str | None = None) -> Page[UserRecord]:
         """List users by name (administrators)."""
 
-    @abstractmethod
+    @operation("admin", Route("GET", "/admin/workspaces", "administration", errors=(403,), keep="moving"))
     def list_all_workspaces(
         self,
         page: PageRequest,
         *,
         search: str | None = None,
         workspace_type: WorkspaceType | None = None,
-        sort: str | None = None,
+        sort: WorkspaceSort | None = None,
     ) -> Page[WorkspaceRecord]:
         """List every workspace (administrators); ``sort`` is ``create`` (newest first) or ``name``."""
 
-    @abstractmethod
+    @operation("admin", Route("POST", "/admin/projects/query", "administration", errors=(403, 404), keep="moving"))
     def list_all_projects(self, query: ProjectQuery) -> Page[ProjectRecord]:
         """List every project (administrators)."""
 
-    @abstractmethod
+    @operation("admin", Route("GET", "/admin/usage", "administration", errors=(403,)))
     def get_usage(self) -> UsageRecord:
         """Count everything (administrators)."""
+
+    # -- folders ------------------------------------------------------------------------------------------------
+
+    @operation("folders", Route("GET", _PROJECT + "/folders", "folders", errors=(404,)))
+    def list_folders(self, project: ProjectPath) -> tuple[FolderRecord, ...]:
+        """List a project's folders by path, each after its parent."""
+
+    @operation(
+        "folders",
+        Route(
+            "POST",
+            _PROJECT + "/folders",
+            "folders",
+            errors=(403, 404, 409),
+            status=201,
+            body=Envelope("FolderDraft", "A folder to be made; without a parent at the top."),
+            changes=True,
+        ),
+    )
+    def create_folder(self, project: ProjectPath, name: str, parent_id: str | None = None) -> FolderRecord:
+        """Make a folder; without a parent at the top.
+
+        Raises:
+            ConflictError: The parent has a folder of that name.
+            NotFoundError: There is no such project or parent.
+        """
+
+    @operation("folders", Route("PATCH", _PROJECT + "/folders/{folder_id}", "folders", errors=(403, 404, 409)))
+    def update_folder(self, project: ProjectPath, folder_id: str, patch: FolderPatch) -> FolderRecord:
+        """Rename or move a folder; what lies in it comes along.
+
+        Raises:
+            ConflictError: The name is taken there, or the folder would lie in itself.
+            NotFoundError: There is no such folder or parent.
+        """
+
+    @operation("folders", Route("DELETE", _PROJECT + "/folders/{folder_id}", "folders", errors=(403, 404, 409)))
+    def delete_folder(self, project: ProjectPath, folder_id: str) -> None:
+        """Delete an empty folder.
+
+        Raises:
+            ConflictError: It holds runs or folders.
+            NotFoundError: There is no such folder.
+        """
+
+    # -- what is said of a run ----------------------------------------------------------------------------------
+
+    @operation("annotations", Route("POST", _RUN + "/annotations/query", "annotations", errors=(404,)))
+    def list_annotations(self, run: RunPath, query: AnnotationQuery) -> Page[AnnotationRecord]:
+        """List a run's notes, oldest first."""
+
+    @operation(
+        "annotations", Route("POST", _RUN + "/annotations", "annotations", errors=(403, 404), status=201, changes=True)
+    )
+    def create_annotation(self, run: RunPath, draft: AnnotationDraft) -> AnnotationRecord:
+        """Note something on a run; a repeated event id answers the first note."""
+
+    @operation("catalog", Route("GET", _RUN + "/catalog", "annotations", errors=(404,)))
+    def get_catalog(self, run: RunPath) -> tuple[CatalogEntry, ...]:
+        """List a run's scalar metrics by key, with their contexts and how many points they have."""
+
+    # -- keys that write to one run -----------------------------------------------------------------------------
+
+    @operation("ingestion_keys", Route("GET", _RUN + "/ingestion-keys", "annotations", errors=(403, 404)))
+    def list_ingestion_keys(self, run: RunPath) -> tuple[IngestionKeyRecord, ...]:
+        """List a run's keys, oldest first, revoked and expired ones included."""
+
+    @operation(
+        "ingestion_keys",
+        Route(
+            "POST",
+            _RUN + "/ingestion-keys",
+            "annotations",
+            errors=(403, 404),
+            status=201,
+            body=Envelope(
+                "IngestionKeyDraft", "A key to be made; ``ttl_ms`` is its life, a day unless said otherwise."
+            ),
+            repeatable=False,
+            changes=True,
+        ),
+    )
+    def create_ingestion_key(self, run: RunPath, name: str, *, ttl_ms: int | None = None) -> NewIngestionKeyRecord:
+        """Make a key that may write to this run only; it lives a day unless said otherwise, a week at the most.
+
+        Raises:
+            ValidationError: The name or the life is out of bounds.
+        """
+
+    @operation(
+        "ingestion_keys",
+        Route("DELETE", _RUN + "/ingestion-keys/{key_id}", "annotations", errors=(403, 404)),
+    )
+    def revoke_ingestion_key(self, run: RunPath, key_id: str) -> IngestionKeyRecord:
+        """Make a key useless at once; a second call answers the first time.
+
+        Raises:
+            NotFoundError: The run has no such key.
+        """
+
+    # -- the model registry -------------------------------------------------------------------------------------
+
+    @operation("registry", Route("GET", "/models/{workspace}", "models", errors=(403, 404)))
+    def list_models(self, workspace: str) -> tuple[ModelRecord, ...]:
+        """List a workspace's models by name."""
+
+    @operation("registry", Route("GET", "/models/{workspace}/{name}/versions", "models", errors=(403, 404)))
+    def list_model_versions(self, workspace: str, name: str) -> tuple[ModelVersionRecord, ...]:
+        """List a model's versions, oldest first.
+
+        Raises:
+            NotFoundError: The workspace has no such model.
+        """
+
+    @operation("registry", Route("POST", "/models", "models", errors=(403, 404), status=201, changes=True))
+    def create_model_version(self, draft: ModelVersionDraft) -> ModelVersionRecord:
+        """Register an artifact of a run as the next version of a model, making the model if needed.
+
+        Raises:
+            NotFoundError: There is no such run, or it has no such artifact.
+        """
+
+    @operation(
+        "registry",
+        Route(
+            "PATCH",
+            "/models/{workspace}/{name}/versions/{version}",
+            "models",
+            errors=(403, 404),
+            body=Envelope("Promotion", "Where a version is to go."),
+        ),
+    )
+    def promote_model(self, workspace: str, name: str, version: int, stage: Stage) -> ModelVersionRecord:
+        """Change a version's stage; promoting to production archives the one there before, in the same transaction.
+
+        Raises:
+            NotFoundError: There is no such model or version.
+        """

@@ -8,36 +8,15 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import attrs
 
 from runatlas.backends.base import Backend
-from runatlas.backends.local_curation import LocalCuration
-from runatlas.model.account import (
-    KeyRecord,
-    NewKeyRecord,
-    Role,
-    ServerRecord,
-    UsageRecord,
-    UserPatch,
-    UserRecord,
-    WorkspacePatch,
-    WorkspaceRecord,
-    WorkspaceType,
-)
-from runatlas.model.artifact import ArtifactRecord
-from runatlas.model.batch import AppendRecord, Batch
-from runatlas.model.ids import ProjectPath, RunPath
-from runatlas.model.log import LogPage, LogQuery
-from runatlas.model.media import BlobRecord, LinkRecord, MediaPage, MediaQuery
-from runatlas.model.page import Page, PageRequest
-from runatlas.model.project import ProjectDraft, ProjectPatch, ProjectQuery, ProjectRecord
-from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
-from runatlas.model.series import ColumnQuery, ColumnRecord, PointBlock, PointQuery, SummaryQuery, SummaryRecord
-from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PurgeRecord, TrashRecord
+from runatlas.backends.operation import Operation, complete
+from runatlas.model.account import UserRecord
 from runatlas.server.services.accounts import Accounts
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
@@ -122,7 +101,7 @@ def _release_at_exit() -> None:
 atexit.register(_release_at_exit)
 
 
-class LocalBackend(LocalCuration, Backend):
+class LocalBackend(Backend):
     """A store in process; making one touches no file.
 
     Backends of one directory share what is open of it, which the last one that is closed or forgotten closes. It may
@@ -194,16 +173,10 @@ class LocalBackend(LocalCuration, Backend):
         """The directory as a ``file://`` URL."""
         return Path(self._directory).as_uri()
 
-    def get_server(self) -> ServerRecord:
-        return self._services.accounts.get_server(self._caller)
-
     def get_user(self) -> UserRecord:
         if self._given is None and self._open is None and not Services.is_at(self._directory):
             return Accounts.first_user()
         return self._services.accounts.get_user(self._caller)
-
-    def update_user(self, patch: UserPatch) -> UserRecord:
-        return self._made_services.accounts.update_user(self._caller, patch)
 
     def close(self) -> None:
         if self._process == os.getpid():
@@ -212,143 +185,19 @@ class LocalBackend(LocalCuration, Backend):
             if lease is not None and lease.detach() is not None:
                 _release(self._directory, self._process)
 
-    # -- workspaces ---------------------------------------------------------------------------------------------
 
-    def get_workspace(self, username: str | None = None) -> WorkspaceRecord:
-        return self._services.workspaces.get_workspace(self._caller, username)
+def _call_service(item: Operation) -> Callable[..., Any]:
+    """Make the method that calls the service of the same name with the same arguments, the caller before them."""
+    name, service, makes_store = item.name, item.service, item.makes_store
 
-    def list_workspaces(self, username: str | None, page: PageRequest) -> Page[WorkspaceRecord]:
-        return self._services.workspaces.list_workspaces(self._caller, username, page)
+    def call(self: LocalBackend, *given: Any, **named: Any) -> Any:
+        services = self._made_services if makes_store else self._services
+        return getattr(getattr(services, service), name)(self._caller, *given, **named)
 
-    def create_workspace(self, username: str, *, name: str = "", comment: str = "") -> WorkspaceRecord:
-        return self._made_services.workspaces.create_workspace(self._caller, username, name=name, comment=comment)
+    return call
 
-    def update_workspace(self, username: str, patch: WorkspacePatch) -> WorkspaceRecord:
-        return self._made_services.workspaces.update_workspace(self._caller, username, patch)
 
-    def set_member(self, workspace: str, username: str, role: Role | None) -> None:
-        self._services.workspaces.set_member(self._caller, workspace, username, role)
-
-    # -- projects -----------------------------------------------------------------------------------------------
-
-    def get_project(self, path: ProjectPath) -> ProjectRecord:
-        return self._services.projects.get_project(self._caller, path)
-
-    def list_projects(self, query: ProjectQuery) -> Page[ProjectRecord]:
-        return self._services.projects.list_projects(self._caller, query)
-
-    def create_project(self, draft: ProjectDraft) -> ProjectRecord:
-        return self._made_services.projects.create_project(self._caller, draft)
-
-    def update_project(self, path: ProjectPath, patch: ProjectPatch) -> ProjectRecord:
-        return self._services.projects.update_project(self._caller, path, patch)
-
-    # -- runs ---------------------------------------------------------------------------------------------------
-
-    def get_run(self, path: RunPath) -> RunRecord:
-        return self._services.runs.get_run(self._caller, path)
-
-    def list_runs(self, query: RunQuery) -> Page[RunRecord]:
-        return self._services.runs.list_runs(self._caller, query)
-
-    def count_runs(self, selection: RunSelection) -> int:
-        return self._services.runs.count_runs(self._caller, selection)
-
-    def create_run(self, draft: RunDraft) -> tuple[RunRecord, bool]:
-        return self._made_services.runs.create_run(self._caller, draft)
-
-    def update_runs(self, selection: RunSelection, patch: RunPatch) -> int:
-        return self._services.runs.update_runs(self._caller, selection, patch)
-
-    # -- what runs recorded -------------------------------------------------------------------------------------
-
-    def append(self, batch: Batch) -> AppendRecord:
-        return self._services.recording.append(self._caller, batch)
-
-    def read_points(self, query: PointQuery) -> PointBlock:
-        return self._services.points.read_points(self._caller, query)
-
-    def read_summaries(self, query: SummaryQuery) -> Page[SummaryRecord]:
-        return self._services.points.read_summaries(self._caller, query)
-
-    def list_columns(self, run: RunPath, query: ColumnQuery) -> Page[ColumnRecord]:
-        return self._services.columns.list_columns(self._caller, run, query)
-
-    def list_media(self, run: RunPath, query: MediaQuery) -> MediaPage:
-        return self._services.media.list_media(self._caller, run, query)
-
-    def read_logs(self, run: RunPath, query: LogQuery) -> LogPage:
-        return self._services.logs.read_logs(self._caller, run, query)
-
-    def export_logs(self, run: RunPath, *, start: int, rows: int) -> LinkRecord:
-        return self._services.exports.export_logs(self._caller, run, start=start, rows=rows)
-
-    def export_csv(self, run: RunPath, key: str) -> LinkRecord:
-        return self._services.exports.export_csv(self._caller, run, key)
-
-    def list_artifacts(self, run: RunPath, page: PageRequest) -> Page[ArtifactRecord]:
-        return self._services.artifacts.list_artifacts(self._caller, run, page)
-
-    def put_blob(self, project: ProjectPath, data: BinaryIO) -> BlobRecord:
-        return self._services.recording.put_blob(self._caller, project, data)
-
-    def open_link(self, link: str, *, start: int = 0) -> Iterator[bytes]:
-        return self._services.links.open_link(self._caller, link, start=start)
-
-    # -- deletion -----------------------------------------------------------------------------------------------
-
-    def plan_run_deletion(self, selection: RunSelection) -> DeletionPlanRecord:
-        return self._services.trash.plan_run_deletion(self._caller, selection)
-
-    def plan_project_deletion(self, path: ProjectPath) -> DeletionPlanRecord:
-        return self._services.trash.plan_project_deletion(self._caller, path)
-
-    def delete(self, plan: DeletionPlanRecord) -> DeletionRecord:
-        return self._services.trash.delete(self._caller, plan)
-
-    def list_trash(self, workspace: str | None, page: PageRequest) -> Page[TrashRecord]:
-        return self._services.trash.list_trash(self._caller, workspace, page)
-
-    def restore(self, trash_id: str) -> TrashRecord:
-        return self._services.trash.restore(self._caller, trash_id)
-
-    def purge(self, *, trash_id: str | None = None, expired_only: bool = True, dry_run: bool = False) -> PurgeRecord:
-        trash = self._services.trash
-        return trash.purge(self._caller, trash_id=trash_id, expired_only=expired_only, dry_run=dry_run)
-
-    # -- keys and administration --------------------------------------------------------------------------------
-
-    def create_key(self, username: str | None = None) -> NewKeyRecord:
-        return self._made_services.accounts.create_key(self._caller, username)
-
-    def list_keys(self, username: str | None = None) -> tuple[KeyRecord, ...]:
-        return self._services.accounts.list_keys(self._caller, username)
-
-    def revoke_key(self, key_id: str) -> KeyRecord:
-        return self._services.accounts.revoke_key(self._caller, key_id)
-
-    def create_user(self, username: str, password: str | None = None) -> UserRecord:
-        return self._made_services.admin.create_user(self._caller, username, password)
-
-    def list_users(self, page: PageRequest, *, search: str | None = None) -> Page[UserRecord]:
-        return self._services.admin.list_users(self._caller, page, search=search)
-
-    def list_all_workspaces(
-        self,
-        page: PageRequest,
-        *,
-        search: str | None = None,
-        workspace_type: WorkspaceType | None = None,
-        sort: str | None = None,
-    ) -> Page[WorkspaceRecord]:
-        admin = self._services.admin
-        return admin.list_all_workspaces(self._caller, page, search=search, workspace_type=workspace_type, sort=sort)
-
-    def list_all_projects(self, query: ProjectQuery) -> Page[ProjectRecord]:
-        return self._services.admin.list_all_projects(self._caller, query)
-
-    def get_usage(self) -> UsageRecord:
-        return self._services.admin.get_usage(self._caller)
+complete(LocalBackend, Backend, _call_service)
 
 
 def _absolute(place: str | Path) -> str:

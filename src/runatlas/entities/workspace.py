@@ -25,12 +25,12 @@ from runatlas.response import ApiResponse
 
 if TYPE_CHECKING:
     # A property that returns a Literal at run time makes Jedi, and so a notebook, complete nothing.
-    from runatlas.model.account import Role, WorkspaceType
+    from runatlas.model.account import Role, WorkspaceSort, WorkspaceType
     from runatlas.model.project import Visibility
 
 __all__ = ["AllWorkspaces", "Workspace", "Workspaces"]
 
-_SORTS = ("create", "name")
+_SORTS: tuple[WorkspaceSort, ...] = ("create", "name")
 _TYPES: tuple[WorkspaceType, ...] = ("PERSON", "TEAM")
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "UserRef",
     "WorkspacePatch",
     "WorkspaceRecord",
+    "WorkspaceSort",
     "WorkspaceType",
 ]
 
@@ -26,6 +27,7 @@ ROLES: tuple[Role, ...] = ("OWNER", "MEMBER", "VIEWER", "VISITOR")
 """From the most rights to the fewest: OWNER manages, MEMBER writes, VIEWER reads, VISITOR sees what is public."""
 
 WorkspaceType = Literal["PERSON", "TEAM"]
+WorkspaceSort = Literal["create", "name"]
 
 
 @attrs.frozen

@@ -18,20 +18,15 @@ from runatlas.backends.swanlab.record import (
 from runatlas.backends.swanlab.refusal import unsupported
 from runatlas.errors import NotFoundError
 from runatlas.model.account import (
-    KeyRecord,
-    NewKeyRecord,
-    Role,
     ServerRecord,
     UsageRecord,
-    UserPatch,
     UserRecord,
-    WorkspacePatch,
     WorkspaceRecord,
     WorkspaceType,
 )
 from runatlas.model.ids import ProjectPath, validate_project_name, validate_workspace_name
 from runatlas.model.page import Page, PageRequest, each_item
-from runatlas.model.project import ProjectDraft, ProjectPatch, ProjectQuery, ProjectRecord, ProjectSort
+from runatlas.model.project import ProjectDraft, ProjectQuery, ProjectRecord, ProjectSort
 from runatlas.model.text import has_part
 
 __all__ = ["SwanlabAccount"]
@@ -55,9 +50,6 @@ class SwanlabAccount(Backend):
         profile = Document.read(self._client.get(at("user", "profile"), keep=SETTLED_S), "profile")
         return user_record(self._client.session.user(), profile)
 
-    def update_user(self, patch: UserPatch) -> UserRecord:
-        raise unsupported("way to change an account from outside", "change it on its pages")
-
     # -- workspaces ---------------------------------------------------------------------------------------------
 
     def get_workspace(self, username: str | None = None) -> WorkspaceRecord:
@@ -73,12 +65,6 @@ class SwanlabAccount(Backend):
     def create_workspace(self, username: str, *, name: str = "", comment: str = "") -> WorkspaceRecord:
         validate_workspace_name(username)
         raise unsupported("way to make a workspace from outside", "make it on its pages")
-
-    def update_workspace(self, username: str, patch: WorkspacePatch) -> WorkspaceRecord:
-        raise unsupported("way to change a workspace from outside", "change it on its pages")
-
-    def set_member(self, workspace: str, username: str, role: Role | None) -> None:
-        raise unsupported("way to change a workspace's members from outside", "change them on its pages")
 
     def _own_name(self) -> str:
         return self._client.session.user().text("username")
@@ -131,19 +117,7 @@ class SwanlabAccount(Backend):
         made = self._client.write("POST", at("project"), body, scope=workspace, repeatable=False)
         return project_record(Document.read(made, "project"))
 
-    def update_project(self, path: ProjectPath, patch: ProjectPatch) -> ProjectRecord:
-        raise unsupported("way to change a project from outside", "change it on its pages")
-
     # -- keys and administration --------------------------------------------------------------------------------
-
-    def create_key(self, username: str | None = None) -> NewKeyRecord:
-        raise unsupported("way to make a key from outside", "make it on its pages")
-
-    def list_keys(self, username: str | None = None) -> tuple[KeyRecord, ...]:
-        raise unsupported("list of keys from outside", "see its pages")
-
-    def revoke_key(self, key_id: str) -> KeyRecord:
-        raise unsupported("way to revoke a key from outside", "revoke it on its pages")
 
     def create_user(self, username: str, password: str | None = None) -> UserRecord:
         validate_workspace_name(username)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
+from runatlas.backends.base import Backend
 from runatlas.backends.http.cache import AnswerCache
 from runatlas.backends.http.lifetime import RunStates
 from runatlas.backends.http.link import open_link
 from runatlas.backends.http.retry import RetryPolicy
+from runatlas.backends.operation import Operation, complete
 from runatlas.backends.swanlab.client import SwanlabClient, at
-from runatlas.backends.swanlab.curation import SwanlabCuration
 from runatlas.backends.swanlab.document import Document
 from runatlas.backends.swanlab.record import log_record, media_item
 from runatlas.backends.swanlab.refusal import unsupported
@@ -19,11 +21,10 @@ from runatlas.backends.swanlab.snapshot import Snapshots
 from runatlas.errors import (
     ResponseFormatError,
 )
-from runatlas.model.artifact import ArtifactRecord
 from runatlas.model.ids import RunPath
 from runatlas.model.log import LogPage, LogQuery
 from runatlas.model.media import LinkRecord, MediaPage, MediaQuery, MediaRecord
-from runatlas.model.page import Page, PageRequest, each_item
+from runatlas.model.page import each_item
 from runatlas.model.run import RunRecord
 from runatlas.model.series import MEDIA_TYPES, ColumnQuery, ColumnRecord
 from runatlas.settings import ConnectionSettings
@@ -34,7 +35,7 @@ _LINES = 1000
 """How many lines these servers give at once."""
 
 
-class SwanlabBackend(SwanlabCuration, SwanlabRunWriting):
+class SwanlabBackend(SwanlabRunWriting):
     """A SwanLab server, in the cloud or self-hosted. Making one makes no request.
 
     What the server has no request for raises ``NotSupportedError``. Filters and orders that its rules cannot say are
@@ -132,9 +133,6 @@ class SwanlabBackend(SwanlabCuration, SwanlabRunWriting):
             ]
             yield MediaRecord(column.key, entry.whole("index"), tuple(items), column.column_type)
 
-    def list_artifacts(self, run: RunPath, page: PageRequest) -> Page[ArtifactRecord]:
-        raise unsupported("list of a run's saved files")
-
     def open_link(self, link: str, *, start: int = 0) -> Iterator[bytes]:
         return open_link(self._client.session, link, start)
 
@@ -167,6 +165,40 @@ class SwanlabBackend(SwanlabCuration, SwanlabRunWriting):
         }
         given = self._client.write("POST", at("house", "metrics", "log", "export"), body)
         return self._file_link(Document.read(given, "export").text("cosKey"))
+
+
+_LACKING = {
+    "update_user": ("way to change an account from outside", "change it on its pages"),
+    "update_workspace": ("way to change a workspace from outside", "change it on its pages"),
+    "set_member": ("way to change a workspace's members from outside", "change them on its pages"),
+    "update_project": ("way to change a project from outside", "change it on its pages"),
+    "create_key": ("way to make a key from outside", "make it on its pages"),
+    "list_keys": ("list of keys from outside", "see its pages"),
+    "revoke_key": ("way to revoke a key from outside", "revoke it on its pages"),
+    "list_artifacts": ("list of a run's saved files", ""),
+    "trash": ("trash", "what is deleted there is gone"),
+    "folders": ("folders", ""),
+    "annotations": ("notes on runs", ""),
+    "catalog": ("catalog of metrics with their counts", "list the run's columns"),
+    "ingestion_keys": ("keys for one run", ""),
+    "registry": ("registry of models", ""),
+}
+"""What these servers do not have, and what to do instead; by the operation, or by the service of all of a kind."""
+
+
+def _refuse(item: Operation) -> Callable[..., Any] | None:
+    """Make the method of an operation that these servers have no request for."""
+    lacking = _LACKING.get(item.name) or _LACKING.get(item.service)
+    if lacking is None:
+        return None
+
+    def refuse(_: SwanlabBackend, *__: Any, **___: Any) -> Any:
+        raise unsupported(*lacking)
+
+    return refuse
+
+
+complete(SwanlabBackend, Backend, _refuse)
 
 
 def _chosen(found: list[tuple[ColumnRecord, Document]], query: MediaQuery) -> list[tuple[ColumnRecord, Document]]:

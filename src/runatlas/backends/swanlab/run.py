@@ -25,7 +25,7 @@ from runatlas.model.run_check import check_filter, check_order
 from runatlas.model.run_value import arrange, matches, value_of
 from runatlas.model.series import SummaryRecord
 from runatlas.model.text import has_part
-from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, PurgeRecord, TrashRecord
+from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem
 
 __all__ = ["SwanlabRuns", "run_address"]
 
@@ -248,15 +248,6 @@ class SwanlabRuns(SwanlabAccount):
     def _shown_now(self, path: ProjectPath) -> list[RunRecord]:
         self._client.forget(str(path))
         return self._shown(path, None)
-
-    def list_trash(self, workspace: str | None, page: PageRequest) -> Page[TrashRecord]:
-        raise unsupported("trash", "what is deleted there is gone")
-
-    def restore(self, trash_id: str) -> TrashRecord:
-        raise unsupported("trash", "what is deleted there is gone")
-
-    def purge(self, *, trash_id: str | None = None, expired_only: bool = True, dry_run: bool = False) -> PurgeRecord:
-        raise unsupported("trash", "what is deleted there is gone")
 
 
 def run_address(path: RunPath, *parts: str) -> str:

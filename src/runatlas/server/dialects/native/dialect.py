@@ -7,21 +7,10 @@ from typing import Any
 
 from litestar import Router
 
-from runatlas.server.dialects.native import (
-    account,
-    admin,
-    annotation,
-    file,
-    folder,
-    project,
-    registry,
-    run,
-    series,
-    system,
-)
+from runatlas.server.dialects.native import account, file, run, series, system
 from runatlas.server.dialects.native.document import ErrorDetail, ErrorDocument, make_document
 from runatlas.server.dialects.native.handler import make_handlers
-from runatlas.server.dialects.native.route import Route, RouteTable
+from runatlas.server.dialects.native.route import Route, RouteTable, declared_routes
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.credential import bearer_or_basic
 from runatlas.server.wire.dialect import Dialect
@@ -42,11 +31,8 @@ def get_document() -> Answer:
 
 def native_routes() -> list[Route]:
     """Return the whole table."""
-    subjects = (
-        system.routes, _ABOUT, account.routes, project.routes, run.routes, series.routes, file.routes, run.deletions,
-        folder.routes, annotation.routes, registry.routes, admin.routes,
-    )  # fmt: skip
-    return [route for subject in subjects for route in subject.routes]
+    subjects = (system.routes, _ABOUT, account.routes, run.routes, series.routes, file.routes, run.deletions)
+    return [*(route for subject in subjects for route in subject.routes), *declared_routes()]
 
 
 def native_document() -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import Any, BinaryIO
 
 import attrs
 
-from runatlas.model.ids import ProjectPath, RunPath
-from runatlas.model.media import BlobRecord, LinkRecord
+from runatlas.model.ids import ProjectPath
+from runatlas.model.media import BlobRecord
 from runatlas.server.dialects.native.route import Call, RouteTable
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.links import OpenedFile
@@ -25,33 +25,6 @@ _SIGNED: dict[str, Any] = {
     "errors": (404,),
     "produces": ("*/*",),
 }
-
-
-@attrs.frozen
-class LogExport:
-    """Which lines to write to a file, counted from 0."""
-
-    start: int
-    rows: int
-
-
-@attrs.frozen
-class ColumnExport:
-    """Which column to write to a file."""
-
-    key: str
-
-
-@routes.add("POST", "/runs/{workspace}/{project}/{run}/logs/export", errors=(404,))
-def export_logs(services: Services, caller: Caller, path: RunPath, body: LogExport) -> LinkRecord:
-    """Write lines ``start`` to ``start + rows`` to a ``.log`` file and return a link to it."""
-    return services.exports.export_logs(caller, path, start=body.start, rows=body.rows)
-
-
-@routes.add("POST", "/runs/{workspace}/{project}/{run}/columns/export", errors=(404,))
-def export_csv(services: Services, caller: Caller, path: RunPath, body: ColumnExport) -> LinkRecord:
-    """Write one column to a ``.csv`` file (``step,value,timestamp``) and return a link to it."""
-    return services.exports.export_csv(caller, path, body.key)
 
 
 @routes.add(

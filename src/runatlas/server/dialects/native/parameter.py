@@ -15,7 +15,7 @@ from runatlas.errors import ValidationError
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import PageRequest
 
-__all__ = ["Parameter", "parse_query", "read_parameters"]
+__all__ = ["Parameter", "page_parameters", "parse_query", "read_parameters"]
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _SPECIAL = {"services", "caller", "call", "body", "path"}
@@ -56,7 +56,7 @@ def read_parameters(function: Callable[..., Any], hints: Mapping[str, Any], path
         if argument.name in _SPECIAL or f"{{{argument.name}}}" in path or hint in {ProjectPath, RunPath, BinaryIO}:
             continue
         if hint is PageRequest:
-            found += _page_parameters()
+            found += page_parameters()
         else:
             required = argument.default is inspect.Parameter.empty
             default = None if required else argument.default
@@ -64,7 +64,8 @@ def read_parameters(function: Callable[..., Any], hints: Mapping[str, Any], path
     return tuple(found)
 
 
-def _page_parameters() -> Iterator[Parameter]:
+def page_parameters() -> Iterator[Parameter]:
+    """Yield the parameters of a page."""
     hints = {"limit": int, "cursor": str | None, "offset": int, "with_total": bool}
     for name, hint in hints.items():
         yield Parameter(name, hint, "query", required=False, default=getattr(PageRequest(), name))

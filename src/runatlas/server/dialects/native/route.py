@@ -1,13 +1,17 @@
-"""The table of our own routes: each is a typed function; how it is called and documented follows from its signature."""
+"""The table of our own routes: what the contract declares, and typed functions for what needs more than that."""
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO, Literal, TypeVar, get_type_hints
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, BinaryIO, Literal, TypeVar, get_args, get_type_hints
 
 import attrs
 
+from runatlas.backends.base import Backend
+from runatlas.backends.operation import Argument, Method, Operation, operations
+from runatlas.backends.operation import Route as DeclaredRoute
 from runatlas.errors import NotFoundError
 from runatlas.model.ids import (
     ProjectPath,
@@ -17,16 +21,16 @@ from runatlas.model.ids import (
     validate_workspace_name,
 )
 from runatlas.model.page import PageRequest
-from runatlas.server.dialects.native.parameter import Parameter, read_parameters
+from runatlas.server.dialects.native.parameter import Parameter, page_parameters, read_parameters
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 from runatlas.server.wire.payload import decode_payload
 
-__all__ = ["Call", "Route", "RouteTable"]
+__all__ = ["Call", "Route", "RouteTable", "declared_routes"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+PREFIX = "/atlas/v1"
 
 
 @attrs.frozen(eq=False)
@@ -110,7 +114,7 @@ class RouteTable:
         prefix: What the paths of its routes lie below.
     """
 
-    def __init__(self, tag: str, *, prefix: str = "/atlas/v1") -> None:
+    def __init__(self, tag: str, *, prefix: str = PREFIX) -> None:
         self.tag = tag
         self.prefix = prefix
         self.routes: list[Route] = []
@@ -153,6 +157,82 @@ class RouteTable:
             return function
 
         return added
+
+
+def declared_routes() -> list[Route]:
+    """Return the routes that the contract declares."""
+    return [_route_of(item, item.route) for item in operations(Backend) if item.route is not None]
+
+
+def _route_of(item: Operation, route: DeclaredRoute) -> Route:
+    """Make the route of an operation: the service of its name, called with its arguments."""
+    answer = item.answer
+    return Route(
+        method=route.method,
+        path=PREFIX + route.path,
+        function=_service_of(item, None if route.answer is None else answer),
+        tag=route.tag,
+        parameters=tuple(_parameters_of(item, route)),
+        binders=tuple(_binders_of(item)),
+        answer=answer,
+        body=item.body,
+        statuses=(204,) if answer is type(None) else (route.status,),
+        errors=route.errors,
+        write=route.method == "POST" and route.changes and route.repeatable,
+    )
+
+
+def _service_of(item: Operation, wrap: Callable[[Any], Any] | None) -> Callable[..., Any]:
+    in_order = [argument.name for argument in item.arguments if not argument.keyword_only]
+    by_name = [argument.name for argument in item.arguments if argument.keyword_only]
+    fields = [argument.name for argument in item.arguments if argument.place == "field"]
+
+    @functools.wraps(item.function, updated=())
+    def call(*, services: Services, caller: Caller, **values: Any) -> Any:
+        values |= {name: getattr(values["body"], name) for name in fields}
+        ask = getattr(getattr(services, item.service), item.name)
+        result = ask(caller, *(values[name] for name in in_order), **{name: values[name] for name in by_name})
+        return result if wrap is None else wrap(result)
+
+    return call
+
+
+def _parameters_of(item: Operation, route: DeclaredRoute) -> Iterator[Parameter]:
+    for name in route.segments:
+        yield Parameter(name, str, "path", required=True)
+    for argument in item.arguments:
+        if argument.place == "page":
+            yield from page_parameters()
+        elif argument.place == "query":
+            required = argument.default is inspect.Parameter.empty and type(None) not in get_args(argument.hint)
+            default = None if argument.default is inspect.Parameter.empty else argument.default
+            yield Parameter(argument.name, argument.hint, "query", required=required, default=default)
+
+
+def _binders_of(item: Operation) -> Iterator[tuple[str, Callable[[Call], Any]]]:
+    yield "services", _BINDERS[Services]
+    yield "caller", _BINDERS[Caller]
+    for argument in item.arguments:
+        if argument.place != "field":
+            yield argument.name, _argument_binder(item, argument)
+    if any(argument.place == "field" for argument in item.arguments):
+        yield "body", lambda call: decode_payload(call.body, item.body)
+
+
+def _argument_binder(item: Operation, argument: Argument) -> Callable[[Call], Any]:
+    name = argument.name
+    if argument.place in {"path", "page"}:
+        return _BINDERS[argument.hint]
+    if argument.place == "segment":
+        return (lambda call: _number(call.params[name])) if argument.hint is int else lambda call: call.params[name]
+    if argument.place == "query":
+        return lambda call: call.query[name]
+    return lambda call: decode_payload(call.body, item.body)
+
+
+def _number(text: str) -> int:
+    """Read a number in an address; what is none is the number of nothing."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _binder(name: str, hint: Any, path: str) -> Callable[[Call], Any]:
