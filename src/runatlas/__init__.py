@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runatlas.api import Api
+    from runatlas.compat.openapi import OpenApi
+    from runatlas.compat.repo import Repo
     from runatlas.entities.column import Column
     from runatlas.entities.project import Project
     from runatlas.entities.run import Experiment
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from runatlas.entities.workspace import Workspace
     from runatlas.errors import RunAtlasError
     from runatlas.model.ranges import RangeQuery
-    from runatlas.openapi import OpenApi
-    from runatlas.repo import Repo
     from runatlas.response import ApiResponse
     from runatlas.tables.metric import MetricTable
     from runatlas.tables.run import RunTable
@@ -52,10 +52,10 @@ _HOMES = {
     "Column": "runatlas.entities.column",
     "Experiment": "runatlas.entities.run",
     "MetricTable": "runatlas.tables.metric",
-    "OpenApi": "runatlas.openapi",
+    "OpenApi": "runatlas.compat.openapi",
     "Project": "runatlas.entities.project",
     "RangeQuery": "runatlas.model.ranges",
-    "Repo": "runatlas.repo",
+    "Repo": "runatlas.compat.repo",
     "Run": "runatlas.tracking.run",
     "RunAtlasError": "runatlas.errors",
     "RunTable": "runatlas.tables.run",

@@ -15,6 +15,7 @@ _BACKENDS = {
     "backends.local",
     "backends.store_process",
 }
+_COMPAT = {"compat.deletion", "compat.matyanql", "compat.sequence", "compat.trace"}
 
 ALLOWED: dict[str, set[str]] = {
     "terminal": set(),
@@ -54,16 +55,29 @@ ALLOWED: dict[str, set[str]] = {
     "backends.store_process": {"errors", "settings", "process", "backends.base", "backends.native"},
     "entities": {"terminal", "errors", "process", "model", "response", "tables", "backends.base"},
     "api": _CLIENT | _BACKENDS | {"entities"},
-    "openapi": _CLIENT | {"api", "entities"},
-    "repo": _CLIENT | _BACKENDS | {"entities", "api", "objects", "tracking"},
-    "tracking": _CLIENT | _BACKENDS | {"entities", "api", "objects"},
+    "compat": set(),
+    "compat.matyanql": {"errors", "model"},
+    "compat.trace": {"model", "backends.base"},
+    "compat.sequence": {"model", "backends.base", "compat.matyanql", "compat.trace"},
+    "compat.deletion": {"errors", "model", "backends.base", "tracking"},
+    "compat.openapi": _CLIENT | {"api", "entities"},
+    "compat.repo": _CLIENT | _BACKENDS | _COMPAT | {"entities", "api", "objects", "tracking"},
+    "tracking": _CLIENT | _BACKENDS | {"entities", "api", "objects", "compat.sequence", "compat.trace"},
     "importers": {"errors", "model", "backends.base"},
     "demo": _CLIENT | _BACKENDS | {"api", "entities", "tracking", "__init__"},
     "server.work": {"errors"},
     "server.store": {"errors", "process", "file_access", "model", "server.work"},
     "server.services": {"errors", "model", "server.store"},
     "server.wire": {"errors", "model", "server.services", "server.work"},
-    "server.dialects": {"errors", "model", "backends.base", "backends.operation", "server.services", "server.wire"},
+    "server.dialects": {
+        "errors",
+        "model",
+        "backends.base",
+        "backends.operation",
+        "compat.matyanql",
+        "server.services",
+        "server.wire",
+    },
     "server": {"errors", "model", "settings", "server.services", "server.wire", "server.dialects", "server.store"},
 }
 """What each layer may import beside itself; ``cli``, ``__main__`` and ``__init__`` stand above all of them."""

@@ -38,7 +38,7 @@ class Module:
         parts = self.name.split(".")[1:]
         if not parts:
             return "__init__"
-        if parts[0] in {"server", "backends"} and len(parts) > 1:
+        if parts[0] in {"compat", "server", "backends"} and len(parts) > 1:
             return ".".join(parts[:2])
         return parts[0]
 

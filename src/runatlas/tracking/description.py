@@ -10,6 +10,7 @@ import attrs
 from typing_extensions import Self
 
 from runatlas.backends.base import Backend
+from runatlas.compat.sequence import run_props
 from runatlas.entities.gateway import Gateway, Opener
 from runatlas.entities.run import Run as StoredRun
 from runatlas.errors import NotSupportedError, RunAtlasError
@@ -20,7 +21,6 @@ from runatlas.model.run_config import change_config, find_value
 from runatlas.tracking.health import Flushed, Health
 from runatlas.tracking.number import as_key, clean_text
 from runatlas.tracking.recorder import Recorder
-from runatlas.tracking.sequence import run_props
 
 __all__ = ["DescribedRun", "WritingGateway", "apply_patch", "check_label"]
 

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from runatlas.backends.base import Backend
+from runatlas.compat.trace import list_columns
 from runatlas.entities.gateway import Opener
 from runatlas.errors import NotFoundError, RunAtlasError
 from runatlas.model import codec
@@ -28,7 +29,6 @@ from runatlas.tracking.description import check_label
 from runatlas.tracking.dispatch import FirstSteps
 from runatlas.tracking.number import clean_text
 from runatlas.tracking.sender import describe
-from runatlas.tracking.trace import list_columns
 
 __all__ = ["DEFAULT_PROJECT", "Opening", "find_run", "first_steps", "local_record", "make_opening"]
 

@@ -7,18 +7,18 @@ from typing import Any, overload
 
 from typing_extensions import Self
 
-from runatlas.model.ranges import RangeQuery
-from runatlas.response import ApiResponse
-from runatlas.tables.metric import MetricTable
-from runatlas.tracking.description import DescribedRun
-from runatlas.tracking.number import as_context, as_name
-from runatlas.tracking.trace import (
+from runatlas.compat.trace import (
     check_sequence_types,
     list_columns,
     metric_traces,
     object_traces,
     read_summaries,
 )
+from runatlas.model.ranges import RangeQuery
+from runatlas.response import ApiResponse
+from runatlas.tables.metric import MetricTable
+from runatlas.tracking.description import DescribedRun
+from runatlas.tracking.number import as_context, as_name
 
 __all__ = ["OverviewRun"]
 

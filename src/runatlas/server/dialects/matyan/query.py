@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import attrs
 
+from runatlas.compat.matyanql.query import MatyanQuery, parse_matyan
+from runatlas.compat.matyanql.record import MatyanRun, MatyanTrace
 from runatlas.errors import ValidationError
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or
-from runatlas.model.matyan_query import MatyanQuery, parse_matyan
-from runatlas.model.matyan_record import MatyanRun, MatyanTrace
 from runatlas.server.dialects.matyan.body import read_zone_offset
 from runatlas.server.wire.endpoint import EndpointCall
 

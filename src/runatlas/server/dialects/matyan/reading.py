@@ -8,11 +8,11 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
+from runatlas.compat.matyanql.query import UNNAMED, MatyanQuery
+from runatlas.compat.matyanql.record import MatyanRun, is_active
 from runatlas.model.codec import context_text
 from runatlas.model.filters import Field, Filter, Sort
 from runatlas.model.ids import RunPath
-from runatlas.model.matyan_query import UNNAMED, MatyanQuery
-from runatlas.model.matyan_record import MatyanRun, is_active
 from runatlas.model.media import MediaItem
 from runatlas.model.page import PAGE_LIMIT, PageRequest
 from runatlas.model.project import ProjectQuery, ProjectRecord

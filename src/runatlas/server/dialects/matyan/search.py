@@ -8,10 +8,10 @@ from typing import Any
 
 from litestar.types import ASGIApp
 
+from runatlas.compat.matyanql.query import MatyanQuery
+from runatlas.compat.matyanql.record import MatyanRun, MatyanTrace
 from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.filters import And, Comparison, Field, Or, Sort
-from runatlas.model.matyan_query import MatyanQuery
-from runatlas.model.matyan_record import MatyanRun, MatyanTrace
 from runatlas.model.media import MediaRecord
 from runatlas.model.run import RunRecord
 from runatlas.model.series import ColumnRecord, Context, SummaryRecord

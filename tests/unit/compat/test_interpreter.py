@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runatlas.model.evaluation import RAISED, Evaluation
-from runatlas.model.evaluation_check import check_expression
-from runatlas.model.evaluation_value import EvaluationRefusedError
+from runatlas.compat.matyanql.check import check_expression
+from runatlas.compat.matyanql.interpreter import RAISED, Evaluation
+from runatlas.compat.matyanql.value import EvaluationRefusedError
 from runatlas.model.filter_text import FilterSyntaxError, FilterText
 
 NAMES: dict[str, Any] = {

@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 
 import attrs
 
-from runatlas.model.evaluation_function import FUNCTIONS, NAMESPACES, call_method
-from runatlas.model.evaluation_value import EvaluationRefusedError, Meter, Record, is_plain
+from runatlas.compat.matyanql.function import FUNCTIONS, NAMESPACES, call_method
+from runatlas.compat.matyanql.value import EvaluationRefusedError, Meter, Record, is_plain
 
 __all__ = ["RAISED", "Evaluation"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection
 
-from runatlas.model.evaluation_function import FUNCTIONS, METHODS, NAMESPACES
+from runatlas.compat.matyanql.function import FUNCTIONS, METHODS, NAMESPACES
 from runatlas.model.filter_text import FilterText
 from runatlas.model.run_field import did_you_mean
 

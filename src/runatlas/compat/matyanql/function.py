@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from runatlas.model.evaluation_value import EvaluationRefusedError, Record, is_plain
+from runatlas.compat.matyanql.value import EvaluationRefusedError, Record, is_plain
 
 if TYPE_CHECKING:
-    from runatlas.model.evaluation import Evaluation
+    from runatlas.compat.matyanql.interpreter import Evaluation
 
 __all__ = ["FUNCTIONS", "METHODS", "NAMESPACES", "call_method"]
 

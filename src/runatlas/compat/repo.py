@@ -12,25 +12,16 @@ from typing import Any, Literal, overload
 from typing_extensions import Self
 
 from runatlas.backends.base import Backend
-from runatlas.errors import NotFoundError, RunAtlasError
-from runatlas.model.filters import Comparison, Field
-from runatlas.model.ids import validate_run_id, validate_workspace_name
-from runatlas.model.matyan_query import MatyanQuery, parse_matyan
-from runatlas.model.run import RunRecord, RunSelection
-from runatlas.settings import resolve
-from runatlas.tracking.description import WritingGateway
-from runatlas.tracking.opening import find_run
-from runatlas.tracking.removal import delete_experiment, delete_runs
-from runatlas.tracking.run import Run
-from runatlas.tracking.sequence import (
+from runatlas.compat.deletion import delete_experiment, delete_runs
+from runatlas.compat.matyanql.query import MatyanQuery, parse_matyan
+from runatlas.compat.sequence import (
     describe_run,
     list_candidates,
     list_runs,
     read_metric_sequences,
     read_object_sequences,
 )
-from runatlas.tracking.target import documented_location, place_of
-from runatlas.tracking.trace import (
+from runatlas.compat.trace import (
     SEQUENCE_TYPES,
     check_sequence_types,
     list_columns,
@@ -38,6 +29,15 @@ from runatlas.tracking.trace import (
     object_traces,
     read_summaries,
 )
+from runatlas.errors import NotFoundError, RunAtlasError
+from runatlas.model.filters import Comparison, Field
+from runatlas.model.ids import validate_run_id, validate_workspace_name
+from runatlas.model.run import RunRecord, RunSelection
+from runatlas.settings import resolve
+from runatlas.tracking.description import WritingGateway
+from runatlas.tracking.opening import find_run
+from runatlas.tracking.run import Run
+from runatlas.tracking.target import documented_location, place_of
 
 __all__ = ["Repo"]
 

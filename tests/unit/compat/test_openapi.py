@@ -10,7 +10,7 @@ from support.world import World, make_world
 
 from runatlas import Api, ApiResponse, OpenApi
 from runatlas.backends.local import LocalBackend
-from runatlas.openapi import Experiment, Project
+from runatlas.compat.openapi import Experiment, Project
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from runatlas.compat.matyanql.query import MatyanQuery, parse_matyan
+from runatlas.compat.matyanql.record import MatyanRun, MatyanTrace
 from runatlas.model.filter_text import FilterSyntaxError
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or
-from runatlas.model.matyan_query import MatyanQuery, parse_matyan
-from runatlas.model.matyan_record import MatyanRun, MatyanTrace
 from runatlas.model.run import RunRecord
 from runatlas.model.series import Context, Statistic, SummaryRecord
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from runatlas.model.evaluation_value import EvaluationRefusedError, Record
+from runatlas.compat.matyanql.value import EvaluationRefusedError, Record
 from runatlas.model.run import RunRecord
 from runatlas.model.run_field import find_stable_name
 from runatlas.model.series import SummaryRecord

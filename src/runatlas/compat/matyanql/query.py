@@ -28,14 +28,14 @@ from typing import Any
 
 import attrs
 
-from runatlas.model.evaluation import RAISED, Evaluation
-from runatlas.model.evaluation_check import check_expression
-from runatlas.model.evaluation_function import FUNCTIONS, NAMESPACES
-from runatlas.model.evaluation_value import EvaluationRefusedError
+from runatlas.compat.matyanql.check import check_expression
+from runatlas.compat.matyanql.function import FUNCTIONS, NAMESPACES
+from runatlas.compat.matyanql.interpreter import RAISED, Evaluation
+from runatlas.compat.matyanql.prefilter import Prefilter
+from runatlas.compat.matyanql.record import TRACE_FIELDS, MatyanRun, MatyanTrace
+from runatlas.compat.matyanql.value import EvaluationRefusedError
 from runatlas.model.filter_text import FilterSyntaxError, FilterText
 from runatlas.model.filters import And, Comparison, Field, Filter
-from runatlas.model.matyan_prefilter import Prefilter
-from runatlas.model.matyan_record import TRACE_FIELDS, MatyanRun, MatyanTrace
 
 __all__ = ["SEQUENCES", "UNNAMED", "MatyanQuery", "parse_matyan"]
 

@@ -9,14 +9,14 @@ from typing import Any
 import attrs
 
 from runatlas.backends.base import Backend
+from runatlas.compat.matyanql.query import MatyanQuery
+from runatlas.compat.matyanql.record import MatyanRun, MatyanTrace, is_active
+from runatlas.compat.trace import column_type_of, list_columns, metric_traces, read_summaries
 from runatlas.model.codec import context_text
-from runatlas.model.matyan_query import MatyanQuery
-from runatlas.model.matyan_record import MatyanRun, MatyanTrace, is_active
 from runatlas.model.media import MediaItem, MediaQuery, MediaRecord
 from runatlas.model.page import each_item
 from runatlas.model.run import RunPart, RunQuery, RunRecord, RunSelection
 from runatlas.model.series import PointBlock, PointQuery, SeriesSlice, SummaryRecord
-from runatlas.tracking.trace import column_type_of, list_columns, metric_traces, read_summaries
 
 __all__ = [
     "describe_run",
