@@ -1,13 +1,21 @@
-"""What all tests share: how generated examples are made, and the PostgreSQL server."""
+"""What all tests share: where they run, how examples are generated, and the PostgreSQL server."""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from support.postgresql import postgresql
 
-__all__ = ["postgresql"]
+__all__ = ["postgresql", "pytest_xdist_auto_num_workers"]
+
+# Hundreds of tests start interpreters, and none shall compile anew what was compiled before.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Machines are as slow as they are: no example fails for its time, and every machine tries the same ones.
 settings.register_profile("project", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -17,3 +25,10 @@ settings.load_profile("project")
 for _number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Run in this process what is asked for by name, and anything more on all cores."""
+    start = config.invocation_params.dir
+    is_named = any((start / Path(argument.partition("::")[0])).is_file() for argument in config.args)
+    return 0 if is_named or config.option.keyword else None

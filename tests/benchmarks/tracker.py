@@ -26,7 +26,7 @@ STEPS = 10_000
 
 def measure(place: str) -> dict[str, float]:
     """Record once and tell what it took: microseconds a call, and seconds from the first call to durable."""
-    from runatlas import Run  # noqa: PLC0415 - the environment is set first
+    from runatlas import Run  # the environment is set first
 
     run = Run(repo=place, experiment="bench", capture_terminal_logs=False)
     rows = [{key: step * 0.1 + number for number, key in enumerate(KEYS)} for step in range(STEPS)]

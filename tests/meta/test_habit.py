@@ -90,6 +90,19 @@ def test_texts_name_no_machine() -> None:
     assert not found, found
 
 
+def test_what_is_named_runs_in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def workers(*arguments: str, keyword: str = "") -> int:
+        monkeypatch.setattr(request.config, "args", [str(ROOT / argument) for argument in arguments])
+        monkeypatch.setattr(request.config.option, "keyword", keyword)
+        return int(request.config.hook.pytest_xdist_auto_num_workers(config=request.config))
+
+    assert workers("tests/meta/test_habit.py") == 0
+    assert workers("tests/unit", "tests/meta/test_habit.py::test_texts_name_no_machine") == 0
+    assert workers("tests", keyword="machine") == 0
+    assert workers("tests") >= 1
+    assert workers("tests/unit", "tests/meta") >= 1
+
+
 @pytest.mark.xdist_group("together")
 def test_tests_of_a_group_run_in_one_process(request: pytest.FixtureRequest) -> None:
     """They share what is slow to make; a version of the runner that overlooks the mark makes it in every process."""

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import matplotlib.figure
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
 from runatlas.objects import Figure, Text
 
 
 def test_a_plotly_figure_is_kept_as_its_json() -> None:
+    import plotly.graph_objects as go
+
     figure = Figure(go.Figure(data=[go.Scatter(x=[1, 2], y=[3, 4])], layout={"title": "a"}))
 
     assert figure.data["data"][0]["type"] == "scatter"
@@ -30,6 +30,8 @@ def test_a_dict_is_copied() -> None:
 
 @pytest.mark.parametrize("kind", ["plot", "hexbin"])
 def test_a_matplotlib_figure_always_shows(kind: str) -> None:
+    import matplotlib.figure
+
     figure = matplotlib.figure.Figure(figsize=(2, 1), dpi=50)
     getattr(figure.subplots(), kind)([1, 2, 3], [3, 1, 2])
 

@@ -9,7 +9,6 @@ import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.figure import Figure
 
 from runatlas.objects import Image
 
@@ -233,6 +232,8 @@ def test_a_lower_quality_is_smaller() -> None:
 
 
 def test_a_matplotlib_figure_becomes_a_picture() -> None:
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(2, 1), dpi=50)
     figure.subplots().plot([1, 2])
 
