@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import venv
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from uv import find_uv_bin
 
 __all__ = ["ClientEnvironment", "client_environment"]
 
@@ -65,7 +65,7 @@ class ClientEnvironment:
         if "/" not in command[0]:
             command[0] = str(self.directory / "bin" / command[0])
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        environment |= {"HOME": str(home), "NO_PROXY": "*", "PYTHONDONTWRITEBYTECODE": "1", **(variables or {})}
+        environment |= {"HOME": str(home), "NO_PROXY": "*", **(variables or {})}
         found = subprocess.run(
             command, cwd=home, env=environment, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
         )
@@ -108,7 +108,7 @@ def client_environment(name: str, *requirements: str) -> ClientEnvironment:
 
     Args:
         name: Which client and version, such as ``swanlab-0.10.3``: the name of its directory.
-        requirements: Pinned, as pip takes them.
+        requirements: Pinned, as ``uv pip install`` takes them.
     """
     told = "\n".join((sys.version, *requirements))
     digest = hashlib.sha256(told.encode()).hexdigest()[:12]
@@ -130,8 +130,12 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _build(directory: Path, requirements: Sequence[str]) -> None:
     shutil.rmtree(directory, ignore_errors=True)
-    venv.create(directory, with_pip=True)
-    command = [str(directory / "bin" / "python"), "-m", "pip", "install", "--quiet", *requirements]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=_BUILD_S, check=False)
-    assert not found.returncode, found.stderr
+    for command in (
+        ("venv", "--python", sys.executable, str(directory)),
+        ("pip", "install", "--python", str(directory / "bin" / "python"), *requirements),
+    ):
+        found = subprocess.run(
+            [find_uv_bin(), "--quiet", *command], capture_output=True, text=True, timeout=_BUILD_S, check=False
+        )
+        assert not found.returncode, found.stderr
     (directory / "complete").write_text("\n".join(requirements), encoding="utf-8")
