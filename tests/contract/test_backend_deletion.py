@@ -122,6 +122,20 @@ class TestDeleting:
         assert site.root.create_project(ProjectDraft("demo")).count is not None
         assert site.root.count_runs(_select(demo)) == 0
 
+    def test_at_once_is_as_planned(self, site: Site, demo: ProjectPath) -> None:
+        with pytest.raises(NotFoundError, match="nope"):
+            site.root.delete_runs(_select(demo, "run-0", "nope"))
+        deleted = site.root.delete_runs(_select(demo, "run-0", "run-1"))
+        assert (deleted.kind, deleted.runs) == ("runs", 2)
+        wanted = Comparison(Field("CONFIG", "n"), "EQ", "run-2")
+        assert site.root.delete_runs(_select(demo, filter=wanted)).runs == 1
+        left = site.root.list_runs(RunQuery(_select(demo))).items
+        assert [run.id for run in left] == ["run-3"]
+        gone = site.root.delete_project(demo)
+        assert (gone.kind, gone.runs, gone.project) == ("project", 1, str(demo))
+        with pytest.raises(NotFoundError):
+            site.root.delete_project(demo)
+
     def test_missing_ids_stop_everything(self, site: Site, demo: ProjectPath) -> None:
         before = _everything(site)
         with pytest.raises(NotFoundError, match="none"):

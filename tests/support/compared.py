@@ -45,7 +45,8 @@ LOST: dict[type, set[str]] = {
 }
 """The fields of our records that the protocol does not tell, or not always."""
 
-_WRITES = {"create_project", "create_user", "create_run", "update_runs", "append", "put_blob", "delete", "open_link"}
+_DELETES = {"delete", "delete_runs", "delete_project"}
+_WRITES = {"create_project", "create_user", "create_run", "update_runs", "append", "put_blob", "open_link", *_DELETES}
 _SELF = {"close", "forget"}
 
 
@@ -79,7 +80,7 @@ class ComparedBackend:
             return self._put(*given)
         if self._is_begun(*given, *named.values()):
             return self._by_the_store(store(*given, **named))
-        before = {entry.id for entry in self._trashed()} if name == "delete" else set()
+        before = {entry.id for entry in self._trashed()} if name in _DELETES else set()
         was_there = name == "create_run" and self._has_run(given[0])
         try:
             got = ask(*given, **named)
@@ -87,7 +88,7 @@ class ComparedBackend:
             self.refused.add(name)
             return self._by_the_store(store(*given, **named))
         except RunAtlasError as error:
-            if name == "delete":
+            if name in _DELETES:
                 store(*given, **named)  # It says why not, too, and perhaps for another reason.
             if name not in _WRITES:
                 self._same_refusal(error, lambda: store(*given, **named))

@@ -345,6 +345,22 @@ class Backend(ABC):
             NotFoundError: The plan has ``missing`` ids.
         """
 
+    @operation("trash", Route("POST", "/deletions/runs", "deletions", errors=(403, 404, 409), status=201, changes=True))
+    def delete_runs(self, selection: RunSelection) -> DeletionRecord:
+        """Move all selected runs to the trash, in one transaction and without a plan.
+
+        Raises:
+            NotFoundError: A selected id is no run; nothing is deleted then.
+        """
+
+    @operation("trash", Route("DELETE", _PROJECT, "deletions", errors=(403, 404, 409), status=201))
+    def delete_project(self, path: ProjectPath) -> DeletionRecord:
+        """Move a project with all its runs to the trash, in one transaction and without a plan.
+
+        Raises:
+            NotFoundError: There is no such project.
+        """
+
     @operation("trash", Route("GET", "/trash", "deletions", errors=(403, 404)))
     def list_trash(self, workspace: str | None, page: PageRequest) -> Page[TrashRecord]:
         """List the trash, newest first; without a workspace all that the caller may write to."""

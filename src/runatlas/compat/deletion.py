@@ -44,7 +44,7 @@ def delete_experiment(backend: Backend, workspace: str, name: str) -> None:
     Raises:
         NotFoundError: There is none.
     """
-    backend.delete(backend.plan_project_deletion(_find_project(backend, workspace, name)))
+    backend.delete_project(_find_project(backend, workspace, name))
 
 
 def _find_project(backend: Backend, workspace: str, name: str) -> ProjectPath:

@@ -30,7 +30,7 @@ def record_trial(backend: Backend, project: ProjectPath, trial: Trial) -> bool:
         if found.state != "RUNNING":
             return False
         # An earlier demonstration was killed within it: half a run is no use.
-        backend.delete(backend.plan_run_deletion(RunSelection(found.workspace, found.project, ids=(found.cuid,))))
+        backend.delete_runs(RunSelection(found.workspace, found.project, ids=(found.cuid,)))
     with Run(
         trial.name,
         repo=backend.location,

@@ -7,9 +7,12 @@ from typing import Any
 
 import attrs
 
+from runatlas.backends.base import Backend
 from runatlas.entities.argument import flag
 from runatlas.entities.gateway import Gateway
+from runatlas.model.ids import ProjectPath
 from runatlas.model.instant import iso_text
+from runatlas.model.run import RunSelection
 from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, TrashRecord
 from runatlas.response import ApiResponse
 from runatlas.terminal import printable
@@ -150,18 +153,26 @@ class DeletionPlan:
 
 
 def delete(
-    gateway: Gateway, plan: Callable[[], DeletionPlanRecord], *, commit: bool
+    gateway: Gateway, what: Callable[[], RunSelection | ProjectPath], *, commit: bool
 ) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
-    """Plan a deletion, and execute it if asked to.
+    """Delete runs or a project, or tell what that would take; either is one request.
 
     Args:
         gateway: The way to the backend.
-        plan: Asks the backend for the plan.
+        what: Tells which.
         commit: Whether to delete.
 
     Returns:
         The plan, or what was deleted.
     """
     if flag(commit, "commit"):
-        return ApiResponse.of(lambda: Deletion(gateway, gateway.backend.delete(plan())))
-    return ApiResponse.of(lambda: DeletionPlan(gateway, plan()))
+        return ApiResponse.of(lambda: Deletion(gateway, _delete(gateway.backend, what())))
+    return ApiResponse.of(lambda: DeletionPlan(gateway, _plan(gateway.backend, what())))
+
+
+def _delete(backend: Backend, what: RunSelection | ProjectPath) -> DeletionRecord:
+    return backend.delete_runs(what) if isinstance(what, RunSelection) else backend.delete_project(what)
+
+
+def _plan(backend: Backend, what: RunSelection | ProjectPath) -> DeletionPlanRecord:
+    return backend.plan_run_deletion(what) if isinstance(what, RunSelection) else backend.plan_project_deletion(what)

@@ -238,7 +238,7 @@ class Project(ProjectFields):
         Raises:
             TypeError: ``commit`` is no boolean.
         """
-        return delete(self._gateway, lambda: self._gateway.backend.plan_project_deletion(self._path), commit=commit)
+        return delete(self._gateway, lambda: self._path, commit=commit)
 
     @overload
     def delete_runs(
@@ -269,4 +269,4 @@ class Project(ProjectFields):
         selection = select_ids(self._path, run_ids, "run_ids")
         if not selection.ids:
             raise ValueError("run_ids: must not be empty")
-        return delete(self._gateway, lambda: self._gateway.backend.plan_run_deletion(selection), commit=commit)
+        return delete(self._gateway, lambda: selection, commit=commit)

@@ -337,7 +337,7 @@ class Run(RunCuration):
         Raises:
             TypeError: ``commit`` is no boolean.
         """
-        return delete(self._gateway, lambda: self._gateway.backend.plan_run_deletion(self.selection), commit=commit)
+        return delete(self._gateway, lambda: self.selection, commit=commit)
 
 
 Experiment = Run

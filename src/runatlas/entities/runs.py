@@ -21,7 +21,6 @@ from runatlas.entities.window import Window
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RUN_PARTS, RunPart, RunPatch, RunQuery, RunRecord, RunSelection
-from runatlas.model.trash import DeletionPlanRecord
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable, make_metric_table
 from runatlas.tables.run import RunTable
@@ -214,13 +213,10 @@ class Runs(Collection[Run, RunRecord]):
         Raises:
             TypeError: ``commit`` is no boolean.
         """
-        answer = delete(self._gateway, self._plan, commit=commit)
+        answer = delete(self._gateway, self.selection, commit=commit)
         if commit:
             self._forget()
         return answer
-
-    def _plan(self) -> DeletionPlanRecord:
-        return self._gateway.backend.plan_run_deletion(self.selection())
 
 
 Experiments = Runs

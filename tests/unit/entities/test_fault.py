@@ -44,7 +44,7 @@ def api() -> Api:
 def refuse(status: int, body: str | None = None) -> None:
     """Let every request be answered with an error."""
     text = body if body is not None else json.dumps({"error": {"status": status, "type": "X", "message": "no"}})
-    for method in (responses.GET, responses.POST, responses.PATCH):
+    for method in (responses.GET, responses.POST, responses.PATCH, responses.DELETE):
         responses.add(method, ANYTHING, body=text, status=status, content_type="application/json")
 
 
@@ -118,7 +118,7 @@ def test_no_action_raises_for_what_the_server_did(api: Api, action: str) -> None
 @pytest.mark.parametrize("action", ACTIONS)
 @responses.activate
 def test_no_action_raises_for_an_answer_that_is_none(api: Api, action: str) -> None:
-    for method in (responses.GET, responses.POST):
+    for method in (responses.GET, responses.POST, responses.DELETE):
         responses.add(method, ANYTHING, body="<html>Welcome</html>", status=200, content_type="text/html")
     answer = ACTIONS[action](api)
     assert not answer.ok
@@ -191,12 +191,10 @@ def test_half_a_listing_is_told(api: Api) -> None:
 
 
 @responses.activate
-def test_a_deletion_that_fails_after_its_plan_is_an_answer(api: Api) -> None:
-    plan = {"kind": "runs", "items": [], "missing": ["abc"], "points": 0, "media": 0, "artifacts": 0, "bytes": 0}
-    responses.add(responses.POST, f"{HOST}/atlas/v1/deletions/plan", json={**plan, "project": None})
+def test_a_deletion_that_fails_is_an_answer(api: Api) -> None:
     responses.add(
         responses.POST,
-        f"{HOST}/atlas/v1/deletions",
+        f"{HOST}/atlas/v1/deletions/runs",
         status=404,
         json={"error": {"status": 404, "type": "NotFoundError", "message": "abc is not there"}},
     )

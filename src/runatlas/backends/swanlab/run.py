@@ -209,6 +209,12 @@ class SwanlabRuns(SwanlabAccount):
         project = self.get_project(path)
         return attrs.evolve(_plan("project", self._shown(project.path, None), ()), project=str(project.path))
 
+    def delete_runs(self, selection: RunSelection) -> DeletionRecord:
+        return self.delete(self.plan_run_deletion(selection))
+
+    def delete_project(self, path: ProjectPath) -> DeletionRecord:
+        return self.delete(self.plan_project_deletion(path))
+
     def delete(self, plan: DeletionPlanRecord) -> DeletionRecord:
         if plan.missing:
             raise NotFoundError(f"there is no run {', '.join(map(repr, plan.missing))}; nothing was deleted")

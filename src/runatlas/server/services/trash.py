@@ -126,6 +126,26 @@ class Trash:
                 return self._delete_project(connection, caller, plan)
             return self._delete_runs(connection, caller, plan)
 
+    def delete_runs(self, caller: Caller, selection: RunSelection) -> DeletionRecord:
+        """Move all selected runs to the trash, in one transaction and without a plan.
+
+        Raises:
+            NotFoundError: There is no such project or workspace, or a selected id is no run; nothing is deleted then.
+            PermissionDeniedError: The caller may not delete there.
+        """
+        with self._store.together():
+            return self.delete(caller, self.plan_run_deletion(caller, selection))
+
+    def delete_project(self, caller: Caller, path: ProjectPath) -> DeletionRecord:
+        """Move a project with all its runs to the trash, in one transaction and without a plan.
+
+        Raises:
+            NotFoundError: There is no such project.
+            PermissionDeniedError: The caller may not delete it.
+        """
+        with self._store.together():
+            return self.delete(caller, self.plan_project_deletion(caller, path))
+
     def _delete_runs(self, connection: Connection, caller: Caller, plan: DeletionPlanRecord) -> DeletionRecord:
         paths = {checked(RunPath.parse, item.path, "plan.items").project_path for item in plan.items}
         projects = [require_project(connection, caller, path, "write") for path in sorted(paths)]

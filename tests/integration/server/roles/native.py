@@ -96,6 +96,11 @@ def _folder(world: World) -> str:
     return f"/projects/{PATH}/folders/{made['id']}"
 
 
+def _project(world: World, _: str) -> Request:
+    made = world.make("POST", "projects", json={"workspace": LAB, "name": new_cuid()})
+    return Request(f"/projects/{LAB}/{made['name']}")
+
+
 def _own_key(world: World, name: str) -> Request:
     holder = name if name in world.sessions and name != "revoked" else "olga"
     return Request(f"/keys/{world.make('POST', 'keys', holder, json={})['key']['id']}")
@@ -185,6 +190,12 @@ ROWS = (
     _plain("POST /deletions/plan", WRITE, {"runs": {**SELECTION, "ids": [RUN]}}),
     _plain("POST /deletions/plan", MANAGE, {"project": PATH}, "of a project"),
     _made("POST /deletions", WRITE, lambda world, _: Request("/deletions", {"json": _plan(world)})),
+    _made(
+        "POST /deletions/runs",
+        WRITE,
+        lambda world, _: Request("/deletions/runs", {"json": {**SELECTION, "ids": [world.new_run()["id"]]}}),
+    ),
+    _made(f"DELETE {PROJECTS}", MANAGE, _project),
     _plain("GET /trash", WRITE_WORKSPACE, workspace=LAB),
     _plain("GET /trash", ANYONE, note="everywhere"),
     _made("POST /trash/{trash_id}/restore", RESTORE, _restore),
