@@ -7,6 +7,7 @@ directory upwards from the working directory, or ``~/.runatlas``. Nothing here t
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import os
 import re
@@ -19,7 +20,7 @@ import attrs
 
 from runatlas.credential import CredentialFile, NetrcFile
 
-__all__ = ["ConnectionSettings", "embedded_directory", "is_loopback", "parse_host", "resolve"]
+__all__ = ["ConnectionSettings", "embedded_directory", "is_here", "is_loopback", "parse_host", "resolve"]
 
 TIMEOUT_S = 60.0
 STORE_NAME = ".runatlas"
@@ -319,18 +320,26 @@ def _key_inside(parts: SplitResult, shown: str, argument: str) -> str | None:
 def _example(text: str) -> str:
     rest = text.partition("://")[2] if "://" in text else text
     rest = rest.rpartition("@")[2].strip("/") or "name:port"
-    return f"http://{rest}" if ":" in rest or is_loopback(rest) else f"https://{rest}"
+    return f"http://{rest}" if ":" in rest or is_here(rest) else f"https://{rest}"
 
 
 def is_loopback(name: str) -> bool:
-    """Return whether a host name can only mean this machine."""
+    """Tell whether a host name or address is this machine's loopback; nothing is looked up.
+
+    Example:
+        >>> is_loopback("localhost"), is_loopback("127.0.0.5"), is_loopback("[::1]"), is_loopback("0.0.0.0")
+        (True, True, True, False)
+    """
     name = name.strip("[]").lower().rstrip(".")
-    return (
-        name == "localhost"
-        or name.endswith(".localhost")
-        or name == "::1"
-        or bool(re.fullmatch(r"127(\.\d+){3}", name))
-    )
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def is_here(name: str) -> bool:
+    """Tell whether a client reaches this machine by a host name: also by one below ``localhost``."""
+    return is_loopback(name) or name.lower().rstrip(".").endswith(".localhost")
 
 
 def _machines(origin: str) -> tuple[str, ...]:

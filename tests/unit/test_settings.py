@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runatlas.credential import Credential, CredentialFile
-from runatlas.settings import ConnectionSettings, is_loopback, parse_host, resolve
+from runatlas.settings import ConnectionSettings, is_here, parse_host, resolve
 
 SERVER = "https://tracking.example.org"
 Resolve = Callable[..., ConnectionSettings]
@@ -311,12 +311,12 @@ def test_the_cache_has_an_off_switch(settle: Resolve) -> None:
 
 @pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "127.0.0.1", "127.3.2.1", "::1", "[::1]", "a.localhost"])
 def test_loopback_names(name: str) -> None:
-    assert is_loopback(name)
+    assert is_here(name)
 
 
 @pytest.mark.parametrize("name", ["localhost.example.org", "127.0.0.1.example.org", "128.0.0.1", "example.org", ""])
 def test_other_names(name: str) -> None:
-    assert not is_loopback(name)
+    assert not is_here(name)
 
 
 # -- the file of the login -------------------------------------------------------------------------------------------

@@ -6,17 +6,18 @@ with nulls). The points of all series lie one after another; the metadata ``runa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import accumulate
 from typing import Any, TypeVar
 
 import attrs
-from arro3.core import Array, ChunkedArray, DataType
+from arro3.core import Array, DataType
 
 from runatlas.errors import ResponseFormatError, ValidationError
 from runatlas.model import codec
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import Batch
+from runatlas.model.buffer import join_arrays
 from runatlas.model.ids import RunPath
 from runatlas.model.ipc import MalformedStreamError, Stream, read_stream, write_stream
 from runatlas.model.log import LogDraft
@@ -115,12 +116,12 @@ def encode_batch(batch: Batch) -> bytes:
         "new_values_only": batch.new_values_only,
     }
     columns = {
-        "step": _joined([series.steps for series in batch.points], _INT64),
-        "value": _joined([series.values for series in batch.points], _FLOAT64),
-        "time_ms": _joined([series.times_ms for series in batch.points], _INT64),
+        "step": join_arrays([series.steps for series in batch.points], _INT64),
+        "value": join_arrays([series.values for series in batch.points], _FLOAT64),
+        "time_ms": join_arrays([series.times_ms for series in batch.points], _INT64),
     }
     if any(series.epochs is not None for series in batch.points):
-        columns["epoch"] = _joined([_epochs_or_nulls(series) for series in batch.points], _INT64)
+        columns["epoch"] = join_arrays([_epochs_or_nulls(series) for series in batch.points], _INT64)
     said = {name: part for name, part in head.items() if part or part == 0}
     return write_stream(codec.dumps(said), columns)
 
@@ -241,12 +242,6 @@ def _typed(array: Array, kind: DataType, name: str) -> Array:
     if array.type != kind:
         raise ValueError(f"points: {name} must be a column of {kind!s}, got {array.type!s}")
     return array
-
-
-def _joined(arrays: Sequence[Array], kind: DataType) -> Array:
-    if len(arrays) == 1:
-        return arrays[0]
-    return ChunkedArray(arrays).combine_chunks() if arrays else Array([], kind)
 
 
 def _epochs_or_nulls(series: SeriesPoints) -> Array:

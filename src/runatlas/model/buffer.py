@@ -1,12 +1,13 @@
-"""Numbers in a buffer as an Arrow array, without a copy, whatever their count."""
+"""Arrow arrays of buffers, without a copy, and of pieces."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from arro3.core import Array, DataType
+from arro3.core import Array, ChunkedArray, DataType
 
-__all__ = ["make_array"]
+__all__ = ["join_arrays", "make_array"]
 
 
 def make_array(values: Any) -> Array:
@@ -28,3 +29,20 @@ def make_array(values: Any) -> Array:
     if view.nbytes:
         return Array.from_buffer(values)
     return Array([], DataType.float64() if view.format == "d" else DataType.int64())
+
+
+def join_arrays(arrays: Sequence[Array], kind: DataType) -> Array:
+    """Put arrays one after another; one alone is not copied.
+
+    Args:
+        arrays: All of one type.
+        kind: The type of the result if there are none.
+
+    Example:
+        >>> from array import array
+        >>> join_arrays([make_array(array("q", [1])), make_array(array("q", [2]))], DataType.int64()).to_pylist()
+        [1, 2]
+    """
+    if len(arrays) == 1:
+        return arrays[0]
+    return ChunkedArray(arrays).combine_chunks() if arrays else Array([], kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-__all__ = ["iso_text", "moment"]
+__all__ = ["iso_text", "moment", "parse_iso"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -29,3 +29,16 @@ def iso_text(time_ms: int) -> str:
         '2026-01-02T03:04:05.678Z'
     """
     return moment(time_ms).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def parse_iso(text: str) -> datetime:
+    """Read ISO 8601 text, with a ``Z`` also where Python 3.10 does not take one; without a zone it stays naive.
+
+    Raises:
+        ValueError: It is none.
+
+    Example:
+        >>> parse_iso("2026-01-02T03:04:05Z").isoformat()
+        '2026-01-02T03:04:05+00:00'
+    """
+    return datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("z", "+00:00"))

@@ -17,10 +17,10 @@ from itertools import chain
 from typing import Literal
 
 import attrs
-from arro3.core import Array, ChunkedArray, DataType, Field, RecordBatch, Schema
+from arro3.core import Array, DataType, Field, RecordBatch, Schema
 from arro3.io import write_ipc_stream
 
-from runatlas.model.buffer import make_array
+from runatlas.model.buffer import join_arrays, make_array
 
 __all__ = ["MalformedStreamError", "Stream", "read_stream", "write_stream"]
 
@@ -122,7 +122,7 @@ def _assemble(
         parts = [batch[index] for batch in chunks]
         if name not in optional and any(part.nulls for part in parts):
             raise MalformedStreamError(f"the column {name!r} of the Arrow stream has nulls")
-        columns[name] = _joined([_make_array(part, kind) for part in parts], kind)
+        columns[name] = join_arrays([_make_array(part, kind) for part in parts], _TYPES[kind])
     return Stream(metadata, columns, sum(batch[0].rows for batch in chunks))
 
 
@@ -132,12 +132,6 @@ def _make_array(part: _Chunk, kind: Kind) -> Array:
         return make_array(values)
     flags = chain.from_iterable(map(_BITS.__getitem__, part.validity))
     return Array([value if valid else None for value, valid in zip(values.tolist(), flags, strict=False)], _TYPES[kind])
-
-
-def _joined(arrays: list[Array], kind: Kind) -> Array:
-    if len(arrays) == 1:
-        return arrays[0]
-    return ChunkedArray(arrays).combine_chunks() if arrays else Array([], _TYPES[kind])
 
 
 @attrs.frozen(eq=False)

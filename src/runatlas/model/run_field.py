@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 
 from runatlas.model.filters import Field, Statistic
+from runatlas.model.instant import parse_iso
 from runatlas.model.run import OWN_FIELDS, FieldKind
 
 __all__ = [
@@ -97,7 +98,7 @@ def instant_ms(value: str | int | float | datetime) -> int:
         return _check_milliseconds(value)
     if isinstance(value, str):
         try:
-            value = datetime.fromisoformat(value.strip().replace("Z", "+00:00").replace("z", "+00:00"))
+            value = parse_iso(value)
         except ValueError:
             raise ValueError(f"{value!r} is no time; write '2026-01-02' or '2026-01-02T15:04:05Z'") from None
     if value.tzinfo is None:

@@ -22,8 +22,10 @@ __all__ = [
     "COLUMN_CLASSES",
     "COLUMN_TYPES",
     "MEDIA_TYPES",
+    "NUMERIC_TYPES",
     "POINT_COLUMNS",
     "SAMPLE_MAX",
+    "SCALAR_TYPES",
     "ColumnClass",
     "ColumnDraft",
     "ColumnQuery",
@@ -47,7 +49,9 @@ ColumnType = Literal[
     "TABLE", "HTML", "DISTRIBUTION", "FIGURE",
 ]  # fmt: skip
 COLUMN_TYPES: tuple[ColumnType, ...] = get_args(ColumnType)
-MEDIA_TYPES: tuple[ColumnType, ...] = tuple(t for t in COLUMN_TYPES if t not in {"FLOAT", "BOOLEAN", "STRING"})
+NUMERIC_TYPES: tuple[ColumnType, ...] = ("FLOAT", "BOOLEAN")
+SCALAR_TYPES: tuple[ColumnType, ...] = (*NUMERIC_TYPES, "STRING")
+MEDIA_TYPES: tuple[ColumnType, ...] = tuple(t for t in COLUMN_TYPES if t not in SCALAR_TYPES)
 
 POINT_COLUMNS: dict[str, Kind] = {"step": "int64", "value": "float64", "time_ms": "int64", "epoch": "int64"}
 """What points are in a stream; the epochs may be missing."""

@@ -18,9 +18,10 @@ from litestar.types import Scope
 from runatlas.errors import AuthenticationError, PermissionDeniedError, StoreError, ValidationError
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
-from runatlas.server.settings import ServerSettings, is_loopback
+from runatlas.server.settings import ServerSettings
 from runatlas.server.wire.dialect import Dialect, dialect_for
 from runatlas.server.wire.worker import in_thread
+from runatlas.settings import is_loopback
 
 __all__ = ["Gatekeeper"]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 
 import attrs
 
 from runatlas.server.wire.limit import Limits
+from runatlas.settings import is_loopback
 
-__all__ = ["ServerSettings", "is_loopback"]
+__all__ = ["ServerSettings"]
 
 
 @attrs.frozen
@@ -58,19 +58,3 @@ class ServerSettings:
     def is_local(self) -> bool:
         """Whether only this machine can reach the server."""
         return is_loopback(self.host)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this machine's loopback; nothing is looked up.
-
-    Example:
-        >>> is_loopback("localhost"), is_loopback("127.0.0.5"), is_loopback("[::1]"), is_loopback("0.0.0.0")
-        (True, True, True, False)
-    """
-    name = host.removeprefix("[").removesuffix("]").lower().rstrip(".")
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any, overload
 
 import attrs
-from arro3.core import Array, ChunkedArray, DataType
+from arro3.core import Array, DataType
 from typing_extensions import NotRequired, TypedDict
 
+from runatlas.model.buffer import join_arrays
 from runatlas.model.codec import context_text
 from runatlas.model.series import Context, PointBlock
 from runatlas.tables.statistic import StatisticItem, Statistics, SummaryItem
@@ -110,19 +111,19 @@ class Series(Sequence[Point]):
     @property
     def steps(self) -> Array:
         """Steps, int64."""
-        return _joined([piece.cut(piece.block.steps) for piece in self._pieces], _INT64)
+        return join_arrays([piece.cut(piece.block.steps) for piece in self._pieces], _INT64)
 
     @property
     def values(self) -> Array:
         """Values, float64; NaN and infinities as they were logged."""
-        return _joined([piece.cut(piece.block.values) for piece in self._pieces], _FLOAT64)
+        return join_arrays([piece.cut(piece.block.values) for piece in self._pieces], _FLOAT64)
 
     @property
     def timestamps(self) -> Array | None:
         """Unix milliseconds, int64; ``None`` with ``ignore_timestamp``."""
         if not self._timed:
             return None
-        return _joined([piece.cut(piece.block.times_ms) for piece in self._pieces], _INT64)
+        return join_arrays([piece.cut(piece.block.times_ms) for piece in self._pieces], _INT64)
 
     @property
     def times(self) -> list[datetime]:
@@ -137,7 +138,7 @@ class Series(Sequence[Point]):
         arrays = [piece.cut(piece.block.epochs) for piece in self._pieces if piece.block.epochs is not None]
         if not arrays or len(arrays) != len(self._pieces):
             return None
-        return _joined(arrays, _INT64)
+        return join_arrays(arrays, _INT64)
 
     @property
     def summary(self) -> SummaryItem | None:
@@ -220,7 +221,7 @@ class Series(Sequence[Point]):
     def __reduce__(self) -> tuple[Any, ...]:
         """Go to other processes with its own points, not with those of its table."""
         run = (self._cuid, self.run, self.run_name)
-        times = _joined([piece.cut(piece.block.times_ms) for piece in self._pieces], _INT64)
+        times = join_arrays([piece.cut(piece.block.times_ms) for piece in self._pieces], _INT64)
         block = PointBlock((run,), (), self.steps, self.values, times, self.epochs)
         told: dict[str, Any] = {
             "total": self.total,
@@ -234,9 +235,3 @@ class Series(Sequence[Point]):
         whole = "more" if self.total is None else self.total
         kept = f"{len(self)} of {whole} points" if self.sampled else f"{len(self)} points"
         return f"Series({self.label!r}, run={self.run!r}, {kept})"
-
-
-def _joined(arrays: list[Array], kind: DataType) -> Array:
-    if len(arrays) == 1:
-        return arrays[0]
-    return ChunkedArray(arrays).combine_chunks() if arrays else Array([], kind)

@@ -23,7 +23,7 @@ from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.http.transport import BrokenRequest, Call, Transport
 from runatlas.errors import ApiStatusError, ConflictError, ConnectionFailedError, RequestError
 from runatlas.model.version import VERSION
-from runatlas.settings import is_loopback
+from runatlas.settings import is_here
 
 __all__ = ["Request", "Session"]
 
@@ -100,7 +100,7 @@ class Session:
         self.host = host.rstrip("/")
         self._key = key
         self._policy = policy or RetryPolicy()
-        self._compress = not is_loopback(urlsplit(host).hostname or "") if compress is None else compress
+        self._compress = not is_here(urlsplit(host).hostname or "") if compress is None else compress
         self._agent = f"runatlas/{VERSION}"
         self._transport = Transport(clock=self._policy.clock)
         self._process = os.getpid()

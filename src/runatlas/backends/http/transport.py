@@ -23,7 +23,7 @@ from requests.utils import get_environ_proxies
 
 from runatlas.backends.http.budget import CONCURRENCY
 from runatlas.errors import ConnectionFailedError, RequestError, TimeoutError_
-from runatlas.settings import is_loopback
+from runatlas.settings import is_here
 
 __all__ = ["BrokenRequest", "Call", "Transport"]
 
@@ -163,7 +163,7 @@ def _prepared(call: Call) -> requests.PreparedRequest:
 
 
 def _proxies(url: str) -> dict[str, str]:
-    return {} if is_loopback(urlsplit(url).hostname or "") else get_environ_proxies(url)
+    return {} if is_here(urlsplit(url).hostname or "") else get_environ_proxies(url)
 
 
 @contextmanager

@@ -10,11 +10,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from arro3.core import Array, ChunkedArray, DataType
+from arro3.core import Array, DataType
 
 from runatlas.backends.swanlab.document import Document
 from runatlas.errors import ResponseFormatError
-from runatlas.model.buffer import make_array
+from runatlas.model.buffer import join_arrays, make_array
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.series import PointBlock, SeriesSlice
 
@@ -144,15 +144,9 @@ def make_block(
     return PointBlock(
         known,
         tuple(series),
-        steps=_joined([part.line.steps for part in parts], _INT64),
-        values=_joined([part.line.values for part in parts], _FLOAT64),
-        times_ms=_joined([part.line.times_ms for part in parts], _INT64),
+        steps=join_arrays([part.line.steps for part in parts], _INT64),
+        values=join_arrays([part.line.values for part in parts], _FLOAT64),
+        times_ms=join_arrays([part.line.times_ms for part in parts], _INT64),
         missing=missing,
         next_cursor=cursor,
     )
-
-
-def _joined(arrays: list[Array], kind: DataType) -> Array:
-    if len(arrays) == 1:
-        return arrays[0]
-    return ChunkedArray(arrays).combine_chunks() if arrays else Array([], kind)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from runatlas.compat.matyanql.value import EvaluationRefusedError, Record, is_plain
+from runatlas.model.instant import parse_iso
 
 if TYPE_CHECKING:
     from runatlas.compat.matyanql.interpreter import Evaluation
@@ -224,7 +225,7 @@ def _now(evaluation: Evaluation, values: list[Any], words: dict[str, Any]) -> fl
 def _from_iso(evaluation: Evaluation, values: list[Any], words: dict[str, Any]) -> float:
     if words or len(values) != 1 or not isinstance(values[0], str) or len(values[0]) > 64:
         raise TypeError("a text is taken")
-    moment = datetime.fromisoformat(values[0].strip().replace("Z", "+00:00").replace("z", "+00:00"))
+    moment = parse_iso(values[0])
     if moment.tzinfo is not None:
         return moment.timestamp()
     return moment.replace(tzinfo=timezone.utc).timestamp() - evaluation.utc_offset_s

@@ -23,7 +23,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import Any
 
 import attrs
@@ -36,6 +36,7 @@ from runatlas.compat.matyanql.record import TRACE_FIELDS, MatyanRun, MatyanTrace
 from runatlas.compat.matyanql.value import EvaluationRefusedError
 from runatlas.model.filter_text import FilterSyntaxError, FilterText
 from runatlas.model.filters import And, Comparison, Field, Filter
+from runatlas.model.instant import parse_iso
 
 __all__ = ["SEQUENCES", "UNNAMED", "MatyanQuery", "parse_matyan"]
 
@@ -195,7 +196,7 @@ class _Times(ast.NodeTransformer):
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             return node
         try:
-            moment = datetime.fromisoformat(node.value.strip().replace("Z", "+00:00").replace("z", "+00:00"))
+            moment = parse_iso(node.value)
         except ValueError:
             return node
         zone_s = 0.0

@@ -27,6 +27,7 @@ from runatlas.errors import ValidationError
 from runatlas.model.codec import context_text
 from runatlas.model.filters import Field
 from runatlas.model.run import OWN_FIELDS
+from runatlas.model.series import NUMERIC_TYPES
 from runatlas.server.store.liveness import STATE
 from runatlas.server.store.schema import projects, runs, users
 from runatlas.server.store.statement import one_of
@@ -44,7 +45,6 @@ __all__ = [
 INTEGER_STATISTICS = ("count", "first_step", "last_step")
 
 _INFINITY: ColumnElement[float] = literal(math.inf, Double())
-_SCALAR_TYPES = ("FLOAT", "BOOLEAN")
 
 _USERNAME = select(users.c.username).where(users.c.id == runs.c.user_id).correlate(runs).scalar_subquery()
 _PROJECT = select(projects.c.name).where(projects.c.id == runs.c.project_id).correlate(runs).scalar_subquery()
@@ -72,7 +72,7 @@ def scalar_series(table: FromClause, field: Field) -> ColumnElement[bool]:
     return and_(
         table.c.key == literal(field.key, Text()),
         table.c.context == literal(context, Text()),
-        one_of(table.c.column_type, _SCALAR_TYPES),
+        one_of(table.c.column_type, NUMERIC_TYPES),
         table.c.count > literal_column("0"),
     )
 

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, func, literal_column, select
 from runatlas.model.account import UserRef
 from runatlas.model.codec import loads, loads_all
 from runatlas.model.run import OWN_FIELDS, OwnField, Profile, RunRecord
+from runatlas.model.series import SCALAR_TYPES
 from runatlas.server.store.failure import decoding
 from runatlas.server.store.liveness import state_of
 from runatlas.server.store.prepared import Prepared
@@ -49,12 +50,11 @@ _ATTRIBUTES = [field.name for field in attrs.fields(RunRecord)]
 _OWN: ColumnElement[Any] = literal_column(", ".join(f"runs.{name}" for name in _COLUMNS))
 _WITH_CONFIG: ColumnElement[Any] = literal_column(", ".join(f"runs.{name}" for name in (*_COLUMNS, "config")))
 """All columns as one piece of text: to label each would take most of the time of making a statement."""
-_SCALAR_TYPES = ("FLOAT", "BOOLEAN", "STRING")
 _SUMMARIES = Prepared(
     select(series.c.run_pk, series.c.key, series.c.last_value).where(
         member_of(series.c.run_pk, "runs"),
         series.c.context == literal_column("''"),
-        one_of(series.c.column_type, _SCALAR_TYPES),
+        one_of(series.c.column_type, SCALAR_TYPES),
         series.c.count > literal_column("0"),
     ),
     "runs",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import Any, TypeAlias
 
 import attrs
 
 from runatlas.errors import ValidationError
+from runatlas.model.instant import parse_iso
 from runatlas.model.log import LogDraft, LogLevel
 from runatlas.model.series import ColumnType, Context
 
@@ -254,7 +255,7 @@ def _time_ms(value: Any) -> int:
     if not isinstance(value, str):
         return 0
     try:
-        moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        moment = parse_iso(value)
     except ValueError:
         return 0
     aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 
 from runatlas.errors import ValidationError
+from runatlas.model.instant import iso_text as model_iso_text
 
 __all__ = ["iso_text", "read_instant"]
 
@@ -22,10 +23,7 @@ def iso_text(time_ms: int | None) -> str | None:
         >>> iso_text(1767323045678), iso_text(None)
         ('2026-01-02T03:04:05.678Z', None)
     """
-    if time_ms is None:
-        return None
-    moment = _EPOCH + timedelta(milliseconds=time_ms)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time_ms % 1000:03d}Z"
+    return None if time_ms is None else model_iso_text(time_ms)
 
 
 def read_instant(value: object, name: str) -> int:
