@@ -48,6 +48,9 @@ from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PurgeRecord
 __all__ = ["Backend"]
 
 
+_READ, _GUARDED, _CHANGE = (404,), (403, 404), (403, 404, 409)
+"""What a read may answer, what one with rights of its own, and what a change."""
+
 _PROJECT = "/projects/{workspace}/{project}"
 _RUN = "/runs/{workspace}/{project}/{run}"
 
@@ -102,7 +105,7 @@ class Backend(ABC):
             NotFoundError: There is none of that name that the caller may see.
         """
 
-    @operation("workspaces", Route("GET", "/workspaces", "accounts", errors=(404,), keep="moving"))
+    @operation("workspaces", Route("GET", "/workspaces", "accounts", errors=_READ, keep="moving"))
     def list_workspaces(self, username: str | None, page: PageRequest) -> Page[WorkspaceRecord]:
         """List the workspaces a user belongs to, by name; without a user all that the caller may see.
 
@@ -140,7 +143,7 @@ class Backend(ABC):
 
     # -- projects -----------------------------------------------------------------------------------------------
 
-    @operation("projects", Route("GET", _PROJECT, "projects", errors=(404,), keep="moving"))
+    @operation("projects", Route("GET", _PROJECT, "projects", errors=_READ, keep="moving"))
     def get_project(self, path: ProjectPath) -> ProjectRecord:
         """Return a project with its counts.
 
@@ -148,7 +151,7 @@ class Backend(ABC):
             NotFoundError: There is no such project.
         """
 
-    @operation("projects", Route("POST", "/projects/query", "projects", errors=(404,), keep="moving"))
+    @operation("projects", Route("POST", "/projects/query", "projects", errors=_READ, keep="moving"))
     def list_projects(self, query: ProjectQuery) -> Page[ProjectRecord]:
         """List projects.
 
@@ -157,9 +160,7 @@ class Backend(ABC):
         """
 
     @operation(
-        "projects",
-        Route("POST", "/projects", "projects", errors=(403, 404, 409), status=201, changes=True),
-        makes_store=True,
+        "projects", Route("POST", "/projects", "projects", errors=_CHANGE, status=201, changes=True), makes_store=True
     )
     def create_project(self, draft: ProjectDraft) -> ProjectRecord:
         """Make a project.
@@ -169,7 +170,7 @@ class Backend(ABC):
             NotFoundError: There is no such workspace.
         """
 
-    @operation("projects", Route("PATCH", _PROJECT, "projects", errors=(403, 404, 409)))
+    @operation("projects", Route("PATCH", _PROJECT, "projects", errors=_CHANGE))
     def update_project(self, path: ProjectPath, patch: ProjectPatch) -> ProjectRecord:
         """Change a project.
 
@@ -180,7 +181,7 @@ class Backend(ABC):
 
     # -- runs ---------------------------------------------------------------------------------------------------
 
-    @operation("runs", Route("GET", _RUN, "runs", errors=(404,), keep="run"))
+    @operation("runs", Route("GET", _RUN, "runs", errors=_READ, keep="run"))
     def get_run(self, path: RunPath) -> RunRecord:
         """Return a run with every part.
 
@@ -188,7 +189,7 @@ class Backend(ABC):
             NotFoundError: The project has no run of that id or cuid.
         """
 
-    @operation("runs", Route("POST", "/runs/query", "runs", errors=(404,), keep="selection"))
+    @operation("runs", Route("POST", "/runs/query", "runs", errors=_READ, keep="selection"))
     def list_runs(self, query: RunQuery) -> Page[RunRecord]:
         """List runs by keyset: no run twice, none left out, also while runs are added or deleted.
 
@@ -202,7 +203,7 @@ class Backend(ABC):
             "POST",
             "/runs/count",
             "runs",
-            errors=(404,),
+            errors=_READ,
             answer=Envelope("RunCount", "How many runs there are.", "count"),
             keep="moving",
         ),
@@ -228,7 +229,7 @@ class Backend(ABC):
             "POST",
             "/runs/update",
             "runs",
-            errors=(403, 404, 409),
+            errors=_CHANGE,
             body=Envelope("RunUpdate", "What to change, of which runs."),
             answer=Envelope("UpdatedRuns", "How many runs were changed.", "updated"),
             changes=True,
@@ -262,19 +263,19 @@ class Backend(ABC):
         Series sampled or cut say so by ``SeriesSlice.total``. Nothing is interpolated.
         """
 
-    @operation("points", Route("POST", "/summaries/query", "series", errors=(404,), keep="selection"))
+    @operation("points", Route("POST", "/summaries/query", "series", errors=_READ, keep="selection"))
     def read_summaries(self, query: SummaryQuery) -> Page[SummaryRecord]:
         """Read the summaries of many runs' scalar series; runs in the selection's order, then key, then context."""
 
-    @operation("columns", Route("POST", _RUN + "/columns/query", "series", errors=(404,), keep="run"))
+    @operation("columns", Route("POST", _RUN + "/columns/query", "series", errors=_READ, keep="run"))
     def list_columns(self, run: RunPath, query: ColumnQuery) -> Page[ColumnRecord]:
         """List a run's columns by key, exact matches of the query's ``key`` first."""
 
-    @operation("media", Route("POST", _RUN + "/media/query", "series", errors=(404,), keep="moving"))
+    @operation("media", Route("POST", _RUN + "/media/query", "series", errors=_READ, keep="moving"))
     def list_media(self, run: RunPath, query: MediaQuery) -> MediaPage:
         """Read media with links that work without further credentials."""
 
-    @operation("logs", Route("POST", _RUN + "/logs/query", "series", errors=(404,), keep="run"))
+    @operation("logs", Route("POST", _RUN + "/logs/query", "series", errors=_READ, keep="run"))
     def read_logs(self, run: RunPath, query: LogQuery) -> LogPage:
         """Read log lines, ascending."""
 
@@ -284,7 +285,7 @@ class Backend(ABC):
             "POST",
             _RUN + "/logs/export",
             "files",
-            errors=(404,),
+            errors=_READ,
             body=Envelope("LogExport", "Which lines to write to a file, counted from 0."),
         ),
     )
@@ -297,7 +298,7 @@ class Backend(ABC):
             "POST",
             _RUN + "/columns/export",
             "files",
-            errors=(404,),
+            errors=_READ,
             body=Envelope("ColumnExport", "Which column to write to a file."),
         ),
     )
@@ -308,7 +309,7 @@ class Backend(ABC):
             NotFoundError: The run has no such scalar column.
         """
 
-    @operation("artifacts", Route("GET", _RUN + "/artifacts", "series", errors=(404,), keep="moving"))
+    @operation("artifacts", Route("GET", _RUN + "/artifacts", "series", errors=_READ, keep="moving"))
     def list_artifacts(self, run: RunPath, page: PageRequest) -> Page[ArtifactRecord]:
         """List a run's files by name, with links that work without further credentials."""
 
@@ -336,7 +337,7 @@ class Backend(ABC):
     def plan_project_deletion(self, path: ProjectPath) -> DeletionPlanRecord:
         """Tell what deleting a project with all its runs would take, without taking it."""
 
-    @operation("trash", Route("POST", "/deletions", "deletions", errors=(403, 404, 409), status=201, changes=True))
+    @operation("trash", Route("POST", "/deletions", "deletions", errors=_CHANGE, status=201, changes=True))
     def delete(self, plan: DeletionPlanRecord) -> DeletionRecord:
         """Move exactly what was planned to the trash, in one transaction.
 
@@ -345,7 +346,7 @@ class Backend(ABC):
             NotFoundError: The plan has ``missing`` ids.
         """
 
-    @operation("trash", Route("POST", "/deletions/runs", "deletions", errors=(403, 404, 409), status=201, changes=True))
+    @operation("trash", Route("POST", "/deletions/runs", "deletions", errors=_CHANGE, status=201, changes=True))
     def delete_runs(self, selection: RunSelection) -> DeletionRecord:
         """Move all selected runs to the trash, in one transaction and without a plan.
 
@@ -353,7 +354,7 @@ class Backend(ABC):
             NotFoundError: A selected id is no run; nothing is deleted then.
         """
 
-    @operation("trash", Route("DELETE", _PROJECT, "deletions", errors=(403, 404, 409), status=201))
+    @operation("trash", Route("DELETE", _PROJECT, "deletions", errors=_CHANGE, status=201))
     def delete_project(self, path: ProjectPath) -> DeletionRecord:
         """Move a project with all its runs to the trash, in one transaction and without a plan.
 
@@ -361,11 +362,11 @@ class Backend(ABC):
             NotFoundError: There is no such project.
         """
 
-    @operation("trash", Route("GET", "/trash", "deletions", errors=(403, 404)))
+    @operation("trash", Route("GET", "/trash", "deletions", errors=_GUARDED))
     def list_trash(self, workspace: str | None, page: PageRequest) -> Page[TrashRecord]:
         """List the trash, newest first; without a workspace all that the caller may write to."""
 
-    @operation("trash", Route("POST", "/trash/{trash_id}/restore", "deletions", errors=(403, 404, 409), changes=True))
+    @operation("trash", Route("POST", "/trash/{trash_id}/restore", "deletions", errors=_CHANGE, changes=True))
     def restore(self, trash_id: str) -> TrashRecord:
         """Bring back everything of one deletion.
 
@@ -380,7 +381,7 @@ class Backend(ABC):
             "POST",
             "/trash/purge",
             "deletions",
-            errors=(403, 404),
+            errors=_GUARDED,
             body=Envelope("PurgeDraft", "What is to be removed for good."),
             changes=True,
         ),
@@ -396,7 +397,7 @@ class Backend(ABC):
             "POST",
             "/keys",
             "accounts",
-            errors=(403, 404),
+            errors=_GUARDED,
             status=201,
             body=Envelope("KeyDraft", "Whose key is to be made; ``None`` is the caller's own."),
             repeatable=False,
@@ -407,11 +408,11 @@ class Backend(ABC):
     def create_key(self, username: str | None = None) -> NewKeyRecord:
         """Make an API key for the caller, or (administrators) for a user."""
 
-    @operation("accounts", Route("GET", "/keys", "accounts", errors=(403, 404)))
+    @operation("accounts", Route("GET", "/keys", "accounts", errors=_GUARDED))
     def list_keys(self, username: str | None = None) -> tuple[KeyRecord, ...]:
         """List the caller's keys, or (administrators) a user's, oldest first, revoked ones included."""
 
-    @operation("accounts", Route("DELETE", "/keys/{key_id}", "accounts", errors=(403, 404)))
+    @operation("accounts", Route("DELETE", "/keys/{key_id}", "accounts", errors=_GUARDED))
     def revoke_key(self, key_id: str) -> KeyRecord:
         """Make a key useless at once; a second call changes nothing.
 
@@ -455,7 +456,7 @@ class Backend(ABC):
     ) -> Page[WorkspaceRecord]:
         """List every workspace (administrators); ``sort`` is ``create`` (newest first) or ``name``."""
 
-    @operation("admin", Route("POST", "/admin/projects/query", "administration", errors=(403, 404), keep="moving"))
+    @operation("admin", Route("POST", "/admin/projects/query", "administration", errors=_GUARDED, keep="moving"))
     def list_all_projects(self, query: ProjectQuery) -> Page[ProjectRecord]:
         """List every project (administrators)."""
 
@@ -465,7 +466,7 @@ class Backend(ABC):
 
     # -- folders ------------------------------------------------------------------------------------------------
 
-    @operation("folders", Route("GET", _PROJECT + "/folders", "folders", errors=(404,)))
+    @operation("folders", Route("GET", _PROJECT + "/folders", "folders", errors=_READ))
     def list_folders(self, project: ProjectPath) -> tuple[FolderRecord, ...]:
         """List a project's folders by path, each after its parent."""
 
@@ -475,7 +476,7 @@ class Backend(ABC):
             "POST",
             _PROJECT + "/folders",
             "folders",
-            errors=(403, 404, 409),
+            errors=_CHANGE,
             status=201,
             body=Envelope("FolderDraft", "A folder to be made; without a parent at the top."),
             changes=True,
@@ -489,7 +490,7 @@ class Backend(ABC):
             NotFoundError: There is no such project or parent.
         """
 
-    @operation("folders", Route("PATCH", _PROJECT + "/folders/{folder_id}", "folders", errors=(403, 404, 409)))
+    @operation("folders", Route("PATCH", _PROJECT + "/folders/{folder_id}", "folders", errors=_CHANGE))
     def update_folder(self, project: ProjectPath, folder_id: str, patch: FolderPatch) -> FolderRecord:
         """Rename or move a folder; what lies in it comes along.
 
@@ -498,7 +499,7 @@ class Backend(ABC):
             NotFoundError: There is no such folder or parent.
         """
 
-    @operation("folders", Route("DELETE", _PROJECT + "/folders/{folder_id}", "folders", errors=(403, 404, 409)))
+    @operation("folders", Route("DELETE", _PROJECT + "/folders/{folder_id}", "folders", errors=_CHANGE))
     def delete_folder(self, project: ProjectPath, folder_id: str) -> None:
         """Delete an empty folder.
 
@@ -509,23 +510,23 @@ class Backend(ABC):
 
     # -- what is said of a run ----------------------------------------------------------------------------------
 
-    @operation("annotations", Route("POST", _RUN + "/annotations/query", "annotations", errors=(404,)))
+    @operation("annotations", Route("POST", _RUN + "/annotations/query", "annotations", errors=_READ))
     def list_annotations(self, run: RunPath, query: AnnotationQuery) -> Page[AnnotationRecord]:
         """List a run's notes, oldest first."""
 
     @operation(
-        "annotations", Route("POST", _RUN + "/annotations", "annotations", errors=(403, 404), status=201, changes=True)
+        "annotations", Route("POST", _RUN + "/annotations", "annotations", errors=_GUARDED, status=201, changes=True)
     )
     def create_annotation(self, run: RunPath, draft: AnnotationDraft) -> AnnotationRecord:
         """Note something on a run; a repeated event id answers the first note."""
 
-    @operation("catalog", Route("GET", _RUN + "/catalog", "annotations", errors=(404,)))
+    @operation("catalog", Route("GET", _RUN + "/catalog", "annotations", errors=_READ))
     def get_catalog(self, run: RunPath) -> tuple[CatalogEntry, ...]:
         """List a run's scalar metrics by key, with their contexts and how many points they have."""
 
     # -- keys that write to one run -----------------------------------------------------------------------------
 
-    @operation("ingestion_keys", Route("GET", _RUN + "/ingestion-keys", "annotations", errors=(403, 404)))
+    @operation("ingestion_keys", Route("GET", _RUN + "/ingestion-keys", "annotations", errors=_GUARDED))
     def list_ingestion_keys(self, run: RunPath) -> tuple[IngestionKeyRecord, ...]:
         """List a run's keys, oldest first, revoked and expired ones included."""
 
@@ -535,7 +536,7 @@ class Backend(ABC):
             "POST",
             _RUN + "/ingestion-keys",
             "annotations",
-            errors=(403, 404),
+            errors=_GUARDED,
             status=201,
             body=Envelope(
                 "IngestionKeyDraft", "A key to be made; ``ttl_ms`` is its life, a day unless said otherwise."
@@ -551,10 +552,7 @@ class Backend(ABC):
             ValidationError: The name or the life is out of bounds.
         """
 
-    @operation(
-        "ingestion_keys",
-        Route("DELETE", _RUN + "/ingestion-keys/{key_id}", "annotations", errors=(403, 404)),
-    )
+    @operation("ingestion_keys", Route("DELETE", _RUN + "/ingestion-keys/{key_id}", "annotations", errors=_GUARDED))
     def revoke_ingestion_key(self, run: RunPath, key_id: str) -> IngestionKeyRecord:
         """Make a key useless at once; a second call answers the first time.
 
@@ -564,11 +562,11 @@ class Backend(ABC):
 
     # -- the model registry -------------------------------------------------------------------------------------
 
-    @operation("registry", Route("GET", "/models/{workspace}", "models", errors=(403, 404)))
+    @operation("registry", Route("GET", "/models/{workspace}", "models", errors=_GUARDED))
     def list_models(self, workspace: str) -> tuple[ModelRecord, ...]:
         """List a workspace's models by name."""
 
-    @operation("registry", Route("GET", "/models/{workspace}/{name}/versions", "models", errors=(403, 404)))
+    @operation("registry", Route("GET", "/models/{workspace}/{name}/versions", "models", errors=_GUARDED))
     def list_model_versions(self, workspace: str, name: str) -> tuple[ModelVersionRecord, ...]:
         """List a model's versions, oldest first.
 
@@ -576,7 +574,7 @@ class Backend(ABC):
             NotFoundError: The workspace has no such model.
         """
 
-    @operation("registry", Route("POST", "/models", "models", errors=(403, 404), status=201, changes=True))
+    @operation("registry", Route("POST", "/models", "models", errors=_GUARDED, status=201, changes=True))
     def create_model_version(self, draft: ModelVersionDraft) -> ModelVersionRecord:
         """Register an artifact of a run as the next version of a model, making the model if needed.
 
@@ -590,7 +588,7 @@ class Backend(ABC):
             "PATCH",
             "/models/{workspace}/{name}/versions/{version}",
             "models",
-            errors=(403, 404),
+            errors=_GUARDED,
             body=Envelope("Promotion", "Where a version is to go."),
         ),
     )
