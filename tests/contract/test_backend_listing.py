@@ -121,7 +121,7 @@ def _expected(runs: list[RunRecord], sorts: tuple[Sort, ...]) -> list[str]:
 SORTABLE = [
     *(Field("STABLE", key) for key, kind in STABLE_FIELDS.items() if kind != "labels"),
     Field("CONFIG", "x"),
-    *(Field("SCALAR", "loss", stat) for stat in STATISTICS),
+    *(Field("SCALAR", "loss", stat) for stat in STATISTICS if stat != "median"),  # which only filters ask for
 ]
 sort_lists = st.lists(
     st.builds(Sort, st.sampled_from(SORTABLE), st.sampled_from(("ASC", "DESC"))),
