@@ -16,7 +16,7 @@ from runatlas.backends.swanlab.session import SwanlabSession
 from runatlas.errors import ValidationError
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
 
-__all__ = ["SwanlabClient", "at", "position_of"]
+__all__ = ["SwanlabClient", "at", "cut_page"]
 
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ class SwanlabClient:
             read: Makes a record of an item.
             scope: What it is about.
         """
-        begin = position_of(request)
+        begin = _position(request)
         end = begin + request.limit
         items: list[T] = []
         number, total = begin // _PAGE, 0
@@ -104,7 +104,7 @@ def _if_any(answer: Answer) -> Any:
     return answer.json() if answer.body else None
 
 
-def position_of(request: PageRequest) -> int:
+def _position(request: PageRequest) -> int:
     """Return how many items lie before a page.
 
     Raises:
@@ -117,3 +117,11 @@ def position_of(request: PageRequest) -> int:
     if request.offset or not (request.cursor.isascii() and request.cursor.isdigit()):
         raise ValidationError("page: the cursor is none that this listing gave out")
     return int(request.cursor)
+
+
+def cut_page(items: list[T], page: PageRequest) -> Page[T]:
+    """Take a page out of a whole listing."""
+    begin = _position(page)
+    end = begin + page.limit
+    cursor = str(end) if end < len(items) else None
+    return Page(tuple(items[begin:end]), cursor, len(items) if page.with_total else None)

@@ -9,24 +9,27 @@ from typing import Any, BinaryIO
 import attrs
 from cachetools import LRUCache
 
-from runatlas.backends.swanlab.client import at
-from runatlas.backends.swanlab.document import Document
-from runatlas.backends.swanlab.held import check_lines, check_media, check_points
-from runatlas.backends.swanlab.refusal import unsupported
-from runatlas.backends.swanlab.series import LastSteps, SwanlabSeries
+from runatlas.backends.swanlab.client import SwanlabClient, at
+from runatlas.backends.swanlab.conflict import check_lines, check_media, check_points
+from runatlas.backends.swanlab.logs import Logs
+from runatlas.backends.swanlab.media import Media
+from runatlas.backends.swanlab.projects import Projects
+from runatlas.backends.swanlab.runs import Runs
+from runatlas.backends.swanlab.series import LastSteps, Series
 from runatlas.backends.swanlab.staging import StagedBlob, Staging, staging_of
 from runatlas.backends.swanlab.submission import Submission, line_record, make_submission, split
+from runatlas.backends.swanlab.unsupported import unsupported
 from runatlas.backends.swanlab.upload import send_files, send_media
-from runatlas.errors import ApiStatusError, NotFoundError, PermissionDeniedError, ValidationError
+from runatlas.errors import ApiStatusError, NotFoundError, ValidationError
 from runatlas.model.batch import AppendRecord, Batch
 from runatlas.model.ids import ProjectPath, RunPath
-from runatlas.model.log import LogDraft, LogQuery, LogRecord
+from runatlas.model.log import LogDraft
 from runatlas.model.media import BlobRecord
 from runatlas.model.run import RunRecord, RunSelection
 from runatlas.model.series import PointQuery
 from runatlas.process.fork import ProcessLock
 
-__all__ = ["Progress", "SwanlabRecording", "now_ms"]
+__all__ = ["Progress", "Recording", "now_ms"]
 
 _TOO_LARGE = 413
 _RECORDS = 10_000
@@ -55,23 +58,32 @@ class Progress:
     numbered: LRUCache[tuple[str, int], int] = attrs.field(factory=lambda: LRUCache(_WRITERS))
 
 
-class SwanlabRecording(SwanlabSeries):
-    """This part of the contract, as far as these servers go.
+@attrs.define(eq=False)
+class Recording:
+    """Appends to runs.
 
     A batch is several requests. Files go first, so that a batch that broke off can be sent again: what the server has
     of it then does no harm.
     """
 
-    def __init__(self) -> None:
-        self._staging: Staging | None = None
-        self._progress: LRUCache[RunPath, Progress] = LRUCache(_RUNS)
-        self._progress_lock = ProcessLock()
-        self._writable: set[ProjectPath] = set()
+    _client: SwanlabClient
+    _projects: Projects
+    _runs: Runs
+    _series: Series
+    _media: Media
+    _logs: Logs
+    _staging: Staging | None = attrs.field(default=None, init=False)
+    _progress: LRUCache[RunPath, Progress] = attrs.field(factory=lambda: LRUCache(_RUNS), init=False)
+    _progress_lock: ProcessLock = attrs.field(factory=ProcessLock, init=False)
+
+    def close(self) -> None:
+        """Let go of bytes that no batch has named."""
+        self._staging = None
 
     # -- bytes --------------------------------------------------------------------------------------------------
 
     def put_blob(self, project: ProjectPath, data: BinaryIO) -> BlobRecord:
-        self._check_writer(project)
+        self._projects.check_writer(project)
         blob = self._staged().put(data)
         return BlobRecord(blob.sha256, blob.size)
 
@@ -79,14 +91,6 @@ class SwanlabRecording(SwanlabSeries):
         # Held, so that it is there as long as this is open.
         self._staging = found = staging_of(self._client.session.host)
         return found
-
-    def _check_writer(self, project: ProjectPath) -> None:
-        """Refuse those who may only read, where the server is not asked until later."""
-        if project in self._writable:
-            return
-        if self.get_project(project).role not in {"OWNER", "MEMBER"}:
-            raise PermissionDeniedError(f"you may not change project {project}")
-        self._writable.add(project)
 
     def _blobs(self, hashes: Iterable[str]) -> dict[str, StagedBlob]:
         found = {}
@@ -102,7 +106,7 @@ class SwanlabRecording(SwanlabSeries):
     def append(self, batch: Batch) -> AppendRecord:
         made = make_submission(batch, now_ms())
         blobs = self._blobs(made.hashes)
-        progress, is_fresh = self._progress_of(batch.run)
+        progress, is_fresh = self.progress_of(batch.run)
         try:
             with progress.lock:
                 return self._append(made, blobs, progress)
@@ -114,13 +118,14 @@ class SwanlabRecording(SwanlabSeries):
         # It is gone; another run may have its id by now.
         return self.append(batch)
 
-    def _progress_of(self, path: RunPath) -> tuple[Progress, bool]:
+    def progress_of(self, path: RunPath) -> tuple[Progress, bool]:
+        """Return what is known of a run that is written to, and whether the server was asked for it just now."""
         with self._progress_lock:
             known = self._progress.get(path)
         if known is not None:
             return known, False
         self._client.forget(str(path.project_path))
-        run = self._get(path)
+        run = self._runs.find(path)
         with self._progress_lock:
             return self._progress.setdefault(path, Progress(run)), True
 
@@ -128,7 +133,7 @@ class SwanlabRecording(SwanlabSeries):
         batch, run = made.batch, progress.run
         if _is_repeat(batch, progress):
             return AppendRecord(applied=False)
-        told = self._last_steps(run, keep=0)
+        told = self._series.last_steps(run, keep=0)
         self._check_unsaid(made, run, told)
         lines = self._numbered(batch, progress, told)
         scope = str(run.project_path)
@@ -178,16 +183,10 @@ class SwanlabRecording(SwanlabSeries):
         late = _not_after(made.steps, told.scalar)
         if late:
             query = PointQuery(RunSelection(run.workspace, run.project))
-            check_points(made.scalars, self._read([(run, key) for key in late], query))
+            check_points(made.scalars, self._series.read([(run, key) for key in late], query))
         late = _not_after(made.steps, told.media)
         if late:
-            check_media(made.media, self._all_media(run, late))
-
-    def _all_media(self, run: RunRecord, keys: Iterable[str]) -> list[Document]:
-        columns = [{"experimentId": run.cuid, "key": key, "createdAt": run.created_at_ms // 1000} for key in keys]
-        body = {"projectId": run.project_cuid, "columns": columns}
-        given = self._client.query(at("house", "metrics", "f_media"), body, scope=str(run.project_path))
-        return Document.each(given, "media")
+            check_media(made.media, self._media.read(run, late))
 
     def _numbered(self, batch: Batch, progress: Progress, told: LastSteps) -> list[dict[str, Any]]:
         """Number lines: those without a number come after the last, the same again when a batch is sent again.
@@ -210,15 +209,8 @@ class SwanlabRecording(SwanlabSeries):
             last = max(last, number)
         again = {n: line for n, line in numbers.items() if line.line is not None and n <= told.line}
         if again:
-            check_lines(again, self._lines(progress.run, min(again), max(again)))
+            check_lines(again, self._logs.between(progress.run.path, min(again), max(again)))
         return [line_record(line, number, now_ms()) for number, line in numbers.items()]
-
-    def _lines(self, run: RunRecord, first: int, last: int) -> Iterable[LogRecord]:
-        offset: int | None = first - 1
-        while offset is not None and offset < last:
-            page = self.read_logs(run.path, LogQuery(offset, "DEBUG"))
-            yield from page.logs
-            offset = page.next_offset
 
 
 def _is_repeat(batch: Batch, progress: Progress) -> bool:

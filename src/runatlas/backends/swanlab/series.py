@@ -10,18 +10,20 @@ from typing import Any
 import attrs
 
 from runatlas.backends.http.lifetime import MOVING_S
-from runatlas.backends.swanlab.client import at
+from runatlas.backends.http.retry import RetryPolicy
+from runatlas.backends.swanlab.client import SwanlabClient, at
 from runatlas.backends.swanlab.document import Document
 from runatlas.backends.swanlab.line import Line, Part, cut_line, make_block, read_csv, read_points
+from runatlas.backends.swanlab.links import Links
 from runatlas.backends.swanlab.record import column_class, column_record
-from runatlas.backends.swanlab.refusal import unsupported
-from runatlas.backends.swanlab.run import SwanlabRuns
+from runatlas.backends.swanlab.runs import Runs, missing_of
 from runatlas.backends.swanlab.snapshot import Snapshots
-from runatlas.errors import NotFoundError, ResponseFormatError
+from runatlas.backends.swanlab.unsupported import unsupported
+from runatlas.errors import NotFoundError
 from runatlas.model.ids import RunPath
 from runatlas.model.media import LinkRecord
 from runatlas.model.page import Page, PageRequest
-from runatlas.model.run import RunRecord, RunSelection
+from runatlas.model.run import RunRecord
 from runatlas.model.series import (
     SAMPLE_MAX,
     ColumnQuery,
@@ -32,7 +34,7 @@ from runatlas.model.series import (
     SummaryRecord,
 )
 
-__all__ = ["LastSteps", "SwanlabSeries", "missing_of"]
+__all__ = ["LastSteps", "Series"]
 
 _COLUMNS = 16
 """How many series these servers give in one answer; their own clients ask for no more."""
@@ -56,20 +58,24 @@ class LastSteps:
     media: dict[str, int]
 
 
-class SwanlabSeries(SwanlabRuns):
-    """This part of the contract, as far as these servers go."""
+class Series:
+    """Reads columns, points and summaries."""
 
-    _lists: Snapshots[_Wanted]
-    _summed: Snapshots[SummaryRecord]
+    def __init__(self, client: SwanlabClient, runs: Runs, links: Links, policy: RetryPolicy) -> None:
+        self._client = client
+        self._runs = runs
+        self._links = links
+        self._lists: Snapshots[_Wanted] = Snapshots(clock=policy.clock)
+        self._summed: Snapshots[SummaryRecord] = Snapshots(clock=policy.clock)
 
     def list_columns(self, run: RunPath, query: ColumnQuery) -> Page[ColumnRecord]:
         found = self._listed_columns(run, query)
-        told = self._last_steps(self._get(run)) if found.items else LastSteps(0, {}, {})
+        told = self.last_steps(self._runs.find(run)) if found.items else LastSteps(0, {}, {})
         last = {**told.media, **told.scalar}
         return attrs.evolve(found, items=tuple(attrs.evolve(c, last_step=last.get(c.key)) for c in found.items))
 
     def _listed_columns(self, run: RunPath, query: ColumnQuery) -> Page[ColumnRecord]:
-        cuid = self._get(run).cuid
+        cuid = self._runs.find(run).cuid
         search = query.search or query.key
 
         def address(number: int, size: int) -> str:
@@ -82,7 +88,8 @@ class SwanlabSeries(SwanlabRuns):
         exact = tuple(column for column in first.items if column.key == query.key)
         return Page(exact, None, len(exact) if query.page.with_total else None)
 
-    def _last_steps(self, run: RunRecord, keep: float = MOVING_S) -> LastSteps:
+    def last_steps(self, run: RunRecord, keep: float = MOVING_S) -> LastSteps:
+        """Tell how far a run got."""
         created = run.created_at_ms // 1000
         address = at("house", "metrics", "summaries", run.project_cuid, run.cuid, all="True", createdAt=created)
         given = self._client.get(address, scope=str(run.project_path), keep=keep)
@@ -108,15 +115,15 @@ class SwanlabSeries(SwanlabRuns):
             page = PageRequest(limit=_COLUMNS * _AT_ONCE, cursor=cursor)
             wanted, cursor, _ = self._lists.page(question, page, lambda: self._wanted(query, missing))
             runs |= {run.cuid: (run.cuid, run.id, run.name) for run, _ in wanted}
-            parts += self._read(wanted, query)
+            parts += self.read(wanted, query)
             if cursor is None or sum(len(part.line.steps) for part in parts) >= query.point_limit:
                 return make_block(runs.values(), parts, tuple(missing), cursor)
 
     def _wanted(self, query: PointQuery, missing: list[str]) -> list[_Wanted]:
         """List the series of a query, with a ``None`` for a run that has none; note the ids that are no runs."""
-        runs = self._select(query.selection)
+        runs = self._runs.select(query.selection)
         missing += missing_of(runs, query.selection)
-        found = self._summaries(runs, None) if query.keys is None else {}
+        found = self._runs.summaries(runs, None) if query.keys is None else {}
         wanted: list[_Wanted] = []
         for run in runs:
             keys = sorted(found.get(run.cuid, ())) if query.keys is None else dict.fromkeys(query.keys)
@@ -124,7 +131,7 @@ class SwanlabSeries(SwanlabRuns):
             wanted += [(run, key) for key in chosen or (None,)]
         return wanted
 
-    def _read(self, wanted: Sequence[_Wanted], query: PointQuery) -> Iterator[Part]:
+    def read(self, wanted: Sequence[_Wanted], query: PointQuery) -> Iterator[Part]:
         """Read series, several requests at a time; those without points are left out."""
         groups = list(_groups(wanted))
 
@@ -148,25 +155,18 @@ class SwanlabSeries(SwanlabRuns):
 
     def _read_whole(self, group: Sequence[tuple[RunRecord, str]]) -> list[Line]:
         link = self._export(group)
-        return read_csv(b"".join(self.open_link(link.url)), len(group))
+        return read_csv(b"".join(self._links.open_link(link.url)), len(group))
 
     # -- files --------------------------------------------------------------------------------------------------
-
-    def _file_link(self, path: str) -> LinkRecord:
-        given = self._client.write("POST", at("files", "presigned", "get"), {"paths": [path]})
-        urls = Document.read(given, "links").texts("urls")
-        if len(urls) != 1 or not urls[0]:
-            raise ResponseFormatError(f"links.urls: expected one link to {path!r}, got {len(urls)}")
-        return LinkRecord(urls[0], path.rpartition("/")[2])
 
     def _export(self, group: Sequence[tuple[RunRecord, str]]) -> LinkRecord:
         """Let the server write series side by side to a file."""
         given = self._client.write("POST", at("house", "metrics", "scalar", "export"), _columns(group))
-        return self._file_link(Document.read(given, "export").text("cosKey"))
+        return self._links.to_file(Document.read(given, "export").text("cosKey"))
 
     def export_csv(self, run: RunPath, key: str) -> LinkRecord:
-        record = self._get(run)
-        if key not in self._summaries([record], (key,)).get(record.cuid, {}):
+        record = self._runs.find(run)
+        if key not in self._runs.summaries([record], (key,)).get(record.cuid, {}):
             raise NotFoundError(f"run {run} has no scalar column {key!r}")
         return self._export([(record, key)])
 
@@ -174,10 +174,10 @@ class SwanlabSeries(SwanlabRuns):
 
     def read_summaries(self, query: SummaryQuery) -> Page[SummaryRecord]:
         def load() -> list[SummaryRecord]:
-            runs = self._select(query.selection)
+            runs = self._runs.select(query.selection)
             for name in missing_of(runs, query.selection):
                 raise NotFoundError(f"there is no run {name!r}")
-            found = self._summaries(runs, query.keys)
+            found = self._runs.summaries(runs, query.keys)
             return [
                 item if query.median else attrs.evolve(item, median=None)
                 for run in runs
@@ -188,12 +188,6 @@ class SwanlabSeries(SwanlabRuns):
         question = attrs.evolve(query, page=PageRequest())
         items, cursor, total = self._summed.page(question, query.page, load)
         return Page(tuple(items), cursor, total if query.page.with_total else None)
-
-
-def missing_of(runs: Iterable[RunRecord], selection: RunSelection) -> list[str]:
-    """Return the ids of a selection that are no runs."""
-    known = {name for run in runs for name in (run.id, run.cuid)}
-    return [name for name in dict.fromkeys(selection.ids or ()) if name not in known]
 
 
 def _columns(group: Sequence[tuple[RunRecord, str]]) -> dict[str, Any]:

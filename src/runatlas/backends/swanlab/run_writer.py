@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import attrs
 
-from runatlas.backends.swanlab.client import at
+from runatlas.backends.swanlab.client import SwanlabClient, at
 from runatlas.backends.swanlab.document import Document
+from runatlas.backends.swanlab.logs import Logs
 from runatlas.backends.swanlab.profile import (
     changed_config,
     check_values,
@@ -17,18 +18,19 @@ from runatlas.backends.swanlab.profile import (
     metadata_section,
     profile_sections,
 )
-from runatlas.backends.swanlab.recording import SwanlabRecording, now_ms
-from runatlas.backends.swanlab.refusal import unsupported
-from runatlas.backends.swanlab.run import run_address
-from runatlas.backends.swanlab.series import missing_of
+from runatlas.backends.swanlab.projects import Projects
+from runatlas.backends.swanlab.recording import Recording, now_ms
+from runatlas.backends.swanlab.runs import Runs, missing_of, run_address
+from runatlas.backends.swanlab.series import Series
 from runatlas.backends.swanlab.submission import line_record, time_text
+from runatlas.backends.swanlab.unsupported import unsupported
 from runatlas.errors import ConflictError, NotFoundError, ValidationError
 from runatlas.model.ids import ProjectPath, RunPath, validate_project_name, validate_run_id
 from runatlas.model.log import LogDraft, LogQuery
 from runatlas.model.run import RUN_STATES, Profile, RunDraft, RunPatch, RunRecord, RunSelection
 from runatlas.model.text import check_text
 
-__all__ = ["SwanlabRunWriting"]
+__all__ = ["RunWriter"]
 
 _IF_EXISTS = ("resume", "keep", "fail", "replace")
 _CREATED = 201
@@ -43,8 +45,16 @@ _Request = tuple[str, str, dict[str, Any]]
 """Method, address and body."""
 
 
-class SwanlabRunWriting(SwanlabRecording):
-    """This part of the contract, as far as these servers go."""
+@attrs.define(eq=False)
+class RunWriter:
+    """Makes runs, goes on with them, and changes them."""
+
+    _client: SwanlabClient
+    _projects: Projects
+    _runs: Runs
+    _series: Series
+    _logs: Logs
+    _recording: Recording
 
     # -- making runs --------------------------------------------------------------------------------------------
 
@@ -56,8 +66,8 @@ class SwanlabRunWriting(SwanlabRecording):
         if draft.if_exists == "fail":
             raise ConflictError(f"project {draft.project} has a run {draft.id!r} already")
         if draft.if_exists == "keep":
-            self._check_writer(draft.project)
-            return self.get_run(found.path), False
+            self._projects.check_writer(draft.project)
+            return self._runs.get_run(found.path), False
         return self._resume(found, draft), False
 
     def _find(self, draft: RunDraft) -> RunRecord | None:
@@ -65,7 +75,7 @@ class SwanlabRunWriting(SwanlabRecording):
         if draft.id is None:
             return None
         try:
-            found = self._get(draft.project.run(draft.id))
+            found = self._runs.find(draft.project.run(draft.id))
         except NotFoundError:
             return None
         if found.id != draft.id:
@@ -79,7 +89,7 @@ class SwanlabRunWriting(SwanlabRecording):
         except NotFoundError:
             if not draft.create_project:
                 raise
-            self._make_project(draft.project)
+            self._projects.create_private(draft.project)
             run, created = self._start(draft.project, body)
         if not created:
             # Somebody else was faster.
@@ -89,28 +99,19 @@ class SwanlabRunWriting(SwanlabRecording):
         self._put_sections(run.path, sections)
         if draft.state != "RUNNING":
             self._send([_ending(run, draft.state, draft.finished_at_ms)], str(draft.project))
-        return self.get_run(run.path), True
+        return self._runs.get_run(run.path), True
 
     def _start(self, project: ProjectPath, body: dict[str, Any]) -> tuple[RunRecord, bool]:
         """Make a run, or let one go on; the status tells which."""
         address = at("project", project.workspace, project.project, "experiment")
         answer = self._client.write_told("POST", address, body, scope=str(project), repeatable="cuid" in body)
-        return self._record(project, Document.of(answer, "run")), answer.status == _CREATED
-
-    def _make_project(self, project: ProjectPath) -> None:
-        body = {"name": project.project, "visibility": "PRIVATE"}
-        try:
-            self._client.write("POST", at("projects", project.workspace), body, scope=project.workspace)
-        except NotFoundError:
-            # Older servers have the other address only.
-            body["username"] = project.workspace
-            self._client.write("POST", at("project"), body, scope=project.workspace)
+        return self._runs.read(project, Document.of(answer, "run")), answer.status == _CREATED
 
     def _resume(self, found: RunRecord, draft: RunDraft) -> RunRecord:
         for name in ("name", "description", "colors"):
             if getattr(draft, name) and getattr(draft, name) != getattr(found, name):
                 raise unsupported(f"way to change a run's {name}", f"leave it out to go on with run {found.path}")
-        held = self._document(found.path).inner("profile")
+        held = self._runs.document(found.path).inner("profile")
         sections = []
         if draft.config:
             config = merged_config(found.config or {}, draft.config)
@@ -121,7 +122,7 @@ class SwanlabRunWriting(SwanlabRecording):
         body = _body(attrs.evolve(draft, description="", colors=(), created_at_ms=found.created_at_ms))
         self._start(draft.project, {**body, "name": found.name, "cuid": found.id})
         self._put_sections(found.path, sections)
-        return self.get_run(found.path)
+        return self._runs.get_run(found.path)
 
     # -- changing runs ------------------------------------------------------------------------------------------
 
@@ -130,7 +131,7 @@ class SwanlabRunWriting(SwanlabRecording):
         if len(set(selection.ids or ())) > 1:
             raise unsupported("way to change several runs at once", "change them one by one")
         self._client.forget(selection.workspace)
-        runs = self._select(selection)
+        runs = self._runs.select(selection)
         for name in missing_of(runs, selection):
             raise NotFoundError(f"there is no run {name!r}")
         if len(runs) > 1:
@@ -140,9 +141,9 @@ class SwanlabRunWriting(SwanlabRecording):
         return len(runs)
 
     def _change(self, path: RunPath, patch: RunPatch) -> None:
-        progress, _ = self._progress_of(path)
+        progress, _ = self._recording.progress_of(path)
         with progress.lock:
-            run = self._get(path)
+            run = self._runs.find(path)
             # All is worked out, and refused if need be, before any of it is sent.
             sections = self._sections(run, patch)
             requests = self._said_of_error(run, patch) + self._said_of_state(run, patch)
@@ -153,7 +154,7 @@ class SwanlabRunWriting(SwanlabRecording):
         sections: list[dict[str, Any]] = []
         if patch.config or patch.config_removed:
             config = changed_config(run.config or {}, patch.config or {}, patch.config_removed)
-            held = self._document(run.path).inner("profile").inner("config").plain
+            held = self._runs.document(run.path).inner("profile").inner("config").plain
             sections += [config_section(config, held)] if config != run.config else []
         profile = run.profile or Profile()
         if patch.profile is not None:
@@ -170,9 +171,9 @@ class SwanlabRunWriting(SwanlabRecording):
             return []
         if not patch.error or state not in {"CRASHED", "ABORTED"}:
             raise unsupported("reason for a state but CRASHED and ABORTED")
-        last = self._last_steps(run, keep=0).line
+        last = self._series.last_steps(run, keep=0).line
         if last:
-            said = self.read_logs(run.path, LogQuery(last - 1, "ERROR", limit=1)).logs
+            said = self._logs.read_logs(run.path, LogQuery(last - 1, "ERROR", limit=1)).logs
             if [line.message for line in said] == [patch.error]:
                 return []
         record = line_record(LogDraft(patch.error, "ERROR"), last + 1, now_ms())
@@ -233,7 +234,7 @@ def _check_patch(patch: RunPatch) -> None:
     if patch.state == "OFFLINE":
         raise unsupported("way to call a run OFFLINE")
     if patch.heartbeat_at_ms is not None and abs(patch.heartbeat_at_ms - now_ms()) > _ALIVE_MS:
-        raise unsupported("signs of life but of this moment")
+        raise unsupported("heartbeats of another time than now")
     check_text(patch.error or "", "error")
     _check_time(patch.finished_at_ms)
     check_values(patch.metadata or {}, "metadata")

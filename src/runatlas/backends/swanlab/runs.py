@@ -8,12 +8,13 @@ from typing import Any
 import attrs
 
 from runatlas.backends.http.lifetime import RunStates
-from runatlas.backends.swanlab.account import SwanlabAccount
-from runatlas.backends.swanlab.client import at
+from runatlas.backends.http.retry import RetryPolicy
+from runatlas.backends.swanlab.client import SwanlabClient, at
 from runatlas.backends.swanlab.document import Document
+from runatlas.backends.swanlab.projects import Projects
 from runatlas.backends.swanlab.record import run_record, summary_record
-from runatlas.backends.swanlab.refusal import unsupported
 from runatlas.backends.swanlab.snapshot import Snapshots
+from runatlas.backends.swanlab.unsupported import unsupported
 from runatlas.errors import ConflictError, NotFoundError, ValidationError
 from runatlas.model.filter_rule import to_rule
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Sort
@@ -27,7 +28,7 @@ from runatlas.model.series import SummaryRecord
 from runatlas.model.text import has_part
 from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem
 
-__all__ = ["SwanlabRuns", "run_address"]
+__all__ = ["Runs", "missing_of", "run_address"]
 
 _GET_MAX = 4
 """So many runs are asked for one by one; for more, the whole list is one request."""
@@ -36,21 +37,25 @@ _SUMMED_MAX = 100
 """How many runs one request for summaries names."""
 
 
-class SwanlabRuns(SwanlabAccount):
-    """This part of the contract, as far as these servers go."""
+class Runs:
+    """Finds, lists, counts and deletes runs."""
 
-    _states: RunStates
-    _snapshots: Snapshots[RunRecord]
+    def __init__(self, client: SwanlabClient, projects: Projects, policy: RetryPolicy) -> None:
+        self._client = client
+        self._projects = projects
+        self._states = RunStates(clock=policy.clock, wall_clock=policy.now)
+        self._snapshots: Snapshots[RunRecord] = Snapshots(clock=policy.clock)
 
     def get_run(self, path: RunPath) -> RunRecord:
-        run = self._get(path)
-        return self._with_summaries([run], None)[0]
+        return self._with_summaries([self.find(path)], None)[0]
 
-    def _document(self, path: RunPath) -> Document:
+    def document(self, path: RunPath) -> Document:
+        """Return what the server tells of a run."""
         return Document.read(self._client.get(run_address(path), scope=str(path.project_path)), "run")
 
-    def _get(self, path: RunPath) -> RunRecord:
-        run = self._record(path.project_path, self._document(path))
+    def find(self, path: RunPath) -> RunRecord:
+        """Return a run without its summary."""
+        run = self.read(path.project_path, self.document(path))
         self._note((run,))
         return run
 
@@ -58,10 +63,18 @@ class SwanlabRuns(SwanlabAccount):
         for project in self._states.note(records):
             self._client.forget(str(project))
 
-    def _record(self, path: ProjectPath, document: Document) -> RunRecord:
+    def read(self, path: ProjectPath, document: Document) -> RunRecord:
         """Read a run; older servers leave out its project's id, which every query needs."""
         run = run_record(document, path)
-        return run if run.project_cuid else attrs.evolve(run, project_cuid=self.get_project(path).cuid)
+        return run if run.project_cuid else attrs.evolve(run, project_cuid=self._projects.get_project(path).cuid)
+
+    def keep_s(self, path: RunPath) -> float:
+        """Return for how long what a run recorded may be kept."""
+        return self._states.keep_run(path)
+
+    def forget(self) -> None:
+        """Forget which runs are over."""
+        self._states.forget()
 
     def list_runs(self, query: RunQuery) -> Page[RunRecord]:
         question = attrs.evolve(query, page=PageRequest())
@@ -73,24 +86,24 @@ class SwanlabRuns(SwanlabAccount):
 
     def count_runs(self, selection: RunSelection) -> int:
         if selection == RunSelection(selection.workspace, selection.project) and selection.project is not None:
-            count = self.get_project(ProjectPath(selection.workspace, selection.project)).count
+            count = self._projects.get_project(ProjectPath(selection.workspace, selection.project)).count
             if count is not None:
                 return count.experiments
-        return len(self._select(selection))
+        return len(self.select(selection))
 
     # -- which runs ---------------------------------------------------------------------------------------------
 
     def _ordered(self, query: RunQuery) -> list[RunRecord]:
         keys = (*(Sort(field, "ASC") for field in query.groups), *query.sorts)
         check_order(keys)
-        runs = self._select(query.selection)
+        runs = self.select(query.selection)
         read = self._reader(runs, [sort.field for sort in keys])
         return arrange(runs, keys, lambda run, field: read[run.cuid](field))
 
-    def _select(self, selection: RunSelection) -> list[RunRecord]:
+    def select(self, selection: RunSelection) -> list[RunRecord]:
         """Read all runs of a selection: those of ids in their order, else as the server lists them."""
         if selection.project is None:
-            projects = self._all_projects(selection.workspace, ProjectQuery(selection.workspace, sort="name"))
+            projects = self._projects.all_of(selection.workspace, ProjectQuery(selection.workspace, sort="name"))
             paths = [project.path for project in projects]
         else:
             paths = [ProjectPath(selection.workspace, selection.project)]
@@ -124,9 +137,9 @@ class SwanlabRuns(SwanlabAccount):
         found: dict[str, RunRecord] = {}
         for name in ids:
             try:
-                run = self._get(path.run(name))
+                run = self.find(path.run(name))
             except NotFoundError:
-                self.get_project(path)
+                self._projects.get_project(path)
                 continue
             found.setdefault(run.cuid, run)
         return found.values()
@@ -137,7 +150,7 @@ class SwanlabRuns(SwanlabAccount):
         address = at("project", path.workspace, path.project, "runs", "shows")
         body = {"filters": rules, "groups": [], "sorts": []}
         given = self._client.query(address, body, scope=str(path))
-        runs = [self._record(path, document) for document in Document.each(list(_leaves(given)), "runs")]
+        runs = [self.read(path, document) for document in Document.each(list(_leaves(given)), "runs")]
         self._note(runs)
         return runs
 
@@ -148,10 +161,10 @@ class SwanlabRuns(SwanlabAccount):
             if field.context or field.stat in {"count", "first_step"}:
                 raise unsupported(f"{'context' if field.context else field.stat} of a metric to choose or order by")
         keys = tuple(dict.fromkeys(field.key for field in scalars))
-        summed = self._summaries(runs, keys) if keys else {}
+        summed = self.summaries(runs, keys) if keys else {}
 
         if any(field.type == "CONFIG" for field in fields):
-            runs = [run if run.config is not None else self._get(run.path) for run in runs]
+            runs = [run if run.config is not None else self.find(run.path) for run in runs]
 
         def read(run: RunRecord, field: Field) -> Any:
             if field.type != "SCALAR":
@@ -163,9 +176,7 @@ class SwanlabRuns(SwanlabAccount):
 
     # -- what their series amount to ----------------------------------------------------------------------------
 
-    def _summaries(
-        self, runs: Iterable[RunRecord], keys: tuple[str, ...] | None
-    ) -> dict[str, dict[str, SummaryRecord]]:
+    def summaries(self, runs: Iterable[RunRecord], keys: tuple[str, ...] | None) -> dict[str, dict[str, SummaryRecord]]:
         """Read summaries by cuid and key, so many runs a request."""
         chosen = list(runs)
         found: dict[str, dict[str, SummaryRecord]] = {}
@@ -190,7 +201,7 @@ class SwanlabRuns(SwanlabAccount):
             yield from Document.read(given, "summaries").items()
 
     def _with_summaries(self, runs: list[RunRecord], keys: tuple[str, ...] | None) -> list[RunRecord]:
-        found = self._summaries(runs, keys)
+        found = self.summaries(runs, keys)
         return [
             attrs.evolve(run, summary={key: item.latest.value for key, item in found.get(run.cuid, {}).items()})
             for run in runs
@@ -199,14 +210,12 @@ class SwanlabRuns(SwanlabAccount):
     # -- deletion -----------------------------------------------------------------------------------------------
 
     def plan_run_deletion(self, selection: RunSelection) -> DeletionPlanRecord:
-        runs = self._select(selection)
-        known = {name for run in runs for name in (run.id, run.cuid)}
+        runs = self.select(selection)
         narrowed = selection.filter is not None or selection.search is not None
-        missing = () if narrowed else tuple(name for name in dict.fromkeys(selection.ids or ()) if name not in known)
-        return _plan("runs", runs, missing)
+        return _plan("runs", runs, () if narrowed else tuple(missing_of(runs, selection)))
 
     def plan_project_deletion(self, path: ProjectPath) -> DeletionPlanRecord:
-        project = self.get_project(path)
+        project = self._projects.get_project(path)
         return attrs.evolve(_plan("project", self._shown(project.path, None), ()), project=str(project.path))
 
     def delete_runs(self, selection: RunSelection) -> DeletionRecord:
@@ -259,6 +268,12 @@ class SwanlabRuns(SwanlabAccount):
 def run_address(path: RunPath, *parts: str) -> str:
     """Return where a run is, by its id or cuid, or a part of it."""
     return at("project", path.workspace, path.project, "runs", path.run, *parts)
+
+
+def missing_of(runs: Iterable[RunRecord], selection: RunSelection) -> list[str]:
+    """Return the ids of a selection that are no runs."""
+    known = {name for run in runs for name in (run.id, run.cuid)}
+    return [name for name in dict.fromkeys(selection.ids or ()) if name not in known]
 
 
 def _reference(run: RunRecord) -> dict[str, Any]:

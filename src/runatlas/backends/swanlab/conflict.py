@@ -8,8 +8,8 @@ from typing import Any
 
 from runatlas.backends.swanlab.document import Document
 from runatlas.backends.swanlab.line import Part
-from runatlas.backends.swanlab.refusal import unsupported
 from runatlas.backends.swanlab.submission import time_text
+from runatlas.backends.swanlab.unsupported import unsupported
 from runatlas.model.log import LogDraft, LogRecord
 
 __all__ = ["check_lines", "check_media", "check_points"]
