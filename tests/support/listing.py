@@ -6,10 +6,9 @@ import threading
 from collections.abc import Callable
 
 from runatlas.backends.base import Backend
-from runatlas.entities.collection import Collection
+from runatlas.entities.collection import Collection, Window, make_window
 from runatlas.entities.gateway import Gateway
 from runatlas.entities.user import User
-from runatlas.entities.window import Window, make_window
 from runatlas.errors import RunAtlasError, ServerError
 from runatlas.model.account import UserRecord
 from runatlas.model.page import Page, PageRequest

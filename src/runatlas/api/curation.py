@@ -10,11 +10,11 @@ from typing import Any
 import attrs
 
 from runatlas.entities.argument import text
+from runatlas.entities.collection import make_window
 from runatlas.entities.gateway import Gateway
 from runatlas.entities.model import Model, Models
 from runatlas.entities.reading import MetricRequest, make_metric_request, read_metrics
 from runatlas.entities.run import Run
-from runatlas.entities.window import make_window
 from runatlas.model.codec import make_context
 from runatlas.model.ids import RunPath, validate_workspace_name
 from runatlas.model.ranges import RangeQuery

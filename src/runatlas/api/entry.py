@@ -12,6 +12,7 @@ from runatlas.api.curation import ApiCuration
 from runatlas.api.place import Given, Place
 from runatlas.backends.base import Backend
 from runatlas.entities.argument import flag, optional_text, text
+from runatlas.entities.collection import make_window
 from runatlas.entities.column import Column, Columns
 from runatlas.entities.gateway import Gateway
 from runatlas.entities.project import Project
@@ -22,7 +23,6 @@ from runatlas.entities.runs import Runs
 from runatlas.entities.self_hosted import SelfHosted
 from runatlas.entities.trash import Trash
 from runatlas.entities.user import User
-from runatlas.entities.window import make_window
 from runatlas.entities.workspace import Workspace, Workspaces
 from runatlas.model.ids import ProjectPath, RunPath, validate_workspace_name
 from runatlas.model.project import Visibility

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from runatlas.entities.base import Entity
-from runatlas.entities.collection import Collection
+from runatlas.entities.collection import Collection, UnpagedCollection, Window
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.listed import ListedCollection
-from runatlas.entities.window import Window
 from runatlas.errors import NotFoundError
 from runatlas.model.annotation import AnnotationQuery, AnnotationRecord
 from runatlas.model.ids import RunPath
@@ -181,7 +179,7 @@ class IngestionKey(Entity[IngestionKeyRecord]):
         return {name: getattr(self, name) for name in names}
 
 
-class IngestionKeys(ListedCollection[IngestionKey, IngestionKeyRecord]):
+class IngestionKeys(UnpagedCollection[IngestionKey, IngestionKeyRecord]):
     """A run's keys, oldest first, revoked and expired ones included.
 
     Args:

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from runatlas.entities.base import Entity
-from runatlas.entities.collection import Collection
+from runatlas.entities.collection import Collection, Window
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.owner import Owner
+from runatlas.entities.run_fields import RunFields
 from runatlas.entities.stored_file import StoredFile, as_directory
-from runatlas.entities.window import Window
 from runatlas.errors import NotFoundError, ResponseFormatError
 from runatlas.model.artifact import ArtifactRecord, validate_artifact_name
 from runatlas.model.instant import iso_text
@@ -32,7 +31,7 @@ class Artifact(Entity[ArtifactRecord]):
 
     __slots__ = ("_name", "_run")
 
-    def __init__(self, gateway: Gateway, run: Owner, name: str, record: ArtifactRecord | None = None) -> None:
+    def __init__(self, gateway: Gateway, run: RunFields, name: str, record: ArtifactRecord | None = None) -> None:
         super().__init__(gateway, record)
         self._run = run
         self._name = name
@@ -146,7 +145,7 @@ class Artifacts(Collection[Artifact, ArtifactRecord]):
         run: The run.
     """
 
-    def __init__(self, gateway: Gateway, window: Window, run: Owner) -> None:
+    def __init__(self, gateway: Gateway, window: Window, run: RunFields) -> None:
         super().__init__(gateway, window)
         self._run = run
 

@@ -1,23 +1,76 @@
-"""One thing with a path or id: what is known of it, and one request for what is not."""
+"""What can be read and is the answer to that request too; and one thing with a path or id, read when it is needed."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar
 
 from typing_extensions import Self
 
-from runatlas.entities.answered import Answered
 from runatlas.entities.gateway import Gateway
 from runatlas.errors import RunAtlasError
 from runatlas.process.fork import ProcessLock
 
-__all__ = ["Entity"]
+__all__ = ["Entity", "Readable"]
 
 R = TypeVar("R")
 
 
-class Entity(Answered, Generic[R]):
+class Readable(ABC):
+    """Something that is read when it is needed, and is the answer to that request too."""
+
+    __slots__ = ()
+
+    _gateway: Gateway
+
+    @property
+    @abstractmethod
+    def ok(self) -> bool:
+        """Whether it could be read; reads it if that was not tried, or failed before."""
+
+    @property
+    @abstractmethod
+    def error(self) -> RunAtlasError | None:
+        """Why the last attempt to read it failed; ``None`` if it did not. Reads it if that was not tried."""
+
+    @abstractmethod
+    def _forget(self) -> None:
+        """Forget what was read, and that it could not be."""
+
+    def _scope(self) -> str | None:
+        """Return the path under which a backend may keep this in memory; ``None`` if it has none."""
+        return None
+
+    @property
+    def code(self) -> int:
+        """The HTTP status of the last attempt to read it: 200 for a success, 0 if no answer came."""
+        error = self.error
+        return 200 if error is None else error.code
+
+    @property
+    def errmsg(self) -> str:
+        """What went wrong when it was last read, ``""`` if nothing did."""
+        error = self.error
+        return "" if error is None else error.message
+
+    @property
+    def data(self) -> Self | None:
+        """The object itself; ``None`` if it cannot be read."""
+        return self if self.ok else None
+
+    def refresh(self) -> Self:
+        """Forget what is known and read it again; whether that worked is in ``ok``.
+
+        Returns:
+            The object itself.
+        """
+        self._gateway.forget(self._scope())
+        self._forget()
+        _ = self.ok
+        return self
+
+
+class Entity(Readable, Generic[R]):
     """Identity, a record, and verbs.
 
     Constructing, comparing, printing, copying and pickling make no request, and neither do the identity's own fields.

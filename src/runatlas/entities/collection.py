@@ -2,30 +2,96 @@
 
 from __future__ import annotations
 
+import threading
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Generic, TypeVar, overload
 
 import attrs
 from typing_extensions import Self
 
-from runatlas.entities.ahead import Ahead
-from runatlas.entities.answered import Answered
-from runatlas.entities.base import Entity
+from runatlas.entities.argument import flag, whole
+from runatlas.entities.base import Entity, Readable
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.window import PAGE_SIZE, Window
 from runatlas.errors import RunAtlasError
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
+from runatlas.model.series import ReadFailure
 from runatlas.process.fork import ProcessLock
 
-__all__ = ["Collection"]
+__all__ = ["PAGE_SIZE", "Collection", "Prefetch", "UnpagedCollection", "Update", "Window", "make_window"]
 
 E = TypeVar("E", bound="Entity[Any]")
 R = TypeVar("R")
+T = TypeVar("T")
+
+PAGE_SIZE = 100
+"""How many items a page has unless told otherwise (document 004)."""
 
 _KEPT = 2000
 """How many items a collection remembers; of longer ones it keeps the first pages only."""
+
+
+@attrs.frozen
+class Window:
+    """Items ``offset`` to ``offset + bound`` of a listing.
+
+    Attributes:
+        bound: How many items at the most; ``None`` for all that follow.
+        page, size: The page's number from 1 and its size, as reported.
+    """
+
+    offset: int = 0
+    bound: int | None = None
+    page: int = 1
+    size: int = PAGE_SIZE
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing is left out."""
+        return self.offset == 0 and self.bound is None
+
+    def length(self, total: int) -> int:
+        """Return how many items of ``total`` lie in it."""
+        rest = max(total - self.offset, 0)
+        return rest if self.bound is None else min(rest, self.bound)
+
+
+def make_window(
+    *,
+    page: int | None = None,
+    size: int | None = None,
+    all: bool = False,
+    limit: int | None = None,
+) -> Window:
+    """Make the window that the arguments of document 004 mean.
+
+    Without ``page`` and ``size`` it is everything. With one of them it is that page (page 1, size 100 unless given),
+    with ``all`` everything from that page on. ``limit`` bounds whatever it is.
+
+    Args:
+        page: The page's number, from 1.
+        size: Items a page, 1 to 1000.
+        all: Whether to go on to the end.
+        limit: How many items at the most.
+
+    Raises:
+        TypeError: One of them has another type.
+        ValueError: One of them is out of bounds.
+
+    Example:
+        >>> make_window(page=2, size=50)
+        Window(offset=50, bound=50, page=2, size=50)
+    """
+    number = 1 if page is None else whole(page, "page", least=1)
+    length = PAGE_SIZE if size is None else whole(size, "size", least=1, most=PAGE_LIMIT)
+    most = None if limit is None else whole(limit, "limit", least=0)
+    bound = None
+    if not flag(all, "all") and (page is not None or size is not None):
+        bound = length
+    if most is not None:
+        bound = most if bound is None else min(bound, most)
+    return Window(offset=(number - 1) * length, bound=bound, page=number, size=length)
 
 
 @attrs.frozen(eq=False)
@@ -37,7 +103,44 @@ class _Chunk(Generic[E]):
     cursor: str | None
 
 
-class Collection(Answered, Generic[E, R]):
+class Prefetch(Generic[T]):
+    """Makes a call in a thread of its own while its result is not yet needed; ``take`` returns it or raises its error.
+
+    Nobody has to take it: an iteration may stop early. In a forked process, where the thread is gone, ``take`` makes
+    the call itself.
+
+    Args:
+        call: What to call, once.
+        *args: Its arguments.
+    """
+
+    def __init__(self, call: Callable[..., T], *args: Any) -> None:
+        self._call = call
+        self._args = args
+        self._results: list[T] = []
+        self._error: RunAtlasError | None = None
+        self._thread = threading.Thread(target=self._run, name="runatlas-page", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._results.append(self._call(*self._args))
+        except RunAtlasError as error:
+            self._error = error
+
+    def take(self) -> T:
+        """Wait for the call and return its result.
+
+        Raises:
+            RunAtlasError: What the call raised.
+        """
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._results[0] if self._results else self._call(*self._args)
+
+
+class Collection(Readable, Generic[E, R]):
     """A listing of entities.
 
     Iterating yields everything (or the page, or the ``limit``, that was asked for): 1000 items a request, the next
@@ -146,10 +249,10 @@ class Collection(Answered, Generic[E, R]):
         index = 0
         chunk = self._chunk(0, None, most=PAGE_LIMIT)
         while True:
-            ahead: Ahead[_Chunk[E]] | None = None
+            ahead: Prefetch[_Chunk[E]] | None = None
             for position, item in enumerate(chunk.items):
                 if position == 1 and chunk.cursor is not None:
-                    ahead = Ahead(self._chunk, index + 1, chunk)
+                    ahead = Prefetch(self._chunk, index + 1, chunk)
                 if self._repeats:
                     if item.identity in seen:
                         continue
@@ -310,3 +413,47 @@ class Collection(Answered, Generic[E, R]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._subject()})"
+
+
+class UnpagedCollection(Collection[E, R]):
+    """A collection that a backend answers whole, because it is short."""
+
+    @abstractmethod
+    def _list(self) -> Sequence[R]:
+        """Ask the backend for all of it."""
+
+    def _read(self, page: PageRequest) -> Page[R]:
+        items = tuple(self._list())
+        start = page.offset if page.cursor is None else int(page.cursor)
+        end = start + page.limit
+        return Page(items[start:end], str(end) if end < len(items) else None, len(items))
+
+
+@attrs.frozen
+class Update:
+    """What a change of many things did; they were settled before anything was changed.
+
+    Attributes:
+        ids: What was chosen: the store's ids of runs, or paths of projects.
+        total: How many were changed.
+        failures: What could not be changed. Runs are changed in one transaction, so there never are any of them.
+    """
+
+    ids: tuple[str, ...] = attrs.field(repr=False)
+    total: int
+    failures: tuple[ReadFailure, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was chosen was changed."""
+        return self.total == len(self.ids)
+
+    @property
+    def sampled(self) -> bool:
+        """Always false."""
+        return False
+
+    def json(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        failures = [attrs.asdict(failure) for failure in self.failures]
+        return {"ids": list(self.ids), "total": self.total, "complete": self.complete, "failures": failures}

@@ -10,13 +10,12 @@ import attrs
 
 from runatlas.entities.argument import choice, optional, text
 from runatlas.entities.base import Entity
-from runatlas.entities.collection import Collection
+from runatlas.entities.collection import Collection, Window
 from runatlas.entities.gateway import Gateway
 from runatlas.entities.media import MediaSeries, make_media_query, make_media_table
-from runatlas.entities.owner import Owner
 from runatlas.entities.reading import MetricRequest, make_metric_request, read_metrics, require_run
+from runatlas.entities.run_fields import RunFields
 from runatlas.entities.stored_file import Link
-from runatlas.entities.window import Window
 from runatlas.errors import NotFoundError
 from runatlas.model.media import MediaQuery
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, each_item
@@ -78,7 +77,9 @@ class Column(Entity[ColumnRecord]):
 
     __slots__ = ("_context", "_query", "_run")
 
-    def __init__(self, gateway: Gateway, run: Owner, query: ColumnQuery, record: ColumnRecord | None = None) -> None:
+    def __init__(
+        self, gateway: Gateway, run: RunFields, query: ColumnQuery, record: ColumnRecord | None = None
+    ) -> None:
         super().__init__(gateway, record)
         self._run = run
         self._query = query
@@ -255,7 +256,7 @@ class Columns(Collection[Column, ColumnRecord]):
         query: Which columns.
     """
 
-    def __init__(self, gateway: Gateway, window: Window, run: Owner, query: ColumnQuery) -> None:
+    def __init__(self, gateway: Gateway, window: Window, run: RunFields, query: ColumnQuery) -> None:
         super().__init__(gateway, window)
         self._run = run
         self._query = query

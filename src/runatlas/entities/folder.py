@@ -9,9 +9,8 @@ from typing_extensions import Self
 
 from runatlas.entities.argument import text
 from runatlas.entities.base import Entity
+from runatlas.entities.collection import UnpagedCollection, Window
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.listed import ListedCollection
-from runatlas.entities.window import Window
 from runatlas.errors import NotFoundError
 from runatlas.model.folder import FolderPatch, FolderRecord, validate_folder_name
 from runatlas.model.ids import ProjectPath
@@ -121,7 +120,7 @@ class Folder(Entity[FolderRecord]):
         return {name: getattr(self, name) for name in ("id", "name", "path", "parent_id", "run_count", "created_at")}
 
 
-class Folders(ListedCollection[Folder, FolderRecord]):
+class Folders(UnpagedCollection[Folder, FolderRecord]):
     """A project's folders by path, each after the one it lies in.
 
     Args:

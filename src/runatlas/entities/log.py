@@ -9,7 +9,7 @@ from typing import Any, overload
 
 import attrs
 
-from runatlas.entities.owner import Owner
+from runatlas.entities.run_fields import RunFields
 from runatlas.model.instant import iso_text, moment
 from runatlas.model.log import LogLevel, LogPage, LogRecord
 from runatlas.terminal import printable_lines
@@ -62,7 +62,7 @@ class Logs:
     lines: tuple[LogLine, ...]
     count: int
     next_offset: int | None
-    owner: Owner
+    owner: RunFields
 
     @property
     def complete(self) -> bool:
@@ -113,7 +113,7 @@ class Logs:
         return f"<pre>{escape(str(self))}</pre>"
 
 
-def make_logs(pages: Sequence[LogPage], owner: Owner, *, timed: bool) -> Logs:
+def make_logs(pages: Sequence[LogPage], owner: RunFields, *, timed: bool) -> Logs:
     """Put pages of lines together.
 
     Args:

@@ -10,7 +10,7 @@ import attrs
 
 from runatlas.entities.argument import flag, texts, whole
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.owner import Owner
+from runatlas.entities.run_fields import RunFields
 from runatlas.entities.stored_file import StoredFile
 from runatlas.model import codec
 from runatlas.model.instant import iso_text
@@ -164,7 +164,7 @@ class MediaTable(Mapping[str, MediaSeries]):
     series: dict[str, MediaSeries]
     steps: tuple[int, ...]
     missing: tuple[str, ...]
-    owner: Owner = attrs.field(repr=False)
+    owner: RunFields = attrs.field(repr=False)
 
     def download(self, to: str | Path) -> list[Path]:
         """Save every object into a directory; of two with one name, the second gets a number.
@@ -234,7 +234,7 @@ def make_media_query(keys: Sequence[str] | None, *, step: int | None, all: bool)
     return MediaQuery(keys=wanted, step=number, all=all)
 
 
-def make_media_table(gateway: Gateway, query: MediaQuery, page: MediaPage, owner: Owner) -> MediaTable:
+def make_media_table(gateway: Gateway, query: MediaQuery, page: MediaPage, owner: RunFields) -> MediaTable:
     """Sort what came by key.
 
     Args:

@@ -9,9 +9,8 @@ from typing_extensions import Self
 
 from runatlas.entities.argument import choice, whole
 from runatlas.entities.base import Entity
+from runatlas.entities.collection import UnpagedCollection, Window, make_window
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.listed import ListedCollection
-from runatlas.entities.window import Window, make_window
 from runatlas.errors import NotFoundError
 from runatlas.model.instant import iso_text
 from runatlas.model.registry import STAGES, ModelRecord, ModelVersionRecord
@@ -120,7 +119,7 @@ _VERSION_JSON = (
 )  # fmt: skip
 
 
-class ModelVersions(ListedCollection[ModelVersion, ModelVersionRecord]):
+class ModelVersions(UnpagedCollection[ModelVersion, ModelVersionRecord]):
     """A model's versions, oldest first.
 
     Args:
@@ -225,7 +224,7 @@ class Model(Entity[ModelRecord]):
         return {name: getattr(self, name) for name in ("name", "workspace", "latest", "production", "created_at")}
 
 
-class Models(ListedCollection[Model, ModelRecord]):
+class Models(UnpagedCollection[Model, ModelRecord]):
     """A workspace's models by name.
 
     Args:

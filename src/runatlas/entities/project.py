@@ -8,14 +8,13 @@ from typing import Any, Literal, overload
 from typing_extensions import Self
 
 from runatlas.entities.argument import choice, optional_text, texts
+from runatlas.entities.collection import make_window
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
 from runatlas.entities.folder import Folders
 from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.run import Run
-from runatlas.entities.run_choice import RunChoice, choose_runs, select_ids
 from runatlas.entities.run_query import Filters, Groups, Order, Sorts, make_run_query
-from runatlas.entities.runs import Runs
-from runatlas.entities.window import make_window
+from runatlas.entities.runs import RunChoice, Runs, choose_runs, select_ids
 from runatlas.model.ids import validate_project_name
 from runatlas.model.project import ProjectPatch, Visibility
 from runatlas.model.ranges import RangeQuery

@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from runatlas.entities.argument import choice, flag, optional, text
-from runatlas.entities.collection import Collection
+from runatlas.entities.collection import Collection, Update, Window
 from runatlas.entities.gateway import Gateway
 from runatlas.entities.project import Project, make_project_patch
-from runatlas.entities.update import Update
-from runatlas.entities.window import Window
 from runatlas.errors import ApiStatusError
 from runatlas.model.ids import validate_workspace_name
 from runatlas.model.page import Page, PageRequest

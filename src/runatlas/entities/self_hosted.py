@@ -8,9 +8,9 @@ import attrs
 
 from runatlas.entities.argument import text
 from runatlas.entities.base import Entity
+from runatlas.entities.collection import make_window
 from runatlas.entities.projects import Projects, make_project_query
 from runatlas.entities.user import User, Users
-from runatlas.entities.window import make_window
 from runatlas.entities.workspace import AllWorkspaces, Workspaces
 from runatlas.model.account import ServerRecord
 from runatlas.model.ids import validate_workspace_name

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from runatlas.entities.argument import flag
 from runatlas.entities.base import Entity
-from runatlas.entities.collection import Collection
+from runatlas.entities.collection import Collection, Window
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.window import Window
 from runatlas.errors import NotFoundError
 from runatlas.model.instant import iso_text
 from runatlas.model.page import Page, PageRequest, each_item

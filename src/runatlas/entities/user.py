@@ -9,9 +9,8 @@ from typing_extensions import Self
 
 from runatlas.entities.argument import optional_text
 from runatlas.entities.base import Entity
-from runatlas.entities.collection import Collection
+from runatlas.entities.collection import Collection, Window
 from runatlas.entities.gateway import Gateway
-from runatlas.entities.window import Window
 from runatlas.errors import NotFoundError
 from runatlas.model.account import KeyRecord, NewKeyRecord, UserPatch, UserRecord
 from runatlas.model.instant import iso_text

@@ -9,13 +9,12 @@ from typing_extensions import Self
 
 from runatlas.entities.argument import choice, optional, optional_text, text, texts
 from runatlas.entities.base import Entity
-from runatlas.entities.collection import Collection
+from runatlas.entities.collection import Collection, Window, make_window
 from runatlas.entities.gateway import Gateway
 from runatlas.entities.project import VISIBILITIES, Project
 from runatlas.entities.projects import Projects, make_project_query
 from runatlas.entities.run_query import Filters, Groups, Order, Sorts, make_run_query
 from runatlas.entities.runs import Runs
-from runatlas.entities.window import Window, make_window
 from runatlas.model.account import ROLES, WorkspacePatch, WorkspaceRecord
 from runatlas.model.ids import ProjectPath, validate_project_name, validate_workspace_name
 from runatlas.model.instant import iso_text

@@ -14,8 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.listing import Listing
 
+from runatlas.entities.collection import make_window
 from runatlas.entities.user import User
-from runatlas.entities.window import make_window
 from runatlas.errors import NotFoundError, RunAtlasError, ServerError
 from runatlas.model.page import PageRequest
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runatlas.entities.window import Window, make_window
+from runatlas.entities.collection import Window, make_window
 
 
 def test_without_a_page_it_is_everything() -> None:

@@ -7,12 +7,12 @@ import threading
 
 import pytest
 
-from runatlas.entities.ahead import Ahead
+from runatlas.entities.collection import Prefetch
 from runatlas.errors import ServerError
 
 
 def test_the_result_comes_from_the_background() -> None:
-    ahead = Ahead(lambda number: (number, threading.current_thread().name), 3)
+    ahead = Prefetch(lambda number: (number, threading.current_thread().name), 3)
     assert ahead.take() == (3, "runatlas-page")
     assert ahead.take() == (3, "runatlas-page")
 
@@ -21,7 +21,7 @@ def test_an_error_is_raised_when_the_result_is_taken() -> None:
     def fail() -> None:
         raise ServerError("down")
 
-    ahead = Ahead(fail)
+    ahead = Prefetch(fail)
     with pytest.raises(ServerError, match="down"):
         ahead.take()
 
@@ -29,7 +29,7 @@ def test_an_error_is_raised_when_the_result_is_taken() -> None:
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_process_makes_the_call_itself() -> None:
     waiting = threading.Event()
-    ahead = Ahead(lambda: (waiting.wait(60), os.getpid())[1])
+    ahead = Prefetch(lambda: (waiting.wait(60), os.getpid())[1])
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
