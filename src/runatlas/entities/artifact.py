@@ -96,10 +96,11 @@ class Artifact(Entity[ArtifactRecord]):
             Where it was saved.
         """
         directory = as_directory(to)
-        return ApiResponse.of(lambda: self._save(Path(str(to)) if directory is None else directory / self.place()))
+        return ApiResponse.of(lambda: self.save(Path(str(to)) if directory is None else directory / self.place()))
 
-    def _save(self, target: Path) -> Path:
-        return self._file().download(target).unwrap()
+    def save(self, target: Path) -> Path:
+        """Save the content as this file; see ``StoredFile.save``."""
+        return self._file().save(target)
 
     def place(self) -> Path:
         """Return where it goes below a directory: its path inside the run.
@@ -162,7 +163,7 @@ class Artifacts(Collection[Artifact, ArtifactRecord]):
         return repr(str(self._run.run_path))
 
     def download(self, to: str | Path) -> ApiResponse[list[Path]]:
-        """Save all files, each under its path inside the run.
+        """Save all files, each under its path inside the run; one that others lie below gets a number: ``a-2``.
 
         Args:
             to: A directory, made if it is not there.
@@ -172,4 +173,18 @@ class Artifacts(Collection[Artifact, ArtifactRecord]):
         """
         if not isinstance(to, (str, Path)):
             raise TypeError(f"to: expected a path, got {type(to).__name__}")
-        return ApiResponse.of(lambda: [artifact.download(Path(to) / artifact.place()).unwrap() for artifact in self])
+        return ApiResponse.of(lambda: self._save(Path(to)))
+
+    def _save(self, directory: Path) -> list[Path]:
+        places = {artifact.place(): artifact for artifact in self}
+        above = {directory for place in places for directory in place.parents}
+        taken = above.union(places)
+        saved = []
+        for place, artifact in places.items():
+            free, number = place, 1
+            while place in above and free in taken:
+                number += 1
+                free = place.with_name(f"{place.stem}-{number}{place.suffix}")
+            taken.add(free)
+            saved.append(artifact.save(directory / free))
+        return saved

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from runatlas.entities.gateway import Gateway
-from runatlas.errors import ResponseFormatError
+from runatlas.errors import ResponseFormatError, StoreError
 from runatlas.model.instant import iso_text
 from runatlas.model.media import LinkRecord
 from runatlas.response import ApiResponse
@@ -17,6 +17,7 @@ from runatlas.response import ApiResponse
 __all__ = ["Link", "StoredFile", "as_directory"]
 
 _PART = ".part"
+_DIGITS = 16
 
 
 def as_directory(to: str | Path | None) -> Path | None:
@@ -86,7 +87,7 @@ class StoredFile(Mapping[str, Any]):
         """
         directory = as_directory(to)
         target = Path(str(to)) if directory is None else directory / self.file_name
-        return ApiResponse.of(lambda: self._save(target))
+        return ApiResponse.of(lambda: self.save(target))
 
     @property
     def file_name(self) -> str:
@@ -118,9 +119,22 @@ class StoredFile(Mapping[str, Any]):
                 raise ResponseFormatError(f"{self.name} came damaged; it has more than its {self.size} bytes")
             yield piece
 
-    def _save(self, target: Path) -> Path:
+    def save(self, target: Path) -> Path:
+        """Save the content as this file.
+
+        Raises:
+            StoreError: Something else lies there or on the way.
+        """
+        lying = next((place for place in target.parents if place.exists() and not place.is_dir()), None)
+        if lying is not None:
+            raise StoreError(
+                f"{self.name!r} cannot be saved as {target}: {lying} is a file, and would have to be a directory"
+            )
+        if target.is_dir():
+            raise StoreError(f"{self.name!r} cannot be saved as {target}, which is a directory")
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(target.name + _PART)
+        # What a hash names no other file of a run is called.
+        part = target.with_name(f"{target.name}.{(self.sha256 or '')[:_DIGITS]}{_PART}")
         # Without a checksum nobody could tell whether the rest belongs to the beginning.
         start = part.stat().st_size if self.sha256 and part.exists() else 0
         with part.open("ab" if start else "wb") as file:

@@ -11,7 +11,7 @@ import runatlas
 from runatlas import Api
 from runatlas.entities.artifact import Artifact
 from runatlas.entities.run import Run
-from runatlas.errors import ResponseFormatError
+from runatlas.errors import ResponseFormatError, StoreError
 
 
 @pytest.fixture
@@ -56,3 +56,30 @@ def test_no_name_leads_outside_of_the_directory(run: Run, tmp_path: Path, name: 
 
     assert isinstance(answer.error, ResponseFormatError)
     assert not (tmp_path / "out").exists()
+
+
+def test_files_land_beside_each_other_whatever_they_are_called(run: Run, tmp_path: Path) -> None:
+    """A file may be called as what others lie in, as what such a file is called then, or as what is not whole yet."""
+    names = ("x", "x/y", "x-2", "x/y/z", "v.part", "v")
+    out = tmp_path / "out"
+    with runatlas.Run(run.run_id, repo=tmp_path / "store", experiment="p", capture_terminal_logs=False) as writer:
+        for number, name in enumerate(names):
+            (tmp_path / f"f{number}").write_text(name)
+            writer.log_artifact(tmp_path / f"f{number}", name)
+    artifacts = Api(tmp_path / "store", cache=False).run(run.path).artifacts()
+    for _ in range(2):
+        saved = {str(path.relative_to(out)): path.read_text() for path in artifacts.download(out).unwrap()}
+        landed = {"x-3": "x", "x/y-2": "x/y", **{name: name for name in ("x-2", "x/y/z", "v.part", "v")}}
+        assert {name: text for name, text in saved.items() if text in names} == landed
+
+
+@pytest.mark.parametrize(("name", "lying"), [("a/weights.bin", "a"), ("weights.bin", "weights.bin/b")])
+def test_what_lies_in_the_way_of_a_file_is_told(run: Run, tmp_path: Path, name: str, lying: str) -> None:
+    (tmp_path / "out" / lying).parent.mkdir(parents=True)
+    (tmp_path / "out" / lying).write_text("mine")
+    answer = run.artifact(name).download(f"{tmp_path}/out/")
+
+    assert isinstance(answer.error, StoreError)
+    assert repr(name) in answer.error.message
+    assert str(tmp_path / "out" / Path(lying).parts[0]) in answer.error.message
+    assert (tmp_path / "out" / lying).read_text() == "mine"
