@@ -75,15 +75,16 @@ def test_files_are_read_and_downloaded(place: Place, tmp_path: Path, monkeypatch
 def test_a_broken_download_goes_on_where_it_stopped(place: Place, tmp_path: Path) -> None:
     image = place.api.run(PATH).medias(["generated_image"])["generated_image"][0][0]
     target = tmp_path / "green.png"
-    (tmp_path / "green.png.part").write_bytes(GREEN[:10])
+    part = tmp_path / f"green.png.{image.sha256[:16]}.part"
+    part.write_bytes(GREEN[:10])
     place.account.arguments.clear()
     assert image.download(target).unwrap().read_bytes() == GREEN
-    assert not (tmp_path / "green.png.part").exists()
+    assert not part.exists()
 
 
 def test_a_damaged_download_is_an_error_and_leaves_nothing(place: Place, tmp_path: Path) -> None:
     image = place.api.run(PATH).medias(["generated_image"])["generated_image"][0][0]
-    (tmp_path / "green.png.part").write_bytes(b"wrong start")
+    (tmp_path / f"green.png.{image.sha256[:16]}.part").write_bytes(b"wrong start")
     answer = image.download(tmp_path / "green.png")
     assert isinstance(answer.error, ResponseFormatError)
     assert list(tmp_path.iterdir()) == []
