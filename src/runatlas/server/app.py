@@ -15,7 +15,7 @@ from litestar.types import ASGIApp
 from runatlas.server import dialects as protocols
 from runatlas.server.auth import Gatekeeper
 from runatlas.server.body import inflate_body
-from runatlas.server.connection import require_pace
+from runatlas.server.connection import keep_pace
 from runatlas.server.dialects.native.rehearsal import rehearse
 from runatlas.server.dialects.native.system import HealthCheck
 from runatlas.server.failure import FailureHandler
@@ -23,7 +23,7 @@ from runatlas.server.refusal import note_error, tell_sockets
 from runatlas.server.services.services import Services
 from runatlas.server.settings import ServerSettings
 from runatlas.server.wire.dialect import Dialect
-from runatlas.server.wire.held import Held
+from runatlas.server.wire.held import Held, HeldAnswers
 from runatlas.server.wire.worker import Workers, in_thread
 
 __all__ = ["make_app", "make_dialects"]
@@ -58,7 +58,7 @@ def make_app(services: Services, settings: ServerSettings, held: Held | None = N
             settings.threads,
             settings.upload_threads,
             max(settings.connections // 3, 1),
-            held or Held(settings.limits.held),
+            (held or Held(settings.limits.held), HeldAnswers(settings.limits.held)),
             settings.work_s,
         )
         app.state.workers = workers
@@ -77,7 +77,7 @@ def make_app(services: Services, settings: ServerSettings, held: Held | None = N
         guards=[Gatekeeper(services, settings, dialects, default)],
         lifespan=[lifespan],
         logging_config=None,
-        middleware=[require_pace, inflate_body],
+        middleware=[keep_pace, inflate_body],
         openapi_config=None,
         state=State({"health": HealthCheck(), "services": services}),
     )

@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 from runatlas.errors import ApiStatusError, BusyError, RateLimitedError
 from runatlas.server.wire.held import Held
 
-__all__ = ["ConnectionLimits", "GuardedHttp", "GuardedSocket", "guarded_config", "require_pace", "watch_connections"]
+__all__ = ["ConnectionLimits", "GuardedHttp", "GuardedSocket", "guarded_config", "keep_pace", "watch_connections"]
 
 _CONNECTION = "runatlas.connection"
 _TRY_LATER = 1013
@@ -255,8 +255,8 @@ async def watch_connections(state: ServerState, limits: ConnectionLimits) -> Non
             cast(Any, connection).look(now)
 
 
-def require_pace(app: ASGIApp) -> ASGIApp:
-    """Make reading a body fail with 408 once its connection has stalled.
+def keep_pace(app: ASGIApp) -> ASGIApp:
+    """Make reading a body fail with 408 once its connection has stalled, and sending wait until the client reads.
 
     Args:
         app: The next application.
@@ -281,6 +281,11 @@ def require_pace(app: ASGIApp) -> ASGIApp:
                 )
             return message
 
-        await app(scope, cast(Receive, next_message), send)
+        async def send_and_drain(message: Any) -> None:
+            await send(message)
+            if message["type"] == "http.response.body":
+                await connection.flow.drain()
+
+        await app(scope, cast(Receive, next_message), send_and_drain)
 
     return paced

@@ -25,7 +25,13 @@ class Work:
     A transaction that writes is ended apart: what it has done so far is taken back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, foresee: Callable[[int], None] | None = None) -> None:
+        """Make it.
+
+        Args:
+            foresee: Told how many bytes the answer will hold before they are read; raises if there is no room for them.
+        """
+        self.foresee = foresee or _unbounded
         self.reason: RunAtlasError | None = None
         self._lock = threading.Lock()
         self._used: list[tuple[Callable[[], None], bool]] = []
@@ -79,3 +85,7 @@ class Work:
             for interrupt, writes in self._used:
                 if self._writes_too or not writes:
                     interrupt()
+
+
+def _unbounded(size: int) -> None:
+    """Take an answer of any size."""

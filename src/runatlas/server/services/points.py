@@ -41,10 +41,14 @@ from runatlas.server.store.point import (
 )
 from runatlas.server.store.statement import Connection
 from runatlas.server.store.summary import Extreme, Summary, average, deviation
+from runatlas.server.work import current_work
 
 __all__ = ["PointReading"]
 
 _SERIES_LIMIT = 100_000
+_POINT_SIZE = 96
+"""How many bytes a point is taken to hold until it is sent: its columns, and what is written of them."""
+
 _INT64 = DataType.int64()
 _NULLS = Array([None] * 1024, _INT64)
 _HEAD_WIDTH = len(SeriesHead._fields)
@@ -85,6 +89,8 @@ class PointReading:
                     break
                 carried += size
                 found.append((stop, SeriesHead(*row)))
+            if (work := current_work()) is not None:
+                work.foresee(carried * _POINT_SIZE)
             advice = _advice(self._store, caller)
             return _read_block(connection, walk, found, cursor, query, advice=advice)
 

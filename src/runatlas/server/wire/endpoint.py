@@ -20,7 +20,7 @@ from runatlas.server.services.services import Services
 from runatlas.server.wire.answer import Answer, accepts_gzip, compressed
 from runatlas.server.wire.body import PUBLIC_BODY, read_body, require_size
 from runatlas.server.wire.upload import Upload
-from runatlas.server.wire.worker import Visit, visit
+from runatlas.server.wire.worker import Visit, answering
 
 __all__ = ["Endpoint", "EndpointCall", "make_endpoint"]
 
@@ -100,16 +100,15 @@ def make_endpoint(
         A Litestar handler.
     """
 
-    async def handle(request: Request[Caller, Any, State]) -> ASGIApp:
-        async with visit(request) as visiting:
-            most = PUBLIC_BODY if public else limit
-            if streams:
-                kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-                if document_limit is None or kind != "application/json":
-                    return await _stream(function, request, limit, visiting)
-                most = document_limit
-            body = await read_body(request, most, visiting.hold)
-            return await visiting.answer(_answer, function, _call(request, body))
+    async def answer(request: Request[Caller, Any, State], visiting: Visit) -> ASGIApp:
+        most = PUBLIC_BODY if public else limit
+        if streams:
+            kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if document_limit is None or kind != "application/json":
+                return await _stream(function, request, limit, visiting)
+            most = document_limit
+        body = await read_body(request, most, visiting.hold)
+        return await visiting.answer(_answer, function, _call(request, body))
 
     return HTTPRouteHandler(
         path,
@@ -117,7 +116,7 @@ def make_endpoint(
         status_code=200,
         name=f"{method} {path}",
         opt={"public": public},
-    )(handle)
+    )(answering(answer))
 
 
 def _call(request: Request[Caller, Any, State], body: bytes) -> EndpointCall:

@@ -15,7 +15,7 @@ class Limits:
         body: An ordinary body.
         batch: A batch of points.
         blob: An uploaded file.
-        held: All bodies together that are in memory; those of one caller half of it.
+        held: All bodies together that are in memory, and all answers; those of one caller half of it.
     """
 
     body: int = 16 * 2**20

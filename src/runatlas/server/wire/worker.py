@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any, ParamSpec, TypeVar, cast
 
 import attrs
+from litestar import Request
 from litestar.connection import ASGIConnection
-from litestar.types import Receive, Scope, Send
+from litestar.datastructures import State
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from runatlas.errors import ApiStatusError, BusyError, RateLimitedError, RunAtlasError, TooMuchWorkError
-from runatlas.server.wire.held import Held
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.held import Held, HeldAnswers
 from runatlas.server.work import Work
 
-__all__ = ["Visit", "WorkerThreads", "Workers", "in_thread", "send_pieces", "visit"]
+__all__ = ["Visit", "WorkerThreads", "Workers", "answering", "in_thread", "send_pieces", "visit"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -135,17 +138,20 @@ class Workers:
     Nobody gets all threads, nor do changes: they may have to wait for each other, and reads go on meanwhile.
     """
 
-    def __init__(self, threads: int, uploads: int, requests: int, held: Held, work_s: float) -> None:
+    def __init__(
+        self, threads: int, uploads: int, requests: int, held: tuple[Held, HeldAnswers], work_s: float
+    ) -> None:
         """Make them.
 
         Args:
             threads: How many calls work at the same time.
             uploads: How many uploads are taken at the same time, beside those.
             requests: How many requests a caller may have under way.
-            held: The bytes that bodies may hold.
-            work_s: How long a call may keep the database at work.
+            held: The bytes that bodies may hold, and those that answers may.
+            work_s: How long a call may keep the database at work, and wait for room for its answer.
         """
-        self.held = held
+        self.held, self.answers = held
+        self.work_s = work_s
         self.calls = WorkerThreads(threads, "request", work_s)
         self.uploads = WorkerThreads(uploads, "upload", float("inf"))
         self._requests = requests
@@ -197,7 +203,7 @@ class Workers:
         try:
             yield visiting
         finally:
-            visiting.release()
+            visiting.end()
             present.requests -= 1
             if not present.requests:
                 self._present.pop(who, None)
@@ -213,6 +219,8 @@ class Visit:
         self._scope = scope
         self._receive = receive
         self._held = 0
+        self._answering = 0
+        self._foreseen = 0
 
     def hold(self, size: int) -> None:
         """Count bytes of its body that are in memory, until it ends.
@@ -224,13 +232,67 @@ class Visit:
         self._workers.held.add(self._who, size)
         self._held += size
 
-    def release(self) -> None:
+    def end(self) -> None:
         """Forget what was held."""
+        self._release()
+        self._change(0)
+
+    def _release(self) -> None:
         self._workers.held.remove(self._who, self._held)
         self._held = 0
 
+    def _change(self, answering: int) -> None:
+        self._workers.answers.change(self._who, self._answering, answering)
+        self._answering = answering
+
+    def _foresee(self, size: int) -> None:
+        """Count bytes that a call is about to read; on its thread."""
+        self._foreseen += size
+        more = self._foreseen - self._answering
+        if more > 0:
+            self._workers.answers.foresee(self._who, more, self._answering)
+            self._answering = self._foreseen
+
     async def answer(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a call in a thread when it is the request's turn; it is ended when the client goes away."""
+        """Run a call in a thread when it is the request's turn; it is ended when the client goes away.
+
+        A call that foresees a larger answer than there is room for is begun again once there is.
+
+        Raises:
+            RateLimitedError: The caller's other answers left no room in time.
+            BusyError: All others did not.
+        """
+        deadline = time.monotonic() + self._workers.work_s
+        wanted = 0
+        while True:
+            await self._workers.answers.wait(self._who, wanted, deadline)
+            self._answering, self._foreseen = wanted, 0
+            try:
+                return await self._in_turn(call, *args, **kwargs)
+            except (RateLimitedError, BusyError):
+                if self._foreseen <= self._answering:
+                    raise
+            self._change(0)
+            wanted = max(2 * wanted, self._foreseen)
+
+    async def send(self, answer: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send an answer, which counts until the client has taken it; the body that asked for it no longer does."""
+        self._release()
+        if isinstance(answer, Answer):
+            self._change(len(answer.body))
+            await answer(scope, receive, send)
+            return
+        kept = self._answering
+
+        async def send_counted(message: Message) -> None:
+            piece = message["body"] if message["type"] == "http.response.body" else b""
+            self._change(kept + len(piece))
+            await send(message)
+            self._change(kept)
+
+        await answer(scope, receive, send_counted)
+
+    async def _in_turn(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         workers = self._workers
         async with self._present.threads:
             changing = self._scope.get("method") in _CHANGING
@@ -245,7 +307,7 @@ class Visit:
             return await asyncio.wrap_future(self._workers.uploads.submit(call, *args, **kwargs))
 
     async def _attended(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        work = Work()
+        work = Work(self._foresee)
         future = asyncio.wrap_future(self._workers.calls.start(work, call, *args, **kwargs))
         await asyncio.wait({future}, timeout=_QUICK_S)
         if not future.done():
@@ -282,3 +344,18 @@ async def visit(connection: ASGIConnection[Any, Any, Any, Any]) -> AsyncIterator
     workers = cast(Workers, connection.app.state.workers)
     async with workers.visit(connection.scope, connection.receive) as visiting:
         yield visiting
+
+
+def answering(
+    answer: Callable[[Request[Any, Any, State], Visit], Awaitable[ASGIApp]],
+) -> Callable[[Request[Any, Any, State]], Awaitable[ASGIApp]]:
+    """Make what answers a request a handler of Litestar: the request is under way until its answer was taken."""
+
+    async def handle(request: Request[Any, Any, State]) -> ASGIApp:
+        async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+            async with visit(request) as visiting:
+                await visiting.send(await answer(request, visiting), scope, receive, send)
+
+        return respond
+
+    return handle

@@ -33,6 +33,7 @@ from runatlas.server.dialects.chachaml.record import (
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.download import Download
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.payload import encode_payload
 
 __all__ = [
     "add_tag",
@@ -103,18 +104,24 @@ def _artifacts(call: EndpointCall, run: RunRecord) -> Iterator[ArtifactRecord]:
             return
 
 
-def _whole(call: EndpointCall, run: RunRecord) -> dict[str, Any]:
-    return {
-        **RunObjects(call).make(run),
-        "params": run.config or {},
-        "metrics": [item for block in _points(call, run) for item in metric_objects(block)],
-        "artifacts": [artifact_object(item, run) for item in _artifacts(call, run)],
-    }
-
-
 def get_run(call: EndpointCall) -> Answer:
     """Return a run with everything it has."""
-    return answer(_whole(call, call.services.repository.find_run(call.user, call.params["run"])))
+    run = call.services.repository.find_run(call.user, call.params["run"])
+    rest = {
+        **RunObjects(call).make(run),
+        "params": run.config or {},
+        "artifacts": [artifact_object(item, run) for item in _artifacts(call, run)],
+    }
+    # Written a part at a time: objects take many times as much memory as their text.
+    out = io.BytesIO()
+    out.write(encode_payload(rest)[:-1] + b',"metrics":[')
+    between = b""
+    for block in _points(call, run):
+        for items in metric_objects(block):
+            out.write(between + encode_payload(items)[1:-1])
+            between = b","
+    out.write(b"]}")
+    return Answer(out.getvalue())
 
 
 def compare_runs(call: EndpointCall) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from runatlas.errors import NotFoundError, ValidationError
@@ -31,6 +31,7 @@ STATUS_OF_STATE: dict[RunState, str] = {
     "ABORTED": "failed",
     "OFFLINE": "running",
 }
+_POINTS_AT_ONCE = 10_000
 
 
 def labels_of_tags(tags: Mapping[str, Any]) -> tuple[str, ...]:
@@ -76,18 +77,18 @@ def run_object(run: RunRecord, experiment: str) -> dict[str, Any]:
     }
 
 
-def metric_objects(block: PointBlock) -> list[dict[str, Any]]:
-    """Make the points of a block a list of objects; those of a context, which no request here can give, name it."""
-    made = []
+def metric_objects(block: PointBlock) -> Iterator[list[dict[str, Any]]]:
+    """Make objects of the points of a block, some at a time; those of a context, which no request can give, name it."""
+    columns = (block.steps, block.values, block.times_ms)
     for series in block.series:
-        columns = (block.steps, block.values, block.times_ms)
-        steps, values, times = (column.slice(series.start, series.length).to_pylist() for column in columns)
         place = {"context": dict(series.context)} if series.context else {}
-        made += [
-            {"key": series.key, "value": value, "step": step, "timestamp": time, **place}
-            for step, value, time in zip(steps, values, times, strict=True)
-        ]
-    return made
+        stop = series.start + series.length
+        for start in range(series.start, stop, _POINTS_AT_ONCE):
+            part = (column.slice(start, min(_POINTS_AT_ONCE, stop - start)).to_pylist() for column in columns)
+            yield [
+                {"key": series.key, "value": value, "step": step, "timestamp": time, **place}
+                for step, value, time in zip(*part, strict=True)
+            ]
 
 
 def artifact_id(run: RunRecord, name: str) -> str:

@@ -24,7 +24,7 @@ from runatlas.server.wire.body import read_body, require_size
 from runatlas.server.wire.limit import Limits
 from runatlas.server.wire.payload import encode_payload
 from runatlas.server.wire.upload import Upload
-from runatlas.server.wire.worker import Visit, in_thread, visit
+from runatlas.server.wire.worker import Visit, answering, in_thread
 
 __all__ = ["make_handlers"]
 
@@ -73,20 +73,20 @@ def _options_handler(path: str, methods: list[str]) -> HTTPRouteHandler:
 def _handler(route: Route, limits: Limits) -> HTTPRouteHandler:
     limit = getattr(limits, route.limit)
 
-    async def handle(request: Request[Caller, Any, State]) -> ASGIApp:
-        if route.aside:
-            health: HealthCheck = request.app.state.health
-            return await health.answer(request.app.state.services)
-        async with visit(request) as visiting:
-            name = request.headers.get(_BODY_HEADER)
-            if name is not None and route.body is not None and not route.public:
-                _require_media_type(route, request)
-                return await _use_parts(route, request, name, limit, visiting)
-            if route.streams:
-                return await _stream(route, request, limit, visiting)
+    async def answer_aside(request: Request[Caller, Any, State]) -> ASGIApp:
+        health: HealthCheck = request.app.state.health
+        return await health.answer(request.app.state.services)
+
+    async def answer(request: Request[Caller, Any, State], visiting: Visit) -> ASGIApp:
+        name = request.headers.get(_BODY_HEADER)
+        if name is not None and route.body is not None and not route.public:
             _require_media_type(route, request)
-            body = await read_body(request, limit, visiting.hold) if route.body is not None else b""
-            return await visiting.answer(_answer, route, _call(route, request, body))
+            return await _use_parts(route, request, name, limit, visiting)
+        if route.streams:
+            return await _stream(route, request, limit, visiting)
+        _require_media_type(route, request)
+        body = await read_body(request, limit, visiting.hold) if route.body is not None else b""
+        return await visiting.answer(_answer, route, _call(route, request, body))
 
     return HTTPRouteHandler(
         _litestar_path(route.path),
@@ -94,7 +94,7 @@ def _handler(route: Route, limits: Limits) -> HTTPRouteHandler:
         status_code=200,
         name=route.function.__name__,
         opt={"public": route.public, "aside": route.aside},
-    )(handle)
+    )(answer_aside if route.aside else answering(answer))
 
 
 def _require_media_type(route: Route, request: Request[Caller, Any, State]) -> None:
