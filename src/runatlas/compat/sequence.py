@@ -16,7 +16,7 @@ from runatlas.model.codec import context_text
 from runatlas.model.media import MediaItem, MediaQuery, MediaRecord
 from runatlas.model.page import each_item
 from runatlas.model.run import RunPart, RunQuery, RunRecord, RunSelection
-from runatlas.model.series import PointBlock, PointQuery, SeriesSlice, SummaryRecord
+from runatlas.model.series import PointBlock, PointQuery, SeriesSlice, SummaryRecord, each_block
 
 __all__ = [
     "describe_run",
@@ -140,16 +140,11 @@ def _add_points(
     for traces in wanted.values():
         for trace in traces.values():
             trace.update({"values": [], "iters": [], "epochs": [], "timestamps": []})
-    cursor: str | None = None
-    while True:
-        block = backend.read_points(PointQuery(selection, tuple(keys), sample=sample, cursor=cursor))
+    for block in each_block(backend.read_points, PointQuery(selection, tuple(keys), sample=sample)):
         for series in block.series:
             trace = wanted[block.runs[series.run][0]].get((series.key, context_text(series.context)))  # type: ignore[assignment]
             if trace is not None:
                 _extend(trace, block, series)
-        cursor = block.next_cursor
-        if cursor is None:
-            return
 
 
 def _extend(trace: dict[str, Any], block: PointBlock, series: SeriesSlice) -> None:

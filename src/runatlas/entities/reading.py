@@ -12,10 +12,10 @@ from runatlas.entities.argument import flag, texts, whole
 from runatlas.entities.gateway import Gateway
 from runatlas.errors import NotFoundError, StoreError
 from runatlas.model.codec import make_context
-from runatlas.model.page import each_item, following
+from runatlas.model.page import each_item
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunSelection
-from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, PointQuery, SummaryQuery, SummaryRecord
+from runatlas.model.series import SAMPLE_MAX, Context, PointQuery, SummaryQuery, SummaryRecord, each_block
 from runatlas.tables.metric import Reading
 from runatlas.tables.statistic import Statistics
 
@@ -101,7 +101,7 @@ def read_metrics(
         range=request.range,
         sample=request.sample,
     )
-    blocks = tuple(_blocks(gateway, query))
+    blocks = tuple(each_block(gateway.backend.read_points, query))
     runs = tuple(dict.fromkeys(run[0] for block in blocks for run in block.runs))
     chosen = RunSelection(selection.workspace, selection.project, ids=runs)
     return Reading(
@@ -113,15 +113,6 @@ def read_metrics(
         statistics=Statistics(partial(read_summaries, gateway, chosen, request.keys)),
         project_id=project_id,
     )
-
-
-def _blocks(gateway: Gateway, query: PointQuery) -> Iterator[PointBlock]:
-    while True:
-        block = gateway.backend.read_points(query)
-        yield block
-        if block.next_cursor is None:
-            return
-        query = attrs.evolve(query, cursor=following(query.cursor, block.next_cursor))
 
 
 def read_summaries(gateway: Gateway, selection: RunSelection, keys: tuple[str, ...] | None) -> Iterator[SummaryRecord]:

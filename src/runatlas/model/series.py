@@ -6,12 +6,13 @@ nulls. They need no NumPy, and NumPy reads them without a copy.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import attrs
 
 from runatlas.model.ipc import Kind, read_stream, write_stream
-from runatlas.model.page import PageRequest
+from runatlas.model.page import PageRequest, following
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunSelection
 
@@ -40,6 +41,7 @@ __all__ = [
     "Statistic",
     "SummaryQuery",
     "SummaryRecord",
+    "each_block",
 ]
 
 ColumnClass = Literal["CUSTOM", "SYSTEM"]
@@ -178,6 +180,21 @@ def _revive_block(stream: bytes, rest: dict[str, Any]) -> PointBlock:
         epochs=columns.get("epoch"),
         **rest,
     )
+
+
+def each_block(read: Callable[[PointQuery], PointBlock], query: PointQuery) -> Iterator[PointBlock]:
+    """Read points to their end, a block when the one before is used up.
+
+    Args:
+        read: Reads one block.
+        query: Which points.
+    """
+    while True:
+        block = read(query)
+        yield block
+        if block.next_cursor is None:
+            return
+        query = attrs.evolve(query, cursor=following(query.cursor, block.next_cursor))
 
 
 @attrs.frozen

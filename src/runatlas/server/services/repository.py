@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import attrs
+
 from runatlas.errors import ConflictError, NotFoundError
 from runatlas.model.filters import Filter
 from runatlas.model.ids import ProjectPath, project_name_of, project_names
-from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.page import PageRequest, each_item
 from runatlas.model.project import ProjectDraft, ProjectQuery, ProjectRecord
 from runatlas.model.run import RUN_PARTS, RunPart, RunQuery, RunRecord, RunSelection
 from runatlas.server.services.caller import Caller
@@ -47,14 +49,7 @@ class Repository:
     ) -> Iterator[RunRecord]:
         """Go through runs, newest first."""
         selection = RunSelection(caller.username, project, filter=filter)
-        cursor = None
-        while True:
-            page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
-            found = self._runs.list_runs(caller, RunQuery(selection, parts=parts, page=page))
-            yield from found.items
-            cursor = found.next_cursor
-            if cursor is None:
-                return
+        return each_item(lambda page: self._runs.list_runs(caller, RunQuery(selection, parts=parts, page=page)))
 
     def find_project(self, caller: Caller, title: str) -> ProjectRecord | None:
         """Find the project of a free text."""
@@ -80,12 +75,5 @@ class Repository:
 
     def list_projects(self, caller: Caller) -> list[ProjectRecord]:
         """List all projects, by name."""
-        found: list[ProjectRecord] = []
-        cursor = None
-        while True:
-            page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
-            part = self._projects.list_projects(caller, ProjectQuery(caller.username, sort="name", page=page))
-            found.extend(part.items)
-            cursor = part.next_cursor
-            if cursor is None:
-                return found
+        query = ProjectQuery(caller.username, sort="name")
+        return list(each_item(lambda page: self._projects.list_projects(caller, attrs.evolve(query, page=page))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -14,10 +15,10 @@ from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.artifact import ArtifactRecord
 from runatlas.model.codec import dumps
 from runatlas.model.filters import Comparison, Field, Filter, Operator, Or
-from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.page import each_item
 from runatlas.model.registry import ModelVersionRecord
 from runatlas.model.run import RunPatch, RunRecord, RunSelection
-from runatlas.model.series import PointBlock, PointQuery
+from runatlas.model.series import PointBlock, PointQuery, each_block
 from runatlas.server.dialects.chachaml.body import answer, limit_of, read_object, text
 from runatlas.server.dialects.chachaml.experiment import RunObjects, experiment_name
 from runatlas.server.dialects.chachaml.record import (
@@ -84,24 +85,11 @@ def list_runs(call: EndpointCall) -> Answer:
 
 def _points(call: EndpointCall, run: RunRecord) -> Iterator[PointBlock]:
     selection = RunSelection(run.workspace, run.project, ids=(run.cuid,))
-    cursor = None
-    while True:
-        block = call.services.points.read_whole(call.user, PointQuery(selection, cursor=cursor))
-        yield block
-        cursor = block.next_cursor
-        if cursor is None:
-            return
+    return each_block(partial(call.services.points.read_whole, call.user), PointQuery(selection))
 
 
 def _artifacts(call: EndpointCall, run: RunRecord) -> Iterator[ArtifactRecord]:
-    cursor = None
-    while True:
-        page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
-        found = call.services.artifacts.list_artifacts(call.user, run.path, page)
-        yield from found.items
-        cursor = found.next_cursor
-        if cursor is None:
-            return
+    return each_item(lambda page: call.services.artifacts.list_artifacts(call.user, run.path, page))
 
 
 def get_run(call: EndpointCall) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from runatlas.model.annotation import AnnotationDraft, AnnotationQuery, AnnotationRecord
-from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.page import each_item
 from runatlas.server.dialects.matyan.body import answer, read_object, text_field
 from runatlas.server.dialects.matyan.run import found_run
 from runatlas.server.services.annotations import EDITED
@@ -24,15 +24,9 @@ def _object(note: AnnotationRecord) -> dict[str, Any]:
 def list_notes(call: EndpointCall) -> Answer:
     """List the notes on a run, oldest first."""
     run = found_run(call)
-    found: list[dict[str, Any]] = []
-    cursor = None
-    while True:
-        query = AnnotationQuery(page=PageRequest(limit=PAGE_LIMIT, cursor=cursor))
-        part = call.services.annotations.list_annotations(call.user, run.path, query)
-        found += [{**_object(note), "created_at": note.created_at_ms / 1000} for note in part.items]
-        cursor = part.next_cursor
-        if cursor is None:
-            return answer(found)
+    annotations = call.services.annotations
+    notes = each_item(lambda page: annotations.list_annotations(call.user, run.path, AnnotationQuery(page=page)))
+    return answer([{**_object(note), "created_at": note.created_at_ms / 1000} for note in notes])
 
 
 def create_note(call: EndpointCall) -> Answer:

@@ -8,13 +8,15 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
+import attrs
+
 from runatlas.compat.matyanql.query import UNNAMED, MatyanQuery
 from runatlas.compat.matyanql.record import MatyanRun, is_active
 from runatlas.model.codec import context_text
 from runatlas.model.filters import Field, Filter, Sort
 from runatlas.model.ids import RunPath
 from runatlas.model.media import MediaItem
-from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.page import each_item
 from runatlas.model.project import ProjectQuery, ProjectRecord
 from runatlas.model.run import RunPart, RunQuery, RunRecord, RunSelection
 from runatlas.model.series import ColumnQuery, ColumnRecord, ColumnType, SummaryQuery, SummaryRecord
@@ -80,16 +82,10 @@ class Reading:
     @cached_property
     def experiments(self) -> dict[str, ProjectRecord]:
         """All experiments by the names of their projects."""
-        found: dict[str, ProjectRecord] = {}
-        cursor = None
-        while True:
-            page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
-            query = ProjectQuery(self.caller.username, sort="name", detail=False, page=page)
-            part = self.services.projects.list_projects(self.caller, query)
-            found |= {project.name: project for project in part.items if project.name != DEFAULT}
-            cursor = part.next_cursor
-            if cursor is None:
-                return found
+        query = ProjectQuery(self.caller.username, sort="name", detail=False)
+        projects = self.services.projects
+        listed = each_item(lambda page: projects.list_projects(self.caller, attrs.evolve(query, page=page)))
+        return {project.name: project for project in listed if project.name != DEFAULT}
 
     @cached_property
     def tags(self) -> dict[str, dict[str, Any]]:
@@ -131,15 +127,8 @@ class Reading:
         self, wanted: Filter | None, parts: tuple[RunPart, ...] = ("config",), sorts: tuple[Sort, ...] = NEWEST
     ) -> Iterator[RunRecord]:
         """Go through runs, newest first if nothing else is said."""
-        cursor = None
-        while True:
-            page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
-            query = RunQuery(RunSelection(self.caller.username, filter=wanted), sorts=sorts, parts=parts, page=page)
-            found = self.services.runs.list_runs(self.caller, query)
-            yield from found.items
-            cursor = found.next_cursor
-            if cursor is None:
-                return
+        query = RunQuery(RunSelection(self.caller.username, filter=wanted), sorts=sorts, parts=parts)
+        return each_item(lambda page: self.services.runs.list_runs(self.caller, attrs.evolve(query, page=page)))
 
     def candidates(
         self, query: MatyanQuery, wanted: Filter | None, sorts: tuple[Sort, ...] = NEWEST
@@ -164,30 +153,19 @@ class Reading:
     def summaries(self, runs: Sequence[RunRecord]) -> dict[str, list[SummaryRecord]]:
         """Return what the metrics of runs amount to, by cuid."""
         found: dict[str, list[SummaryRecord]] = {run.cuid: [] for run in runs}
-        selection = RunSelection(self.caller.username, ids=tuple(found))
-        cursor = None
-        while found:
-            page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
-            part = self.services.points.read_summaries(self.caller, SummaryQuery(selection, median=False, page=page))
-            for item in part.items:
-                found[item.run].append(item)
-            cursor = part.next_cursor
-            if cursor is None:
-                break
+        if not found:
+            return found
+        query = SummaryQuery(RunSelection(self.caller.username, ids=tuple(found)), median=False)
+        points = self.services.points
+        for item in each_item(lambda page: points.read_summaries(self.caller, attrs.evolve(query, page=page))):
+            found[item.run].append(item)
         return found
 
     def columns(self, path: RunPath, column_type: ColumnType | None = None) -> list[ColumnRecord]:
         """List what a run tracked, by name."""
-        found: list[ColumnRecord] = []
-        cursor = None
-        while True:
-            page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
-            query = ColumnQuery(column_type=column_type, page=page)
-            part = self.services.columns.list_columns(self.caller, path, query)
-            found.extend(part.items)
-            cursor = part.next_cursor
-            if cursor is None:
-                return found
+        query = ColumnQuery(column_type=column_type)
+        columns = self.services.columns
+        return list(each_item(lambda page: columns.list_columns(self.caller, path, attrs.evolve(query, page=page))))
 
     def blob_uri(self, run: RunRecord, item: MediaItem) -> str:
         """Return what fetches the bytes of an object, without slashes; empty while there are none."""

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.artifact import ArtifactRecord
 from runatlas.model.ids import RunPath
-from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.page import each_item
 from runatlas.model.run import RunPatch, RunRecord, RunSelection
 from runatlas.model.series import Context
 from runatlas.server.dialects.matyan.body import (
@@ -96,15 +96,7 @@ def _traces(reading: Reading, run: RunRecord, kind: str) -> list[dict[str, Any]]
 
 def list_files(call: EndpointCall, path: RunPath) -> list[ArtifactRecord]:
     """List the files of a run, by name."""
-    found: list[ArtifactRecord] = []
-    cursor = None
-    while True:
-        page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
-        part = call.services.artifacts.list_artifacts(call.user, path, page)
-        found.extend(part.items)
-        cursor = part.next_cursor
-        if cursor is None:
-            return found
+    return list(each_item(lambda page: call.services.artifacts.list_artifacts(call.user, path, page)))
 
 
 def _file_object(call: EndpointCall, run: RunRecord, file: ArtifactRecord) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
+from functools import partial
 from typing import Any
 
 import attrs
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from runatlas.model.media import MediaItem, MediaQuery, MediaRecord
 from runatlas.model.run import RunRecord, RunSelection
-from runatlas.model.series import Context, PointBlock, PointQuery, SeriesSlice
+from runatlas.model.series import Context, PointBlock, PointQuery, SeriesSlice, each_block
 from runatlas.server.dialects.matyan.reading import Reading
 from runatlas.server.dialects.matyan.stream import number_array
 
@@ -67,17 +68,12 @@ def read_traces(reading: Reading, runs: Collection[str], names: Collection[str])
     parts: dict[Identity, list[Trace]] = {}
     if not runs or not names:
         return {}
-    selection = RunSelection(reading.caller.username, ids=tuple(runs))
-    cursor = None
-    while True:
-        query = PointQuery(selection, tuple(names), cursor=cursor)
-        block = reading.services.points.read_whole(reading.caller, query)
+    query = PointQuery(RunSelection(reading.caller.username, ids=tuple(runs)), tuple(names))
+    for block in each_block(partial(reading.services.points.read_whole, reading.caller), query):
         for part in block.series:
             identity = (block.runs[part.run][0], part.key, part.context)
             parts.setdefault(identity, []).append(_cut(block, part))
-        cursor = block.next_cursor
-        if cursor is None:
-            return {identity: _last_of_steps(found) for identity, found in parts.items()}
+    return {identity: _last_of_steps(found) for identity, found in parts.items()}
 
 
 def _cut(block: PointBlock, part: SeriesSlice) -> Trace:

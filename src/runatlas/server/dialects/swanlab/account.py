@@ -7,7 +7,7 @@ from typing import Any, get_args
 from runatlas.errors import AuthenticationError, ValidationError
 from runatlas.model.account import UserRecord, WorkspaceRecord, WorkspaceType
 from runatlas.model.codec import encode
-from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.page import each_item
 from runatlas.model.project import ProjectQuery, ProjectSort
 from runatlas.server.dialects.swanlab.body import (
     answer,
@@ -82,15 +82,7 @@ def get_profile(call: EndpointCall) -> Answer:
 
 
 def _groups(call: EndpointCall, username: str) -> list[WorkspaceRecord]:
-    found: list[WorkspaceRecord] = []
-    cursor = None
-    while True:
-        page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
-        part = call.services.workspaces.list_workspaces(call.user, username, page)
-        found += part.items
-        cursor = part.next_cursor
-        if cursor is None:
-            return found
+    return list(each_item(lambda page: call.services.workspaces.list_workspaces(call.user, username, page)))
 
 
 def list_groups(call: EndpointCall) -> Answer:

@@ -9,7 +9,7 @@ import attrs
 from runatlas.errors import ValidationError
 from runatlas.model.batch import Batch
 from runatlas.model.ids import RunPath
-from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
+from runatlas.model.page import Page, each_item
 from runatlas.model.project import ProjectPatch
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES, ColumnClass, ColumnDraft, ColumnQuery, ColumnRecord
 from runatlas.server.dialects.swanlab.body import (
@@ -97,12 +97,5 @@ def _wanted_class(wanted: str | None) -> ColumnClass | None:
 
 def all_columns(call: EndpointCall, run: RunPath, query: ColumnQuery) -> list[ColumnRecord]:
     """Read all columns of a run."""
-    found: list[ColumnRecord] = []
-    cursor = None
-    while True:
-        asked = attrs.evolve(query, page=PageRequest(limit=PAGE_LIMIT, cursor=cursor))
-        part = call.services.columns.list_columns(call.user, run, asked)
-        found += part.items
-        cursor = part.next_cursor
-        if cursor is None:
-            return found
+    columns = call.services.columns
+    return list(each_item(lambda page: columns.list_columns(call.user, run, attrs.evolve(query, page=page))))

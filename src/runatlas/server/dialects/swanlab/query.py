@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
+import attrs
 from arro3.core import Array
 
 from runatlas.errors import NotFoundError, ValidationError
-from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.page import each_item
 from runatlas.model.series import (
     MEDIA_TYPES,
     SAMPLE_MAX,
@@ -19,6 +21,7 @@ from runatlas.model.series import (
     Statistic,
     SummaryQuery,
     SummaryRecord,
+    each_block,
 )
 from runatlas.server.dialects.swanlab.body import answer, read_json, read_object, text, whole
 from runatlas.server.dialects.swanlab.column import all_columns
@@ -54,18 +57,12 @@ def _lines(call: EndpointCall, wanted: Iterable[tuple[str, str]], sample: int | 
     keys = base_keys(sorted({key for _, key in asked}))
     found: dict[tuple[str, str], _Line] = {}
     for selection in selections(call, [cuid for cuid, _ in asked]) if keys else ():
-        cursor = None
-        while True:
-            block = call.services.points.read_whole(
-                call.user, PointQuery(selection, keys, sample=sample, cursor=cursor)
-            )
+        read = partial(call.services.points.read_whole, call.user)
+        for block in each_block(read, PointQuery(selection, keys, sample=sample)):
             for part in block.series:
                 name = (block.runs[part.run][0], wire_key(part.key, part.context))
                 if name in asked:
                     found[name] = _line(block, part)
-            cursor = block.next_cursor
-            if cursor is None:
-                break
     return found
 
 
@@ -141,16 +138,15 @@ def _summaries(
     """Read summaries by cuid and key."""
     wanted = None if keys is None else base_keys(keys)
     found: dict[tuple[str, str], SummaryRecord] = {}
-    for selection in selections(call, cuids):
-        cursor = None
-        while wanted is None or wanted:
-            page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
-            part = call.services.points.read_summaries(call.user, SummaryQuery(selection, wanted, median, page=page))
-            found |= {(item.run, wire_key(item.key, item.context)): item for item in part.items}
-            cursor = part.next_cursor
-            if cursor is None:
-                break
+    for selection in selections(call, cuids) if wanted is None or wanted else ():
+        for item in _each_summary(call, SummaryQuery(selection, wanted, median)):
+            found[item.run, wire_key(item.key, item.context)] = item
     return found
+
+
+def _each_summary(call: EndpointCall, query: SummaryQuery) -> Iterator[SummaryRecord]:
+    points = call.services.points
+    return each_item(lambda page: points.read_summaries(call.user, attrs.evolve(query, page=page)))
 
 
 def read_statistics(call: EndpointCall) -> Answer:

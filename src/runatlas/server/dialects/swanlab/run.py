@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, get_args
 
+import attrs
+
 from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.filter_rule import from_rules, groups_from_rules, sorts_from_rules
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.log import LogQuery
-from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.page import each_item
 from runatlas.model.run import Profile, RunDraft, RunPart, RunPatch, RunQuery, RunRecord, RunSelection, RunState
 from runatlas.server.dialects.swanlab.body import (
     answer,
@@ -125,16 +127,7 @@ def filter_runs(call: EndpointCall) -> Answer:
 
 
 def _all_runs(call: EndpointCall, query: RunQuery) -> Iterator[RunRecord]:
-    cursor = None
-    while True:
-        page = PageRequest(limit=PAGE_LIMIT, cursor=cursor)
-        found = call.services.runs.list_runs(
-            call.user, RunQuery(query.selection, query.sorts, query.groups, query.parts, page)
-        )
-        yield from found.items
-        cursor = found.next_cursor
-        if cursor is None:
-            return
+    return each_item(lambda page: call.services.runs.list_runs(call.user, attrs.evolve(query, page=page)))
 
 
 def _delete(call: EndpointCall, project: ProjectPath, ids: tuple[str, ...]) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+import attrs
+
 from runatlas.errors import NotFoundError
 from runatlas.model.filters import And, Comparison, Field, Filter, Sort
 from runatlas.model.ids import ProjectPath, RunPath
-from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.page import PAGE_LIMIT, each_item
 from runatlas.model.run import Profile, RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.server.dialects.syvain.envelope import answer, bad
 from runatlas.server.dialects.syvain.field import (
@@ -75,16 +77,11 @@ def iterate_experiments(
     """
     workspace, name = (call.user.username, None) if project is None else (project.workspace, project.project)
     selection = RunSelection(workspace, name, ids=ids, filter=filter, search=search)
-    newest = (Sort(Field("STABLE", "updated_at"), "DESC"),)
-    cursor = None
-    while True:
-        page = PageRequest(limit=PAGE_LIMIT if search or ids else _LIST, cursor=cursor)
-        query = RunQuery(selection, sorts=newest, parts=("config", "profile"), page=page)
-        found = call.services.runs.list_runs(call.user, query)
-        yield from found.items
-        cursor = found.next_cursor
-        if cursor is None:
-            return
+    query = RunQuery(selection, sorts=(Sort(Field("STABLE", "updated_at"), "DESC"),), parts=("config", "profile"))
+    return each_item(
+        lambda page: call.services.runs.list_runs(call.user, attrs.evolve(query, page=page)),
+        limit=PAGE_LIMIT if search or ids else _LIST,
+    )
 
 
 def list_experiments(call: EndpointCall) -> Answer:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from runatlas.model.annotation import ANNOTATION_MAX, AnnotationDraft, AnnotationQuery
 from runatlas.model.ingestion_key import INGESTION_KEY_TTL_MAX_MS
-from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.page import PAGE_LIMIT, each_item
 from runatlas.server.dialects.syvain.envelope import answer, bad
 from runatlas.server.dialects.syvain.field import (
     TIME_MAX,
@@ -101,15 +102,11 @@ def list_annotations(call: EndpointCall) -> Answer:
     start, end = query_whole(call, "from"), query_whole(call, "to")
     limit = limit_of(call, _NOTES, _NOTES_MAX)
     run = path_of(call)
-    found: list[dict[str, Any]] = []
-    cursor = None
-    while len(found) < limit:
-        page = PageRequest(limit=min(PAGE_LIMIT, limit - len(found)), cursor=cursor)
-        part = call.services.annotations.list_annotations(call.user, run, AnnotationQuery(start, end, page))
-        found += [annotation_object(call.params["experiment"], note) for note in part.items]
-        cursor = part.next_cursor
-        if cursor is None:
-            break
+    notes = each_item(
+        lambda page: call.services.annotations.list_annotations(call.user, run, AnnotationQuery(start, end, page)),
+        limit=min(PAGE_LIMIT, limit),
+    )
+    found = [annotation_object(call.params["experiment"], note) for note in islice(notes, limit)]
     return answer({"annotations": found})
 
 
