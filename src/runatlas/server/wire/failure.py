@@ -43,6 +43,7 @@ class Failure:
         message: One sentence.
         code: Tells apart what shares a status, for programs; ``None`` for the ordinary case.
         headers: Sent along, lower-case names.
+        found: The type that was there in place of the one that ``message`` names; ``None`` where that is not told.
     """
 
     status: int
@@ -50,6 +51,7 @@ class Failure:
     message: str
     code: str | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict)
+    found: str | None = None
 
 
 def failure_of(error: Exception) -> Failure | None:
@@ -69,7 +71,8 @@ def failure_of(error: Exception) -> Failure | None:
     if isinstance(error, RunAtlasError) and (400 <= error.code < 500 or error.code == 501):
         headers = dict(_HEADERS.get(error.code, {}))
         code = getattr(error, "reason", None)
-        return Failure(error.code, _named(error.code), shortened(error.message), code, headers)
+        found = getattr(error, "found", None)
+        return Failure(error.code, _named(error.code), shortened(error.message), code, headers, found)
     if isinstance(error, HTTPException) and error.status_code < 500:
         message = _SENTENCES.get(error.status_code, error.detail or "the request was refused")
         headers = {name.lower(): value for name, value in (error.headers or {}).items()}

@@ -10,7 +10,7 @@ import msgspec
 from runatlas.errors import ResponseFormatError, ValidationError
 from runatlas.model import codec
 
-__all__ = ["DEPTH_MAX", "decode_payload", "encode_payload", "parse_json"]
+__all__ = ["DEPTH_MAX", "decode_payload", "encode_payload", "nests_deeper", "parse_json"]
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ def parse_json(data: bytes) -> Any:
         raise ValidationError(f"the JSON body nests deeper than {DEPTH_MAX} levels", code=400) from None
     except (msgspec.MsgspecError, ValueError) as error:
         raise ValidationError(f"the body is not JSON: {error}", code=400) from error
-    if data.count(b"[") + data.count(b"{") > DEPTH_MAX and _depth_exceeds(value, DEPTH_MAX):
+    if data.count(b"[") + data.count(b"{") > DEPTH_MAX and nests_deeper(value):
         raise ValidationError(f"the JSON body nests deeper than {DEPTH_MAX} levels", code=400)
     return value
 
@@ -61,9 +61,10 @@ def encode_payload(value: Any) -> bytes:
     return codec.encode_json(value)
 
 
-def _depth_exceeds(value: Any, limit: int) -> bool:
+def nests_deeper(value: Any) -> bool:
+    """Tell whether lists and objects lie in each other deeper than ``DEPTH_MAX``."""
     level = [value]
-    for _ in range(limit):
+    for _ in range(DEPTH_MAX):
         level = [inner for outer in level for inner in _items(outer) if isinstance(inner, (dict, list))]
         if not level:
             return False

@@ -204,6 +204,7 @@ TABLE: Table = {
         _get("text for a page", "/project/olga?page=one", "page: expected a whole number"),
         _get("a level", f"{HOUSE}/log?experimentId=$run&level=LOUD", "level: expected one of"),
         _post("a column", "/experiment/$run/columns", ["loss"], "expected a JSON object, not str"),
+        _files("a number for a path", "prepare-multipart", {**MANY, "path": 5}, "path: expected text, not int"),
     ),
     "missing field": (
         _post("a project's name", "/project", {}, "name: expected text"),

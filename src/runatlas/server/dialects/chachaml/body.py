@@ -8,9 +8,10 @@ from typing import Any
 from runatlas.errors import ValidationError
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import required_body
 from runatlas.server.wire.payload import encode_payload, parse_json
 
-__all__ = ["answer", "limit_of", "media_type", "number", "read_object", "text", "whole"]
+__all__ = ["answer", "limit_of", "media_type", "number", "read_object"]
 
 _BARE_POINT = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|(?<![\d.eE+])\.(?=\d)', re.DOTALL)
 """Texts, and points with no digit before them outside of texts."""
@@ -40,35 +41,18 @@ def read_object(call: EndpointCall) -> dict[str, Any]:
     if not call.body:
         return {}
     if media_type(call) != "application/json":
-        raise ValidationError("the body must be application/json", code=400)
-    found = _parse(call.body)
-    if not isinstance(found, dict):
-        raise ValidationError("the body must be a JSON object", code=400)
-    return found
+        raise ValidationError("the body must be application/json")
+    return required_body(_parse(call.body), dict)
 
 
 def _parse(data: bytes) -> Any:
     try:
         return parse_json(data)
-    except ValidationError as error:
+    except ValidationError:
         repaired = _BARE_POINT.sub(lambda found: b"0." if found[0] == b"." else found[0], data)
         if repaired == data:
-            raise ValidationError(error.message, code=400) from error
+            raise
     return parse_json(repaired)
-
-
-def text(body: dict[str, Any], name: str, default: str | None = None) -> str:
-    """Read a text field.
-
-    Raises:
-        ValidationError: It is missing without a default, or no text.
-    """
-    value = body.get(name)
-    if value is None and default is not None:
-        return default
-    if not isinstance(value, str) or not (value or default is not None):
-        raise ValidationError(f"{name}: expected text", code=400)
-    return value
 
 
 def number(value: Any, name: str) -> float:
@@ -78,22 +62,11 @@ def number(value: Any, name: str) -> float:
         ValidationError: It is none.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValidationError(f"{name}: a metric is a number, not {type(value).__name__}", code=400)
+        raise ValidationError(f"{name}: a metric is a number, not {type(value).__name__}")
     try:
         return float(value)
     except OverflowError:
-        raise ValidationError(f"{name}: the number is too large", code=400) from None
-
-
-def whole(value: Any, name: str) -> int:
-    """Read a whole number of 64 bits.
-
-    Raises:
-        ValidationError: It is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
-        raise ValidationError(f"{name}: expected a whole number", code=400)
-    return value
+        raise ValidationError(f"{name}: the number is too large") from None
 
 
 def limit_of(call: EndpointCall) -> int:
@@ -106,5 +79,5 @@ def limit_of(call: EndpointCall) -> int:
     if given is None:
         return _LIMIT
     if not (given.isascii() and given.isdigit()) or not int(given[:9]) >= 1:
-        raise ValidationError("limit: expected a whole number from 1 on", code=400)
+        raise ValidationError("limit: expected a whole number from 1 on")
     return min(int(given[:9]), _LIMIT_MAX)

@@ -19,7 +19,7 @@ from runatlas.model.page import each_item
 from runatlas.model.registry import ModelVersionRecord
 from runatlas.model.run import RunPatch, RunRecord, RunSelection
 from runatlas.model.series import PointBlock, PointQuery, each_block
-from runatlas.server.dialects.chachaml.body import answer, limit_of, read_object, text
+from runatlas.server.dialects.chachaml.body import answer, limit_of, read_object
 from runatlas.server.dialects.chachaml.experiment import RunObjects, experiment_name
 from runatlas.server.dialects.chachaml.record import (
     STATUS_OF_STATE,
@@ -34,6 +34,7 @@ from runatlas.server.dialects.chachaml.record import (
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.download import Download
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import text
 from runatlas.server.wire.payload import encode_payload
 
 __all__ = [
@@ -72,7 +73,7 @@ def _with_status(status: str | None) -> Filter | None:
         return None
     states = [state for state, name in STATUS_OF_STATE.items() if name == status]
     if not states:
-        raise ValidationError("status: expected running, completed or failed", code=400)
+        raise ValidationError("status: expected running, completed or failed")
     return Or(tuple(Comparison(Field("STABLE", "state"), "EQ", state) for state in states))
 
 
@@ -116,7 +117,7 @@ def compare_runs(call: EndpointCall) -> Answer:
     """Return several runs side by side."""
     ids = [name for name in (call.value("ids") or "").split(",") if name]
     if len(ids) < 2:
-        raise ValidationError("ids: name two runs or more, separated by commas", code=400)
+        raise ValidationError("ids: name two runs or more, separated by commas")
     runs = [call.services.repository.find_run(call.user, name) for name in dict.fromkeys(ids)]
     objects = RunObjects(call)
     return answer(
@@ -130,11 +131,11 @@ def search_runs(call: EndpointCall) -> Answer:
     wanted: Filter | None = None
     if key:
         if op not in _OPERATORS:
-            raise ValidationError(f"op: expected one of {' '.join(_OPERATORS)}", code=400)
+            raise ValidationError(f"op: expected one of {' '.join(_OPERATORS)}")
         try:
             value = float(given or "")
         except ValueError:
-            raise ValidationError("metric_value: expected a number", code=400) from None
+            raise ValidationError("metric_value: expected a number") from None
         wanted = Comparison(Field("SCALAR", key), _OPERATORS[op], value)
     found = islice(_runs(call, wanted, parts=("profile", "summary")), limit_of(call))
     objects = RunObjects(call)
@@ -245,7 +246,7 @@ def get_tags(call: EndpointCall) -> Answer:
 def add_tag(call: EndpointCall) -> Answer:
     """Set a tag; the value it had is replaced."""
     body = read_object(call)
-    (label,) = labels_of_tags({text(body, "key"): body.get("value", "")})
+    (label,) = labels_of_tags({text(body, "key", least=1): body.get("value", "")})
     run = call.services.repository.find_run(call.user, call.params["run"], parts=())
     name = label.partition("=")[0]
     held = tuple(item for item in run.labels if item.partition("=")[0] == name and item != label)

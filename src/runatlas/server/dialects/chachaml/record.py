@@ -43,9 +43,9 @@ def labels_of_tags(tags: Mapping[str, Any]) -> tuple[str, ...]:
     made = []
     for name, value in tags.items():
         if not name or "=" in name:
-            raise ValidationError(f"tags: {name!r} is not a tag name; it must not be empty or have '='", code=400)
+            raise ValidationError(f"tags: {name!r} is not a tag name; it must not be empty or have '='")
         if not isinstance(value, (str, int, float, bool)):
-            raise ValidationError(f"tags: the value of {name!r} must be text", code=400)
+            raise ValidationError(f"tags: the value of {name!r} must be text")
         text = str(value).lower() if isinstance(value, bool) else str(value)
         made.append(f"{name}={text}" if text else name)
     return tuple(made)

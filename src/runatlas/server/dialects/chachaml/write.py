@@ -14,11 +14,12 @@ from runatlas.model.codec import dumps
 from runatlas.model.registry import STAGES, ModelVersionDraft, Stage
 from runatlas.model.run import Profile, RunDraft, RunPatch, RunRecord, RunSelection
 from runatlas.model.series import SeriesPoints
-from runatlas.server.dialects.chachaml.body import answer, media_type, number, read_object, text, whole
+from runatlas.server.dialects.chachaml.body import answer, media_type, number, read_object
 from runatlas.server.dialects.chachaml.experiment import RunObjects, experiment_name
 from runatlas.server.dialects.chachaml.record import labels_of_tags, run_object, version_object
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import optional, text, whole
 
 __all__ = ["add_artifact", "add_metrics", "add_model", "add_params", "end_run", "start_run"]
 
@@ -31,8 +32,8 @@ def start_run(call: EndpointCall) -> Answer:
     body = read_object(call)
     tags = {} if body.get("tags") is None else body["tags"]
     if not isinstance(tags, dict):
-        raise ValidationError("tags: expected an object", code=400)
-    made = {name: text(body, name) for name in ("parent_run_id", "created_by") if body.get(name) is not None}
+        raise ValidationError("tags: expected an object")
+    made = {name: text(body, name, least=1) for name in ("parent_run_id", "created_by") if body.get(name) is not None}
     labels = labels_of_tags(tags)
     with call.services.store.together():
         project = call.services.repository.project_for(call.user, text(body, "experiment", "default") or "default")
@@ -71,7 +72,8 @@ def add_metrics(call: EndpointCall) -> Answer:
     """Append one point to each metric named; at a step that is given, the value that a metric has there is no other."""
     body = dict(read_object(call))
     is_placed = "step" in body
-    step = whole(body.pop("step", 0), "step")
+    step = whole({"step": 0, **body}, "step")
+    body.pop("step", None)
     values = body
     if isinstance(body.get("metrics"), dict):
         values = body["metrics"]
@@ -96,7 +98,7 @@ def add_artifact(call: EndpointCall) -> Answer:
     if kind == "application/json":
         return _add_value(call)
     if kind != _RAW:
-        raise ValidationError(f"an artifact is sent as {_RAW}, not as {kind or 'nothing'}", code=400)
+        raise ValidationError(f"an artifact is sent as {_RAW}, not as {kind or 'nothing'}")
     name = call.value("name")
     record = _store(call, name, _RAW)
     return answer({"ok": True, "sha256": record.sha256, "size": record.size})
@@ -105,7 +107,7 @@ def add_artifact(call: EndpointCall) -> Answer:
 def _add_value(call: EndpointCall) -> Answer:
     body = read_object(call)
     if "value" not in body:
-        raise ValidationError("value: it is missing", code=400)
+        raise ValidationError("value: it is missing")
     record = _store(call, body.get("name"), "application/json", dumps(body["value"]).encode())
     run = call.services.repository.find_run(call.user, call.params["run"], parts=())
     return answer({"ok": True, "run-id": run.id, "name": record.name, "sha256": record.sha256, "size": record.size})
@@ -115,7 +117,7 @@ def _store(call: EndpointCall, name: Any, mime_type: str, data: bytes | None = N
     try:
         checked = validate_artifact_name(name)
     except (TypeError, ValueError) as error:
-        raise ValidationError(str(error), code=400) from error
+        raise ValidationError(str(error)) from error
     run = _open_run(call)
     stream = call.upload if data is None and call.upload is not None else BytesIO(call.body if data is None else data)
     blob = call.services.recording.put_blob(call.user, run.project_path, stream)
@@ -129,10 +131,8 @@ def end_run(call: EndpointCall) -> Answer:
     body = read_object(call)
     status = text(body, "status", "completed")
     if status not in _STATES:
-        raise ValidationError("status: expected completed or failed", code=400)
-    error = body.get("error")
-    if error is not None and not isinstance(error, str):
-        raise ValidationError("error: expected text", code=400)
+        raise ValidationError("status: expected completed or failed")
+    error = optional(text, body, "error")
     run = _open_run(call)
     patch = RunPatch(state="FINISHED" if status == "completed" else "CRASHED", error=error)
     call.services.runs.update_runs(call.user, _only(run), patch)
@@ -144,13 +144,13 @@ def add_model(call: EndpointCall) -> Answer:
     body = read_object(call)
     stage = text(body, "stage", "none").removeprefix(":")
     if stage not in STAGES:
-        raise ValidationError(f"stage: expected one of {', '.join(STAGES)}", code=400)
+        raise ValidationError(f"stage: expected one of {', '.join(STAGES)}")
     known: Stage = next(item for item in STAGES if item == stage)
     name = body.get("name") or body.get("model_name")
-    artifact = text(body, "artifact")
-    run = call.services.repository.find_run(call.user, text(body, "run_id"), parts=())
+    artifact = text(body, "artifact", least=1)
+    run = call.services.repository.find_run(call.user, text(body, "run_id", least=1), parts=())
     draft = ModelVersionDraft(
-        text({"name": name}, "name"), str(run.path), artifact, known, text(body, "description", "")
+        text({"name": name}, "name", least=1), str(run.path), artifact, known, text(body, "description", "")
     )
     try:
         version = call.services.registry.create_model_version(call.user, draft)

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from runatlas.errors import ValidationError
 from runatlas.server.dialects.matyan.stream import MEDIA_TYPE
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import required_body
+from runatlas.server.wire.payload import DEPTH_MAX, nests_deeper
 
 __all__ = [
     "answer",
-    "flag_field",
     "has_flag",
     "parse",
-    "read_list",
-    "read_object",
+    "read_body",
     "read_range",
     "read_zone_offset",
     "stream",
-    "text_field",
     "whole_of",
 ]
 
-_DEPTH_MAX = 64
+T = TypeVar("T")
+
 _DAY_MINUTES = 24 * 60
 
 
@@ -46,75 +46,22 @@ def parse(text: str | bytes) -> Any:
     """
     try:
         value = json.loads(text)
-        _check_depth(value)
     except RecursionError:
         raise ValidationError("the JSON nests too deeply", code=400) from None
     except ValueError as error:
         raise ValidationError(f"this is not JSON: {error}", code=400) from error
+    if nests_deeper(value):
+        raise ValidationError(f"this is not JSON: the JSON nests deeper than {DEPTH_MAX} levels", code=400)
     return value
 
 
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(_DEPTH_MAX):
-        level = [inner for outer in level for inner in _items(outer) if isinstance(inner, (dict, list))]
-        if not level:
-            return
-    raise ValidationError(f"the JSON nests deeper than {_DEPTH_MAX} levels", code=400)
-
-
-def _items(value: Any) -> Any:
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-
-
-def read_object(call: EndpointCall) -> dict[str, Any]:
-    """Read a body that is an object.
+def read_body(call: EndpointCall, kind: type[T]) -> T:
+    """Read a body that is an object or a list.
 
     Raises:
-        ValidationError: 400 when it is no JSON, 422 when it is no object.
+        ValidationError: 400 when it is no JSON, 422 when it is no such value.
     """
-    found = parse(call.body)
-    if not isinstance(found, dict):
-        raise ValidationError("the body must be a JSON object")
-    return found
-
-
-def read_list(call: EndpointCall) -> list[Any]:
-    """Read a body that is a list.
-
-    Raises:
-        ValidationError: 400 when it is no JSON, 422 when it is no list.
-    """
-    found = parse(call.body)
-    if not isinstance(found, list):
-        raise ValidationError("the body must be a JSON list")
-    return found
-
-
-def text_field(body: dict[str, Any], name: str, default: str | None = None) -> str:
-    """Read a text field.
-
-    Raises:
-        ValidationError: It is missing without a default, or no text.
-    """
-    value = body.get(name)
-    if value is None and default is not None:
-        return default
-    if not isinstance(value, str):
-        raise ValidationError(f"{name}: expected text")
-    return value
-
-
-def flag_field(body: dict[str, Any], name: str) -> bool | None:
-    """Read a boolean field; ``None`` when it is missing.
-
-    Raises:
-        ValidationError: It is neither true nor false.
-    """
-    value = body.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise ValidationError(f"{name}: expected true or false")
-    return value
+    return required_body(parse(call.body), kind)
 
 
 def whole_of(call: EndpointCall, name: str, default: int) -> int:

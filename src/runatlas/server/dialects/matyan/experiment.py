@@ -11,12 +11,13 @@ from runatlas.model.ids import project_names
 from runatlas.model.project import ProjectPatch, ProjectRecord
 from runatlas.model.run import RunPatch, RunRecord, RunSelection
 from runatlas.server.dialects.matyan.activity import activity_of
-from runatlas.server.dialects.matyan.body import answer, flag_field, read_object, text_field, whole_of
+from runatlas.server.dialects.matyan.body import answer, read_body, whole_of
 from runatlas.server.dialects.matyan.place import DEFAULT
 from runatlas.server.dialects.matyan.reading import experiment_id, standing_of
 from runatlas.server.services.validation import checked
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import flag, optional, text
 
 __all__ = [
     "create_experiment",
@@ -73,7 +74,7 @@ def get_experiment(call: EndpointCall) -> Answer:
 
 def create_experiment(call: EndpointCall) -> Answer:
     """Make an experiment."""
-    name = text_field(read_object(call), "name").strip()
+    name = text(read_body(call, dict), "name").strip()
     if not name:
         raise ValidationError("name: it must not be empty")
     if call.services.repository.find_project(call.user, name) is not None:
@@ -84,9 +85,9 @@ def create_experiment(call: EndpointCall) -> Answer:
 
 def update_experiment(call: EndpointCall) -> Answer:
     """Rename, describe, archive or restore an experiment; archiving changes nothing of its runs."""
-    body = read_object(call)
-    title = text_field(body, "name", "").strip()
-    archived = flag_field(body, "archived")
+    body = read_body(call, dict)
+    title = text(body, "name", "").strip()
+    archived = optional(flag, body, "archived")
     found = _find(call)
     labels = None
     if archived is not None:
@@ -98,7 +99,7 @@ def update_experiment(call: EndpointCall) -> Answer:
     patch = ProjectPatch(
         name=name,
         title=shown,
-        description=None if body.get("description") is None else text_field(body, "description"),
+        description=optional(text, body, "description"),
         labels=labels,
     )
     call.services.projects.update_project(call.user, found.path, patch)

@@ -10,7 +10,7 @@ from typing import IO
 from litestar.types import ASGIApp
 
 from runatlas.errors import NotFoundError, ValidationError
-from runatlas.server.dialects.matyan.body import read_list, stream
+from runatlas.server.dialects.matyan.body import read_body, stream
 from runatlas.server.dialects.matyan.reading import READ
 from runatlas.server.dialects.matyan.run import found_run, list_files
 from runatlas.server.dialects.matyan.stream import encode_pair
@@ -70,7 +70,7 @@ def _read(file: IO[bytes], start: int, end: int) -> Iterator[bytes]:
 def get_blobs(call: EndpointCall) -> Answer:
     """Return the bytes of images or sounds; what is no link is left out."""
     out = []
-    for uri in dict.fromkeys(str(item) for item in read_list(call)):
+    for uri in dict.fromkeys(str(item) for item in read_body(call, list)):
         data = _bytes_of(call, uri)
         if data is not None:
             out.append(encode_pair([uri], data))

@@ -14,6 +14,7 @@ from runatlas.errors import ValidationError
 from runatlas.model.instant import parse_iso
 from runatlas.model.log import LogDraft, LogLevel
 from runatlas.model.series import ColumnType, Context
+from runatlas.server.wire.field import flag, optional, text
 
 __all__ = [
     "OBJECT_TYPES",
@@ -133,7 +134,7 @@ def _metric(said: dict[str, Any]) -> Message | None:
         # The client's own backup has such placeholders; stored, they would take the place of the objects.
         return None
     return PointSaid(
-        _text(said, "name"),
+        text(said, "name"),
         _number(said.get("value"), "value"),
         _whole(said.get("step"), "step"),
         _whole(said.get("epoch"), "epoch"),
@@ -151,7 +152,7 @@ def _object(said: dict[str, Any]) -> ObjectSaid:
     if column_type is None:
         raise ValidationError(f"value: its type must be one of {', '.join(OBJECT_TYPES)}, not {str(kind)[:80]!r}")
     return ObjectSaid(
-        _text(said, "name"),
+        text(said, "name"),
         value,
         column_type,
         _whole(said.get("step"), "step"),
@@ -169,12 +170,8 @@ def _params(said: dict[str, Any]) -> ParamsSaid:
 
 
 def _property(said: dict[str, Any]) -> PropertySaid:
-    archived = said.get("archived")
-    if archived is not None and not isinstance(archived, bool):
-        raise ValidationError("archived: expected true or false")
-    name, description, experiment = (
-        None if said.get(field) is None else _text(said, field) for field in ("name", "description", "experiment")
-    )
+    archived = optional(flag, said, "archived")
+    name, description, experiment = (optional(text, said, field) for field in ("name", "description", "experiment"))
     return PropertySaid(name, description, archived, experiment)
 
 
@@ -182,7 +179,7 @@ def _terminal_line(said: dict[str, Any]) -> LogDraft:
     step = _whole(said.get("step"), "step")
     if step is None or step < 0:
         raise ValidationError("step: a line has a number from 0 on")
-    return LogDraft(_text(said, "line"), line=step + 1)
+    return LogDraft(text(said, "line"), line=step + 1)
 
 
 def _record(said: dict[str, Any]) -> LogDraft:
@@ -199,7 +196,7 @@ def _record(said: dict[str, Any]) -> LogDraft:
     if info:
         fields.setdefault("logger_info", info)
     return LogDraft(
-        _text(said, "message"),
+        text(said, "message"),
         next((name for bound, name in _LEVELS if level >= bound), "DEBUG"),
         tag="record",
         time_ms=int(seconds * 1000) if math.isfinite(seconds) and 0 < seconds < 2**40 else 0,
@@ -213,20 +210,13 @@ _READERS: dict[str, Callable[[dict[str, Any]], Message | None]] = {
     "log_custom_object": _object,
     "log_hparams": _params,
     "set_run_property": _property,
-    "add_tag": lambda said: TagSaid(_text(said, "tag_name").strip(), removed=False),
-    "remove_tag": lambda said: TagSaid(_text(said, "tag_name").strip(), removed=True),
+    "add_tag": lambda said: TagSaid(text(said, "tag_name").strip(), removed=False),
+    "remove_tag": lambda said: TagSaid(text(said, "tag_name").strip(), removed=True),
     "log_terminal_line": _terminal_line,
     "log_record": _record,
-    "blob_ref": lambda said: BlobSaid(_text(said, "artifact_path"), str(said.get("content_type") or "")),
+    "blob_ref": lambda said: BlobSaid(text(said, "artifact_path"), str(said.get("content_type") or "")),
     "finish_run": lambda _: RunSaid(ends=True),
 }
-
-
-def _text(said: Mapping[str, Any], name: str) -> str:
-    value = said.get(name)
-    if not isinstance(value, str):
-        raise ValidationError(f"{name}: expected text")
-    return value
 
 
 def _number(value: Any, name: str) -> float:

@@ -6,11 +6,12 @@ from typing import Any
 
 from runatlas.model.annotation import AnnotationDraft, AnnotationQuery, AnnotationRecord
 from runatlas.model.page import each_item
-from runatlas.server.dialects.matyan.body import answer, read_object, text_field
+from runatlas.server.dialects.matyan.body import answer, read_body
 from runatlas.server.dialects.matyan.run import found_run
 from runatlas.server.services.annotations import EDITED
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import text
 
 __all__ = ["create_note", "delete_note", "get_note", "list_notes", "update_note"]
 
@@ -37,7 +38,7 @@ def create_note(call: EndpointCall) -> Answer:
 
 
 def _content(call: EndpointCall) -> str:
-    return text_field(read_object(call), "content").strip()
+    return text(read_body(call, dict), "content").strip()
 
 
 def get_note(call: EndpointCall) -> Answer:

@@ -13,16 +13,7 @@ from runatlas.model.ids import RunPath
 from runatlas.model.page import each_item
 from runatlas.model.run import RunPatch, RunRecord, RunSelection
 from runatlas.model.series import Context
-from runatlas.server.dialects.matyan.body import (
-    answer,
-    flag_field,
-    has_flag,
-    read_list,
-    read_object,
-    read_range,
-    text_field,
-    whole_of,
-)
+from runatlas.server.dialects.matyan.body import answer, has_flag, read_body, read_range, whole_of
 from runatlas.server.dialects.matyan.message import read_context
 from runatlas.server.dialects.matyan.param import shown_params
 from runatlas.server.dialects.matyan.place import change_run, find_run, move_run
@@ -31,6 +22,7 @@ from runatlas.server.dialects.matyan.sequence import evenly, read_traces
 from runatlas.server.dialects.matyan.upload import SEQUENCES
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import flag, optional, text
 
 __all__ = [
     "add_tag",
@@ -107,7 +99,7 @@ def _file_object(call: EndpointCall, run: RunRecord, file: ArtifactRecord) -> di
 
 def get_metrics(call: EndpointCall) -> Answer:
     """Return points of metrics, in the order in which they are asked for."""
-    asked = [_trace_asked(item) for item in read_list(call)]
+    asked = [_trace_asked(item) for item in read_body(call, list)]
     most = whole_of(call, "record_density", 50)
     bounds = read_range(call)
     run = found_run(call)
@@ -128,17 +120,14 @@ def get_metrics(call: EndpointCall) -> Answer:
 def _trace_asked(item: Any) -> tuple[str, Context]:
     if not isinstance(item, dict):
         raise ValidationError("a trace is an object with name and context")
-    return text_field(item, "name"), read_context(item.get("context"))
+    return text(item, "name"), read_context(item.get("context"))
 
 
 def update_run(call: EndpointCall) -> Answer:
     """Change a run's properties."""
-    body = read_object(call)
-    flags = {name: flag_field(body, name) for name in ("archived", "active")}
-    texts = {
-        name: None if body.get(name) is None else text_field(body, name)
-        for name in ("name", "description", "experiment")
-    }
+    body = read_body(call, dict)
+    flags = {name: optional(flag, body, name) for name in ("archived", "active")}
+    texts = {name: optional(text, body, name) for name in ("name", "description", "experiment")}
     with call.services.store.together():
         return _change(call, texts, flags)
 
@@ -161,7 +150,7 @@ def _change(call: EndpointCall, texts: dict[str, str | None], flags: dict[str, b
 
 def add_tag(call: EndpointCall) -> Answer:
     """Attach a tag."""
-    name = text_field(read_object(call), "tag_name").strip()
+    name = text(read_body(call, dict), "tag_name").strip()
     run = found_run(call)
     with call.services.store.together():
         change_run(call.services, call.user, run.path, RunPatch(labels_added=(name,)))
@@ -214,7 +203,7 @@ def _change_all(call: EndpointCall, patch: RunPatch) -> Answer:
 
 
 def _ids(call: EndpointCall) -> list[str]:
-    asked = read_list(call)
+    asked = read_body(call, list)
     if not all(isinstance(item, str) for item in asked):
         raise ValidationError("an id is text")
     return asked

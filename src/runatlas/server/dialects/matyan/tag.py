@@ -9,11 +9,12 @@ import attrs
 from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.filters import Comparison, Field
 from runatlas.model.run import RunPatch, RunSelection
-from runatlas.server.dialects.matyan.body import answer, flag_field, read_object, text_field
+from runatlas.server.dialects.matyan.body import answer, read_body
 from runatlas.server.dialects.matyan.reading import Reading, standing_of, tag_id, tag_object
 from runatlas.server.services.labels import LabelRecord
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import flag, optional, text
 
 __all__ = ["create_tag", "delete_tag", "get_tag", "list_runs", "list_tags", "search_tags", "update_tag"]
 
@@ -56,24 +57,24 @@ def get_tag(call: EndpointCall) -> Answer:
 
 def create_tag(call: EndpointCall) -> Answer:
     """Make a tag."""
-    body = read_object(call)
-    name = text_field(body, "name").strip()
-    label = LabelRecord(name, 0, text_field(body, "color", ""), text_field(body, "description", ""))
+    body = read_body(call, dict)
+    name = text(body, "name").strip()
+    label = LabelRecord(name, 0, text(body, "color", ""), text(body, "description", ""))
     call.services.labels.create_label(call.user, call.user.username, label)
     return answer({"id": tag_id(call.user.username, name), "status": "OK"})
 
 
 def update_tag(call: EndpointCall) -> Answer:
     """Change a tag, on all runs that have it; another name gives it another id."""
-    body = read_object(call)
-    if flag_field(body, "archived"):
+    body = read_body(call, dict)
+    if optional(flag, body, "archived"):
         raise ValidationError("archived: a tag cannot be archived; delete it, or leave it")
     held = _find(call)
     label = attrs.evolve(
         held,
-        name=text_field(body, "name", "").strip() or held.name,
-        color=text_field(body, "color", held.color).strip(),
-        description=text_field(body, "description", held.description).strip(),
+        name=text(body, "name", "").strip() or held.name,
+        color=text(body, "color", held.color).strip(),
+        description=text(body, "description", held.description).strip(),
     )
     place = call.user.username
     with call.services.store.together():

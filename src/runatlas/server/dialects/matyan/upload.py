@@ -11,7 +11,7 @@ from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import Batch
 from runatlas.model.ids import RunPath
 from runatlas.model.media import MediaDraft, MediaQuery
-from runatlas.server.dialects.matyan.body import answer, read_object, text_field
+from runatlas.server.dialects.matyan.body import answer, read_body
 from runatlas.server.dialects.matyan.message import BlobSaid
 from runatlas.server.dialects.matyan.place import ensure_run
 from runatlas.server.dialects.matyan.record import filled
@@ -22,6 +22,7 @@ from runatlas.server.services.uploads import UploadRecord
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.download import safe_media_type
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import text
 
 __all__ = ["SEQUENCES", "UPLOAD_PATH", "keep_upload", "presign", "put_upload"]
 
@@ -33,9 +34,9 @@ UPLOAD_PATH = "/api/v1/rest/artifacts/upload"
 
 def presign(call: EndpointCall) -> Answer:
     """Say where bytes may be sent to. The run may not be there yet: messages take another way, and no longer one."""
-    body = read_object(call)
-    run_id, path = text_field(body, "run_id"), text_field(body, "artifact_path")
-    text_field(body, "content_type", "")
+    body = read_body(call, dict)
+    run_id, path = text(body, "run_id"), text(body, "artifact_path")
+    text(body, "content_type", "")
     with call.services.store.together():
         found = ensure_run(call.services, call.user, run_id)
         if found is None:

@@ -9,20 +9,13 @@ from runatlas.model.account import UserRecord, WorkspaceRecord, WorkspaceType
 from runatlas.model.codec import encode
 from runatlas.model.page import each_item
 from runatlas.model.project import ProjectQuery, ProjectSort
-from runatlas.server.dialects.swanlab.body import (
-    answer,
-    listed,
-    objects,
-    page_request,
-    read_object,
-    text,
-    workspace_name,
-)
+from runatlas.server.dialects.swanlab.body import answer, listed, page_request, read_object, workspace_name
 from runatlas.server.dialects.swanlab.instant import iso_text
 from runatlas.server.dialects.swanlab.record import group_object, project_object, user_object
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.credential import bearer_or_basic
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import objects, text
 
 __all__ = [
     "create_users",
@@ -169,7 +162,7 @@ def project_sort(call: EndpointCall) -> ProjectSort:
     for known in get_args(ProjectSort):
         if known == wanted:
             return known  # type: ignore[no-any-return]
-    raise ValidationError("sort: expected create or name", code=400)
+    raise ValidationError("sort: expected create or name")
 
 
 def _workspace_type(wanted: str | None) -> WorkspaceType | None:
@@ -178,4 +171,4 @@ def _workspace_type(wanted: str | None) -> WorkspaceType | None:
     for known in get_args(WorkspaceType):
         if known == wanted:
             return known  # type: ignore[no-any-return]
-    raise ValidationError("type: expected PERSON or TEAM", code=400)
+    raise ValidationError("type: expected PERSON or TEAM")

@@ -15,21 +15,18 @@ from runatlas.model.ids import (
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import json_object, whole
 from runatlas.server.wire.payload import encode_payload, parse_json
 
 __all__ = [
     "answer",
     "listed",
-    "objects",
     "page_request",
     "project_path",
     "query_number",
     "read_json",
     "read_object",
     "run_path",
-    "text",
-    "texts",
-    "whole",
     "workspace_name",
 ]
 
@@ -57,62 +54,7 @@ def read_object(call: EndpointCall) -> dict[str, Any]:
     Raises:
         ValidationError: It is none.
     """
-    return _object(read_json(call), "the body")
-
-
-def _object(value: Any, name: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValidationError(f"{name}: expected a JSON object, not {type(value).__name__}", code=400)
-    return value
-
-
-def objects(value: Any, name: str, most: int) -> list[dict[str, Any]]:
-    """Read a list of objects.
-
-    Raises:
-        ValidationError: It is none, or has too many.
-    """
-    if not isinstance(value, list) or len(value) > most:
-        raise ValidationError(f"{name}: expected a list of at most {most} objects", code=400)
-    for item in value:
-        _object(item, name)
-    return value
-
-
-def text(body: dict[str, Any], name: str, default: str | None = None) -> str:
-    """Read a text field.
-
-    Raises:
-        ValidationError: It is missing without a default, or no text.
-    """
-    value = body.get(name)
-    if value is None and default is not None:
-        return default
-    if not isinstance(value, str):
-        raise ValidationError(f"{name}: expected text, not {type(value).__name__}", code=400)
-    return value
-
-
-def texts(value: Any, name: str, most: int) -> list[str]:
-    """Read a list of texts.
-
-    Raises:
-        ValidationError: It is none, or has too many.
-    """
-    if not isinstance(value, list) or len(value) > most or not all(isinstance(item, str) for item in value):
-        raise ValidationError(f"{name}: expected a list of at most {most} texts", code=400)
-    return value
-
-
-def whole(value: Any, name: str, least: int = -(2**63) + 1, most: int = 2**63 - 1) -> int:
-    """Read a whole number.
-
-    Raises:
-        ValidationError: It is none, or out of bounds.
-    """
-    if type(value) is not int or not least <= value <= most:
-        raise ValidationError(f"{name}: expected a whole number from {least} to {most}", code=400)
-    return value
+    return json_object(read_json(call), "the body")
 
 
 def page_request(call: EndpointCall) -> PageRequest:
@@ -136,8 +78,8 @@ def query_number(call: EndpointCall, name: str, default: int, most: int, least: 
     if given is None:
         return default
     if not (given.isascii() and given.isdigit() and len(given) <= 18):
-        raise ValidationError(f"{name}: expected a whole number", code=400)
-    return whole(int(given), name, least, most)
+        raise ValidationError(f"{name}: expected a whole number")
+    return whole({name: int(given)}, name, least, most)
 
 
 def listed(items: list[Any], page: Page[Any], request: PageRequest) -> Answer:

@@ -12,21 +12,13 @@ from runatlas.model.ids import RunPath
 from runatlas.model.page import Page, each_item
 from runatlas.model.project import ProjectPatch
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES, ColumnClass, ColumnDraft, ColumnQuery, ColumnRecord
-from runatlas.server.dialects.swanlab.body import (
-    answer,
-    listed,
-    objects,
-    page_request,
-    project_path,
-    read_json,
-    read_object,
-    text,
-)
+from runatlas.server.dialects.swanlab.body import answer, listed, page_request, project_path, read_json, read_object
 from runatlas.server.dialects.swanlab.ingestion import SYSTEM_PREFIX
 from runatlas.server.dialects.swanlab.record import column_object
 from runatlas.server.dialects.swanlab.reference import locate
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import objects, text
 
 __all__ = ["add_columns", "add_series", "all_columns", "list_columns"]
 
@@ -92,7 +84,7 @@ def _wanted_class(wanted: str | None) -> ColumnClass | None:
     for known in COLUMN_CLASSES:
         if known == wanted:
             return known
-    raise ValidationError("class: expected CUSTOM or SYSTEM", code=400)
+    raise ValidationError("class: expected CUSTOM or SYSTEM")
 
 
 def all_columns(call: EndpointCall, run: RunPath, query: ColumnQuery) -> list[ColumnRecord]:

@@ -156,4 +156,5 @@ def _render(failure: Failure) -> Answer:
     failure = in_wider_use(failure)
     status = 400 if failure.status == 422 else failure.status
     code = HTTPStatus(status).phrase.replace(" ", "_").replace("-", "_")
-    return Answer(encode_payload({"code": code, "message": failure.message}), status, headers=failure.headers)
+    message = failure.message if failure.found is None else f"{failure.message}, not {failure.found}"
+    return Answer(encode_payload({"code": code, "message": message}), status, headers=failure.headers)

@@ -8,13 +8,14 @@ from urllib.parse import urlsplit
 from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.ids import RunPath
 from runatlas.model.series import ColumnQuery
-from runatlas.server.dialects.swanlab.body import answer, read_object, text, texts, whole
+from runatlas.server.dialects.swanlab.body import answer, read_object
 from runatlas.server.dialects.swanlab.column import all_columns
 from runatlas.server.dialects.swanlab.record import wire_key
 from runatlas.server.dialects.swanlab.reference import REFERENCES_MAX, Reference, base_keys, locate, read_references
 from runatlas.server.services.exports import ExportColumn
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import INT64, text, texts, whole
 
 __all__ = ["export_column", "export_columns", "export_log", "link_exports"]
 
@@ -44,7 +45,7 @@ def export_column(call: EndpointCall) -> Answer:
     """Write one column to a file, and answer the link to it."""
     cuid, key = call.params["cuid"], call.value("key")
     if not key:
-        raise ValidationError("key: which column?", code=400)
+        raise ValidationError("key: which column?")
     run = locate(call, [cuid])[cuid]
     known = [column for base in base_keys([key]) for column in all_columns(call, run, ColumnQuery(key=base))]
     if not any(wire_key(column.key, column.context) == key and column.count for column in known):
@@ -63,9 +64,9 @@ def export_columns(call: EndpointCall) -> Answer:
 
 def export_log(call: EndpointCall) -> Answer:
     """Write lines to a file, and answer its key."""
-    body = read_object(call)
+    body = {"start": 0, "rows": 500_000, **read_object(call)}
     cuid = text(body, "experimentId")
-    start, rows = whole(body.get("start", 0), "start"), whole(body.get("rows", 500_000), "rows")
+    start, rows = whole(body, "start", *INT64), whole(body, "rows", *INT64)
     link = call.services.exports.export_logs(call.user, locate(call, [cuid])[cuid], start=start, rows=rows)
     return answer({"cosKey": f"exports/{urlsplit(link.url).path.split('/')[4]}.log"})
 

@@ -13,12 +13,13 @@ from runatlas.model.batch import Batch
 from runatlas.model.codec import dumps
 from runatlas.model.ids import RunPath, new_cuid
 from runatlas.model.media import BlobRecord, MediaItem
-from runatlas.server.dialects.swanlab.body import answer, objects, read_object, run_path, text, texts, whole
+from runatlas.server.dialects.swanlab.body import answer, read_object, run_path
 from runatlas.server.dialects.swanlab.reference import locate
 from runatlas.server.services.links import Grant
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.download import safe_media_type
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import objects, text, texts, whole
 
 __all__ = [
     "complete_files",
@@ -164,7 +165,7 @@ def complete_files(call: EndpointCall) -> Answer:
     sent = call.services.uploads.find_uploads(call.user, run, paths)
     for path in paths:
         if path not in sent:
-            raise ValidationError(f"path: nothing was sent to {path!r}", code=400)
+            raise ValidationError(f"path: nothing was sent to {path!r}")
     drafts = tuple(ArtifactDraft(path, sent[path].sha256, sent[path].size, sent[path].mime_type) for path in paths)
     call.services.recording.append(call.user, Batch(run, artifacts=drafts))
     return answer({})
@@ -181,7 +182,7 @@ def prepare_parts(call: EndpointCall) -> Answer:
     made = []
     for file in _files(call):
         _kept_path(file)
-        count, upload_id = whole(file.get("count"), "count", 1, _PARTS_MAX), new_cuid()
+        count, upload_id = whole(file, "count", 1, _PARTS_MAX), new_cuid()
         urls = _upload_urls(call, run, [_part_path(upload_id, number) for number in range(1, count + 1)])
         parts = [{"partNumber": number, "url": url} for number, url in enumerate(urls, 1)]
         made.append({"uploadId": upload_id, "parts": parts})
@@ -203,19 +204,20 @@ def complete_parts(call: EndpointCall) -> Answer:
 
 def _kept_path(file: dict[str, Any]) -> str:
     """Check where a file is to be kept before any of its parts is sent there or put together."""
+    path = text(file, "path")
     try:
-        return validate_artifact_name(text(file, "path"), argument="path")
+        return validate_artifact_name(path, argument="path")
     except ValueError as error:
-        raise ValidationError(str(error), code=400) from error
+        raise ValidationError(str(error)) from error
 
 
 def _joined(call: EndpointCall, run: RunPath, file: dict[str, Any]) -> BlobRecord:
     parts = objects(file.get("parts"), "parts", _PARTS_MAX)
     if not parts:
-        raise ValidationError("parts: a file has at least one", code=400)
-    numbers = sorted(whole(part.get("partNumber"), "partNumber", 1, _PARTS_MAX) for part in parts)
+        raise ValidationError("parts: a file has at least one")
+    numbers = sorted(whole(part, "partNumber", 1, _PARTS_MAX) for part in parts)
     if numbers != list(range(1, len(numbers) + 1)):
         told = ", ".join(map(str, numbers[:10]))
-        raise ValidationError(f"parts: expected each from 1 to the last one once, got {told}", code=400)
+        raise ValidationError(f"parts: expected each from 1 to the last one once, got {told}")
     upload_id = text(file, "uploadId")
     return call.services.uploads.join_uploads(call.user, run, [_part_path(upload_id, number) for number in numbers])

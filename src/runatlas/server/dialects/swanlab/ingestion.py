@@ -18,12 +18,13 @@ from runatlas.model.ids import RunPath
 from runatlas.model.log import LOG_LEVELS, LogDraft, LogLevel
 from runatlas.model.media import MediaDraft, MediaItem
 from runatlas.model.series import COLUMN_TYPES, ColumnType, SeriesPoints
-from runatlas.server.dialects.swanlab.body import answer, objects, read_object, text, texts, whole
+from runatlas.server.dialects.swanlab.body import answer, read_object
 from runatlas.server.dialects.swanlab.instant import read_instant
 from runatlas.server.dialects.swanlab.reference import locate
 from runatlas.server.services.uploads import UploadRecord
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import INT64, objects, text, texts, whole
 
 __all__ = ["SYSTEM_PREFIX", "add_metrics"]
 
@@ -62,7 +63,7 @@ def add_metrics(call: EndpointCall) -> Answer:
         # Programs that share a run number their lines alike.
         batch = Batch(run, logs=tuple(_line(record) for record in records), lines_apart=True)
     else:
-        raise ValidationError("type: expected scalar, media or log", code=400)
+        raise ValidationError("type: expected scalar, media or log")
     call.services.recording.append(call.user, batch)
     return answer({})
 
@@ -81,11 +82,11 @@ def _scalars(records: list[dict[str, Any]], now_ms: int) -> tuple[SeriesPoints, 
     for record in records:
         key = record.get("key")
         if not isinstance(key, str):
-            raise ValidationError("key: expected text", code=400)
+            raise ValidationError("key: expected text")
         columns = found.get(key)
         if columns is None:
             columns = found[key] = _Columns()
-        columns.steps.append(whole(record.get("index"), "index"))
+        columns.steps.append(whole(record, "index", *INT64))
         columns.values.append(_value(record.get("data"), key))
         created = record.get("create_time")
         columns.times.append(now_ms if created is None else read_instant(created, "create_time"))
@@ -110,7 +111,7 @@ def _value(data: Any, key: str) -> float:
             return float(data) if special is None else special
     except (ValueError, OverflowError):
         pass
-    raise ValidationError(f"data of {key!r}: expected a number", code=400)
+    raise ValidationError(f"data of {key!r}: expected a number")
 
 
 def _line(record: dict[str, Any]) -> LogDraft:
@@ -118,7 +119,7 @@ def _line(record: dict[str, Any]) -> LogDraft:
     return LogDraft(
         text(record, "message"),
         _level(text(record, "level", "INFO")),
-        line=whole(record.get("epoch"), "epoch", 1),
+        line=whole(record, "epoch", 1),
         time_ms=0 if created is None else read_instant(created, "create_time"),
     )
 
@@ -134,7 +135,7 @@ def _media(call: EndpointCall, run: RunPath, records: list[dict[str, Any]]) -> t
 
 
 def _draft(call: EndpointCall, record: dict[str, Any], sent: Mapping[str, UploadRecord]) -> MediaDraft:
-    key, step = text(record, "key"), whole(record.get("index"), "index")
+    key, step = text(record, "key"), whole(record, "index", *INT64)
     created = record.get("create_time")
     captions = _captions(record.get("more"))
     data: list[str] = record["data"]
@@ -145,7 +146,7 @@ def _draft(call: EndpointCall, record: dict[str, Any], sent: Mapping[str, Upload
         upload = sent.get(path)
         if upload is None:
             if _is_path(path):
-                raise ValidationError(f"data of {key!r}: nothing was sent to {path!r}", code=400)
+                raise ValidationError(f"data of {key!r}: nothing was sent to {path!r}")
             # The oldest clients send text itself, where others send a path.
             items.append(MediaItem(_text_path(step, path), data={"text": path}, caption=caption))
             continue

@@ -40,11 +40,11 @@ def read_instant(value: object, name: str) -> int:
     """
     found = _TIME.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise ValidationError(f"{name}: expected a time such as 2026-01-02T03:04:05.678Z", code=400)
+        raise ValidationError(f"{name}: expected a time such as 2026-01-02T03:04:05.678Z")
     try:
         seconds = _second_ms(found[1], (found[3] or "Z").replace("Z", "+00:00"))
     except (ValueError, OverflowError) as error:
-        raise ValidationError(f"{name}: {value!r} is no time", code=400) from error
+        raise ValidationError(f"{name}: {value!r} is no time") from error
     return seconds + int((found[2] or "0").ljust(3, "0")[:3])
 
 

@@ -7,11 +7,12 @@ from typing import Any
 from runatlas.errors import ValidationError
 from runatlas.model.log import LOG_LEVELS, LogQuery
 from runatlas.model.media import MediaPage, MediaQuery, MediaRecord
-from runatlas.server.dialects.swanlab.body import answer, query_number, read_object, whole
+from runatlas.server.dialects.swanlab.body import answer, query_number, read_object
 from runatlas.server.dialects.swanlab.record import log_object, wire_key
 from runatlas.server.dialects.swanlab.reference import Reference, base_keys, locate, read_references
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import INT64, optional, whole
 
 __all__ = ["read_all_media", "read_log", "read_media"]
 
@@ -44,8 +45,7 @@ def read_media(call: EndpointCall) -> Answer:
     """Read the media of one step, of the latest of each key without one."""
     body = read_object(call)
     columns = read_references(body)
-    given = body.get("step")
-    step = None if given is None else whole(given, "step")
+    step = optional(whole, body, "step", *INT64)
     found, steps = _pages(call, columns, step, every=False)
     metrics = [{"key": wire_key(record.key, record.context), **_entry(record)} for record in found]
     shown = max((record.step for record in found), default=0) if step is None else step
@@ -67,7 +67,7 @@ def read_log(call: EndpointCall) -> Answer:
     cuid = call.value("experimentId") or ""
     level = (call.value("level") or "INFO").upper()
     if level not in LOG_LEVELS:
-        raise ValidationError(f"level: expected one of {', '.join(LOG_LEVELS)}", code=400)
+        raise ValidationError(f"level: expected one of {', '.join(LOG_LEVELS)}")
     known = next(found for found in LOG_LEVELS if found == level)
     query = LogQuery(
         offset=query_number(call, "epoch", 0, 2**53, least=0),

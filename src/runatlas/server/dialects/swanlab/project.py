@@ -14,12 +14,12 @@ from runatlas.server.dialects.swanlab.body import (
     page_request,
     project_path,
     read_object,
-    text,
     workspace_name,
 )
 from runatlas.server.dialects.swanlab.record import project_object
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import text
 
 __all__ = ["create_project", "delete_project", "find_or_create_project", "get_project", "list_projects"]
 
@@ -76,7 +76,7 @@ def _visibility(body: dict[str, Any]) -> Visibility:
     for known in get_args(Visibility):
         if known == wanted:
             return known  # type: ignore[no-any-return]
-    raise ValidationError("visibility: expected PUBLIC or PRIVATE", code=400)
+    raise ValidationError("visibility: expected PUBLIC or PRIVATE")
 
 
 def delete_project(call: EndpointCall) -> Answer:

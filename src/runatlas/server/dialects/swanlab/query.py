@@ -23,7 +23,7 @@ from runatlas.model.series import (
     SummaryRecord,
     each_block,
 )
-from runatlas.server.dialects.swanlab.body import answer, read_json, read_object, text, whole
+from runatlas.server.dialects.swanlab.body import answer, read_json, read_object
 from runatlas.server.dialects.swanlab.column import all_columns
 from runatlas.server.dialects.swanlab.record import number, wire_key
 from runatlas.server.dialects.swanlab.reference import (
@@ -37,6 +37,7 @@ from runatlas.server.dialects.swanlab.reference import (
 )
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import text, whole
 
 __all__ = ["list_keys", "list_runs_of_keys", "read_last_steps", "read_lines", "read_statistics", "read_summaries"]
 
@@ -85,15 +86,15 @@ def _rows(column: Array, part: SeriesSlice) -> Any:
 def _axis(body: dict[str, Any]) -> str:
     axis = text(body, "xType", "step")
     if axis not in _AXES:
-        raise ValidationError(f"xType: expected one of {', '.join(_AXES)}", code=400)
+        raise ValidationError(f"xType: expected one of {', '.join(_AXES)}")
     return axis
 
 
 def read_lines(call: EndpointCall) -> Answer:
     """Read sampled series, one object a column in the order asked for."""
-    body = read_object(call)
+    body = {"num": SAMPLE_MAX, **read_object(call)}
     columns = read_references(body)
-    count = whole(body.get("num", SAMPLE_MAX), "num", 1)
+    count = whole(body, "num", 1)
     axis, x_key = _axis(body), text(body, "xKey", "")
     found = _lines(call, [(column.cuid, column.key) for column in columns], min(count, SAMPLE_MAX))
     x_lines = _lines(call, [(column.cuid, x_key) for column in columns], None) if x_key else {}
@@ -235,9 +236,9 @@ def _kind(call: EndpointCall) -> str:
 
 def list_keys(call: EndpointCall) -> Answer:
     """List the keys that runs have, by name; the cursor is the last key of the page before."""
-    body = read_object(call)
+    body = {"limit": 2000, **read_object(call)}
     kind = _kind(call)
-    limit, after = whole(body.get("limit", 2000), "limit", 1), text(body, "cursor", "")
+    limit, after = whole(body, "limit", 1), text(body, "cursor", "")
     found: set[str] = set()
     for cuid in read_experiments(body.get("experiments")):
         found |= _known_keys(call, cuid, kind)

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.run import RunSelection
-from runatlas.server.dialects.swanlab.body import objects, text, texts
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import objects, text, texts
 
 __all__ = ["Reference", "base_keys", "locate", "read_experiments", "read_keys", "read_references", "selections"]
 

@@ -13,21 +13,12 @@ from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.log import LogQuery
 from runatlas.model.page import each_item
 from runatlas.model.run import Profile, RunDraft, RunPart, RunPatch, RunQuery, RunRecord, RunSelection, RunState
-from runatlas.server.dialects.swanlab.body import (
-    answer,
-    listed,
-    objects,
-    page_request,
-    project_path,
-    read_object,
-    run_path,
-    text,
-    texts,
-)
+from runatlas.server.dialects.swanlab.body import answer, listed, page_request, project_path, read_object, run_path
 from runatlas.server.dialects.swanlab.instant import read_instant
 from runatlas.server.dialects.swanlab.record import run_object
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import objects, text, texts
 
 __all__ = [
     "beat",
@@ -122,7 +113,7 @@ def filter_runs(call: EndpointCall) -> Answer:
             parts=_PARTS,
         )
     except (TypeError, ValueError) as error:
-        raise ValidationError(str(error), code=400) from error
+        raise ValidationError(str(error)) from error
     return answer([run_object(run) for run in _all_runs(call, query)])
 
 
@@ -176,7 +167,7 @@ def put_profile(call: EndpointCall) -> Answer:
 def _section(body: dict[str, Any], name: str) -> dict[str, Any]:
     given = body.get(name) or {}
     if not isinstance(given, dict):
-        raise ValidationError(f"{name}: expected an object, not {type(given).__name__}", code=400)
+        raise ValidationError(f"{name}: expected an object, not {type(given).__name__}")
     return {key: value for key, value in given.items() if value is not None}
 
 
@@ -185,7 +176,7 @@ def _config(given: Any) -> dict[str, Any]:
     if given is None:
         return {}
     if not isinstance(given, dict):
-        raise ValidationError(f"config: expected an object, not {type(given).__name__}", code=400)
+        raise ValidationError(f"config: expected an object, not {type(given).__name__}")
     found = {}
     for key, item in given.items():
         value = item.get("value") if isinstance(item, dict) and "value" in item else item
@@ -219,7 +210,7 @@ def _state(wanted: str) -> RunState:
     for known in get_args(RunState):
         if known == wanted:
             return known  # type: ignore[no-any-return]
-    raise ValidationError(f"state: expected one of {', '.join(get_args(RunState))}", code=400)
+    raise ValidationError(f"state: expected one of {', '.join(get_args(RunState))}")
 
 
 def beat(call: EndpointCall) -> Answer:

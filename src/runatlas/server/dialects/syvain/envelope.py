@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from runatlas.errors import ValidationError
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.failure import Failure, in_wider_use
 from runatlas.server.wire.payload import encode_payload
 
-__all__ = ["answer", "bad", "code_of", "render"]
+__all__ = ["answer", "code_of", "render"]
 
 _CODES = {
     400: "bad_request",
@@ -29,11 +28,6 @@ _CODES = {
 def answer(data: Any) -> Answer:
     """Answer ``data``."""
     return Answer(encode_payload({"data": data, "error": None}))
-
-
-def bad(message: str) -> ValidationError:
-    """Make the error of a request that is not as it should be."""
-    return ValidationError(message, code=400)
 
 
 def code_of(failure: Failure) -> tuple[int, str]:

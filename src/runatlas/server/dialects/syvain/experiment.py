@@ -8,22 +8,13 @@ from typing import Any
 
 import attrs
 
-from runatlas.errors import NotFoundError
+from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.filters import And, Comparison, Field, Filter, Sort
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import PAGE_LIMIT, each_item
 from runatlas.model.run import Profile, RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
-from runatlas.server.dialects.syvain.envelope import answer, bad
-from runatlas.server.dialects.syvain.field import (
-    json_object,
-    known_fields,
-    limit_of,
-    optional_text,
-    optional_whole,
-    query_whole,
-    read_object,
-    text,
-)
+from runatlas.server.dialects.syvain.envelope import answer
+from runatlas.server.dialects.syvain.field import finite_object, limit_of, query_whole, read_object, whole
 from runatlas.server.dialects.syvain.record import (
     experiment_objects,
     made_of,
@@ -34,6 +25,7 @@ from runatlas.server.dialects.syvain.record import (
 )
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import known_fields, optional, text
 
 __all__ = [
     "PROJECT",
@@ -88,7 +80,7 @@ def list_experiments(call: EndpointCall) -> Answer:
     """List experiments."""
     status, slug, search = call.value("status"), call.value("slug"), call.value("search")
     if status is not None and status not in _STATUSES:
-        raise bad(f"status: expected one of {', '.join(_STATUSES)}")
+        raise ValidationError(f"status: expected one of {', '.join(_STATUSES)}")
     limit = limit_of(call, _LIST, _LIST_MAX)
     conditions: list[Filter] = []
     created = Field("STABLE", "created_at")
@@ -140,11 +132,11 @@ def find_or_make(
 
 def create_experiment(call: EndpointCall) -> Answer:
     """Make an experiment, or find the one of that slug."""
-    body = read_object(call, ("slug", "description", "metadata", "folder_id"))
-    slug = text(body, "slug", _SLUG_MAX)
-    description = optional_text(body, "description", _DESCRIPTION_MAX)
-    metadata = json_object(body, "metadata")
-    folder_id = None if body.get("folder_id") is None else text(body, "folder_id", _ID_MAX)
+    body = {"description": "", **read_object(call, ("slug", "description", "metadata", "folder_id"))}
+    slug = text(body, "slug", least=1, most=_SLUG_MAX)
+    description = text(body, "description", most=_DESCRIPTION_MAX)
+    metadata = finite_object(body, "metadata")
+    folder_id = optional(text, body, "folder_id", least=1, most=_ID_MAX)
     run = find_or_make(call, slug, description, metadata)
     if folder_id is not None:
         run = _put(call, run.path, folder_id)
@@ -172,8 +164,8 @@ def change_experiment(call: EndpointCall) -> Answer:
     """Put an experiment into a folder, or out of any."""
     body = read_object(call, ("folder_id",))
     if "folder_id" not in body:
-        raise bad("folder_id: it is missing")
-    folder_id = "" if body["folder_id"] is None else text(body, "folder_id", _ID_MAX)
+        raise ValidationError("folder_id: it is missing")
+    folder_id = optional(text, body, "folder_id", least=1, most=_ID_MAX) or ""
     return _one(call, _put(call, path_of(call), folder_id))
 
 
@@ -182,15 +174,16 @@ def update_status(call: EndpointCall) -> Answer:
     body = read_object(call, ("status", "error", "timestamp_ms"))
     status = body.get("status")
     if status not in _STATUSES[1:]:
-        raise bad(f"status: expected one of {', '.join(_STATUSES[1:])}")
-    time_ms = optional_whole(body, "timestamp_ms")
-    name, detail = _error_of(json_object(body, "error")) if status == "error" else ("", "")
+        raise ValidationError(f"status: expected one of {', '.join(_STATUSES[1:])}")
+    time_ms = whole(body, "timestamp_ms") if "timestamp_ms" in body else None
+    name, detail = _error_of(finite_object(body, "error")) if status == "error" else ("", "")
     return _one(call, set_status(call, path_of(call), status, time_ms=time_ms, name=name, detail=detail))
 
 
 def _error_of(error: Mapping[str, Any]) -> tuple[str, str]:
     known_fields(error, ("name", "detail"), "error")
-    return optional_text(error, "name", 500, default="Error"), optional_text(error, "detail", 8000)
+    error = {"name": "Error", "detail": "", **error}
+    return text(error, "name", most=500), text(error, "detail", most=8000)
 
 
 def set_status(

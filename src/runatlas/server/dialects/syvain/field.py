@@ -1,49 +1,24 @@
-"""The fields of requests, checked; unknown ones are refused as the clients refuse them."""
+"""What requests of this protocol have of their own; unknown fields are refused as the clients refuse them."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from runatlas.errors import ValidationError
-from runatlas.model.codec import dumps
-from runatlas.server.dialects.syvain.envelope import bad
+from runatlas.server.wire import field
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import FieldError, known_fields, required_body
 from runatlas.server.wire.payload import parse_json
 
-__all__ = [
-    "TIME_MAX",
-    "flag",
-    "json_object",
-    "known_fields",
-    "limit_of",
-    "number",
-    "objects",
-    "optional_text",
-    "optional_whole",
-    "query_whole",
-    "read_body",
-    "read_object",
-    "text",
-    "whole",
-]
+__all__ = ["finite_object", "limit_of", "objects", "query_whole", "read_object", "whole"]
 
-TIME_MAX = 2**53 - 1
 _WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
-
-
-def read_body(call: EndpointCall) -> Any:
-    """Read the JSON document of a request.
-
-    Raises:
-        ValidationError: It is none.
-    """
-    try:
-        return parse_json(call.body)
-    except ValidationError as error:
-        raise bad(error.message) from error
+whole = partial(field.whole, least=0, most=2**53 - 1, floats=True)
+"""Reads a number as JavaScript has them, from 0 on."""
 
 
 def read_object(call: EndpointCall, allowed: Iterable[str]) -> dict[str, Any]:
@@ -52,115 +27,22 @@ def read_object(call: EndpointCall, allowed: Iterable[str]) -> dict[str, Any]:
     Raises:
         ValidationError: It is none, or has.
     """
-    found = read_body(call)
-    if not isinstance(found, dict):
-        raise bad("the body must be a JSON object")
+    found: dict[str, Any] = required_body(parse_json(call.body), dict)
     known_fields(found, allowed, "the body")
     return found
 
 
-def known_fields(value: Mapping[str, Any], allowed: Iterable[str], what: str) -> None:
-    """Check that an object has no unknown fields.
-
-    Raises:
-        ValidationError: It has; the sentence names one.
-    """
-    unknown = sorted(set(value) - set(allowed))
-    if unknown:
-        raise bad(f"{what} has an unknown field {unknown[0][:100]!r}")
-
-
-def text(value: Mapping[str, Any], name: str, most: int, *, least: int = 1) -> str:
-    """Read a text that must be there.
-
-    Raises:
-        ValidationError: It is not, or of another type or length.
-    """
-    found = value.get(name)
-    if not isinstance(found, str) or not least <= len(found) <= most:
-        raise bad(f"{name}: expected text of {least} to {most} characters")
-    return found
-
-
-def optional_text(value: Mapping[str, Any], name: str, most: int, *, default: str = "") -> str:
-    """Read a text that may be missing.
-
-    Raises:
-        ValidationError: It is of another type, or too long.
-    """
-    return text(value, name, most, least=0) if name in value else default
-
-
-def whole(value: Mapping[str, Any], name: str, least: int = 0, most: int = TIME_MAX) -> int:
-    """Read a whole number that must be there.
-
-    Raises:
-        ValidationError: It is not, or of another type, or out of bounds.
-    """
-    found = value.get(name)
-    if isinstance(found, float) and found.is_integer():
-        found = int(found)
-    if isinstance(found, bool) or not isinstance(found, int) or not least <= found <= most:
-        raise bad(f"{name}: expected a whole number from {least} to {most}")
-    return found
-
-
-def optional_whole(value: Mapping[str, Any], name: str, least: int = 0, most: int = TIME_MAX) -> int | None:
-    """Read a whole number that may be missing, but not null.
-
-    Raises:
-        ValidationError: It is of another type, or out of bounds.
-    """
-    return whole(value, name, least, most) if name in value else None
-
-
-def number(value: Mapping[str, Any], name: str) -> float:
-    """Read a finite number.
-
-    Raises:
-        ValidationError: It is none.
-    """
-    found = value.get(name)
-    if not isinstance(found, bool) and isinstance(found, (int, float)):
-        try:
-            made = float(found)
-        except OverflowError:
-            made = math.inf
-        if math.isfinite(made):
-            return made
-    raise bad(f"{name}: expected a finite number")
-
-
-def flag(value: Mapping[str, Any], name: str) -> bool:
-    """Read a boolean that must be there.
-
-    Raises:
-        ValidationError: It is not.
-    """
-    found = value.get(name)
-    if not isinstance(found, bool):
-        raise bad(f"{name}: expected true or false")
-    return found
-
-
-def json_object(value: Mapping[str, Any], name: str, most: int | None = None) -> dict[str, Any]:
+def finite_object(value: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Read a JSON object of finite values; a missing one is empty.
 
-    Args:
-        value: Where it is a field.
-        name: Its name.
-        most: How many bytes it may have as compact JSON.
-
     Raises:
-        ValidationError: It is none, has NaN or infinities, or is too large.
+        ValidationError: It is none, or has NaN or infinities.
     """
     found = value.get(name, {})
     if not isinstance(found, dict):
-        raise bad(f"{name}: expected an object")
+        raise FieldError(f"{name}: expected an object")
     if not _is_finite(found):
-        raise bad(f"{name}: numbers must be finite")
-    if most is not None and len(dumps(found).encode(errors="replace")) > most:
-        raise bad(f"{name}: it has more than {most} bytes")
+        raise ValidationError(f"{name}: numbers must be finite")
     return found
 
 
@@ -180,9 +62,9 @@ def objects(value: Mapping[str, Any], name: str, most: int, *, least: int = 0) -
     """
     found = value.get(name)
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-        raise bad(f"{name}: expected a list of objects")
+        raise FieldError(f"{name}: expected a list of objects")
     if not least <= len(found) <= most:
-        raise bad(f"{name}: expected {least} to {most} items, got {len(found)}")
+        raise FieldError(f"{name}: expected {least} to {most} items, got {len(found)}")
     return found
 
 
@@ -196,7 +78,7 @@ def query_whole(call: EndpointCall, name: str) -> int | None:
     if given is None:
         return None
     if not _WHOLE.fullmatch(given):
-        raise bad(f"{name}: expected a whole number")
+        raise FieldError(f"{name}: expected a whole number")
     return max(-(2**63), min(int(given), 2**63 - 1))
 
 
@@ -210,5 +92,5 @@ def limit_of(call: EndpointCall, default: int, most: int) -> int:
     if found is None:
         return default
     if found < 1:
-        raise bad("limit: expected a whole number from 1 on")
+        raise FieldError("limit: expected a whole number from 1 on")
     return min(found, most)

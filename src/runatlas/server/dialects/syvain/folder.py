@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from runatlas.errors import ValidationError
 from runatlas.model.folder import FolderPatch
 from runatlas.model.ids import ProjectPath
-from runatlas.server.dialects.syvain.envelope import answer, bad
+from runatlas.server.dialects.syvain.envelope import answer
 from runatlas.server.dialects.syvain.experiment import PROJECT, iterate_experiments
-from runatlas.server.dialects.syvain.field import read_object, text
+from runatlas.server.dialects.syvain.field import read_object
 from runatlas.server.dialects.syvain.record import experiment_objects, folder_object
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import optional, text
 
 __all__ = ["change_folder", "create_folder", "folder_tree", "get_folder", "list_folders"]
 
@@ -50,7 +52,7 @@ def folder_tree(call: EndpointCall) -> list[dict[str, Any]]:
 def create_folder(call: EndpointCall) -> Answer:
     """Make a folder, in the project of its parent."""
     body = read_object(call, ("name", "parent_id"))
-    name = text(body, "name", _NAME_MAX)
+    name = text(body, "name", least=1, most=_NAME_MAX)
     parent_id = _parent_of(body)
     if parent_id is None:
         project = call.services.repository.project_for(call.user, PROJECT).path
@@ -62,7 +64,7 @@ def create_folder(call: EndpointCall) -> Answer:
 
 
 def _parent_of(body: dict[str, Any]) -> str | None:
-    return None if body.get("parent_id") is None else text(body, "parent_id", _ID_MAX)
+    return optional(text, body, "parent_id", least=1, most=_ID_MAX)
 
 
 def get_folder(call: EndpointCall) -> Answer:
@@ -85,8 +87,8 @@ def change_folder(call: EndpointCall) -> Answer:
     """Rename or move a folder."""
     body = read_object(call, ("name", "parent_id"))
     if not body:
-        raise bad("the body needs a name or a parent_id")
-    name = text(body, "name", _NAME_MAX) if "name" in body else None
+        raise ValidationError("the body needs a name or a parent_id")
+    name = text(body, "name", least=1, most=_NAME_MAX) if "name" in body else None
     parent = (_parent_of(body) or "") if "parent_id" in body else None
     folder = call.services.folders.find_folder(call.user, call.params["folder"])
     project = ProjectPath(folder.workspace, folder.project)

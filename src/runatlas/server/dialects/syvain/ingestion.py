@@ -5,23 +5,12 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
+from runatlas.errors import ValidationError
 from runatlas.model.annotation import ANNOTATION_MAX, AnnotationDraft, AnnotationQuery
 from runatlas.model.ingestion_key import INGESTION_KEY_TTL_MAX_MS
 from runatlas.model.page import PAGE_LIMIT, each_item
-from runatlas.server.dialects.syvain.envelope import answer, bad
-from runatlas.server.dialects.syvain.field import (
-    TIME_MAX,
-    json_object,
-    known_fields,
-    limit_of,
-    number,
-    objects,
-    optional_whole,
-    query_whole,
-    read_object,
-    text,
-    whole,
-)
+from runatlas.server.dialects.syvain.envelope import answer
+from runatlas.server.dialects.syvain.field import finite_object, limit_of, objects, query_whole, read_object, whole
 from runatlas.server.dialects.syvain.metric import Metric, store_metrics
 from runatlas.server.dialects.syvain.record import (
     annotation_object,
@@ -31,6 +20,7 @@ from runatlas.server.dialects.syvain.record import (
 )
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import known_fields, number, optional, text
 
 __all__ = [
     "NAME_MAX",
@@ -54,8 +44,8 @@ _FIELDS = ("client_event_id", "name", "value", "step", "metadata", "timestamp_ms
 def create_key(call: EndpointCall) -> Answer:
     """Make an ingestion key; the one time that its token is shown."""
     body = read_object(call, ("name", "ttl_ms"))
-    name = text(body, "name", _KEY_NAME_MAX)
-    ttl_ms = optional_whole(body, "ttl_ms", 1, INGESTION_KEY_TTL_MAX_MS)
+    name = text(body, "name", least=1, most=_KEY_NAME_MAX)
+    ttl_ms = whole(body, "ttl_ms", least=1, most=INGESTION_KEY_TTL_MAX_MS) if "ttl_ms" in body else None
     made = call.services.ingestion_keys.create_ingestion_key(call.user, path_of(call), name, ttl_ms=ttl_ms)
     return answer({"key": key_object(made.key), "token": made.secret})
 
@@ -76,7 +66,7 @@ def ingest(call: EndpointCall) -> Answer:
     """Store metrics, all of them or none."""
     sync = call.value("sync")
     if sync not in {None, "true", "false"}:
-        raise bad("sync: expected true or false")
+        raise ValidationError("sync: expected true or false")
     body = read_object(call, ("data",))
     now = call.services.store.clock()
     metrics = [_metric(item, now) for item in objects(body, "data", _METRICS_MAX)]
@@ -86,14 +76,13 @@ def ingest(call: EndpointCall) -> Answer:
 
 def _metric(item: dict[str, Any], now_ms: int) -> Metric:
     known_fields(item, _FIELDS, "a metric")
-    time_ms = optional_whole(item, "timestamp_ms")
     return Metric(
-        text(item, "client_event_id", _EVENT_ID_MAX),
-        text(item, "name", NAME_MAX),
+        text(item, "client_event_id", least=1, most=_EVENT_ID_MAX),
+        text(item, "name", least=1, most=NAME_MAX),
         number(item, "value"),
-        None if item.get("step") is None else whole(item, "step", 0, TIME_MAX),
-        json_object(item, "metadata"),
-        now_ms if time_ms is None else time_ms,
+        optional(whole, item, "step"),
+        finite_object(item, "metadata"),
+        whole({"timestamp_ms": now_ms, **item}, "timestamp_ms"),
     )
 
 
@@ -113,7 +102,7 @@ def list_annotations(call: EndpointCall) -> Answer:
 def annotate(call: EndpointCall) -> Answer:
     """Note something on an experiment."""
     body = read_object(call, ("annotation", "metadata"))
-    draft = AnnotationDraft(text(body, "annotation", ANNOTATION_MAX), json_object(body, "metadata"))
+    draft = AnnotationDraft(text(body, "annotation", least=1, most=ANNOTATION_MAX), finite_object(body, "metadata"))
     run = path_of(call)
     note = call.services.annotations.create_annotation(call.user, run, draft)
     (experiment,) = experiment_objects(call, [call.services.runs.get_run(call.user, run)])

@@ -11,17 +11,9 @@ from runatlas.errors import ConflictError, NotFoundError, RunAtlasError, Validat
 from runatlas.model.annotation import ANNOTATION_MAX, AnnotationDraft
 from runatlas.model.ids import RunPath
 from runatlas.model.run import RunPatch
-from runatlas.server.dialects.syvain.envelope import bad, code_of
+from runatlas.server.dialects.syvain.envelope import code_of
 from runatlas.server.dialects.syvain.experiment import find_or_make, set_status
-from runatlas.server.dialects.syvain.field import (
-    json_object,
-    number,
-    optional_text,
-    optional_whole,
-    read_body,
-    text,
-    whole,
-)
+from runatlas.server.dialects.syvain.field import finite_object, whole
 from runatlas.server.dialects.syvain.folder import folder_tree
 from runatlas.server.dialects.syvain.ingestion import NAME_MAX
 from runatlas.server.dialects.syvain.metric import Metric, store_metrics
@@ -30,7 +22,8 @@ from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.credential import bearer_or_basic
 from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.server.wire.failure import failure_of
-from runatlas.server.wire.payload import encode_payload
+from runatlas.server.wire.field import number, optional, text
+from runatlas.server.wire.payload import encode_payload, parse_json
 
 __all__ = ["experiment_events", "organization_events"]
 
@@ -66,15 +59,16 @@ class _Message:
 
 
 def _messages(call: EndpointCall) -> list[_Message]:
-    body = read_body(call)
+    body = parse_json(call.body)
     if not isinstance(body, list) or len(body) > _MESSAGES_MAX:
-        raise bad(f"the body must be a list of at most {_MESSAGES_MAX} messages")
+        raise ValidationError(f"the body must be a list of at most {_MESSAGES_MAX} messages")
     found = []
     for item in body:
         if not isinstance(item, dict):
-            raise bad("a message must be an object")
-        event = text(item, "event", _ID_MAX)
-        found.append(_Message(event.removeprefix(_PREFIX), text(item, "messageId", _ID_MAX), json_object(item, "data")))
+            raise ValidationError("a message must be an object")
+        event = text(item, "event", least=1, most=_ID_MAX)
+        name = text(item, "messageId", least=1, most=_ID_MAX)
+        found.append(_Message(event.removeprefix(_PREFIX), name, finite_object(item, "data")))
     return found
 
 
@@ -96,7 +90,7 @@ def _reply(call: EndpointCall, message: _Message) -> dict[str, Any]:
     handle = _ORGANIZATION.get(message.event)
     try:
         if handle is None:
-            raise bad(f"there is no event {message.event[:100]!r} here")
+            raise ValidationError(f"there is no event {message.event[:100]!r} here")
         with call.services.store.together():
             return handle(call, message)
     except RunAtlasError as error:
@@ -108,8 +102,9 @@ def _read_tree(call: EndpointCall, message: _Message) -> dict[str, Any]:
 
 
 def _open(call: EndpointCall, message: _Message) -> dict[str, Any]:
-    slug = text(message.data, "slug", 200)
-    description, metadata = optional_text(message.data, "description", 4000), json_object(message.data, "meta")
+    data = {"description": "", **message.data}
+    slug = text(data, "slug", least=1, most=200)
+    description, metadata = text(data, "description", most=4000), finite_object(data, "meta")
     run = find_or_make(call, slug, description, metadata, keep=not description and not metadata)
     return message.reply("experiment.opened", _token(call, run.path, run.cuid))
 
@@ -120,21 +115,20 @@ def _token(call: EndpointCall, run: RunPath, cuid: str) -> dict[str, Any]:
 
 
 def _named_experiment(call: EndpointCall, message: _Message) -> tuple[str, RunPath]:
-    cuid = text(message.data, "experimentId", _ID_MAX)
+    cuid = text(message.data, "experimentId", least=1, most=_ID_MAX)
     return cuid, path_of(attrs.evolve(call, params={"experiment": cuid}))
 
 
 def _move(call: EndpointCall, message: _Message) -> dict[str, Any]:
     cuid, run = _named_experiment(call, message)
-    folder_id = message.data.get("toFolderId")
-    target = "" if folder_id is None else text(message.data, "toFolderId", _ID_MAX)
-    call.services.runs.update_run(call.user, run, RunPatch(folder_id=target))
+    folder_id = optional(text, message.data, "toFolderId", least=1, most=_ID_MAX)
+    call.services.runs.update_run(call.user, run, RunPatch(folder_id=folder_id or ""))
     return message.reply("folderexperiment.moved", {"experimentId": cuid, "folderId": folder_id})
 
 
 def _refresh(call: EndpointCall, message: _Message) -> dict[str, Any]:
     cuid, run = _named_experiment(call, message)
-    old = text(message.data, "experimentToken", 1000)
+    old = text(message.data, "experimentToken", least=1, most=1000)
     key = call.services.ingestion_keys.find_by_secret(call.user, run, old)
     if key is None:
         raise NotFoundError("the token is none of this experiment")
@@ -217,14 +211,13 @@ def _read(message: _Message, now_ms: int) -> Metric | ValidationError:
 
 def _metric(message: _Message, now_ms: int) -> Metric:
     data = message.data
-    time_ms = optional_whole(data, "timestampMs")
     return Metric(
         message.id,
-        text(data, "metricName", NAME_MAX),
+        text(data, "metricName", least=1, most=NAME_MAX),
         number(data, "metricValue"),
-        None if data.get("step") is None else whole(data, "step"),
-        json_object(data, "meta"),
-        now_ms if time_ms is None else time_ms,
+        optional(whole, data, "step"),
+        finite_object(data, "meta"),
+        whole({"timestampMs": now_ms, **data}, "timestampMs"),
     )
 
 
@@ -232,7 +225,7 @@ def _apply(call: EndpointCall, run: RunPath, message: _Message) -> dict[str, Any
     handle = _EXPERIMENT.get(message.event)
     try:
         if handle is None:
-            raise bad(f"there is no event {message.event[:100]!r} here")
+            raise ValidationError(f"there is no event {message.event[:100]!r} here")
         with call.services.store.together():
             if call.services.events.claim(call.user, run, message.id):
                 handle(call, run, message)
@@ -251,14 +244,16 @@ def _done(call: EndpointCall, run: RunPath, _: _Message) -> None:
 
 
 def _error(call: EndpointCall, run: RunPath, message: _Message) -> None:
-    told = optional_text(message.data, "error", _ERROR_MAX)
-    kind = json_object(message.data, "meta").get("error_type")
+    told = text({"error": "", **message.data}, "error", most=_ERROR_MAX)
+    kind = finite_object(message.data, "meta").get("error_type")
     name = kind[:500] if isinstance(kind, str) and kind else "Error"
     set_status(call, run, "error", name=name, detail=told.removeprefix(f"{name}: "))
 
 
 def _annotate(call: EndpointCall, run: RunPath, message: _Message) -> None:
-    draft = AnnotationDraft(text(message.data, "annotation", ANNOTATION_MAX), json_object(message.data, "meta"))
+    draft = AnnotationDraft(
+        text(message.data, "annotation", least=1, most=ANNOTATION_MAX), finite_object(message.data, "meta")
+    )
     call.services.annotations.create_annotation(call.user, run, draft)
 
 

@@ -12,10 +12,9 @@ import attrs
 from litestar.types import ASGIApp
 
 from runatlas.errors import ApiStatusError, NotFoundError, PermissionDeniedError, ValidationError
-from runatlas.server.dialects.syvain.envelope import bad
-from runatlas.server.dialects.syvain.field import read_body
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.payload import parse_json
 
 __all__ = ["Access", "Route", "dispatch"]
 
@@ -87,7 +86,7 @@ def _parts(raw_path: str) -> list[str]:
     try:
         return [unquote_to_bytes(part).decode() for part in path.split("/")]
     except UnicodeDecodeError:
-        raise bad("the path is not UTF-8") from None
+        raise ValidationError("the path is not UTF-8") from None
 
 
 def _answer(route: Route, call: EndpointCall, body_limit: int) -> Answer | ASGIApp:
@@ -122,6 +121,6 @@ def _once(route: Route, call: EndpointCall) -> Answer | ASGIApp:
 
 def _fingerprint(call: EndpointCall) -> str:
     """Tell requests apart by what their bodies mean, not by how they are written."""
-    meant = json.dumps(read_body(call) if call.body else None, sort_keys=True)
+    meant = json.dumps(parse_json(call.body) if call.body else None, sort_keys=True)
     told = f"{call.method} {call.raw_path} {sorted(call.query)} {call.user.run_cuid}\n{meant}"
     return hashlib.sha256(told.encode()).hexdigest()

@@ -14,13 +14,14 @@ from runatlas.errors import ValidationError
 from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import RunPath
 from runatlas.model.run import RunRecord
-from runatlas.server.dialects.syvain.envelope import answer, bad
-from runatlas.server.dialects.syvain.field import known_fields, limit_of, query_whole, text
+from runatlas.server.dialects.syvain.envelope import answer
+from runatlas.server.dialects.syvain.field import limit_of, query_whole
 from runatlas.server.dialects.syvain.metadata import metadata_of, same_json
 from runatlas.server.dialects.syvain.record import path_of, slug_of
 from runatlas.server.services.events import EventSeries
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import known_fields, optional, text
 from runatlas.server.wire.payload import parse_json
 
 __all__ = ["compare_metrics", "list_metrics"]
@@ -98,7 +99,7 @@ def compare_metrics(call: EndpointCall) -> Answer:
     """Return rows of several series, merged."""
     selectors = [_selector(given) for given in call.values("series")]
     if not 1 <= len(selectors) <= _SERIES_MAX:
-        raise bad(f"series: expected 1 to {_SERIES_MAX} of them, got {len(selectors)}")
+        raise ValidationError(f"series: expected 1 to {_SERIES_MAX} of them, got {len(selectors)}")
     bounds, order = _bounds(call), _order_of(call, (*_SORTS, "series"))
     limit = limit_of(call, _ROWS, _ROWS_MAX)
     parts: list[_Part] = []
@@ -111,28 +112,27 @@ def compare_metrics(call: EndpointCall) -> Answer:
 def _selector(given: str) -> tuple[str, str, _Filter]:
     value = _json(given, "series")
     if not isinstance(value, dict):
-        raise bad("series: expected a JSON object")
+        raise ValidationError("series: expected a JSON object")
     names = ("experiment_id", "metric_name", "metadata_key", "metadata_value", "metadata_value_json")
     known_fields(value, names, "series")
     # The client leaves nulls in.
-    given_texts = {name: item for name, item in value.items() if item is not None}
-    parts = [text(given_texts, name, 10_000, least=0) if name in given_texts else None for name in names[2:]]
-    return text(value, "experiment_id", 200), text(value, "metric_name", 1000), _filter(*parts)
+    wanted = _filter(*(optional(text, value, name, most=10_000) for name in names[2:]))
+    return text(value, "experiment_id", least=1, most=200), text(value, "metric_name", least=1, most=1000), wanted
 
 
 def _json(given: str, what: str) -> Any:
     try:
         return parse_json(given.encode(errors="surrogateescape"))
     except ValidationError as error:
-        raise bad(f"{what}: {error.message}") from error
+        raise ValidationError(f"{what}: {error.message}") from error
 
 
 def _filter(key: str | None, value: str | None, value_json: str | None) -> _Filter:
     if value is not None and value_json is not None:
-        raise bad("metadata_value, metadata_value_json: give one of them")
+        raise ValidationError("metadata_value, metadata_value_json: give one of them")
     if key is None:
         if value is not None or value_json is not None:
-            raise bad("metadata_key: a value needs a key")
+            raise ValidationError("metadata_key: a value needs a key")
         return _Filter(None)
     if value_json is not None:
         return _Filter(key, _json(value_json, "metadata_value_json"))
@@ -149,10 +149,10 @@ def _order_of(call: EndpointCall, known: Sequence[str]) -> tuple[list[str], bool
     names = [name for given in call.values("sort_by") for name in given.split(",") if name]
     for name in names:
         if name not in known:
-            raise bad(f"sort_by: expected {', '.join(known)}")
+            raise ValidationError(f"sort_by: expected {', '.join(known)}")
     direction = call.value("sort_direction") or "asc"
     if direction not in {"asc", "desc"}:
-        raise bad("sort_direction: expected asc or desc")
+        raise ValidationError("sort_direction: expected asc or desc")
     return names, direction == "desc"
 
 

@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from runatlas.errors import NotFoundError
+from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.ids import RunPath
-from runatlas.server.dialects.syvain.envelope import answer, bad
-from runatlas.server.dialects.syvain.field import flag, known_fields, objects, read_object, text
+from runatlas.server.dialects.syvain.envelope import answer
+from runatlas.server.dialects.syvain.field import objects, read_object
 from runatlas.server.dialects.syvain.metadata import as_texts, metadata_of, text_hash
 from runatlas.server.services.events import EventSeries
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.field import flag, known_fields, text
 from runatlas.server.wire.payload import encode_payload
 from runatlas.server.wire.worker import in_thread, send_pieces
 
@@ -70,7 +71,7 @@ def query_catalog(call: EndpointCall) -> Answer:
     body = read_object(call, ("experimentIds",))
     ids = body.get("experimentIds")
     if not isinstance(ids, list) or not 1 <= len(ids) <= _SELECTED_MAX or not all(isinstance(i, str) for i in ids):
-        raise bad(f"experimentIds: expected a list of 1 to {_SELECTED_MAX} ids")
+        raise ValidationError(f"experimentIds: expected a list of 1 to {_SELECTED_MAX} ids")
     made = []
     for cuid, run in _located(call, ids).items():
         kept = call.services.events.kept_metadata(call.user, run)
@@ -90,11 +91,11 @@ def query_series(call: EndpointCall) -> Answer | ASGIApp:
         choices.setdefault(cuid, []).append(choice)
     order = body.get("order")
     if not isinstance(order, dict):
-        raise bad("order: expected an object")
+        raise ValidationError("order: expected an object")
     known_fields(order, ("axis", "direction"), "order")
     axis, direction = order.get("axis"), order.get("direction")
     if axis not in {"step", "timestamp"} or direction not in {"asc", "desc"}:
-        raise bad("order: expected an axis of step or timestamp, and a direction of asc or desc")
+        raise ValidationError("order: expected an axis of step or timestamp, and a direction of asc or desc")
     stream = flag(body, "stream")
     located = _located(call, list(choices))
 
@@ -107,15 +108,15 @@ def query_series(call: EndpointCall) -> Answer | ASGIApp:
 
 def _choice(item: dict[str, Any]) -> tuple[str, _Choice]:
     known_fields(item, ("experimentId", "metricName", "metadataFilter"), "a series")
-    name = text(item, "metricName", 500) if "metricName" in item else None
+    name = text(item, "metricName", least=1, most=500) if "metricName" in item else None
     wanted = []
     for part in objects(item, "metadataFilter", _FILTERS_MAX) if "metadataFilter" in item else ():
         known_fields(part, ("key", "value"), "a metadata filter")
         value = part.get("value")
         if "value" in part and not isinstance(value, str):
-            raise bad("value: expected text")
-        wanted.append((text(part, "key", 10_000), value))
-    return text(item, "experimentId", _ID_MAX), _Choice(name, tuple(wanted))
+            raise ValidationError("value: expected text")
+        wanted.append((text(part, "key", least=1, most=10_000), value))
+    return text(item, "experimentId", least=1, most=_ID_MAX), _Choice(name, tuple(wanted))
 
 
 def _batches(
