@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -14,17 +15,18 @@ from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Method
 
-from runatlas.errors import AuthenticationError
+from runatlas.errors import ApiStatusError, AuthenticationError
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 from runatlas.server.wire.answer import Answer, accepts_gzip, compressed
 from runatlas.server.wire.body import PUBLIC_BODY, read_body, require_size
 from runatlas.server.wire.upload import Upload
-from runatlas.server.wire.worker import Visit, answering
+from runatlas.server.wire.worker import Visit, answering, in_thread
 
-__all__ = ["Endpoint", "EndpointCall", "make_endpoint"]
+__all__ = ["Endpoint", "EndpointCall", "make_endpoint", "methods_of", "performed_once"]
 
 _BUFFER = 1 << 20
+_BODY_HEADER = "runatlas-body"
 
 
 @attrs.frozen(eq=False)
@@ -34,22 +36,26 @@ class EndpointCall:
     Attributes:
         caller: Who asks; ``None`` on a public route.
         params: The parts of the path by name, decoded.
-        query: The query's names and values in order, repeated names kept.
+        query_string: The query as it was sent, without the ``?``.
         headers: Lower-case names.
         body: The whole body; empty where it is streamed.
-        upload: The streamed body, where the endpoint asks for it.
+        path: The path, decoded.
         raw_path: The path as it was sent, percent-encoded.
+        upload: The streamed body, where the endpoint asks for it.
+        arguments: The values of the query by name, where the protocol declares which there are.
     """
 
     services: Services
     caller: Caller | None
     method: str
     params: Mapping[str, str]
-    query: tuple[tuple[str, str], ...]
+    query_string: bytes
     headers: Mapping[str, str]
     body: bytes
+    path: str
     raw_path: str
     upload: BinaryIO | None = None
+    arguments: Mapping[str, Any] = attrs.field(factory=dict)
 
     @property
     def user(self) -> Caller:
@@ -61,6 +67,16 @@ class EndpointCall:
         if self.caller is None:
             raise AuthenticationError("an API key is needed")
         return self.caller
+
+    @property
+    def media_type(self) -> str:
+        """The media type of the body, without parameters; empty when nothing is said of it."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @cached_property
+    def query(self) -> list[tuple[str, str]]:
+        """The query's names and values in order, repeated names kept."""
+        return parse_qsl(self.query_string.decode("latin-1"), keep_blank_values=True)
 
     def values(self, name: str) -> list[str]:
         """Return all values of a parameter of the query."""
@@ -75,6 +91,11 @@ class EndpointCall:
 Endpoint: TypeAlias = Callable[[EndpointCall], "Answer | ASGIApp"]
 
 
+def methods_of(method: Method) -> list[Method]:
+    """Return the methods that an endpoint of ``method`` answers: a ``GET`` answers ``HEAD`` too."""
+    return ["GET", "HEAD"] if method == "GET" else [method]
+
+
 def make_endpoint(
     method: Method,
     path: str,
@@ -84,6 +105,9 @@ def make_endpoint(
     public: bool = False,
     streams: bool = False,
     document_limit: int | None = None,
+    consumes: str | None = None,
+    has_body: bool = True,
+    in_parts: bool = False,
 ) -> HTTPRouteHandler:
     """Make a handler.
 
@@ -95,40 +119,45 @@ def make_endpoint(
         public: Whether no key is needed.
         streams: Whether the body is handed over as a stream, not as bytes.
         document_limit: How large a body may be that is JSON, and no file: it is handed over as bytes all the same.
+        consumes: The only media type that a body handed over as bytes may have; ``None`` for any.
+        has_body: Whether a body is read at all.
+        in_parts: Whether the body may have come in parts before the request, which then names it in a header.
 
     Returns:
         A Litestar handler.
     """
 
     async def answer(request: Request[Caller, Any, State], visiting: Visit) -> ASGIApp:
-        most = PUBLIC_BODY if public else limit
-        if streams:
-            kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if document_limit is None or kind != "application/json":
-                return await _stream(function, request, limit, visiting)
-            most = document_limit
-        body = await read_body(request, most, visiting.hold)
-        return await visiting.answer(_answer, function, _call(request, body))
+        call = _call(request)
+        name = call.headers.get(_BODY_HEADER) if in_parts else None
+        as_document = document_limit is not None and call.media_type == "application/json"
+        if streams and name is None and not as_document:
+            return await _stream(function, request, call, limit, visiting)
+        if consumes is not None and call.media_type != consumes:
+            told = call.media_type[:80] or "of no type"
+            raise ApiStatusError(f"the body must be {consumes}, not {told}", code=415)
+        if name is not None:
+            return await _use_parts(function, call, name, limit, visiting, streams=streams)
+        most = document_limit if streams and document_limit is not None else PUBLIC_BODY if public else limit
+        body = await read_body(request, most, visiting.hold) if has_body else b""
+        return await visiting.answer(_answer, function, attrs.evolve(call, body=body))
 
     return HTTPRouteHandler(
-        path,
-        http_method=["GET", "HEAD"] if method == "GET" else [method],
-        status_code=200,
-        name=f"{method} {path}",
-        opt={"public": public},
+        path, http_method=methods_of(method), status_code=200, name=f"{method} {path}", opt={"public": public}
     )(answering(answer))
 
 
-def _call(request: Request[Caller, Any, State], body: bytes) -> EndpointCall:
+def _call(request: Request[Caller, Any, State]) -> EndpointCall:
     scope = request.scope
     return EndpointCall(
         services=request.app.state.services,
         caller=scope.get("user"),
         method=request.method,
         params={name: str(value) for name, value in scope["path_params"].items()},
-        query=tuple(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
+        query_string=scope["query_string"],
         headers={name.lower(): value for name, value in request.headers.items()},
-        body=body,
+        body=b"",
+        path=scope["path"],
         raw_path=scope["raw_path"].decode("latin-1"),
     )
 
@@ -140,10 +169,51 @@ def _answer(function: Endpoint, call: EndpointCall) -> ASGIApp:
     return answer
 
 
-async def _stream(function: Endpoint, request: Request[Caller, Any, State], limit: int, visiting: Visit) -> ASGIApp:
+async def _stream(
+    function: Endpoint, request: Request[Caller, Any, State], call: EndpointCall, limit: int, visiting: Visit
+) -> ASGIApp:
     require_size(request, limit)
-    call = _call(request, b"")
     loop = asyncio.get_running_loop()
     with Upload(request.receive, loop, limit) as upload:
         streaming = attrs.evolve(call, upload=io.BufferedReader(upload, _BUFFER))
         return await visiting.upload(_answer, function, streaming)
+
+
+async def _use_parts(
+    function: Endpoint, call: EndpointCall, name: str, limit: int, visiting: Visit, *, streams: bool
+) -> ASGIApp:
+    """Answer a request whose body came in parts before it; they are needed no more once it is done."""
+    bodies = call.services.bodies
+    size = await in_thread(bodies.size, call.user, name, limit)
+    if not streams:
+        visiting.hold(size)
+
+    def answer() -> ASGIApp:
+        with bodies.open(call.user, name) as file:
+            whole = attrs.evolve(call, upload=file) if streams else attrs.evolve(call, body=file.read(size))
+            made = _answer(function, whole)
+        bodies.remove(call.user, name)
+        return made
+
+    return await (visiting.upload(answer) if streams else visiting.answer(answer))
+
+
+def performed_once(call: EndpointCall, fingerprint: str, perform: Callable[[], Answer | ASGIApp]) -> Answer | ASGIApp:
+    """Carry a write out, unless that was done under the request's ``Idempotency-Key``.
+
+    Only what was answered well is kept, a failure may be tried again.
+
+    Args:
+        call: A request whose transaction is open: the effect and the answer are kept together or not at all.
+        fingerprint: Tells it from others that may come with the same key.
+        perform: Does it.
+    """
+    key = call.headers["idempotency-key"]
+    requests = call.services.idempotency
+    stored = requests.begin(call.user, key, fingerprint)
+    if stored is not None:
+        return Answer(stored.body, stored.status, headers={"idempotent-replayed": "true"})
+    made = perform()
+    if isinstance(made, Answer):
+        requests.finish(call.user, key, made.status, made.body)
+    return made

@@ -11,7 +11,7 @@ from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.server.wire.field import required_body
 from runatlas.server.wire.payload import encode_payload, parse_json
 
-__all__ = ["answer", "limit_of", "media_type", "number", "read_object"]
+__all__ = ["answer", "limit_of", "number", "read_object"]
 
 _BARE_POINT = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|(?<![\d.eE+])\.(?=\d)', re.DOTALL)
 """Texts, and points with no digit before them outside of texts."""
@@ -25,11 +25,6 @@ def answer(value: Any, status: int = 200) -> Answer:
     return Answer(encode_payload(value), status)
 
 
-def media_type(call: EndpointCall) -> str:
-    """Return the body's media type, without parameters."""
-    return call.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
 def read_object(call: EndpointCall) -> dict[str, Any]:
     """Read a JSON object; no body at all is an empty one.
 
@@ -40,7 +35,7 @@ def read_object(call: EndpointCall) -> dict[str, Any]:
     """
     if not call.body:
         return {}
-    if media_type(call) != "application/json":
+    if call.media_type != "application/json":
         raise ValidationError("the body must be application/json")
     return required_body(_parse(call.body), dict)
 

@@ -14,7 +14,7 @@ from runatlas.model.codec import dumps
 from runatlas.model.registry import STAGES, ModelVersionDraft, Stage
 from runatlas.model.run import Profile, RunDraft, RunPatch, RunRecord, RunSelection
 from runatlas.model.series import SeriesPoints
-from runatlas.server.dialects.chachaml.body import answer, media_type, number, read_object
+from runatlas.server.dialects.chachaml.body import answer, number, read_object
 from runatlas.server.dialects.chachaml.experiment import RunObjects, experiment_name
 from runatlas.server.dialects.chachaml.record import labels_of_tags, run_object, version_object
 from runatlas.server.wire.answer import Answer
@@ -94,7 +94,7 @@ def add_metrics(call: EndpointCall) -> Answer:
 
 def add_artifact(call: EndpointCall) -> Answer:
     """Store a file: raw bytes, or a JSON value by the reference server's other form."""
-    kind = media_type(call)
+    kind = call.media_type
     if kind == "application/json":
         return _add_value(call)
     if kind != _RAW:

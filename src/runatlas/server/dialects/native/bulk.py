@@ -25,8 +25,8 @@ from runatlas.model.series import (
     SeriesPoints,
     SeriesSlice,
 )
-from runatlas.server.dialects.native.route import Call
 from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.server.wire.payload import decode_payload, encode_payload
 
 __all__ = ["BatchDocument", "BlockDocument", "read_batch", "write_block"]
@@ -79,14 +79,14 @@ class BlockDocument:
     next_cursor: str | None
 
 
-def read_batch(call: Call, run: RunPath) -> Batch:
+def read_batch(call: EndpointCall, run: RunPath) -> Batch:
     """Read the batch that a request carries.
 
     Raises:
         ValidationError: It does not decode.
         ApiStatusError: 415, it is neither Arrow nor JSON.
     """
-    kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = call.media_type
     if kind == ARROW:
         return decode_batch(call.body, run)
     if kind != JSON:
@@ -125,7 +125,7 @@ def _points(series: PointsDocument) -> SeriesPoints:
     )
 
 
-def write_block(call: Call, block: PointBlock) -> Answer:
+def write_block(call: EndpointCall, block: PointBlock) -> Answer:
     """Write a block as the request's ``Accept`` asks: JSON if it names that, else Arrow."""
     accepted = call.headers.get("accept", "")
     if JSON in accepted and ARROW not in accepted:

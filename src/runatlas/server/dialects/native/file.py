@@ -8,11 +8,12 @@ import attrs
 
 from runatlas.model.ids import ProjectPath
 from runatlas.model.media import BlobRecord
-from runatlas.server.dialects.native.route import Call, RouteTable
+from runatlas.server.dialects.native.route import RouteTable
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.links import OpenedFile
 from runatlas.server.services.services import Services
 from runatlas.server.wire.download import Download
+from runatlas.server.wire.endpoint import EndpointCall
 
 __all__ = ["routes"]
 
@@ -59,7 +60,7 @@ def put_part(services: Services, caller: Caller, name: str, data: BinaryIO, *, o
 
 @routes.add("GET", "/blobs/{sha256}", **_SIGNED)
 def get_blob(
-    services: Services, call: Call, sha256: str, *, name: str, type: str, expires: int, signature: str
+    services: Services, call: EndpointCall, sha256: str, *, name: str, type: str, expires: int, signature: str
 ) -> Download:
     """Fetch a blob, or a range of it, by a link that was given out."""
     found = services.links.open_blob(sha256, name=name, mime_type=type, expires_ms=expires, signature=signature)
@@ -67,12 +68,14 @@ def get_blob(
 
 
 @routes.add("GET", "/exports/{cuid}", **_SIGNED)
-def get_export(services: Services, call: Call, cuid: str, *, name: str, expires: int, signature: str) -> Download:
+def get_export(
+    services: Services, call: EndpointCall, cuid: str, *, name: str, expires: int, signature: str
+) -> Download:
     """Fetch an exported file, or a range of it, by a link that was given out."""
     found = services.links.open_export(cuid, name=name, expires_ms=expires, signature=signature)
     return _download(call, found, expires)
 
 
-def _download(call: Call, file: OpenedFile, expires_ms: int) -> Download:
+def _download(call: EndpointCall, file: OpenedFile, expires_ms: int) -> Download:
     left_s = max(expires_ms - call.services.store.clock(), 0) // 1000
     return Download(file.pieces, file.size, file.name, file.mime_type, file.tag, expires_in_s=left_s)

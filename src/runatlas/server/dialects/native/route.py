@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Literal, TypeVar, get_args, get_type_hints
 
 import attrs
@@ -24,39 +24,14 @@ from runatlas.model.page import PageRequest
 from runatlas.server.dialects.native.parameter import Parameter, page_parameters, read_parameters
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
+from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.server.wire.payload import decode_payload
 
-__all__ = ["Call", "Route", "RouteTable", "declared_routes"]
+__all__ = ["Route", "RouteTable", "declared_routes"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 PREFIX = "/atlas/v1"
-
-
-@attrs.frozen(eq=False)
-class Call:
-    """One request, as the functions see it that look at more than their typed arguments.
-
-    Attributes:
-        params: The parts of the path by name.
-        query: A value for each parameter of the query.
-        headers: Lower-case names.
-        body: The whole body; empty for a route that streams it.
-    """
-
-    services: Services
-    caller: Caller
-    method: str
-    path: str
-    params: Mapping[str, str]
-    query: Mapping[str, Any]
-    headers: Mapping[str, str]
-    body: bytes
-    upload: BinaryIO | None = None
-
-    def with_upload(self, upload: BinaryIO) -> Call:
-        """Return the call with the body to be read from ``upload``."""
-        return attrs.evolve(self, upload=upload)
 
 
 @attrs.frozen(eq=False)
@@ -82,7 +57,7 @@ class Route:
     function: Callable[..., Any]
     tag: str
     parameters: tuple[Parameter, ...]
-    binders: tuple[tuple[str, Callable[[Call], Any]], ...]
+    binders: tuple[tuple[str, Callable[[EndpointCall], Any]], ...]
     answer: Any
     body: Any = None
     statuses: tuple[int, ...] = (200,)
@@ -96,7 +71,7 @@ class Route:
     streams: bool = False
     limit: Literal["body", "batch", "blob"] = "body"
 
-    def run(self, call: Call) -> Any:
+    def run(self, call: EndpointCall) -> Any:
         """Read the arguments from the request and call the function.
 
         Raises:
@@ -122,9 +97,9 @@ class RouteTable:
     def add(self, method: Method, path: str, **options: Any) -> Callable[[F], F]:
         """Make a function a route.
 
-        Its arguments are found by type: ``Services``, ``Caller`` and ``Call``; ``ProjectPath`` and ``RunPath`` from the
-        path's parts; a ``BinaryIO`` is the streamed body; and by name: ``body`` is the JSON body, names in ``path`` are
-        its parts; ``PageRequest`` and everything else are parameters of the query.
+        Its arguments are found by type: ``Services``, ``Caller`` and ``EndpointCall``; ``ProjectPath`` and ``RunPath``
+        from the path's parts; a ``BinaryIO`` is the streamed body; and by name: ``body`` is the JSON body, names in
+        ``path`` are its parts; ``PageRequest`` and everything else are parameters of the query.
 
         Args:
             method: The HTTP method.
@@ -209,7 +184,7 @@ def _parameters_of(item: Operation, route: DeclaredRoute) -> Iterator[Parameter]
             yield Parameter(argument.name, argument.hint, "query", required=required, default=default)
 
 
-def _binders_of(item: Operation) -> Iterator[tuple[str, Callable[[Call], Any]]]:
+def _binders_of(item: Operation) -> Iterator[tuple[str, Callable[[EndpointCall], Any]]]:
     yield "services", _BINDERS[Services]
     yield "caller", _BINDERS[Caller]
     for argument in item.arguments:
@@ -219,14 +194,14 @@ def _binders_of(item: Operation) -> Iterator[tuple[str, Callable[[Call], Any]]]:
         yield "body", lambda call: decode_payload(call.body, item.body)
 
 
-def _argument_binder(item: Operation, argument: Argument) -> Callable[[Call], Any]:
+def _argument_binder(item: Operation, argument: Argument) -> Callable[[EndpointCall], Any]:
     name = argument.name
     if argument.place in {"path", "page"}:
         return _BINDERS[argument.hint]
     if argument.place == "segment":
         return (lambda call: _number(call.params[name])) if argument.hint is int else lambda call: call.params[name]
     if argument.place == "query":
-        return lambda call: call.query[name]
+        return lambda call: call.arguments[name]
     return lambda call: decode_payload(call.body, item.body)
 
 
@@ -235,22 +210,22 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _binder(name: str, hint: Any, path: str) -> Callable[[Call], Any]:
+def _binder(name: str, hint: Any, path: str) -> Callable[[EndpointCall], Any]:
     if hint in _BINDERS:
         return _BINDERS[hint]
     if name == "body":
         return lambda call: decode_payload(call.body, hint)
     if f"{{{name}}}" in path:
         return lambda call: call.params[name]
-    return lambda call: call.query[name]
+    return lambda call: call.arguments[name]
 
 
-def _page(call: Call) -> PageRequest:
-    query = call.query
-    return PageRequest(query["limit"], query["cursor"], query["offset"], query["with_total"])
+def _page(call: EndpointCall) -> PageRequest:
+    given = call.arguments
+    return PageRequest(given["limit"], given["cursor"], given["offset"], given["with_total"])
 
 
-def _project_path(call: Call) -> ProjectPath:
+def _project_path(call: EndpointCall) -> ProjectPath:
     try:
         return ProjectPath(
             validate_workspace_name(call.params["workspace"]), validate_project_name(call.params["project"])
@@ -259,7 +234,7 @@ def _project_path(call: Call) -> ProjectPath:
         raise NotFoundError(f"there is no such project: {error}") from error
 
 
-def _run_path(call: Call) -> RunPath:
+def _run_path(call: EndpointCall) -> RunPath:
     project = _project_path(call)
     try:
         return RunPath(project.workspace, project.project, validate_run_id(call.params["run"]))
@@ -267,10 +242,10 @@ def _run_path(call: Call) -> RunPath:
         raise NotFoundError(f"there is no such run: {error}") from error
 
 
-_BINDERS: dict[Any, Callable[[Call], Any]] = {
+_BINDERS: dict[Any, Callable[[EndpointCall], Any]] = {
     BinaryIO: lambda call: call.upload,
-    Call: lambda call: call,
-    Caller: lambda call: call.caller,
+    EndpointCall: lambda call: call,
+    Caller: lambda call: call.user,
     PageRequest: _page,
     ProjectPath: _project_path,
     RunPath: _run_path,

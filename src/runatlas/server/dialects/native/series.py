@@ -7,10 +7,11 @@ from runatlas.model.batch import AppendRecord
 from runatlas.model.ids import RunPath
 from runatlas.model.series import PointQuery
 from runatlas.server.dialects.native.bulk import BatchDocument, BlockDocument, read_batch, write_block
-from runatlas.server.dialects.native.route import Call, RouteTable
+from runatlas.server.dialects.native.route import RouteTable
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.endpoint import EndpointCall
 
 __all__ = ["routes"]
 
@@ -28,12 +29,12 @@ _BULK = (ARROW, "application/json")
     body=BatchDocument,
     consumes=_BULK,
 )
-def append(services: Services, caller: Caller, call: Call, path: RunPath) -> AppendRecord:
+def append(services: Services, caller: Caller, call: EndpointCall, path: RunPath) -> AppendRecord:
     """Apply a batch: all of it or nothing, a repeated (writer, sequence) once."""
     return services.recording.append(caller, read_batch(call, path))
 
 
 @routes.add("POST", "/points/query", errors=(404,), answer=BlockDocument, produces=_BULK)
-def read_points(services: Services, caller: Caller, call: Call, body: PointQuery) -> Answer:
+def read_points(services: Services, caller: Caller, call: EndpointCall, body: PointQuery) -> Answer:
     """Read points of many runs and keys in one call; the rest comes with ``next_cursor``."""
     return write_block(call, services.points.read_points(caller, body))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Literal, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -13,7 +14,7 @@ from litestar.types import ASGIApp
 
 from runatlas.errors import ApiStatusError, NotFoundError, PermissionDeniedError, ValidationError
 from runatlas.server.wire.answer import Answer
-from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.endpoint import EndpointCall, performed_once
 from runatlas.server.wire.payload import parse_json
 
 __all__ = ["Access", "Route", "dispatch"]
@@ -105,18 +106,9 @@ def _answer(route: Route, call: EndpointCall, body_limit: int) -> Answer | ASGIA
 
 
 def _once(route: Route, call: EndpointCall) -> Answer | ASGIApp:
-    """Carry a write out, unless its key was answered; the effect and the answer are kept together or not at all."""
-    key = call.headers.get("idempotency-key")
-    if key is None:
+    if "idempotency-key" not in call.headers:
         return route.function(call)
-    requests = call.services.idempotency
-    stored = requests.begin(call.user, key, _fingerprint(call))
-    if stored is not None:
-        return Answer(stored.body, stored.status, headers={"idempotent-replayed": "true"})
-    made = route.function(call)
-    if isinstance(made, Answer):
-        requests.finish(call.user, key, made.status, made.body)
-    return made
+    return performed_once(call, _fingerprint(call), partial(route.function, call))
 
 
 def _fingerprint(call: EndpointCall) -> str:
