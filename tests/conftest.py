@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
+from support.examples import TIMES, examples
 from support.postgresql import postgresql
 
 __all__ = ["postgresql", "pytest_xdist_auto_num_workers"]
@@ -17,8 +19,18 @@ __all__ = ["postgresql", "pytest_xdist_auto_num_workers"]
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+if not TIMES:
+    # Hypothesis also tries what is written in the modules that happen to be loaded: not the same alone as in the suite.
+    providers._get_local_constants = lambda: providers._local_constants
+
 # Machines are as slow as they are: no example fails for its time, and every machine tries the same ones.
-settings.register_profile("project", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "project",
+    max_examples=examples(100),
+    deadline=None,
+    derandomize=not TIMES,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("project")
 
 # A shell that starts the tests in the background has these ignored, and so would every program that they start.

@@ -11,6 +11,7 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from support.backend import Site
+from support.examples import examples
 from support.filter_meaning import Fact
 from support.filter_strategies import CONTEXT, LISTS, SERIES, VALUES, filters
 from support.recording import points
@@ -146,7 +147,7 @@ def test_every_filter_chooses_the_runs_that_python_chooses(site: Site) -> None:
     # Over HTTP each costs many requests, and what it costs is not what differs.
     most = 150 if isinstance(site.root, LocalBackend) else 40
 
-    @settings(max_examples=most, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(most), suppress_health_check=list(HealthCheck))
     @given(filters)
     @_each(_TRICKY)
     def check(wanted: Filter) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.backend import Site
+from support.examples import examples
 from support.filter_meaning import statistics
 from support.recording import points
 
@@ -134,7 +135,7 @@ def test_runs_come_in_the_order_asked_for_page_by_page(site: Site, demo: Project
     everything = _list(site, demo, limit=1000)
     assert len(everything) == len(CONFIGS)
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(60), suppress_health_check=list(HealthCheck))
     @given(sort_lists, st.integers(1, 6), st.integers(0, 2))
     def check(sorts: tuple[Sort, ...], limit: int, grouped: int) -> None:
         groups = tuple(sort.field for sort in sorts[:grouped])

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
+import sys
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.examples import TIMES
 from support.source import ROOT, Module, modules
 
 EDGES = {
@@ -101,6 +107,29 @@ def test_what_is_named_runs_in_this_process(request: pytest.FixtureRequest, monk
     assert workers("tests", keyword="machine") == 0
     assert workers("tests") >= 1
     assert workers("tests/unit", "tests/meta") >= 1
+
+
+def _drawn() -> list[tuple[int, str]]:
+    found = []
+
+    @settings(max_examples=200, database=None, derandomize=True)
+    @given(st.integers(), st.text())
+    def draw(number: int, text: str) -> None:
+        found.append((number, text))
+
+    draw()
+    return found
+
+
+def test_the_same_examples_are_drawn_whatever_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _drawn()
+    words = "\n".join(f"a{number} = {number * 1000 + 7}, 'a word {number}'" for number in range(100))
+    (tmp_path / "loaded_meanwhile.py").write_text(words, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("loaded_meanwhile")
+    monkeypatch.setitem(sys.modules, "one_more", module)  # so that their number has changed
+
+    assert TIMES or _drawn() == before
 
 
 @pytest.mark.xdist_group("together")

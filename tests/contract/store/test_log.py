@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.database import Place
+from support.examples import examples
 from support.recording import Recorder
 
 from runatlas.errors import ValidationError
@@ -78,7 +79,7 @@ def test_a_page_does_not_end_within_a_number(recorder: Recorder, limit: int) -> 
     assert found == [(number, tag) for number in (1, 2, 3) for tag in ("", "a", "b")]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(
     st.lists(
         st.tuples(st.sampled_from(["", "record", "x"]), st.sampled_from(LOG_LEVELS), st.none() | st.integers(1, 8)),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.database import Place
+from support.examples import examples
 from support.recording import Recorder, line, points, rows_of
 
 from runatlas.model.ids import RunPath
@@ -74,7 +75,7 @@ def test_ordinary_batches_keep_every_point(recorder: Recorder) -> None:
     assert read(recorder, run)["loss"] == [(0, 0), (0, 0), (1, 1), (1, 1)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(batches=st.lists(POINTS, min_size=1, max_size=4))
 def test_however_points_are_cut_into_batches_the_first_of_a_step_counts(
     shared: Recorder, batches: list[list[tuple[int, int]]]

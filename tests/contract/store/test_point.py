@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event, select
 from support.database import Place
+from support.examples import examples
 from support.recording import Recorder, Row, line, points, rows_of, same_rows
 
 from runatlas.errors import NotFoundError, StoreError, ValidationError
@@ -88,7 +89,7 @@ def read(shared: Recorder, query: PointQuery) -> PointBlock:
     return shared.services.points.read_points(shared.caller, query)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(batch, min_size=1, max_size=5), ranges)
 def test_reading_gives_what_was_appended(shared: Recorder, batches: list[Any], wanted: RangeQuery | None) -> None:
     run, arrived = record(shared, batches)
@@ -113,7 +114,7 @@ def expected_extreme(rows: Sequence[Row], sign: int) -> tuple[float, int] | None
     return (sign * value, step) if known else None
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(batch, min_size=1, max_size=5))
 def test_summaries_are_those_of_the_points(shared: Recorder, batches: list[Any]) -> None:
     run, arrived = record(shared, batches)

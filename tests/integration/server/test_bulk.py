@@ -12,6 +12,7 @@ import requests
 from arro3.core import Array, DataType
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 from support.patience import eventually
 from support.server import ServerProcess
 
@@ -147,7 +148,7 @@ def test_a_batch_that_does_not_decode_is_refused(
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), suppress_health_check=list(HealthCheck))
 def test_no_damaged_stream_is_a_failure_of_the_server(server: ServerProcess, owner: str, data: st.DataObject) -> None:
     run = RunPath(owner, "bulk", "damaged")
     draft = {

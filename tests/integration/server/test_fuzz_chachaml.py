@@ -10,8 +10,9 @@ from urllib.parse import quote, urlencode
 import attrs
 import pytest
 import requests
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 from support.odd_value import odd_values
 from support.server import ServerProcess, make_key, running_server
 
@@ -19,7 +20,7 @@ from runatlas.server.dialects.chachaml.dialect import READS, WRITES
 
 pytestmark = pytest.mark.xdist_group("fuzz_chachaml")
 
-EXAMPLES = 100
+EXAMPLES = examples(100)
 UPLOAD = "/api/w/runs/{run:str}/artifacts"
 JSON = "application/json"
 OCTETS = "application/octet-stream"
@@ -135,7 +136,7 @@ def _check(answer: requests.Response) -> None:
         assert told["error"]
 
 
-bounded = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
+bounded = settings(max_examples=EXAMPLES)
 
 
 def _bodies(path: str) -> st.SearchStrategy[Any]:

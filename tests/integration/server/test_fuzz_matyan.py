@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 from support.odd_value import odd_values
 from support.server import ServerProcess
 from websockets.sync.client import ClientConnection, connect
@@ -19,7 +20,7 @@ from runatlas.server.dialects.matyan.dialect import PREFIX, ROUTES
 
 pytestmark = pytest.mark.xdist_group("fuzz_matyan")
 
-EXAMPLES = 150
+EXAMPLES = examples(150)
 NOW = "2026-01-02T03:04:05+00:00"
 
 values = odd_values("image", "text", "1.5", NOW, "seq/a/1.png", "run.x", "", with_infinite=True)
@@ -98,7 +99,7 @@ def socket(server: ServerProcess) -> Iterator[ClientConnection]:
         yield found
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(frame=frames)
 def test_every_frame_is_acknowledged(socket: ClientConnection, frame: Any) -> None:
     socket.send(json.dumps(frame))
@@ -106,7 +107,7 @@ def test_every_frame_is_acknowledged(socket: ClientConnection, frame: Any) -> No
     assert (answer["status"] == "ok") == (answer["error"] is None)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(frame=st.binary(max_size=60) | st.text(max_size=60) | _damaged())
 def test_every_frame_that_is_no_message_is_acknowledged(socket: ClientConnection, frame: str | bytes) -> None:
     socket.send(frame)
@@ -140,7 +141,7 @@ queries = st.fixed_dictionaries(
 ids = st.sampled_from(["fuzzed", "nothing", "a b", "\x00", "..", "ü"]) | st.text(min_size=1, max_size=5)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(route=st.sampled_from(list(ROUTES)), name=ids, body=bodies, query=queries)
 def test_no_request_makes_the_server_fail(
     server: ServerProcess, socket: ClientConnection, route: tuple[str, str], name: str, body: Any, query: dict[str, str]
@@ -158,7 +159,7 @@ def test_no_request_makes_the_server_fail(
         assert answer.json()["detail"] == answer.json()["error"]["message"]
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(route=st.sampled_from([route for route in ROUTES if route[0] != "GET"]), body=st.binary(max_size=60))
 def test_no_body_that_is_no_json_makes_the_server_fail(
     server: ServerProcess, route: tuple[str, str], body: bytes

@@ -19,6 +19,7 @@ from arro3.core import Array, DataType, Field, RecordBatch, Schema
 from arro3.io import write_ipc_stream
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 from support.odd_value import odd_values
 from support.server import ServerProcess, make_key, running_server
 
@@ -26,7 +27,7 @@ from runatlas.model.arrow import MEDIA_TYPE
 
 pytestmark = pytest.mark.xdist_group("fuzz_native")
 
-EXAMPLES = 150
+EXAMPLES = examples(150)
 WHOLE = st.integers(-(2**63), 2**63 - 1)
 TYPES: dict[str, tuple[DataType, st.SearchStrategy[Any]]] = {
     "whole": (DataType.int64(), WHOLE),

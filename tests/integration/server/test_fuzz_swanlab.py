@@ -12,12 +12,13 @@ import pytest
 import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 from support.odd_value import odd_values
 from support.server import ServerProcess, make_key, running_server
 
 from runatlas.server.dialects.swanlab.dialect import ROUTES, SwanlabRoute
 
-EXAMPLES = 300
+EXAMPLES = examples(300)
 WRITES = [route for route in ROUTES if route.method in {"POST", "PUT"}]
 READS = [route for route in ROUTES if route.method in {"GET", "DELETE"}]
 FIXED = {"workspace": "ann", "username": "ann", "project": "fuzzed", "kind": "scalar", "path": "a/b"}
@@ -230,10 +231,7 @@ def _check(answer: Any) -> None:
 odd_names = st.text(min_size=1, max_size=8).map(lambda text: text.encode("utf-8", "replace").decode())
 names = st.integers(0, 7).flatmap(lambda n: odd_names if n == 7 else st.none())
 bounded = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 from support.odd_value import odd_values
 from support.server import ServerProcess
 
@@ -16,7 +17,7 @@ from runatlas.server.dialects.syvain.dialect import ROUTES
 
 pytestmark = pytest.mark.xdist_group("fuzz_syvain")
 
-EXAMPLES = 200
+EXAMPLES = examples(200)
 WRITES = [route for route in ROUTES if route.method in {"POST", "PATCH"}]
 READS = [route for route in ROUTES if route.method in {"GET", "DELETE"}]
 
@@ -174,10 +175,7 @@ def _check(answer: Any) -> None:
 
 names = st.text(min_size=1, max_size=8)
 bounded = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 

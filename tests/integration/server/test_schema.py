@@ -12,6 +12,7 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 from support.server import ServerProcess, make_key, running_server
 
 from runatlas.model.arrow import MEDIA_TYPE as ARROW
@@ -93,7 +94,7 @@ def test_the_server_tells_its_document(crowded: Crowded) -> None:
     assert crowded.server.call("GET", "openapi.json").json() == native_document()
 
 
-BOUNDED = settings(max_examples=20, database=None, suppress_health_check=list(HealthCheck))
+BOUNDED = settings(max_examples=examples(20), database=None, suppress_health_check=list(HealthCheck))
 
 
 def _cases(operation: Any) -> st.SearchStrategy[Any]:

@@ -14,6 +14,7 @@ import pytest
 from arro3.core import Array, DataType
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 from runatlas import Repo
 from runatlas.backends.local import LocalBackend
@@ -276,7 +277,7 @@ def holds(text: str, run: PlainRun) -> bool:
             return False
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(conditions)
 def test_a_query_finds_the_runs_for_which_python_says_yes(repo: Repo, text: str) -> None:
     expected = [run.hash for run in RUNS if holds(text, run)]

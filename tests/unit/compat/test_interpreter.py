@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 from runatlas.compat.matyanql.check import check_expression
 from runatlas.compat.matyanql.interpreter import RAISED, Evaluation
@@ -138,7 +139,7 @@ def plainly(text: str) -> Any:
     return found
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400))
 @given(conditions)
 def test_an_expression_amounts_to_what_python_says(text: str) -> None:
     try:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 from support.listing import Listing
 
 from runatlas.entities.collection import make_window
@@ -327,7 +328,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(st.sampled_from([0, 99, 101, 1150, 2100, 3200]), STEPS, st.booleans())
 @example(3200, [("walk", 0), ("take", (0, 1)), ("refresh", 0), ("walk", 0), ("take", (1, 1001))], False)
 def test_whatever_is_done_meanwhile_an_iteration_yields_each_item_once(count: int, steps: Any, drops: bool) -> None:

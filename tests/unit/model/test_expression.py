@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 from support.filter_meaning import Fact, statistics
 
 from runatlas.model.codec import decode, dumps, encode, loads
@@ -590,7 +591,7 @@ class _Statistic(_Number):
 
 
 @given(_CONDITIONS, _FACTS)
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_a_filter_answers_as_python_does(pair: tuple[str, str], fact: Fact) -> None:
     text, python = pair
     expected = bool(eval(python, {"__builtins__": {"type": type}}, _python_names(fact)))
@@ -609,7 +610,7 @@ _PIECES = st.sampled_from([*"()[]{}<>=!+-*/%&|^~#'\"\\,.:;@ \n\t\x00\ud800ä", *
 
 
 @given(st.one_of(st.text(max_size=60), st.lists(_PIECES, max_size=25).map(" ".join), st.lists(_PIECES).map("".join)))
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @example("'\\d' in name")
 @example("name == '\\N{nothing}'")
 @example("0777 == config.a")

@@ -5,6 +5,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 from runatlas.model.run import RunPatch, RunRecord
 from runatlas.server.services.run_change import change_of_patch
@@ -83,7 +84,7 @@ odd_patches = st.builds(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(st.dictionaries(names, dotted, max_size=3), odd_patches)
 def test_a_run_knows_of_itself_what_the_store_makes_of_it(config: dict[str, Any], patch: RunPatch) -> None:
     """Names with dots of their own, and labels that are added and removed at once, too."""

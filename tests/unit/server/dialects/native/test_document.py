@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runatlas.model import codec
@@ -95,25 +95,21 @@ def _wire(record: Any) -> Any:
 
 
 @given(st.lists(RUNS, max_size=2))
-@settings(deadline=None)
 def test_every_run_that_is_answered_fits(runs: list[RunRecord]) -> None:
     _answer("POST", "/atlas/v1/runs/query").validate(_wire(Page(tuple(runs), None, 5)))
 
 
 @given(st.lists(SUMMARIES, max_size=2))
-@settings(deadline=None)
 def test_every_summary_that_is_answered_fits(summaries: list[SummaryRecord]) -> None:
     _answer("POST", "/atlas/v1/summaries/query").validate(_wire(Page(tuple(summaries))))
 
 
 @given(QUERIES)
-@settings(deadline=None)
 def test_every_query_that_a_client_makes_fits(query: RunQuery) -> None:
     _body("POST", "/atlas/v1/runs/query").validate(_wire(query))
 
 
 @given(PLANS)
-@settings(deadline=None)
 def test_a_plan_that_was_answered_may_be_sent_back(plan: DeletionPlanRecord) -> None:
     _answer("POST", "/atlas/v1/deletions/plan").validate(_wire(plan))
     _body("POST", "/atlas/v1/deletions").validate(_wire(plan))
