@@ -18,7 +18,7 @@ from support.server import ServerProcess, make_key, running_server
 
 from runatlas.server.dialects.swanlab.dialect import ROUTES, SwanlabRoute
 
-EXAMPLES = examples(300)
+EXAMPLES = examples(100)
 WRITES = [route for route in ROUTES if route.method in {"POST", "PUT"}]
 READS = [route for route in ROUTES if route.method in {"GET", "DELETE"}]
 FIXED = {"workspace": "ann", "username": "ann", "project": "fuzzed", "kind": "scalar", "path": "a/b"}

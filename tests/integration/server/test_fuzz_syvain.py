@@ -17,7 +17,7 @@ from runatlas.server.dialects.syvain.dialect import ROUTES
 
 pytestmark = pytest.mark.xdist_group("fuzz_syvain")
 
-EXAMPLES = examples(200)
+EXAMPLES = examples(100)
 WRITES = [route for route in ROUTES if route.method in {"POST", "PATCH"}]
 READS = [route for route in ROUTES if route.method in {"GET", "DELETE"}]
 
