@@ -41,7 +41,7 @@ LOST: dict[type, set[str]] = {
     RunRecord: {"name", "colors", "archived", "error", "heartbeat_at_ms", "folder_id"},
     ColumnRecord: {"key", "name", "context", "count"},
     SummaryRecord: {"key", "context", "count", "first_step", "column_class", "column_type"},
-    DeletionPlanRecord: {"items", "points", "media", "artifacts", "bytes"},
+    DeletionPlanRecord: {"items", "points", "media", "artifacts", "bytes", "notes"},
 }
 """The fields of our records that the protocol does not tell, or not always."""
 
