@@ -224,8 +224,11 @@ def _lost(target: Target, records: list[Any]) -> Told:
     return Told(200, refused=False, text="")
 
 
-def _frames(name: str, kind: str, good: Callable[[int], Record], bad: Record) -> Way:
-    return Way(f"matyan {name}", _frame, lambda n: {"type": kind, **good(n)}, bad, alone=True, lose=_lost)
+def _frames(name: str, kind: str, good: Callable[[int], Record], bad: Record, *, replaces: bool = False) -> Way:
+    def make(n: int) -> Record:
+        return {"type": kind, **good(n)}
+
+    return Way(f"matyan {name}", _frame, make, bad, alone=True, replaces=replaces, lose=_lost)
 
 
 def _tracked(n: int) -> Record:
@@ -278,6 +281,7 @@ _MATYAN = [
             "NUL": {"name": "\0"}, "NUL in the second": {**_HALF, "description": "\0"},
             "flag": {**_HALF, "archived": 5},
         },
+        replaces=True,
     ),
     _frames(
         "tags", "add_tag", lambda n: {"tag_name": f"t{n}"},

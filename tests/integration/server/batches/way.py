@@ -31,6 +31,7 @@ class Target:
     """A run of a server, as each protocol names it."""
 
     server: ServerProcess
+    session: requests.Session
     owner: str
     id: str
     cuid: str
@@ -42,11 +43,12 @@ class Target:
 
     def ask(self, path: str, body: Any, method: str = "POST") -> requests.Response:
         """Send JSON, with whatever Python writes as such."""
-        return self.server.call(method, path, data=json.dumps(body), headers=_JSON)
+        url = f"{self.server.origin}{path}" if path.startswith("/") else f"{self.server.origin}/atlas/v1/{path}"
+        return self.session.request(method, url, data=json.dumps(body), headers=_JSON, timeout=60)
 
     def content(self) -> dict[str, Any]:
         """Return everything that the run has, but for when the server took it."""
-        told = self.server.call("GET", self.path).json()
+        told = self.ask(self.path, None, "GET").json()
         selection = {"workspace": self.owner, "project": "demo", "ids": [self.id]}
         block = self.ask("points/query", {"selection": selection}).json()
         rows = list(zip(block["steps"], block["values"], strict=True))
@@ -88,6 +90,7 @@ class Way:
         good: Makes the good record of a number.
         bad: What a bad one has in place of a good one's fields; what is no object is sent as it is.
         alone: Whether a bad record costs itself alone; else it costs the batch.
+        replaces: Whether a good record takes the place of an earlier one.
         lose: Sends records, and hangs up before the answer; where that is not the same as a request of HTTP.
     """
 
@@ -96,15 +99,17 @@ class Way:
     good: Callable[[int], Record]
     bad: dict[str, Any]
     alone: bool = False
+    replaces: bool = False
     lose: Send | None = None
 
-    def batch(self, bad: str | None = None) -> list[Any]:
-        """Make a batch of two good records, with a bad one between them."""
+    def batch(self, bad: str | None = None, start: int = 0) -> list[Any]:
+        """Make a batch of two good records of numbers from one on, with a bad one between them."""
+        first, last = self.good(start + 1), self.good(start + 3)
         if bad is None:
-            return [self.good(1), self.good(3)]
+            return [first, last]
         changed = self.bad[bad]
-        middle = {**self.good(2), **changed} if isinstance(changed, dict) else changed
-        return [self.good(1), middle, self.good(3)]
+        middle = {**self.good(start + 2), **changed} if isinstance(changed, dict) else changed
+        return [first, middle, last]
 
 
 def fields(name: str, values: dict[str, Any]) -> dict[str, Record]:
