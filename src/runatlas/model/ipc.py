@@ -1,8 +1,9 @@
 """Arrow IPC streams of whole-number and float columns, checked byte by byte before they are used.
 
-The Arrow libraries trust the lengths, offsets and names inside a stream: a malformed one ends the process instead of
-raising an error. Streams come from the network, so they are read here, with every offset checked. What is read is
-the subset that RunAtlas writes: uncompressed ``int64`` and ``float64`` columns, in one record batch or several.
+The Arrow libraries, nanoarrow's verifying reader among them, trust the lengths, offsets and names inside a stream: a
+malformed one ends the process instead of raising an error. Streams come from the network, so they are read here, with
+every offset checked. What is read is the subset that RunAtlas writes: uncompressed ``int64`` and ``float64`` columns,
+in one record batch or several.
 
 The layout is that of the Arrow columnar format 1.x: https://arrow.apache.org/docs/format/Columnar.html and its
 FlatBuffers schemas ``Schema.fbs`` and ``Message.fbs``.

@@ -137,6 +137,11 @@ def test_an_order_that_is_none_is_refused(server: ServerProcess, sort: str) -> N
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_request")
 
 
+def test_more_than_there_can_be_is_all(server: ServerProcess) -> None:
+    assert len(found_runs(server, params={"limit": "9" * 20})) == 3
+    assert server.call("GET", f"{SEARCH}/metric/", params={"record_range": f"0:{'9' * 20}"}).status_code == 200
+
+
 def test_times_without_a_zone_are_read_in_the_zone_that_the_client_names(server: ServerProcess) -> None:
     now = datetime.now(timezone.utc) + timedelta(hours=1)
     query = f"run.created_at < datetime({now.year}, {now.month}, {now.day}, {now.hour}, {now.minute})"

@@ -172,6 +172,12 @@ TABLE: Table = {
         _metric("a line break in a name", "'line\\nbreak' must not have control characters", name="line\nbreak"),
         _post("a way to store", "/experiments/$run/ingest?sync=maybe", {"data": []}, "sync: expected true or false"),
         _post("an order", "/query/series", {"series": [{"experimentId": "a"}], "stream": True}, "order"),
+        _post(
+            "a list for an axis",
+            "/query/series",
+            {"series": [{"experimentId": "a"}], "order": {"axis": [], "direction": "asc"}, "stream": True},
+            "order: expected an axis of step or timestamp",
+        ),
         _get("a status to list", "/experiments?status=odd", "status", "running"),
         _get("a limit", "/experiments?limit=ten", "limit: expected a whole number"),
         _said(

@@ -9,7 +9,7 @@ from runatlas.errors import ValidationError
 from runatlas.server.dialects.matyan.stream import MEDIA_TYPE
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
-from runatlas.server.wire.field import required_body
+from runatlas.server.wire.field import INT64, required_body
 from runatlas.server.wire.payload import DEPTH_MAX, nests_deeper
 
 __all__ = [
@@ -74,9 +74,13 @@ def whole_of(call: EndpointCall, name: str, default: int) -> int:
     if given is None or not given:
         return default
     try:
-        return int(given[:19])
+        return _whole(given)
     except ValueError:
         raise ValidationError(f"{name}: expected a whole number") from None
+
+
+def _whole(given: str) -> int:
+    return min(int(given[:19]), INT64[1])
 
 
 def has_flag(call: EndpointCall, name: str, *, default: bool) -> bool:
@@ -95,7 +99,7 @@ def read_range(call: EndpointCall, name: str = "record_range") -> tuple[int | No
     if not colon:
         return None
     try:
-        return (int(start[:19]) if start.strip() else None, int(stop[:19]) if stop.strip() else None)
+        return (_whole(start) if start.strip() else None, _whole(stop) if stop.strip() else None)
     except ValueError:
         raise ValidationError(f"{name}: expected start:stop") from None
 

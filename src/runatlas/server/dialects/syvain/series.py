@@ -94,7 +94,7 @@ def query_series(call: EndpointCall) -> Answer | ASGIApp:
         raise ValidationError("order: expected an object")
     known_fields(order, ("axis", "direction"), "order")
     axis, direction = order.get("axis"), order.get("direction")
-    if axis not in {"step", "timestamp"} or direction not in {"asc", "desc"}:
+    if axis not in ("step", "timestamp") or direction not in ("asc", "desc"):
         raise ValidationError("order: expected an axis of step or timestamp, and a direction of asc or desc")
     stream = flag(body, "stream")
     located = _located(call, list(choices))
