@@ -62,7 +62,9 @@ ALLOWED: dict[str, set[str]] = {
     "compat.deletion": {"errors", "model", "backends.base", "tracking"},
     "compat.openapi": _CLIENT | {"api", "entities"},
     "compat.repo": _CLIENT | _BACKENDS | _COMPAT | {"entities", "api", "objects", "tracking"},
-    "tracking": _CLIENT | _BACKENDS | {"entities", "api", "objects", "compat.sequence", "compat.trace"},
+    "tracking": _CLIENT
+    | _BACKENDS
+    | {"backends.operation", "entities", "api", "objects", "compat.sequence", "compat.trace"},
     "importers": {"errors", "model", "backends.base"},
     "demo": _CLIENT | _BACKENDS | {"api", "entities", "tracking", "__init__"},
     "server.work": {"errors"},

@@ -29,12 +29,12 @@ from runatlas.compat.trace import (
     object_traces,
     read_summaries,
 )
+from runatlas.entities.gateway import Gateway
 from runatlas.errors import NotFoundError, RunAtlasError
 from runatlas.model.filters import Comparison, Field
 from runatlas.model.ids import validate_run_id, validate_workspace_name
 from runatlas.model.run import RunRecord, RunSelection
 from runatlas.settings import resolve
-from runatlas.tracking.description import WritingGateway
 from runatlas.tracking.opening import find_run
 from runatlas.tracking.run import Run
 from runatlas.tracking.target import documented_location, place_of
@@ -74,7 +74,7 @@ class Repo:
 
     def __init__(self, url: Any = None, *, workspace: str | None = None, api_key: str | None = None) -> None:
         settings = resolve(url if url is not None else documented_location(os.environ), key=api_key)
-        self._gateway = WritingGateway(place_of(settings, purpose="read"), None, "online")
+        self._gateway = Gateway(place_of(settings, purpose="read"))
         self._is_remote = settings.host is not None
         self._workspace = None if workspace is None else validate_workspace_name(workspace, argument="workspace")
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import threading
 from typing import Any
-from urllib.parse import quote
 
 import attrs
 from typing_extensions import Self
 
-from runatlas.backends.base import Backend
 from runatlas.compat.sequence import run_props
-from runatlas.entities.gateway import Gateway, Opener
+from runatlas.entities.gateway import Gateway
 from runatlas.entities.run import Run as StoredRun
-from runatlas.errors import NotSupportedError, RunAtlasError
+from runatlas.errors import RunAtlasError
 from runatlas.model.config_value import plain_value
 from runatlas.model.ids import RunPath, project_names
 from runatlas.model.run import RunPatch, RunRecord
@@ -21,45 +19,11 @@ from runatlas.model.run_config import change_config, find_value
 from runatlas.tracking.health import Flushed, Health
 from runatlas.tracking.number import as_key, clean_text
 from runatlas.tracking.recorder import Recorder
+from runatlas.tracking.target import Mode
 
-__all__ = ["DescribedRun", "WritingGateway", "apply_patch", "check_label"]
+__all__ = ["DescribedRun", "apply_patch", "check_label"]
 
 _LABEL_MAX = 500
-
-
-class WritingGateway(Gateway):
-    """The way to the backend of a run that is being written: what was written before is there when it is read.
-
-    Args:
-        opener: Makes the backend.
-        recorder: What the run is written by; ``None`` for a run that is only read.
-        mode: How it is written.
-    """
-
-    def __init__(self, opener: Opener, recorder: Recorder | None, mode: str) -> None:
-        super().__init__(opener)
-        self._recorder = recorder
-        self.mode = mode
-
-    @property
-    def backend(self) -> Backend:
-        """The backend, after everything recorded so far was sent."""
-        if self.mode == "disabled":
-            raise NotSupportedError("the run is disabled: nothing of it is kept, and nothing can be read")
-        recorder = self._recorder
-        if self.mode == "offline":
-            raise NotSupportedError("the run is offline: 'runatlas sync' sends it, and then it can be read")
-        backend = super().backend
-        if recorder is not None and not recorder.is_closed and recorder.has_started:
-            recorder.flush(None)
-            # What was read a moment ago is not what was just written.
-            backend.forget()
-        return backend
-
-    @property
-    def unflushed(self) -> Backend:
-        """The backend as it is."""
-        return super().backend
 
 
 class DescribedRun(StoredRun):
@@ -69,20 +33,20 @@ class DescribedRun(StoredRun):
     others changed.
     """
 
-    _gateway: WritingGateway
-
     def __init__(
         self,
-        gateway: WritingGateway,
+        gateway: Gateway,
         path: RunPath,
         record: RunRecord | None,
         recorder: Recorder | None = None,
         *,
         writable: bool = False,
+        mode: Mode | None = None,
     ) -> None:
         self._own_path = path
         self._recorder = recorder
         self._is_writable = writable
+        self._mode = mode
         self._describing = threading.RLock()
         self._unset: set[str] = set()
         super().__init__(gateway, path, record)
@@ -107,13 +71,6 @@ class DescribedRun(StoredRun):
         self._own_path = path
 
     @property
-    def url(self) -> str:
-        """The run's web page; for an embedded store the directory, with the run's path as the fragment."""
-        base = self._gateway.unflushed.web_url
-        project, run = f"@{self._path.project_path}", quote(self._path.run)
-        return f"{base}#{project}/runs/{run}" if base.startswith("file:") else f"{base}/{project}/runs/{run}/chart"
-
-    @property
     def hash(self) -> str:
         """The run's unique id."""
         return self._path.run
@@ -127,7 +84,7 @@ class DescribedRun(StoredRun):
         Returns:
             The run itself.
         """
-        if not self._is_writable and self._gateway.mode != "offline":
+        if not self._is_writable and self._mode != "offline":
             return super().refresh()
         try:
             record = self._fetch()
@@ -318,7 +275,7 @@ class DescribedRun(StoredRun):
         self[key] = val
 
     def _stored_params(self) -> dict[str, Any]:
-        if self._gateway.mode in {"offline", "disabled"}:
+        if self._mode in {"offline", "disabled"}:
             return {}
         return dict(self._gateway.backend.get_run(self._path).config or {})
 

@@ -13,18 +13,20 @@ from typing import Any
 from typing_extensions import Self
 
 from runatlas.entities.argument import flag
+from runatlas.entities.gateway import Gateway
 from runatlas.errors import NotFoundError
 from runatlas.model.run import RunPatch, RunRecord, RunState
 from runatlas.model.text import storable
 from runatlas.tracking.delivery import OWN_WORKSPACE
-from runatlas.tracking.description import WritingGateway, apply_patch
+from runatlas.tracking.description import apply_patch
 from runatlas.tracking.lifetime import Ending, describe_ending, watch
 from runatlas.tracking.observer import Observer
 from runatlas.tracking.opening import Opening, first_steps, local_record, make_opening
+from runatlas.tracking.read_your_writes import OwnStore
 from runatlas.tracking.recorder import Recorder, RecorderPlan
 from runatlas.tracking.sync import spooled_steps
 from runatlas.tracking.system import validate_interval
-from runatlas.tracking.target import Target, find_target, place_of
+from runatlas.tracking.target import Mode, Target, find_target, place_of
 from runatlas.tracking.verb import RecordingRun
 
 __all__ = ["CLOSE_S", "Run"]
@@ -137,7 +139,7 @@ class Run(RecordingRun):
                 self._recorder.start()
 
     @classmethod
-    def reading(cls, gateway: WritingGateway, record: RunRecord) -> Self:
+    def reading(cls, gateway: Gateway, record: RunRecord) -> Self:
         """Return a run that is only read.
 
         Args:
@@ -148,27 +150,35 @@ class Run(RecordingRun):
         run._begin(gateway, record, None, writable=False)  # noqa: SLF001 - its own class
         return run
 
-    def _begin(self, gateway: WritingGateway, record: RunRecord, recorder: Recorder | None, *, writable: bool) -> None:
+    def _begin(
+        self,
+        gateway: Gateway,
+        record: RunRecord,
+        recorder: Recorder | None,
+        *,
+        writable: bool,
+        mode: Mode | None = None,
+    ) -> None:
         self._observer = None
         self._failed: Ending | None = None
         self._closing = threading.Lock()
         self._ended: threading.Event | None = None
         self._is_primary = True
-        RecordingRun.__init__(self, gateway, record, recorder, writable=writable)
+        RecordingRun.__init__(self, gateway, record, recorder, writable=writable, mode=mode)
 
     def _open_to_read(self, opening: Opening, target: Target) -> None:
-        gateway = WritingGateway(place_of(target.settings, purpose="read"), None, target.mode)
+        gateway = _own_gateway(target, None)
         if not opening.names_run:
             raise ValueError("run_hash: name the run that is to be read")
         record = opening.find(gateway.backend)
         if record is None:
             raise NotFoundError(f"there is no run {opening.draft.id!r} in {gateway.location}")
-        self._begin(gateway, record, None, writable=False)
+        self._begin(gateway, record, None, writable=False, mode=target.mode)
 
     def _open_to_write(self, opening: Opening, target: Target, *, strict: bool) -> None:
         if target.mode == "disabled":
-            gateway = WritingGateway(place_of(target.settings, purpose="read"), None, "disabled")
-            self._begin(gateway, local_record(opening.draft), None, writable=True)
+            gateway = _own_gateway(target, None)
+            self._begin(gateway, local_record(opening.draft), None, writable=True, mode=target.mode)
             return
         problem = ""
         if target.mode != "offline" and opening.names_run:
@@ -184,8 +194,8 @@ class Run(RecordingRun):
         if recorder.losses.failure is not None:
             recorder.close(None, 0.0)
             raise recorder.losses.failure
-        gateway = WritingGateway(place_of(target.settings, purpose="read"), recorder, target.mode)
-        self._begin(gateway, recorder.record or local_record(opening.draft), recorder, writable=True)
+        gateway, record = _own_gateway(target, recorder), recorder.record or local_record(opening.draft)
+        self._begin(gateway, record, recorder, writable=True, mode=target.mode)
         if opening.moves_to is not None:
             self.experiment = opening.moves_to
 
@@ -336,16 +346,15 @@ class Run(RecordingRun):
             self._observer.forked()
         if self._recorder is not None:
             self._recorder.forked()
-            target = self._recorder.plan.target
-            self._gateway = WritingGateway(place_of(target.settings, purpose="read"), self._recorder, target.mode)
+            self._gateway = _own_gateway(self._recorder.plan.target, self._recorder)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        path, mode = self._path, self._gateway.mode
+        path = self._path
         arguments = {
             "repo": self._gateway.location,
             "workspace": None if path.workspace == OWN_WORKSPACE else path.workspace,
             "experiment": path.project,
-            "mode": mode,
+            "mode": self._mode,
             "capture_terminal_logs": False,
             "read_only": not self._is_writable,
         }
@@ -353,6 +362,10 @@ class Run(RecordingRun):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(hash={self.hash!r}, experiment={self.experiment!r})"
+
+
+def _own_gateway(target: Target, recorder: Recorder | None) -> Gateway:
+    return Gateway(OwnStore(place_of(target.settings, purpose="read"), recorder, target.mode))
 
 
 def _close(recorder: Recorder, observer: Observer | None, patch: RunPatch | None) -> None:

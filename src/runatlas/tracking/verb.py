@@ -8,18 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from runatlas.entities.gateway import Gateway
 from runatlas.model.artifact import validate_artifact_name
 from runatlas.model.config_value import read_value
 from runatlas.model.log import LogDraft, LogLevel
 from runatlas.model.run import RunRecord
 from runatlas.model.series import Context
-from runatlas.tracking.description import WritingGateway
 from runatlas.tracking.event import Objects
 from runatlas.tracking.foreign import is_object, objects_of, take_object
 from runatlas.tracking.number import as_context, as_name, as_number, as_whole, clean_text, flatten
 from runatlas.tracking.overview import OverviewRun
 from runatlas.tracking.recorder import QUEUE_MAX, Recorder
 from runatlas.tracking.step import STEP_MAX, STEP_MIN
+from runatlas.tracking.target import Mode
 
 __all__ = ["RecordingRun"]
 
@@ -37,13 +38,19 @@ class RecordingRun(OverviewRun):
     """
 
     def __init__(
-        self, gateway: WritingGateway, record: RunRecord, recorder: Recorder | None, *, writable: bool
+        self,
+        gateway: Gateway,
+        record: RunRecord,
+        recorder: Recorder | None,
+        *,
+        writable: bool,
+        mode: Mode | None = None,
     ) -> None:
         self._known: set[str] = set()
         self._contexts: dict[Any, tuple[Context, set[str]]] = {}
         # Strict runs and disabled ones take the long way, which looks at more.
         self._is_quick = recorder is not None and not recorder.plan.strict
-        super().__init__(gateway, record.path, record, recorder, writable=writable)
+        super().__init__(gateway, record.path, record, recorder, writable=writable, mode=mode)
 
     # -- tracking -----------------------------------------------------------------------------------------------
 
