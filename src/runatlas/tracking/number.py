@@ -21,9 +21,12 @@ __all__ = [
     "as_name",
     "as_number",
     "as_whole",
+    "check_label",
     "clean_text",
     "flatten",
 ]
+
+_LABEL_MAX = 500
 
 _NAME_MAX, _BYTES_MAX = 1000, 2400
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -178,3 +181,16 @@ def flatten(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield from flatten(value, f"{prefix}{name}/")
         else:
             yield prefix + name, value
+
+
+def check_label(value: Any, argument: str = "value") -> str:
+    """Return the name of a tag.
+
+    Raises:
+        TypeError: It is no string.
+        ValueError: It is empty or too long.
+    """
+    label = clean_text(value, argument).strip()
+    if not 1 <= len(label) <= _LABEL_MAX:
+        raise ValueError(f"{argument}: expected 1 to {_LABEL_MAX} characters, got {len(label)}")
+    return label

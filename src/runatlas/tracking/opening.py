@@ -25,9 +25,8 @@ from runatlas.model.ids import (
 )
 from runatlas.model.run import Profile, RunDraft, RunQuery, RunRecord, RunSelection
 from runatlas.tracking.delivery import OWN_WORKSPACE
-from runatlas.tracking.description import check_label
 from runatlas.tracking.dispatch import FirstSteps
-from runatlas.tracking.number import clean_text
+from runatlas.tracking.number import check_label, clean_text
 from runatlas.tracking.sender import describe
 
 __all__ = ["DEFAULT_PROJECT", "Opening", "find_run", "first_steps", "local_record", "make_opening"]

@@ -1,14 +1,16 @@
-"""Changes of a run that wait together: one request instead of many, where their order does not matter."""
+"""Changes of a run: what they make of its record, and which of them can wait together and be one request."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import attrs
 
-from runatlas.model.run import RunPatch
+from runatlas.model.run import RunPatch, RunRecord
+from runatlas.model.run_config import change_config
 
-__all__ = ["merge_patches", "patch_parts", "patch_pieces"]
+__all__ = ["apply_patch", "merge_patches", "patch_parts", "patch_pieces"]
 
 _TOGETHER = (
     ("state", "finished_at_ms"),
@@ -85,3 +87,20 @@ def _overlap(first: Iterable[str], second: Iterable[str]) -> bool:
         if key in inside or any(".".join(parts[:end]) in taken for end in range(1, len(parts) + 1)):
             return True
     return False
+
+
+def apply_patch(record: RunRecord, patch: RunPatch) -> RunRecord:
+    """Return what a patch makes of a record."""
+    names = [field.name for field in attrs.fields(RunPatch) if hasattr(record, field.name)]
+    special = {"config", "labels", "project"}
+    changes: dict[str, Any] = {
+        name: getattr(patch, name) for name in names if name not in special and getattr(patch, name) is not None
+    }
+    changes["labels"] = patch.relabel(record.labels)
+    if patch.project is not None:
+        changes |= {"project": patch.project, "project_cuid": ""}
+    if patch.config or patch.config_removed:
+        changes["config"] = change_config(record.config or {}, patch.config or {}, patch.config_removed)
+    if patch.state == "RUNNING":
+        changes |= {"finished_at_ms": None, "error": ""}
+    return attrs.evolve(record, **changes)

@@ -48,6 +48,9 @@ _ROOM_S = 0.05
 _STUCK_S = 5.0
 _COLLECTING_MAX_S = 10.0
 
+_STORE_SHARE = 0.75
+"""How much of a process's time to end the store gets for a run that another thread closes; the rest is the spool's."""
+
 _abandoned: list[Any] = []
 """What a forked child shares with its parent, kept from being closed by the garbage collector."""
 
@@ -301,9 +304,22 @@ class Recorder:
             raise interrupt
         self.losses.check()
 
-    def hasten(self, timeout_s: float) -> None:
-        """Let a ``close`` or a ``flush`` that another thread is at wait no longer than this from now."""
-        self._end_by = time.monotonic() + timeout_s
+    def await_end(self, ended: threading.Event | None, timeout_s: float) -> None:
+        """Wait for the end that another thread is at, or was where this process was forked from.
+
+        What is left is brought to the disk first, and then to the store.
+
+        Args:
+            ended: Set when the other thread is done; ``None`` if there is none in this process.
+            timeout_s: Seconds that it may take; the other thread's ``close`` or ``flush`` waits no longer either.
+        """
+        deadline = time.monotonic() + timeout_s
+        self.flush(0.0)
+        self._end_by = time.monotonic() + timeout_s * _STORE_SHARE
+        self.flush(None)
+        self._end_by = time.monotonic()
+        if ended is not None and not ended.wait(max(0.0, deadline - time.monotonic())):
+            self.flush(0.0)
 
     def forked(self) -> None:
         """Begin anew in a forked child: what the parent had queued is the parent's to send."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -15,30 +16,36 @@ from typing_extensions import Self
 from runatlas.entities.argument import flag
 from runatlas.entities.gateway import Gateway
 from runatlas.errors import NotFoundError
+from runatlas.model.config_value import read_value
+from runatlas.model.log import LogDraft, LogLevel
 from runatlas.model.run import RunPatch, RunRecord, RunState
 from runatlas.model.text import storable
 from runatlas.tracking.delivery import OWN_WORKSPACE
-from runatlas.tracking.description import apply_patch
+from runatlas.tracking.editable_run import EditableRun
+from runatlas.tracking.foreign import is_object
 from runatlas.tracking.lifetime import Ending, describe_ending, watch
+from runatlas.tracking.number import as_name, clean_text
 from runatlas.tracking.observer import Observer
 from runatlas.tracking.opening import Opening, first_steps, local_record, make_opening
+from runatlas.tracking.patch import apply_patch
 from runatlas.tracking.read_your_writes import OwnStore
-from runatlas.tracking.recorder import Recorder, RecorderPlan
+from runatlas.tracking.recorder import QUEUE_MAX, Recorder, RecorderPlan
+from runatlas.tracking.step import STEP_MAX, STEP_MIN
 from runatlas.tracking.sync import spooled_steps
 from runatlas.tracking.system import validate_interval
 from runatlas.tracking.target import Mode, Target, find_target, place_of
-from runatlas.tracking.verb import RecordingRun
+from runatlas.tracking.upload import named_file, named_files
+from runatlas.tracking.values import PLAIN, Values
 
 __all__ = ["CLOSE_S", "Run"]
 
 CLOSE_S = 60.0
 """How long ``close`` brings away what is left, unless told otherwise."""
 
-_STORE_SHARE = 0.75
-"""How much of a process's time to end the store gets for a run that another thread closes; the rest is the spool's."""
+_now = time.time
 
 
-class Run(RecordingRun):
+class Run(EditableRun):
     """A run that is being written, and reads like any other.
 
     Recording costs the training loop some microseconds: it puts things into a queue, and threads bring them to the
@@ -164,7 +171,11 @@ class Run(RecordingRun):
         self._closing = threading.Lock()
         self._ended: threading.Event | None = None
         self._is_primary = True
-        RecordingRun.__init__(self, gateway, record, recorder, writable=writable, mode=mode)
+        self._values = Values()
+        self._known = self._values.known
+        # Strict runs and disabled ones take the long way, which looks at more.
+        self._is_quick = recorder is not None and not recorder.plan.strict
+        EditableRun.__init__(self, gateway, record.path, record, recorder, writable=writable, mode=mode)
 
     def _open_to_read(self, opening: Opening, target: Target) -> None:
         gateway = _own_gateway(target, None)
@@ -198,6 +209,203 @@ class Run(RecordingRun):
         self._begin(gateway, record, recorder, writable=True, mode=target.mode)
         if opening.moves_to is not None:
             self.experiment = opening.moves_to
+
+    # -- tracking -----------------------------------------------------------------------------------------------
+
+    def track(
+        self,
+        value: Any,
+        name: str | None = None,
+        step: int | None = None,
+        epoch: int | None = None,
+        *,
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record a number or an object.
+
+        Args:
+            value: A number of any library, an object of ``runatlas.objects`` or with a ``json()``, a list of objects of
+                one step, or a dict of them by name.
+            name: The name of the sequence; with a dict, what the names in it begin with.
+            step: The step; counted from 0 for each name and context if left out, on from the last one in a resumed run.
+            epoch: Groups steps.
+            context: Tells sequences of one name apart, such as ``{"subset": "train"}``.
+
+        Raises:
+            RuntimeError: The run is closed or read-only.
+            ValueError: The name is missing, or an argument is out of bounds.
+            TypeError: The value is no number and has no ``json()``, or an argument has another type.
+        """
+        if (
+            type(value) in PLAIN
+            and self._is_quick
+            and context is None
+            and epoch is None
+            and type(name) is str
+            and name in self._known
+            and (step is None or (type(step) is int and STEP_MIN <= step <= STEP_MAX))
+        ):
+            recorder: Any = self._recorder
+            if len(recorder.events) < QUEUE_MAX:
+                recorder.append((_now(), {name: value}, step, None, ()))
+                return
+        self._require_writable()
+        if isinstance(value, Mapping) and not is_object(value):
+            prefix = "" if name is None else f"{as_name(name)}/"
+            self._values.record(
+                self._recorder, {f"{prefix}{key}": item for key, item in value.items()}, step, epoch, context
+            )
+        else:
+            self._values.record(self._recorder, {as_name(name): value}, step, epoch, context)
+
+    def log(
+        self,
+        data: Mapping[str, Any],
+        step: int | None = None,
+        epoch: int | None = None,
+        *,
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record several numbers and objects of one step.
+
+        Args:
+            data: Values by name; dicts inside are taken apart, their names joined by ``/``.
+            step: The step of all of them; each name counts its own if left out.
+            epoch: Groups steps.
+            context: Tells sequences of one name apart.
+
+        Raises:
+            RuntimeError: The run is closed or read-only.
+            ValueError: A name is empty, or an argument is out of bounds.
+            TypeError: A value is no number and has no ``json()``, or an argument has another type; then nothing of
+                ``data`` is recorded.
+
+        Example:
+            >>> from runatlas import Run
+            >>> with Run(repo="./experiments", capture_terminal_logs=False) as run:
+            ...     run.log({"loss": 0.5, "acc": 0.9}, step=1)
+        """
+        if (
+            self._is_quick
+            and context is None
+            and epoch is None
+            and type(data) is dict
+            and (step is None or (type(step) is int and STEP_MIN <= step <= STEP_MAX))
+        ):
+            known = self._known
+            for key, value in data.items():
+                if type(value) not in PLAIN or key not in known:
+                    break
+            else:
+                recorder: Any = self._recorder
+                if len(recorder.events) < QUEUE_MAX:
+                    recorder.append((_now(), data.copy(), step, None, ()))
+                    return
+        self._require_writable()
+        if not isinstance(data, Mapping):
+            raise TypeError(f"data: expected a dict, got {type(data).__name__}")
+        self._values.record(self._recorder, data, step, epoch, context)
+
+    # -- messages -----------------------------------------------------------------------------------------------
+
+    def log_debug(self, msg: str, **kwargs: Any) -> None:
+        """Record a message for those who look for faults.
+
+        Args:
+            msg: The message.
+            **kwargs: Fields to keep beside it; what has no structure is kept as text.
+
+        Raises:
+            RuntimeError: The run is closed or read-only.
+            TypeError: The message is no string.
+        """
+        self._say("DEBUG", msg, kwargs)
+
+    def log_info(self, msg: str, **kwargs: Any) -> None:
+        """Record a message.
+
+        Args:
+            msg: The message.
+            **kwargs: Fields to keep beside it; what has no structure is kept as text.
+
+        Raises:
+            RuntimeError: The run is closed or read-only.
+            TypeError: The message is no string.
+        """
+        self._say("INFO", msg, kwargs)
+
+    def log_warning(self, msg: str, **kwargs: Any) -> None:
+        """Record a warning.
+
+        Args:
+            msg: The message.
+            **kwargs: Fields to keep beside it; what has no structure is kept as text.
+
+        Raises:
+            RuntimeError: The run is closed or read-only.
+            TypeError: The message is no string.
+        """
+        self._say("WARN", msg, kwargs)
+
+    def log_error(self, msg: str, **kwargs: Any) -> None:
+        """Record an error.
+
+        Args:
+            msg: The message.
+            **kwargs: Fields to keep beside it; what has no structure is kept as text.
+
+        Raises:
+            RuntimeError: The run is closed or read-only.
+            TypeError: The message is no string.
+        """
+        self._say("ERROR", msg, kwargs)
+
+    def _say(self, level: LogLevel, msg: str, fields: dict[str, Any]) -> None:
+        self._require_writable()
+        plain, notes = read_value(fields, "kwargs")
+        draft = LogDraft(clean_text(msg, "msg"), level, tag="record", time_ms=int(_now() * 1000), fields=plain or None)
+        if self._recorder is not None:
+            if notes:
+                self._recorder.losses.warn("fields", f"fields of messages are not kept as they are: {notes[0]}")
+            self._recorder.losses.check()
+            self._recorder.put(draft)
+
+    # -- files --------------------------------------------------------------------------------------------------
+
+    def log_artifact(self, path: str | os.PathLike[str], name: str | None = None) -> None:
+        """Keep a file with the run. It is stored in the background; the same content is stored once.
+
+        Args:
+            path: The file. It may be deleted or replaced as soon as this returns; one that is changed in place is
+                kept as it is when its turn comes.
+            name: Its path inside the run; the file's own name if left out.
+
+        Raises:
+            RuntimeError: The run is closed or read-only.
+            ValueError: The name is no path inside the run.
+            OSError: The file cannot be read.
+        """
+        self._require_writable()
+        file, place = named_file(path, name)
+        if self._recorder is not None:
+            self._recorder.losses.check()
+            self._recorder.add_file(file, place)
+
+    def log_artifacts(self, path: str | os.PathLike[str], name: str | None = None) -> None:
+        """Keep all files of a directory, and of those in it.
+
+        Args:
+            path: The directory.
+            name: What their paths inside the run begin with.
+
+        Raises:
+            RuntimeError: The run is closed or read-only.
+            ValueError: A name is no path inside the run.
+            OSError: The directory or a file in it cannot be read.
+        """
+        self._require_writable()
+        for file, place in named_files(path, name):
+            self.log_artifact(file, place)
 
     # -- the end ------------------------------------------------------------------------------------------------
 
@@ -249,17 +457,7 @@ class Run(RecordingRun):
         if self._is_writable:
             self._end(state, error, timeout_s)
         elif self._recorder is not None and not self._recorder.is_closed:
-            self._await_end(self._recorder, timeout_s)
-
-    def _await_end(self, recorder: Recorder, timeout_s: float) -> None:
-        """Another thread closes the run, or did where this process was forked from: on the disk, then to the store."""
-        deadline = time.monotonic() + timeout_s
-        recorder.flush(0.0)
-        recorder.hasten(timeout_s * _STORE_SHARE)
-        recorder.flush(None)
-        recorder.hasten(0.0)
-        if self._ended is not None and not self._ended.wait(max(0.0, deadline - time.monotonic())):
-            recorder.flush(0.0)
+            self._recorder.await_end(self._ended, timeout_s)
 
     def note_failure(self, state: RunState, error: str) -> None:
         """Let it be seen that what was recording the run failed, while it can still go on.
@@ -272,22 +470,17 @@ class Run(RecordingRun):
         if recorder is None or not self._is_writable or not self._is_primary:
             return
         self._failed = (state, error)
-        self._show(self._ending(state, error))
+        patch = self._ending(state, error)
+        self._apply(patch)
+        recorder.put(patch)
         recorder.put_before_next(self._go_on)
 
     def _go_on(self) -> RunPatch:
         """Say that a run that failed goes on."""
         patch = RunPatch(state="RUNNING")
         self._failed = None
-        with self._describing:
-            self._record = apply_patch(self._held(), patch)
+        self._apply(patch)
         return patch
-
-    def _show(self, patch: RunPatch) -> None:
-        with self._describing:
-            self._record = apply_patch(self._held(), patch)
-        if self._recorder is not None:
-            self._recorder.put(patch)
 
     def _ending(self, state: RunState, error: str) -> RunPatch:
         ended_ms = max(int(time.time() * 1000), self._held().created_at_ms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import mimetypes
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -14,11 +15,11 @@ from typing import BinaryIO
 import attrs
 
 from runatlas.errors import RunAtlasError
-from runatlas.model.artifact import ArtifactDraft
+from runatlas.model.artifact import ArtifactDraft, validate_artifact_name
 from runatlas.tracking.delivery import is_verdict
 from runatlas.tracking.sender import Worker, describe
 
-__all__ = ["Uploader"]
+__all__ = ["Uploader", "named_file", "named_files"]
 
 _OPEN_MAX = 64
 """Files held open while they wait, so that one deleted meanwhile is still there."""
@@ -185,3 +186,42 @@ def _digest(file: BinaryIO) -> tuple[str, int]:
         digest.update(piece)
         size += len(piece)
     return digest.hexdigest(), size
+
+
+def named_file(path: str | os.PathLike[str], name: str | None) -> tuple[Path, str]:
+    """Return a file that is to be kept, and its path inside the run.
+
+    Args:
+        path: The file.
+        name: Its path inside the run; the file's own name if left out.
+
+    Raises:
+        ValueError: The name is no path inside the run.
+        IsADirectoryError: It is a directory.
+    """
+    file = Path(path)
+    place = validate_artifact_name(file.name if name is None else name)
+    if file.is_dir():
+        raise IsADirectoryError(f"{file} is a directory; log_artifacts keeps all that is in one")
+    return file, place
+
+
+def named_files(path: str | os.PathLike[str], name: str | None) -> list[tuple[Path, str]]:
+    """Return the files of a directory, and of those in it, with their paths inside the run; all are checked.
+
+    Args:
+        path: The directory.
+        name: What their paths inside the run begin with.
+
+    Raises:
+        ValueError: A name is no path inside the run.
+        NotADirectoryError: It is no directory.
+    """
+    base = Path(path)
+    if not base.is_dir():
+        raise NotADirectoryError(f"{base} is no directory; log_artifact keeps one file")
+    prefix = "" if name is None else f"{validate_artifact_name(name)}/"
+    files = [(file, prefix + file.relative_to(base).as_posix()) for file in sorted(base.rglob("*")) if file.is_file()]
+    for _, place in files:
+        validate_artifact_name(place)
+    return files

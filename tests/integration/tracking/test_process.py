@@ -302,8 +302,8 @@ def test_a_strict_run_raises_what_others_only_count(tmp_path: Path) -> None:
 def test_more_than_the_queue_holds_is_counted(tmp_path: Path) -> None:
     done = program(
         """
-        import runatlas.tracking.recorder as recorder, runatlas.tracking.verb as verb
-        recorder.QUEUE_MAX = verb.QUEUE_MAX = 100
+        import runatlas.tracking.recorder as recorder, runatlas.tracking.run as run_module
+        recorder.QUEUE_MAX = run_module.QUEUE_MAX = 100
         run = Run("full", repo=place, capture_terminal_logs=False)
         run.log({"a": 0})
         run.flush()

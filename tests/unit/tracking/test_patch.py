@@ -9,8 +9,7 @@ from support.examples import examples
 
 from runatlas.model.run import RunPatch, RunRecord
 from runatlas.server.services.run_change import change_of_patch
-from runatlas.tracking.description import apply_patch
-from runatlas.tracking.patch import merge_patches, patch_parts
+from runatlas.tracking.patch import apply_patch, merge_patches, patch_parts
 
 keys = st.sampled_from(["a", "b", "a.x", "a.y", "a.x.z", "b.x"])
 values = st.one_of(st.integers(0, 3), st.dictionaries(st.sampled_from("xyz"), st.integers(0, 3), max_size=2))

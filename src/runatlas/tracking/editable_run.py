@@ -1,33 +1,43 @@
-"""What a run says of itself: its own fields, params and tags, as written here and not yet everywhere."""
+"""A run that can be edited: its own fields, tags and params, as written here and not yet everywhere."""
 
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, overload
 
 import attrs
 from typing_extensions import Self
 
 from runatlas.compat.sequence import run_props
+from runatlas.compat.trace import (
+    check_sequence_types,
+    list_columns,
+    metric_traces,
+    object_traces,
+    read_summaries,
+)
 from runatlas.entities.gateway import Gateway
 from runatlas.entities.run import Run as StoredRun
 from runatlas.errors import RunAtlasError
 from runatlas.model.config_value import plain_value
 from runatlas.model.ids import RunPath, project_names
+from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunPatch, RunRecord
-from runatlas.model.run_config import change_config, find_value
+from runatlas.model.run_config import find_value
+from runatlas.response import ApiResponse
+from runatlas.tables.metric import MetricTable
 from runatlas.tracking.health import Flushed, Health
-from runatlas.tracking.number import as_key, clean_text
+from runatlas.tracking.number import as_context, as_key, as_name, check_label, clean_text
+from runatlas.tracking.patch import apply_patch
 from runatlas.tracking.recorder import Recorder
 from runatlas.tracking.target import Mode
 
-__all__ = ["DescribedRun", "apply_patch", "check_label"]
-
-_LABEL_MAX = 500
+__all__ = ["EditableRun"]
 
 
-class DescribedRun(StoredRun):
-    """A run whose fields can be set.
+class EditableRun(StoredRun):
+    """A run whose own fields, tags and params can be set, with overviews of what it tracked in document 001's form.
 
     While it is written, its record is this process's own: what was set here is there at once, ``refresh()`` brings what
     others changed.
@@ -279,6 +289,92 @@ class DescribedRun(StoredRun):
             return {}
         return dict(self._gateway.backend.get_run(self._path).config or {})
 
+    # -- what it tracked ----------------------------------------------------------------------------------------
+
+    @overload
+    def metrics(self) -> list[dict[str, Any]]: ...
+    @overload
+    def metrics(
+        self,
+        keys: Sequence[str] | None,
+        sample: int = 1500,
+        all: bool = False,
+        range_query: RangeQuery | Mapping[str, Any] | None = None,
+        ignore_timestamp: bool = False,
+        *,
+        context: Mapping[str, Any] | None = None,
+    ) -> ApiResponse[MetricTable[str]]: ...
+    def metrics(self, *args: Any, **kwargs: Any) -> list[dict[str, Any]] | ApiResponse[MetricTable[str]]:
+        """Without arguments: an overview of all tracked metrics. With keys: their values, as every run gives them.
+
+        Args:
+            *args: ``keys``, ``sample``, ``all``, ``range_query``, ``ignore_timestamp``.
+            **kwargs: The same by name, and ``context``.
+
+        Returns:
+            A list of ``{"name", "context", "last_value", "last_step", "first_step", "count", "min", "max"}``; or the
+            answer with a table.
+
+        Raises:
+            RunAtlasError: The overview could not be read.
+        """
+        if not args and not kwargs:
+            return metric_traces(read_summaries(self._gateway.backend, self.selection))
+        return super().metrics(*args, **kwargs)
+
+    def get_metric(self, name: str, context: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+        """Return the overview of one metric.
+
+        Args:
+            name: The metric's name.
+            context: Its context; the metric without one if left out.
+
+        Returns:
+            One item of ``metrics()``; ``None`` if the run has no such metric.
+
+        Raises:
+            TypeError: An argument has another type.
+            RunAtlasError: It could not be read.
+        """
+        wanted, place = as_name(name), dict(as_context(context))
+        return next((item for item in self.metrics() if item["name"] == wanted and item["context"] == place), None)
+
+    def iter_metrics_info(self) -> Iterator[tuple[str, dict[str, Any], Self]]:
+        """Iterate over the tracked metrics.
+
+        Returns:
+            ``(name, context, run)`` of each.
+
+        Raises:
+            RunAtlasError: They could not be read.
+        """
+        for item in self.metrics():
+            yield item["name"], item["context"], self
+
+    def collect_sequence_info(self, sequence_types: str | tuple[str, ...] = ()) -> dict[str, list[dict[str, Any]]]:
+        """Return overviews of what was tracked, by kind.
+
+        Args:
+            sequence_types: ``metric``, ``images``, ``figures``, ``texts``, ``audios``, ``distributions``; one,
+                several in a tuple, or none for all.
+
+        Returns:
+            ``{"metric": [...], "images": [...]}``.
+
+        Raises:
+            ValueError: There is no such kind.
+            RunAtlasError: They could not be read.
+        """
+        kinds = check_sequence_types(sequence_types)
+        backend = self._gateway.backend
+        columns = list(list_columns(backend, self._path)) if any(kind != "metric" for kind in kinds) else []
+        return {
+            kind: metric_traces(read_summaries(backend, self.selection))
+            if kind == "metric"
+            else object_traces(columns, kind)
+            for kind in kinds
+        }
+
     # -- how it stands ------------------------------------------------------------------------------------------
 
     @property
@@ -313,11 +409,15 @@ class DescribedRun(StoredRun):
         if not self._is_writable:
             raise RuntimeError(f"run {self._path.run} is closed or read-only; nothing can be recorded")
 
+    def _apply(self, patch: RunPatch) -> None:
+        """Change what is known here of the run."""
+        with self._describing:
+            self._record = apply_patch(self._held(), patch)
+
     def _change(self, patch: RunPatch) -> None:
         """Change the run here at once, and in the store in its turn."""
         self._require_writable()
-        with self._describing:
-            self._record = apply_patch(self._held(), patch)
+        self._apply(patch)
         if self._recorder is not None:
             self._recorder.losses.check()
             self._recorder.put(patch)
@@ -329,33 +429,3 @@ class DescribedRun(StoredRun):
         if patch.project is not None:
             self._own_path = attrs.evolve(self._path, project=patch.project)
         return self
-
-
-def check_label(value: Any, argument: str = "value") -> str:
-    """Return the name of a tag.
-
-    Raises:
-        TypeError: It is no string.
-        ValueError: It is empty or too long.
-    """
-    label = clean_text(value, argument).strip()
-    if not 1 <= len(label) <= _LABEL_MAX:
-        raise ValueError(f"{argument}: expected 1 to {_LABEL_MAX} characters, got {len(label)}")
-    return label
-
-
-def apply_patch(record: RunRecord, patch: RunPatch) -> RunRecord:
-    """Return what a patch makes of a record."""
-    names = [field.name for field in attrs.fields(RunPatch) if hasattr(record, field.name)]
-    special = {"config", "labels", "project"}
-    changes: dict[str, Any] = {
-        name: getattr(patch, name) for name in names if name not in special and getattr(patch, name) is not None
-    }
-    changes["labels"] = patch.relabel(record.labels)
-    if patch.project is not None:
-        changes |= {"project": patch.project, "project_cuid": ""}
-    if patch.config or patch.config_removed:
-        changes["config"] = change_config(record.config or {}, patch.config or {}, patch.config_removed)
-    if patch.state == "RUNNING":
-        changes |= {"finished_at_ms": None, "error": ""}
-    return attrs.evolve(record, **changes)
