@@ -85,9 +85,6 @@ class EditableRun(StoredRun):
         """The run's unique id."""
         return self._path.run
 
-    def _fetch(self) -> RunRecord:
-        return self._gateway.backend.get_run(self._path)
-
     def refresh(self) -> Self:
         """Load again what others may have changed; if that cannot be, the run stays as it is known here.
 
