@@ -44,8 +44,8 @@ def wait_for(lines: Callable[[], list[str]], wanted: list[str]) -> None:
         time.sleep(0.05)
 
 
-def find(place: str) -> Experiment:
-    return Api(place, cache=False).workspace().unwrap().project("default").run("bar")
+def find(place: str, run: str = "bar") -> Experiment:
+    return Api(place, cache=False).workspace().unwrap().project("default").run(run)
 
 
 def test_a_bar_is_one_line_that_is_seen_while_it_moves_and_when_its_process_is_killed(place: str) -> None:
@@ -87,7 +87,7 @@ def draw(text):
     sys.stderr.write(text)
     sys.stderr.flush()
 
-run = Run("bar", repo=sys.argv[1])
+run = Run("bars", repo=sys.argv[1])
 draw("\\rparent  10%")
 ear, mouth = os.pipe()
 if not (child := os.fork()):
@@ -113,7 +113,7 @@ run.close()
 
 def test_bars_of_a_process_and_of_its_forked_child_are_a_line_each(place: str) -> None:
     subprocess.run([sys.executable, "-c", FORKED, place], check=True, capture_output=True)
-    assert sorted(line.message for line in find(place).logs().unwrap()) == ["child 100%", "parent 100%"]
+    assert sorted(line.message for line in find(place, "bars").logs().unwrap()) == ["child 100%", "parent 100%"]
 
 
 def spooled(directory: Path) -> list[LogDraft]:
