@@ -96,6 +96,13 @@ def test_texts_name_no_machine() -> None:
     assert not found, found
 
 
+def test_what_the_page_for_contributors_names_is_there() -> None:
+    page = (ROOT / "docs/contributing.md").read_text(encoding="utf-8")
+    named = re.findall(r"\| `([\w/]+\.py)` \|", page)
+    assert len(named) >= 20
+    assert not [path for path in named if not (ROOT / "src/runatlas" / path).exists()]
+
+
 def test_what_is_named_runs_in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     def workers(*arguments: str, keyword: str = "") -> int:
         monkeypatch.setattr(request.config, "args", [str(ROOT / argument) for argument in arguments])
