@@ -15,7 +15,7 @@ from support.examples import TIMES
 from support.source import ROOT, Module, modules
 
 EDGES = {
-    "runatlas.tracking.sender": "training must not fall",
+    "runatlas.tracking.worker": "training must not fall",
     "runatlas.server.app": "a request must not take the server down",
     "runatlas.server.failure": "a request must not take the server down",
 }

@@ -18,8 +18,8 @@ import attrs
 from runatlas.backends.base import Backend
 from runatlas.backends.http.answer import Answer
 from runatlas.backends.http.cache import AnswerCache
+from runatlas.backends.http.cache_lifetime import MOVING_S, SETTLED_S, RunStates
 from runatlas.backends.http.client import JSON, RecordClient, json_body, make_path
-from runatlas.backends.http.lifetime import MOVING_S, SETTLED_S, RunStates
 from runatlas.backends.http.link import open_link
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.http.session import Request, Session

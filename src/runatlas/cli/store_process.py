@@ -22,7 +22,7 @@ from runatlas.server import process
 from runatlas.server.settings import ServerSettings
 
 if TYPE_CHECKING:
-    from runatlas.tracking.entrusted import EntrustedSpools
+    from runatlas.tracking.orphan_spools import EntrustedSpools
 
 __all__ = ["main"]
 
@@ -46,7 +46,7 @@ class _Keeper:
     def run(self) -> None:
         """Look until nobody needs the process; then ask it to end. The lock stays: until then, nobody joins."""
         # Whoever waits for this process to answer does not wait for what answering does not need.
-        from runatlas.tracking.entrusted import EntrustedSpools  # noqa: PLC0415
+        from runatlas.tracking.orphan_spools import EntrustedSpools  # noqa: PLC0415
 
         spools = EntrustedSpools(self._directory)
         while not self._is_over(spools):

@@ -1,1 +1,1 @@
-"""What serves programs written against document 001 or 002 of other systems: ``Repo``, ``OpenApi``, and MatyanQL."""
+"""What serves programs written for matyan or for SwanLab's OpenApi: ``Repo``, ``OpenApi``, and MatyanQL."""

@@ -1,4 +1,4 @@
-"""Deletion by the names that document 001 knows."""
+"""Deletion by the names that matyan's client knows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``OpenApi``: a few flat calls over ``Api``, for scripts written against document 002."""
+"""``OpenApi``: a few flat calls over ``Api``, for scripts written against SwanLab's OpenApi."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COUNTS = {"running": "runningExps"}
 
 @attrs.frozen
 class Experiment:
-    """A run, as document 002 names its fields.
+    """A run, as SwanLab's OpenApi names its fields.
 
     Attributes:
         createdAt, finishedAt: ISO 8601, UTC; ``finishedAt`` is ``None`` while it is not finished.
@@ -50,7 +50,7 @@ class Experiment:
 
 @attrs.frozen
 class Project:
-    """A project, as document 002 names its fields.
+    """A project, as SwanLab's OpenApi names its fields.
 
     Attributes:
         createdAt, updatedAt: ISO 8601, UTC.
@@ -73,7 +73,7 @@ class Project:
 
 
 class Items(list[T]):
-    """A list that also has itself as ``items``: document 002 writes ``data[0]`` and ``data.items[0]``."""
+    """A list that also has itself as ``items``: scripts write ``data[0]`` and ``data.items[0]``."""
 
     @property
     def items(self) -> list[T]:
@@ -82,7 +82,7 @@ class Items(list[T]):
 
 
 class OpenApi:
-    """The calls of document 002; all of them answer an ``ApiResponse`` and raise for wrong arguments only.
+    """The calls of SwanLab's OpenApi; all of them answer an ``ApiResponse`` and raise for wrong arguments only.
 
     Args:
         api_key: The key; ``None`` for the one that ``login`` or the environment left.

@@ -1,4 +1,4 @@
-"""``Repo``: a whole store at once, in document 001's form."""
+"""``Repo``: a whole store at once, as matyan's client has it."""
 
 from __future__ import annotations
 

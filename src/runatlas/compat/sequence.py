@@ -1,4 +1,4 @@
-"""The sequences that a query asks for, run by run, in document 001's form."""
+"""The sequences that a query asks for, run by run, as matyan's client has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Overviews of what runs tracked, in document 001's form: traces by kind of sequence."""
+"""Overviews of what runs tracked, as matyan's client has it: traces by kind of sequence."""
 
 from __future__ import annotations
 

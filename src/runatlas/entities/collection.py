@@ -26,7 +26,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 PAGE_SIZE = 100
-"""How many items a page has unless told otherwise (document 004)."""
+"""How many items a page has unless told otherwise, as in the SwanLab API."""
 
 _KEPT = 2000
 """How many items a collection remembers; of longer ones it keeps the first pages only."""
@@ -64,7 +64,7 @@ def make_window(
     all: bool = False,
     limit: int | None = None,
 ) -> Window:
-    """Make the window that the arguments of document 004 mean.
+    """Make the window that the arguments of a listing mean.
 
     Without ``page`` and ``size`` it is everything. With one of them it is that page (page 1, size 100 unless given),
     with ``all`` everything from that page on. ``limit`` bounds whatever it is.

@@ -37,7 +37,7 @@ class LogLine:
     fields: dict[str, Any] | None = None
 
     def json(self) -> dict[str, Any]:
-        """Return the line as plain values, in document 004's form (``epoch`` is its number)."""
+        """Return the line as plain values, as the SwanLab API has it (``epoch`` is its number)."""
         plain: dict[str, Any] = {"epoch": self.line, "level": self.level, "message": self.message, "tag": self.tag}
         if self.timestamp is not None:
             plain["timestamp"] = self.timestamp
@@ -79,7 +79,7 @@ class Logs:
         return "\n".join(line.message for line in self.lines)
 
     def json(self) -> dict[str, Any]:
-        """Return everything as plain values, in document 004's form."""
+        """Return everything as plain values, as the SwanLab API has it."""
         return {
             "key": "LOG",
             "projectId": self.owner.project_id,

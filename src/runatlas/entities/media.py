@@ -88,7 +88,7 @@ class MediaStep(Sequence[MediaFile]):
         return _download(self.items, to)
 
     def json(self) -> dict[str, Any]:
-        """Return the step as plain values, in document 004's form."""
+        """Return the step as plain values, as the SwanLab API has it."""
         return {"index": self.step, "items": [item.json() for item in self.items]}
 
     @overload
@@ -131,7 +131,7 @@ class MediaSeries(Sequence[MediaStep]):
         return _download([item for step in self._steps for item in step], to)
 
     def json(self) -> dict[str, Any]:
-        """Return the series as plain values, in document 004's form."""
+        """Return the series as plain values, as the SwanLab API has it."""
         plain: dict[str, Any] = {"key": self.key, "type": self.column_type}
         if self.context:
             plain["context"] = self.context
@@ -178,7 +178,7 @@ class MediaTable(Mapping[str, MediaSeries]):
         return _download([item for series in self.series.values() for step in series for item in step], to)
 
     def json(self) -> dict[str, Any]:
-        """Return everything as plain values, in document 004's form."""
+        """Return everything as plain values, as the SwanLab API has it."""
         return {
             "keys": list(self.series),
             "metricType": "MEDIA",

@@ -444,4 +444,4 @@ class Run(RunFields):
 
 
 Experiment = Run
-"""Document 004's other name for a run."""
+"""The SwanLab API's other name for a run."""

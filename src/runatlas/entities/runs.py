@@ -220,7 +220,7 @@ class Runs(Collection[Run, RunRecord]):
 
 
 Experiments = Runs
-"""Document 004's other name for runs."""
+"""The SwanLab API's other name for runs."""
 
 
 RunChoice: TypeAlias = Runs | Filters | Sequence[str | Run]

@@ -1,4 +1,4 @@
-"""Filters, orders and groups as the dicts of document 004: ``{"key", "type", "op", "value"}``."""
+"""Filters, orders and groups as the dicts of the SwanLab API: ``{"key", "type", "op", "value"}``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _RULE_NAMES = {
     "finished_at": "finishedAt",
     "pinned_at": "pinnedAt",
 }
-"""What document 004 calls the run's own fields that its rules can name."""
+"""What the SwanLab API calls the run's own fields that its rules can name."""
 
 _BOOLS = {"true": True, "false": False, "1": True, "0": False}
 

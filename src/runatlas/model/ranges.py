@@ -1,4 +1,4 @@
-"""The range of a series that a query is after (document 004, ``RangeQuery``)."""
+"""The range of a series that a query is after, as the SwanLab API has it."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ POINT_COLUMNS: dict[str, Kind] = {"step": "int64", "value": "float64", "time_ms"
 """What points are in a stream; the epochs may be missing."""
 
 SAMPLE_MAX = 1500
-"""The most points of one sampled scalar series (document 004)."""
+"""The most points of one sampled scalar series, as in the SwanLab API."""
 
 Context: TypeAlias = tuple[tuple[str, str | int | float | bool | None], ...]
 """A flat JSON object as pairs sorted by name; ``()`` is the ordinary case."""

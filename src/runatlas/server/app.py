@@ -14,16 +14,16 @@ from litestar.types import ASGIApp
 
 from runatlas.server import dialects as protocols
 from runatlas.server.auth import Gatekeeper
-from runatlas.server.body import inflate_body
 from runatlas.server.connection import keep_pace
-from runatlas.server.dialects.native.rehearsal import rehearse
 from runatlas.server.dialects.native.system import HealthCheck
+from runatlas.server.dialects.native.warm_up import rehearse
+from runatlas.server.failed_socket import note_error, tell_sockets
 from runatlas.server.failure import FailureHandler
-from runatlas.server.refusal import note_error, tell_sockets
+from runatlas.server.inflating import inflate_body
 from runatlas.server.services.services import Services
 from runatlas.server.settings import ServerSettings
 from runatlas.server.wire.dialect import Dialect
-from runatlas.server.wire.held import Held, HeldAnswers
+from runatlas.server.wire.memory_budget import Held, HeldAnswers
 from runatlas.server.wire.worker import Workers, in_thread
 
 __all__ = ["make_app", "make_dialects"]

@@ -17,7 +17,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 
 from runatlas.errors import ApiStatusError, BusyError, RateLimitedError
-from runatlas.server.wire.held import Held
+from runatlas.server.wire.memory_budget import Held
 
 __all__ = ["ConnectionLimits", "GuardedHttp", "GuardedSocket", "guarded_config", "keep_pace", "watch_connections"]
 

@@ -23,7 +23,7 @@ from runatlas.server.app import make_app
 from runatlas.server.connection import ConnectionLimits, guarded_config, watch_connections
 from runatlas.server.services.services import Services
 from runatlas.server.settings import ServerSettings
-from runatlas.server.wire.held import Held
+from runatlas.server.wire.memory_budget import Held
 
 if sys.platform != "win32":
     import resource

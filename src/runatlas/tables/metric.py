@@ -236,7 +236,7 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
         return plot_series(self.series, len(self.runs), ax=ax, path=path, by=by, line=line)
 
     def json(self) -> dict[str, Any]:
-        """Return everything as plain values, in document 004's form."""
+        """Return everything as plain values, as the SwanLab API has it."""
         runs = [run[0] for run in self.runs]
         one = {"experimentId": runs[0] if runs else ""} if self._is_of_one_run else {"experimentIds": runs}
         keys = self.keys_asked if self.keys_asked is not None else tuple(dict.fromkeys(s.key for s in self.series))

@@ -175,7 +175,7 @@ class Series(Sequence[Point]):
         return list(self)
 
     def json(self) -> dict[str, Any]:
-        """Return the series with its points and statistics as plain values, in document 004's form."""
+        """Return the series with its points and statistics as plain values, as the SwanLab API has it."""
         found = self.summary
         statistics = {name: found[name] if found else None for name in ("min", "max", "avg", "median", "latest")}
         plain: dict[str, Any] = {"key": self.key, "metrics": list(self), **statistics}

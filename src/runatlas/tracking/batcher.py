@@ -20,10 +20,10 @@ from runatlas.objects.trackable import Encoded
 from runatlas.tracking.column import ColumnBuilder
 from runatlas.tracking.entry import SOMEWHERE, Entry
 from runatlas.tracking.event import Event, Marker, Objects, count_records
-from runatlas.tracking.foreign import Taken, encode_object
+from runatlas.tracking.object_encoding import Taken, encode_object
 from runatlas.tracking.patch import merge_patches
-from runatlas.tracking.sender import attempt
 from runatlas.tracking.step import SeriesKey, StepCounter, series_key
+from runatlas.tracking.worker import attempt
 
 __all__ = ["Batcher"]
 

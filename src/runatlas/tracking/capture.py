@@ -11,7 +11,7 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from runatlas.tracking.screen import Line, Screen
+from runatlas.tracking.terminal_text import Line, Screen
 
 __all__ = ["TerminalCapture"]
 

@@ -27,8 +27,8 @@ from runatlas.model.run import RunPatch, RunRecord
 from runatlas.model.run_config import find_value
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable
+from runatlas.tracking.checks import as_context, as_key, as_name, check_label, clean_text
 from runatlas.tracking.health import Flushed, Health
-from runatlas.tracking.number import as_context, as_key, as_name, check_label, clean_text
 from runatlas.tracking.patch import apply_patch
 from runatlas.tracking.recorder import Recorder
 from runatlas.tracking.target import Mode
@@ -37,7 +37,7 @@ __all__ = ["EditableRun"]
 
 
 class EditableRun(StoredRun):
-    """A run whose own fields, tags and params can be set, with overviews of what it tracked in document 001's form.
+    """A run whose own fields, tags and params can be set, with overviews of what it tracked as matyan's client has it.
 
     While it is written, its record is this process's own: what was set here is there at once, ``refresh()`` brings what
     others changed.
@@ -179,7 +179,7 @@ class EditableRun(StoredRun):
 
     @property
     def props(self) -> dict[str, Any]:
-        """All of the run's own fields, in document 001's form."""
+        """All of the run's own fields, as matyan's client has it."""
         return run_props(self._held()) | {"active": self.active}
 
     @property

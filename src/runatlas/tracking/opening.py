@@ -24,10 +24,10 @@ from runatlas.model.ids import (
     validate_workspace_name,
 )
 from runatlas.model.run import Profile, RunDraft, RunQuery, RunRecord, RunSelection
-from runatlas.tracking.delivery import OWN_WORKSPACE
-from runatlas.tracking.dispatch import FirstSteps
-from runatlas.tracking.number import check_label, clean_text
-from runatlas.tracking.sender import describe
+from runatlas.tracking.checks import check_label, clean_text
+from runatlas.tracking.sender import FirstSteps
+from runatlas.tracking.store_writer import OWN_WORKSPACE
+from runatlas.tracking.worker import describe
 
 __all__ = ["DEFAULT_PROJECT", "Opening", "find_run", "first_steps", "local_record", "make_opening"]
 

@@ -13,8 +13,8 @@ import attrs
 from runatlas.model.batch import Batch
 from runatlas.model.run import RunPatch
 from runatlas.tracking.entry import Entry, Head, body_of, kind_of, payload_of
-from runatlas.tracking.sender import describe
 from runatlas.tracking.spool import SpoolFile
+from runatlas.tracking.worker import describe
 
 __all__ = ["Counts", "Outbox"]
 

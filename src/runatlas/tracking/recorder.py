@@ -21,18 +21,18 @@ from runatlas.model.run import RunDraft, RunPatch, RunRecord
 from runatlas.process.fork import is_inherited
 from runatlas.tracking.batcher import Batcher
 from runatlas.tracking.capture import TerminalCapture
-from runatlas.tracking.delivery import is_verdict
-from runatlas.tracking.dispatch import Dispatcher, FirstSteps
-from runatlas.tracking.entrusted import deliver_in_background
 from runatlas.tracking.entry import Head
 from runatlas.tracking.event import Event, Marker, count_records, is_recorded
 from runatlas.tracking.health import Flushed, Health, Losses
+from runatlas.tracking.orphan_spools import deliver_in_background
 from runatlas.tracking.outbox import Outbox
-from runatlas.tracking.sender import Worker, describe
+from runatlas.tracking.sender import Dispatcher, FirstSteps
 from runatlas.tracking.spool import SpoolFile
 from runatlas.tracking.step import StepCounter
+from runatlas.tracking.store_writer import is_verdict
 from runatlas.tracking.target import Mode, Target
 from runatlas.tracking.upload import Uploader
+from runatlas.tracking.worker import Worker, describe
 
 __all__ = ["QUEUE_MAX", "Recorder", "RecorderPlan"]
 

@@ -20,17 +20,17 @@ from runatlas.model.config_value import read_value
 from runatlas.model.log import LogDraft, LogLevel
 from runatlas.model.run import RunPatch, RunRecord, RunState
 from runatlas.model.text import storable
-from runatlas.tracking.delivery import OWN_WORKSPACE
+from runatlas.tracking.auto_capture import Observer
+from runatlas.tracking.checks import as_name, clean_text
 from runatlas.tracking.editable_run import EditableRun
-from runatlas.tracking.foreign import is_object
-from runatlas.tracking.lifetime import Ending, describe_ending, watch
-from runatlas.tracking.number import as_name, clean_text
-from runatlas.tracking.observer import Observer
+from runatlas.tracking.object_encoding import is_object
 from runatlas.tracking.opening import Opening, first_steps, local_record, make_opening
 from runatlas.tracking.patch import apply_patch
+from runatlas.tracking.process_end import Ending, describe_ending, watch
 from runatlas.tracking.read_your_writes import OwnStore
 from runatlas.tracking.recorder import QUEUE_MAX, Recorder, RecorderPlan
 from runatlas.tracking.step import STEP_MAX, STEP_MIN
+from runatlas.tracking.store_writer import OWN_WORKSPACE
 from runatlas.tracking.sync import spooled_steps
 from runatlas.tracking.system import validate_interval
 from runatlas.tracking.target import Mode, Target, find_target, place_of
@@ -59,7 +59,7 @@ class Run(EditableRun):
         read_only: Whether the run is only to be read.
         experiment: The project, made if there is none; ``default`` if left out. A text that cannot be a name is the
             title of a project with a name made of it.
-        force_resume: Kept for document 001: a run that is there is gone on with in any case.
+        force_resume: Kept for programs written for matyan: a run that is there is gone on with in any case.
         system_tracking_interval: Seconds between two samples of processor, memory, disk, network and GPUs.
         log_system_params: Whether to describe packages, git, command line and environment; secrets are masked.
         capture_terminal_logs: Whether to keep what is printed.

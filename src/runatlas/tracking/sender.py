@@ -1,120 +1,214 @@
-"""The threads behind a run. What fails in them is told and counted, and never reaches the training loop."""
+"""The thread that sends: one entry after another, again and again until the store takes it."""
 
 from __future__ import annotations
 
-import sys
-import threading
-from collections.abc import Callable
-from functools import partial
-from typing import TypeVar
+import random
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import BinaryIO, Final, Literal
 
-__all__ = ["Worker", "attempt", "describe"]
+from runatlas.backends.base import Backend
+from runatlas.errors import ConnectionFailedError, RunAtlasError, StoreError, StoreRemovedError
+from runatlas.model.liveness import heartbeat_timeout_ms
+from runatlas.model.run import RunDraft, RunPatch, RunRecord
+from runatlas.settings import ConnectionSettings
+from runatlas.tracking.entry import Entry, needs_of
+from runatlas.tracking.health import Losses
+from runatlas.tracking.outbox import Outbox
+from runatlas.tracking.store_writer import Delivery, RunGoneError
+from runatlas.tracking.target import place_of
+from runatlas.tracking.worker import Worker, describe
 
-T = TypeVar("T")
+__all__ = ["Dispatcher", "FirstSteps"]
 
-_AFTER_FAULT_S = 1.0
+FirstSteps = Mapping[tuple[str, str], int]
+
+_HEARTBEAT_S = 30.0
+_RETRY_S, _RETRY_MAX_S = 0.25, 30.0
+_RANDOM = random.SystemRandom()
+"""Of the operating system: a program's own random numbers stay what its seed makes them, and forks wait differently."""
+_PURPOSES: Final[tuple[Literal["send", "upload"], ...]] = ("send", "upload")
 
 
-class Worker:
-    """A daemon thread that takes one turn after another, whatever they raise; one that died all the same is replaced.
+class Dispatcher:
+    """Sends what is in an outbox.
 
     Args:
-        name: The thread's name.
-        turn: One turn; returns how many seconds to wait for the next one unless woken, below 0 to end.
-        on_fault: Called with what a turn raised.
+        outbox: What is to be sent.
+        draft: The run.
+        settings: Where to.
+        losses: Where to tell of what the store will never take.
     """
 
-    def __init__(self, name: str, turn: Callable[[], float], on_fault: Callable[[BaseException], None]) -> None:
-        self._name = name
-        self._turn = turn
-        self._on_fault = on_fault
-        self._wake = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._start_lock = threading.Lock()
-        self._stopping = False
+    def __init__(self, outbox: Outbox, draft: RunDraft, settings: ConnectionSettings, losses: Losses) -> None:
+        self.problem = ""
+        self._outbox = outbox
+        self._draft = draft
+        self._settings = settings
+        self._losses = losses
+        self._delivery: Delivery | None = None
+        self._failures = 0
+        self._is_gone = False
+        self._beat_at = time.monotonic()
+        self._worker = Worker("runatlas-sender", self._turn, self._on_fault)
 
     @property
-    def stopping(self) -> bool:
-        """Whether the thread was asked to end."""
-        return self._stopping
+    def record(self) -> RunRecord | None:
+        """The run as the store has it; ``None`` until it was reached."""
+        return None if self._delivery is None else self._delivery.record
+
+    def is_barred(self, project: str) -> bool:
+        """Whether the run was to be moved to a project, and could not."""
+        return self._delivery is not None and project in self._delivery.barred
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last attempt to send failed."""
+        return self._failures > 0
+
+    def connect(self, first_steps: Callable[[Backend, RunRecord], FirstSteps]) -> tuple[bool, FirstSteps]:
+        """Make the run now, if the store can be reached.
+
+        Args:
+            first_steps: Asked where automatic steps begin, if the run was there already.
+
+        Returns:
+            Whether it is new, and where automatic steps begin.
+
+        Raises:
+            RunAtlasError: The store did not take it.
+        """
+        delivery = self._connected()
+        record, created = delivery.create()
+        self._outbox.spool.is_created = True
+        return created, {} if created else first_steps(delivery.backend, record)
 
     def start(self) -> bool:
-        """Start the thread unless it runs.
-
-        Returns:
-            Whether it runs: an interpreter that is going down starts no more threads.
-        """
-        if self._thread is not None and self._thread.is_alive():
-            return True
-        with self._start_lock:
-            is_needed = (self._thread is None or not self._thread.is_alive()) and not self._stopping
-            # A thread that is started while the interpreter goes down never runs, and whoever starts it hangs.
-            if is_needed and not sys.is_finalizing():
-                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:
-                    return False
-                self._thread = thread
-        return self._thread is not None and self._thread.is_alive()
-
-    def wake(self) -> None:
-        """Let the next turn begin now."""
-        self._wake.set()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait inside a turn; ``wake`` and ``stop`` end the wait."""
-        self._wake.wait(seconds)
-        self._wake.clear()
+        """Start the thread unless it runs, and tell whether it does."""
+        return self._worker.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """Ask the thread to end after its turn, and wait for that.
+        """Let the thread end, and tell whether it did."""
+        asked = self._worker.stop(0.0)
+        self._outbox.notify()
+        return asked or self._worker.stop(timeout_s)
+
+    def close(self) -> None:
+        """Release connections."""
+        if self._delivery is not None:
+            self._delivery.close()
+
+    def hurry(self) -> None:
+        """Try again now, whatever the wait was to be."""
+        self._worker.wake()
+
+    def wait_sent(self, sequence: int, is_over: Callable[[], bool]) -> bool:
+        """Wait until the store has everything up to a sequence.
+
+        Args:
+            sequence: Of an entry.
+            is_over: Asked whether to wait no longer.
 
         Returns:
-            Whether it ended.
+            Whether it has.
         """
-        self._stopping = True
-        self._wake.set()
-        thread = self._thread
-        if thread is None or thread is threading.current_thread():
-            return True
-        thread.join(max(0.0, timeout_s))
-        return not thread.is_alive()
+        while not self._outbox.wait_sent(sequence, 0.1):
+            if self._is_gone or is_over():
+                return False
+            # While the interpreter goes down no thread starts: then this one does the work.
+            if not self._worker.start() and not self._worker.stopping:
+                self._turn()
+        return True
 
-    def _run(self) -> None:
-        delay = 0.0
-        while delay >= 0:
-            if delay:
-                self.sleep(delay)
-            if self._stopping:
-                return
-            try:
-                delay = self._turn()
-            except BaseException as error:
-                # Also SystemExit and the like, which somebody else's code may raise here: the thread has work to do.
-                attempt(partial(self._on_fault, error))
-                delay = _AFTER_FAULT_S
+    def put_file(self, file: BinaryIO) -> str:
+        """Store a file's bytes.
+
+        Returns:
+            Their sha256.
+
+        Raises:
+            RunAtlasError: The store does not take them now.
+        """
+        delivery = self._delivery
+        if delivery is None or delivery.record is None:
+            raise ConnectionFailedError("the store was not reached yet")
+        return delivery.put(file, Path(file.name).absolute())
+
+    def _turn(self) -> float:
+        """Send the first entry; returns how long to wait for the next turn."""
+        entry = self._outbox.head(1.0)
+        if self._worker.stopping:
+            return -1.0
+        if entry is None:
+            self._beat()
+            return 0.0
+        try:
+            self._send(entry)
+        except (RunGoneError, StoreRemovedError) as error:
+            # Only who restores it changes that: nobody waits for it, and what there is stays in the spool.
+            self._is_gone = True
+            return self._wait_to_retry(error, _RETRY_MAX_S)
+        except (RunAtlasError, OSError) as error:
+            return self._wait_to_retry(error, _RETRY_S * 2.0 ** min(self._failures, 10))
+        if not entry.records:
+            # Only what is recorded tells the store that the run goes on.
+            self._beat()
+        else:
+            self._beat_at = time.monotonic()
+        return 0.0
+
+    def _send(self, entry: Entry) -> None:
+        outbox = self._outbox
+        body, blobs = outbox.load(entry)
+        sent = self._connected().send(body, lambda sha256: blobs.get(sha256) or outbox.blob(sha256))
+        outbox.spool.is_created = True
+        if sent.refused:
+            self._losses.add(sent.refused, sent.reason)
+        # Before somebody who waits for it sees that it is done.
+        self._failures, self._is_gone, self.problem = 0, False, ""
+        outbox.done(entry, sent.records, needs_of(body))
+
+    def _wait_to_retry(self, error: Exception, patience_s: float) -> float:
+        self._failures += 1
+        self.problem = describe(error)
+        self._losses.warn("away", f"the store does not take it: {self.problem}; it is kept and tried again")
+        self._outbox.notify()
+        wait_s: float = min(_RETRY_MAX_S, patience_s) * (0.5 + _RANDOM.random() / 2)
+        # What a busy store asks for is kept.
+        return max(wait_s, getattr(error, "retry_after_s", 0.0))
+
+    def _beat(self) -> None:
+        """Make the run if nothing made it yet, and let the store know from time to time that it goes on."""
+        if time.monotonic() - self._beat_at < (_heartbeat_s() if self.record else _RETRY_S):
+            return
+        self._beat_at = time.monotonic()
+        patch = RunPatch(heartbeat_at_ms=int(time.time() * 1000))
+        try:
+            self._connected().send(patch, lambda _: None)
+        except (RunAtlasError, OSError) as error:
+            self.problem = describe(error)
+        else:
+            self._outbox.spool.is_created = True
+
+    def _connected(self) -> Delivery:
+        if self._delivery is None:
+            backend, uploads = (place_of(self._settings, purpose=purpose)() for purpose in _PURPOSES)
+            self._delivery = Delivery(backend, self._draft, uploads, exists=self._outbox.spool.is_created)
+        return self._delivery
+
+    def _on_fault(self, error: BaseException) -> None:
+        """Something nobody thought of, which says nothing about what was recorded: it is kept and tried again."""
+        self._failures += 1
+        self.problem = describe(error)
+        self._losses.warn("fault", f"something went wrong in the tracker: {self.problem}; it is tried again")
+        self._losses.fail(self.problem)
+        self._outbox.notify()
 
 
-def attempt(call: Callable[[], T]) -> tuple[T | None, str]:
-    """Run somebody else's code on a thread of ours.
-
-    Args:
-        call: Anything.
-
-    Returns:
-        What it returned and ``""``, or ``None`` and what it raised.
-    """
+def _heartbeat_s() -> float:
+    """Return how often the store hears that a run goes on: several times within what it waits for a word."""
     try:
-        return call(), ""
-    except Exception as error:
-        return None, describe(error)
-
-
-def describe(error: BaseException) -> str:
-    """Return an error as one line."""
-    try:
-        text = " ".join(str(error).split())
-    except Exception:  # somebody else's class
-        text = ""
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+        return min(_HEARTBEAT_S, heartbeat_timeout_ms() / 3000)
+    except StoreError:  # a store of this machine says it, and a server has an environment of its own
+        return _HEARTBEAT_S

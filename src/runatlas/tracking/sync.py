@@ -15,12 +15,12 @@ from runatlas.model import codec
 from runatlas.model.batch import Batch
 from runatlas.model.run import RunDraft
 from runatlas.settings import ConnectionSettings, resolve
-from runatlas.tracking.delivery import Delivery, RunGoneError
 from runatlas.tracking.entry import Head, body_of
 from runatlas.tracking.frame import Damage, Frame
-from runatlas.tracking.sender import describe
 from runatlas.tracking.spool import SpoolLeft, find_spools
+from runatlas.tracking.store_writer import Delivery, RunGoneError
 from runatlas.tracking.target import SPOOL_NAME, place_of
+from runatlas.tracking.worker import describe
 
 __all__ = ["SyncReport", "spooled_steps", "sync"]
 

@@ -76,7 +76,7 @@ def find_target(
 
 
 def documented_location(environ: Mapping[str, str]) -> str | None:
-    """Return document 001's variable for the server, unless our own variables say where the data is."""
+    """Return matyan's variable for the server, unless our own variables say where the data is."""
     if environ.get("RUNATLAS_API_HOST") or environ.get("RUNATLAS_DIR"):
         return None
     return environ.get("MATYAN_BACKEND_URL") or None

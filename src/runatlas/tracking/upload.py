@@ -16,8 +16,8 @@ import attrs
 
 from runatlas.errors import RunAtlasError
 from runatlas.model.artifact import ArtifactDraft, validate_artifact_name
-from runatlas.tracking.delivery import is_verdict
-from runatlas.tracking.sender import Worker, describe
+from runatlas.tracking.store_writer import is_verdict
+from runatlas.tracking.worker import Worker, describe
 
 __all__ = ["Uploader", "named_file", "named_files"]
 

@@ -20,7 +20,7 @@ from runatlas.model.project import ProjectDraft
 from runatlas.model.run import RunDraft, RunPatch, RunSelection
 from runatlas.server.services.services import Services
 from runatlas.server.services.trash import DAY_MS
-from runatlas.tracking.delivery import Delivery, Sent
+from runatlas.tracking.store_writer import Delivery, Sent
 
 BYTES = b"a picture"
 HASH = hashlib.sha256(BYTES).hexdigest()

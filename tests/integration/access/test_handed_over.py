@@ -30,9 +30,9 @@ from runatlas.server.services.services import Services
 from runatlas.server.store.check import check_store
 from runatlas.server.store.engine import Store
 from runatlas.server.store.garbage import collect_garbage
-from runatlas.tracking.entrusted import EntrustedSpools
 from runatlas.tracking.entry import SOMEWHERE, Body, Head, kind_of, payload_of
 from runatlas.tracking.frame import FILE_MARK, pack_frame
+from runatlas.tracking.orphan_spools import EntrustedSpools
 from runatlas.tracking.spool import ENTRUSTED
 from runatlas.tracking.sync import SyncReport, sync
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from runatlas.tracking.capture import TerminalCapture
-from runatlas.tracking.screen import Line
+from runatlas.tracking.terminal_text import Line
 
 
 def texts(lines: list[Line]) -> list[str]:

@@ -17,9 +17,9 @@ from requests import Response
 
 from runatlas.backends.http.address import origin_of, redact
 from runatlas.backends.http.answer import Answer
-from runatlas.backends.http.budget import Budget
-from runatlas.backends.http.effort import Effort, Setback
+from runatlas.backends.http.attempts import Effort, Setback
 from runatlas.backends.http.retry import RetryPolicy
+from runatlas.backends.http.throttle import Budget
 from runatlas.backends.http.transport import BrokenRequest, Call, Transport
 from runatlas.errors import ApiStatusError, ConflictError, ConnectionFailedError, RequestError
 from runatlas.model.version import VERSION

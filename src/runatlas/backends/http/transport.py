@@ -21,7 +21,7 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 
-from runatlas.backends.http.budget import CONCURRENCY
+from runatlas.backends.http.throttle import CONCURRENCY
 from runatlas.errors import ConnectionFailedError, RequestError, TimeoutError_
 from runatlas.settings import is_here
 

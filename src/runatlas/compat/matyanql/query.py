@@ -1,4 +1,4 @@
-"""MatyanQL, document 001's language: one Python expression, which holds for a run or for a trace of it.
+"""MatyanQL, matyan's query language: one Python expression, which holds for a run or for a trace of it.
 
 What a store can decide is decided there (``MatyanQuery.runs``), the rest by evaluating the expression for the runs that
 are left. Nothing is ever executed as Python; ``evaluation`` walks the expression within bounds. A run for which Python

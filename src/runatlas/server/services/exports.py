@@ -28,7 +28,7 @@ from runatlas.server.store.statement import Connection
 __all__ = ["ExportColumn", "Exports"]
 
 ROWS_MAX = 500_000
-"""The most lines of one log export (document 004)."""
+"""The most lines of one log export, as in the SwanLab API."""
 
 _FILE_MS = 24 * LINK_MS
 _PIECE_ROWS = 50_000

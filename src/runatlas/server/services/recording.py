@@ -16,9 +16,9 @@ from runatlas.model.media import BlobRecord, MediaDraft
 from runatlas.model.series import MEDIA_TYPES
 from runatlas.server.services.access import require_project, require_run
 from runatlas.server.services.batch import Identity, Incoming, clean_batch, identity_of, series_of
+from runatlas.server.services.blob_writing import keep_blob
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.event_step import number_steps, stepless_ids
-from runatlas.server.services.keeping import keep_blob
 from runatlas.server.services.known_steps import first_of_steps, without_known
 from runatlas.server.store.artifact import put_artifacts
 from runatlas.server.store.blob_ref import add_refs, drop_unused_refs, nameable_blobs

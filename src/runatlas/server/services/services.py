@@ -27,7 +27,7 @@ from runatlas.server.services.projects import Projects
 from runatlas.server.services.recording import Recording
 from runatlas.server.services.registry import Registry
 from runatlas.server.services.repository import Repository
-from runatlas.server.services.retirement import Retirement
+from runatlas.server.services.retired_ids import Retirement
 from runatlas.server.services.runs import Runs
 from runatlas.server.services.sessions import Sessions
 from runatlas.server.services.trash import Trash

@@ -14,9 +14,9 @@ from runatlas.model.ids import RunPath
 from runatlas.model.media import BlobRecord
 from runatlas.model.text import check_text
 from runatlas.server.services.access import require_run
+from runatlas.server.services.blob_writing import keep_blob
 from runatlas.server.services.caller import Caller
-from runatlas.server.services.joined import JoinedFile
-from runatlas.server.services.keeping import keep_blob
+from runatlas.server.services.joined_files import JoinedFile
 from runatlas.server.services.links import Grant, Links
 from runatlas.server.services.validation import checked
 from runatlas.server.store.engine import Store

@@ -18,7 +18,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from runatlas.errors import ApiStatusError, BusyError, RateLimitedError, RunAtlasError, TooMuchWorkError
 from runatlas.server.wire.answer import Answer
-from runatlas.server.wire.held import Held, HeldAnswers
+from runatlas.server.wire.memory_budget import Held, HeldAnswers
 from runatlas.server.work import Work
 
 __all__ = ["Visit", "WorkerThreads", "Workers", "answering", "in_thread", "send_pieces", "visit"]

@@ -1,4 +1,4 @@
-"""The HTTP API of chachaml (document 003): writing under ``/api/w``, reading beside it."""
+"""The HTTP API of chachaml: writing under ``/api/w``, reading beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The protocol of Syvain Metrics (document 000): JSON under ``/api/v1``, messages under ``/api/v2``."""
+"""The protocol of Syvain Metrics: JSON under ``/api/v1``, messages under ``/api/v2``."""
 
 from __future__ import annotations
 

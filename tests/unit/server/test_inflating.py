@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.asgi import call_app, read_body
 
 from runatlas.errors import RunAtlasError
-from runatlas.server.body import inflate_body
+from runatlas.server.inflating import inflate_body
 
 GZIP = {"content-encoding": "gzip"}
 

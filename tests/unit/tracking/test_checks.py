@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runatlas.tracking.number import as_context, as_key, as_name, as_number, as_whole, clean_text, flatten
+from runatlas.tracking.checks import as_context, as_key, as_name, as_number, as_whole, clean_text, flatten
 
 
 @pytest.mark.parametrize(

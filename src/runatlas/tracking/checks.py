@@ -12,8 +12,8 @@ from runatlas.model.codec import context_text, make_context
 from runatlas.model.config_value import check_path, is_masked
 from runatlas.model.series import Context
 from runatlas.model.text import is_storable, storable
-from runatlas.tracking.sender import attempt
 from runatlas.tracking.step import STEP_MAX, STEP_MIN
+from runatlas.tracking.worker import attempt
 
 __all__ = [
     "as_context",

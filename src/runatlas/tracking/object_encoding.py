@@ -17,7 +17,7 @@ from runatlas.model.series import MEDIA_TYPES, ColumnType
 from runatlas.model.text import is_storable, storable
 from runatlas.objects.trackable import Encoded, Trackable
 from runatlas.tracking.param import as_param
-from runatlas.tracking.sender import attempt
+from runatlas.tracking.worker import attempt
 
 __all__ = ["Taken", "encode_object", "is_object", "objects_of", "take_object"]
 

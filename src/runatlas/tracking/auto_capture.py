@@ -9,8 +9,8 @@ from runatlas.model.series import Context
 from runatlas.tracking.capture import TerminalCapture
 from runatlas.tracking.environment import read_environment
 from runatlas.tracking.recorder import Recorder
-from runatlas.tracking.sender import Worker, describe
 from runatlas.tracking.system import SystemProbe
+from runatlas.tracking.worker import Worker, describe
 
 __all__ = ["Observer"]
 

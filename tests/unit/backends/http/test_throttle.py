@@ -5,7 +5,7 @@ import threading
 import pytest
 from support.clock import Clock
 
-from runatlas.backends.http.budget import Budget
+from runatlas.backends.http.throttle import Budget
 from runatlas.errors import TimeoutError_
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runatlas.tracking.screen import Line, Screen
+from runatlas.tracking.terminal_text import Line, Screen
 
 
 def shown(*writes: str) -> list[str]:

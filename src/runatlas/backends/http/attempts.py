@@ -8,8 +8,8 @@ import threading
 import attrs
 
 from runatlas.backends.http.answer import Answer
-from runatlas.backends.http.budget import Budget
 from runatlas.backends.http.retry import RetryPolicy
+from runatlas.backends.http.throttle import Budget
 from runatlas.backends.http.transport import BrokenRequest
 from runatlas.errors import RateLimitedError, RequestError, RunAtlasError, TimeoutError_
 

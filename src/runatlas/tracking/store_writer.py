@@ -18,8 +18,8 @@ from runatlas.model.project import ProjectDraft
 from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.tracking.entry import count_body, needs_of, payload_of
 from runatlas.tracking.patch import patch_pieces
-from runatlas.tracking.piece import Piece
-from runatlas.tracking.sender import describe
+from runatlas.tracking.splitting import Piece
+from runatlas.tracking.worker import describe
 
 __all__ = ["OWN_WORKSPACE", "BlobSource", "Delivery", "RunGoneError", "RunRefusedError", "Sent", "is_verdict"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from runatlas.process.file_lock import FileLock
 from runatlas.settings import resolve
-from runatlas.tracking.sender import Worker, describe
 from runatlas.tracking.spool import ENTRUSTED, SpoolLeft, find_spools
 from runatlas.tracking.sync import sync
 from runatlas.tracking.target import SPOOL_NAME
+from runatlas.tracking.worker import Worker, describe
 
 __all__ = ["EntrustedSpools", "deliver_in_background"]
 

@@ -9,7 +9,7 @@ from support.recording import line
 from runatlas.model.batch import Batch
 from runatlas.model.ids import RunPath
 from runatlas.model.log import LogDraft
-from runatlas.tracking.piece import Piece
+from runatlas.tracking.splitting import Piece
 
 RUN = RunPath("w", "p", "r")
 
