@@ -53,6 +53,8 @@ WORKS: dict[str, Callable[[Backend], object]] = {
     "plan_run_deletion": lambda backend: backend.plan_run_deletion(RUNS),
     "plan_project_deletion": lambda backend: backend.plan_project_deletion(DEMO),
     "delete": lambda backend: backend.delete(backend.plan_run_deletion(RUNS)),
+    "delete_runs": lambda backend: backend.delete_runs(RUNS),
+    "delete_project": lambda backend: backend.delete_project(DEMO),
     "create_run": lambda backend: backend.create_run(RunDraft(DEMO)),
     "update_runs": lambda backend: backend.update_runs(attrs.evolve(RUNS, ids=("one",)), RunPatch(state="CRASHED")),
     "append": lambda backend: backend.append(Batch(RUN, (line("loss", 9, start=9),))),
