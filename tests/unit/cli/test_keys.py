@@ -35,7 +35,8 @@ def test_a_key_is_made_for_a_new_user_and_stands_alone_on_stdout(tmp_path: Path)
     done = _keys(tmp_path / "store", "create", "ann")
     assert done.exit_code == 0
     assert SECRET.fullmatch(done.stdout.removesuffix("\n"))
-    assert done.stderr == "made user ann\n"
+    store = (tmp_path / "store").resolve()
+    assert done.stderr == f"made a new, empty store in {store}: there was none\nmade user ann\n"
     assert _caller(tmp_path / "store", done.stdout.strip()) == "ann"
 
 
