@@ -14,9 +14,10 @@ from support.recording import Recorder, Row, line, points, rows_of
 from runatlas.model.ids import RunPath
 from runatlas.model.series import PointQuery, SummaryQuery
 from runatlas.server.services.services import Services
+from runatlas.server.store.check import check_store
 from runatlas.server.store.chunk import decode_chunk
 from runatlas.server.store.merging import Merger, merge_series
-from runatlas.server.store.schema import chunks, series
+from runatlas.server.store.schema import chunks, runs, series
 
 
 def sizes(services: Services) -> list[int]:
@@ -121,6 +122,7 @@ def test_reading_while_merging_and_appending_sees_every_acknowledged_point_once(
             wrong.append(f"{before} acknowledged, {len(steps)} read")
     thread.join()
     assert not wrong
+    assert list(check_store(recorder.services.store)) == []
     (summary,) = recorder.services.points.read_summaries(recorder.caller, SummaryQuery(recorder.selection(run))).items
     assert summary.count == 2001 == len(read(recorder, run))
 
@@ -145,6 +147,28 @@ def test_two_mergers_of_one_series_lose_nothing(recorder: Recorder, location: Lo
     other.close()
     assert read(recorder, run) == before
     assert len(sizes(recorder.services)) == 1
+    assert list(check_store(recorder.services.store)) == [], "the bytes that are kept of series and runs are right"
+
+
+@pytest.mark.parametrize("change", [{"bytes": series.c.bytes + 1}, {"count": series.c.count + 1}])
+def test_figures_that_do_not_fit_the_chunks_are_told(recorder: Recorder, change: dict[str, Any]) -> None:
+    recorder.append(recorder.run("good"), line("a", 2), line("b", 3))
+    recorder.append(recorder.run("wrong"), line("a", 2), line("b", 3))
+    with recorder.services.store.write() as connection:
+        newest = select(func.max(series.c.id)).scalar_subquery()
+        connection.execute(series.update().where(series.c.id == newest).values(change))
+    assert {told.split(":")[0].rpartition("/")[2] for told in check_store(recorder.services.store)} == {"wrong"}
+
+
+@pytest.mark.parametrize("name", ["point_count", "point_bytes"])
+def test_figures_of_a_run_that_do_not_fit_are_told(recorder: Recorder, name: str) -> None:
+    run = recorder.run("wrong")
+    recorder.append(run, line("a", 2))
+    assert list(check_store(recorder.services.store)) == []
+    with recorder.services.store.write() as connection:
+        connection.execute(runs.update().values({name: 7}))
+    (told,) = check_store(recorder.services.store)
+    assert told.startswith(f"{run}: it is said to have"), told
 
 
 def test_a_damaged_series_stays_as_it_is_and_the_next_is_merged(recorder: Recorder, location: Location) -> None:

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import Connection, Engine, MetaData, create_engine, make_url
 from support.database import Location, Place
@@ -16,6 +17,7 @@ from runatlas.errors import ValidationError
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest
+from runatlas.server.store.chunk import Points, encode_chunk
 from runatlas.server.store.installation import install
 from runatlas.server.store.migration import MIGRATIONS
 from runatlas.server.store.schema import SCHEMA_VERSION
@@ -139,3 +141,29 @@ def test_configs_of_an_earlier_store_are_filtered_by_sections_and_lists(earlier:
         (201, "opt.lr", "num", 1.0, "1"),
         (202, "seed", "num", 1.0, "1"),
     ]
+
+
+def test_what_points_of_an_earlier_store_take_is_summed_up(earlier: Location) -> None:
+    column = np.arange(3, dtype=np.int64)
+    data = encode_chunk(Points(column, column, column.astype(np.float64)))
+    held = f"X'{data.hex()}'" if earlier.engine == "sqlite" else f"'\\x{data.hex()}'"
+    made = "INSERT INTO series (id, run_pk, key, context, name, column_class, column_type, created_at_ms, count, "
+    made += "finite_count, chunk_count, last_kind, value_sum, value_sum_squares) VALUES "
+    made += ", ".join(
+        f"({number}, 201, 'k{number}', '', '', 'CUSTOM', '{kind}', 1, {count}, 0, {chunks}, 'num', 0, 0)"
+        for number, kind, count, chunks in ((1, "FLOAT", 6, 2), (2, "FLOAT", 3, 1), (3, "IMAGE", 5, 0))
+    )
+    engine = engine_of(earlier)
+    with engine.begin() as connection:
+        rows = ", ".join(f"({number}, 3, 0, 2, 0, 2, {held})" for number in (1, 1, 2))
+        columns = "series_id, count, min_step, max_step, min_time_ms, max_time_ms, data"
+        run_script(connection, f"{made};\nINSERT INTO chunks ({columns}) VALUES {rows};")
+    engine.dispose()
+    store = earlier.open()
+    with store.read() as connection:
+        series = connection.exec_driver_sql("SELECT id, bytes FROM series ORDER BY id").all()
+        runs = connection.exec_driver_sql("SELECT id, point_count, point_bytes FROM runs ORDER BY id").all()
+    store.close()
+    size = len(data)
+    assert list(map(tuple, series)) == [(1, 2 * size), (2, size), (3, 0)]
+    assert list(map(tuple, runs)) == [(201, 9, 3 * size), (202, 0, 0)]

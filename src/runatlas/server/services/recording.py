@@ -95,11 +95,12 @@ class Recording:
                 append_logs(connection, run_pk, drafts, now_ms)
             if artifacts:
                 put_artifacts(connection, run_pk, artifacts, now_ms)
-            touch_run(connection, run_pk, now_ms)
+            points = sum(found.summary.points for found in encoded.values())
+            touch_run(connection, run_pk, now_ms, points=points, bytes_=sum(found.bytes for found in encoded.values()))
         self._merger.offer(change.crowded)
         return AppendRecord(
             applied=True,
-            points=sum(found.summary.points for found in encoded.values()),
+            points=points,
             media=len(batch.media),
             logs=len(batch.logs),
             artifacts=len(batch.artifacts),

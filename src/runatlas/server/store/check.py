@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import select, text
+from sqlalchemy import bindparam, func, select, text
 
 from runatlas.errors import NotFoundError, StoreError
 from runatlas.server.store.chunk import ChunkError
 from runatlas.server.store.engine import Store
 from runatlas.server.store.point import SeriesChunks, SeriesHead, decode_all, find_scalar_series, read_series, run_paths
-from runatlas.server.store.schema import blobs, runs
-from runatlas.server.store.statement import rows
+from runatlas.server.store.schema import blobs, chunks, runs, series
+from runatlas.server.store.statement import Connection, rows
 
 __all__ = ["check_store"]
 
@@ -37,8 +37,31 @@ def check_store(store: Store) -> Iterator[str]:
             for head, held in read_series(connection, [SeriesHead(*row) for row in heads]):
                 if problem := _points_problem(head, held):
                     yield f"{run_paths(connection, [run_pk]).get(run_pk, run_pk)}: {head.key!r}: {problem}"
+            if problem := _figures_problem(connection, run_pk):
+                yield f"{run_paths(connection, [run_pk]).get(run_pk, run_pk)}: {problem}"
         hashes = [sha256 for (sha256,) in rows(connection, select(blobs.c.sha256))]
     yield from filter(None, (_blob_problem(store, sha256) for sha256 in hashes))
+
+
+_OF_RUN = series.c.run_pk == bindparam("run"), series.c.chunk_count > 0
+_HELD = select(func.coalesce(func.sum(func.length(chunks.c.data)), 0)).where(chunks.c.series_id == series.c.id)
+_SERIES_BYTES = select(series.c.key, series.c.bytes, _HELD.scalar_subquery()).where(*_OF_RUN)
+_SUMS = [func.coalesce(func.sum(series.c[name]), 0) for name in ("count", "bytes")]
+_RUN_FIGURES = [
+    select(*_SUMS).where(*_OF_RUN),
+    select(runs.c.point_count, runs.c.point_bytes).where(runs.c.id == bindparam("run")),
+]
+
+
+def _figures_problem(connection: Connection, run_pk: int) -> str:
+    """Hold the figures that are kept of a run and its series against the chunks."""
+    for key, noted, found in rows(connection, _SERIES_BYTES, {"run": run_pk}):
+        if noted != found:
+            return f"{key!r}: its chunks are said to have {noted} bytes, and have {found}"
+    summed, noted = (tuple(rows(connection, statement, {"run": run_pk})[0]) for statement in _RUN_FIGURES)
+    if noted == summed:
+        return ""
+    return f"it is said to have {noted[0]} points in {noted[1]} bytes; its series have {summed[0]} in {summed[1]}"
 
 
 def _points_problem(head: SeriesHead, held: SeriesChunks) -> str:

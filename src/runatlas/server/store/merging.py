@@ -14,7 +14,7 @@ from runatlas.errors import StoreError
 from runatlas.server.store.chunk import ChunkError, WholeColumn, decode_chunk, encode_chunk, join
 from runatlas.server.store.engine import Store
 from runatlas.server.store.prepared import Prepared
-from runatlas.server.store.schema import chunks, series
+from runatlas.server.store.schema import chunks, runs, series
 from runatlas.server.store.series import CHUNK_POINTS, MERGE_CHUNKS
 
 __all__ = ["Merger", "merge_series"]
@@ -41,7 +41,8 @@ _DATA = Prepared(
 _CHECK = Prepared(
     select(chunks.c.id, chunks.c.count).where(*_IN_RANGE).order_by(chunks.c.id), *("series_id", "first", "last")
 )
-_LOCK = Prepared(select(series.c.id).where(series.c.id == bindparam("series_id")).with_for_update(), "series_id")
+_RUN = select(series.c.run_pk).where(series.c.id == bindparam("series_id"))
+_LOCK = Prepared(select(runs.c.id).where(runs.c.id == _RUN.scalar_subquery()).with_for_update(), "series_id")
 _COLUMNS = ("count", "min_step", "max_step", "min_time_ms", "max_time_ms", "data")
 _REPLACE = Prepared(
     update(chunks)
@@ -60,19 +61,23 @@ _REMOVE = Prepared(
 )
 _RECOUNT = Prepared(
     update(series)
-    .values(chunk_count=series.c.chunk_count - bindparam("gone"))
+    .values(chunk_count=series.c.chunk_count - bindparam("gone"), bytes=series.c.bytes - bindparam("freed"))
     .where(series.c.id == bindparam("series_id")),
-    "gone",
-    "series_id",
+    *("gone", "freed", "series_id"),
+)
+_RECOUNT_RUN = Prepared(
+    update(runs).values(point_bytes=runs.c.point_bytes - bindparam("freed")).where(runs.c.id == _RUN.scalar_subquery()),
+    *("freed", "series_id"),
 )
 
 
 @attrs.frozen
 class _Merge:
-    """Neighbouring chunks, as ``(id, count)``, and the row that takes their place."""
+    """Neighbouring chunks, as ``(id, count)``, the row that takes their place, and how many bytes that frees."""
 
     sources: tuple[tuple[int, int], ...]
     row: tuple[object, ...]
+    freed: int
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -203,7 +208,8 @@ def _next_merge(connection: Connection, series_id: int) -> _Merge | None:
     steps, times = WholeColumn.of(points.steps), WholeColumn.of(points.times_ms)
     data = encode_chunk(points, steps, times)
     bounds = (len(points), steps.low, steps.high, times.low, times.high)
-    return _Merge(tuple((id_, count) for id_, count, _ in rows), (*bounds, data))
+    freed = sum(len(held) for _, _, held in rows) - len(data)
+    return _Merge(tuple((id_, count) for id_, count, _ in rows), (*bounds, data), freed)
 
 
 def _choose(counts: Sequence[int]) -> range | None:
@@ -221,11 +227,13 @@ def _choose(counts: Sequence[int]) -> range | None:
 
 def _apply(connection: Connection, series_id: int, merge: _Merge) -> bool:
     if connection.dialect.name == "postgresql":
+        # Of the run first, as who appends to it does, so that no two transactions wait for each other.
         _LOCK.first(connection, series_id)
     first, last = merge.bounds
     if tuple(tuple(row) for row in _CHECK.all(connection, series_id, first, last)) != merge.sources:
         return False
     _REPLACE.run(connection, *merge.row, first)
     _REMOVE.run(connection, series_id, first, last)
-    _RECOUNT.run(connection, len(merge.sources) - 1, series_id)
+    _RECOUNT.run(connection, len(merge.sources) - 1, merge.freed, series_id)
+    _RECOUNT_RUN.run(connection, merge.freed, series_id)
     return True

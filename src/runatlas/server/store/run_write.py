@@ -51,7 +51,8 @@ _SET_CONFIG = update(runs).where(_C.id == bindparam("run_pk")).values(config=bin
 _SET_LABELS = update(runs).where(_C.id == bindparam("run_pk")).values(labels=bindparam("labels_text"))
 
 
-_ORDER = tuple(column.name for column in runs.c if column.name not in {"id", "trash_id"})
+_LATER = {"id", "trash_id", "point_count", "point_bytes"}
+_ORDER = tuple(column.name for column in runs.c if column.name not in _LATER)
 _LOCK_PROJECT = Prepared(select(projects.c.id).where(projects.c.id == bindparam("id")).with_for_update(), "id")
 _TAKEN = Prepared(
     select(_C.id).where(_C.project_id == bindparam("id"), _C.run_id == bindparam("run"), _C.trash_id.is_(None)),

@@ -40,9 +40,9 @@ MERGE_CHUNKS = 32
 _MERGE_EVERY = MERGE_CHUNKS // 2
 _SHARED_BYTES = 1 << 15
 
-_STATE = ("name", "column_class", "column_type", "chunk_count")
+_STATE = ("name", "column_class", "column_type")
 _FIND = Prepared(
-    select(*(series.c[name] for name in ("id", "key", "context", *_STATE, *COLUMNS))).where(
+    select(*(series.c[name] for name in ("id", "key", "context", *_STATE, "chunk_count", *COLUMNS))).where(
         series.c.run_pk == bindparam("run_pk"), member_of(series.c.key, "keys")
     ),
     "run_pk",
@@ -50,19 +50,22 @@ _FIND = Prepared(
 )
 _ADD = Prepared(
     insert(series).values(
-        {name: bindparam(name) for name in ("run_pk", "key", "context", "created_at_ms", *_STATE, *COLUMNS)}
+        {
+            name: bindparam(name)
+            for name in ("run_pk", "key", "context", "created_at_ms", *_STATE, *COLUMNS, "chunk_count", "bytes")
+        }
     ),
     *("run_pk", "key", "context", "name", "column_class", "column_type", "created_at_ms", "count", "finite_count"),
-    "chunk_count",
-    *COLUMNS[2:],
+    *("chunk_count", "bytes", *COLUMNS[2:]),
 )
 _UPDATE = Prepared(
-    # Counted up, not set: merging counts it down, under a lock of its own.
+    # Chunks and bytes are counted up, not set: merging counts them down, and was perhaps quicker.
     update(series)
-    .values({name: bindparam(f"new_{name}") for name in (*_STATE[:-1], *COLUMNS)})
-    .values(chunk_count=series.c.chunk_count + bindparam("new_chunk_count"))
+    .values({name: bindparam(f"new_{name}") for name in (*_STATE, *COLUMNS)})
+    .values({name: series.c[name] + bindparam(f"new_{name}") for name in ("chunk_count", "bytes")})
     .where(series.c.id == bindparam("row_id")),
     *("new_name", "new_column_class", "new_column_type", "new_count", "new_finite_count", "new_chunk_count"),
+    "new_bytes",
     *(f"new_{name}" for name in COLUMNS[2:]),
     "row_id",
 )
@@ -72,10 +75,9 @@ _LOCK = Prepared(select(runs.c.id).where(runs.c.id == bindparam("run_pk")).with_
 _TOUCH = Prepared(
     update(runs)
     .values(updated_at_ms=bindparam("now"), heartbeat_at_ms=bindparam("beat"))
+    .values({name: runs.c[name] + bindparam(f"new_{name}") for name in ("point_count", "point_bytes")})
     .where(runs.c.id == bindparam("row_id")),
-    "now",
-    "beat",
-    "row_id",
+    *("now", "beat", "new_point_count", "new_point_bytes", "row_id"),
 )
 _LAST_SEQUENCE = Prepared(
     select(writers.c.sequence).where(writers.c.run_pk == bindparam("run_pk"), writers.c.writer == bindparam("writer")),
@@ -109,6 +111,11 @@ class Encoded:
     summary: Summary
     chunks: tuple[tuple[Any, ...], ...]
 
+    @property
+    def bytes(self) -> int:
+        """How many bytes the data of its chunks has."""
+        return sum(len(chunk[-1]) for chunk in self.chunks)
+
 
 @attrs.define(eq=False)
 class SeriesRow:
@@ -122,6 +129,7 @@ class SeriesRow:
     id: int = 0
     chunk_count: int = 0
     chunks_added: int = 0
+    bytes_added: int = 0
     summary: Summary | None = None
 
     def add(self, found: Encoded) -> bool:
@@ -130,6 +138,7 @@ class SeriesRow:
         before = self.chunk_count
         self.chunk_count += len(found.chunks)
         self.chunks_added += len(found.chunks)
+        self.bytes_added += found.bytes
         return self.chunk_count >= MERGE_CHUNKS and before // _MERGE_EVERY != self.chunk_count // _MERGE_EVERY
 
     def values(self) -> tuple[Any, ...]:
@@ -160,7 +169,7 @@ def find_series(connection: Connection, run_pk: int, keys: Collection[str]) -> d
         connection, run_pk, listing(connection.dialect, keys)
     ):
         summary = Summary.of_row(rest)
-        found[key, context] = SeriesRow(key, context, class_, type_, name, id_, chunk_count, 0, summary)
+        found[key, context] = SeriesRow(key, context, class_, type_, name, id_, chunk_count, summary=summary)
     return found
 
 
@@ -183,6 +192,7 @@ def update_series(connection: Connection, rows: Iterable[SeriesRow]) -> None:
                 row.column_type,
                 *(values := row.values())[:2],
                 row.chunks_added,
+                row.bytes_added,
                 *values[2:],
                 row.id,
             )
@@ -202,9 +212,9 @@ def lock_run(connection: Connection, run_pk: int) -> None:
         _LOCK.first(connection, run_pk)
 
 
-def touch_run(connection: Connection, run_pk: int, now_ms: int) -> None:
-    """Note that a run is alive and changed."""
-    _TOUCH.run(connection, now_ms, now_ms, run_pk)
+def touch_run(connection: Connection, run_pk: int, now_ms: int, *, points: int = 0, bytes_: int = 0) -> None:
+    """Note that a run is alive and changed, and how many points, of how many bytes, it got."""
+    _TOUCH.run(connection, now_ms, now_ms, points, bytes_, run_pk)
 
 
 def is_repeat(connection: Connection, run_pk: int, writer: str, sequence: int) -> bool:
@@ -222,7 +232,7 @@ def mark_applied(connection: Connection, run_pk: int, writer: str, sequence: int
 def _new_row(run_pk: int, row: SeriesRow, now_ms: int) -> tuple[Any, ...]:
     values = row.values()
     head = (run_pk, row.key, row.context, row.name, row.column_class, row.column_type, now_ms)
-    return (*head, *values[:2], row.chunk_count, *values[2:])
+    return (*head, *values[:2], row.chunk_count, row.bytes_added, *values[2:])
 
 
 def _parts(points: Points) -> Iterable[Points]:

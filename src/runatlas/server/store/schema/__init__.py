@@ -91,4 +91,4 @@ __all__ = [
     "writers",
 ]
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6

@@ -78,12 +78,15 @@ runs = Table(
     Column("user_id", Id, ForeignKey("users.id", ondelete="SET NULL")),
     Column("config", Text, nullable=False, default="{}"),
     *(_own_column(field) for field in OWN_FIELDS.values() if field.column not in {"", "run_id", "cuid", "folder_id"}),
+    Column("point_count", BigInteger, nullable=False, server_default="0"),
+    Column("point_bytes", BigInteger, nullable=False, server_default="0"),
     Column("trash_id", Id, ForeignKey("trash.id", ondelete="CASCADE")),
     unique_live("uq_runs_live_run_id", "project_id", "run_id"),
     Index("ix_runs_newest", "project_id", "trash_id", "pin", "created_at_ms", "id"),
     Index(None, "trash_id"),
     Index(None, "folder_id"),
 )
+"""``point_count`` and ``point_bytes`` are the sums of its series: their points, and the bytes of their chunks."""
 
 run_profiles = Table(
     "run_profiles",

@@ -34,6 +34,7 @@ series = Table(
     Column("count", BigInteger, nullable=False, default=0),
     Column("finite_count", BigInteger, nullable=False, default=0),
     Column("chunk_count", Integer, nullable=False, default=0),
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
     Column("first_step", BigInteger),
     Column("last_step", BigInteger),
     Column("last_value", Double),
@@ -55,7 +56,8 @@ series = Table(
 NaN does not count in min, max and the sums; infinities count in min and max, which therefore tell of them, but not in
 ``finite_count`` and the sums. ``value_sum_squares`` sums the squared deviations from the mean, not plain squares.
 SQLite turns a bound NaN into NULL, so ``last_value`` NULL with ``last_kind`` ``nan`` is NaN. ``context`` is canonical
-JSON, ``""`` for the empty one. Media series have a row too, with counts and steps only and ``last_kind`` ``none``."""
+JSON, ``""`` for the empty one. Media series have a row too, with counts and steps only and ``last_kind`` ``none``.
+``bytes`` are those of its chunks' data."""
 
 chunks = Table(
     "chunks",
