@@ -30,7 +30,7 @@ def test_importing_the_package_loads_no_heavy_module() -> None:
 
 def test_reaching_a_server_of_ours_loads_nothing_of_others() -> None:
     code = (
-        "import sys, runatlas; from runatlas.api.place import open_backend; from runatlas.settings import resolve\n"
+        "import sys, runatlas; from runatlas.api.opener import open_backend; from runatlas.settings import resolve\n"
         "open_backend(resolve(host='http://127.0.0.1:9'))\n"
         "print([name for name in sys.modules if name.startswith('runatlas.backends.swanlab')])"
     )

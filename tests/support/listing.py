@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 
 from runatlas.backends.base import Backend
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.collection import Collection, Window, make_window
-from runatlas.entities.gateway import Gateway
 from runatlas.entities.user import User
 from runatlas.errors import RunAtlasError, ServerError
 from runatlas.model.account import UserRecord
@@ -28,7 +28,7 @@ class Listing(Collection[User, UserRecord]):
     """Users ``u0``, ``u1``, …; cursors are positions."""
 
     def __init__(self, names: int | list[str], window: Window | None = None) -> None:
-        super().__init__(Gateway(Nowhere()), window or make_window())
+        super().__init__(BackendHandle(Nowhere()), window or make_window())
         self.names = [f"u{index}" for index in range(names)] if isinstance(names, int) else names
         self.requests: list[PageRequest] = []
         self.failures: list[tuple[Callable[[PageRequest], bool], RunAtlasError]] = []
@@ -55,7 +55,7 @@ class Listing(Collection[User, UserRecord]):
         )
 
     def _make(self, record: UserRecord) -> User:
-        return User(self._gateway, record.username, record)
+        return User(self._handle, record.username, record)
 
     def _subject(self) -> str:
         return "test"

@@ -10,8 +10,8 @@ from typing import Any
 import attrs
 
 from runatlas.entities.argument import text
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.collection import make_window
-from runatlas.entities.gateway import Gateway
 from runatlas.entities.model import Model, Models
 from runatlas.entities.reading import MetricRequest, make_metric_request, read_metrics
 from runatlas.entities.run import Run
@@ -32,7 +32,7 @@ _Group = tuple[str, str, str, "Context | None"]
 class ApiCuration:
     """What an ``Api`` does beside the way from workspaces to columns."""
 
-    _gateway: Gateway
+    _handle: BackendHandle
 
     def models(self, workspace: str | None = None) -> Models:
         """Return the models registered in a workspace, by name.
@@ -45,7 +45,7 @@ class ApiCuration:
             ValueError: It cannot be a name.
         """
         return Models(
-            self._gateway,
+            self._handle,
             make_window(),
             None if workspace is None else validate_workspace_name(workspace, argument="workspace"),
         )
@@ -63,7 +63,7 @@ class ApiCuration:
         workspace, slash, name = text(path, "path").removeprefix("/").partition("/")
         if not slash or not name or "/" in name:
             raise ValueError(f"path: {path!r} is not a model path; write 'workspace/name'")
-        return Model(self._gateway, validate_workspace_name(workspace, argument="path"), name)
+        return Model(self._handle, validate_workspace_name(workspace, argument="path"), name)
 
     def compare(
         self,
@@ -98,7 +98,7 @@ class ApiCuration:
         for (workspace, project, key, context), ids in groups.items():
             selection = RunSelection(workspace, project, ids=tuple(ids))
             wanted = attrs.evolve(request, keys=(key,), context=context)
-            readings.append(read_metrics(self._gateway, selection, wanted, project_id=str))
+            readings.append(read_metrics(self._handle, selection, wanted, project_id=str))
         blocks = tuple(block for reading in readings for block in reading.blocks)
         return attrs.evolve(
             readings[0],

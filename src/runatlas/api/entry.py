@@ -9,12 +9,12 @@ from types import TracebackType
 from typing_extensions import Self
 
 from runatlas.api.curation import ApiCuration
-from runatlas.api.place import Given, Place
+from runatlas.api.opener import BackendOpener, OpenedBackend
 from runatlas.backends.base import Backend
 from runatlas.entities.argument import flag, optional_text, text
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.collection import make_window
 from runatlas.entities.column import Column, Columns
-from runatlas.entities.gateway import Gateway
 from runatlas.entities.project import Project
 from runatlas.entities.projects import Projects, make_project_query
 from runatlas.entities.run import Run
@@ -70,18 +70,20 @@ class Api(ApiCuration):
         if backend is not None:
             if any(value is not None for value in (location, host, api_key, timeout, cache)):
                 raise ValueError("backend: it says already where the data is; leave out the other arguments")
-            self._gateway = Gateway(Given(backend))
+            self._handle = BackendHandle(OpenedBackend(backend))
         else:
-            self._gateway = Gateway(Place(location, host=host, api_key=api_key, timeout=timeout, cache=cache))
+            self._handle = BackendHandle(
+                BackendOpener(location, host=host, api_key=api_key, timeout=timeout, cache=cache)
+            )
 
     @property
     def location(self) -> str:
         """Where the data is: an origin or an absolute directory; no request."""
-        return self._gateway.location
+        return self._handle.location
 
     def close(self) -> None:
         """Release connections and files; a second call does nothing."""
-        self._gateway.close()
+        self._handle.close()
 
     def __enter__(self) -> Self:
         return self
@@ -106,7 +108,7 @@ class Api(ApiCuration):
             TypeError: It is no string.
             ValueError: It cannot be a name.
         """
-        return Workspace(self._gateway, None if username is None else validate_workspace_name(username))
+        return Workspace(self._handle, None if username is None else validate_workspace_name(username))
 
     def workspaces(
         self,
@@ -131,7 +133,7 @@ class Api(ApiCuration):
             ValueError: An argument is malformed or out of bounds.
         """
         window = make_window(page=page, size=size, all=all, limit=limit)
-        return Workspaces(self._gateway, window, None if username is None else validate_workspace_name(username))
+        return Workspaces(self._handle, window, None if username is None else validate_workspace_name(username))
 
     def create_workspace(self, username: str, *, name: str = "", comment: str = "") -> ApiResponse[Workspace]:
         """Make a team's workspace, owned by the caller.
@@ -152,8 +154,8 @@ class Api(ApiCuration):
         display, about = optional_text(name, "name") or "", optional_text(comment, "comment") or ""
 
         def create() -> Workspace:
-            record = self._gateway.backend.create_workspace(unique, name=display, comment=about)
-            return Workspace(self._gateway, record.username, record)
+            record = self._handle.backend.create_workspace(unique, name=display, comment=about)
+            return Workspace(self._handle, record.username, record)
 
         return ApiResponse.of(create)
 
@@ -169,7 +171,7 @@ class Api(ApiCuration):
             TypeError: It is no string.
             ValueError: It is no such path.
         """
-        return Project(self._gateway, ProjectPath.parse(path))
+        return Project(self._handle, ProjectPath.parse(path))
 
     def projects(  # noqa: PLR0917 - as documented
         self,
@@ -200,7 +202,7 @@ class Api(ApiCuration):
             ValueError: An argument is unknown, malformed or out of bounds.
         """
         window = make_window(page=page, size=size, all=all, limit=limit)
-        return Projects(self._gateway, window, make_project_query(path, sort=sort, search=search, detail=detail))
+        return Projects(self._handle, window, make_project_query(path, sort=sort, search=search, detail=detail))
 
     def create_project(
         self,
@@ -238,7 +240,7 @@ class Api(ApiCuration):
             TypeError: It is no string.
             ValueError: It is no such path.
         """
-        return Run(self._gateway, RunPath.parse(path))
+        return Run(self._handle, RunPath.parse(path))
 
     def runs(
         self,
@@ -339,11 +341,11 @@ class Api(ApiCuration):
 
     def user(self) -> User:
         """Return the caller's account, lazily."""
-        return User(self._gateway)
+        return User(self._handle)
 
     def self_hosted(self) -> SelfHosted:
         """Return the installation, lazily; what it offers is for administrators."""
-        return SelfHosted(self._gateway)
+        return SelfHosted(self._handle)
 
     # -- trash --------------------------------------------------------------------------------------------------
 
@@ -359,7 +361,7 @@ class Api(ApiCuration):
             ValueError: An argument is malformed or out of bounds.
         """
         name = None if workspace is None else validate_workspace_name(workspace, argument="workspace")
-        return Trash(self._gateway, make_window(limit=limit), name)
+        return Trash(self._handle, make_window(limit=limit), name)
 
     def restore(self, trash_id: str) -> ApiResponse[TrashRecord]:
         """Bring back everything of one deletion.
@@ -375,7 +377,7 @@ class Api(ApiCuration):
             ValueError: It is empty.
         """
         entry = text(trash_id, "trash_id")
-        return ApiResponse.of(lambda: self._gateway.backend.restore(entry))
+        return ApiResponse.of(lambda: self._handle.backend.restore(entry))
 
     def purge(
         self, trash_id: str | None = None, *, expired_only: bool = True, commit: bool = False
@@ -396,6 +398,4 @@ class Api(ApiCuration):
         """
         entry = None if trash_id is None else text(trash_id, "trash_id")
         expired, dry_run = flag(expired_only, "expired_only"), not flag(commit, "commit")
-        return ApiResponse.of(
-            lambda: self._gateway.backend.purge(trash_id=entry, expired_only=expired, dry_run=dry_run)
-        )
+        return ApiResponse.of(lambda: self._handle.backend.purge(trash_id=entry, expired_only=expired, dry_run=dry_run))

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from runatlas.api.place import open_backend
+from runatlas.api.opener import open_backend
 from runatlas.backends.base import Backend
 from runatlas.settings import ConnectionSettings, resolve
 

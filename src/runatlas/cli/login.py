@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from runatlas.api.place import open_backend
+from runatlas.api.opener import open_backend
 from runatlas.cli.connection import settled
 from runatlas.credential import Credential, CredentialFile
 from runatlas.errors import AuthenticationError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from runatlas.api.place import open_backend
+from runatlas.api.opener import open_backend
 from runatlas.cli.connection import connection_options
 from runatlas.model.codec import dumps
 from runatlas.server.store.check import check_store

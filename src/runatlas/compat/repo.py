@@ -29,7 +29,7 @@ from runatlas.compat.trace import (
     object_traces,
     read_summaries,
 )
-from runatlas.entities.gateway import Gateway
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import NotFoundError, RunAtlasError
 from runatlas.model.filters import Comparison, Field
 from runatlas.model.ids import validate_run_id, validate_workspace_name
@@ -37,7 +37,7 @@ from runatlas.model.run import RunRecord, RunSelection
 from runatlas.settings import resolve
 from runatlas.tracking.opening import find_run
 from runatlas.tracking.run import Run
-from runatlas.tracking.target import documented_location, place_of
+from runatlas.tracking.target import documented_location, opener_of
 
 __all__ = ["Repo"]
 
@@ -74,7 +74,7 @@ class Repo:
 
     def __init__(self, url: Any = None, *, workspace: str | None = None, api_key: str | None = None) -> None:
         settings = resolve(url if url is not None else documented_location(os.environ), key=api_key)
-        self._gateway = Gateway(place_of(settings, purpose="read"))
+        self._handle = BackendHandle(opener_of(settings, purpose="read"))
         self._is_remote = settings.host is not None
         self._workspace = None if workspace is None else validate_workspace_name(workspace, argument="workspace")
 
@@ -120,11 +120,11 @@ class Repo:
     @property
     def location(self) -> str:
         """Where the runs are: a URL or an absolute directory; no request."""
-        return self._gateway.location
+        return self._handle.location
 
     def close(self) -> None:
         """Release connections and files; a second call does nothing."""
-        self._gateway.close()
+        self._handle.close()
 
     def __enter__(self) -> Self:
         return self
@@ -153,7 +153,7 @@ class Repo:
             RunAtlasError: The store cannot be asked.
         """
         record = find_run(self._backend, self._workspace, validate_run_id(run_hash, argument="run_hash"))
-        return None if record is None else Run.reading(self._gateway, record)
+        return None if record is None else Run.reading(self._handle, record)
 
     def run_exists(self, run_hash: str) -> bool:
         """Whether there is a run.
@@ -365,7 +365,7 @@ class Repo:
 
     @property
     def _backend(self) -> Backend:
-        return self._gateway.backend
+        return self._handle.backend
 
     def _selection(self, condition: Any = None) -> RunSelection:
         if self._workspace is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection, UnpagedCollection, Window
-from runatlas.entities.gateway import Gateway
 from runatlas.errors import NotFoundError
 from runatlas.model.annotation import AnnotationQuery, AnnotationRecord
 from runatlas.model.ids import RunPath
@@ -23,15 +23,15 @@ class Annotation(Entity[AnnotationRecord]):
     """A note on a run.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         run: The run.
         record: The note.
     """
 
     __slots__ = ("_id", "_run")
 
-    def __init__(self, gateway: Gateway, run: RunPath, record: AnnotationRecord) -> None:
-        super().__init__(gateway, record)
+    def __init__(self, handle: BackendHandle, run: RunPath, record: AnnotationRecord) -> None:
+        super().__init__(handle, record)
         self._run = run
         self._id = record.id
 
@@ -41,7 +41,7 @@ class Annotation(Entity[AnnotationRecord]):
         return (str(self._run), self._id)
 
     def _fetch(self) -> AnnotationRecord:
-        backend = self._gateway.backend
+        backend = self._handle.backend
         for record in each_item(lambda page: backend.list_annotations(self._run, AnnotationQuery(page=page))):
             if record.id == self._id:
                 return record
@@ -81,23 +81,23 @@ class Annotations(Collection[Annotation, AnnotationRecord]):
     """A run's notes, oldest first.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         window: Which part is wanted.
         run: The run.
     """
 
-    def __init__(self, gateway: Gateway, window: Window, run: RunPath) -> None:
-        super().__init__(gateway, window)
+    def __init__(self, handle: BackendHandle, window: Window, run: RunPath) -> None:
+        super().__init__(handle, window)
         self._run = run
 
     def _read(self, page: PageRequest) -> Page[AnnotationRecord]:
-        return self._gateway.backend.list_annotations(self._run, AnnotationQuery(page=page))
+        return self._handle.backend.list_annotations(self._run, AnnotationQuery(page=page))
 
     def _count(self) -> int:
         return sum(1 for _ in self)
 
     def _make(self, record: AnnotationRecord) -> Annotation:
-        return Annotation(self._gateway, self._run, record)
+        return Annotation(self._handle, self._run, record)
 
     def _subject(self) -> str:
         return repr(str(self._run))
@@ -107,7 +107,7 @@ class IngestionKey(Entity[IngestionKeyRecord]):
     """A key that may write to one run, for a while.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         run: The run.
         record: The key.
         secret: What clients send; known only when the key was just made.
@@ -115,8 +115,10 @@ class IngestionKey(Entity[IngestionKeyRecord]):
 
     __slots__ = ("_id", "_run", "secret")
 
-    def __init__(self, gateway: Gateway, run: RunPath, record: IngestionKeyRecord, secret: str | None = None) -> None:
-        super().__init__(gateway, record)
+    def __init__(
+        self, handle: BackendHandle, run: RunPath, record: IngestionKeyRecord, secret: str | None = None
+    ) -> None:
+        super().__init__(handle, record)
         self._run = run
         self._id = record.id
         self.secret = secret
@@ -127,7 +129,7 @@ class IngestionKey(Entity[IngestionKeyRecord]):
         return (str(self._run), self._id)
 
     def _fetch(self) -> IngestionKeyRecord:
-        for record in self._gateway.backend.list_ingestion_keys(self._run):
+        for record in self._handle.backend.list_ingestion_keys(self._run):
             if record.id == self._id:
                 return record
         raise NotFoundError(f"run {self._run} has no ingestion key {self._id!r}")
@@ -168,7 +170,7 @@ class IngestionKey(Entity[IngestionKeyRecord]):
         """Make it useless at once; a second call changes nothing."""
 
         def revoke() -> IngestionKey:
-            self._record = self._gateway.backend.revoke_ingestion_key(self._run, self._id)
+            self._record = self._handle.backend.revoke_ingestion_key(self._run, self._id)
             return self
 
         return ApiResponse.of(revoke)
@@ -183,20 +185,20 @@ class IngestionKeys(UnpagedCollection[IngestionKey, IngestionKeyRecord]):
     """A run's keys, oldest first, revoked and expired ones included.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         window: Which part is wanted.
         run: The run.
     """
 
-    def __init__(self, gateway: Gateway, window: Window, run: RunPath) -> None:
-        super().__init__(gateway, window)
+    def __init__(self, handle: BackendHandle, window: Window, run: RunPath) -> None:
+        super().__init__(handle, window)
         self._run = run
 
     def _list(self) -> Sequence[IngestionKeyRecord]:
-        return self._gateway.backend.list_ingestion_keys(self._run)
+        return self._handle.backend.list_ingestion_keys(self._run)
 
     def _make(self, record: IngestionKeyRecord) -> IngestionKey:
-        return IngestionKey(self._gateway, self._run, record)
+        return IngestionKey(self._handle, self._run, record)
 
     def _subject(self) -> str:
         return repr(str(self._run))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection, Window
-from runatlas.entities.gateway import Gateway
 from runatlas.entities.run_fields import RunFields
 from runatlas.entities.stored_file import StoredFile, as_directory
 from runatlas.errors import NotFoundError, ResponseFormatError
@@ -23,7 +23,7 @@ class Artifact(Entity[ArtifactRecord]):
     """A file kept with a run.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         run: The run.
         name: Its path inside the run.
         record: What is known of it.
@@ -31,8 +31,8 @@ class Artifact(Entity[ArtifactRecord]):
 
     __slots__ = ("_name", "_run")
 
-    def __init__(self, gateway: Gateway, run: RunFields, name: str, record: ArtifactRecord | None = None) -> None:
-        super().__init__(gateway, record)
+    def __init__(self, handle: BackendHandle, run: RunFields, name: str, record: ArtifactRecord | None = None) -> None:
+        super().__init__(handle, record)
         self._run = run
         self._name = name
 
@@ -45,7 +45,7 @@ class Artifact(Entity[ArtifactRecord]):
         return str(self._run.run_path)
 
     def _fetch(self) -> ArtifactRecord:
-        backend, run = self._gateway.backend, self._run.run_path
+        backend, run = self._handle.backend, self._run.run_path
         for record in each_item(lambda page: backend.list_artifacts(run, page)):
             if record.name == self._name:
                 return record
@@ -128,7 +128,7 @@ class Artifact(Entity[ArtifactRecord]):
     def _file(self) -> StoredFile:
         record = self._held()
         return StoredFile(
-            self._gateway,
+            self._handle,
             url=record.url,
             name=record.name,
             size=record.size,
@@ -141,23 +141,23 @@ class Artifacts(Collection[Artifact, ArtifactRecord]):
     """The files of a run, by name.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         window: Which part is wanted.
         run: The run.
     """
 
-    def __init__(self, gateway: Gateway, window: Window, run: RunFields) -> None:
-        super().__init__(gateway, window)
+    def __init__(self, handle: BackendHandle, window: Window, run: RunFields) -> None:
+        super().__init__(handle, window)
         self._run = run
 
     def _scope(self) -> str:
         return str(self._run.run_path)
 
     def _read(self, page: PageRequest) -> Page[ArtifactRecord]:
-        return self._gateway.backend.list_artifacts(self._run.run_path, page)
+        return self._handle.backend.list_artifacts(self._run.run_path, page)
 
     def _make(self, record: ArtifactRecord) -> Artifact:
-        return Artifact(self._gateway, self._run, record.name, record)
+        return Artifact(self._handle, self._run, record.name, record)
 
     def _subject(self) -> str:
         return repr(str(self._run.run_path))

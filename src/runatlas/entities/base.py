@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from typing_extensions import Self
 
-from runatlas.entities.gateway import Gateway
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import RunAtlasError
 from runatlas.process.fork import ProcessLock
 
@@ -21,7 +21,7 @@ class Readable(ABC):
 
     __slots__ = ()
 
-    _gateway: Gateway
+    _handle: BackendHandle
 
     @property
     @abstractmethod
@@ -64,7 +64,7 @@ class Readable(ABC):
         Returns:
             The object itself.
         """
-        self._gateway.forget(self._scope())
+        self._handle.forget(self._scope())
         self._forget()
         _ = self.ok
         return self
@@ -78,10 +78,10 @@ class Entity(Readable, Generic[R]):
     carried. A failed request is not remembered as an answer: the next attribute asks again.
     """
 
-    __slots__ = ("__weakref__", "_failure", "_gateway", "_lock", "_record")
+    __slots__ = ("__weakref__", "_failure", "_handle", "_lock", "_record")
 
-    def __init__(self, gateway: Gateway, record: R | None = None) -> None:
-        self._gateway = gateway
+    def __init__(self, handle: BackendHandle, record: R | None = None) -> None:
+        self._handle = handle
         self._record = record
         self._failure: RunAtlasError | None = None
         self._lock = ProcessLock()
@@ -171,7 +171,7 @@ class Entity(Readable, Generic[R]):
             return True
         if not isinstance(other, Entity) or not (isinstance(other, type(self)) or isinstance(self, type(other))):
             return NotImplemented
-        return self.identity == other.identity and self._gateway == other._gateway
+        return self.identity == other.identity and self._handle == other._handle
 
     def __hash__(self) -> int:
         return hash(self.identity)

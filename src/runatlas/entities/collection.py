@@ -12,8 +12,8 @@ import attrs
 from typing_extensions import Self
 
 from runatlas.entities.argument import flag, whole
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity, Readable
-from runatlas.entities.gateway import Gateway
 from runatlas.errors import RunAtlasError
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
 from runatlas.model.series import ReadFailure
@@ -153,8 +153,8 @@ class Collection(Readable, Generic[E, R]):
     _repeats = True
     """Whether pages may overlap when the listing changes meanwhile, so that repeated items must be dropped."""
 
-    def __init__(self, gateway: Gateway, window: Window) -> None:
-        self._gateway = gateway
+    def __init__(self, handle: BackendHandle, window: Window) -> None:
+        self._handle = handle
         self._window = window
         self._lock = ProcessLock()
         self._chunks: list[_Chunk[E]] = []

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from runatlas.entities.argument import choice, optional, text
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection, Window
-from runatlas.entities.gateway import Gateway
 from runatlas.entities.media import MediaSeries, make_media_query, make_media_table
 from runatlas.entities.reading import MetricRequest, make_metric_request, read_metrics, require_run
 from runatlas.entities.run_fields import RunFields
@@ -69,7 +69,7 @@ class Column(Entity[ColumnRecord]):
     """A metric or media name of a run.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         run: The run it belongs to.
         query: Which column: its key, and perhaps a search, class and type.
         record: What is known of it.
@@ -78,9 +78,9 @@ class Column(Entity[ColumnRecord]):
     __slots__ = ("_context", "_query", "_run")
 
     def __init__(
-        self, gateway: Gateway, run: RunFields, query: ColumnQuery, record: ColumnRecord | None = None
+        self, handle: BackendHandle, run: RunFields, query: ColumnQuery, record: ColumnRecord | None = None
     ) -> None:
-        super().__init__(gateway, record)
+        super().__init__(handle, record)
         self._run = run
         self._query = query
         self._context: Context | None = None if record is None else record.context
@@ -95,7 +95,7 @@ class Column(Entity[ColumnRecord]):
         return str(self._run.run_path)
 
     def _fetch(self) -> ColumnRecord:
-        backend, run = self._gateway.backend, self._run.run_path
+        backend, run = self._handle.backend, self._run.run_path
         limit = 1 if self._context is None else PAGE_LIMIT
         for record in each_item(
             lambda page: backend.list_columns(run, attrs.evolve(self._query, page=page)), limit=limit
@@ -208,11 +208,11 @@ class Column(Entity[ColumnRecord]):
         label = series_label(record.key, record.context)
         if record.column_type in MEDIA_TYPES:
             query = attrs.evolve(media, keys=(record.key,))
-            page = self._gateway.backend.list_media(path, query)
-            return make_media_table(self._gateway, query, page, self._run)[label]
+            page = self._handle.backend.list_media(path, query)
+            return make_media_table(self._handle, query, page, self._run)[label]
         asked = attrs.evolve(request, keys=(record.key,), context=record.context)
         selection = RunSelection(path.workspace, path.project, ids=(path.run,))
-        reading = read_metrics(self._gateway, selection, asked, project_id=partial(getattr, self, "project_id"))
+        reading = read_metrics(self._handle, selection, asked, project_id=partial(getattr, self, "project_id"))
         return make_run_metric_table(require_run(reading))[label]
 
     def export_csv(self) -> ApiResponse[Link]:
@@ -224,7 +224,7 @@ class Column(Entity[ColumnRecord]):
         return ApiResponse.of(self._export_csv)
 
     def _export_csv(self) -> Link:
-        return Link.of(self._gateway, self._gateway.backend.export_csv(self._run.run_path, self.key))
+        return Link.of(self._handle, self._handle.backend.export_csv(self._run.run_path, self.key))
 
     def json(self) -> dict[str, Any]:
         """Return the column as plain values."""
@@ -250,14 +250,14 @@ class Columns(Collection[Column, ColumnRecord]):
     """The columns of a run, by key.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         window: Which part is wanted.
         run: The run.
         query: Which columns.
     """
 
-    def __init__(self, gateway: Gateway, window: Window, run: RunFields, query: ColumnQuery) -> None:
-        super().__init__(gateway, window)
+    def __init__(self, handle: BackendHandle, window: Window, run: RunFields, query: ColumnQuery) -> None:
+        super().__init__(handle, window)
         self._run = run
         self._query = query
 
@@ -265,11 +265,11 @@ class Columns(Collection[Column, ColumnRecord]):
         return str(self._run.run_path)
 
     def _read(self, page: PageRequest) -> Page[ColumnRecord]:
-        return self._gateway.backend.list_columns(self._run.run_path, attrs.evolve(self._query, page=page))
+        return self._handle.backend.list_columns(self._run.run_path, attrs.evolve(self._query, page=page))
 
     def _make(self, record: ColumnRecord) -> Column:
         query = ColumnQuery(key=record.key, column_class=record.column_class, column_type=record.column_type)
-        return Column(self._gateway, self._run, query, record)
+        return Column(self._handle, self._run, query, record)
 
     def _subject(self) -> str:
         return repr(str(self._run.run_path))

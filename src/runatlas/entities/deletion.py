@@ -9,7 +9,7 @@ import attrs
 
 from runatlas.backends.base import Backend
 from runatlas.entities.argument import flag
-from runatlas.entities.gateway import Gateway
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.model.ids import ProjectPath
 from runatlas.model.instant import iso_text
 from runatlas.model.run import RunSelection
@@ -33,8 +33,8 @@ class Deletion:
         expires_at: ISO 8601: until when it can be brought back; ``None`` for ever.
     """
 
-    def __init__(self, gateway: Gateway, record: DeletionRecord) -> None:
-        self._gateway = gateway
+    def __init__(self, handle: BackendHandle, record: DeletionRecord) -> None:
+        self._handle = handle
         self.trash_id = record.trash_id
         self.kind = record.kind
         self.runs = record.runs
@@ -47,7 +47,7 @@ class Deletion:
         Returns:
             The entry of the trash as it was.
         """
-        return ApiResponse.of(lambda: self._gateway.backend.restore(self.trash_id))
+        return ApiResponse.of(lambda: self._handle.backend.restore(self.trash_id))
 
     undo = restore
 
@@ -77,8 +77,8 @@ class DeletionPlan:
 
     sampled = False
 
-    def __init__(self, gateway: Gateway, record: DeletionPlanRecord) -> None:
-        self._gateway = gateway
+    def __init__(self, handle: BackendHandle, record: DeletionPlanRecord) -> None:
+        self._handle = handle
         self.record = record
         self.failures = record.missing
         self.complete = not record.missing
@@ -114,7 +114,7 @@ class DeletionPlan:
         Returns:
             What was deleted, with ``restore()``.
         """
-        return ApiResponse.of(lambda: Deletion(self._gateway, self._gateway.backend.delete(self.record)))
+        return ApiResponse.of(lambda: Deletion(self._handle, self._handle.backend.delete(self.record)))
 
     def json(self) -> dict[str, Any]:
         """Return the plan as plain values."""
@@ -153,12 +153,12 @@ class DeletionPlan:
 
 
 def delete(
-    gateway: Gateway, what: Callable[[], RunSelection | ProjectPath], *, commit: bool
+    handle: BackendHandle, what: Callable[[], RunSelection | ProjectPath], *, commit: bool
 ) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
     """Delete runs or a project, or tell what that would take; either is one request.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         what: Tells which.
         commit: Whether to delete.
 
@@ -166,8 +166,8 @@ def delete(
         The plan, or what was deleted.
     """
     if flag(commit, "commit"):
-        return ApiResponse.of(lambda: Deletion(gateway, _delete(gateway.backend, what())))
-    return ApiResponse.of(lambda: DeletionPlan(gateway, _plan(gateway.backend, what())))
+        return ApiResponse.of(lambda: Deletion(handle, _delete(handle.backend, what())))
+    return ApiResponse.of(lambda: DeletionPlan(handle, _plan(handle.backend, what())))
 
 
 def _delete(backend: Backend, what: RunSelection | ProjectPath) -> DeletionRecord:

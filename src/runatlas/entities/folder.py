@@ -8,9 +8,9 @@ from typing import Any
 from typing_extensions import Self
 
 from runatlas.entities.argument import text
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import UnpagedCollection, Window
-from runatlas.entities.gateway import Gateway
 from runatlas.errors import NotFoundError
 from runatlas.model.folder import FolderPatch, FolderRecord, validate_folder_name
 from runatlas.model.ids import ProjectPath
@@ -24,7 +24,7 @@ class Folder(Entity[FolderRecord]):
     """A folder of a project.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         project: The project.
         name: Its id.
         record: What is known of it.
@@ -32,8 +32,10 @@ class Folder(Entity[FolderRecord]):
 
     __slots__ = ("_id", "_project")
 
-    def __init__(self, gateway: Gateway, project: ProjectPath, name: str, record: FolderRecord | None = None) -> None:
-        super().__init__(gateway, record)
+    def __init__(
+        self, handle: BackendHandle, project: ProjectPath, name: str, record: FolderRecord | None = None
+    ) -> None:
+        super().__init__(handle, record)
         self._project = project
         self._id = name
 
@@ -43,7 +45,7 @@ class Folder(Entity[FolderRecord]):
         return (str(self._project), self._id)
 
     def _fetch(self) -> FolderRecord:
-        for record in self._gateway.backend.list_folders(self._project):
+        for record in self._handle.backend.list_folders(self._project):
             if record.id == self._id:
                 return record
         raise NotFoundError(f"project {self._project} has no folder {self._id!r}")
@@ -85,7 +87,7 @@ class Folder(Entity[FolderRecord]):
             TypeError: The name is no text.
             ValueError: It is no folder name.
         """
-        return create_folder(self._gateway, self._project, name, self._id)
+        return create_folder(self._handle, self._project, name, self._id)
 
     def rename(self, name: str) -> ApiResponse[Self]:
         """Give it another name; the paths of what lies in it change along.
@@ -107,12 +109,12 @@ class Folder(Entity[FolderRecord]):
         return ApiResponse.of(lambda: self._change(FolderPatch(parent_id=target)))
 
     def _change(self, patch: FolderPatch) -> Self:
-        self._record = self._gateway.backend.update_folder(self._project, self._id, patch)
+        self._record = self._handle.backend.update_folder(self._project, self._id, patch)
         return self
 
     def delete(self) -> ApiResponse[None]:
         """Delete it; a ``ConflictError`` if runs or folders lie in it."""
-        return ApiResponse.of(lambda: self._gateway.backend.delete_folder(self._project, self._id))
+        return ApiResponse.of(lambda: self._handle.backend.delete_folder(self._project, self._id))
 
     def json(self) -> dict[str, Any]:
         """Return the folder as plain values."""
@@ -124,20 +126,20 @@ class Folders(UnpagedCollection[Folder, FolderRecord]):
     """A project's folders by path, each after the one it lies in.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         window: Which part is wanted.
         project: The project.
     """
 
-    def __init__(self, gateway: Gateway, window: Window, project: ProjectPath) -> None:
-        super().__init__(gateway, window)
+    def __init__(self, handle: BackendHandle, window: Window, project: ProjectPath) -> None:
+        super().__init__(handle, window)
         self._project = project
 
     def _list(self) -> Sequence[FolderRecord]:
-        return self._gateway.backend.list_folders(self._project)
+        return self._handle.backend.list_folders(self._project)
 
     def _make(self, record: FolderRecord) -> Folder:
-        return Folder(self._gateway, self._project, record.id, record)
+        return Folder(self._handle, self._project, record.id, record)
 
     def create(self, name: str) -> ApiResponse[Folder]:
         """Make a folder at the top.
@@ -146,17 +148,17 @@ class Folders(UnpagedCollection[Folder, FolderRecord]):
             TypeError: The name is no text.
             ValueError: It is no folder name.
         """
-        return create_folder(self._gateway, self._project, name, None)
+        return create_folder(self._handle, self._project, name, None)
 
     def _subject(self) -> str:
         return repr(str(self._project))
 
 
-def create_folder(gateway: Gateway, project: ProjectPath, name: str, parent_id: str | None) -> ApiResponse[Folder]:
+def create_folder(handle: BackendHandle, project: ProjectPath, name: str, parent_id: str | None) -> ApiResponse[Folder]:
     """Make a folder.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         project: The project.
         name: 1 to 200 characters without ``/``.
         parent_id: The folder it lies in; ``None`` for the top.
@@ -168,8 +170,8 @@ def create_folder(gateway: Gateway, project: ProjectPath, name: str, parent_id: 
     validate_folder_name(name)
 
     def create() -> Folder:
-        record = gateway.backend.create_folder(project, name, parent_id)
-        return Folder(gateway, project, record.id, record)
+        record = handle.backend.create_folder(project, name, parent_id)
+        return Folder(handle, project, record.id, record)
 
     return ApiResponse.of(create)
 

@@ -9,7 +9,7 @@ from typing import Any, overload
 import attrs
 
 from runatlas.entities.argument import flag, texts, whole
-from runatlas.entities.gateway import Gateway
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.run_fields import RunFields
 from runatlas.entities.stored_file import StoredFile
 from runatlas.model import codec
@@ -30,9 +30,9 @@ class MediaFile(StoredFile):
         path: Its name inside the run.
     """
 
-    def __init__(self, gateway: Gateway, item: MediaItem) -> None:
+    def __init__(self, handle: BackendHandle, item: MediaItem) -> None:
         super().__init__(
-            gateway,
+            handle,
             url=item.url,
             name=item.path,
             size=item.size,
@@ -70,11 +70,11 @@ class MediaFile(StoredFile):
 class MediaStep(Sequence[MediaFile]):
     """The objects of one series at one step."""
 
-    def __init__(self, gateway: Gateway, record: MediaRecord) -> None:
+    def __init__(self, handle: BackendHandle, record: MediaRecord) -> None:
         self.step = record.step
         self.epoch = record.epoch
         self.created_at = iso_text(record.time_ms)
-        self.items = tuple(MediaFile(gateway, item) for item in record.items)
+        self.items = tuple(MediaFile(handle, item) for item in record.items)
 
     def download(self, to: str | Path) -> list[Path]:
         """Save every object into a directory; of two with one name, the second gets a number.
@@ -234,11 +234,11 @@ def make_media_query(keys: Sequence[str] | None, *, step: int | None, all: bool)
     return MediaQuery(keys=wanted, step=number, all=all)
 
 
-def make_media_table(gateway: Gateway, query: MediaQuery, page: MediaPage, owner: RunFields) -> MediaTable:
+def make_media_table(handle: BackendHandle, query: MediaQuery, page: MediaPage, owner: RunFields) -> MediaTable:
     """Sort what came by key.
 
     Args:
-        gateway: The way to the backend, for downloads.
+        handle: The way to the backend, for downloads.
         query: What was asked.
         page: What came.
         owner: The run they belong to.
@@ -251,7 +251,7 @@ def make_media_table(gateway: Gateway, query: MediaQuery, page: MediaPage, owner
             records[0].key,
             dict(records[0].context),
             records[0].column_type,
-            tuple(MediaStep(gateway, record) for record in sorted(records, key=lambda record: record.step)),
+            tuple(MediaStep(handle, record) for record in sorted(records, key=lambda record: record.step)),
         )
         for label, records in found.items()
     }

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import Self
 
 from runatlas.entities.argument import choice, whole
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import UnpagedCollection, Window, make_window
-from runatlas.entities.gateway import Gateway
 from runatlas.errors import NotFoundError
 from runatlas.model.instant import iso_text
 from runatlas.model.registry import STAGES, ModelRecord, ModelVersionRecord
@@ -27,14 +27,14 @@ class ModelVersion(Entity[ModelVersionRecord]):
     """A version of a model: an artifact of a run.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         record: The version.
     """
 
     __slots__ = ("_model", "_version", "_workspace")
 
-    def __init__(self, gateway: Gateway, record: ModelVersionRecord) -> None:
-        super().__init__(gateway, record)
+    def __init__(self, handle: BackendHandle, record: ModelVersionRecord) -> None:
+        super().__init__(handle, record)
         self._workspace = record.workspace
         self._model = record.model
         self._version = record.version
@@ -45,7 +45,7 @@ class ModelVersion(Entity[ModelVersionRecord]):
         return (self._workspace, self._model, self._version)
 
     def _fetch(self) -> ModelVersionRecord:
-        for record in self._gateway.backend.list_model_versions(self._workspace, self._model):
+        for record in self._handle.backend.list_model_versions(self._workspace, self._model):
             if record.version == self._version:
                 return record
         raise NotFoundError(f"model {self._model!r} has no version {self._version}")
@@ -105,7 +105,7 @@ class ModelVersion(Entity[ModelVersionRecord]):
         return ApiResponse.of(lambda: self._promote(target))
 
     def _promote(self, stage: Stage) -> Self:
-        self._record = self._gateway.backend.promote_model(self._workspace, self._model, self._version, stage)
+        self._record = self._handle.backend.promote_model(self._workspace, self._model, self._version, stage)
         return self
 
     def json(self) -> dict[str, Any]:
@@ -123,22 +123,22 @@ class ModelVersions(UnpagedCollection[ModelVersion, ModelVersionRecord]):
     """A model's versions, oldest first.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         window: Which part is wanted.
         workspace: The workspace.
         model: The model's name.
     """
 
-    def __init__(self, gateway: Gateway, window: Window, workspace: str, model: str) -> None:
-        super().__init__(gateway, window)
+    def __init__(self, handle: BackendHandle, window: Window, workspace: str, model: str) -> None:
+        super().__init__(handle, window)
         self._workspace = workspace
         self._model = model
 
     def _list(self) -> Sequence[ModelVersionRecord]:
-        return self._gateway.backend.list_model_versions(self._workspace, self._model)
+        return self._handle.backend.list_model_versions(self._workspace, self._model)
 
     def _make(self, record: ModelVersionRecord) -> ModelVersion:
-        return ModelVersion(self._gateway, record)
+        return ModelVersion(self._handle, record)
 
     def _subject(self) -> str:
         return repr(f"{self._workspace}/{self._model}")
@@ -148,7 +148,7 @@ class Model(Entity[ModelRecord]):
     """A named model.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         workspace: The workspace.
         name: Its name.
         record: What is known of it.
@@ -156,8 +156,8 @@ class Model(Entity[ModelRecord]):
 
     __slots__ = ("_name", "_workspace")
 
-    def __init__(self, gateway: Gateway, workspace: str, name: str, record: ModelRecord | None = None) -> None:
-        super().__init__(gateway, record)
+    def __init__(self, handle: BackendHandle, workspace: str, name: str, record: ModelRecord | None = None) -> None:
+        super().__init__(handle, record)
         self._workspace = workspace
         self._name = name
 
@@ -167,7 +167,7 @@ class Model(Entity[ModelRecord]):
         return (self._workspace, self._name)
 
     def _fetch(self) -> ModelRecord:
-        for record in self._gateway.backend.list_models(self._workspace):
+        for record in self._handle.backend.list_models(self._workspace):
             if record.name == self._name:
                 return record
         raise NotFoundError(f"workspace {self._workspace!r} has no model {self._name!r}")
@@ -199,7 +199,7 @@ class Model(Entity[ModelRecord]):
 
     def versions(self) -> ModelVersions:
         """Return its versions, oldest first."""
-        return ModelVersions(self._gateway, make_window(), self._workspace, self._name)
+        return ModelVersions(self._handle, make_window(), self._workspace, self._name)
 
     def promote(self, version: int, stage: Stage = "production") -> ApiResponse[ModelVersion]:
         """Change a version's stage; promoting to production archives the version there before.
@@ -212,9 +212,9 @@ class Model(Entity[ModelRecord]):
         target: Stage = choice(stage, STAGES, "stage")
 
         def promote() -> ModelVersion:
-            record = self._gateway.backend.promote_model(self._workspace, self._name, number, target)
+            record = self._handle.backend.promote_model(self._workspace, self._name, number, target)
             self._forget()
-            return ModelVersion(self._gateway, record)
+            return ModelVersion(self._handle, record)
 
         return ApiResponse.of(promote)
 
@@ -228,21 +228,21 @@ class Models(UnpagedCollection[Model, ModelRecord]):
     """A workspace's models by name.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         window: Which part is wanted.
         workspace: The workspace; ``None`` for the caller's own.
     """
 
-    def __init__(self, gateway: Gateway, window: Window, workspace: str | None) -> None:
-        super().__init__(gateway, window)
+    def __init__(self, handle: BackendHandle, window: Window, workspace: str | None) -> None:
+        super().__init__(handle, window)
         self._workspace = workspace
 
     def _list(self) -> Sequence[ModelRecord]:
-        backend = self._gateway.backend
+        backend = self._handle.backend
         return backend.list_models(self._workspace or backend.get_user().username)
 
     def _make(self, record: ModelRecord) -> Model:
-        return Model(self._gateway, record.workspace, record.name, record)
+        return Model(self._handle, record.workspace, record.name, record)
 
     def _subject(self) -> str:
         return "" if self._workspace is None else repr(self._workspace)

@@ -57,7 +57,7 @@ class Project(ProjectFields):
     """A project, lazily.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         path: ``workspace/project`` in parts.
         record: What is known of it.
 
@@ -81,7 +81,7 @@ class Project(ProjectFields):
             TypeError: It is no string.
             ValueError: It cannot be an id.
         """
-        return Run(self._gateway, self._path.run(run_id))
+        return Run(self._handle, self._path.run(run_id))
 
     def runs(
         self,
@@ -119,7 +119,7 @@ class Project(ProjectFields):
         """
         window = make_window(page=page, size=size, all=all, limit=limit)
         query = make_run_query(self._path, filters, groups=groups, sorts=sorts, search=search, order=order)
-        return Runs(self._gateway, window, query)
+        return Runs(self._handle, window, query)
 
     def runs_get(
         self, page: int | None = None, size: int | None = None, all: bool = False, *, limit: int | None = None
@@ -141,11 +141,11 @@ class Project(ProjectFields):
         """
         window = make_window(page=page, size=size, all=all, limit=limit)
         selection = RunSelection(self._path.workspace, self._path.project)
-        return Runs(self._gateway, window, RunQuery(selection, parts=()))
+        return Runs(self._handle, window, RunQuery(selection, parts=()))
 
     def folders(self) -> Folders:
         """Return the project's folders by path; ``create()`` makes one at the top."""
-        return Folders(self._gateway, make_window(), self._path)
+        return Folders(self._handle, make_window(), self._path)
 
     def metrics(  # noqa: PLR0917 - as documented
         self,
@@ -176,7 +176,7 @@ class Project(ProjectFields):
             TypeError: An argument has another type.
             ValueError: An argument cannot be understood or is out of bounds.
         """
-        chosen = choose_runs(self._gateway, self._path, runs)
+        chosen = choose_runs(self._handle, self._path, runs)
         return chosen.metrics(keys, sample, all, range_query, ignore_timestamp, context=context)
 
     # -- changes ------------------------------------------------------------------------------------------------
@@ -212,10 +212,10 @@ class Project(ProjectFields):
         return ApiResponse.of(lambda: self._update(patch))
 
     def _update(self, patch: ProjectPatch) -> Self:
-        record = self._gateway.backend.update_project(self._path, patch)
+        record = self._handle.backend.update_project(self._path, patch)
         self._forget()
         if record.path != self._path:
-            return type(self)(self._gateway, record.path, record)
+            return type(self)(self._handle, record.path, record)
         self._record = record
         return self
 
@@ -237,7 +237,7 @@ class Project(ProjectFields):
         Raises:
             TypeError: ``commit`` is no boolean.
         """
-        return delete(self._gateway, lambda: self._path, commit=commit)
+        return delete(self._handle, lambda: self._path, commit=commit)
 
     @overload
     def delete_runs(
@@ -268,4 +268,4 @@ class Project(ProjectFields):
         selection = select_ids(self._path, run_ids, "run_ids")
         if not selection.ids:
             raise ValueError("run_ids: must not be empty")
-        return delete(self._gateway, lambda: selection, commit=commit)
+        return delete(self._handle, lambda: selection, commit=commit)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.frozen import frozen_labels
-from runatlas.entities.gateway import Gateway
 from runatlas.model.ids import ProjectPath
 from runatlas.model.instant import iso_text, moment
 from runatlas.model.project import ProjectRecord
@@ -26,15 +26,15 @@ class ProjectFields(Entity[ProjectRecord]):
     """The data attributes of a project.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         path: ``workspace/project`` in parts.
         record: What is known of it.
     """
 
     __slots__ = ("_path",)
 
-    def __init__(self, gateway: Gateway, path: ProjectPath, record: ProjectRecord | None = None) -> None:
-        super().__init__(gateway, record)
+    def __init__(self, handle: BackendHandle, path: ProjectPath, record: ProjectRecord | None = None) -> None:
+        super().__init__(handle, record)
         self._path = path
 
     @property
@@ -46,7 +46,7 @@ class ProjectFields(Entity[ProjectRecord]):
         return str(self._path)
 
     def _fetch(self) -> ProjectRecord:
-        return self._gateway.backend.get_project(self._path)
+        return self._handle.backend.get_project(self._path)
 
     def _is_full(self, record: ProjectRecord) -> bool:
         return record.count is not None
@@ -76,7 +76,7 @@ class ProjectFields(Entity[ProjectRecord]):
     @property
     def url(self) -> str:
         """The project's web page; for an embedded store the directory, with the project's path as the fragment."""
-        base = self._gateway.backend.web_url
+        base = self._handle.backend.web_url
         return f"{base}#@{self._path}" if base.startswith("file:") else f"{base}/@{self._path}"
 
     # -- data ---------------------------------------------------------------------------------------------------

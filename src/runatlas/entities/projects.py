@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from runatlas.entities.argument import choice, flag, optional, text
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.collection import Collection, Update, Window
-from runatlas.entities.gateway import Gateway
 from runatlas.entities.project import Project, make_project_patch
 from runatlas.errors import ApiStatusError
 from runatlas.model.ids import validate_workspace_name
@@ -62,7 +62,7 @@ class Projects(Collection[Project, ProjectRecord]):
     """Projects, lately changed first unless sorted otherwise.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         window: Which part is wanted.
         query: Which projects.
         owner: Tells the workspace when it is the caller's own, whose name is not known yet.
@@ -71,14 +71,14 @@ class Projects(Collection[Project, ProjectRecord]):
 
     def __init__(
         self,
-        gateway: Gateway,
+        handle: BackendHandle,
         window: Window,
         query: ProjectQuery,
         *,
         owner: Callable[[], str] | None = None,
         is_administration: bool = False,
     ) -> None:
-        super().__init__(gateway, window)
+        super().__init__(handle, window)
         self._query = query
         self._owner = owner
         self._is_administration = is_administration
@@ -87,14 +87,14 @@ class Projects(Collection[Project, ProjectRecord]):
         return self._query.workspace
 
     def _read(self, page: PageRequest) -> Page[ProjectRecord]:
-        backend = self._gateway.backend
+        backend = self._handle.backend
         query = attrs.evolve(self._query, page=page)
         if self._owner is not None:
             query = attrs.evolve(query, workspace=self._owner())
         return backend.list_all_projects(query) if self._is_administration else backend.list_projects(query)
 
     def _make(self, record: ProjectRecord) -> Project:
-        return Project(self._gateway, record.path, record)
+        return Project(self._handle, record.path, record)
 
     def _subject(self) -> str:
         return "" if self._query.workspace is None else repr(self._query.workspace)
@@ -104,9 +104,7 @@ class Projects(Collection[Project, ProjectRecord]):
             return list(self)
         query = attrs.evolve(self._query, detail=True)
         is_administration = self._is_administration
-        return list(
-            Projects(self._gateway, self._window, query, owner=self._owner, is_administration=is_administration)
-        )
+        return list(Projects(self._handle, self._window, query, owner=self._owner, is_administration=is_administration))
 
     def update(
         self,
@@ -141,7 +139,7 @@ class Projects(Collection[Project, ProjectRecord]):
 
     def _update_one(self, project: Project, patch: ProjectPatch) -> ReadFailure | None:
         try:
-            self._gateway.backend.update_project(project.project_path, patch)
+            self._handle.backend.update_project(project.project_path, patch)
         except ApiStatusError as error:
             return ReadFailure(project.path, "", error.message)
         return None

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from runatlas.entities.argument import flag, texts, whole
-from runatlas.entities.gateway import Gateway
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import NotFoundError, StoreError
 from runatlas.model.codec import make_context
 from runatlas.model.page import each_item
@@ -77,7 +77,7 @@ def make_metric_request(
 
 
 def read_metrics(
-    gateway: Gateway,
+    handle: BackendHandle,
     selection: RunSelection,
     request: MetricRequest,
     *,
@@ -86,7 +86,7 @@ def read_metrics(
     """Read points, block after block.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         selection: Whose points.
         request: Which points.
         project_id: Tells the project's cuid, when somebody asks for it.
@@ -101,7 +101,7 @@ def read_metrics(
         range=request.range,
         sample=request.sample,
     )
-    blocks = tuple(each_block(gateway.backend.read_points, query))
+    blocks = tuple(each_block(handle.backend.read_points, query))
     runs = tuple(dict.fromkeys(run[0] for block in blocks for run in block.runs))
     chosen = RunSelection(selection.workspace, selection.project, ids=runs)
     return Reading(
@@ -110,23 +110,25 @@ def read_metrics(
         sample=request.sample,
         requested_sample=request.requested_sample,
         timed=request.timed,
-        statistics=Statistics(partial(read_summaries, gateway, chosen, request.keys)),
+        statistics=Statistics(partial(read_summaries, handle, chosen, request.keys)),
         project_id=project_id,
     )
 
 
-def read_summaries(gateway: Gateway, selection: RunSelection, keys: tuple[str, ...] | None) -> Iterator[SummaryRecord]:
+def read_summaries(
+    handle: BackendHandle, selection: RunSelection, keys: tuple[str, ...] | None
+) -> Iterator[SummaryRecord]:
     """Read the summaries of scalar series, page after page.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         selection: Whose summaries; a run chosen by id that is not there is an error.
         keys: Metric keys; ``None`` for every one.
 
     Raises:
         RunAtlasError: A request failed.
     """
-    return each_item(lambda page: gateway.backend.read_summaries(SummaryQuery(selection, keys, page=page)))
+    return each_item(lambda page: handle.backend.read_summaries(SummaryQuery(selection, keys, page=page)))
 
 
 def require_run(reading: Reading) -> Reading:

@@ -102,7 +102,7 @@ class Run(RunFields):
 
         def read() -> MetricTable[str]:
             reading = read_metrics(
-                self._gateway, self.selection, request, project_id=partial(getattr, self, "project_id")
+                self._handle, self.selection, request, project_id=partial(getattr, self, "project_id")
             )
             return make_run_metric_table(require_run(reading))
 
@@ -125,9 +125,9 @@ class Run(RunFields):
         return ApiResponse.of(lambda: self._summary(wanted))
 
     def _summary(self, keys: tuple[str, ...] | None) -> dict[str, SummaryItem]:
-        found = list(read_summaries(self._gateway, self.selection, keys))
+        found = list(read_summaries(self._handle, self.selection, keys))
         if not found:
-            self._gateway.backend.get_run(self._path)  # a run without metrics is not the same as no run
+            self._handle.backend.get_run(self._path)  # a run without metrics is not the same as no run
         return {series_label(record.key, record.context): make_summary_item(record) for record in found}
 
     # -- media and logs -----------------------------------------------------------------------------------------
@@ -151,8 +151,8 @@ class Run(RunFields):
         return ApiResponse.of(lambda: self._medias(query))
 
     def _medias(self, query: MediaQuery) -> MediaTable:
-        page = self._gateway.backend.list_media(self._path, query)
-        return make_media_table(self._gateway, query, page, self)
+        page = self._handle.backend.list_media(self._path, query)
+        return make_media_table(self._handle, query, page, self)
 
     def logs(
         self,
@@ -183,9 +183,9 @@ class Run(RunFields):
         return ApiResponse.of(lambda: self._logs(query, timed=timed, all=to_the_end))
 
     def _logs(self, query: LogQuery, *, timed: bool, all: bool) -> Logs:
-        pages = [self._gateway.backend.read_logs(self._path, query)]
+        pages = [self._handle.backend.read_logs(self._path, query)]
         while all and (offset := pages[-1].next_offset) is not None:
-            pages.append(self._gateway.backend.read_logs(self._path, LogQuery(offset, query.level, query.limit)))
+            pages.append(self._handle.backend.read_logs(self._path, LogQuery(offset, query.level, query.limit)))
         return make_logs(pages, self, timed=timed)
 
     def export_logs(self, start: int = 0, rows: int = _ROWS_MAX) -> ApiResponse[Link]:
@@ -204,7 +204,7 @@ class Run(RunFields):
         """
         first, count = whole(start, "start", least=0), whole(rows, "rows", least=1, most=_ROWS_MAX)
         return ApiResponse.of(
-            lambda: Link.of(self._gateway, self._gateway.backend.export_logs(self._path, start=first, rows=count))
+            lambda: Link.of(self._handle, self._handle.backend.export_logs(self._path, start=first, rows=count))
         )
 
     # -- columns ------------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ class Run(RunFields):
         """
         window = make_window(page=page, size=size, all=all, limit=limit)
         query = make_column_query(search=search, column_class=column_class, column_type=column_type)
-        return Columns(self._gateway, window, self, query)
+        return Columns(self._handle, window, self, query)
 
     def column(self, key: str, column_class: str | None = "CUSTOM", column_type: str | None = "FLOAT") -> Column:
         """Find one column: the one of exactly that key, else the first whose name contains it; ``match`` tells which.
@@ -265,7 +265,7 @@ class Run(RunFields):
             column_type=optional(column_type, COLUMN_TYPES, "column_type"),
             page=PageRequest(limit=1),
         )
-        return Column(self._gateway, self, query)
+        return Column(self._handle, self, query)
 
     # -- files --------------------------------------------------------------------------------------------------
 
@@ -282,7 +282,7 @@ class Run(RunFields):
             TypeError: ``limit`` is no whole number.
             ValueError: It is out of bounds.
         """
-        return Artifacts(self._gateway, make_window(limit=limit), self)
+        return Artifacts(self._handle, make_window(limit=limit), self)
 
     def artifact(self, name: str) -> Artifact:
         """Find one file.
@@ -297,7 +297,7 @@ class Run(RunFields):
             TypeError: It is no string.
             ValueError: It is no path inside a run.
         """
-        return Artifact(self._gateway, self, validate_artifact_name(name))
+        return Artifact(self._handle, self, validate_artifact_name(name))
 
     # -- what people put around it ------------------------------------------------------------------------------
 
@@ -319,7 +319,7 @@ class Run(RunFields):
         return ApiResponse.of(lambda: self._move(target))
 
     def _move(self, target: str) -> Self:
-        self._gateway.backend.update_runs(self.selection, RunPatch(folder_id=target))
+        self._handle.backend.update_runs(self.selection, RunPatch(folder_id=target))
         self._forget()
         return self
 
@@ -336,17 +336,17 @@ class Run(RunFields):
         draft = AnnotationDraft(text(note, "note"), dict(metadata or {}))
 
         def annotate() -> Annotation:
-            return Annotation(self._gateway, self._path, self._gateway.backend.create_annotation(self._path, draft))
+            return Annotation(self._handle, self._path, self._handle.backend.create_annotation(self._path, draft))
 
         return ApiResponse.of(annotate)
 
     def annotations(self, *, limit: int | None = None) -> Annotations:
         """Return the notes on it, oldest first."""
-        return Annotations(self._gateway, make_window(limit=limit), self._path)
+        return Annotations(self._handle, make_window(limit=limit), self._path)
 
     def ingestion_keys(self) -> IngestionKeys:
         """Return the keys that may only write to it."""
-        return IngestionKeys(self._gateway, make_window(), self._path)
+        return IngestionKeys(self._handle, make_window(), self._path)
 
     def create_ingestion_key(self, name: str, *, life: timedelta | None = None) -> ApiResponse[IngestionKey]:
         """Make a key that may only write to it.
@@ -367,14 +367,14 @@ class Run(RunFields):
         ttl_ms = None if life is None else int(life / timedelta(milliseconds=1))
 
         def create() -> IngestionKey:
-            made = self._gateway.backend.create_ingestion_key(self._path, called, ttl_ms=ttl_ms)
-            return IngestionKey(self._gateway, self._path, made.key, made.secret)
+            made = self._handle.backend.create_ingestion_key(self._path, called, ttl_ms=ttl_ms)
+            return IngestionKey(self._handle, self._path, made.key, made.secret)
 
         return ApiResponse.of(create)
 
     def catalog(self) -> ApiResponse[tuple[CatalogEntry, ...]]:
         """List its scalar metrics by key, with their contexts and numbers of points; no points are read."""
-        return ApiResponse.of(lambda: self._gateway.backend.get_catalog(self._path))
+        return ApiResponse.of(lambda: self._handle.backend.get_catalog(self._path))
 
     def register_model(
         self, name: str, artifact: str, *, stage: Stage = "none", description: str = ""
@@ -393,7 +393,7 @@ class Run(RunFields):
         """
         at: Stage = choice(stage, STAGES, "stage")
         draft = ModelVersionDraft(text(name, "name"), str(self._path), text(artifact, "artifact"), at, description)
-        return ApiResponse.of(lambda: ModelVersion(self._gateway, self._gateway.backend.create_model_version(draft)))
+        return ApiResponse.of(lambda: ModelVersion(self._handle, self._handle.backend.create_model_version(draft)))
 
     # -- changes ------------------------------------------------------------------------------------------------
 
@@ -416,11 +416,11 @@ class Run(RunFields):
         return ApiResponse.of(lambda: self._update(patch))
 
     def _update(self, patch: RunPatch) -> Self:
-        self._gateway.backend.update_runs(self.selection, patch)
+        self._handle.backend.update_runs(self.selection, patch)
         self._forget()
         if patch.project is None or patch.project == self._path.project:
             return self
-        return type(self)(self._gateway, RunPath(self._path.workspace, patch.project, self._path.run))
+        return type(self)(self._handle, RunPath(self._path.workspace, patch.project, self._path.run))
 
     @overload
     def delete(self, commit: Literal[False] = False) -> ApiResponse[DeletionPlan]: ...
@@ -440,7 +440,7 @@ class Run(RunFields):
         Raises:
             TypeError: ``commit`` is no boolean.
         """
-        return delete(self._gateway, lambda: self.selection, commit=commit)
+        return delete(self._handle, lambda: self.selection, commit=commit)
 
 
 Experiment = Run

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.frozen import frozen_config, frozen_labels
-from runatlas.entities.gateway import Gateway
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.instant import iso_text, moment
 from runatlas.model.run import OWN_FIELDS, RunRecord
@@ -29,7 +29,7 @@ class RunFields(Entity[RunRecord]):
     request, once.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         path: ``workspace/project/run`` in parts; the record's if not given.
         record: What is known of it.
 
@@ -39,10 +39,10 @@ class RunFields(Entity[RunRecord]):
 
     __slots__ = ("_known_path",)
 
-    def __init__(self, gateway: Gateway, path: RunPath | None = None, record: RunRecord | None = None) -> None:
+    def __init__(self, handle: BackendHandle, path: RunPath | None = None, record: RunRecord | None = None) -> None:
         if path is None and record is None:
             raise TypeError("path: it is needed unless a record is given")
-        super().__init__(gateway, record)
+        super().__init__(handle, record)
         self._known_path = path
 
     @property
@@ -65,7 +65,7 @@ class RunFields(Entity[RunRecord]):
         return str(self._path)
 
     def _fetch(self) -> RunRecord:
-        return self._gateway.backend.get_run(self._path)
+        return self._handle.backend.get_run(self._path)
 
     def _is_full(self, record: RunRecord) -> bool:
         return record.config is not None and record.summary is not None and record.profile is not None
@@ -115,7 +115,7 @@ class RunFields(Entity[RunRecord]):
     @property
     def url(self) -> str:
         """The run's web page; for an embedded store the directory, with the run's path as the fragment."""
-        base = self._gateway.backend.web_url
+        base = self._handle.backend.web_url
         project, run = f"@{self._path.project_path}", quote(self._path.run)
         if base.startswith("file:"):
             return f"{base}#{project}/runs/{run}"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 import attrs
 from typing_extensions import Unpack
 
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.collection import Collection, Update, Window
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
-from runatlas.entities.gateway import Gateway
 from runatlas.entities.reading import make_metric_request, read_metrics
 from runatlas.entities.run import Run
 from runatlas.entities.run_change import RunChanges, make_run_patch
@@ -35,15 +35,15 @@ class Runs(Collection[Run, RunRecord]):
     """Runs of a project: filtered, ordered, grouped; each listed with its config and last values.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         window: Which part is wanted.
         query: Which runs, in which order, with what.
     """
 
     _repeats = False  # the backend lists runs by keyset: each once, also while runs come and go
 
-    def __init__(self, gateway: Gateway, window: Window, query: RunQuery) -> None:
-        super().__init__(gateway, window)
+    def __init__(self, handle: BackendHandle, window: Window, query: RunQuery) -> None:
+        super().__init__(handle, window)
         self._query = query
 
     def _scope(self) -> str:
@@ -51,13 +51,13 @@ class Runs(Collection[Run, RunRecord]):
         return selection.workspace if selection.project is None else f"{selection.workspace}/{selection.project}"
 
     def _read(self, page: PageRequest) -> Page[RunRecord]:
-        return self._gateway.backend.list_runs(attrs.evolve(self._query, page=page))
+        return self._handle.backend.list_runs(attrs.evolve(self._query, page=page))
 
     def _make(self, record: RunRecord) -> Run:
-        return Run(self._gateway, record=record)
+        return Run(self._handle, record=record)
 
     def _count(self) -> int:
-        return self._gateway.backend.count_runs(self._query.selection)
+        return self._handle.backend.count_runs(self._query.selection)
 
     def _subject(self) -> str:
         return repr(self._scope())
@@ -66,7 +66,7 @@ class Runs(Collection[Run, RunRecord]):
         """Return the same listing with these parts; itself if it carries them."""
         if set(parts) <= set(self._query.parts):
             return self
-        return Runs(self._gateway, self._window, attrs.evolve(self._query, parts=parts))
+        return Runs(self._handle, self._window, attrs.evolve(self._query, parts=parts))
 
     def _whole_items(self) -> Sequence[Run]:
         known, is_all = self._memory
@@ -85,7 +85,7 @@ class Runs(Collection[Run, RunRecord]):
     def _frozen(self) -> RunSelection:
         whole = self._query.selection
         known, is_all = self._memory
-        runs = known if is_all else Runs(self._gateway, self._window, attrs.evolve(self._query, parts=()))
+        runs = known if is_all else Runs(self._handle, self._window, attrs.evolve(self._query, parts=()))
         return RunSelection(whole.workspace, whole.project, ids=tuple(run.cuid for run in runs))
 
     # -- groups and tables --------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ class Runs(Collection[Run, RunRecord]):
         if not wanted:
             raise ValueError("fields: name at least one field to group by, such as 'config.lr'")
         query = attrs.evolve(self._query, groups=wanted, parts=("config", "summary"))
-        runs = self if query == self._query else Runs(self._gateway, self._window, query)
+        runs = self if query == self._query else Runs(self._handle, self._window, query)
         pairs = groupby(runs, lambda run: tuple(field_value(run.record, field) for field in wanted))
         return ((values, list(group)) for values, group in pairs)
 
@@ -162,7 +162,7 @@ class Runs(Collection[Run, RunRecord]):
         )
 
         def read() -> MetricTable[tuple[str, str]]:
-            reading = read_metrics(self._gateway, self.selection(), request, project_id=self._project_id)
+            reading = read_metrics(self._handle, self.selection(), request, project_id=self._project_id)
             return make_metric_table(reading)
 
         return ApiResponse.of(read)
@@ -191,7 +191,7 @@ class Runs(Collection[Run, RunRecord]):
 
     def _update(self, patch: RunPatch) -> Update:
         chosen = self._frozen()
-        changed = self._gateway.backend.update_runs(chosen, patch) if chosen.ids else 0
+        changed = self._handle.backend.update_runs(chosen, patch) if chosen.ids else 0
         self._forget()
         return Update(chosen.ids or (), changed)
 
@@ -213,7 +213,7 @@ class Runs(Collection[Run, RunRecord]):
         Raises:
             TypeError: ``commit`` is no boolean.
         """
-        answer = delete(self._gateway, self.selection, commit=commit)
+        answer = delete(self._handle, self.selection, commit=commit)
         if commit:
             self._forget()
         return answer
@@ -227,11 +227,11 @@ RunChoice: TypeAlias = Runs | Filters | Sequence[str | Run]
 """Runs as a collection, a filter, or a list of runs, ids or paths."""
 
 
-def choose_runs(gateway: Gateway, project: ProjectPath, runs: RunChoice | None) -> Runs:
+def choose_runs(handle: BackendHandle, project: ProjectPath, runs: RunChoice | None) -> Runs:
     """Return the runs that are meant.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         project: Their project.
         runs: ``None`` for all, a filter, a collection, or a list of runs, ids or paths; an empty list means none.
 
@@ -242,10 +242,10 @@ def choose_runs(gateway: Gateway, project: ProjectPath, runs: RunChoice | None) 
     if isinstance(runs, Runs):
         return runs
     if runs is None or isinstance(runs, (str, And, Or, Not, Comparison)):
-        return Runs(gateway, Window(), make_run_query(project, runs))
+        return Runs(handle, Window(), make_run_query(project, runs))
     if isinstance(runs, Sequence) and runs and all(isinstance(item, Mapping) for item in runs):
-        return Runs(gateway, Window(), make_run_query(project, cast("Sequence[Mapping[str, Any]]", runs)))
-    return Runs(gateway, Window(), RunQuery(select_ids(project, runs, "runs")))
+        return Runs(handle, Window(), make_run_query(project, cast("Sequence[Mapping[str, Any]]", runs)))
+    return Runs(handle, Window(), RunQuery(select_ids(project, runs, "runs")))
 
 
 def select_ids(project: ProjectPath, runs: object, argument: str) -> RunSelection:

@@ -34,7 +34,7 @@ class SelfHosted(Entity[ServerRecord]):
         return ()
 
     def _fetch(self) -> ServerRecord:
-        return self._gateway.backend.get_server()
+        return self._handle.backend.get_server()
 
     @property
     def enabled(self) -> bool:
@@ -93,8 +93,8 @@ class SelfHosted(Entity[ServerRecord]):
         secret = None if password is None else text(password, "password")
 
         def create() -> User:
-            record = self._gateway.backend.create_user(name, secret)
-            return User(self._gateway, record.username, record)
+            record = self._handle.backend.create_user(name, secret)
+            return User(self._handle, record.username, record)
 
         return ApiResponse.of(create)
 
@@ -124,7 +124,7 @@ class SelfHosted(Entity[ServerRecord]):
             ValueError: An argument is out of bounds.
         """
         window = make_window(page=page, size=size, all=all, limit=limit)
-        return Users(self._gateway, window, search=None if search is None else text(search, "search"))
+        return Users(self._handle, window, search=None if search is None else text(search, "search"))
 
     def get_projects(  # noqa: PLR0917 - as documented
         self,
@@ -161,7 +161,7 @@ class SelfHosted(Entity[ServerRecord]):
         """
         window = make_window(page=page, size=size, all=all, limit=limit)
         query = make_project_query(group, sort=sort, search=search, state=state, creator=creator, argument="group")
-        return Projects(self._gateway, window, query, is_administration=True)
+        return Projects(self._handle, window, query, is_administration=True)
 
     def get_groups(  # noqa: PLR0917 - as documented
         self,
@@ -193,7 +193,7 @@ class SelfHosted(Entity[ServerRecord]):
             ValueError: An argument is unknown or out of bounds.
         """
         window = make_window(page=page, size=size, all=all, limit=limit)
-        return AllWorkspaces(self._gateway, window, search=search, workspace_type=type, sort=sort)
+        return AllWorkspaces(self._handle, window, search=search, workspace_type=type, sort=sort)
 
     def get_usage_summary(self) -> ApiResponse[dict[str, int]]:
         """Count everything: users, workspaces, projects, runs, points, files and bytes.
@@ -201,7 +201,7 @@ class SelfHosted(Entity[ServerRecord]):
         Returns:
             The counts by name.
         """
-        return ApiResponse.of(lambda: attrs.asdict(self._gateway.backend.get_usage()))
+        return ApiResponse.of(lambda: attrs.asdict(self._handle.backend.get_usage()))
 
     def __repr__(self) -> str:
         return "SelfHosted()"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from runatlas.entities.gateway import Gateway
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import ResponseFormatError, StoreError
 from runatlas.model.instant import iso_text
 from runatlas.model.media import LinkRecord
@@ -52,7 +52,7 @@ class StoredFile(Mapping[str, Any]):
 
     def __init__(
         self,
-        gateway: Gateway,
+        handle: BackendHandle,
         *,
         url: str | None,
         name: str,
@@ -60,7 +60,7 @@ class StoredFile(Mapping[str, Any]):
         sha256: str | None = None,
         expires_at_ms: int | None = None,
     ) -> None:
-        self._gateway = gateway
+        self._handle = handle
         self.url = url
         self.name = name
         self.size = size
@@ -108,7 +108,7 @@ class StoredFile(Mapping[str, Any]):
     def _pieces(self, start: int = 0) -> Iterator[bytes]:
         if self.url is None:
             raise ResponseFormatError(f"{self.name} came without a link")
-        pieces = self._gateway.backend.open_link(self.url, start=start)
+        pieces = self._handle.backend.open_link(self.url, start=start)
         # Without a checksum the size is what somebody said of it.
         return pieces if self.size is None or not self.sha256 else self._bounded(pieces, self.size - start)
 
@@ -162,14 +162,14 @@ class Link(StoredFile):
     """A file made on request."""
 
     @classmethod
-    def of(cls, gateway: Gateway, record: LinkRecord) -> Link:
+    def of(cls, handle: BackendHandle, record: LinkRecord) -> Link:
         """Make it of what the backend answered.
 
         Args:
-            gateway: The way to the backend.
+            handle: The way to the backend.
             record: The link.
         """
-        return cls(gateway, url=record.url, name=record.name, size=record.size, expires_at_ms=record.expires_at_ms)
+        return cls(handle, url=record.url, name=record.name, size=record.size, expires_at_ms=record.expires_at_ms)
 
 
 def _digest(path: Path) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runatlas.entities.argument import flag
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection, Window
-from runatlas.entities.gateway import Gateway
 from runatlas.errors import NotFoundError
 from runatlas.model.instant import iso_text
 from runatlas.model.page import Page, PageRequest, each_item
@@ -25,15 +25,15 @@ class TrashEntry(Entity[TrashRecord]):
     """One deletion.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         trash_id: Its id.
         record: What is known of it.
     """
 
     __slots__ = ("_id",)
 
-    def __init__(self, gateway: Gateway, trash_id: str, record: TrashRecord | None = None) -> None:
-        super().__init__(gateway, record)
+    def __init__(self, handle: BackendHandle, trash_id: str, record: TrashRecord | None = None) -> None:
+        super().__init__(handle, record)
         self._id = trash_id
 
     @property
@@ -42,7 +42,7 @@ class TrashEntry(Entity[TrashRecord]):
         return (self._id,)
 
     def _fetch(self) -> TrashRecord:
-        backend = self._gateway.backend
+        backend = self._handle.backend
         for record in each_item(lambda page: backend.list_trash(None, page)):
             if record.id == self._id:
                 return record
@@ -91,7 +91,7 @@ class TrashEntry(Entity[TrashRecord]):
         Returns:
             The entry as it was; a ``ConflictError`` if a name is taken by now.
         """
-        return ApiResponse.of(lambda: self._gateway.backend.restore(self._id))
+        return ApiResponse.of(lambda: self._handle.backend.restore(self._id))
 
     def purge(self, commit: bool = False) -> ApiResponse[PurgeRecord]:
         """Remove it for good, or tell what that would remove.
@@ -107,7 +107,7 @@ class TrashEntry(Entity[TrashRecord]):
         """
         dry_run = not flag(commit, "commit")
         return ApiResponse.of(
-            lambda: self._gateway.backend.purge(trash_id=self._id, expired_only=False, dry_run=dry_run)
+            lambda: self._handle.backend.purge(trash_id=self._id, expired_only=False, dry_run=dry_run)
         )
 
     def json(self) -> dict[str, Any]:
@@ -123,20 +123,20 @@ class Trash(Collection[TrashEntry, TrashRecord]):
     """What was deleted, newest first.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         window: Which part is wanted.
         workspace: Whose; ``None`` for every workspace the caller may write to.
     """
 
-    def __init__(self, gateway: Gateway, window: Window, workspace: str | None = None) -> None:
-        super().__init__(gateway, window)
+    def __init__(self, handle: BackendHandle, window: Window, workspace: str | None = None) -> None:
+        super().__init__(handle, window)
         self._workspace = workspace
 
     def _read(self, page: PageRequest) -> Page[TrashRecord]:
-        return self._gateway.backend.list_trash(self._workspace, page)
+        return self._handle.backend.list_trash(self._workspace, page)
 
     def _make(self, record: TrashRecord) -> TrashEntry:
-        return TrashEntry(self._gateway, record.id, record)
+        return TrashEntry(self._handle, record.id, record)
 
     def _subject(self) -> str:
         return "" if self._workspace is None else repr(self._workspace)

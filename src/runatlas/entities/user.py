@@ -8,9 +8,9 @@ import attrs
 from typing_extensions import Self
 
 from runatlas.entities.argument import optional_text
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection, Window
-from runatlas.entities.gateway import Gateway
 from runatlas.errors import NotFoundError
 from runatlas.model.account import KeyRecord, NewKeyRecord, UserPatch, UserRecord
 from runatlas.model.instant import iso_text
@@ -24,15 +24,15 @@ class User(Entity[UserRecord]):
     """A user's account; without a name, the caller's own.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         username: Whose account; ``None`` for the caller's.
         record: What is known of it.
     """
 
     __slots__ = ("_username",)
 
-    def __init__(self, gateway: Gateway, username: str | None = None, record: UserRecord | None = None) -> None:
-        super().__init__(gateway, record)
+    def __init__(self, handle: BackendHandle, username: str | None = None, record: UserRecord | None = None) -> None:
+        super().__init__(handle, record)
         self._username = username
 
     @property
@@ -41,7 +41,7 @@ class User(Entity[UserRecord]):
         return (self._username,)
 
     def _fetch(self) -> UserRecord:
-        backend = self._gateway.backend
+        backend = self._handle.backend
         if self._username is None:
             return backend.get_user()
         for record in each_item(lambda page: backend.list_users(page, search=self._username)):
@@ -136,7 +136,7 @@ class User(Entity[UserRecord]):
         return ApiResponse.of(lambda: self._update(patch))
 
     def _update(self, patch: UserPatch) -> Self:
-        self._record = self._gateway.backend.update_user(patch)
+        self._record = self._handle.backend.update_user(patch)
         return self
 
     def keys(self) -> ApiResponse[tuple[KeyRecord, ...]]:
@@ -145,7 +145,7 @@ class User(Entity[UserRecord]):
         Returns:
             The keys without their secrets.
         """
-        return ApiResponse.of(lambda: self._gateway.backend.list_keys(self._username))
+        return ApiResponse.of(lambda: self._handle.backend.list_keys(self._username))
 
     def create_key(self) -> ApiResponse[NewKeyRecord]:
         """Make an API key.
@@ -153,7 +153,7 @@ class User(Entity[UserRecord]):
         Returns:
             The key and its secret, which is never shown again.
         """
-        return ApiResponse.of(lambda: self._gateway.backend.create_key(self._username))
+        return ApiResponse.of(lambda: self._handle.backend.create_key(self._username))
 
     def revoke_key(self, key_id: str) -> ApiResponse[KeyRecord]:
         """Make a key useless at once.
@@ -164,7 +164,7 @@ class User(Entity[UserRecord]):
         Returns:
             The key.
         """
-        return ApiResponse.of(lambda: self._gateway.backend.revoke_key(key_id))
+        return ApiResponse.of(lambda: self._handle.backend.revoke_key(key_id))
 
     def json(self) -> dict[str, Any]:
         """Return the account as plain values."""
@@ -181,20 +181,20 @@ class Users(Collection[User, UserRecord]):
     """Every user of the installation (administrators).
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         window: Which part is wanted.
         search: Part of the name.
     """
 
-    def __init__(self, gateway: Gateway, window: Window, *, search: str | None = None) -> None:
-        super().__init__(gateway, window)
+    def __init__(self, handle: BackendHandle, window: Window, *, search: str | None = None) -> None:
+        super().__init__(handle, window)
         self._search = search
 
     def _read(self, page: PageRequest) -> Page[UserRecord]:
-        return self._gateway.backend.list_users(page, search=self._search)
+        return self._handle.backend.list_users(page, search=self._search)
 
     def _make(self, record: UserRecord) -> User:
-        return User(self._gateway, record.username, record)
+        return User(self._handle, record.username, record)
 
     def _subject(self) -> str:
         return "" if self._search is None else f"search={self._search!r}"

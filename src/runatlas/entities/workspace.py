@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import Self
 
 from runatlas.entities.argument import choice, optional, optional_text, text, texts
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection, Window, make_window
-from runatlas.entities.gateway import Gateway
 from runatlas.entities.project import VISIBILITIES, Project
 from runatlas.entities.projects import Projects, make_project_query
 from runatlas.entities.run_query import Filters, Groups, Order, Sorts, make_run_query
@@ -37,7 +37,7 @@ class Workspace(Entity[WorkspaceRecord]):
     """A workspace, lazily; without a name, the caller's own.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         username: Its name; ``None`` for the caller's own.
         record: What is known of it.
 
@@ -49,8 +49,10 @@ class Workspace(Entity[WorkspaceRecord]):
 
     __slots__ = ("_username",)
 
-    def __init__(self, gateway: Gateway, username: str | None = None, record: WorkspaceRecord | None = None) -> None:
-        super().__init__(gateway, record)
+    def __init__(
+        self, handle: BackendHandle, username: str | None = None, record: WorkspaceRecord | None = None
+    ) -> None:
+        super().__init__(handle, record)
         self._username = username
 
     @property
@@ -62,7 +64,7 @@ class Workspace(Entity[WorkspaceRecord]):
         return self._username
 
     def _fetch(self) -> WorkspaceRecord:
-        return self._gateway.backend.get_workspace(self._username)
+        return self._handle.backend.get_workspace(self._username)
 
     def _name(self) -> str:
         return self.username
@@ -105,7 +107,7 @@ class Workspace(Entity[WorkspaceRecord]):
     @property
     def url(self) -> str:
         """The workspace's web page; for an embedded store the directory, with the name as the fragment."""
-        base, name = self._gateway.backend.web_url, self.username
+        base, name = self._handle.backend.web_url, self.username
         return f"{base}#@{name}" if base.startswith("file:") else f"{base}/@{name}"
 
     def json(self) -> dict[str, Any]:
@@ -123,7 +125,7 @@ class Workspace(Entity[WorkspaceRecord]):
             TypeError: It is no string.
             ValueError: It cannot be a name.
         """
-        return Project(self._gateway, ProjectPath(self.username, validate_project_name(name)))
+        return Project(self._handle, ProjectPath(self.username, validate_project_name(name)))
 
     def projects(  # noqa: PLR0917 - as documented
         self,
@@ -156,7 +158,7 @@ class Workspace(Entity[WorkspaceRecord]):
         """
         window = make_window(page=page, size=size, all=all, limit=limit)
         query = make_project_query(self._username, sort=sort, search=search, detail=detail)
-        return Projects(self._gateway, window, query, owner=self._name if self._username is None else None)
+        return Projects(self._handle, window, query, owner=self._name if self._username is None else None)
 
     def runs(
         self,
@@ -193,7 +195,7 @@ class Workspace(Entity[WorkspaceRecord]):
         """
         window = make_window(page=page, size=size, all=all, limit=limit)
         query = make_run_query(self.username, filters, groups=groups, sorts=sorts, search=search, order=order)
-        return Runs(self._gateway, window, query)
+        return Runs(self._handle, window, query)
 
     def create_project(
         self,
@@ -231,8 +233,8 @@ class Workspace(Entity[WorkspaceRecord]):
         return ApiResponse.of(lambda: self._create_project(draft))
 
     def _create_project(self, draft: ProjectDraft) -> Project:
-        record = self._gateway.backend.create_project(draft)
-        return Project(self._gateway, record.path, record)
+        record = self._handle.backend.create_project(draft)
+        return Project(self._handle, record.path, record)
 
     def update(
         self, *, name: str | None = None, comment: str | None = None, profile: Mapping[str, Any] | None = None
@@ -263,7 +265,7 @@ class Workspace(Entity[WorkspaceRecord]):
         return ApiResponse.of(lambda: self._update(patch))
 
     def _update(self, patch: WorkspacePatch) -> Self:
-        self._record = self._gateway.backend.update_workspace(self.username, patch)
+        self._record = self._handle.backend.update_workspace(self.username, patch)
         return self
 
     def set_member(self, username: str, role: Role | None) -> ApiResponse[Self]:
@@ -285,7 +287,7 @@ class Workspace(Entity[WorkspaceRecord]):
         return ApiResponse.of(lambda: self._set_member(user, wanted))
 
     def _set_member(self, username: str, role: Role | None) -> Self:
-        self._gateway.backend.set_member(self.username, username, role)
+        self._handle.backend.set_member(self.username, username, role)
         self._forget()
         return self
 
@@ -300,20 +302,20 @@ class Workspaces(Collection[Workspace, WorkspaceRecord]):
     """Workspaces, by name.
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         window: Which part is wanted.
         username: Whose; ``None`` for all that can be seen.
     """
 
-    def __init__(self, gateway: Gateway, window: Window, username: str | None = None) -> None:
-        super().__init__(gateway, window)
+    def __init__(self, handle: BackendHandle, window: Window, username: str | None = None) -> None:
+        super().__init__(handle, window)
         self._username = username
 
     def _read(self, page: PageRequest) -> Page[WorkspaceRecord]:
-        return self._gateway.backend.list_workspaces(self._username, page)
+        return self._handle.backend.list_workspaces(self._username, page)
 
     def _make(self, record: WorkspaceRecord) -> Workspace:
-        return Workspace(self._gateway, record.username, record)
+        return Workspace(self._handle, record.username, record)
 
     def _subject(self) -> str:
         return "" if self._username is None else repr(self._username)
@@ -323,7 +325,7 @@ class AllWorkspaces(Workspaces):
     """Every workspace of the installation (administrators).
 
     Args:
-        gateway: The way to the backend.
+        handle: The way to the backend.
         window: Which part is wanted.
         search: Part of the name.
         workspace_type: ``PERSON`` or ``TEAM``.
@@ -336,18 +338,18 @@ class AllWorkspaces(Workspaces):
 
     def __init__(
         self,
-        gateway: Gateway,
+        handle: BackendHandle,
         window: Window,
         *,
         search: str | None = None,
         workspace_type: str | None = None,
         sort: str | None = None,
     ) -> None:
-        super().__init__(gateway, window)
+        super().__init__(handle, window)
         self._search = None if search is None else text(search, "search")
         self._type = optional(workspace_type, _TYPES, "type")
         self._sort = optional(sort, _SORTS, "sort")
 
     def _read(self, page: PageRequest) -> Page[WorkspaceRecord]:
-        backend = self._gateway.backend
+        backend = self._handle.backend
         return backend.list_all_workspaces(page, search=self._search, workspace_type=self._type, sort=self._sort)

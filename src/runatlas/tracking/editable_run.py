@@ -17,7 +17,7 @@ from runatlas.compat.trace import (
     object_traces,
     read_summaries,
 )
-from runatlas.entities.gateway import Gateway
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.run import Run as StoredRun
 from runatlas.errors import RunAtlasError
 from runatlas.model.config_value import plain_value
@@ -45,7 +45,7 @@ class EditableRun(StoredRun):
 
     def __init__(
         self,
-        gateway: Gateway,
+        handle: BackendHandle,
         path: RunPath,
         record: RunRecord | None,
         recorder: Recorder | None = None,
@@ -59,7 +59,7 @@ class EditableRun(StoredRun):
         self._mode = mode
         self._describing = threading.RLock()
         self._unset: set[str] = set()
-        super().__init__(gateway, path, record)
+        super().__init__(handle, path, record)
 
     # -- where it is --------------------------------------------------------------------------------------------
 
@@ -284,7 +284,7 @@ class EditableRun(StoredRun):
     def _stored_params(self) -> dict[str, Any]:
         if self._mode in {"offline", "disabled"}:
             return {}
-        return dict(self._gateway.backend.get_run(self._path).config or {})
+        return dict(self._handle.backend.get_run(self._path).config or {})
 
     # -- what it tracked ----------------------------------------------------------------------------------------
 
@@ -316,7 +316,7 @@ class EditableRun(StoredRun):
             RunAtlasError: The overview could not be read.
         """
         if not args and not kwargs:
-            return metric_traces(read_summaries(self._gateway.backend, self.selection))
+            return metric_traces(read_summaries(self._handle.backend, self.selection))
         return super().metrics(*args, **kwargs)
 
     def get_metric(self, name: str, context: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
@@ -363,7 +363,7 @@ class EditableRun(StoredRun):
             RunAtlasError: They could not be read.
         """
         kinds = check_sequence_types(sequence_types)
-        backend = self._gateway.backend
+        backend = self._handle.backend
         columns = list(list_columns(backend, self._path)) if any(kind != "metric" for kind in kinds) else []
         return {
             kind: metric_traces(read_summaries(backend, self.selection))

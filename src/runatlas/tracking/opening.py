@@ -12,7 +12,7 @@ import attrs
 
 from runatlas.backends.base import Backend
 from runatlas.compat.trace import list_columns
-from runatlas.entities.gateway import Opener
+from runatlas.entities.backend_handle import Opener
 from runatlas.errors import NotFoundError, RunAtlasError
 from runatlas.model import codec
 from runatlas.model.config_value import plain_config

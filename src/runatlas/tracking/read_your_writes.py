@@ -9,7 +9,7 @@ import attrs
 
 from runatlas.backends.base import Backend
 from runatlas.backends.operation import Operation, complete
-from runatlas.entities.gateway import Opener
+from runatlas.entities.backend_handle import Opener
 from runatlas.errors import NotSupportedError
 from runatlas.tracking.recorder import Recorder
 from runatlas.tracking.target import Mode

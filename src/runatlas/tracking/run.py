@@ -14,7 +14,7 @@ from typing import Any
 from typing_extensions import Self
 
 from runatlas.entities.argument import flag
-from runatlas.entities.gateway import Gateway
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import NotFoundError
 from runatlas.model.config_value import read_value
 from runatlas.model.log import LogDraft, LogLevel
@@ -33,7 +33,7 @@ from runatlas.tracking.step import STEP_MAX, STEP_MIN
 from runatlas.tracking.store_writer import OWN_WORKSPACE
 from runatlas.tracking.sync import spooled_steps
 from runatlas.tracking.system import validate_interval
-from runatlas.tracking.target import Mode, Target, find_target, place_of
+from runatlas.tracking.target import Mode, Target, find_target, opener_of
 from runatlas.tracking.upload import named_file, named_files
 from runatlas.tracking.values import PLAIN, Values
 
@@ -146,20 +146,20 @@ class Run(EditableRun):
                 self._recorder.start()
 
     @classmethod
-    def reading(cls, gateway: Gateway, record: RunRecord) -> Self:
+    def reading(cls, handle: BackendHandle, record: RunRecord) -> Self:
         """Return a run that is only read.
 
         Args:
-            gateway: The way to the backend.
+            handle: The way to the backend.
             record: What is known of it.
         """
         run = cls.__new__(cls)
-        run._begin(gateway, record, None, writable=False)  # noqa: SLF001 - its own class
+        run._begin(handle, record, None, writable=False)  # noqa: SLF001 - its own class
         return run
 
     def _begin(
         self,
-        gateway: Gateway,
+        handle: BackendHandle,
         record: RunRecord,
         recorder: Recorder | None,
         *,
@@ -175,25 +175,25 @@ class Run(EditableRun):
         self._known = self._values.known
         # Strict runs and disabled ones take the long way, which looks at more.
         self._is_quick = recorder is not None and not recorder.plan.strict
-        EditableRun.__init__(self, gateway, record.path, record, recorder, writable=writable, mode=mode)
+        EditableRun.__init__(self, handle, record.path, record, recorder, writable=writable, mode=mode)
 
     def _open_to_read(self, opening: Opening, target: Target) -> None:
-        gateway = _own_gateway(target, None)
+        handle = _own_handle(target, None)
         if not opening.names_run:
             raise ValueError("run_hash: name the run that is to be read")
-        record = opening.find(gateway.backend)
+        record = opening.find(handle.backend)
         if record is None:
-            raise NotFoundError(f"there is no run {opening.draft.id!r} in {gateway.location}")
-        self._begin(gateway, record, None, writable=False, mode=target.mode)
+            raise NotFoundError(f"there is no run {opening.draft.id!r} in {handle.location}")
+        self._begin(handle, record, None, writable=False, mode=target.mode)
 
     def _open_to_write(self, opening: Opening, target: Target, *, strict: bool) -> None:
         if target.mode == "disabled":
-            gateway = _own_gateway(target, None)
-            self._begin(gateway, local_record(opening.draft), None, writable=True, mode=target.mode)
+            handle = _own_handle(target, None)
+            self._begin(handle, local_record(opening.draft), None, writable=True, mode=target.mode)
             return
         problem = ""
         if target.mode != "offline" and opening.names_run:
-            opening, problem = opening.located(place_of(target.settings, purpose="send"))
+            opening, problem = opening.located(opener_of(target.settings, purpose="send"))
         recorder = Recorder(RecorderPlan(opening.draft, target, strict=strict))
         if opening.names_run:
             recorder.count_on(spooled_steps(target.spool_directory, opening.draft, target.settings.host))
@@ -205,8 +205,8 @@ class Run(EditableRun):
         if recorder.losses.failure is not None:
             recorder.close(None, 0.0)
             raise recorder.losses.failure
-        gateway, record = _own_gateway(target, recorder), recorder.record or local_record(opening.draft)
-        self._begin(gateway, record, recorder, writable=True, mode=target.mode)
+        handle, record = _own_handle(target, recorder), recorder.record or local_record(opening.draft)
+        self._begin(handle, record, recorder, writable=True, mode=target.mode)
         if opening.moves_to is not None:
             self.experiment = opening.moves_to
 
@@ -539,12 +539,12 @@ class Run(EditableRun):
             self._observer.forked()
         if self._recorder is not None:
             self._recorder.forked()
-            self._gateway = _own_gateway(self._recorder.plan.target, self._recorder)
+            self._handle = _own_handle(self._recorder.plan.target, self._recorder)
 
     def __reduce__(self) -> tuple[Any, ...]:
         path = self._path
         arguments = {
-            "repo": self._gateway.location,
+            "repo": self._handle.location,
             "workspace": None if path.workspace == OWN_WORKSPACE else path.workspace,
             "experiment": path.project,
             "mode": self._mode,
@@ -557,8 +557,8 @@ class Run(EditableRun):
         return f"{type(self).__name__}(hash={self.hash!r}, experiment={self.experiment!r})"
 
 
-def _own_gateway(target: Target, recorder: Recorder | None) -> Gateway:
-    return Gateway(OwnStore(place_of(target.settings, purpose="read"), recorder, target.mode))
+def _own_handle(target: Target, recorder: Recorder | None) -> BackendHandle:
+    return BackendHandle(OwnStore(opener_of(target.settings, purpose="read"), recorder, target.mode))
 
 
 def _close(recorder: Recorder, observer: Observer | None, patch: RunPatch | None) -> None:

@@ -17,7 +17,7 @@ from runatlas.tracking.entry import Entry, needs_of
 from runatlas.tracking.health import Losses
 from runatlas.tracking.outbox import Outbox
 from runatlas.tracking.store_writer import Delivery, RunGoneError
-from runatlas.tracking.target import place_of
+from runatlas.tracking.target import opener_of
 from runatlas.tracking.worker import Worker, describe
 
 __all__ = ["Dispatcher", "FirstSteps"]
@@ -193,7 +193,7 @@ class Dispatcher:
 
     def _connected(self) -> Delivery:
         if self._delivery is None:
-            backend, uploads = (place_of(self._settings, purpose=purpose)() for purpose in _PURPOSES)
+            backend, uploads = (opener_of(self._settings, purpose=purpose)() for purpose in _PURPOSES)
             self._delivery = Delivery(backend, self._draft, uploads, exists=self._outbox.spool.is_created)
         return self._delivery
 

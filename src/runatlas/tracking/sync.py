@@ -19,7 +19,7 @@ from runatlas.tracking.entry import Head, body_of
 from runatlas.tracking.frame import Damage, Frame
 from runatlas.tracking.spool import SpoolLeft, find_spools
 from runatlas.tracking.store_writer import Delivery, RunGoneError
-from runatlas.tracking.target import SPOOL_NAME, place_of
+from runatlas.tracking.target import SPOOL_NAME, opener_of
 from runatlas.tracking.worker import describe
 
 __all__ = ["SyncReport", "spooled_steps", "sync"]
@@ -89,7 +89,7 @@ def sync(
                 settings = target or _settings_of(head, left)
                 key = (settings.location, create)
                 if key not in backends:
-                    backend = place_of(settings, purpose="upload", create=create)()
+                    backend = opener_of(settings, purpose="upload", create=create)()
                     backends[key] = stack.enter_context(closing(backend))
                 return backends[key]
 

@@ -9,10 +9,10 @@ from typing import Any, Literal, get_args
 
 import attrs
 
-from runatlas.api.place import Place
+from runatlas.api.opener import BackendOpener
 from runatlas.settings import ConnectionSettings, embedded_directory, resolve
 
-__all__ = ["MODES", "SPOOL_NAME", "Mode", "Target", "documented_location", "find_target", "place_of"]
+__all__ = ["MODES", "SPOOL_NAME", "Mode", "Target", "documented_location", "find_target", "opener_of"]
 
 Mode = Literal["online", "local", "offline", "disabled"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -82,7 +82,9 @@ def documented_location(environ: Mapping[str, str]) -> str | None:
     return environ.get("MATYAN_BACKEND_URL") or None
 
 
-def place_of(settings: ConnectionSettings, *, purpose: Literal["read", "send", "upload"], create: bool = True) -> Place:
+def opener_of(
+    settings: ConnectionSettings, *, purpose: Literal["read", "send", "upload"], create: bool = True
+) -> BackendOpener:
     """Return what opens a backend.
 
     Args:
@@ -92,7 +94,7 @@ def place_of(settings: ConnectionSettings, *, purpose: Literal["read", "send", "
         create: Whether sending and uploading make a store where there is none.
     """
     timeout = {"read": settings.timeout_s, "send": min(_SEND_S, settings.timeout_s), "upload": _UPLOAD_S}[purpose]
-    return Place(
+    return BackendOpener(
         settings.directory,
         host=settings.host,
         api_key=settings.key,

@@ -73,7 +73,7 @@ class EmbeddedAdapter(Adapter):
         return self.api.project(str(self._path))
 
     def _backend(self) -> Backend:
-        return self.project._gateway.backend
+        return self.project._handle.backend
 
     # -- writing ------------------------------------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ def test_a_file_is_saved_as_it_is_called(run: Run, tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize("name", ["../evil", "/etc/evil", "a/../../evil", "a\\..\\evil"])
 def test_no_name_leads_outside_of_the_directory(run: Run, tmp_path: Path, name: str) -> None:
     held = run.artifact("weights.bin")
-    evil = Artifact(held._gateway, run, name, attrs.evolve(held.record, name=name))
+    evil = Artifact(held._handle, run, name, attrs.evolve(held.record, name=name))
     answer = evil.download(f"{tmp_path}/out/")
 
     assert isinstance(answer.error, ResponseFormatError)

@@ -38,7 +38,7 @@ def test_the_place_settles_the_mode(tmp_path: Path, server: ServerProcess) -> No
     for place in (tmp_path / "store", str(tmp_path / "store"), server.origin):
         with quiet(repo=place) as run:
             assert run.flush().where == "store"
-            assert run._gateway.location == str(place)
+            assert run._handle.location == str(place)
 
 
 def test_without_a_place_the_embedded_store_is_taken(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_only_what_asks_the_store_waits_for_what_was_recorded(tmp_path: Path, mo
     with Run("r", repo=tmp_path, config={"lr": 0.1}, tags=["t"], capture_terminal_logs=False) as run:
         run.log({"a": 1.0})
         known = (run.url, run.path, run.name, run.config, run.tags, run.state, run.props, run.duration, repr(run))
-        pending = (run.columns(), run.artifact("x"), run._gateway.backend.location, run._gateway.backend.web_url)
+        pending = (run.columns(), run.artifact("x"), run._handle.backend.location, run._handle.backend.web_url)
         assert (len(known), len(pending), waits) == (9, 4, [])
         for step in (2.0, 3.0):
             run.log({"a": step})

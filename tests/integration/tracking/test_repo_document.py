@@ -92,7 +92,7 @@ def test_the_default_is_found_in_the_environment(
     assert Repo().location == places["server"]
     with Run(capture_terminal_logs=False, mode="offline") as run:
         pass
-    assert run._gateway.location == places["server"]
+    assert run._handle.location == places["server"]
 
 
 def test_a_run_can_be_opened_with_a_repo(tmp_path: Path) -> None:

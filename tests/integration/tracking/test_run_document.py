@@ -366,7 +366,7 @@ def test_contexts_are_equal_by_value_and_type(make_run: Make, stored: Stored) ->
 
     seen = stored(run)
     assert points(seen, "x", {"a": 1, "b": "c"}) == [(0, 1.0), (1, 2.0)]
-    assert [item["context"] for item in Run(run.hash, repo=seen._gateway.location, read_only=True).metrics()] == [
+    assert [item["context"] for item in Run(run.hash, repo=seen._handle.location, read_only=True).metrics()] == [
         {},
         {"a": 1, "b": "c"},
         {"a": True, "b": "c"},

@@ -23,7 +23,7 @@ POINTS = 100
 BODY_MAX = 1 << 20
 
 ANSWERS = {
-    "400": reply(b"<html>Bad gateway policy</html>", 400, "text/html"),
+    "400": reply(b"<html>Bad handle policy</html>", 400, "text/html"),
     "401": reply(b'{"error": "who are you"}', 401),
     "403": reply(b"<html>Forbidden</html>", 403, "text/html"),
     "404": reply(b"{}", 404),

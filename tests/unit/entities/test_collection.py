@@ -230,8 +230,8 @@ def test_length_and_items_come_in_one_request() -> None:
 
 def test_membership_and_truth() -> None:
     listing = Listing(3)
-    assert User(listing._gateway, "u2") in listing
-    assert User(listing._gateway, "u3") not in listing
+    assert User(listing._handle, "u2") in listing
+    assert User(listing._handle, "u3") not in listing
     assert listing
     assert not Listing(0)
 
@@ -274,7 +274,7 @@ def test_copies_and_pickles_start_anew() -> None:
     listing = Listing(3)
     assert len(listing) == 3
     for twin in (copy.copy(listing), pickle.loads(pickle.dumps(listing))):
-        assert twin._gateway is listing._gateway
+        assert twin._handle is listing._handle
         assert names(twin) == listing.names
         assert len(twin.requests) == 2
 

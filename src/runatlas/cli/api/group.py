@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from runatlas.api.entry import Api
-from runatlas.api.place import open_backend
+from runatlas.api.opener import open_backend
 from runatlas.cli.connection import connection_options
 from runatlas.errors import RunAtlasError
 from runatlas.settings import ConnectionSettings

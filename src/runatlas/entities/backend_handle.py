@@ -1,4 +1,4 @@
-"""The way of a family of entities to its backend: opened at the first request, shared, and never part of a pickle."""
+"""The shared handle of a backend: opened at the first request, and never part of a pickle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runatlas.backends.base import Backend
 from runatlas.errors import RequestError
 from runatlas.process.fork import ProcessLock
 
-__all__ = ["Gateway", "Opener"]
+__all__ = ["BackendHandle", "Opener"]
 
 
 class Opener(Protocol):
@@ -26,15 +26,15 @@ class Opener(Protocol):
         """Open the backend."""
 
 
-class Gateway:
+class BackendHandle:
     """Opens a backend when it is first needed and hands the same one to everybody.
 
-    Two gateways to one place are equal. A copy, or a pickle read back in the same process, is the same gateway; in
+    Two handles to one place are equal. A copy, or a pickle read back in the same process, is the same handle; in
     another process a new one, opened as the opener's own pickle says.
 
     Args:
         opener: Makes the backend; not called yet.
-        token: Names the gateway in pickles; made up if not given.
+        token: Names the handle in pickles; made up if not given.
     """
 
     def __init__(self, opener: Opener, *, token: str | None = None) -> None:
@@ -55,7 +55,7 @@ class Gateway:
         """The backend.
 
         Raises:
-            RequestError: The gateway is closed.
+            RequestError: The handle is closed.
             StoreError: The directory cannot be used.
         """
         found = self._backend
@@ -94,31 +94,31 @@ class Gateway:
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return isinstance(other, Gateway) and self.location == other.location
+        return isinstance(other, BackendHandle) and self.location == other.location
 
     def __hash__(self) -> int:
-        return hash(Gateway)
+        return hash(BackendHandle)
 
-    def __reduce__(self) -> tuple[Callable[[str, Opener], Gateway], tuple[str, Opener]]:
+    def __reduce__(self) -> tuple[Callable[[str, Opener], BackendHandle], tuple[str, Opener]]:
         return _revive, (self._token, self._opener)
 
     def __repr__(self) -> str:
-        return f"Gateway({self.location!r})"
+        return f"BackendHandle({self.location!r})"
 
 
-_living: WeakValueDictionary[str, Gateway] = WeakValueDictionary()
+_living: WeakValueDictionary[str, BackendHandle] = WeakValueDictionary()
 _inherited: list[Backend] = []
 """What a forked child shares with its parent, neither used nor closed nor freed."""
 
 
 def _leave_to_parent() -> None:
-    for gateway in list(_living.values()):
-        _inherited.extend(gateway.leave_to_parent())
+    for handle in list(_living.values()):
+        _inherited.extend(handle.leave_to_parent())
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_to_parent)
 
 
-def _revive(token: str, opener: Opener) -> Gateway:
-    return _living.get(token) or Gateway(opener, token=token)
+def _revive(token: str, opener: Opener) -> BackendHandle:
+    return _living.get(token) or BackendHandle(opener, token=token)

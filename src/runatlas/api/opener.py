@@ -1,4 +1,4 @@
-"""Where an ``Api`` finds its data: settled late, and opened later still."""
+"""What opens the backend that the arguments of an ``Api`` name: settled when it is first needed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from runatlas.errors import StoreError
 from runatlas.process.fork import is_inherited
 from runatlas.settings import ConnectionSettings, resolve
 
-__all__ = ["Given", "Place", "open_backend"]
+__all__ = ["BackendOpener", "OpenedBackend", "open_backend"]
 
 _ANY_KEY = "any"
 
 
-class Place:
-    """Where the arguments of an ``Api`` point; settled when somebody first asks. Its pickle holds no key."""
+class BackendOpener:
+    """Opens what the arguments of an ``Api`` name; settled when somebody first asks. Its pickle holds no key."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ def _names_a_server(place: object) -> bool:
     return isinstance(place, str) and "://" in place and "@" not in place
 
 
-class Given:
+class OpenedBackend:
     """A backend that was made elsewhere; in another process, whatever is at its location."""
 
     def __init__(self, backend: Backend) -> None:
@@ -109,12 +109,12 @@ class Given:
     def __call__(self) -> Backend:
         """Return the backend; in a forked child that must not use it, another way to the same directory."""
         if self._process != os.getpid() and is_inherited(Path(self.location)):
-            return _at(self.location)()
+            return _opener_at(self.location)()
         return self._backend
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _at, (self.location,)
+        return _opener_at, (self.location,)
 
 
-def _at(location: str) -> Place:
-    return Place(location, host=None, api_key=None, timeout=None, cache=None)
+def _opener_at(location: str) -> BackendOpener:
+    return BackendOpener(location, host=None, api_key=None, timeout=None, cache=None)
