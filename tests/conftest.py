@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -39,8 +41,15 @@ for _number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
 
+# What thousands of stores force to the disk need not wait for one: memory keeps it as long as a test lasts.
+_MEMORY = Path("/dev/shm")
+if "TMPDIR" not in os.environ and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 8 * 2**30:
+    os.environ["TMPDIR"] = str(_MEMORY)
+    tempfile.tempdir = None
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Run in this process what is asked for by name, and anything more on all cores."""
+    """Run in this process what is asked for by name, and anything more on all cores and two: tests also wait."""
     start = config.invocation_params.dir
     is_named = any((start / Path(argument.partition("::")[0])).is_file() for argument in config.args)
-    return 0 if is_named or config.option.keyword else None
+    return 0 if is_named or config.option.keyword else 2 + (os.cpu_count() or 1)

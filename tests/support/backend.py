@@ -95,7 +95,7 @@ def serving(app: ASGIApp) -> Iterator[str]:
 
 @contextmanager
 def _over_http(services: Services) -> Iterator[Connect]:
-    with serving(make_app(services, ServerSettings("unused"))) as origin, ExitStack() as closing:
+    with serving(make_app(services, ServerSettings("unused", protocols=("native",)))) as origin, ExitStack() as closing:
 
         def connect(secret: str) -> Backend:
             backend = NativeBackend(origin, secret, cache=False)
@@ -121,7 +121,7 @@ def without_native_routes(app: ASGIApp) -> ASGIApp:
 
 @contextmanager
 def _over_swanlab(services: Services) -> Iterator[Connect]:
-    app = without_native_routes(make_app(services, ServerSettings("unused")))
+    app = without_native_routes(make_app(services, ServerSettings("unused", protocols=("native", "swanlab"))))
     with serving(app) as origin, _in_process(services) as store, ExitStack() as closing:
 
         def connect(secret: str) -> Backend:

@@ -71,7 +71,7 @@ def make_app(services: Services, settings: ServerSettings, held: Held | None = N
             _logger.warning("%d requests failed with an internal error", failures.incidents)
 
     app = Litestar(
-        [dialect.router() for dialect in dialects],
+        [handler for dialect in dialects for handler in dialect.handlers()],
         after_exception=[note_error],
         exception_handlers={Exception: failures},
         guards=[Gatekeeper(services, settings, dialects, default)],

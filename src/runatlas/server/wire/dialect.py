@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
-from litestar import Router
+from litestar.handlers import BaseRouteHandler
 
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
@@ -28,7 +28,7 @@ class Dialect:
         name: For logs.
         prefixes: Which paths are its own, also those it has no route for: a failure there is written its way. Of
             several dialects the longest prefix counts.
-        router: Its routes, made anew for each application.
+        handlers: Its routes, made anew for each application.
         render: Writes a failure.
         secret: Finds the secret among a request's headers (lower-case names); ``None`` when there is none.
         identify: Tells whose secret it is; ``None`` for one that is not valid.
@@ -36,7 +36,7 @@ class Dialect:
 
     name: str
     prefixes: tuple[str, ...]
-    router: Callable[[], Router]
+    handlers: Callable[[], Sequence[BaseRouteHandler]]
     render: Callable[[Failure], Answer]
     secret: Callable[[Mapping[str, str]], str | None]
     identify: Callable[[Services, str], Caller | None] = api_key_caller

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from litestar import Router
 
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.credential import bearer_or_basic
@@ -9,7 +8,7 @@ from runatlas.server.wire.dialect import Dialect, dialect_for
 
 
 def _dialect(name: str, *prefixes: str) -> Dialect:
-    return Dialect(name, prefixes, lambda: Router("/", route_handlers=[]), lambda _: Answer(), bearer_or_basic)
+    return Dialect(name, prefixes, list, lambda _: Answer(), bearer_or_basic)
 
 
 NATIVE = _dialect("native", "/atlas")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from litestar import Router
+from litestar.handlers import HTTPRouteHandler
 
 from runatlas.server.dialects.chachaml import read, write
 from runatlas.server.wire.answer import Answer
@@ -63,17 +63,17 @@ def make_dialect(limits: Limits) -> Dialect:
     Returns:
         What the application mounts.
     """
-    return Dialect("chachaml", PREFIXES, lambda: _router(limits), _render, bearer_or_basic)
+    return Dialect("chachaml", PREFIXES, lambda: _handlers(limits), _render, bearer_or_basic)
 
 
-def _router(limits: Limits) -> Router:
+def _handlers(limits: Limits) -> list[HTTPRouteHandler]:
     handlers = [make_endpoint("POST", path, function, limit=limits.body) for path, function in WRITES.items()]
     handlers += [make_endpoint("GET", path, function, limit=limits.body) for path, function in READS.items()]
     upload = "/api/w/runs/{run:str}/artifacts"
     handlers.append(
         make_endpoint("POST", upload, write.add_artifact, limit=limits.blob, streams=True, document_limit=limits.body)
     )
-    return Router("/", route_handlers=handlers, include_in_schema=False)
+    return handlers
 
 
 def _render(failure: Failure) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from litestar import Router
+from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp, Method
 
 from runatlas.errors import NotFoundError
@@ -96,7 +96,7 @@ def make_dialect(limits: Limits) -> Dialect:
     Returns:
         What the application mounts.
     """
-    return Dialect("matyan", PREFIXES, lambda: _router(limits), _render, bearer_or_basic)
+    return Dialect("matyan", PREFIXES, lambda: _handlers(limits), _render, bearer_or_basic)
 
 
 def _steady(function: Endpoint) -> Endpoint:
@@ -112,7 +112,7 @@ def _steady(function: Endpoint) -> Endpoint:
     return steady
 
 
-def _router(limits: Limits) -> Router:
+def _handlers(limits: Limits) -> list[BaseRouteHandler]:
     handlers = [
         make_endpoint(
             method,
@@ -123,7 +123,7 @@ def _router(limits: Limits) -> Router:
         for (method, path), function in ROUTES.items()
     ]
     sending = make_endpoint("PUT", upload.UPLOAD_PATH, upload.put_upload, limit=limits.blob, public=True, streams=True)
-    return Router("/", route_handlers=[*handlers, sending, make_socket()], include_in_schema=False)
+    return [*handlers, sending, make_socket()]
 
 
 def _render(failure: Failure) -> Answer:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from litestar import Router
-
 from runatlas.server.dialects.native import account, file, run, series, system
 from runatlas.server.dialects.native.document import ErrorDetail, ErrorDocument, make_document
 from runatlas.server.dialects.native.handler import make_handlers
@@ -57,7 +55,7 @@ def make_dialect(limits: Limits) -> Dialect:
     return Dialect(
         name="native",
         prefixes=("/atlas", "/healthz"),
-        router=lambda: Router("/", route_handlers=make_handlers(native_routes(), limits), include_in_schema=False),
+        handlers=lambda: make_handlers(native_routes(), limits),
         render=render,
         secret=bearer_or_basic,
     )

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Literal
 
 import attrs
-from litestar import Router
+from litestar.handlers import HTTPRouteHandler
 
 from runatlas.server.dialects.swanlab import account, column, export, file, ingestion, media, project, query, run
 from runatlas.server.services.caller import Caller
@@ -130,11 +130,11 @@ def make_dialect(limits: Limits) -> Dialect:
     Returns:
         What the application mounts.
     """
-    return Dialect("swanlab", PREFIXES, lambda: _router(limits), _render, account.secret_of, _identify)
+    return Dialect("swanlab", PREFIXES, lambda: _handlers(limits), _render, account.secret_of, _identify)
 
 
-def _router(limits: Limits) -> Router:
-    handlers = [
+def _handlers(limits: Limits) -> list[HTTPRouteHandler]:
+    return [
         make_endpoint(
             route.method,
             route.path,
@@ -145,7 +145,6 @@ def _router(limits: Limits) -> Router:
         )
         for route in ROUTES
     ]
-    return Router("/", route_handlers=handlers, include_in_schema=False)
 
 
 def _identify(services: Services, secret: str) -> Caller | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from litestar import Router
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import Method
 
 from runatlas.server.dialects.syvain import experiment, folder, ingestion, inventory, message, row, series
@@ -82,7 +82,7 @@ def make_dialect(limits: Limits) -> Dialect:
     Returns:
         What the application mounts.
     """
-    return Dialect("syvain", PREFIXES, lambda: _router(limits), render, bearer_or_basic, _identify)
+    return Dialect("syvain", PREFIXES, lambda: _handlers(limits), render, bearer_or_basic, _identify)
 
 
 def _identify(services: Services, secret: str) -> Caller | None:
@@ -90,9 +90,8 @@ def _identify(services: Services, secret: str) -> Caller | None:
     return services.accounts.authenticate(secret) or services.ingestion_keys.authenticate(secret)
 
 
-def _router(limits: Limits) -> Router:
+def _handlers(limits: Limits) -> list[HTTPRouteHandler]:
     """Take everything below the prefixes: which route a path means is for the undecoded path to say."""
     function = dispatch(ROUTES, limits.body)
     paths = [path for prefix in PREFIXES for path in (prefix, f"{prefix}/{{rest:path}}")]
-    handlers = [make_endpoint(method, path, function, limit=limits.batch) for path in paths for method in _METHODS]
-    return Router("/", route_handlers=handlers, include_in_schema=False)
+    return [make_endpoint(method, path, function, limit=limits.batch) for path in paths for method in _METHODS]
