@@ -17,11 +17,11 @@ from support.recording import points
 
 from runatlas.errors import ValidationError
 from runatlas.model.batch import Batch
+from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filters import STATISTICS, Comparison, Field, Sort
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest
 from runatlas.model.run import Profile, RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
-from runatlas.model.run_field import STABLE_FIELDS
 
 CONFIGS: tuple[Any, ...] = (3, 1.5, True, "b", "B", "é", None, math.nan, math.inf, -math.inf, [2], "10", {}, 3, "b")
 SERIES: tuple[list[float], ...] = ([1.0], [math.nan], [math.inf], [-math.inf, 2.0], [2.0, 1.0], [])

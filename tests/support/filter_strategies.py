@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filters import (
     STATISTICS,
     And,
@@ -17,7 +18,6 @@ from runatlas.model.filters import (
     Operator,
     Or,
 )
-from runatlas.model.run_field import STABLE_FIELDS
 
 __all__ = ["CONTEXT", "LISTS", "SERIES", "VALUES", "filters"]
 

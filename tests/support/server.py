@@ -26,7 +26,7 @@ import ast, sys
 from pathlib import Path
 from runatlas.server.process import serve
 from runatlas.server.settings import ServerSettings
-from runatlas.server.wire.limit import Limits
+from runatlas.server.wire.body_limit import Limits
 given = ast.literal_eval(sys.argv[2])
 limits = Limits(**given.pop("limits", {}))
 settings = ServerSettings(Path(sys.argv[1]), port=0, limits=limits, **given)

@@ -8,12 +8,12 @@ from typing import Any, TypeAlias, cast, get_args
 from runatlas.entities.argument import text
 from runatlas.model.config_name import Section
 from runatlas.model.expression import parse_field, parse_filter, parse_order
+from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filter_rule import from_rules, groups_from_rules, sorts_from_rules
 from runatlas.model.filters import Field, Filter, Sort
 from runatlas.model.ids import ProjectPath
 from runatlas.model.instant import iso_text
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
-from runatlas.model.run_field import STABLE_FIELDS
 from runatlas.model.run_value import value_of
 
 __all__ = [

@@ -16,7 +16,7 @@ import attrs
 
 from runatlas.errors import ValidationError
 from runatlas.model.codec import dumps
-from runatlas.model.run_field import instant_ms
+from runatlas.model.filter_field import instant_ms
 
 __all__ = [
     "DEPTH_MAX",

@@ -33,6 +33,7 @@ import ast
 import math
 from typing import cast
 
+from runatlas.model.filter_field import BLANK_TEXTS, STABLE_FIELDS, find_stable_name
 from runatlas.model.filter_text import FilterSyntaxError, FilterText
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Operator, Or, Sort
 from runatlas.model.glob import escape_glob
@@ -48,7 +49,6 @@ from runatlas.model.operand import (
     read_field,
     read_value,
 )
-from runatlas.model.run_field import BLANK_TEXTS, STABLE_FIELDS, find_stable_name
 
 __all__ = ["FilterSyntaxError", "parse_field", "parse_filter", "parse_order"]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast, get_args
 
 from runatlas.model.config_name import number_of
+from runatlas.model.filter_field import BLANK_TEXTS, STABLE_FIELDS, instant_ms, make_stable_field
 from runatlas.model.filters import (
     And,
     Comparison,
@@ -23,7 +24,6 @@ from runatlas.model.filters import (
 from runatlas.model.instant import iso_text
 from runatlas.model.page import Order
 from runatlas.model.run_check import LIST_DEPTH_MAX
-from runatlas.model.run_field import BLANK_TEXTS, STABLE_FIELDS, instant_ms, make_stable_field
 
 __all__ = ["RULE_OPERATORS", "from_rules", "groups_from_rules", "sorts_from_rules", "to_rule"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from runatlas.errors import ValidationError
+from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filters import OPERATORS, STATISTICS, Comparison, Field, Filter, Not, Sort
 from runatlas.model.glob import parse_glob
-from runatlas.model.run_field import STABLE_FIELDS
 from runatlas.model.text import check_text
 
 __all__ = [

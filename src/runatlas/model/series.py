@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import attrs
 
-from runatlas.model.ipc import Kind, read_stream, write_stream
+from runatlas.model.arrow_ipc import Kind, read_stream, write_stream
 from runatlas.model.page import PageRequest, following
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunSelection

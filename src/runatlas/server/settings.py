@@ -6,7 +6,7 @@ from pathlib import Path
 
 import attrs
 
-from runatlas.server.wire.limit import Limits
+from runatlas.server.wire.body_limit import Limits
 from runatlas.settings import is_loopback
 
 __all__ = ["ServerSettings"]

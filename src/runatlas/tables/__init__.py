@@ -7,6 +7,6 @@ from runatlas.tables.metric import MetricTable
 from runatlas.tables.run import RunTable
 from runatlas.tables.series import Point, Series
 from runatlas.tables.statistic import Statistics, SummaryItem
-from runatlas.tables.wide import WideTable
+from runatlas.tables.wide_table import WideTable
 
 __all__ = ["Frame", "MetricTable", "Point", "RunTable", "Series", "Statistics", "SummaryItem", "WideTable"]

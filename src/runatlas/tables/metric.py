@@ -16,7 +16,7 @@ from runatlas.tables.frame import Frame, load_extra, plain_cell, to_pandas
 from runatlas.tables.plot import plot_series
 from runatlas.tables.series import Piece, Series
 from runatlas.tables.statistic import Statistics
-from runatlas.tables.wide import WideTable
+from runatlas.tables.wide_table import WideTable
 
 if TYPE_CHECKING:
     from pathlib import Path

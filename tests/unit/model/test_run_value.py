@@ -11,11 +11,11 @@ from support.filter_meaning import Fact, statistics
 from support.filter_strategies import SERIES, VALUES, filters
 
 from runatlas.model.account import UserRef
+from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filter_rule import from_rules, to_rule
 from runatlas.model.filters import Comparison, Field, Filter, Sort
 from runatlas.model.run import RunRecord
 from runatlas.model.run_check import simplify
-from runatlas.model.run_field import STABLE_FIELDS
 from runatlas.model.run_value import arrange, matches, value_of
 
 runs = st.builds(

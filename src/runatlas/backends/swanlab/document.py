@@ -8,7 +8,7 @@ from typing import Any
 
 from runatlas.backends.http.answer import Answer
 from runatlas.errors import ResponseFormatError
-from runatlas.model.run_field import instant_ms
+from runatlas.model.filter_field import instant_ms
 
 __all__ = ["Document", "number_of"]
 

@@ -11,7 +11,7 @@ from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, limit_option
 from runatlas.cli.api.output import print_json, print_table, say
 from runatlas.entities.run import Run
-from runatlas.model.run_field import did_you_mean
+from runatlas.model.filter_field import did_you_mean
 from runatlas.model.run_value import flatten
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES
 

@@ -13,8 +13,8 @@ from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, output_option
 from runatlas.cli.api.output import print_fields, print_json, print_table, say
 from runatlas.entities.run import Run
+from runatlas.model.filter_field import did_you_mean
 from runatlas.model.log import LOG_LEVELS, LogLevel
-from runatlas.model.run_field import did_you_mean
 from runatlas.response import ApiResponse
 from runatlas.tables.run import RunTable
 

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from runatlas.model.filter_field import find_stable_name
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Operator, Or
-from runatlas.model.run_field import find_stable_name
 
 __all__ = ["Prefilter"]
 

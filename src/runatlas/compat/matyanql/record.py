@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 
 from runatlas.compat.matyanql.value import EvaluationRefusedError, Record
+from runatlas.model.filter_field import find_stable_name
 from runatlas.model.run import RunRecord
-from runatlas.model.run_field import find_stable_name
 from runatlas.model.series import SummaryRecord
 
 __all__ = ["TRACE_FIELDS", "MatyanMetric", "MatyanRun", "MatyanTrace", "is_active"]

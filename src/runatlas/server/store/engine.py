@@ -24,8 +24,8 @@ from runatlas.model.liveness import heartbeat_timeout_ms
 from runatlas.process.fork import is_inherited, note_closed, note_opened
 from runatlas.server.store import postgresql, sqlite
 from runatlas.server.store.blob import BlobStore
-from runatlas.server.store.commit import GroupCommit
 from runatlas.server.store.failure import file_error, store_errors
+from runatlas.server.store.group_commit import GroupCommit
 from runatlas.server.store.installation import SECRET_NAME, install, new_secret, read_secret
 from runatlas.server.store.layout import check_layout
 from runatlas.server.store.liveness import keep_time

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from sqlalchemy import Text, literal, select
 
+from runatlas.model.filter_field import did_you_mean
 from runatlas.model.filters import Comparison, Field, Filter, Not
-from runatlas.model.run_field import did_you_mean
 from runatlas.server.store.run_column import scalar_series
 from runatlas.server.store.schema import run_configs, runs, series
 from runatlas.server.store.selection import Scope

@@ -6,11 +6,11 @@ from litestar.handlers import HTTPRouteHandler
 
 from runatlas.server.dialects.chachaml import read, write
 from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.body_limit import Limits
 from runatlas.server.wire.credential import bearer_or_basic
 from runatlas.server.wire.dialect import Dialect
 from runatlas.server.wire.endpoint import Endpoint, make_endpoint
 from runatlas.server.wire.failure import Failure, in_wider_use
-from runatlas.server.wire.limit import Limits
 from runatlas.server.wire.payload import encode_payload
 
 __all__ = ["PREFIXES", "READS", "WRITES", "make_dialect"]

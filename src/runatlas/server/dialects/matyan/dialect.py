@@ -10,11 +10,11 @@ from runatlas.server.dialects.matyan import entity, experiment, file, log, note,
 from runatlas.server.dialects.matyan.body import answer
 from runatlas.server.dialects.matyan.socket import make_socket
 from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.body_limit import Limits
 from runatlas.server.wire.credential import bearer_or_basic
 from runatlas.server.wire.dialect import Dialect
 from runatlas.server.wire.endpoint import Endpoint, EndpointCall, make_endpoint
 from runatlas.server.wire.failure import Failure, in_wider_use
-from runatlas.server.wire.limit import Limits
 
 __all__ = ["PREFIX", "PREFIXES", "ROUTES", "make_dialect"]
 

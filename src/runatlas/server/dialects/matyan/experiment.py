@@ -12,7 +12,7 @@ from runatlas.model.project import ProjectPatch, ProjectRecord
 from runatlas.model.run import RunPatch, RunRecord, RunSelection
 from runatlas.server.dialects.matyan.activity import activity_of
 from runatlas.server.dialects.matyan.body import answer, read_body, whole_of
-from runatlas.server.dialects.matyan.place import DEFAULT
+from runatlas.server.dialects.matyan.experiment_place import DEFAULT
 from runatlas.server.dialects.matyan.reading import experiment_id, standing_of
 from runatlas.server.services.validation import checked
 from runatlas.server.wire.answer import Answer

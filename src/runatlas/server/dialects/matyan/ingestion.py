@@ -19,6 +19,7 @@ from runatlas.model.ids import RunPath
 from runatlas.model.log import LogDraft
 from runatlas.model.run import RunPatch
 from runatlas.server.dialects.matyan.body import parse
+from runatlas.server.dialects.matyan.experiment_place import change_run, ensure_run, move_run, resume_run
 from runatlas.server.dialects.matyan.message import (
     BlobSaid,
     Message,
@@ -31,7 +32,6 @@ from runatlas.server.dialects.matyan.message import (
     read_message,
 )
 from runatlas.server.dialects.matyan.param import param_patch
-from runatlas.server.dialects.matyan.place import change_run, ensure_run, move_run, resume_run
 from runatlas.server.dialects.matyan.record import last_steps, make_batch
 from runatlas.server.dialects.matyan.upload import keep_upload
 from runatlas.server.services.caller import Caller

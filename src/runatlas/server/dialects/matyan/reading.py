@@ -20,7 +20,7 @@ from runatlas.model.page import each_item
 from runatlas.model.project import ProjectQuery, ProjectRecord
 from runatlas.model.run import RunPart, RunQuery, RunRecord, RunSelection
 from runatlas.model.series import ColumnQuery, ColumnRecord, ColumnType, SummaryQuery, SummaryRecord
-from runatlas.server.dialects.matyan.place import DEFAULT
+from runatlas.server.dialects.matyan.experiment_place import DEFAULT
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 

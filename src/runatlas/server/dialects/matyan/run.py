@@ -14,9 +14,9 @@ from runatlas.model.page import each_item
 from runatlas.model.run import RunPatch, RunRecord, RunSelection
 from runatlas.model.series import Context
 from runatlas.server.dialects.matyan.body import answer, has_flag, read_body, read_range, whole_of
+from runatlas.server.dialects.matyan.experiment_place import change_run, find_run, move_run
 from runatlas.server.dialects.matyan.message import read_context
 from runatlas.server.dialects.matyan.param import shown_params
-from runatlas.server.dialects.matyan.place import change_run, find_run, move_run
 from runatlas.server.dialects.matyan.reading import BUCKETS, Reading, tag_id
 from runatlas.server.dialects.matyan.sequence import evenly, read_traces
 from runatlas.server.dialects.matyan.upload import SEQUENCES

@@ -16,8 +16,8 @@ from runatlas.model.media import MediaRecord
 from runatlas.model.run import RunRecord
 from runatlas.model.series import ColumnRecord, Context, SummaryRecord
 from runatlas.server.dialects.matyan.body import has_flag, parse, read_range, whole_of
+from runatlas.server.dialects.matyan.experiment_place import find_run
 from runatlas.server.dialects.matyan.param import shown_params
-from runatlas.server.dialects.matyan.place import find_run
 from runatlas.server.dialects.matyan.query import is_matching, read_query
 from runatlas.server.dialects.matyan.reading import BUCKETS, NEWEST, Reading
 from runatlas.server.dialects.matyan.sequence import (

@@ -10,10 +10,10 @@ from runatlas.server.dialects.native.document import ErrorDetail, ErrorDocument,
 from runatlas.server.dialects.native.handler import make_handlers
 from runatlas.server.dialects.native.route import Route, RouteTable, declared_routes
 from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.body_limit import Limits
 from runatlas.server.wire.credential import bearer_or_basic
 from runatlas.server.wire.dialect import Dialect
 from runatlas.server.wire.failure import Failure
-from runatlas.server.wire.limit import Limits
 from runatlas.server.wire.payload import encode_payload
 
 __all__ = ["make_dialect", "native_document", "native_routes"]

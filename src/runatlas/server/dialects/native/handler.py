@@ -18,8 +18,8 @@ from runatlas.server.dialects.native.route import Route
 from runatlas.server.dialects.native.system import HealthCheck
 from runatlas.server.services.caller import Caller
 from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.body_limit import Limits
 from runatlas.server.wire.endpoint import EndpointCall, make_endpoint, methods_of, performed_once
-from runatlas.server.wire.limit import Limits
 from runatlas.server.wire.payload import encode_payload
 
 __all__ = ["make_handlers"]

@@ -12,10 +12,10 @@ from runatlas.server.dialects.swanlab import account, column, export, file, inge
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.body_limit import Limits
 from runatlas.server.wire.dialect import Dialect
 from runatlas.server.wire.endpoint import Endpoint, make_endpoint
 from runatlas.server.wire.failure import Failure, in_wider_use
-from runatlas.server.wire.limit import Limits
 from runatlas.server.wire.payload import encode_payload
 
 __all__ = ["PREFIXES", "ROUTES", "SwanlabRoute", "make_dialect"]

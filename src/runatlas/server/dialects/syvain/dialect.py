@@ -11,10 +11,10 @@ from runatlas.server.dialects.syvain.route import Route, dispatch
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.body_limit import Limits
 from runatlas.server.wire.credential import bearer_or_basic
 from runatlas.server.wire.dialect import Dialect
 from runatlas.server.wire.endpoint import EndpointCall, make_endpoint
-from runatlas.server.wire.limit import Limits
 
 __all__ = ["PREFIXES", "ROUTES", "make_dialect"]
 

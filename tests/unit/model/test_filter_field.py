@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runatlas.model.run_field import instant_ms
+from runatlas.model.filter_field import instant_ms
 
 _ZONES = st.sampled_from([None, timezone.utc, timezone(timedelta(hours=-7))])
 
