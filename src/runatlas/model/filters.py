@@ -48,7 +48,7 @@ class Field:
 
     Attributes:
         type: ``STABLE`` (the run's own field), ``CONFIG`` (a flattened config key), ``SCALAR`` (a metric's summary).
-        key: A name of ``model.run_field.STABLE_FIELDS``; a config key, nested ones joined by dots; a metric key.
+        key: A name of ``model.filter_field.STABLE_FIELDS``; a config key, nested ones joined by dots; a metric key.
         stat: Which statistic of a ``SCALAR``. Of a text, a list, a section or the labels ``len``: how long it is.
         context: A ``SCALAR``'s context as ``(name, value)`` pairs; empty for the ordinary series.
     """
