@@ -9,13 +9,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 import attrs
 
-__all__ = ["FileAccess", "is_own_directory", "open_to_read", "sync_directory"]
+__all__ = ["FileAccess", "is_own_directory", "open_to_read", "read_pieces", "sync_directory"]
+
+_PIECE = 1 << 20
 
 _CANNOT_ASK = (errno.EINVAL, errno.ENOTSUP)
 _NO_FILE = "it is a link, a pipe or something else that is no file"
@@ -216,3 +218,24 @@ def sync_directory(path: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def read_pieces(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    """Read a part of a file piece by piece, and close it.
+
+    Args:
+        file: Open to read.
+        start: Where the part begins, in bytes.
+        end: Where it ends; what the file lacks of it is not there.
+
+    Example:
+        >>> import io
+        >>> b"".join(read_pieces(io.BytesIO(b"0123456789"), 2, 5))
+        b'234'
+    """
+    with file:
+        file.seek(start)
+        left = end - start
+        while left > 0 and (piece := file.read(min(_PIECE, left))):
+            left -= len(piece)
+            yield piece

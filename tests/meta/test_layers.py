@@ -69,7 +69,7 @@ ALLOWED: dict[str, set[str]] = {
     "demo": _CLIENT | _BACKENDS | {"api", "entities", "tracking", "__init__"},
     "server.work": {"errors"},
     "server.store": {"errors", "process", "file_access", "model", "server.work"},
-    "server.services": {"errors", "model", "server.store", "server.work"},
+    "server.services": {"errors", "file_access", "model", "server.store", "server.work"},
     "server.wire": {"errors", "model", "server.services", "server.work"},
     "server.dialects": {
         "errors",

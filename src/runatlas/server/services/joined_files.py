@@ -1,4 +1,4 @@
-"""Several files read as one."""
+"""Pieces that come one after another, read as one file."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
-__all__ = ["JoinedFile"]
+__all__ = ["JoinedFile", "PieceFile"]
 
 _PIECE = 1 << 20
 
 
-class JoinedFile(io.RawIOBase):
-    """Reads files one after another, each opened when its turn comes.
+class PieceFile(io.RawIOBase):
+    """Reads pieces of bytes one after another, each asked for when its turn comes.
 
     Args:
-        open_part: Opens a file by its name.
-        names: In order.
+        pieces: In order; an empty one is the end.
 
     Example:
-        >>> parts = {"a": b"one ", "b": b"two"}
-        >>> io.BufferedReader(JoinedFile(lambda name: io.BytesIO(parts[name]), ["a", "b"])).read()
+        >>> io.BufferedReader(PieceFile(iter([b"one ", b"two"]))).read()
         b'one two'
     """
 
-    def __init__(self, open_part: Callable[[str], BinaryIO], names: Sequence[str]) -> None:
+    def __init__(self, pieces: Iterator[bytes]) -> None:
         super().__init__()
-        self._pieces = _pieces(open_part, names)
+        self._pieces = pieces
         self._rest = b""
 
     def readable(self) -> bool:
@@ -41,6 +39,23 @@ class JoinedFile(io.RawIOBase):
         buffer[:size] = self._rest[:size]
         self._rest = self._rest[size:]
         return size
+
+
+class JoinedFile(PieceFile):
+    """Reads files one after another, each opened when its turn comes.
+
+    Args:
+        open_part: Opens a file by its name.
+        names: In order.
+
+    Example:
+        >>> parts = {"a": b"one ", "b": b"two"}
+        >>> io.BufferedReader(JoinedFile(lambda name: io.BytesIO(parts[name]), ["a", "b"])).read()
+        b'one two'
+    """
+
+    def __init__(self, open_part: Callable[[str], BinaryIO], names: Sequence[str]) -> None:
+        super().__init__(_pieces(open_part, names))
 
 
 def _pieces(open_part: Callable[[str], BinaryIO], names: Sequence[str]) -> Iterator[bytes]:

@@ -11,13 +11,13 @@ import hmac
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import quote, unquote, urlencode, urlsplit
 from urllib.request import url2pathname
 
 import attrs
 
 from runatlas.errors import NotFoundError, StoreError
+from runatlas.file_access import read_pieces
 from runatlas.model.media import LinkRecord
 from runatlas.server.services.caller import Caller
 from runatlas.server.store.blob import is_sha256
@@ -30,7 +30,6 @@ __all__ = ["LINK_MS", "Grant", "Links", "OpenedFile"]
 LINK_MS = 3600 * 1000
 """How long a signed link works."""
 
-_PIECE = 1 << 20
 _TEXT_TYPES = {"csv": "text/csv; charset=utf-8", "log": "text/plain; charset=utf-8"}
 
 
@@ -230,13 +229,4 @@ def _pieces(path: Path, start: int, end: int) -> Iterator[bytes]:
         file = open_export(path)
     except OSError as error:
         raise NotFoundError("what the link led to is gone") from error
-    return _read(file, max(0, start), end)
-
-
-def _read(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
-    with file:
-        file.seek(start)
-        left = end - start
-        while left > 0 and (piece := file.read(min(_PIECE, left))):
-            left -= len(piece)
-            yield piece
+    return read_pieces(file, max(0, start), end)

@@ -22,7 +22,7 @@ import attrs
 from cachetools import LRUCache
 
 from runatlas.errors import NotFoundError, StoreError
-from runatlas.file_access import FileAccess, is_own_directory, open_to_read, sync_directory
+from runatlas.file_access import FileAccess, is_own_directory, open_to_read, read_pieces, sync_directory
 from runatlas.server.store.failure import file_error
 
 __all__ = ["BlobStore", "StagedBlob", "is_sha256"]
@@ -146,7 +146,7 @@ class BlobStore:
         if start >= stop and size:
             return iter(())
         self.verify(sha256)
-        return _part(self._open(sha256), max(0, start), stop)
+        return read_pieces(self._open(sha256), max(0, start), stop)
 
     def verify(self, sha256: str) -> None:
         """Check a blob against its name; one that was right stays so until its file changes.
@@ -244,12 +244,3 @@ def _write_all(file: FileIO, data: bytes) -> None:
     left = memoryview(data)
     while left:
         left = left[file.write(left) :]
-
-
-def _part(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
-    with file:
-        file.seek(start)
-        left = end - start
-        while left > 0 and (piece := file.read(min(_PIECE, left))):
-            left -= len(piece)
-            yield piece

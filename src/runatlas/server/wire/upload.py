@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 from typing import cast
@@ -11,12 +10,15 @@ from typing import cast
 from litestar.types import HTTPReceiveMessage, Receive
 
 from runatlas.errors import ValidationError
+from runatlas.server.services.joined_files import PieceFile
 
 __all__ = ["Upload"]
 
 
-class Upload(io.RawIOBase):
+class Upload(PieceFile):
     """Reads a body while it arrives; for one worker thread, while the event loop goes on.
+
+    Reading raises a ``ValidationError``: 413 when the body is too large, 400 when the client went away.
 
     Args:
         receive: The request's ASGI ``receive``.
@@ -25,13 +27,11 @@ class Upload(io.RawIOBase):
     """
 
     def __init__(self, receive: Receive, loop: asyncio.AbstractEventLoop, limit: int) -> None:
-        super().__init__()
+        super().__init__(self._arriving())
         self._receive = receive
         self._loop = loop
         self._limit = limit
         self._received = 0
-        self._pieces = self._arriving()
-        self._rest = b""
         self._waiting: Future[HTTPReceiveMessage] | None = None
 
     def close(self) -> None:
@@ -39,23 +39,6 @@ class Upload(io.RawIOBase):
         super().close()
         if self._waiting is not None:
             self._waiting.cancel()
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        """Fill ``buffer`` as far as the next piece that arrived goes; 0 at the end.
-
-        Raises:
-            ValidationError: 413 when the body is too large, 400 when the client went away.
-        """
-        if not self._rest:
-            self._rest = next(self._pieces, b"")
-        size = min(len(buffer), len(self._rest))
-        buffer[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size
 
     def _arriving(self) -> Iterator[bytes]:
         more = True
