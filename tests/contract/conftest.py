@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from support.backend import site
+from support.backend import servers, site
 
-__all__ = ["site"]
+__all__ = ["servers", "site"]

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -29,7 +30,7 @@ from runatlas.server.process import listen
 from runatlas.server.services.services import Services
 from runatlas.server.settings import ServerSettings
 
-__all__ = ["REACHES", "Site", "serving", "site", "without_native_routes"]
+__all__ = ["REACHES", "Servers", "Site", "servers", "serving", "site", "without_native_routes"]
 
 Connect = Callable[[str], Backend]
 """Make the backend of whoever has that API key."""
@@ -69,7 +70,7 @@ class Site:
 
 
 @contextmanager
-def _in_process(services: Services) -> Iterator[Connect]:
+def _in_process(services: Services, _: Servers | None = None) -> Iterator[Connect]:
     def connect(secret: str) -> Backend:
         caller = services.accounts.authenticate(secret)
         assert caller is not None
@@ -93,9 +94,52 @@ def serving(app: ASGIApp) -> Iterator[str]:
             thread.join()
 
 
+class _Current:
+    """The services of the test that runs: one application serves the tests of a process, one after the other."""
+
+    def __init__(self) -> None:
+        self.services: Services | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.services, name)
+
+
+class Servers:
+    """Applications that outlive a test, since to make one takes longer than most tests do.
+
+    Args:
+        closing: Ends them.
+    """
+
+    def __init__(self, closing: ExitStack) -> None:
+        self._closing = closing
+        self._started: dict[object, tuple[_Current, str]] = {}
+
+    def origin(self, services: Services, *protocols: str, wrap: Callable[[ASGIApp], ASGIApp] | None = None) -> str:
+        """Serve these services from now on, in place of those of the test before, and tell where."""
+        kind = protocols, wrap
+        if kind not in self._started:
+            current = _Current()
+            current.services = services
+            app = make_app(cast(Services, current), ServerSettings("unused", protocols=protocols))
+            origin = self._closing.enter_context(serving(app if wrap is None else wrap(app)))
+            self._started[kind] = current, origin
+        current, origin = self._started[kind]
+        current.services = services
+        return origin
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """The applications of this process."""
+    with ExitStack() as closing:
+        yield Servers(closing)
+
+
 @contextmanager
-def _over_http(services: Services) -> Iterator[Connect]:
-    with serving(make_app(services, ServerSettings("unused", protocols=("native",)))) as origin, ExitStack() as closing:
+def _over_http(services: Services, servers: Servers) -> Iterator[Connect]:
+    origin = servers.origin(services, "native")
+    with ExitStack() as closing:
 
         def connect(secret: str) -> Backend:
             backend = NativeBackend(origin, secret, cache=False)
@@ -120,9 +164,9 @@ def without_native_routes(app: ASGIApp) -> ASGIApp:
 
 
 @contextmanager
-def _over_swanlab(services: Services) -> Iterator[Connect]:
-    app = without_native_routes(make_app(services, ServerSettings("unused", protocols=("native", "swanlab"))))
-    with serving(app) as origin, _in_process(services) as store, ExitStack() as closing:
+def _over_swanlab(services: Services, servers: Servers) -> Iterator[Connect]:
+    origin = servers.origin(services, "native", "swanlab", wrap=without_native_routes)
+    with _in_process(services) as store, ExitStack() as closing:
 
         def connect(secret: str) -> Backend:
             backend = SwanlabBackend(origin, secret, cache=False)
@@ -134,7 +178,7 @@ def _over_swanlab(services: Services) -> Iterator[Connect]:
         yield connect
 
 
-REACHES: dict[str, tuple[str, Callable[[Services], AbstractContextManager[Connect]]]] = {
+REACHES: dict[str, tuple[str, Callable[[Services, Servers], AbstractContextManager[Connect]]]] = {
     "local-sqlite": ("sqlite", _in_process),
     "local-postgresql": ("postgresql", _in_process),
     "native": ("sqlite", _over_http),
@@ -150,13 +194,13 @@ def _location(engine: str, directory: Path, request: pytest.FixtureRequest) -> L
 
 
 @pytest.fixture(params=REACHES)
-def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+def site(request: pytest.FixtureRequest, tmp_path: Path, servers: Servers) -> Iterator[Site]:
     """An empty installation with one administrator."""
     engine, reach = REACHES[request.param]
     location = _location(engine, tmp_path, request)
     with ExitStack() as closing:
         services = location.services()
         closing.callback(services.close)
-        connect = closing.enter_context(reach(services))
+        connect = closing.enter_context(reach(services, servers))
         secret = services.accounts.create_key(services.owner()).secret
         yield Site(services, location.clock, connect(secret), connect, request.param != "swanlab")

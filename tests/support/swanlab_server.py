@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import pytest
 from litestar.types import ASGIApp
-from support.backend import serving, without_native_routes
+from support.backend import Servers, servers, without_native_routes
 from support.recording import line, points
 from support.world import make_png
 
@@ -24,11 +24,9 @@ from runatlas.model.log import LogDraft
 from runatlas.model.media import MediaDraft, MediaItem
 from runatlas.model.project import ProjectDraft
 from runatlas.model.run import RunDraft, RunSelection
-from runatlas.server.app import make_app
 from runatlas.server.services.services import Services
-from runatlas.server.settings import ServerSettings
 
-__all__ = ["DEMO", "RUN", "RUNS", "SwanlabServer", "swanlab_server"]
+__all__ = ["DEMO", "RUN", "RUNS", "SwanlabServer", "servers", "swanlab_server"]
 
 DEMO = ProjectPath("ann", "demo")
 RUN = RunPath("ann", "demo", "one")
@@ -54,7 +52,18 @@ class SwanlabServer:
         return SwanlabBackend(self.origin, self.key, cache=False, policy=policy)
 
 
-def _noting(app: ASGIApp, asked: list[str], broken: dict[int, bool]) -> ASGIApp:
+class _Notes:
+    """What the test that runs notes, and what it breaks."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.broken: dict[int, bool] = {}
+
+
+_notes = _Notes()
+
+
+def _noting(app: ASGIApp) -> ASGIApp:
     async def nowhere(message: Any) -> None:
         pass
 
@@ -62,6 +71,7 @@ def _noting(app: ASGIApp, asked: list[str], broken: dict[int, bool]) -> ASGIApp:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
+        asked, broken = _notes.asked, _notes.broken
         place = len(asked)
         asked.append(f"{scope['method']} {scope['path']}")
         if broken.get(place) is not False:
@@ -73,8 +83,12 @@ def _noting(app: ASGIApp, asked: list[str], broken: dict[int, bool]) -> ASGIApp:
     return note
 
 
+def _noting_swanlab(app: ASGIApp) -> ASGIApp:
+    return _noting(without_native_routes(app))
+
+
 @pytest.fixture(params=[True], ids=["swanlab"])
-def swanlab_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SwanlabServer]:
+def swanlab_server(request: pytest.FixtureRequest, tmp_path: Path, servers: Servers) -> Iterator[SwanlabServer]:
     """A server of ``ann``, who administers it, with a project and a run; ours too when the parameter is false."""
     services = Services.open(tmp_path / "store")
     services.admin.create_user(services.owner(), "ann")
@@ -93,8 +107,8 @@ def swanlab_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[S
             artifacts=(ArtifactDraft("w.bin", blob.sha256, blob.size),),
         )
     )
-    asked: list[str] = []
-    broken: dict[int, bool] = {}
-    app = make_app(services, ServerSettings(tmp_path / "store"))
-    with serving(_noting(without_native_routes(app) if request.param else app, asked, broken)) as origin:
-        yield SwanlabServer(origin, key, asked, store, broken)
+    _notes.asked, _notes.broken = [], {}
+    wrap = _noting_swanlab if request.param else _noting
+    origin = servers.origin(services, "native", "chachaml", "swanlab", "syvain", "matyan", wrap=wrap)
+    yield SwanlabServer(origin, key, _notes.asked, store, _notes.broken)
+    services.close()

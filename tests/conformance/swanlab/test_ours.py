@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.swanlab_server import SwanlabServer, swanlab_server
+from support.swanlab_server import SwanlabServer, servers, swanlab_server
 from support.swanlab_site import SCRIPTS, environment
 from support.world import make_png
 
 from runatlas import Run
 from runatlas.objects import Image, Text
 
-__all__ = ["swanlab_server"]
+__all__ = ["servers", "swanlab_server"]
 
 pytestmark = pytest.mark.xdist_group("conformance-swanlab")
 

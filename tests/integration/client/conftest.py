@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from support.swanlab_server import swanlab_server
+from support.swanlab_server import servers, swanlab_server
 
-__all__ = ["swanlab_server"]
+__all__ = ["servers", "swanlab_server"]

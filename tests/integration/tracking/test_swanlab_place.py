@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.recording import rows_of
-from support.swanlab_server import SwanlabServer, swanlab_server
+from support.swanlab_server import SwanlabServer, servers, swanlab_server
 from support.world import make_png
 
 import runatlas
@@ -26,7 +26,7 @@ from runatlas.objects.text import Text
 from runatlas.settings import resolve
 from runatlas.tracking.sync import sync
 
-__all__ = ["swanlab_server"]
+__all__ = ["servers", "swanlab_server"]
 
 T1 = RunPath("ann", "tracked", "t1")
 
