@@ -1,0 +1,409 @@
+"""Policies of clean-up: which runs go, which stay, and why; no input or output, so one meaning wherever one is written.
+
+A policy looks at the runs that its ``where`` finds. It groups them first, then keeps in each group; keeps are ORed and
+win over every deletion. What no keep holds and is older than ``older_than`` goes.
+
+Ages count from the end of a run: ``finished_at``, of a run that crashed without a word when it was last heard of. A run
+that goes on has none, and one in the future is none yet: such a run is never older than anything.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple, cast
+
+import attrs
+
+from runatlas.errors import ConflictError, shortened
+from runatlas.model.expression import parse_field, parse_filter
+from runatlas.model.filter_field import STABLE_FIELDS
+from runatlas.model.filters import Field, Filter
+
+__all__ = [
+    "Best",
+    "JudgedRun",
+    "Policy",
+    "Rule",
+    "Verdict",
+    "judge",
+    "make_policy",
+    "parse_best",
+    "parse_duration",
+    "read_policy",
+    "require_bounds",
+]
+
+HOUR_MS = 3_600_000
+_UNITS = {"y": 365 * 24, "m": 30 * 24, "w": 7 * 24, "d": 24, "h": 1}
+"""Hours of each unit of a duration, in the order that they are written in."""
+
+_DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]{{1,6}}){unit})?" for unit in _UNITS), re.ASCII)
+_BEST = re.compile(r"(?P<metric>.+):(?P<count>[0-9]{1,9})(?::(?P<goal>[^:]*))?", re.ASCII | re.DOTALL)
+_MANY = 100
+_SHOWN = 3
+_ORDINALS = {1: "st", 2: "nd", 3: "rd"}
+
+Goal = Literal["min", "max"]
+
+
+@attrs.frozen
+class Policy:
+    """A policy as it is written; what it means says ``read_policy``.
+
+    Attributes:
+        where: A filter: only these runs are looked at; ``""`` for all.
+        older_than: Only runs that ended longer ago go, such as ``30d``, ``12h``, ``2w``, ``1y6m``.
+        keep_last: So many of each group stay, those that were made last.
+        keep_within: Runs that did not end longer ago stay.
+        keep_best: The best of each group stay: ``val_loss:3`` for the three with the lowest value that it ever had,
+            ``val_acc:3:max`` with the highest.
+        keep_labels: Runs that have one of these labels stay.
+        group_by: Fields as filters name them, such as ``config.model``; ``()`` makes one group of all.
+        max: More runs than these never go at once.
+    """
+
+    where: str = ""
+    older_than: str = ""
+    keep_last: int | None = None
+    keep_within: str = ""
+    keep_best: tuple[str, ...] = ()
+    keep_labels: tuple[str, ...] = ()
+    group_by: tuple[str, ...] = ()
+    max: int | None = None
+
+
+_TEXTS = ("where", "older_than", "keep_within")
+_LISTS = ("keep_best", "keep_labels", "group_by")
+_COUNTS = ("keep_last", "max")
+
+
+@attrs.frozen
+class Best:
+    """How many runs stay for their values of a metric, and which values are good."""
+
+    metric: str
+    count: int
+    goal: Goal = "min"
+
+
+@attrs.frozen
+class Rule:
+    """A policy that was understood.
+
+    Attributes:
+        policy: As it is written.
+        older_than_ms, keep_within_ms: ``None`` if it does not say.
+    """
+
+    policy: Policy
+    where: Filter | None
+    older_than_ms: int | None
+    keep_within_ms: int | None
+    best: tuple[Best, ...]
+    groups: tuple[Field, ...]
+
+
+@attrs.frozen
+class JudgedRun:
+    """What a policy looks at.
+
+    Attributes:
+        finished_at_ms: When it ended; ``None`` if nobody said.
+        heard_at_ms: When it was last heard of.
+        labels: Its labels.
+        values: The best value of each metric of ``Rule.best``, in that order; ``None`` if it has none.
+        groups: What it has in each field of ``Rule.groups``, as people read it; ``None`` for nothing.
+    """
+
+    cuid: str
+    state: str
+    created_at_ms: int
+    finished_at_ms: int | None = None
+    heard_at_ms: int | None = None
+    labels: tuple[str, ...] = ()
+    values: tuple[float | None, ...] = ()
+    groups: tuple[str | None, ...] = ()
+
+    @property
+    def ended_at_ms(self) -> int | None:
+        """When it ended, as far as one can tell; ``None`` while it goes on."""
+        if self.finished_at_ms is None and self.state != "RUNNING":
+            return self.heard_at_ms
+        return self.finished_at_ms
+
+    def is_older(self, span_ms: int, now_ms: int) -> bool:
+        """Whether it ended longer ago than a span."""
+        ended_ms = self.ended_at_ms
+        return ended_ms is not None and now_ms - ended_ms > span_ms
+
+
+class Verdict(NamedTuple):
+    """What a policy says of a run: whether it goes, and why it goes or stays."""
+
+    goes: bool
+    reason: str
+
+
+# -- reading -----------------------------------------------------------------------------------------------------
+
+
+def parse_duration(text: str, *, argument: str = "duration") -> int:
+    """Read a duration: years of 365 days, months of 30 days, weeks, days and hours, in this order.
+
+    Args:
+        text: Such as ``12h``, ``30d``, ``2w`` or ``1y6m``; ``m`` is months, as in restic.
+        argument: What the caller names the text, for the message of an error.
+
+    Returns:
+        Milliseconds.
+
+    Raises:
+        TypeError: ``text`` is not a string.
+        ValueError: It is no duration, or none at all.
+
+    Example:
+        >>> parse_duration("1d12h") / 3_600_000
+        36.0
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"{argument}: expected text such as '30d', got {type(text).__name__}")
+    found = _DURATION.fullmatch(text.strip())
+    hours = sum(_UNITS[unit] * int(count) for unit, count in found.groupdict().items() if count) if found else 0
+    if not hours:
+        raise ValueError(
+            f"{argument}: {shortened(repr(text))} is no duration; write such as '12h', '30d', '2w' or '1y6m'"
+            " (years, months, weeks, days, hours)"
+        )
+    return hours * HOUR_MS
+
+
+def parse_best(text: str, *, argument: str = "keep_best") -> Best:
+    """Read which runs stay for their values of a metric.
+
+    Args:
+        text: ``METRIC:COUNT`` for the lowest values, ``METRIC:COUNT:max`` for the highest.
+        argument: What the caller names the text, for the message of an error.
+
+    Raises:
+        TypeError: ``text`` is not a string.
+        ValueError: It does not say how many, or another goal.
+
+    Example:
+        >>> parse_best("val_acc:3:max")
+        Best(metric='val_acc', count=3, goal='max')
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"{argument}: expected text such as 'val_loss:3', got {type(text).__name__}")
+    found = _BEST.fullmatch(text)
+    if found is None or found["goal"] not in {None, "min", "max"} or not int(found["count"]):
+        raise ValueError(
+            f"{argument}: {shortened(repr(text))} says no metric and how many; "
+            "write such as 'val_loss:3' for the lowest, 'val_acc:3:max' for the highest"
+        )
+    return Best(found["metric"], int(found["count"]), cast(Goal, found["goal"] or "min"))
+
+
+def make_policy(**fields: Any) -> Policy:
+    """Make a policy of what a caller gave; it is checked.
+
+    Args:
+        **fields: The attributes of ``Policy``; ``None`` means that it is not given, one text stands for a list of one.
+
+    Raises:
+        TypeError: There is no such field, or it has another type.
+        ValueError: It cannot be understood, or is empty.
+    """
+    given = {name: value for name, value in fields.items() if value is not None}
+    for name in _LISTS:
+        if name in given:
+            given[name] = _texts(given[name], name)
+    policy = Policy(**given)
+    read_policy(policy)
+    return policy
+
+
+def _texts(value: object, argument: str) -> tuple[str, ...]:
+    texts = (value,) if isinstance(value, str) else value
+    if not isinstance(texts, Sequence) or not all(isinstance(item, str) for item in texts):
+        raise TypeError(f"{argument}: expected a text or a list of texts, got {type(value).__name__}")
+    if len(texts) > _MANY:
+        raise ValueError(f"{argument}: {len(texts)} are too many, {_MANY} are allowed")
+    return tuple(texts)
+
+
+def read_policy(policy: Policy) -> Rule:
+    """Understand a policy.
+
+    Args:
+        policy: The policy.
+
+    Raises:
+        TypeError: A field has another type.
+        ValueError: A field cannot be understood, or nothing says which runs may go.
+
+    Example:
+        >>> read_policy(Policy(keep_last=5))
+        Traceback (most recent call last):
+        ValueError: the policy says what stays but not what may go; give where or older_than
+    """
+    for name in _TEXTS:
+        if not isinstance(getattr(policy, name), str):
+            raise TypeError(f"{name}: expected text, got {type(getattr(policy, name)).__name__}")
+    for name in _LISTS:
+        _texts(getattr(policy, name), name)
+    for name in _COUNTS:
+        _check_count(getattr(policy, name), name)
+    rule = Rule(
+        policy,
+        where=parse_filter(policy.where, argument="where") if policy.where else None,
+        older_than_ms=parse_duration(policy.older_than, argument="older_than") if policy.older_than else None,
+        keep_within_ms=parse_duration(policy.keep_within, argument="keep_within") if policy.keep_within else None,
+        best=tuple(parse_best(text) for text in policy.keep_best),
+        groups=tuple(_parse_group(text) for text in policy.group_by),
+    )
+    if rule.where is None and rule.older_than_ms is None:
+        stays = "says what stays but not what may go" if policy != Policy(max=policy.max) else "is empty"
+        raise ValueError(f"the policy {stays}; give where or older_than")
+    return rule
+
+
+def _check_count(value: object, argument: str) -> None:
+    if value is None:
+        return
+    if type(value) is not int:
+        raise TypeError(f"{argument}: expected a whole number, got {type(value).__name__}")
+    if not 1 <= value < 2**63:
+        raise ValueError(
+            f"{argument}: {value} is too {'small' if value < 1 else 'large'}; write 1 or more, or leave it out"
+        )
+
+
+def _parse_group(text: str) -> Field:
+    field = parse_field(text, argument="group_by")
+    is_whole = field.type == "STABLE" and STABLE_FIELDS[field.key] in {"text", "bool"} and field.key != "colors"
+    if field.stat == "len" or not (is_whole or field.type == "CONFIG"):
+        raise ValueError(
+            f"group_by: runs cannot be grouped by {text!r}; use a config value such as config.model, or a field of text"
+            " such as group or job_type"
+        )
+    return field
+
+
+# -- judging -----------------------------------------------------------------------------------------------------
+
+
+def judge(rule: Rule, runs: Sequence[JudgedRun], now_ms: int) -> list[Verdict]:
+    """Tell of each run that a policy looks at whether it goes, and why.
+
+    Args:
+        rule: The policy.
+        runs: All runs that its ``where`` finds.
+        now_ms: The time, in Unix milliseconds.
+
+    Returns:
+        A verdict a run, in their order.
+    """
+    kept: list[list[str]] = [[] for _ in runs]
+    for places in group_places(runs):
+        which = group_text(rule, runs[places[0]])
+        for place, reason in _keeps_of_group(rule, runs, places):
+            kept[place].append(reason + which)
+    return [_verdict(rule, run, reasons, now_ms) for run, reasons in zip(runs, kept, strict=True)]
+
+
+def group_places(runs: Sequence[JudgedRun]) -> list[list[int]]:
+    """Return the places of the runs of each group."""
+    places: dict[tuple[str | None, ...], list[int]] = {}
+    for place, run in enumerate(runs):
+        places.setdefault(run.groups, []).append(place)
+    return list(places.values())
+
+
+def group_text(rule: Rule, run: JudgedRun) -> str:
+    """Say which group a run is of, behind what is said of it; ``""`` if there are no groups."""
+    named = zip(rule.policy.group_by, run.groups, strict=True)
+    parts = [f"{name}={shortened(value)}" if value is not None else f"no {name}" for name, value in named]
+    return f" of {', '.join(parts)}" if parts else ""
+
+
+def _keeps_of_group(rule: Rule, runs: Sequence[JudgedRun], places: Sequence[int]) -> Iterator[tuple[int, str]]:
+    newest = sorted(places, key=lambda place: (-runs[place].created_at_ms, runs[place].cuid))
+    last = rule.policy.keep_last or 0
+    for place in newest[:last]:
+        yield place, f"one of the last {last}" if last > 1 else "the last one"
+    for index, best in enumerate(rule.best):
+        signed = -1.0 if best.goal == "max" else 1.0
+        valued: list[tuple[float, int]] = []
+        for place in newest:
+            value = runs[place].values[index]
+            if value is not None and not math.isnan(value):
+                valued.append((signed * value, place))
+        valued.sort(key=lambda pair: pair[0])  # stable: of equals the newest comes first
+        for rank, (_, place) in enumerate(valued[: best.count], 1):
+            yield place, f"{_ordinal(rank)}best {shortened(best.metric)}"
+
+
+def _ordinal(rank: int) -> str:
+    if rank == 1:
+        return ""
+    ending = "th" if rank % 100 in {11, 12, 13} else _ORDINALS.get(rank % 10, "th")
+    return f"{rank}{ending} "
+
+
+def _verdict(rule: Rule, run: JudgedRun, reasons: list[str], now_ms: int) -> Verdict:
+    policy, ended = rule.policy, _end_text(run, now_ms)
+    reasons = [f"label {label}" for label in run.labels if label in policy.keep_labels] + reasons
+    if rule.keep_within_ms is not None and not run.is_older(rule.keep_within_ms, now_ms):
+        reasons.append(f"{ended}, kept within {policy.keep_within}")
+    if reasons:
+        return Verdict(goes=False, reason="; ".join(reasons))
+    if rule.older_than_ms is None:
+        return Verdict(goes=True, reason=shortened(policy.where))
+    if not run.is_older(rule.older_than_ms, now_ms):
+        return Verdict(goes=False, reason=f"{ended}, not older than {policy.older_than}")
+    where = f"{shortened(policy.where)}; " if policy.where else ""
+    return Verdict(goes=True, reason=f"{where}{ended}, older than {policy.older_than}")
+
+
+def _end_text(run: JudgedRun, now_ms: int) -> str:
+    ended_ms = run.ended_at_ms
+    if ended_ms is None:
+        return "not finished"
+    hours = (now_ms - ended_ms) // HOUR_MS
+    if hours < 0:
+        return "finished in the future"
+    ago = f"{hours // 24} d" if hours >= 24 else f"{hours} h" if hours else "less than an hour"
+    return f"{'last heard of' if run.finished_at_ms is None else 'finished'} {ago} ago"
+
+
+def require_bounds(rule: Rule, runs: Sequence[JudgedRun], goes: Sequence[bool], *, allow_all: bool) -> None:
+    """Refuse to take more than the policy allows at once, or all runs of a group.
+
+    Args:
+        rule: The policy.
+        runs: The runs that it looks at.
+        goes: Whether each goes, after all that keeps it.
+        allow_all: Whether that is meant, which a policy with ``where`` can say.
+
+    Raises:
+        ConflictError: It would.
+        ValueError: ``allow_all`` comes without ``where``.
+    """
+    if allow_all:
+        if rule.where is None:
+            raise ValueError("allow_all: it goes with where, so that it says which runs may all go")
+        return
+    total, most = sum(goes), rule.policy.max
+    if most is not None and total > most:
+        raise ConflictError(f"the policy would take {total} runs, and {most} is its max; raise it or give allow_all")
+    emptied = [places for places in group_places(runs) if all(goes[place] for place in places)]
+    if not emptied:
+        return
+    shown = [group_text(rule, runs[places[0]]) for places in emptied[:_SHOWN]]
+    more = f" and of {len(emptied) - _SHOWN} more groups" if len(emptied) > _SHOWN else ""
+    raise ConflictError(
+        f"the policy would take all {sum(map(len, emptied))} runs{' and'.join(shown)}{more} that it looks at; "
+        "add a keep, or where with allow_all"
+    )
