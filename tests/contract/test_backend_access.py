@@ -56,6 +56,7 @@ WRITES: dict[str, Operation] = {
     "create_project": lambda backend, _: backend.create_project(ProjectDraft("new", "team")),
     "plan_run_deletion": lambda backend, _: backend.plan_run_deletion(RUNS),
     "delete_runs": lambda backend, plans: backend.delete(plans["runs"]),
+    "delete_run": lambda backend, _: backend.delete_run(RUN),
     "list_trash": lambda backend, _: backend.list_trash("team", PageRequest()),
     "restore_runs": lambda backend, plans: backend.restore(plans["run_entry"]),
 }
@@ -69,6 +70,7 @@ MANAGEMENT: dict[str, Operation] = {
     "purge": lambda backend, plans: backend.purge(trash_id=plans["old_entry"]),
 }
 ON_THE_TRASH = {"list_trash", "restore_runs", "restore_project", "purge"}
+DELETES = {"delete_run", "delete_runs", "delete_project"}
 ON_THE_WORKSPACE = {"create_project", "list_trash", "update_workspace", "set_member"}
 
 
@@ -97,7 +99,7 @@ def place(site: Site) -> Place:
     owner.create_workspace("team")
     owner.create_project(ProjectDraft("demo", "team"))
     for name in ("one", "gone", "old"):
-        run, _ = owner.create_run(RunDraft(PATH, id=name))
+        run, _ = owner.create_run(RunDraft(PATH, id=name, state="FINISHED"))
         owner.append(Batch(run.path, (line("loss", 3),)))
     other = owner.create_project(ProjectDraft("other", "team")).path
     plans: dict[str, Any] = {
@@ -134,7 +136,7 @@ def test_a_role_decides(place: Place, role: Role | None, reads: str, writes: str
     guest = place.visitor(role)
     for table, expected in ((READS, reads), (WRITES, writes), (MANAGEMENT, management)):
         for name, operation in table.items():
-            if expected == "done" and name in {"delete_project", "delete_runs", "restore_project", "purge", "publish"}:
+            if expected == "done" and name in DELETES | {"restore_project", "purge", "publish"}:
                 continue
             wanted = _seen_otherwise(name, role) or expected
             assert _outcome(operation, guest, place.plans) == wanted, name
@@ -170,6 +172,7 @@ def test_a_public_project_is_readable_by_everyone_and_no_more(place: Place, role
         ("OWNER", ["delete_project", "restore_project"]),
         ("OWNER", ["publish"]),
         ("MEMBER", ["delete_runs", "restore_runs"]),
+        ("MEMBER", ["delete_run"]),
     ],
 )
 def test_what_is_allowed_is_done(place: Place, role: Role, names: list[str]) -> None:
@@ -222,10 +225,10 @@ def test_an_administrator_is_no_owner(place: Place) -> None:
 def test_the_owner_of_the_directory_may_do_everything(place: Place) -> None:
     owner = LocalBackend(place.site.services)
     for name, operation in (READS | WRITES).items():
-        if name != "delete_runs":
+        if name not in DELETES:
             assert _outcome(operation, owner, place.plans) == "done", name
     assert owner.get_server().root
     assert {item.username for item in owner.list_workspaces(None, PageRequest()).items} >= {"ann", "team", "zoe"}
     assert owner.get_workspace("team").role == "OWNER"
     owner.set_member("team", "zoe", "OWNER")
-    assert owner.delete(owner.plan_project_deletion(PATH)).kind == "project"
+    assert owner.delete(owner.plan_project_deletion(PATH, force=True)).kind == "project"

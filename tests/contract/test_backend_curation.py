@@ -190,7 +190,7 @@ class TestRegistry:
     def test_a_version_outlives_its_run(self, site: Site, demo: ProjectPath, draft: ModelVersionDraft) -> None:
         site.root.create_model_version(draft)
         selection = RunSelection(demo.workspace, demo.project)
-        entry = site.root.delete(site.root.plan_run_deletion(selection)).trash_id
+        entry = site.root.delete(site.root.plan_run_deletion(selection, force=True)).trash_id
         site.root.purge(trash_id=entry)
         (version,) = site.root.list_model_versions(demo.workspace, "classifier")
         assert (version.run, version.size) == (draft.run, 7)

@@ -39,7 +39,7 @@ def demo(site: Site) -> ProjectPath:
 
 
 def _fill(site: Site, project: ProjectPath, run_id: str, data: bytes) -> None:
-    run, _ = site.root.create_run(RunDraft(project, id=run_id, labels=("x",), config={"n": run_id}))
+    run, _ = site.root.create_run(RunDraft(project, id=run_id, state="FINISHED", labels=("x",), config={"n": run_id}))
     blob = site.root.put_blob(project, io.BytesIO(data))
     picture = MediaItem("media/a.png", sha256=blob.sha256, size=blob.size, mime_type="image/png")
     site.root.append(
@@ -75,7 +75,7 @@ class TestPlanning:
         assert [item.path for item in plan.items] == [str(demo.run(name)) for name in ("run-2", "run-0", "run-1")]
         assert (plan.kind, plan.total, plan.missing, plan.project) == ("runs", 3, ("none",), None)
         assert (plan.points, plan.media, plan.artifacts, plan.bytes) == (30, 3, 3, len(b"shared") + len(b"own 2"))
-        assert plan.items[0].state == "RUNNING"
+        assert plan.items[0].state == "FINISHED"
         assert plan.items[0].cuid == site.root.get_run(demo.run("run-2")).cuid
         assert _everything(site) == before
 
@@ -116,7 +116,7 @@ class TestDeleting:
     def test_names_and_ids_are_free_at_once(self, site: Site, demo: ProjectPath) -> None:
         old = site.root.get_run(demo.run("run-1"))
         _delete(site, demo, "run-1")
-        new, created = site.root.create_run(RunDraft(demo, id="run-1"))
+        new, created = site.root.create_run(RunDraft(demo, id="run-1", state="FINISHED"))
         assert created
         assert new.cuid != old.cuid
         site.root.delete(site.root.plan_project_deletion(demo))

@@ -156,7 +156,7 @@ def test_every_filter_chooses_the_runs_that_python_chooses(site: Site) -> None:
         assert {run.id for run in found.items} == {name for name, fact in facts.items() if fact.matches(wanted)}
         assert site.root.count_runs(selection) == len(found.items)
         if len(found.items) % 4 == 1:
-            plan = site.root.plan_run_deletion(selection)
+            plan = site.root.plan_run_deletion(selection, force=True)
             assert [item.cuid for item in plan.items] == [run.cuid for run in found.items]
 
     check()
@@ -325,7 +325,9 @@ def test_values_that_look_alike_are_told_apart(site: Site) -> None:
     }.items():
         runs = api.runs(str(project), text)
         assert {run.id for run in runs} == expected, text
-        assert {item.path for item in runs.delete().unwrap()} == {str(project.run(name)) for name in expected}, text
+        assert {item.path for item in runs.delete(force=True).unwrap()} == {
+            str(project.run(name)) for name in expected
+        }, text
     rules = [{"key": "n", "type": "CONFIG", "op": "EQ", "value": ["9007199254740993"]}]
     assert {run.id for run in api.runs(str(project), rules)} == {"odd"}
 
@@ -341,13 +343,13 @@ def test_a_plan_notes_what_no_run_has(site: Site, demo: ProjectPath) -> None:
         "config.zzz is None or state == 'RUNNING'": ("no run here has a config 'zzz'",),
         "config.lr != 1 and summary.loss != 5 and name != ''": (),
     }.items():
-        plan = Api(backend=site.root).runs(str(demo), text).delete().unwrap()
+        plan = Api(backend=site.root).runs(str(demo), text).delete(force=True).unwrap()
         assert plan.notes == tuple(plan.json()["notes"]) == notes
         assert all(f"note: {note}" in repr(plan) for note in notes)
         assert plan.total > 0
-    assert Api(backend=site.root).runs(str(demo), "config.tag != True").delete().unwrap().apply().ok
+    assert Api(backend=site.root).runs(str(demo), "config.tag != True").delete(force=True).unwrap().apply().ok
     empty = site.project("empty")
-    assert Api(backend=site.root).runs(str(empty), "config.tag != True").delete().unwrap().notes == ()
+    assert Api(backend=site.root).runs(str(empty), "config.tag != True").delete(force=True).unwrap().notes == ()
 
 
 def test_filters_see_what_changed(site: Site, demo: ProjectPath) -> None:

@@ -62,7 +62,7 @@ def test_listings(call: Call) -> None:
     few = _json(call("runs", PROJECT, "--limit", "1", "--filter", "state == 'FINISHED'", "--json"))["list"]
     assert [run["state"] for run in few] == ["FINISHED"]
     shown = call("runs", PROJECT, "--metric", "loss", "--config", "lr")
-    assert shown.stdout.split()[:6] == ["id", "name", "state", "created", "lr", "loss"]
+    assert shown.stdout.split()[:7] == ["id", "name", "state", "protected", "created", "lr", "loss"]
     assert _json(call("runs", "my-team", "--json"))["list"] == everything["list"]
     assert call("runs", "my-team").stdout.split()[:3] == ["project", "id", "name"]
     assert "loss" in [column["key"] for column in _json(call("columns", RUN, "--json"))["list"]]
@@ -128,6 +128,23 @@ def test_deletion_is_shown_then_done_then_undone(call: Call) -> None:
     assert call("run", RUN).exit_code == 0
     assert call("delete", RUN, "abc123").exit_code == 2
     assert call("delete", PROJECT, "abc123", "--filter", "state == 'FINISHED'").exit_code == 2
+
+
+def test_runs_are_protected_one_or_many(call: Call) -> None:
+    assert call("protect", RUN, "--reason", "paper").exit_code == 0
+    shown = call("runs", PROJECT)
+    assert "protected" in shown.stdout
+    assert "paper" in shown.stdout
+    refused = call("delete", RUN, "--commit", "--force")
+    assert (refused.exit_code, "is protected: paper" in refused.stderr) == (1, True)
+    kept = call("delete", PROJECT, "--filter", "state == 'FINISHED'", "--commit")
+    assert kept.exit_code == 0
+    assert "baseline v2 (FINISHED, protected: paper)" in kept.stdout
+    assert call("unprotect", RUN).exit_code == 0
+    many = call("protect", PROJECT, "--filter", "state == 'FINISHED'")
+    assert "protected 1 runs" in many.stderr
+    assert call("unprotect", PROJECT, "--filter", "protected").exit_code == 0
+    assert call("delete", RUN, "--commit").exit_code == 0
 
 
 def test_purging_counts_before_it_removes(call: Call) -> None:

@@ -96,7 +96,7 @@ READING: dict[str, tuple[tuple[str, ...], ...]] = {
     "delete": ((RUN,), (PROJECT,)),
     "purge": ((),),
 }
-CHANGING = {"create", "update", "restore", "annotate", "move", "promote"}
+CHANGING = {"create", "update", "protect", "unprotect", "restore", "annotate", "move", "promote"}
 
 
 def test_every_command_is_tried() -> None:
@@ -115,7 +115,7 @@ def test_a_table_is_for_people_and_json_for_programs(call: Call, name: str, argu
     assert "\\u001b" in exact.stdout or "\x1b" not in json.dumps(json.loads(exact.stdout), ensure_ascii=False)
 
 
-@pytest.mark.parametrize("name", ["create", "update", "restore", "annotate", "move", "promote"])
+@pytest.mark.parametrize("name", sorted(CHANGING))
 def test_a_mistake_in_a_change_is_told_without_steering(call: Call, name: str) -> None:
     arguments = {"create": (HOSTILE,), "update": (RUN, "--name", ""), "restore": (HOSTILE,)}.get(
         name, {"annotate": (RUN, ""), "move": (RUN, HOSTILE), "promote": (f"me/{HOSTILE}", "1")}.get(name, ())

@@ -41,11 +41,11 @@ LOST: dict[type, set[str]] = {
     RunRecord: {"name", "colors", "archived", "error", "heartbeat_at_ms", "folder_id"},
     ColumnRecord: {"key", "name", "context", "count"},
     SummaryRecord: {"key", "context", "count", "first_step", "column_class", "column_type"},
-    DeletionPlanRecord: {"items", "points", "media", "artifacts", "bytes", "notes"},
+    DeletionPlanRecord: {"items", "kept", "points", "media", "artifacts", "bytes", "notes"},
 }
 """The fields of our records that the protocol does not tell, or not always."""
 
-_DELETES = {"delete", "delete_runs", "delete_project"}
+_DELETES = {"delete", "delete_run", "delete_runs", "delete_project"}
 _WRITES = {"create_project", "create_user", "create_run", "update_runs", "append", "put_blob", "open_link", *_DELETES}
 _SELF = {"close", "forget"}
 
@@ -143,7 +143,7 @@ class ComparedBackend:
             return self._run(record), created
         if isinstance(got, DeletionRecord) and (got.runs or got.project):
             (entry,) = (entry for entry in self._trashed() if entry.id not in before)
-            return DeletionRecord(entry.id, got.kind, got.runs, entry.expires_at_ms, got.project)
+            return DeletionRecord(entry.id, got.kind, got.runs, entry.expires_at_ms, got.project, got.kept)
         if isinstance(got, ProjectRecord):
             return self._told(got, lambda: self._store.get_project(got.path))
         return got
@@ -288,8 +288,9 @@ def _log(got: LogPage, told: LogPage) -> LogPage:
 
 
 def _plan(got: DeletionPlanRecord, told: DeletionPlanRecord) -> DeletionPlanRecord:
-    assert [item.path for item in got.items] == [item.path for item in told.items]
-    assert [attrs.evolve(item, name="") for item in got.items] == [attrs.evolve(item, name="") for item in told.items]
+    for left, right in ((got.items, told.items), (got.kept, told.kept)):
+        assert [item.path for item in left] == [item.path for item in right]
+        assert [attrs.evolve(item, name="") for item in left] == [attrs.evolve(item, name="") for item in right]
     return cast(DeletionPlanRecord, _filled(got, told))
 
 

@@ -16,7 +16,7 @@ def main(place: str, subject: str, operation: str) -> None:
     api = runatlas.Api(place)
     if operation == "delete":
         project = api.workspace().unwrap().project("clean")
-        done = project.runs(f"group == '{subject}'").delete(commit=True).unwrap().trash_id
+        done = project.runs(f"group == '{subject}'").delete(commit=True, force=True).unwrap().trash_id
     else:
         (entry,) = [entry for entry in api.trash() if entry.id == subject]
         (entry.restore() if operation == "restore" else entry.purge(commit=True)).unwrap()

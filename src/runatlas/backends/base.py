@@ -15,7 +15,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from runatlas.backends.operation import Envelope, Route, operation
+from runatlas.backends.curation import Curation
+from runatlas.backends.operation import CHANGE, GUARDED, PROJECT, READ, RUN, Envelope, Route, operation
 from runatlas.model.account import (
     KeyRecord,
     NewKeyRecord,
@@ -29,18 +30,13 @@ from runatlas.model.account import (
     WorkspaceSort,
     WorkspaceType,
 )
-from runatlas.model.annotation import AnnotationDraft, AnnotationQuery, AnnotationRecord
 from runatlas.model.artifact import ArtifactRecord
 from runatlas.model.batch import AppendRecord, Batch
-from runatlas.model.catalog import CatalogEntry
-from runatlas.model.folder import FolderPatch, FolderRecord
 from runatlas.model.ids import ProjectPath, RunPath
-from runatlas.model.ingestion_key import IngestionKeyRecord, NewIngestionKeyRecord
 from runatlas.model.log import LogPage, LogQuery
 from runatlas.model.media import BlobRecord, LinkRecord, MediaPage, MediaQuery
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.project import ProjectDraft, ProjectPatch, ProjectQuery, ProjectRecord
-from runatlas.model.registry import ModelRecord, ModelVersionDraft, ModelVersionRecord, Stage
 from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.model.series import ColumnQuery, ColumnRecord, PointBlock, PointQuery, SummaryQuery, SummaryRecord
 from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PurgeRecord, TrashRecord
@@ -48,14 +44,7 @@ from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PurgeRecord
 __all__ = ["Backend"]
 
 
-_READ, _GUARDED, _CHANGE = (404,), (403, 404), (403, 404, 409)
-"""What a read may answer, what one with rights of its own, and what a change."""
-
-_PROJECT = "/projects/{workspace}/{project}"
-_RUN = "/runs/{workspace}/{project}/{run}"
-
-
-class Backend(ABC):
+class Backend(Curation, ABC):
     """Where the data is. Any method may raise ``AuthenticationError``, ``PermissionDeniedError`` or ``RequestError``.
 
     A thing the caller may not see answers like one that is not there: ``NotFoundError``.
@@ -105,7 +94,7 @@ class Backend(ABC):
             NotFoundError: There is none of that name that the caller may see.
         """
 
-    @operation("workspaces", Route("GET", "/workspaces", "accounts", errors=_READ, keep="moving"))
+    @operation("workspaces", Route("GET", "/workspaces", "accounts", errors=READ, keep="moving"))
     def list_workspaces(self, username: str | None, page: PageRequest) -> Page[WorkspaceRecord]:
         """List the workspaces a user belongs to, by name; without a user all that the caller may see.
 
@@ -143,7 +132,7 @@ class Backend(ABC):
 
     # -- projects -----------------------------------------------------------------------------------------------
 
-    @operation("projects", Route("GET", _PROJECT, "projects", errors=_READ, keep="moving"))
+    @operation("projects", Route("GET", PROJECT, "projects", errors=READ, keep="moving"))
     def get_project(self, path: ProjectPath) -> ProjectRecord:
         """Return a project with its counts.
 
@@ -151,7 +140,7 @@ class Backend(ABC):
             NotFoundError: There is no such project.
         """
 
-    @operation("projects", Route("POST", "/projects/query", "projects", errors=_READ, keep="moving"))
+    @operation("projects", Route("POST", "/projects/query", "projects", errors=READ, keep="moving"))
     def list_projects(self, query: ProjectQuery) -> Page[ProjectRecord]:
         """List projects.
 
@@ -160,7 +149,7 @@ class Backend(ABC):
         """
 
     @operation(
-        "projects", Route("POST", "/projects", "projects", errors=_CHANGE, status=201, changes=True), makes_store=True
+        "projects", Route("POST", "/projects", "projects", errors=CHANGE, status=201, changes=True), makes_store=True
     )
     def create_project(self, draft: ProjectDraft) -> ProjectRecord:
         """Make a project.
@@ -170,7 +159,7 @@ class Backend(ABC):
             NotFoundError: There is no such workspace.
         """
 
-    @operation("projects", Route("PATCH", _PROJECT, "projects", errors=_CHANGE))
+    @operation("projects", Route("PATCH", PROJECT, "projects", errors=CHANGE))
     def update_project(self, path: ProjectPath, patch: ProjectPatch) -> ProjectRecord:
         """Change a project.
 
@@ -181,7 +170,7 @@ class Backend(ABC):
 
     # -- runs ---------------------------------------------------------------------------------------------------
 
-    @operation("runs", Route("GET", _RUN, "runs", errors=_READ, keep="run"))
+    @operation("runs", Route("GET", RUN, "runs", errors=READ, keep="run"))
     def get_run(self, path: RunPath) -> RunRecord:
         """Return a run with every part.
 
@@ -189,7 +178,7 @@ class Backend(ABC):
             NotFoundError: The project has no run of that id or cuid.
         """
 
-    @operation("runs", Route("POST", "/runs/query", "runs", errors=_READ, keep="selection"))
+    @operation("runs", Route("POST", "/runs/query", "runs", errors=READ, keep="selection"))
     def list_runs(self, query: RunQuery) -> Page[RunRecord]:
         """List runs by keyset: no run twice, none left out, also while runs are added or deleted.
 
@@ -203,7 +192,7 @@ class Backend(ABC):
             "POST",
             "/runs/count",
             "runs",
-            errors=_READ,
+            errors=READ,
             answer=Envelope("RunCount", "How many runs there are.", "count"),
             keep="moving",
         ),
@@ -229,7 +218,7 @@ class Backend(ABC):
             "POST",
             "/runs/update",
             "runs",
-            errors=_CHANGE,
+            errors=CHANGE,
             body=Envelope("RunUpdate", "What to change, of which runs."),
             answer=Envelope("UpdatedRuns", "How many runs were changed.", "updated"),
             changes=True,
@@ -263,19 +252,19 @@ class Backend(ABC):
         Series sampled or cut say so by ``SeriesSlice.total``. Nothing is interpolated.
         """
 
-    @operation("points", Route("POST", "/summaries/query", "series", errors=_READ, keep="selection"))
+    @operation("points", Route("POST", "/summaries/query", "series", errors=READ, keep="selection"))
     def read_summaries(self, query: SummaryQuery) -> Page[SummaryRecord]:
         """Read the summaries of many runs' scalar series; runs in the selection's order, then key, then context."""
 
-    @operation("columns", Route("POST", _RUN + "/columns/query", "series", errors=_READ, keep="run"))
+    @operation("columns", Route("POST", RUN + "/columns/query", "series", errors=READ, keep="run"))
     def list_columns(self, run: RunPath, query: ColumnQuery) -> Page[ColumnRecord]:
         """List a run's columns by key, exact matches of the query's ``key`` first."""
 
-    @operation("media", Route("POST", _RUN + "/media/query", "series", errors=_READ, keep="moving"))
+    @operation("media", Route("POST", RUN + "/media/query", "series", errors=READ, keep="moving"))
     def list_media(self, run: RunPath, query: MediaQuery) -> MediaPage:
         """Read media with links that work without further credentials."""
 
-    @operation("logs", Route("POST", _RUN + "/logs/query", "series", errors=_READ, keep="run"))
+    @operation("logs", Route("POST", RUN + "/logs/query", "series", errors=READ, keep="run"))
     def read_logs(self, run: RunPath, query: LogQuery) -> LogPage:
         """Read log lines, ascending."""
 
@@ -283,9 +272,9 @@ class Backend(ABC):
         "exports",
         Route(
             "POST",
-            _RUN + "/logs/export",
+            RUN + "/logs/export",
             "files",
-            errors=_READ,
+            errors=READ,
             body=Envelope("LogExport", "Which lines to write to a file, counted from 0."),
         ),
     )
@@ -296,9 +285,9 @@ class Backend(ABC):
         "exports",
         Route(
             "POST",
-            _RUN + "/columns/export",
+            RUN + "/columns/export",
             "files",
-            errors=_READ,
+            errors=READ,
             body=Envelope("ColumnExport", "Which column to write to a file."),
         ),
     )
@@ -309,7 +298,7 @@ class Backend(ABC):
             NotFoundError: The run has no such scalar column.
         """
 
-    @operation("artifacts", Route("GET", _RUN + "/artifacts", "series", errors=_READ, keep="moving"))
+    @operation("artifacts", Route("GET", RUN + "/artifacts", "series", errors=READ, keep="moving"))
     def list_artifacts(self, run: RunPath, page: PageRequest) -> Page[ArtifactRecord]:
         """List a run's files by name, with links that work without further credentials."""
 
@@ -330,43 +319,55 @@ class Backend(ABC):
     # -- deletion -----------------------------------------------------------------------------------------------
 
     @operation("trash")
-    def plan_run_deletion(self, selection: RunSelection) -> DeletionPlanRecord:
-        """Tell what deleting these runs would take, without taking it."""
+    def plan_run_deletion(self, selection: RunSelection | RunPath, *, force: bool = False) -> DeletionPlanRecord:
+        """Tell what ``delete_runs``, or ``delete_run`` of a path, would take and keep, without taking it."""
 
     @operation("trash")
-    def plan_project_deletion(self, path: ProjectPath) -> DeletionPlanRecord:
-        """Tell what deleting a project with all its runs would take, without taking it."""
+    def plan_project_deletion(self, path: ProjectPath, *, force: bool = False) -> DeletionPlanRecord:
+        """Tell what ``delete_project`` would take, without taking it."""
 
-    @operation("trash", Route("POST", "/deletions", "deletions", errors=_CHANGE, status=201, changes=True))
+    @operation("trash", Route("POST", "/deletions", "deletions", errors=CHANGE, status=201, changes=True))
     def delete(self, plan: DeletionPlanRecord) -> DeletionRecord:
         """Move exactly what was planned to the trash, in one transaction.
 
         Raises:
-            ConflictError: Something planned is no longer there, or a planned project got more runs.
+            ConflictError: Something planned is not there or not as it was, is guarded, or a project got more runs.
             NotFoundError: The plan has ``missing`` ids.
         """
 
-    @operation("trash", Route("POST", "/deletions/runs", "deletions", errors=_CHANGE, status=201, changes=True))
-    def delete_runs(self, selection: RunSelection) -> DeletionRecord:
-        """Move all selected runs to the trash, in one transaction and without a plan.
+    @operation("trash", Route("POST", "/deletions/runs", "deletions", errors=CHANGE, status=201, changes=True))
+    def delete_runs(self, selection: RunSelection, *, force: bool = False) -> DeletionRecord:
+        """Move all selected runs to the trash, in one transaction and without a plan; guarded ones are kept.
+
+        ``force`` takes them too, but for protected ones; which are guarded says ``runatlas.model.guard``.
 
         Raises:
             NotFoundError: A selected id is no run; nothing is deleted then.
         """
 
-    @operation("trash", Route("DELETE", _PROJECT, "deletions", errors=_CHANGE, status=201))
-    def delete_project(self, path: ProjectPath) -> DeletionRecord:
+    @operation("trash", Route("DELETE", RUN, "deletions", errors=CHANGE, status=201))
+    def delete_run(self, run: RunPath, *, force: bool = False) -> DeletionRecord:
+        """Move one run to the trash, also one that is pinned, a baseline or running; ``force`` as in ``delete_runs``.
+
+        Raises:
+            ConflictError: It is guarded by something else.
+            NotFoundError: There is no such run.
+        """
+
+    @operation("trash", Route("DELETE", PROJECT, "deletions", errors=CHANGE, status=201))
+    def delete_project(self, path: ProjectPath, *, force: bool = False) -> DeletionRecord:
         """Move a project with all its runs to the trash, in one transaction and without a plan.
 
         Raises:
+            ConflictError: A run of it is protected, or guarded in another way and not ``force``; all of it stays.
             NotFoundError: There is no such project.
         """
 
-    @operation("trash", Route("GET", "/trash", "deletions", errors=_GUARDED))
+    @operation("trash", Route("GET", "/trash", "deletions", errors=GUARDED))
     def list_trash(self, workspace: str | None, page: PageRequest) -> Page[TrashRecord]:
         """List the trash, newest first; without a workspace all that the caller may write to."""
 
-    @operation("trash", Route("POST", "/trash/{trash_id}/restore", "deletions", errors=_CHANGE, changes=True))
+    @operation("trash", Route("POST", "/trash/{trash_id}/restore", "deletions", errors=CHANGE, changes=True))
     def restore(self, trash_id: str) -> TrashRecord:
         """Bring back everything of one deletion.
 
@@ -381,7 +382,7 @@ class Backend(ABC):
             "POST",
             "/trash/purge",
             "deletions",
-            errors=_GUARDED,
+            errors=GUARDED,
             body=Envelope("PurgeDraft", "What is to be removed for good."),
             changes=True,
         ),
@@ -397,7 +398,7 @@ class Backend(ABC):
             "POST",
             "/keys",
             "accounts",
-            errors=_GUARDED,
+            errors=GUARDED,
             status=201,
             body=Envelope("KeyDraft", "Whose key is to be made; ``None`` is the caller's own."),
             repeatable=False,
@@ -408,11 +409,11 @@ class Backend(ABC):
     def create_key(self, username: str | None = None) -> NewKeyRecord:
         """Make an API key for the caller, or (administrators) for a user."""
 
-    @operation("accounts", Route("GET", "/keys", "accounts", errors=_GUARDED))
+    @operation("accounts", Route("GET", "/keys", "accounts", errors=GUARDED))
     def list_keys(self, username: str | None = None) -> tuple[KeyRecord, ...]:
         """List the caller's keys, or (administrators) a user's, oldest first, revoked ones included."""
 
-    @operation("accounts", Route("DELETE", "/keys/{key_id}", "accounts", errors=_GUARDED))
+    @operation("accounts", Route("DELETE", "/keys/{key_id}", "accounts", errors=GUARDED))
     def revoke_key(self, key_id: str) -> KeyRecord:
         """Make a key useless at once; a second call changes nothing.
 
@@ -456,145 +457,10 @@ class Backend(ABC):
     ) -> Page[WorkspaceRecord]:
         """List every workspace (administrators); ``sort`` is ``create`` (newest first) or ``name``."""
 
-    @operation("admin", Route("POST", "/admin/projects/query", "administration", errors=_GUARDED, keep="moving"))
+    @operation("admin", Route("POST", "/admin/projects/query", "administration", errors=GUARDED, keep="moving"))
     def list_all_projects(self, query: ProjectQuery) -> Page[ProjectRecord]:
         """List every project (administrators)."""
 
     @operation("admin", Route("GET", "/admin/usage", "administration", errors=(403,)))
     def get_usage(self) -> UsageRecord:
         """Count everything (administrators)."""
-
-    # -- folders ------------------------------------------------------------------------------------------------
-
-    @operation("folders", Route("GET", _PROJECT + "/folders", "folders", errors=_READ))
-    def list_folders(self, project: ProjectPath) -> tuple[FolderRecord, ...]:
-        """List a project's folders by path, each after its parent."""
-
-    @operation(
-        "folders",
-        Route(
-            "POST",
-            _PROJECT + "/folders",
-            "folders",
-            errors=_CHANGE,
-            status=201,
-            body=Envelope("FolderDraft", "A folder to be made; without a parent at the top."),
-            changes=True,
-        ),
-    )
-    def create_folder(self, project: ProjectPath, name: str, parent_id: str | None = None) -> FolderRecord:
-        """Make a folder; without a parent at the top.
-
-        Raises:
-            ConflictError: The parent has a folder of that name.
-            NotFoundError: There is no such project or parent.
-        """
-
-    @operation("folders", Route("PATCH", _PROJECT + "/folders/{folder_id}", "folders", errors=_CHANGE))
-    def update_folder(self, project: ProjectPath, folder_id: str, patch: FolderPatch) -> FolderRecord:
-        """Rename or move a folder; what lies in it comes along.
-
-        Raises:
-            ConflictError: The name is taken there, or the folder would lie in itself.
-            NotFoundError: There is no such folder or parent.
-        """
-
-    @operation("folders", Route("DELETE", _PROJECT + "/folders/{folder_id}", "folders", errors=_CHANGE))
-    def delete_folder(self, project: ProjectPath, folder_id: str) -> None:
-        """Delete an empty folder.
-
-        Raises:
-            ConflictError: It holds runs or folders.
-            NotFoundError: There is no such folder.
-        """
-
-    # -- what is said of a run ----------------------------------------------------------------------------------
-
-    @operation("annotations", Route("POST", _RUN + "/annotations/query", "annotations", errors=_READ))
-    def list_annotations(self, run: RunPath, query: AnnotationQuery) -> Page[AnnotationRecord]:
-        """List a run's notes, oldest first."""
-
-    @operation(
-        "annotations", Route("POST", _RUN + "/annotations", "annotations", errors=_GUARDED, status=201, changes=True)
-    )
-    def create_annotation(self, run: RunPath, draft: AnnotationDraft) -> AnnotationRecord:
-        """Note something on a run; a repeated event id answers the first note."""
-
-    @operation("catalog", Route("GET", _RUN + "/catalog", "annotations", errors=_READ))
-    def get_catalog(self, run: RunPath) -> tuple[CatalogEntry, ...]:
-        """List a run's scalar metrics by key, with their contexts and how many points they have."""
-
-    # -- keys that write to one run -----------------------------------------------------------------------------
-
-    @operation("ingestion_keys", Route("GET", _RUN + "/ingestion-keys", "annotations", errors=_GUARDED))
-    def list_ingestion_keys(self, run: RunPath) -> tuple[IngestionKeyRecord, ...]:
-        """List a run's keys, oldest first, revoked and expired ones included."""
-
-    @operation(
-        "ingestion_keys",
-        Route(
-            "POST",
-            _RUN + "/ingestion-keys",
-            "annotations",
-            errors=_GUARDED,
-            status=201,
-            body=Envelope(
-                "IngestionKeyDraft", "A key to be made; ``ttl_ms`` is its life, a day unless said otherwise."
-            ),
-            repeatable=False,
-            changes=True,
-        ),
-    )
-    def create_ingestion_key(self, run: RunPath, name: str, *, ttl_ms: int | None = None) -> NewIngestionKeyRecord:
-        """Make a key that may write to this run only; it lives a day unless said otherwise, a week at the most.
-
-        Raises:
-            ValidationError: The name or the life is out of bounds.
-        """
-
-    @operation("ingestion_keys", Route("DELETE", _RUN + "/ingestion-keys/{key_id}", "annotations", errors=_GUARDED))
-    def revoke_ingestion_key(self, run: RunPath, key_id: str) -> IngestionKeyRecord:
-        """Make a key useless at once; a second call answers the first time.
-
-        Raises:
-            NotFoundError: The run has no such key.
-        """
-
-    # -- the model registry -------------------------------------------------------------------------------------
-
-    @operation("registry", Route("GET", "/models/{workspace}", "models", errors=_GUARDED))
-    def list_models(self, workspace: str) -> tuple[ModelRecord, ...]:
-        """List a workspace's models by name."""
-
-    @operation("registry", Route("GET", "/models/{workspace}/{name}/versions", "models", errors=_GUARDED))
-    def list_model_versions(self, workspace: str, name: str) -> tuple[ModelVersionRecord, ...]:
-        """List a model's versions, oldest first.
-
-        Raises:
-            NotFoundError: The workspace has no such model.
-        """
-
-    @operation("registry", Route("POST", "/models", "models", errors=_GUARDED, status=201, changes=True))
-    def create_model_version(self, draft: ModelVersionDraft) -> ModelVersionRecord:
-        """Register an artifact of a run as the next version of a model, making the model if needed.
-
-        Raises:
-            NotFoundError: There is no such run, or it has no such artifact.
-        """
-
-    @operation(
-        "registry",
-        Route(
-            "PATCH",
-            "/models/{workspace}/{name}/versions/{version}",
-            "models",
-            errors=_GUARDED,
-            body=Envelope("Promotion", "Where a version is to go."),
-        ),
-    )
-    def promote_model(self, workspace: str, name: str, version: int, stage: Stage) -> ModelVersionRecord:
-        """Change a version's stage; promoting to production archives the one there before, in the same transaction.
-
-        Raises:
-            NotFoundError: There is no such model or version.
-        """

@@ -174,11 +174,11 @@ class NativeBackend(Backend):
 
     # -- deletion -----------------------------------------------------------------------------------------------
 
-    def plan_run_deletion(self, selection: RunSelection) -> DeletionPlanRecord:
-        return self._plan({"runs": selection})
+    def plan_run_deletion(self, selection: RunSelection | RunPath, *, force: bool = False) -> DeletionPlanRecord:
+        return self._plan({"run": str(selection)} if isinstance(selection, RunPath) else {"runs": selection}, force)
 
-    def plan_project_deletion(self, path: ProjectPath) -> DeletionPlanRecord:
-        return self._plan({"project": str(path)})
+    def plan_project_deletion(self, path: ProjectPath, *, force: bool = False) -> DeletionPlanRecord:
+        return self._plan({"project": str(path)}, force)
 
     # -- how they are asked -------------------------------------------------------------------------------------
 
@@ -206,8 +206,9 @@ class NativeBackend(Backend):
             return self._client.ask(request, _json(kind))
         return self._client.read(request, _json(kind), scope=scope, keep=lambda _: keep_s)
 
-    def _plan(self, body: dict[str, Any]) -> DeletionPlanRecord:
-        return self._read("POST", _path("deletions", "plan"), body, DeletionPlanRecord)
+    def _plan(self, body: dict[str, Any], force: bool) -> DeletionPlanRecord:
+        forced = {"force": True} if force else {}
+        return self._read("POST", _path("deletions", "plan"), body | forced, DeletionPlanRecord)
 
     def _note(self, records: Iterable[RunRecord]) -> None:
         for project in self._states.note(records):
@@ -261,7 +262,8 @@ def _address(item: Operation, route: Route, values: dict[str, Any]) -> str:
         elif argument.place == "segment":
             parts[argument.name] = str(value)
         elif argument.place == "query":
-            query[argument.name] = value
+            if value != argument.default:
+                query[argument.name] = value
         elif argument.place == "page":
             query |= {"limit": str(value.limit), "cursor": value.cursor}
             query |= {"offset": value.offset, "with_total": value.with_total}

@@ -17,13 +17,34 @@ import attrs
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import PageRequest
 
-__all__ = ["Argument", "Envelope", "Keep", "Method", "Operation", "Route", "complete", "operation", "operations"]
+__all__ = [
+    "CHANGE",
+    "GUARDED",
+    "PROJECT",
+    "READ",
+    "RUN",
+    "Argument",
+    "Envelope",
+    "Keep",
+    "Method",
+    "Operation",
+    "Route",
+    "complete",
+    "operation",
+    "operations",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Keep = Literal["", "moving", "settled", "run", "selection"]
 """For how long a client may keep an answer: not at all, as what changes, as what hardly changes, or as the runs do."""
+
+READ, GUARDED, CHANGE = (404,), (403, 404), (403, 404, 409)
+"""What a read may answer, what one with rights of its own, and what a change."""
+
+PROJECT = "/projects/{workspace}/{project}"
+RUN = "/runs/{workspace}/{project}/{run}"
 
 
 @attrs.frozen
@@ -148,7 +169,7 @@ class Operation:
             raise TypeError(f"{self.name} has no route")
         hints = get_type_hints(self.function)
         given = list(inspect.signature(self.function).parameters.values())[1:]
-        places = {item.name: self._place(self.route, item.name, hints[item.name]) for item in given}
+        places = {item.name: self._place(self.route, item, hints[item.name]) for item in given}
         in_body = [name for name, place in places.items() if place == "field"]
         if self.route.body is None and in_body:
             (whole,) = in_body
@@ -159,14 +180,16 @@ class Operation:
         )
 
     @staticmethod
-    def _place(route: Route, name: str, hint: Any) -> Any:
+    def _place(route: Route, given: inspect.Parameter, hint: Any) -> Any:
         if hint in {ProjectPath, RunPath}:
             return "path"
-        if name in route.segments:
+        if given.name in route.segments:
             return "segment"
         if hint is PageRequest:
             return "page"
-        return "query" if route.method == "GET" else "field"
+        # What is named stands beside a body that is one record.
+        is_beside = route.body is None and given.kind is inspect.Parameter.KEYWORD_ONLY
+        return "query" if route.method == "GET" or is_beside else "field"
 
     def bind(self, given: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
         """Name the arguments of a call.
@@ -203,11 +226,12 @@ def operation(service: str, route: Route | None = None, *, makes_store: bool = F
 
 
 def operations(contract: type) -> Iterator[Operation]:
-    """Yield the operations of a contract in the order of their declaration."""
-    for function in vars(contract).values():
-        found = getattr(function, "operation", None)
-        if found is not None:
-            yield found
+    """Yield the operations of a contract and its parts, each in the order of their declaration."""
+    for part in contract.__mro__:
+        for function in vars(part).values():
+            found = getattr(function, "operation", None)
+            if found is not None:
+                yield found
 
 
 def complete(kind: type, contract: type, make: Callable[[Operation], Callable[..., Any] | None]) -> None:

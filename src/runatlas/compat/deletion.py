@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import attrs
+
 from runatlas.backends.base import Backend
 from runatlas.errors import ConflictError, NotFoundError
-from runatlas.model.ids import ProjectPath
+from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import each_item
 from runatlas.model.project import ProjectQuery
 from runatlas.model.run import RunSelection
@@ -13,23 +15,24 @@ __all__ = ["delete_experiment", "delete_runs"]
 
 
 def delete_runs(backend: Backend, workspace: str, ids: list[str]) -> list[str]:
-    """Move the runs of these ids to the trash, all that are there in one step.
+    """Move the runs of these ids to the trash, all that are there in one step; several go only if none is guarded.
 
     Returns:
         The ids of which there is no run.
 
     Raises:
-        ConflictError: Several projects have a run of one of the ids; nothing is deleted.
+        ConflictError: Several projects have a run of one of the ids, or one is guarded; nothing is deleted.
     """
     plan = backend.plan_run_deletion(RunSelection(workspace, ids=tuple(ids)))
     missing = [item for item in ids if item in plan.missing]
     there = [item for item in ids if item not in plan.missing]
-    if len(plan.items) > len(there):
+    found = (*plan.items, *plan.kept)
+    if len(found) > len(there):
         raise ConflictError("several projects have a run of that id; delete the one that is meant through Api")
-    if missing and there:
-        plan = backend.plan_run_deletion(RunSelection(workspace, ids=tuple(there)))
-    if there:
-        backend.delete(plan)
+    if len(there) == 1:
+        backend.delete_run(RunPath.parse(found[0].path))
+    elif there:
+        backend.delete(attrs.evolve(plan, missing=(), whole=True))
     return missing
 
 

@@ -6,7 +6,7 @@ from runatlas.backends.base import Backend
 from runatlas.demo.sweep import DivergedError, Trial, train
 from runatlas.errors import NotFoundError
 from runatlas.model.ids import ProjectPath
-from runatlas.model.run import RunRecord, RunSelection
+from runatlas.model.run import RunRecord
 from runatlas.tracking.run import Run
 
 __all__ = ["record_trial"]
@@ -30,7 +30,7 @@ def record_trial(backend: Backend, project: ProjectPath, trial: Trial) -> bool:
         if found.state != "RUNNING":
             return False
         # An earlier demonstration was killed within it: half a run is no use.
-        backend.delete_runs(RunSelection(found.workspace, found.project, ids=(found.cuid,)))
+        backend.delete_run(found.path)
     with Run(
         trial.name,
         repo=backend.location,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -10,14 +10,14 @@ import attrs
 from runatlas.backends.base import Backend
 from runatlas.entities.argument import flag
 from runatlas.entities.backend_handle import BackendHandle
-from runatlas.model.ids import ProjectPath
+from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.instant import iso_text
 from runatlas.model.run import RunSelection
 from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, TrashRecord
 from runatlas.response import ApiResponse
 from runatlas.terminal import printable
 
-__all__ = ["Deletion", "DeletionPlan", "delete"]
+__all__ = ["Deletion", "DeletionPlan", "delete", "kept_lines"]
 
 _SHOWN = 20
 
@@ -31,6 +31,7 @@ class Deletion:
         runs: How many runs went.
         project: The project's path, when it went too.
         expires_at: ISO 8601: until when it can be brought back; ``None`` for ever.
+        kept: Asked for, but guarded: these runs stayed, each with its ``reason``.
     """
 
     def __init__(self, handle: BackendHandle, record: DeletionRecord) -> None:
@@ -39,6 +40,7 @@ class Deletion:
         self.kind = record.kind
         self.runs = record.runs
         self.project = record.project
+        self.kept = record.kept
         self.expires_at = None if record.expires_at_ms is None else iso_text(record.expires_at_ms)
 
     def restore(self) -> ApiResponse[TrashRecord]:
@@ -59,10 +61,12 @@ class Deletion:
             "runs": self.runs,
             "project": self.project,
             "expires_at": self.expires_at,
+            "kept": [_item_json(item) for item in self.kept],
         }
 
     def __repr__(self) -> str:
-        return f"Deletion({self.json()!r})"
+        fields = {**self.json(), "kept": len(self.kept)}
+        return "\n".join([f"Deletion({fields!r})", *kept_lines(self.kept)])
 
 
 class DeletionPlan:
@@ -87,6 +91,11 @@ class DeletionPlan:
     def items(self) -> tuple[PlannedItem, ...]:
         """The runs."""
         return self.record.items
+
+    @property
+    def kept(self) -> tuple[PlannedItem, ...]:
+        """Asked for, but guarded: these runs stay, each with its ``reason``."""
+        return self.record.kept
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -123,7 +132,9 @@ class DeletionPlan:
             "kind": record.kind,
             "project": record.project,
             "total": record.total,
-            "items": [{**attrs.asdict(item), "created_at": iso_text(item.created_at_ms)} for item in record.items],
+            "items": [_item_json(item) for item in record.items],
+            "kept": [_item_json(item) for item in record.kept],
+            "takes": list(record.takes),
             "missing": list(record.missing),
             "notes": list(record.notes),
             "points": record.points,
@@ -141,38 +152,68 @@ class DeletionPlan:
 
     def __repr__(self) -> str:
         record = self.record
-        what = f"project {record.project} with {record.total} runs" if record.project else f"{record.total} runs"
+        is_refused = bool(record.whole and record.kept)
+        total = record.total + (len(record.kept) if is_refused else 0)
+        what = f"project {record.project} with {total} runs" if record.project else f"{total} runs"
         held = "" if record.points is None else f", {record.points} points, {record.bytes} bytes"
-        lines = [f"DeletionPlan: {what} would be deleted{held}"]
-        lines += [f"- {item.path}: {printable(item.name)} ({item.state})" for item in record.items[:_SHOWN]]
+        fate = f"would stay, as {len(record.kept)} of them are guarded" if is_refused else f"would be deleted{held}"
+        lines = [f"DeletionPlan: {what} {fate}"]
+        lines += [f"- {_item_text(item)}" for item in record.items[:_SHOWN]]
         if record.total > _SHOWN:
             lines.append(f"- … and {record.total - _SHOWN} more")
+        lines += kept_lines(record.kept)
         lines += [f"- {printable(name)}: there is no such run, so nothing would be deleted" for name in record.missing]
         lines += [f"- note: {printable(note)}" for note in record.notes]
         return "\n".join(lines)
 
 
 def delete(
-    handle: BackendHandle, what: Callable[[], RunSelection | ProjectPath], *, commit: bool
+    handle: BackendHandle, what: Callable[[], RunSelection | RunPath | ProjectPath], *, commit: bool, force: bool
 ) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
-    """Delete runs or a project, or tell what that would take; either is one request.
+    """Delete runs, a run or a project, or tell what that would take; either is one request.
 
     Args:
         handle: The way to the backend.
         what: Tells which.
         commit: Whether to delete.
+        force: Whether to take also what is guarded, but for protected runs.
 
     Returns:
         The plan, or what was deleted.
     """
+    forced = flag(force, "force")
     if flag(commit, "commit"):
-        return ApiResponse.of(lambda: Deletion(handle, _delete(handle.backend, what())))
-    return ApiResponse.of(lambda: DeletionPlan(handle, _plan(handle.backend, what())))
+        return ApiResponse.of(lambda: Deletion(handle, _delete(handle.backend, what(), force=forced)))
+    return ApiResponse.of(lambda: DeletionPlan(handle, _plan(handle.backend, what(), force=forced)))
 
 
-def _delete(backend: Backend, what: RunSelection | ProjectPath) -> DeletionRecord:
-    return backend.delete_runs(what) if isinstance(what, RunSelection) else backend.delete_project(what)
+def _delete(backend: Backend, what: RunSelection | RunPath | ProjectPath, *, force: bool) -> DeletionRecord:
+    if isinstance(what, RunPath):
+        return backend.delete_run(what, force=force)
+    if isinstance(what, RunSelection):
+        return backend.delete_runs(what, force=force)
+    return backend.delete_project(what, force=force)
 
 
-def _plan(backend: Backend, what: RunSelection | ProjectPath) -> DeletionPlanRecord:
-    return backend.plan_run_deletion(what) if isinstance(what, RunSelection) else backend.plan_project_deletion(what)
+def _plan(backend: Backend, what: RunSelection | RunPath | ProjectPath, *, force: bool) -> DeletionPlanRecord:
+    if isinstance(what, ProjectPath):
+        return backend.plan_project_deletion(what, force=force)
+    return backend.plan_run_deletion(what, force=force)
+
+
+def kept_lines(kept: Sequence[PlannedItem]) -> list[str]:
+    """Say what a deletion keeps and why, a line a run, for people; of many the first ones."""
+    lines = [f"- kept: {_item_text(item)}" for item in kept[:_SHOWN]]
+    if len(kept) > _SHOWN:
+        lines.append(f"- kept: … and {len(kept) - _SHOWN} more")
+    return lines
+
+
+def _item_json(item: PlannedItem) -> dict[str, Any]:
+    """Return a planned run as plain values."""
+    return {**attrs.asdict(item), "guards": list(item.guards), "created_at": iso_text(item.created_at_ms)}
+
+
+def _item_text(item: PlannedItem) -> str:
+    guarded = f", {printable(item.reason)}" if item.reason and item.reason != item.state.lower() else ""
+    return f"{item.path}: {printable(item.name)} ({item.state}{guarded})"

@@ -220,46 +220,53 @@ class Project(ProjectFields):
         return self
 
     @overload
-    def delete(self, commit: Literal[False] = False) -> ApiResponse[DeletionPlan]: ...
+    def delete(self, commit: Literal[False] = False, *, force: bool = False) -> ApiResponse[DeletionPlan]: ...
     @overload
-    def delete(self, commit: Literal[True]) -> ApiResponse[Deletion]: ...
+    def delete(self, commit: Literal[True], *, force: bool = False) -> ApiResponse[Deletion]: ...
     @overload
-    def delete(self, commit: bool) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]: ...
-    def delete(self, commit: bool = False) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
+    def delete(self, commit: bool, *, force: bool = False) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]: ...
+    def delete(self, commit: bool = False, *, force: bool = False) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
         """Delete the project with all its runs, or tell what that would take.
+
+        A ``ConflictError`` keeps all of it if one of its runs is guarded.
 
         Args:
             commit: Whether to delete; else nothing is changed.
+            force: Whether to take also what is guarded; never a project with a protected run.
 
         Returns:
             The plan, with ``apply()``; or what was deleted, with ``restore()``.
 
         Raises:
-            TypeError: ``commit`` is no boolean.
+            TypeError: ``commit`` or ``force`` is no boolean.
         """
-        return delete(self._handle, lambda: self._path, commit=commit)
+        return delete(self._handle, lambda: self._path, commit=commit, force=force)
 
     @overload
     def delete_runs(
-        self, run_ids: Sequence[str | Run], commit: Literal[False] = False
+        self, run_ids: Sequence[str | Run], commit: Literal[False] = False, *, force: bool = False
     ) -> ApiResponse[DeletionPlan]: ...
     @overload
-    def delete_runs(self, run_ids: Sequence[str | Run], commit: Literal[True]) -> ApiResponse[Deletion]: ...
+    def delete_runs(
+        self, run_ids: Sequence[str | Run], commit: Literal[True], *, force: bool = False
+    ) -> ApiResponse[Deletion]: ...
     @overload
     def delete_runs(
-        self, run_ids: Sequence[str | Run], commit: bool
+        self, run_ids: Sequence[str | Run], commit: bool, *, force: bool = False
     ) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]: ...
     def delete_runs(
-        self, run_ids: Sequence[str | Run], commit: bool = False
+        self, run_ids: Sequence[str | Run], commit: bool = False, *, force: bool = False
     ) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
-        """Delete several runs, all of them or none, or tell what that would take.
+        """Delete several runs but guarded ones, or tell what that would take.
 
         Args:
             run_ids: Ids, paths or runs of this project.
             commit: Whether to delete; else nothing is changed.
+            force: Whether to take also what is guarded, but for protected runs.
 
         Returns:
-            The plan, with ``apply()`` and ``missing``; or what was deleted, with ``restore()``.
+            The plan, with ``apply()`` and ``missing``; or what was deleted, with ``restore()``; either tells what is
+            ``kept``.
 
         Raises:
             TypeError: An argument has another type.
@@ -268,4 +275,4 @@ class Project(ProjectFields):
         selection = select_ids(self._path, run_ids, "run_ids")
         if not selection.ids:
             raise ValueError("run_ids: must not be empty")
-        return delete(self._handle, lambda: selection, commit=commit)
+        return delete(self._handle, lambda: selection, commit=commit, force=force)

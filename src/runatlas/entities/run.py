@@ -402,7 +402,8 @@ class Run(RunFields):
 
         Args:
             **changes: ``name``, ``description``, ``labels``, ``labels_added``, ``labels_removed``, ``group``,
-                ``job_type``, ``show``, ``pin``, ``baseline``, ``archived``, ``colors``, ``config`` (dotted keys),
+                ``job_type``, ``show``, ``pin``, ``baseline``, ``archived``, ``protected``, ``protected_reason``,
+                ``colors``, ``config`` (dotted keys),
                 ``config_removed``, ``project`` (moves the run), ``state`` (such as ``ABORTED``), ``error`` (why).
 
         Returns:
@@ -422,25 +423,59 @@ class Run(RunFields):
             return self
         return type(self)(self._handle, RunPath(self._path.workspace, patch.project, self._path.run))
 
+    def protect(self, reason: str = "") -> ApiResponse[Self]:
+        """Keep the run from being deleted, through any door, until it is unprotected.
+
+        Args:
+            reason: Why; a refused deletion says it.
+
+        Returns:
+            The run.
+
+        Raises:
+            TypeError: ``reason`` is no text.
+
+        Example:
+            >>> from runatlas import Api, Run
+            >>> with Run(repo="./experiments", experiment="demo") as made:
+            ...     pass
+            >>> run = Api("./experiments").run(made.path).protect("the best of the sweep").data
+            >>> run.protected, run.delete(commit=True).ok, run.unprotect().ok
+            (True, False, True)
+        """
+        return self.update(protected=True, protected_reason=reason)
+
+    def unprotect(self) -> ApiResponse[Self]:
+        """Let the run be deleted again.
+
+        Returns:
+            The run.
+        """
+        return self.update(protected=False)
+
     @overload
-    def delete(self, commit: Literal[False] = False) -> ApiResponse[DeletionPlan]: ...
+    def delete(self, commit: Literal[False] = False, *, force: bool = False) -> ApiResponse[DeletionPlan]: ...
     @overload
-    def delete(self, commit: Literal[True]) -> ApiResponse[Deletion]: ...
+    def delete(self, commit: Literal[True], *, force: bool = False) -> ApiResponse[Deletion]: ...
     @overload
-    def delete(self, commit: bool) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]: ...
-    def delete(self, commit: bool = False) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
+    def delete(self, commit: bool, *, force: bool = False) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]: ...
+    def delete(self, commit: bool = False, *, force: bool = False) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
         """Delete the run, or tell what that would take.
+
+        It goes also if it is pinned, a baseline or running; a ``ConflictError`` keeps one that is protected, or that a
+        model version in staging or production came from.
 
         Args:
             commit: Whether to delete; else nothing is changed.
+            force: Whether to take it also from under a model version; never one that is protected.
 
         Returns:
             The plan, with ``apply()``; or what was deleted, with ``restore()``.
 
         Raises:
-            TypeError: ``commit`` is no boolean.
+            TypeError: ``commit`` or ``force`` is no boolean.
         """
-        return delete(self._handle, lambda: self.selection, commit=commit)
+        return delete(self._handle, lambda: self._path, commit=commit, force=force)
 
 
 Experiment = Run

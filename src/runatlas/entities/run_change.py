@@ -21,6 +21,7 @@ class RunChanges(TypedDict, total=False):
 
     Attributes:
         labels: Replaces all labels; ``labels_added`` and ``labels_removed`` change some.
+        protected: Whether no deletion takes it; ``protected_reason`` says why.
         config: Sets these dotted keys and keeps the others; ``config_removed`` takes some away.
         project: Moves to that project of the same workspace.
         state: How the run stands; an end sets ``finished_at`` where there is none, ``RUNNING`` takes it away.
@@ -38,6 +39,8 @@ class RunChanges(TypedDict, total=False):
     pin: bool
     baseline: bool
     archived: bool
+    protected: bool
+    protected_reason: str
     colors: Sequence[str]
     config: Mapping[str, Any]
     config_removed: Sequence[str]

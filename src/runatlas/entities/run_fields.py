@@ -184,6 +184,16 @@ class RunFields(Entity[RunRecord]):
         return self._held().archived
 
     @property
+    def protected(self) -> bool:
+        """Whether no deletion takes it; ``protect`` and ``unprotect`` change that."""
+        return self._held().protected
+
+    @property
+    def protected_reason(self) -> str:
+        """Why it is protected, ``""`` if nobody said."""
+        return self._held().protected_reason
+
+    @property
     def colors(self) -> list[str]:
         """The colours it is drawn in."""
         return list(self._held().colors)

@@ -195,25 +195,49 @@ class Runs(Collection[Run, RunRecord]):
         self._forget()
         return Update(chosen.ids or (), changed)
 
+    def protect(self, reason: str = "") -> ApiResponse[Update]:
+        """Keep all these runs from being deleted, through any door, until they are unprotected.
+
+        Args:
+            reason: Why; a refused deletion says it.
+
+        Returns:
+            Which runs were protected.
+
+        Raises:
+            TypeError: ``reason`` is no text.
+        """
+        return self.update(protected=True, protected_reason=reason)
+
+    def unprotect(self) -> ApiResponse[Update]:
+        """Let all these runs be deleted again.
+
+        Returns:
+            Which runs were meant.
+        """
+        return self.update(protected=False)
+
     @overload
-    def delete(self, commit: Literal[False] = False) -> ApiResponse[DeletionPlan]: ...
+    def delete(self, commit: Literal[False] = False, *, force: bool = False) -> ApiResponse[DeletionPlan]: ...
     @overload
-    def delete(self, commit: Literal[True]) -> ApiResponse[Deletion]: ...
+    def delete(self, commit: Literal[True], *, force: bool = False) -> ApiResponse[Deletion]: ...
     @overload
-    def delete(self, commit: bool) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]: ...
-    def delete(self, commit: bool = False) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
-        """Delete all these runs, or tell what that would take.
+    def delete(self, commit: bool, *, force: bool = False) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]: ...
+    def delete(self, commit: bool = False, *, force: bool = False) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
+        """Delete all these runs but guarded ones, or tell what that would take.
 
         Args:
             commit: Whether to delete; else nothing is changed.
+            force: Whether to take also runs that are pinned, a baseline, running and alive, or that a model version in
+                staging or production came from; never those that are protected.
 
         Returns:
-            The plan, with ``apply()``; or what was deleted, with ``restore()``.
+            The plan, with ``apply()``; or what was deleted, with ``restore()``; either tells what is ``kept``.
 
         Raises:
-            TypeError: ``commit`` is no boolean.
+            TypeError: ``commit`` or ``force`` is no boolean.
         """
-        answer = delete(self._handle, self.selection, commit=commit)
+        answer = delete(self._handle, self.selection, commit=commit, force=force)
         if commit:
             self._forget()
         return answer

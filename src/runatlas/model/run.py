@@ -101,6 +101,7 @@ class RunRecord:
         summary: The last value of each series without context; ``None`` when the listing did not carry it.
         profile: ``None`` when the listing did not carry it.
         group: Free text that ties runs together (SwanLab: cluster).
+        protected: Whether no deletion takes it; ``protected_reason`` says why.
         error: Why it crashed, ``""`` otherwise.
         folder_id: The folder it lies in.
     """
@@ -120,6 +121,8 @@ class RunRecord:
     pin: bool = _own(False, "bool", shown=True)
     baseline: bool = _own(False, "bool", shown=True)
     archived: bool = _own(False, "bool", shown=True)
+    protected: bool = _own(False, "bool", shown=True, tabled=True)
+    protected_reason: str = _own("", "text", blank=True, shown=True)
     colors: tuple[str, ...] = _own((), "text", shown=True)
     user: UserRef | None = _own(None, "text", column="", shown=True, tabled=True)
     created_at_ms: int = _own(0, "time", aliases=("createdAt",), shown=True, tabled=True)
@@ -223,6 +226,7 @@ class RunPatch:
         config: Replaces these dotted keys, keeps the others. ``{"a.b": 1}`` sets one nested value.
         config_removed: Dotted keys to take away.
         labels: Replaces all; ``labels_added`` and ``labels_removed`` change some.
+        protected: Without protection there is no ``protected_reason``: ``False`` takes that away too.
         project: Moves the run to that project of the same workspace, out of its folder.
         folder_id: Puts the run into that folder of its project; ``""`` takes it out.
         metadata: Replaces these names of the profile's metadata, keeps the others.
@@ -242,6 +246,8 @@ class RunPatch:
     pin: bool | None = None
     baseline: bool | None = None
     archived: bool | None = None
+    protected: bool | None = None
+    protected_reason: str | None = None
     colors: tuple[str, ...] | None = None
     config: dict[str, Any] | None = None
     config_removed: tuple[str, ...] = ()

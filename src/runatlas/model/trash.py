@@ -2,24 +2,74 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Collection, Sequence
+from typing import Literal, Protocol
 
 import attrs
 
-__all__ = ["DeletionPlanRecord", "DeletionRecord", "PlannedItem", "PurgeRecord", "TrashKind", "TrashRecord"]
+from runatlas.errors import ConflictError
+from runatlas.model.guard import Guard, GuardKind, TakenKind
+
+__all__ = [
+    "DeletionPlanRecord",
+    "DeletionRecord",
+    "PlannedItem",
+    "PurgeRecord",
+    "TrashKind",
+    "TrashRecord",
+    "guarded_error",
+    "planned_item",
+]
 
 TrashKind = Literal["runs", "project"]
 
 
 @attrs.frozen
 class PlannedItem:
-    """One run that a deletion would take."""
+    """One run that a deletion would take, or keep.
+
+    Attributes:
+        guards: What guards it, whether the deletion takes that or not.
+        reason: The same for people: ``pinned``, ``protected: the best of the sweep``; ``""`` for none.
+    """
 
     path: str
     cuid: str
     name: str
     state: str
     created_at_ms: int
+    guards: tuple[GuardKind, ...] = ()
+    reason: str = ""
+
+    def is_taken(self, takes: Collection[str]) -> bool:
+        """Whether a deletion takes it that takes these kinds of guard."""
+        return all(kind in takes for kind in self.guards)
+
+
+class _Run(Protocol):
+    """What a plan says of a run."""
+
+    @property
+    def cuid(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def created_at_ms(self) -> int: ...
+
+
+def planned_item(run: _Run, path: str, guards: Sequence[Guard]) -> PlannedItem:
+    """Say of a run what a plan says.
+
+    Args:
+        run: The run.
+        path: Its path.
+        guards: What guards it.
+    """
+    reason = " and ".join(guard.reason for guard in guards)
+    kinds = tuple(dict.fromkeys(guard.kind for guard in guards))
+    return PlannedItem(path, run.cuid, run.name, run.state, run.created_at_ms, kinds, reason)
 
 
 @attrs.frozen
@@ -32,6 +82,9 @@ class DeletionPlanRecord:
         points, media, artifacts, bytes: What hangs on the runs; ``None`` when the server does not tell.
         project: The project's path, when it goes too.
         notes: What should be looked at before it is applied, such as a key that no run has.
+        kept: Asked for, but guarded: these runs stay.
+        takes: The kinds of guard that it takes all the same.
+        whole: Whether it takes all that was asked for or nothing: then ``kept`` runs stand in its way.
     """
 
     kind: TrashKind
@@ -43,6 +96,9 @@ class DeletionPlanRecord:
     bytes: int | None = 0
     project: str | None = None
     notes: tuple[str, ...] = ()
+    kept: tuple[PlannedItem, ...] = ()
+    takes: tuple[TakenKind, ...] = ()
+    whole: bool = False
 
     @property
     def total(self) -> int:
@@ -52,13 +108,38 @@ class DeletionPlanRecord:
 
 @attrs.frozen
 class DeletionRecord:
-    """What was deleted, and the trash entry that brings it back; ``""`` when the server keeps no trash."""
+    """What was deleted, and the trash entry that brings it back; ``""`` when the server keeps no trash.
+
+    Attributes:
+        kept: Asked for, but guarded: these runs stayed.
+    """
 
     trash_id: str
     kind: TrashKind
     runs: int
     expires_at_ms: int | None
     project: str | None = None
+    kept: tuple[PlannedItem, ...] = ()
+
+
+_SHOWN = 5
+
+
+def guarded_error(kept: Sequence[PlannedItem]) -> ConflictError:
+    """Make the error of a deletion that guarded runs stand in the way of.
+
+    Args:
+        kept: The runs.
+    """
+    shown = "; ".join(f"{item.path} is {item.reason}" for item in kept[:_SHOWN])
+    if len(kept) > _SHOWN:
+        shown += f"; and {len(kept) - _SHOWN} more"
+    ways = []
+    if any("protected" in item.guards for item in kept):
+        ways.append("unprotect what is protected")
+    if any("protected" not in item.guards for item in kept):
+        ways.append("delete the others with force" if ways else "delete with force if that is meant")
+    return ConflictError(f"nothing was deleted: {shown}; {', '.join(ways)}")
 
 
 @attrs.frozen

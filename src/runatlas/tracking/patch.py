@@ -17,6 +17,7 @@ _TOGETHER = (
     ("project", "project_title"),
     ("config", "config_removed"),
     ("labels", "labels_added", "labels_removed"),
+    ("protected", "protected_reason"),
 )
 _SETS = ("config", "config_removed", "labels", "labels_added", "labels_removed")
 
@@ -103,4 +104,6 @@ def apply_patch(record: RunRecord, patch: RunPatch) -> RunRecord:
         changes["config"] = change_config(record.config or {}, patch.config or {}, patch.config_removed)
     if patch.state == "RUNNING":
         changes |= {"finished_at_ms": None, "error": ""}
+    if patch.protected is False:
+        changes["protected_reason"] = ""
     return attrs.evolve(record, **changes)

@@ -57,7 +57,7 @@ def name(recorder: Recorder, run: str = "r", file: str = "f") -> None:
 
 def delete(recorder: Recorder, *runs: str) -> str:
     selection = recorder.selection(*(recorder.project.run(run) for run in runs))
-    plan = recorder.services.trash.plan_run_deletion(recorder.caller, selection)
+    plan = recorder.services.trash.plan_run_deletion(recorder.caller, selection, force=True)
     return recorder.services.trash.delete(recorder.caller, plan).trash_id
 
 
@@ -208,11 +208,15 @@ def test_a_project_gets_back_what_was_stored_in_it_and_its_namesake_does_not(
     put(recorder)
     name(recorder)
     trash = recorder.services.trash
-    entry = trash.delete(recorder.caller, trash.plan_project_deletion(recorder.caller, recorder.project)).trash_id
+    entry = trash.delete(
+        recorder.caller, trash.plan_project_deletion(recorder.caller, recorder.project, force=True)
+    ).trash_id
     recorder.run("r")
     assert_hidden(recorder)
     assert_hidden(other)
-    namesake = trash.delete(recorder.caller, trash.plan_project_deletion(recorder.caller, recorder.project)).trash_id
+    namesake = trash.delete(
+        recorder.caller, trash.plan_project_deletion(recorder.caller, recorder.project, force=True)
+    ).trash_id
     trash.purge(recorder.caller, trash_id=namesake)
     trash.restore(recorder.caller, entry)
     name(recorder, file="again")
@@ -235,7 +239,7 @@ def test_bytes_for_a_project_that_is_purged_meanwhile_are_for_nobody(recorder: R
     trash = recorder.services.trash
 
     def remove_project() -> None:
-        plan = trash.plan_project_deletion(recorder.caller, recorder.project)
+        plan = trash.plan_project_deletion(recorder.caller, recorder.project, force=True)
         trash.purge(recorder.caller, trash_id=trash.delete(recorder.caller, plan).trash_id)
 
     with pytest.raises(NotFoundError):

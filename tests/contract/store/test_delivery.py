@@ -91,7 +91,7 @@ def test_a_file_is_stored_whole_when_its_run_moved_and_the_project_is_gone(
     backend: Backend, home: ProjectPath, delivery: Delivery, tmp_path: Path
 ) -> None:
     move(backend, home)
-    backend.delete(backend.plan_project_deletion(home))
+    backend.delete(backend.plan_project_deletion(home, force=True))
     assert delivery.put(io.BytesIO(BYTES), tmp_path / "gone") == HASH
     assert delivery.send(file_of(home), lambda _: None) == Sent(1)
 

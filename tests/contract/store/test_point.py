@@ -196,7 +196,7 @@ def test_a_cursor_survives_the_end_of_its_run(recorder: Recorder) -> None:
     query = PointQuery(recorder.selection(), point_limit=5)
     first = read(recorder, query)
     trash = recorder.services.trash
-    trash.delete(recorder.caller, trash.plan_run_deletion(recorder.caller, recorder.selection(runs[2])))
+    trash.delete(recorder.caller, trash.plan_run_deletion(recorder.caller, recorder.selection(runs[2]), force=True))
     rest = read(recorder, attrs.evolve(query, cursor=first.next_cursor, point_limit=100))
     assert [run_id for run_id, _, _ in rows_of(first)] == ["r2"]
     assert [run_id for run_id, _, _ in rows_of(rest)] == ["r1", "r1", "r0", "r0"]

@@ -30,7 +30,7 @@ def test_a_run_in_the_trash_retires_its_id(recorder: Recorder) -> None:
     assert not _retired(recorder, run.run)
     trash = recorder.services.trash
     chosen = RunSelection(run.workspace, run.project, ids=(run.run,))
-    trash.delete(recorder.caller, trash.plan_run_deletion(recorder.caller, chosen))
+    trash.delete(recorder.caller, trash.plan_run_deletion(recorder.caller, chosen, force=True))
     assert _retired(recorder, run.run)
     recorder.services.retirement.free_id(recorder.caller, run.run)
     assert not _retired(recorder, run.run)

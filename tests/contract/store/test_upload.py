@@ -68,7 +68,7 @@ def test_a_run_that_is_gone_takes_nothing(recorder: Recorder) -> None:
     run = recorder.run()
     (grant,) = recorder.services.uploads.grant_uploads(recorder.caller, run, [PATH])
     trash = recorder.services.trash
-    trash.delete(recorder.caller, trash.plan_run_deletion(recorder.caller, recorder.selection(run)))
+    trash.delete(recorder.caller, trash.plan_run_deletion(recorder.caller, recorder.selection(run), force=True))
     with pytest.raises(NotFoundError):
         recorder.services.uploads.put_upload(grant, io.BytesIO(b"no"), "image/png")
 

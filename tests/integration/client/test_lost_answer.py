@@ -114,7 +114,7 @@ def test_points_are_appended_once(lossy: Lossy, writer: str | None) -> None:
 
 
 def test_a_deletion_happens_once_and_is_undone_once(lossy: Lossy) -> None:
-    plan = lossy.steady.plan_run_deletion(lossy.selection)
+    plan = lossy.steady.plan_run_deletion(lossy.selection, force=True)
     deleted, _ = lossy.through(lambda backend: backend.delete(plan))
 
     assert lossy.count() == 0

@@ -295,12 +295,12 @@ class TestAppending:
     def test_a_run_that_took_the_place_of_another_is_found(self, swanlab_server: SwanlabServer) -> None:
         backend, store = swanlab_server.backend(), swanlab_server.store
         backend.append(Batch(RUN, (line("new", 1),)))
-        store.delete(store.plan_run_deletion(ONE))
+        store.delete_run(RUN)
         with pytest.raises(NotFoundError):
             backend.append(Batch(RUN, (line("new", 1),)))
         store.create_run(RunDraft(DEMO, id="one"))
         backend.append(Batch(RUN, (line("new", 1),)))
-        store.delete(store.plan_run_deletion(ONE))
+        store.delete_run(RUN)
         store.create_run(RunDraft(DEMO, id="one"))
         assert backend.append(Batch(RUN, (line("new", 2),))).points == 2
         (rows,) = rows_of(store.read_points(PointQuery(ONE, keys=("new",)))).values()

@@ -54,6 +54,7 @@ WORKS: dict[str, Callable[[Backend], object]] = {
     "plan_project_deletion": lambda backend: backend.plan_project_deletion(DEMO),
     "delete": lambda backend: backend.delete(backend.plan_run_deletion(RUNS)),
     "delete_runs": lambda backend: backend.delete_runs(RUNS),
+    "delete_run": lambda backend: backend.delete_run(RUN),
     "delete_project": lambda backend: backend.delete_project(DEMO),
     "create_run": lambda backend: backend.create_run(RunDraft(DEMO)),
     "update_runs": lambda backend: backend.update_runs(attrs.evolve(RUNS, ids=("one",)), RunPatch(state="CRASHED")),
@@ -213,7 +214,7 @@ class TestReading:
         (column, *_) = swanlab_server.backend().list_columns(RUN, ColumnQuery(key="loss")).items
         assert column.count is None
         plan = swanlab_server.backend().plan_run_deletion(RUNS)
-        assert (plan.total, plan.points, plan.bytes) == (1, None, None)
+        assert (plan.total, len(plan.kept), plan.points, plan.bytes) == (1, 0, None, None)
 
     def test_a_sample_says_that_there_may_be_more(self, swanlab_server: SwanlabServer) -> None:
         with runatlas.Api(host=swanlab_server.origin, api_key=swanlab_server.key) as api:

@@ -148,6 +148,8 @@ def test_delete_project(own_scene: Scene) -> None:
     assert pending.ok
     assert "4 runs" in repr(pending.data)
     assert project.refresh().ok
+    assert "run_id_1 is running" in (project.delete(commit=True).errmsg or "")
+    assert api.run(f"{own_scene.path}/run_id_1").update(state="FINISHED").ok
     assert project.delete(commit=True).ok
     assert not project.refresh().ok
 
@@ -155,6 +157,7 @@ def test_delete_project(own_scene: Scene) -> None:
 def test_delete_runs(own_scene: Scene) -> None:
     api = runatlas.Api()
     project = api.project(path=own_scene.path)
+    assert api.run(f"{own_scene.path}/run_id_1").update(state="FINISHED").ok  # One that is running would be kept.
     assert project.delete_runs(["run_id_1", "run_id_2"], commit=True).ok
     assert {run.id for run in project.runs()} == {"abc123", "run_id_3"}
 

@@ -100,7 +100,7 @@ def test_special_floats_of_a_config_go_in_and_come_out(server: ServerProcess, ow
 
 
 def test_runs_are_deleted_as_planned_and_restored(server: ServerProcess, owner: str) -> None:
-    draft = {"project": {"workspace": owner, "project": "demo"}, "id": "short-lived"}
+    draft = {"project": {"workspace": owner, "project": "demo"}, "id": "short-lived", "state": "FINISHED"}
     assert server.call("POST", "runs", json=draft).status_code == 201
     wanted = {"runs": {"workspace": owner, "project": "demo", "ids": ["short-lived"]}}
     plan = codec.decode(server.call("POST", "deletions/plan", json=wanted).json(), DeletionPlanRecord)

@@ -107,11 +107,11 @@ def test_all_projects_can_be_updated_at_once(own_place: Place) -> None:
 
 def test_deleting_a_project_takes_its_runs_and_brings_them_back(own_place: Place) -> None:
     project = own_place.api.project(PATH)
-    plan = project.delete(commit=False).unwrap()
+    plan = project.delete(commit=False, force=True).unwrap()
     assert (plan.project, plan.total, plan.complete) == (PATH, 4, True)
     assert repr(plan).startswith(f"DeletionPlan: project {PATH} with 4 runs")
     assert project.refresh().ok
-    deletion = project.delete(commit=True).unwrap()
+    deletion = project.delete(commit=True, force=True).unwrap()
     assert deletion.json()["project"] == PATH
     assert isinstance(project.refresh().error, NotFoundError)
     assert len(own_place.api.projects("my-team")) == 0

@@ -328,7 +328,7 @@ def test_deleting_by_ids_is_all_or_nothing(own_place: Place) -> None:
     answer = project.delete_runs(["abc123", "gone"], commit=True)
     assert isinstance(answer.error, NotFoundError)
     assert len(project.runs()) == 4
-    assert project.delete_runs(["abc123", project.run("run_id_1")], commit=True).unwrap().runs == 2
+    assert project.delete_runs(["abc123", project.run("run_id_2")], commit=True).unwrap().runs == 2
     for wrong in ([], "abc123", [5], ["my-team/other/x"], None):
         with own_place.account.asking(), pytest.raises((TypeError, ValueError), match="run_ids"):
             project.delete_runs(wrong)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from runatlas.backends.swanlab.unsupported import unsupported
 from runatlas.errors import ConflictError, NotFoundError, ValidationError
 from runatlas.model.filter_rule import to_rule
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Sort
+from runatlas.model.guard import FORCED, NAMED, TakenKind, guards_of
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.project import ProjectQuery
@@ -26,7 +27,7 @@ from runatlas.model.run_check import check_filter, check_order
 from runatlas.model.run_value import arrange, matches, value_of
 from runatlas.model.series import SummaryRecord
 from runatlas.model.text import has_part
-from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem
+from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, guarded_error, planned_item
 
 __all__ = ["Runs", "missing_of", "run_address"]
 
@@ -209,26 +210,39 @@ class Runs:
 
     # -- deletion -----------------------------------------------------------------------------------------------
 
-    def plan_run_deletion(self, selection: RunSelection) -> DeletionPlanRecord:
+    def plan_run_deletion(self, selection: RunSelection | RunPath, *, force: bool = False) -> DeletionPlanRecord:
+        if isinstance(selection, RunPath):
+            one = RunSelection(selection.workspace, selection.project, ids=(selection.run,))
+            plan = self._plan_runs(one, FORCED if force else NAMED)
+            return attrs.evolve(plan, whole=True)
+        return self._plan_runs(selection, FORCED if force else ())
+
+    def _plan_runs(self, selection: RunSelection, takes: tuple[TakenKind, ...]) -> DeletionPlanRecord:
         runs = self.select(selection)
         narrowed = selection.filter is not None or selection.search is not None
-        return _plan("runs", runs, () if narrowed else tuple(missing_of(runs, selection)))
+        return _plan("runs", runs, () if narrowed else tuple(missing_of(runs, selection)), takes)
 
-    def plan_project_deletion(self, path: ProjectPath) -> DeletionPlanRecord:
+    def plan_project_deletion(self, path: ProjectPath, *, force: bool = False) -> DeletionPlanRecord:
         project = self._projects.get_project(path)
-        return attrs.evolve(_plan("project", self._shown(project.path, None), ()), project=str(project.path))
+        plan = _plan("project", self._shown(project.path, None), (), FORCED if force else ())
+        return attrs.evolve(plan, project=str(project.path), whole=True)
 
-    def delete_runs(self, selection: RunSelection) -> DeletionRecord:
-        return self.delete(self.plan_run_deletion(selection))
+    def delete_runs(self, selection: RunSelection, *, force: bool = False) -> DeletionRecord:
+        return self.delete(self.plan_run_deletion(selection, force=force))
 
-    def delete_project(self, path: ProjectPath) -> DeletionRecord:
-        return self.delete(self.plan_project_deletion(path))
+    def delete_run(self, run: RunPath, *, force: bool = False) -> DeletionRecord:
+        return self.delete(self.plan_run_deletion(run, force=force))
+
+    def delete_project(self, path: ProjectPath, *, force: bool = False) -> DeletionRecord:
+        return self.delete(self.plan_project_deletion(path, force=force))
 
     def delete(self, plan: DeletionPlanRecord) -> DeletionRecord:
         if plan.missing:
             raise NotFoundError(f"there is no run {', '.join(map(repr, plan.missing))}; nothing was deleted")
+        if plan.whole and plan.kept:
+            raise guarded_error(plan.kept)
         if not plan.items and plan.kind == "runs":
-            return DeletionRecord("", "runs", 0, None)
+            return DeletionRecord("", "runs", 0, None, kept=plan.kept)
         path = self._planned_project(plan)
         self._check_planned(plan, path)
         if plan.kind == "project":
@@ -238,7 +252,7 @@ class Runs:
             address = at("project", path.workspace, path.project, "runs", "del")
             self._client.write("POST", address, body, scope=str(path), repeatable=False)
         self._states.forget()
-        return DeletionRecord("", plan.kind, plan.total, None, plan.project)
+        return DeletionRecord("", plan.kind, plan.total, None, plan.project, plan.kept)
 
     def _planned_project(self, plan: DeletionPlanRecord) -> ProjectPath:
         try:
@@ -253,10 +267,16 @@ class Runs:
 
     def _check_planned(self, plan: DeletionPlanRecord, path: ProjectPath) -> None:
         """Refuse a plan that is no longer true; the server itself deletes without looking."""
-        there = {run.cuid for run in self._shown_now(path)}
+        there = {run.cuid: run for run in self._shown_now(path)}
         planned = [item.cuid for item in plan.items]
-        if len(set(planned)) < len(planned) or not there.issuperset(planned):
+        if len(set(planned)) < len(planned) or not there.keys() >= set(planned):
             raise ConflictError("plan: some of its runs are no longer there; nothing was deleted, plan again")
+        changed = [item.path for item in plan.items if there[item.cuid].state != item.state]
+        if changed:
+            raise ConflictError(f"plan: {changed[0]} is in another state; nothing was deleted, plan again")
+        kept = _plan("runs", [there[cuid] for cuid in planned], (), plan.takes).kept
+        if kept:
+            raise guarded_error(kept)
         if plan.kind == "project" and len(there) > len(planned):
             raise ConflictError(f"plan: project {path} has got more runs; nothing was deleted, plan again")
 
@@ -327,6 +347,19 @@ def _carrying(run: RunRecord, parts: tuple[RunPart, ...]) -> RunRecord:
     )
 
 
-def _plan(kind: Any, runs: list[RunRecord], missing: tuple[str, ...]) -> DeletionPlanRecord:
-    items = tuple(PlannedItem(str(run.path), run.cuid, run.name, run.state, run.created_at_ms) for run in runs)
-    return DeletionPlanRecord(kind, items, missing, points=None, media=None, artifacts=None, bytes=None)
+def _plan(
+    kind: Any, runs: list[RunRecord], missing: tuple[str, ...], takes: tuple[TakenKind, ...]
+) -> DeletionPlanRecord:
+    """Plan a deletion; these servers know no protection and no models, the other guards hold as they do everywhere."""
+    listed = [planned_item(run, str(run.path), guards_of(run)) for run in runs]
+    return DeletionPlanRecord(
+        kind,
+        tuple(item for item in listed if item.is_taken(takes)),
+        missing,
+        points=None,
+        media=None,
+        artifacts=None,
+        bytes=None,
+        kept=tuple(item for item in listed if not item.is_taken(takes)),
+        takes=takes,
+    )

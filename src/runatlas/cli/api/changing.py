@@ -9,9 +9,10 @@ import click
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option
 from runatlas.cli.api.output import print_fields, print_json, say
+from runatlas.entities.deletion import kept_lines
 from runatlas.model.run import RUN_STATES
 
-__all__ = ["create", "delete", "purge", "restore", "update"]
+__all__ = ["create", "delete", "protect", "purge", "restore", "unprotect", "update"]
 
 
 @click.command()
@@ -71,15 +72,52 @@ def update(api: Api, path: str, filters: str | None, labels: tuple[str, ...], **
 
 @click.command()
 @click.argument("path")
+@click.option("-f", "--filter", "filters", help="With a project: protect these runs of it.")
+@click.option("--reason", default="", help="Why; a refused deletion says it.")
+@api_command
+def protect(api: Api, path: str, filters: str | None, reason: str) -> None:
+    """Keep runs from being deleted until they are unprotected.
+
+    PATH is a run, or with --filter a project.
+    """
+    if filters is None:
+        api.run(path).protect(reason).unwrap()
+        say(f"protected {path}")
+    else:
+        say(f"protected {api.runs(path, filters).protect(reason).unwrap().total} runs")
+
+
+@click.command()
+@click.argument("path")
+@click.option("-f", "--filter", "filters", help="With a project: unprotect these runs of it.")
+@api_command
+def unprotect(api: Api, path: str, filters: str | None) -> None:
+    """Let runs be deleted again.
+
+    PATH is a run, or with --filter a project.
+    """
+    if filters is None:
+        api.run(path).unprotect().unwrap()
+        say(f"unprotected {path}")
+    else:
+        say(f"unprotected {api.runs(path, filters).unprotect().unwrap().total} runs")
+
+
+@click.command()
+@click.argument("path")
 @click.argument("runs", nargs=-1)
 @click.option("-f", "--filter", "filters", help="With a project: only these runs of it.")
 @click.option("--commit", is_flag=True, help="Delete; without it the plan is shown and nothing happens.")
+@click.option("--force", is_flag=True, help="Take also what is guarded, but for protected runs.")
 @as_json_option
 @api_command
-def delete(api: Api, path: str, runs: tuple[str, ...], filters: str | None, *, commit: bool, as_json: bool) -> None:
+def delete(
+    api: Api, path: str, runs: tuple[str, ...], filters: str | None, *, commit: bool, force: bool, as_json: bool
+) -> None:
     """Delete PATH: a run, a project, or some of its runs.
 
-    Of a project the RUNS named go, those of --filter, or all of it.
+    Of a project the RUNS named go, those of --filter, or all of it. Runs that are protected, pinned, a baseline,
+    running, or behind a model in staging or production are kept, and listed.
 
     Deleted things lie in the trash: 'runatlas api trash' lists them, 'runatlas api restore' brings them back.
     """
@@ -92,12 +130,15 @@ def delete(api: Api, path: str, runs: tuple[str, ...], filters: str | None, *, c
         target = api.run(path)
     else:
         target = api.project(path) if filters is None else api.runs(path, filters)
-    answer = target.delete_runs(list(runs), commit=commit) if runs else target.delete(commit=commit)
+    options = {"commit": commit, "force": force}
+    answer = target.delete_runs(list(runs), **options) if runs else target.delete(**options)
     outcome = answer.unwrap()
     if as_json:
         print_json(outcome.json())
     elif commit:
-        print_fields(outcome.json())
+        print_fields({**outcome.json(), "kept": len(outcome.kept)})
+        for line in kept_lines(outcome.kept):
+            say(line, err=False)
     else:
         say(repr(outcome), err=False)
         say("nothing was deleted; add --commit to delete")

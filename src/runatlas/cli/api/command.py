@@ -33,6 +33,8 @@ for _command in (
     reading.export,
     changing.create,
     changing.update,
+    changing.protect,
+    changing.unprotect,
     changing.delete,
     changing.restore,
     changing.purge,

@@ -101,7 +101,7 @@ def runs(  # noqa: PLR0917 - one argument an option
             for key in asked:
                 if key not in known:
                     say(f"no run of these has a {what} {key!r}{did_you_mean(key, known)}")
-    print_table((*names, "id", "name", "state", "created", *config_keys, *metric_keys), shown)
+    print_table((*names, "id", "name", "state", "protected", "created", *config_keys, *metric_keys), shown)
 
 
 def _run_row(
@@ -113,7 +113,8 @@ def _run_row(
     configs.update(config)
     metrics.update(last)
     values = [config.get(key) for key in config_keys] + [last.get(key) for key in metric_keys]
-    return [run.id, run.name, run.state, run.created_at, *values]
+    kept = (run.protected_reason or True) if run.protected else None
+    return [run.id, run.name, run.state, kept, run.created_at, *values]
 
 
 @click.command()

@@ -172,6 +172,8 @@ def change_of_patch(
         # When it came counts, not what the clock of its machine says.
         columns["heartbeat_at_ms"] = now_ms
     columns |= state_values(patch.state, patch.finished_at_ms, now_ms)
+    if patch.protected is False:
+        columns["protected_reason"] = ""
     if patch.pin is not None:
         columns["pin"] = patch.pin
         columns["keep_pinned_at_ms" if patch.pin else "pinned_at_ms"] = now_ms if patch.pin else None

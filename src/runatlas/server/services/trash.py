@@ -9,10 +9,20 @@ import attrs
 
 from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError, ValidationError
 from runatlas.model.account import Role
+from runatlas.model.guard import FORCED, NAMED, TakenKind
 from runatlas.model.ids import ProjectPath, RunPath, new_cuid
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.run import RunSelection
-from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, PurgeRecord, TrashKind, TrashRecord
+from runatlas.model.trash import (
+    DeletionPlanRecord,
+    DeletionRecord,
+    PlannedItem,
+    PurgeRecord,
+    TrashKind,
+    TrashRecord,
+    guarded_error,
+    planned_item,
+)
 from runatlas.server.services.access import (
     missing_runs,
     require_project,
@@ -22,6 +32,7 @@ from runatlas.server.services.access import (
     selected_runs,
 )
 from runatlas.server.services.caller import Caller
+from runatlas.server.services.guards import guards_by_run
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
 from runatlas.server.services.validation import checked
 from runatlas.server.store.blob_ref import known_blobs, lock_blobs
@@ -32,6 +43,7 @@ from runatlas.server.store.run_key import unknown_keys
 from runatlas.server.store.statement import Connection
 from runatlas.server.store.trash import (
     HeldRun,
+    Holdings,
     TrashRow,
     TrashScope,
     add_trash,
@@ -77,8 +89,10 @@ class Trash:
         self._store = store
         self._retention_ms = retention_ms
 
-    def plan_run_deletion(self, caller: Caller, selection: RunSelection) -> DeletionPlanRecord:
-        """Tell what deleting these runs would take, without taking it.
+    def plan_run_deletion(
+        self, caller: Caller, selection: RunSelection | RunPath, *, force: bool = False
+    ) -> DeletionPlanRecord:
+        """Tell what deleting these runs, or one that is named itself, would take, without taking it.
 
         ``bytes`` are those of the blobs that the runs need: artifacts and media.
 
@@ -87,15 +101,15 @@ class Trash:
             PermissionDeniedError: The caller may not delete there.
         """
         with self._store.read() as connection:
-            chosen = selected_runs(connection, caller, selection, "write")
-            keys = [row[0] for row in connection.execute(chosen.query)]
-            plan = _plan(connection, "runs", held_by_key(connection, keys), chosen.missing, None)
+            if isinstance(selection, RunPath):
+                return self._plan_run(connection, caller, selection, force=force, weighed=True)
+            plan = self._plan_runs(connection, caller, selection, FORCED if force else (), weighed=True)
             if selection.filter is None:
                 return plan
             scope = require_scope(connection, caller, selection, "write")
             return attrs.evolve(plan, notes=unknown_keys(connection, scope, selection.filter))
 
-    def plan_project_deletion(self, caller: Caller, path: ProjectPath) -> DeletionPlanRecord:
+    def plan_project_deletion(self, caller: Caller, path: ProjectPath, *, force: bool = False) -> DeletionPlanRecord:
         """Tell what deleting a project with all its runs would take, without taking it; its workspace's owners may.
 
         Raises:
@@ -103,8 +117,7 @@ class Trash:
             PermissionDeniedError: The caller may not delete it.
         """
         with self._store.read() as connection:
-            found = require_project(connection, caller, path, "manage")
-            return _plan(connection, "project", held_by_project(connection, found.id), (), str(path))
+            return self._plan_project(connection, caller, path, force=force, weighed=True)
 
     def delete(self, caller: Caller, plan: DeletionPlanRecord) -> DeletionRecord:
         """Move exactly what was planned to the trash, in one transaction; names and ids are free at once.
@@ -112,39 +125,101 @@ class Trash:
         A plan without runs and project deletes nothing and makes no entry: its ``trash_id`` is ``""``.
 
         Raises:
-            ConflictError: Something planned is no longer there, or a planned project got more runs.
+            ConflictError: Something planned is no longer there, is in another state or came under a guard that the plan
+                does not take; a planned project got more runs; or guarded runs stand in the way of a ``whole`` plan.
             NotFoundError: The plan has ``missing`` ids.
             PermissionDeniedError: The caller may not delete one of them.
+            ValidationError: The plan takes what no deletion takes.
         """
+        if not set(plan.takes) <= set(FORCED):
+            raise ValidationError(f"plan.takes: a deletion takes none but {', '.join(FORCED)}")
         if plan.missing:
             where = plan.items[0].path.split("/") if plan.items else None
             raise missing_runs(None if where is None else RunSelection(where[0], where[1]), plan.missing)
+        if plan.whole and plan.kept:
+            raise guarded_error(plan.kept)
         if plan.kind == "runs" and not plan.items:
-            return DeletionRecord("", "runs", 0, None)
+            return DeletionRecord("", "runs", 0, None, kept=plan.kept)
         with self._store.write() as connection:
             if plan.kind == "project":
                 return self._delete_project(connection, caller, plan)
             return self._delete_runs(connection, caller, plan)
 
-    def delete_runs(self, caller: Caller, selection: RunSelection) -> DeletionRecord:
-        """Move all selected runs to the trash, in one transaction and without a plan.
+    def delete_runs(self, caller: Caller, selection: RunSelection, *, force: bool = False) -> DeletionRecord:
+        """Move all selected runs to the trash, in one transaction and without a plan; guarded ones are kept.
 
         Raises:
             NotFoundError: There is no such project or workspace, or a selected id is no run; nothing is deleted then.
             PermissionDeniedError: The caller may not delete there.
         """
-        with self._store.together():
-            return self.delete(caller, self.plan_run_deletion(caller, selection))
+        with self._store.together(), self._store.read() as connection:
+            return self.delete(caller, self._plan_runs(connection, caller, selection, FORCED if force else ()))
 
-    def delete_project(self, caller: Caller, path: ProjectPath) -> DeletionRecord:
+    def delete_run(self, caller: Caller, run: RunPath, *, force: bool = False) -> DeletionRecord:
+        """Move one run to the trash, also one that is pinned, a baseline or running.
+
+        Raises:
+            ConflictError: It is guarded by something else.
+            NotFoundError: There is no such run.
+            PermissionDeniedError: The caller may not delete it.
+        """
+        with self._store.together(), self._store.read() as connection:
+            return self.delete(caller, self._plan_run(connection, caller, run, force=force))
+
+    def delete_named(self, caller: Caller, selection: RunSelection) -> DeletionRecord:
+        """Move the runs that another protocol names to the trash: one as ``delete_run`` does, several all or none.
+
+        The answers of such a protocol cannot tell what was kept.
+
+        Raises:
+            ConflictError: One of them is guarded.
+            NotFoundError: There is no such project, or an id is no run.
+            PermissionDeniedError: The caller may not delete there.
+        """
+        takes = NAMED if len(selection.ids or ()) == 1 else ()
+        with self._store.together(), self._store.read() as connection:
+            plan = self._plan_runs(connection, caller, selection, takes)
+            return self.delete(caller, attrs.evolve(plan, whole=True))
+
+    def delete_project(self, caller: Caller, path: ProjectPath, *, force: bool = False) -> DeletionRecord:
         """Move a project with all its runs to the trash, in one transaction and without a plan.
 
         Raises:
+            ConflictError: A run of it is protected, or guarded in another way and not ``force``; all of it stays.
             NotFoundError: There is no such project.
             PermissionDeniedError: The caller may not delete it.
         """
-        with self._store.together():
-            return self.delete(caller, self.plan_project_deletion(caller, path))
+        with self._store.together(), self._store.read() as connection:
+            return self.delete(caller, self._plan_project(connection, caller, path, force=force))
+
+    @staticmethod
+    def _plan_runs(
+        connection: Connection,
+        caller: Caller,
+        selection: RunSelection,
+        takes: tuple[TakenKind, ...],
+        *,
+        weighed: bool = False,
+    ) -> DeletionPlanRecord:
+        chosen = selected_runs(connection, caller, selection, "write")
+        held = held_by_key(connection, [row[0] for row in connection.execute(chosen.query)])
+        return attrs.evolve(_plan(connection, "runs", held, takes, weighed=weighed), missing=chosen.missing)
+
+    def _plan_run(
+        self, connection: Connection, caller: Caller, run: RunPath, *, force: bool, weighed: bool = False
+    ) -> DeletionPlanRecord:
+        selection = RunSelection(run.workspace, run.project, ids=(run.run,))
+        plan = self._plan_runs(connection, caller, selection, FORCED if force else NAMED, weighed=weighed)
+        return attrs.evolve(plan, whole=True)
+
+    @staticmethod
+    def _plan_project(
+        connection: Connection, caller: Caller, path: ProjectPath, *, force: bool, weighed: bool = False
+    ) -> DeletionPlanRecord:
+        found = require_project(connection, caller, path, "manage")
+        held = held_by_project(connection, found.id)
+        plan = _plan(connection, "project", held, FORCED if force else (), weighed=weighed)
+        return attrs.evolve(plan, project=str(path), whole=True)
 
     def _delete_runs(self, connection: Connection, caller: Caller, plan: DeletionPlanRecord) -> DeletionRecord:
         paths = {checked(RunPath.parse, item.path, "plan.items").project_path for item in plan.items}
@@ -154,6 +229,7 @@ class Trash:
         touch_projects(connection, [project.id for project in projects], self._store.clock())
         held = held_by_cuid(connection, [item.cuid for item in plan.items])
         _require_same(plan, held)
+        _require_unguarded(connection, plan, held)
         name = projects[0].name if len(projects) == 1 else ""
         record, entry = self._add_entry(connection, caller, plan, projects[0], name)
         trash_runs(connection, [run.id for run in held], entry)
@@ -164,6 +240,7 @@ class Trash:
         project = require_project(connection, caller, path, "manage")
         held = held_by_project(connection, project.id, lock=True)
         _require_same(plan, held)
+        _require_unguarded(connection, plan, held)
         record, entry = self._add_entry(connection, caller, plan, project, project.name)
         trash_runs(connection, [run.id for run in held], entry)
         if not trash_project(connection, project.id, entry):
@@ -189,7 +266,7 @@ class Trash:
                 "expires_at_ms": expires,
             },
         )
-        return DeletionRecord(cuid, plan.kind, plan.total, expires, plan.project), entry
+        return DeletionRecord(cuid, plan.kind, plan.total, expires, plan.project, plan.kept), entry
 
     def list_trash(self, caller: Caller, workspace: str | None, page: PageRequest) -> Page[TrashRecord]:
         """List the trash, newest first; ``None`` means every workspace the caller may write to.
@@ -294,30 +371,59 @@ class Trash:
 
 
 def _plan(
-    connection: Connection, kind: TrashKind, held: Sequence[HeldRun], missing: tuple[str, ...], project: str | None
+    connection: Connection, kind: TrashKind, held: Sequence[HeldRun], takes: tuple[TakenKind, ...], *, weighed: bool
 ) -> DeletionPlanRecord:
-    hanging = holdings(connection, [run.id for run in held])
+    """Part runs into those that go and those that are guarded by what the deletion does not take.
+
+    Args:
+        connection: An open transaction.
+        kind: What goes.
+        held: The runs.
+        takes: The kinds of guard that it takes.
+        weighed: Whether it tells what hangs on the runs that go.
+    """
+    guards = guards_by_run(connection, held)
+    items: list[PlannedItem] = []
+    kept: list[PlannedItem] = []
+    taken: list[int] = []
+    for run in held:
+        item = planned_item(run, run.path, guards.get(run.id, ()))
+        if item.is_taken(takes):
+            taken.append(run.id)
+            items.append(item)
+        else:
+            kept.append(item)
+    hanging = holdings(connection, taken) if weighed else Holdings()
     return DeletionPlanRecord(
         kind,
-        tuple(PlannedItem(run.path, run.cuid, run.name, run.state, run.created_at_ms) for run in held),
-        missing,
+        tuple(items),
         points=hanging.points,
         media=hanging.media,
         artifacts=hanging.artifacts,
         bytes=hanging.bytes,
-        project=project,
+        kept=tuple(kept),
+        takes=takes,
     )
 
 
 def _require_same(plan: DeletionPlanRecord, held: Sequence[HeldRun]) -> None:
-    planned = {item.cuid: item.path for item in plan.items}
-    found = {run.cuid: run.path for run in held}
+    planned = {item.cuid: (item.path, item.state) for item in plan.items}
+    found = {run.cuid: (run.path, run.state) for run in held}
     if planned == found and len(plan.items) == len(planned):
         return
-    changed = [path for cuid, path in planned.items() if found.get(cuid) != path]
-    changed += [path for cuid, path in found.items() if cuid not in planned]
+    changed = [path for cuid, (path, state) in planned.items() if found.get(cuid) != (path, state)]
+    changed += [path for cuid, (path, _) in found.items() if cuid not in planned]
     shown = ", ".join(changed[:_SHOWN]) + (", …" if len(changed) > _SHOWN else "")
     raise ConflictError(f"the plan is out of date, nothing was deleted; changed since: {shown}")
+
+
+def _require_unguarded(connection: Connection, plan: DeletionPlanRecord, held: Sequence[HeldRun]) -> None:
+    """Refuse what came under a guard since it was planned, or was planned elsewhere and not by us."""
+    guards = guards_by_run(connection, held)
+    listed = [planned_item(run, run.path, own) for run in held if (own := guards.get(run.id))]
+    kept = [item for item in listed if not item.is_taken(plan.takes)]
+    if kept:
+        raise guarded_error(kept)
 
 
 def _require_entry(connection: Connection, caller: Caller, trash_id: str, *, purging: bool = False) -> TrashRow:

@@ -111,12 +111,19 @@ def _measure_points(connection: Connection) -> None:
         connection.execute(text(step))
 
 
+def _protect_runs(connection: Connection) -> None:
+    """Let runs be protected from deletion."""
+    connection.execute(text("ALTER TABLE runs ADD COLUMN protected BOOLEAN NOT NULL DEFAULT FALSE"))
+    connection.execute(text("ALTER TABLE runs ADD COLUMN protected_reason TEXT NOT NULL DEFAULT ''"))
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, _grant_blobs),
     Migration(3, _name_sections),
     Migration(4, _part_secret),
     Migration(5, _open_lines),
     Migration(6, _measure_points),
+    Migration(7, _protect_runs),
 )
 """From version 1 to ``SCHEMA_VERSION``, in order. Each says its SQL itself: the tables go on changing behind it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, func, insert, select, update
@@ -10,7 +11,7 @@ from runatlas.errors import StoreError
 from runatlas.model.registry import ModelRecord, ModelVersionRecord, Stage
 from runatlas.server.store.engine import Store
 from runatlas.server.store.schema import artifacts, model_versions, models, projects, runs, workspaces
-from runatlas.server.store.statement import Connection, rows
+from runatlas.server.store.statement import Connection, member_of, one_of, rows
 
 __all__ = [
     "ArtifactRow",
@@ -21,6 +22,7 @@ __all__ = [
     "keep_model",
     "list_models",
     "list_versions",
+    "registered_sources",
     "set_stage",
 ]
 
@@ -118,6 +120,22 @@ def list_versions(connection: Connection, model_id: int, version: int | None = N
         statement = statement.where(model_versions.c.version == version)
     found = rows(connection, statement)
     return [_version(*row) for row in found]
+
+
+_SOURCES = (
+    select(model_versions.c.run_pk, models.c.name, model_versions.c.version, model_versions.c.stage)
+    .select_from(model_versions.join(models))
+    .where(member_of(model_versions.c.run_pk, "runs"), one_of(model_versions.c.stage, ("staging", "production")))
+    .order_by(models.c.name, model_versions.c.version)
+)
+
+
+def registered_sources(connection: Connection, run_keys: Sequence[int]) -> dict[int, list[str]]:
+    """Name the versions in staging or production that were made of runs; runs without one are left out."""
+    found: dict[int, list[str]] = {}
+    for run_pk, name, version, stage in rows(connection, _SOURCES, {"runs": list(run_keys)}):
+        found.setdefault(run_pk, []).append(f"version {version} of the model {name!r} in {stage}")
+    return found
 
 
 def add_version(connection: Connection, model_id: int, run_pk: int, record: ModelVersionRecord) -> None:

@@ -62,6 +62,10 @@ class HeldRun(NamedTuple):
     created_at_ms: int
     project: str
     workspace: str
+    pin: bool
+    baseline: bool
+    protected: bool
+    protected_reason: str
 
     @property
     def path(self) -> str:
@@ -105,6 +109,10 @@ _HELD: Select[Any] = (
         runs.c.created_at_ms,
         projects.c.name,
         workspaces.c.username,
+        runs.c.pin,
+        runs.c.baseline,
+        runs.c.protected,
+        runs.c.protected_reason,
     )
     .select_from(runs.join(projects, projects.c.id == runs.c.project_id).join(workspaces))
     .where(runs.c.trash_id.is_(None), projects.c.trash_id.is_(None))
@@ -114,7 +122,9 @@ _HELD: Select[Any] = (
 _NEWEST = (runs.c.created_at_ms.desc(), runs.c.id.desc())
 _BY_KEY = _HELD.where(member_of(runs.c.id, "runs"))
 _BY_CUID = _HELD.where(member_of(runs.c.cuid, "cuids")).order_by(runs.c.id).with_for_update(of=runs)
-_OF_PROJECT = _HELD.where(runs.c.project_id == bindparam("project_id")).order_by(*_NEWEST)
+_OF_PROJECT = _HELD.where(runs.c.project_id == bindparam("project_id"))
+_OF_PROJECT_LISTED = _OF_PROJECT.order_by(*_NEWEST)
+_OF_PROJECT_LOCKED = _OF_PROJECT.order_by(runs.c.id).with_for_update(of=runs)
 
 
 def held_by_key(connection: Connection, run_keys: Sequence[int]) -> list[HeldRun]:
@@ -132,7 +142,8 @@ def held_by_project(connection: Connection, project_id: int, *, lock: bool = Fal
     """Read a project's live runs, newest first; ``lock`` keeps other transactions from changing or adding some."""
     if lock:
         connection.execute(select(projects.c.id).where(projects.c.id == project_id).with_for_update())
-    return [HeldRun(*row) for row in rows(connection, _OF_PROJECT, {"project_id": project_id})]
+    statement = _OF_PROJECT_LOCKED if lock else _OF_PROJECT_LISTED
+    return [HeldRun(*row) for row in rows(connection, statement, {"project_id": project_id})]
 
 
 _ON_SERIES = member_of(series.c.run_pk, "runs")

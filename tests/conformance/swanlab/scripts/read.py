@@ -129,8 +129,9 @@ def change(api: Any, team: str) -> dict[str, Any]:
     project.delete(commit=False)
     kept = api.run(path=f"{team}/my-project/run_id_3").delete(commit=False)
     after_nothing = sorted(run.name for run in project.runs())
-    project.delete_runs(["run_id_1", "run_id_2"], commit=True)
-    api.run(path=f"{team}/my-project/run_id_3").delete(commit=True)
+    # One that is running goes when it is named alone; among several it would stop them all.
+    project.delete_runs(["run_id_2", "run_id_3"], commit=True)
+    api.run(path=f"{team}/my-project/run_id_1").delete(commit=True)
     left = sorted(run.name for run in api.project(path=f"{team}/my-project").runs())
     for name in ("new-project", "my_project"):
         api.project(path=f"{team}/{name}").delete(commit=True)

@@ -149,7 +149,7 @@ TABLE: Table = {
     "missing field": (
         _post("a name", "/projects", {}, "name"),
         _post("a project", "/runs", {}, "project"),
-        _post("what to delete", "/deletions/plan", {}, "either 'runs' or 'project'"),
+        _post("what to delete", "/deletions/plan", {}, "one of 'runs', 'run' and 'project'"),
         _get("a signature", "/blobs/x?name=a", "this parameter is needed"),
     ),
     "limit exceeded": (

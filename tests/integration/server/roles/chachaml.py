@@ -31,7 +31,7 @@ def _open(route: str, **options: Any) -> Row:
     """Ask a route for a run that goes on."""
 
     def make(world: World, _: str) -> Request:
-        return Request(route.partition(" ")[2].format(run=world.new_run("olga")["id"]), options)
+        return Request(route.partition(" ")[2].format(run=world.new_run("olga", state="RUNNING")["id"]), options)
 
     return Row(route, OWN, make)
 

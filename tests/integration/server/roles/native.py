@@ -188,6 +188,7 @@ ROWS = (
     ),
     _made("PUT /bodies/{name}", ANYONE, _part),
     _plain("POST /deletions/plan", WRITE, {"runs": {**SELECTION, "ids": [RUN]}}),
+    _plain("POST /deletions/plan", WRITE, {"run": f"{PATH}/{RUN}", "force": True}, "of a run"),
     _plain("POST /deletions/plan", MANAGE, {"project": PATH}, "of a project"),
     _made("POST /deletions", WRITE, lambda world, _: Request("/deletions", {"json": _plan(world)})),
     _made(
@@ -195,6 +196,7 @@ ROWS = (
         WRITE,
         lambda world, _: Request("/deletions/runs", {"json": {**SELECTION, "ids": [world.new_run()["id"]]}}),
     ),
+    _made(f"DELETE {RUNS}", WRITE, lambda world, _: Request(f"/runs/{PATH}/{world.new_run()['id']}")),
     _made(f"DELETE {PROJECTS}", MANAGE, _project),
     _plain("GET /trash", WRITE_WORKSPACE, workspace=LAB),
     _plain("GET /trash", ANYONE, note="everywhere"),

@@ -151,9 +151,10 @@ class World:
         """Do something that is needed before the request that is looked at."""
         return _make(self.server, self.keys[name], method, path, **options)
 
-    def new_run(self, workspace: str = LAB) -> Any:
-        """Make a run."""
-        draft = {"project": {"workspace": workspace, "project": PROJECT}, "id": new_cuid()}
+    def new_run(self, workspace: str = LAB, *, state: str = "FINISHED") -> Any:
+        """Make a run; one that has ended is not guarded."""
+        project = {"workspace": workspace, "project": PROJECT}
+        draft = {"project": project, "id": new_cuid(), "state": state}
         return self.make("POST", "runs", json=draft)["run"]
 
     def ghost(self, request: Request, *, sees_workspace: bool) -> tuple[Request, dict[str, str]]:

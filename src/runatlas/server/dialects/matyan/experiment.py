@@ -113,7 +113,7 @@ def delete_experiment(call: EndpointCall) -> Answer:
     default = services.repository.project_for(caller, DEFAULT)
     if found.count is None or found.count.experiments:
         services.runs.update_runs(caller, RunSelection(found.workspace, found.name), RunPatch(project=default.name))
-    services.trash.delete(caller, services.trash.plan_project_deletion(caller, found.path))
+    services.trash.delete_project(caller, found.path)
     return answer({"status": "OK"})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
@@ -171,7 +171,7 @@ def delete_run(call: EndpointCall) -> Answer:
     """Delete a run; those who still write to it do not bring it back."""
     run = found_run(call)
     with call.services.store.together():
-        _delete(call, run)
+        _delete(call, [run])
     return answer({"id": run.id, "status": "OK"})
 
 
@@ -180,8 +180,7 @@ def delete_runs(call: EndpointCall) -> Answer:
     asked = _ids(call)
     with call.services.store.together():
         call.services.retirement.retire_ids(call.user, asked)
-        for run in _named(call, asked):
-            _delete(call, run)
+        _delete(call, list(_named(call, asked)))
     return answer({"status": "OK"})
 
 
@@ -215,11 +214,11 @@ def _named(call: EndpointCall, asked: Iterable[str]) -> Iterator[RunRecord]:
             yield find_run(call.services, call.user, run_id)
 
 
-def _delete(call: EndpointCall, run: RunRecord) -> None:
-    trash = call.services.trash
-    plan = trash.plan_run_deletion(call.user, RunSelection(run.workspace, run.project, ids=(run.cuid,)))
-    trash.delete(call.user, plan)
-    call.services.retirement.retire_ids(call.user, [run.id])
+def _delete(call: EndpointCall, runs: Sequence[RunRecord]) -> None:
+    if runs:
+        selection = RunSelection(runs[0].workspace, ids=tuple(run.cuid for run in runs))
+        call.services.trash.delete_named(call.user, selection)
+        call.services.retirement.retire_ids(call.user, [run.id for run in runs])
 
 
 def clear_tombstone(call: EndpointCall) -> Answer:

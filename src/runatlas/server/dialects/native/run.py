@@ -5,12 +5,13 @@ from __future__ import annotations
 import attrs
 
 from runatlas.errors import ValidationError
-from runatlas.model.ids import ProjectPath
+from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.run import RunDraft, RunRecord, RunSelection
 from runatlas.model.trash import DeletionPlanRecord
 from runatlas.server.dialects.native.route import RouteTable
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
+from runatlas.server.services.validation import checked
 
 __all__ = ["deletions", "routes"]
 
@@ -28,10 +29,15 @@ class MadeRun:
 
 @attrs.frozen
 class DeletionDraft:
-    """What is to be deleted: runs, or a project as ``workspace/project``; one of the two."""
+    """What is to be deleted: runs, a run as ``workspace/project/run``, or a project as ``workspace/project``.
+
+    One of the three; ``force`` takes what is guarded, but for protected runs.
+    """
 
     runs: RunSelection | None = None
+    run: str | None = None
     project: str | None = None
+    force: bool = False
 
 
 def _made_status(made: MadeRun) -> int:
@@ -47,13 +53,11 @@ def create_run(services: Services, caller: Caller, body: RunDraft) -> MadeRun:
 
 @deletions.add("POST", "/deletions/plan", errors=(403, 404))
 def plan_deletion(services: Services, caller: Caller, body: DeletionDraft) -> DeletionPlanRecord:
-    """Tell what deleting these runs, or a project with all its runs, would take, without taking it."""
-    if (body.runs is None) == (body.project is None):
-        raise ValidationError("a deletion needs either 'runs' or 'project'")
-    if body.runs is not None:
-        return services.trash.plan_run_deletion(caller, body.runs)
-    try:
-        path = ProjectPath.parse(body.project or "", argument="project")
-    except ValueError as error:
-        raise ValidationError(str(error)) from error
-    return services.trash.plan_project_deletion(caller, path)
+    """Tell what deleting these runs, a run, or a project with all its runs, would take, without taking it."""
+    if [body.runs, body.run, body.project].count(None) != 2:
+        raise ValidationError("a deletion needs one of 'runs', 'run' and 'project'")
+    if body.project is not None:
+        path = checked(ProjectPath.parse, body.project, "project")
+        return services.trash.plan_project_deletion(caller, path, force=body.force)
+    what = body.runs or checked(RunPath.parse, body.run or "", "run")
+    return services.trash.plan_run_deletion(caller, what, force=body.force)

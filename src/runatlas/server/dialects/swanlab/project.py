@@ -81,6 +81,5 @@ def _visibility(body: dict[str, Any]) -> Visibility:
 
 def delete_project(call: EndpointCall) -> Answer:
     """Move a project with its runs to the trash."""
-    trash = call.services.trash
-    trash.delete(call.user, trash.plan_project_deletion(call.user, project_path(call)))
+    call.services.trash.delete_project(call.user, project_path(call))
     return Answer(status=204)

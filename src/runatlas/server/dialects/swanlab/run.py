@@ -122,9 +122,7 @@ def _all_runs(call: EndpointCall, query: RunQuery) -> Iterator[RunRecord]:
 
 
 def _delete(call: EndpointCall, project: ProjectPath, ids: tuple[str, ...]) -> None:
-    trash = call.services.trash
-    selection = RunSelection(project.workspace, project.project, ids=ids)
-    trash.delete(call.user, trash.plan_run_deletion(call.user, selection))
+    call.services.trash.delete_named(call.user, RunSelection(project.workspace, project.project, ids=ids))
 
 
 def delete_run(call: EndpointCall) -> Answer:

@@ -91,4 +91,4 @@ __all__ = [
     "writers",
 ]
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
