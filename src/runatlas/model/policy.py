@@ -62,6 +62,7 @@ class Policy:
         keep_labels: Runs that have one of these labels stay.
         group_by: Fields as filters name them, such as ``config.model``; ``()`` makes one group of all.
         max: More runs than these never go at once.
+        allow_all: Whether more than ``max`` runs, and all runs of a group, may go; that takes a ``where``.
     """
 
     where: str = ""
@@ -72,6 +73,7 @@ class Policy:
     keep_labels: tuple[str, ...] = ()
     group_by: tuple[str, ...] = ()
     max: int | None = None
+    allow_all: bool = False
 
 
 _TEXTS = ("where", "older_than", "keep_within")
@@ -255,6 +257,8 @@ def read_policy(policy: Policy) -> Rule:
         _texts(getattr(policy, name), name)
     for name in _COUNTS:
         _check_count(getattr(policy, name), name)
+    if type(policy.allow_all) is not bool:
+        raise TypeError(f"allow_all: expected true or false, got {type(policy.allow_all).__name__}")
     rule = Rule(
         policy,
         where=parse_filter(policy.where, argument="where") if policy.where else None,
@@ -264,8 +268,11 @@ def read_policy(policy: Policy) -> Rule:
         groups=tuple(_parse_group(text) for text in policy.group_by),
     )
     if rule.where is None and rule.older_than_ms is None:
-        stays = "says what stays but not what may go" if policy != Policy(max=policy.max) else "is empty"
-        raise ValueError(f"the policy {stays}; give where or older_than")
+        empty = policy == Policy(max=policy.max, allow_all=policy.allow_all)
+        said = "is empty" if empty else "says what stays but not what may go"
+        raise ValueError(f"the policy {said}; give where or older_than")
+    if rule.where is None and policy.allow_all:
+        raise ValueError("allow_all: it goes with where, which says which runs may all go")
     return rule
 
 
@@ -306,23 +313,22 @@ def judge(rule: Rule, runs: Sequence[JudgedRun], now_ms: int) -> list[Verdict]:
         A verdict a run, in their order.
     """
     kept: list[list[str]] = [[] for _ in runs]
-    for places in group_places(runs):
-        which = group_text(rule, runs[places[0]])
+    for places in _places_by_group(runs).values():
+        which = _group_text(rule, runs[places[0]])
         for place, reason in _keeps_of_group(rule, runs, places):
             kept[place].append(reason + which)
     return [_verdict(rule, run, reasons, now_ms) for run, reasons in zip(runs, kept, strict=True)]
 
 
-def group_places(runs: Sequence[JudgedRun]) -> list[list[int]]:
-    """Return the places of the runs of each group."""
+def _places_by_group(runs: Sequence[JudgedRun]) -> dict[tuple[str | None, ...], list[int]]:
     places: dict[tuple[str | None, ...], list[int]] = {}
     for place, run in enumerate(runs):
         places.setdefault(run.groups, []).append(place)
-    return list(places.values())
+    return places
 
 
-def group_text(rule: Rule, run: JudgedRun) -> str:
-    """Say which group a run is of, behind what is said of it; ``""`` if there are no groups."""
+def _group_text(rule: Rule, run: JudgedRun) -> str:
+    """Say which group a run is of, behind what is said of the run; ``""`` if there are no groups."""
     named = zip(rule.policy.group_by, run.groups, strict=True)
     parts = [f"{name}={shortened(value)}" if value is not None else f"no {name}" for name, value in named]
     return f" of {', '.join(parts)}" if parts else ""
@@ -378,32 +384,28 @@ def _end_text(run: JudgedRun, now_ms: int) -> str:
     return f"{'last heard of' if run.finished_at_ms is None else 'finished'} {ago} ago"
 
 
-def require_bounds(rule: Rule, runs: Sequence[JudgedRun], goes: Sequence[bool], *, allow_all: bool) -> None:
+def require_bounds(rule: Rule, runs: Sequence[JudgedRun], goes: Sequence[bool]) -> None:
     """Refuse to take more than the policy allows at once, or all runs of a group.
 
     Args:
         rule: The policy.
         runs: The runs that it looks at.
         goes: Whether each goes, after all that keeps it.
-        allow_all: Whether that is meant, which a policy with ``where`` can say.
 
     Raises:
         ConflictError: It would.
-        ValueError: ``allow_all`` comes without ``where``.
     """
-    if allow_all:
-        if rule.where is None:
-            raise ValueError("allow_all: it goes with where, so that it says which runs may all go")
+    if rule.policy.allow_all:
         return
     total, most = sum(goes), rule.policy.max
     if most is not None and total > most:
-        raise ConflictError(f"the policy would take {total} runs, and {most} is its max; raise it or give allow_all")
-    emptied = [places for places in group_places(runs) if all(goes[place] for place in places)]
+        raise ConflictError(f"the policy would take {total} runs, and its max is {most}; raise that, or allow all")
+    emptied = [places for places in _places_by_group(runs).values() if all(goes[place] for place in places)]
     if not emptied:
         return
-    shown = [group_text(rule, runs[places[0]]) for places in emptied[:_SHOWN]]
-    more = f" and of {len(emptied) - _SHOWN} more groups" if len(emptied) > _SHOWN else ""
+    shown = [_group_text(rule, runs[places[0]]) for places in emptied[:_SHOWN]]
+    more = f", and of {len(emptied) - _SHOWN} more groups" if len(emptied) > _SHOWN else ""
     raise ConflictError(
         f"the policy would take all {sum(map(len, emptied))} runs{' and'.join(shown)}{more} that it looks at; "
-        "add a keep, or where with allow_all"
+        "add a keep, or allow all with a where that says which runs may all go"
     )

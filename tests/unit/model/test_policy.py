@@ -151,17 +151,23 @@ def test_what_would_empty_a_group_or_take_too_many_is_refused() -> None:
     runs = [run("a", groups=("1",)), run("b", groups=("1",)), run("c", groups=("2",))]
     rule = read_policy(Policy(older_than="1d", group_by=("config.x",)))
     with pytest.raises(
-        ConflictError, match=r"would take all 2 runs of config\.x=1 that it looks at; add a keep, or where"
+        ConflictError, match=r"would take all 2 runs of config\.x=1 that it looks at; add a keep, or allow"
     ):
-        require_bounds(rule, runs, [True, True, False], allow_all=False)
-    require_bounds(rule, runs, [True, False, False], allow_all=False)
-    with pytest.raises(ValueError, match="allow_all: it goes with where"):
-        require_bounds(rule, runs, [True, True, True], allow_all=True)
-    filtered = read_policy(Policy(where="state == 'CRASHED'", max=2))
-    with pytest.raises(ConflictError, match=r"would take 3 runs, and 2 is its max"):
-        require_bounds(filtered, runs, [True, True, True], allow_all=False)
-    require_bounds(filtered, runs, [True, True, True], allow_all=True)
-    require_bounds(filtered, [], [], allow_all=False)
+        require_bounds(rule, runs, [True, True, False])
+    require_bounds(rule, runs, [True, False, False])
+    filtered = Policy(where="state == 'CRASHED'", max=2)
+    runs = [run(name) for name in "abc"]
+    with pytest.raises(ConflictError, match="would take 3 runs, and its max is 2"):
+        require_bounds(read_policy(filtered), runs, [True, True, True])
+    with pytest.raises(ConflictError, match="would take all 1 runs that it looks at"):
+        require_bounds(read_policy(filtered), runs[:1], [True])
+    require_bounds(read_policy(attrs.evolve(filtered, allow_all=True)), runs, [True, True, True])
+    require_bounds(read_policy(filtered), [], [])
+
+
+def test_all_may_go_only_where_a_filter_says_which() -> None:
+    with pytest.raises(ValueError, match="allow_all: it goes with where, which says which runs may all go"):
+        make_policy(older_than="1d", allow_all=True)
 
 
 ages = st.one_of(st.none(), st.sampled_from([-1, 0, 1, 2, 29.9, 30, 30.1, 60, 400]))
