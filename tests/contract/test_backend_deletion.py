@@ -326,7 +326,10 @@ class TestPurging:
         assert (planned.entries, planned.runs, planned.points) == (1, 2, 20)
         assert (planned.blobs, planned.bytes, planned.dry_run) == (1, len(b"own 2"), True)
         assert len(site.root.list_trash(None, PageRequest()).items) == 1
-        assert site.root.purge() == attrs.evolve(planned, dry_run=False)
+        done = site.root.purge()
+        assert None not in (planned.bytes_before, done.bytes_before, done.bytes_after)
+        measured = {"bytes_before": done.bytes_before, "bytes_after": done.bytes_after}
+        assert attrs.asdict(done) == {**attrs.asdict(planned), "dry_run": False, **measured}
         assert site.root.purge().entries == 0
         with pytest.raises(NotFoundError):
             site.root.restore(entry)

@@ -34,12 +34,12 @@ class Disk(Protocol):
 
 
 @contextmanager
-def unplugged_disk(place: Path) -> Iterator[Disk]:
+def unplugged_disk(place: Path, size: int = _IMAGE_BYTES) -> Iterator[Disk]:
     """Make a disk in a directory: a file system of its own where it can be mounted, else the pages that are clean."""
     image, directory = place / "disk.img", place / "disk"
     directory.mkdir()
     with image.open("wb") as file:
-        file.truncate(_IMAGE_BYTES)
+        file.truncate(size)
     if _try("mkfs.ext4", "-q", "-F", str(image)) and _try("mount", "-o", "loop", str(image), str(directory)):
         mounted = _Mounted(directory, image, place)
         try:

@@ -308,9 +308,7 @@ class Backend(Curation, ABC):
 
     @operation("links")
     def open_link(self, link: str, *, start: int = 0) -> Iterator[bytes]:
-        """Fetch what a link of this backend points at, in pieces, from byte ``start`` on.
-
-        Nothing comes when ``start`` is at the end or beyond it.
+        """Fetch what a link of this backend points at, in pieces, from byte ``start`` on, which may be its end.
 
         Raises:
             NotFoundError: The link expired or was never given out.
@@ -377,18 +375,22 @@ class Backend(Curation, ABC):
         """
 
     @operation(
-        "trash",
+        "purging",
         Route(
             "POST",
             "/trash/purge",
             "deletions",
             errors=GUARDED,
             body=Envelope("PurgeDraft", "What is to be removed for good."),
+            repeatable=False,
             changes=True,
         ),
     )
     def purge(self, *, trash_id: str | None = None, expired_only: bool = True, dry_run: bool = False) -> PurgeRecord:
-        """Remove trash for good, and blobs that nothing refers to. Workspace owners may purge their own entries."""
+        """Remove trash for good, and unneeded blobs, and free their room; workspace owners may purge their entries.
+
+        What a purge that broke off has left goes with the next one.
+        """
 
     # -- keys and administration --------------------------------------------------------------------------------
 

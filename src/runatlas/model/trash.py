@@ -158,7 +158,14 @@ class TrashRecord:
 
 @attrs.frozen
 class PurgeRecord:
-    """What a purge removed for good, or would (``dry_run``)."""
+    """What a purge removed for good, or would (``dry_run``).
+
+    Attributes:
+        bytes: Those of the blobs.
+        point_bytes: Those of the points, as they were stored.
+        bytes_before, bytes_after: How large the store was, database and blobs, and is now; ``None`` where that is not
+            measured, or not told to who does not administer the store.
+    """
 
     entries: int
     runs: int
@@ -166,3 +173,6 @@ class PurgeRecord:
     blobs: int
     bytes: int
     dry_run: bool = False
+    point_bytes: int = 0
+    bytes_before: int | None = None
+    bytes_after: int | None = None

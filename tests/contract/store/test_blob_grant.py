@@ -189,15 +189,15 @@ def test_a_run_in_the_trash_still_refers_to_its_blobs(recorder: Recorder, other:
     move(recorder, "moving", "other")
     entry = delete(other, "moving")
     location.clock.advance(2 * DAY_MS)
-    other.services.trash.purge(other.caller)
+    other.services.purging.purge(other.caller)
     other.run("second")
     name(other, "second")
     assert other.services.trash.restore(other.caller, entry).runs == 1
     name(other, "moving", "again")
-    other.services.trash.purge(other.caller, trash_id=delete(other, "moving", "second"))
+    other.services.purging.purge(other.caller, trash_id=delete(other, "moving", "second"))
     assert_hidden(other)
     location.clock.advance(2 * DAY_MS)
-    other.services.trash.purge(other.caller)
+    other.services.purging.purge(other.caller)
     assert_hidden(recorder)
     assert list(recorder.services.store.blobs.files()) == []
 
@@ -217,7 +217,7 @@ def test_a_project_gets_back_what_was_stored_in_it_and_its_namesake_does_not(
     namesake = trash.delete(
         recorder.caller, trash.plan_project_deletion(recorder.caller, recorder.project, force=True)
     ).trash_id
-    trash.purge(recorder.caller, trash_id=namesake)
+    recorder.services.purging.purge(recorder.caller, trash_id=namesake)
     trash.restore(recorder.caller, entry)
     name(recorder, file="again")
 
@@ -227,9 +227,9 @@ def test_having_stored_a_blob_keeps_it_for_a_day_and_no_longer(
 ) -> None:
     put(recorder)
     location.clock.advance(DAY_MS // 2)
-    recorder.services.trash.purge(recorder.caller)
+    recorder.services.purging.purge(recorder.caller)
     location.clock.advance(DAY_MS)
-    recorder.services.trash.purge(recorder.caller)
+    recorder.services.purging.purge(recorder.caller)
     assert list(recorder.services.store.blobs.files()) == []
     put(other)
     assert_hidden(recorder)
@@ -240,7 +240,8 @@ def test_bytes_for_a_project_that_is_purged_meanwhile_are_for_nobody(recorder: R
 
     def remove_project() -> None:
         plan = trash.plan_project_deletion(recorder.caller, recorder.project, force=True)
-        trash.purge(recorder.caller, trash_id=trash.delete(recorder.caller, plan).trash_id)
+        entry = trash.delete(recorder.caller, plan).trash_id
+        recorder.services.purging.purge(recorder.caller, trash_id=entry)
 
     with pytest.raises(NotFoundError):
         recorder.services.recording.put_blob(recorder.caller, recorder.project, Interrupted(SECRET, remove_project))

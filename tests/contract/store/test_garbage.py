@@ -48,7 +48,7 @@ def test_expired_exports_are_removed(recorder: Recorder, location: Location) -> 
     recorder.services.exports.export_csv(recorder.caller, run, "a")
     assert collect_garbage(recorder.services.store).exports == 0
     location.clock.advance(DAY_MS + 1)
-    recorder.services.trash.purge(recorder.caller)
+    recorder.services.purging.purge(recorder.caller)
     assert list(recorder.services.store.exports_dir.iterdir()) == []
 
 
@@ -75,11 +75,11 @@ def test_storing_a_blob_again_keeps_it_for_another_day(recorder: Recorder, locat
     location.clock.advance(DAY_MS)
     recording.put_blob(recorder.caller, recorder.project, io.BytesIO(b"x"))
     location.clock.advance(DAY_MS // 2)
-    recorder.services.trash.purge(recorder.caller)
+    recorder.services.purging.purge(recorder.caller)
     with store.read() as connection:
         assert known_blobs(connection, [sha256]) == {sha256: 1}
     location.clock.advance(DAY_MS)
-    recorder.services.trash.purge(recorder.caller)
+    recorder.services.purging.purge(recorder.caller)
     with store.read() as connection:
         assert known_blobs(connection, [sha256]) == {}
     assert list(store.blobs.files()) == []

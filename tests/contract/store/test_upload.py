@@ -97,7 +97,7 @@ def test_an_upload_that_nothing_refers_to_is_collected_with_its_blob(recorder: R
     used = send(recorder, run, "used", b"used")
     recorder.append(run, artifacts=(ArtifactDraft("weights", used, 4),))
     location.clock.advance(2 * 24 * 3600 * 1000)
-    recorder.services.trash.purge(recorder.caller, expired_only=True)
+    recorder.services.purging.purge(recorder.caller, expired_only=True)
     assert set(found(recorder, run, "used", "unused")) == {"used"}
     assert not recorder.services.store.blobs.path(unused).exists()
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from arro3.core import Array, DataType
+from support.power import unplugged_disk
 from support.server import ServerProcess, make_key, running_server
 
 import runatlas
+from runatlas.backends.local import LocalBackend
 from runatlas.errors import NoSpaceError
+from runatlas.model.batch import Batch
+from runatlas.model.ids import ProjectPath
+from runatlas.model.run import RunDraft
+from runatlas.model.series import SeriesPoints
+
+INT, FLOAT = DataType.int64(), DataType.float64()
 
 
 @contextmanager
@@ -101,3 +111,31 @@ def test_what_a_tracker_cannot_send_stays_with_it_and_goes_when_there_is_room(
     assert run.health.dropped == 0
     stored = runatlas.Api(host=server.origin, api_key=key).run("ann/p/full").metrics(["loss"])
     assert len(stored["loss"]) == 50
+
+
+def test_a_disk_that_is_full_has_room_again_once_something_is_purged(tmp_path: Path) -> None:
+    steps, values = list(range(2000)), [float(step) for step in range(2000)]
+    with unplugged_disk(tmp_path, 12 << 20) as disk:
+        api = runatlas.Api(disk.directory / "store")
+        project = api.create_project(name="p").unwrap()
+        backend, path = LocalBackend(disk.directory / "store"), ProjectPath.parse(project.path)
+        column, held = Array(steps, INT), Array(values, FLOAT)
+        points = tuple(SeriesPoints(f"k{key}", column, held, column) for key in range(8))
+        run = backend.create_run(RunDraft(path, id="r"))[0].path
+        is_small = shutil.disk_usage(disk.directory).total < 12 << 20
+        try:
+            for _ in range(200 if is_small else 1):
+                backend.append(Batch(run, points))
+            refused = None
+        except NoSpaceError as error:
+            refused = error
+        assert (refused is not None) == is_small, "a disk of its own, where one may be mounted, was filled"
+        deletion = project.runs().delete(commit=True, force=True).unwrap()
+        freed = api.purge(deletion.trash_id, commit=True).unwrap()
+        assert freed.bytes_before is not None
+        assert freed.bytes_after is not None
+        assert freed.bytes_after < freed.bytes_before / (8 if is_small else 1)
+        run = backend.create_run(RunDraft(path, id="again"))[0].path
+        assert backend.append(Batch(run, points)).applied
+        backend.close()
+        api.close()

@@ -110,6 +110,7 @@ _LACKING = {
     "revoke_key": ("way to revoke a key from outside", "revoke it on its pages"),
     "list_artifacts": ("list of a run's saved files", ""),
     "trash": ("trash", "what is deleted there is gone"),
+    "purging": ("trash", "what is deleted there is gone"),
     "folders": ("folders", ""),
     "annotations": ("notes on runs", ""),
     "catalog": ("catalog of metrics with their counts", "list the run's columns"),

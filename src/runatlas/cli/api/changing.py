@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import click
 
 from runatlas.api.entry import Api
@@ -165,14 +166,7 @@ def purge(api: Api, entry: str | None, *, all_: bool, commit: bool, as_json: boo
     ENTRY alone, or what has expired, with the files nothing else needs.
     """
     done = api.purge(entry, expired_only=not all_ and entry is None, commit=commit).unwrap()
-    fields = {
-        "entries": done.entries,
-        "runs": done.runs,
-        "points": done.points,
-        "blobs": done.blobs,
-        "bytes": done.bytes,
-        "dry_run": done.dry_run,
-    }
+    fields = attrs.asdict(done)
     if as_json:
         print_json(fields)
     else:

@@ -17,8 +17,10 @@ def keep_blob(store: Store, project_id: int, data: BinaryIO) -> BlobRecord:
     Whether that is allowed was settled before.
 
     Raises:
+        NoSpaceError: The disk is nearly full.
         NotFoundError: The project was removed for good meanwhile.
     """
+    store.require_room()
     with store.blobs.stage(data) as staged, store.write() as connection:
         lock_blobs(connection)
         store.blobs.keep(staged)

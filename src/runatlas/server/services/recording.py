@@ -64,6 +64,7 @@ class Recording:
             PermissionDeniedError: The caller may not write to it.
             ValidationError: Something in the batch is out of bounds; nothing is applied.
         """
+        self._store.require_room()
         batch = clean_batch(batch)
         series = series_of(batch)
         media = _media_of(batch)

@@ -99,6 +99,7 @@ class Runs:
             PermissionDeniedError: The caller may not write to the project.
             ValidationError: Something in the draft is out of bounds.
         """
+        self._store.require_room()
         return find_or_make_run(self._store, caller, draft)
 
     def update_run(self, caller: Caller, path: RunPath, patch: RunPatch) -> RunRecord:

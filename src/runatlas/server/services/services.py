@@ -24,6 +24,7 @@ from runatlas.server.services.logs import LogReading
 from runatlas.server.services.media import MediaReading
 from runatlas.server.services.points import PointReading
 from runatlas.server.services.projects import Projects
+from runatlas.server.services.purging import Purging
 from runatlas.server.services.recording import Recording
 from runatlas.server.services.registry import Registry
 from runatlas.server.services.repository import Repository
@@ -74,6 +75,7 @@ class Services:
         self.registry = Registry(store)
         self.catalog = Catalog(store)
         self.trash = Trash(store)
+        self.purging = Purging(store)
 
     @classmethod
     def open(

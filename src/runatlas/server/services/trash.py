@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import attrs
 
@@ -17,7 +16,6 @@ from runatlas.model.trash import (
     DeletionPlanRecord,
     DeletionRecord,
     PlannedItem,
-    PurgeRecord,
     TrashKind,
     TrashRecord,
     guarded_error,
@@ -35,9 +33,7 @@ from runatlas.server.services.caller import Caller
 from runatlas.server.services.guards import guards_by_run
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
 from runatlas.server.services.validation import checked
-from runatlas.server.store.blob_ref import known_blobs, lock_blobs
 from runatlas.server.store.engine import Store
-from runatlas.server.store.garbage import collect_garbage
 from runatlas.server.store.project import ProjectRow, touch_projects
 from runatlas.server.store.run_key import unknown_keys
 from runatlas.server.store.statement import Connection
@@ -49,29 +45,22 @@ from runatlas.server.store.trash import (
     add_trash,
     count_trash,
     find_trash,
-    find_unneeded_blobs,
-    forget_blobs,
     held_by_cuid,
     held_by_key,
     held_by_project,
     holdings,
     list_trash,
-    remove_trash,
     restore_trash,
     taken_names,
     trash_project,
     trash_runs,
-    trashed_runs,
 )
 
-__all__ = ["RETENTION_MS", "Trash"]
+__all__ = ["RETENTION_MS", "Trash", "require_entry"]
 
 DAY_MS = 24 * 3600 * 1000
 RETENTION_MS = 30 * DAY_MS
 """How long a deletion can be undone."""
-
-_BLOB_GRACE_MS = DAY_MS
-"""A blob younger than this may still be waiting for the batch that needs it."""
 
 _SHOWN = 5
 
@@ -299,75 +288,13 @@ class Trash:
             PermissionDeniedError: The caller may not delete, and so not restore, what the entry holds.
         """
         with self._store.write() as connection:
-            row = _require_entry(connection, caller, trash_id)
+            row = require_entry(connection, caller, trash_id)
             taken = taken_names(connection, row.id)
             if taken:
                 shown = ", ".join(taken[:_SHOWN]) + (", …" if len(taken) > _SHOWN else "")
                 raise ConflictError(f"deletion {trash_id} cannot be undone: in the way are {shown}")
             touch_projects(connection, restore_trash(connection, row.id), self._store.clock())
             return _record(row)
-
-    def purge(
-        self, caller: Caller, *, trash_id: str | None = None, expired_only: bool = True, dry_run: bool = False
-    ) -> PurgeRecord:
-        """Remove trash for good, and blobs that nothing refers to and that are older than a day.
-
-        Administrators purge everything, others what lies in the workspaces that they own.
-
-        Args:
-            caller: Who asks.
-            trash_id: One entry, whether it expired or not.
-            expired_only: Without ``trash_id``: only entries whose time is over.
-            dry_run: Only count.
-
-        Raises:
-            NotFoundError: There is no such entry.
-            PermissionDeniedError: The caller does not own its workspace.
-        """
-        if dry_run:
-            with self._store.read() as connection:
-                counted, _ = self._count(connection, self._purged(connection, caller, trash_id, expired_only))
-                return attrs.evolve(counted, dry_run=True)
-        with self._store.write() as connection:
-            entries = self._purged(connection, caller, trash_id, expired_only)
-            lock_blobs(connection)
-            record, hashes = self._count(connection, entries)
-            remove_trash(connection, [row.id for row in entries])
-            forget_blobs(connection, hashes)
-        self._store.after_commit(partial(self._remove_files, hashes))
-        return record
-
-    def _purged(
-        self, connection: Connection, caller: Caller, trash_id: str | None, expired_only: bool
-    ) -> list[TrashRow]:
-        if trash_id is not None:
-            return [_require_entry(connection, caller, trash_id, purging=True)]
-        roles: tuple[Role, ...] | None = None if caller.administers else ("OWNER",)
-        expired_at = self._store.clock() if expired_only else None
-        return list_trash(connection, TrashScope(caller.user_id, roles, expired_at_ms=expired_at))
-
-    def _count(self, connection: Connection, entries: Sequence[TrashRow]) -> tuple[PurgeRecord, list[str]]:
-        doomed = trashed_runs(connection, [row.id for row in entries])
-        unneeded = find_unneeded_blobs(connection, doomed, self._store.clock() - _BLOB_GRACE_MS)
-        record = PurgeRecord(
-            entries=len(entries),
-            runs=len(doomed),
-            points=holdings(connection, doomed).points,
-            blobs=len(unneeded),
-            bytes=sum(size for _, size in unneeded),
-        )
-        return record, [sha256 for sha256, _ in unneeded]
-
-    def _remove_files(self, hashes: Sequence[str]) -> None:
-        """Remove files once their rows are gone for good, except of blobs that came back meanwhile."""
-        if hashes:
-            with self._store.write() as connection:
-                lock_blobs(connection)
-                back = known_blobs(connection, hashes)
-                for sha256 in hashes:
-                    if sha256 not in back:
-                        self._store.blobs.remove(sha256)
-        collect_garbage(self._store)
 
 
 def _plan(
@@ -426,7 +353,13 @@ def _require_unguarded(connection: Connection, plan: DeletionPlanRecord, held: S
         raise guarded_error(kept)
 
 
-def _require_entry(connection: Connection, caller: Caller, trash_id: str, *, purging: bool = False) -> TrashRow:
+def require_entry(connection: Connection, caller: Caller, trash_id: str, *, purging: bool = False) -> TrashRow:
+    """Return an entry that the caller may restore, or purge.
+
+    Raises:
+        NotFoundError: There is none.
+        PermissionDeniedError: The caller's role is not enough.
+    """
     row = find_trash(connection, caller.user_id, trash_id)
     role = None if row is None else role_of(caller, row.role)
     if purging and caller.administers:

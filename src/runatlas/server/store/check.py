@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import bindparam, func, or_, select, text
 
 from runatlas.errors import NotFoundError, StoreError
 from runatlas.server.store.chunk import ChunkError
 from runatlas.server.store.engine import Store
 from runatlas.server.store.point import SeriesChunks, SeriesHead, decode_all, find_scalar_series, read_series, run_paths
-from runatlas.server.store.schema import blobs, chunks, runs, series
+from runatlas.server.store.schema import blobs, chunks, runs, series, trash
 from runatlas.server.store.statement import Connection, rows
+from runatlas.server.store.trash import PURGING
 
 __all__ = ["check_store"]
 
@@ -32,7 +33,7 @@ def check_store(store: Store) -> Iterator[str]:
         if store.dialect == "sqlite":
             found = rows(connection, text("PRAGMA integrity_check"))
             yield from (f"database: {line}" for (line,) in found if line != "ok")
-        for (run_pk,) in rows(connection, select(runs.c.id).order_by(runs.c.id)):
+        for (run_pk,) in rows(connection, _RUNS):
             heads = find_scalar_series(connection, [run_pk], keys=None, context=None, column_class=None)
             for head, held in read_series(connection, [SeriesHead(*row) for row in heads]):
                 if problem := _points_problem(head, held):
@@ -51,6 +52,11 @@ _RUN_FIGURES = [
     select(*_SUMS).where(*_OF_RUN),
     select(runs.c.point_count, runs.c.point_bytes).where(runs.c.id == bindparam("run")),
 ]
+
+
+# What is left of runs that are going for good need not fit together any more.
+_GOING = select(trash.c.id).where(trash.c.kind == PURGING)
+_RUNS = select(runs.c.id).where(or_(runs.c.trash_id.is_(None), runs.c.trash_id.not_in(_GOING))).order_by(runs.c.id)
 
 
 def _figures_problem(connection: Connection, run_pk: int) -> str:

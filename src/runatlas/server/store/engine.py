@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from runatlas.errors import BusyError, StoreError, StoreMissingError
+from runatlas.errors import BusyError, NoSpaceError, StoreError, StoreMissingError
 from runatlas.file_access import FileAccess
 from runatlas.model.liveness import heartbeat_timeout_ms
 from runatlas.process.fork import is_inherited, note_closed, note_opened
@@ -30,12 +31,17 @@ from runatlas.server.store.installation import SECRET_NAME, install, new_secret,
 from runatlas.server.store.layout import check_layout
 from runatlas.server.store.liveness import keep_time
 from runatlas.server.store.migration import is_current, migrate
+from runatlas.server.store.schema import metadata
 from runatlas.server.work import current_work
 
 __all__ = ["DATABASE_NAME", "Insert", "Store", "now_ms"]
 
 DATABASE_NAME = "runatlas.db"
 
+ROOM_BYTES = 4 << 20
+"""How much room adding leaves on the disk: to delete something a database has to write."""
+
+_PART_MIN = 0.001
 _OPEN_TO_OTHERS = 3
 """The last version of the schema whose files other users of the machine could read."""
 
@@ -90,7 +96,7 @@ class Store:
         self._reader = engine
         if self.dialect == "postgresql":
             self._reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        self._commits = GroupCommit(self._writer, location, sqlite.check_files)
+        self._commits = GroupCommit(self._writer, location, sqlite.check_files, sqlite.keep_log_short)
         self._joined = threading.local()
         self._closing: list[Callable[[], None]] = []
         self._pid = os.getpid()
@@ -318,6 +324,31 @@ class Store:
             for call in self._joined.later:
                 call()
 
+    def in_steps(self, step: Callable[[Connection, float], bool]) -> None:
+        """Do in many short transactions what takes long, and leave others as much time to write in between.
+
+        Args:
+            step: Does some of it, in a transaction of its own, and tells whether there is more to do. It is told what
+                part of its usual amount to do: where there is no room on the disk for a transaction, smaller ones are
+                tried.
+
+        Raises:
+            BusyError: Others hold the lock; the steps before are done.
+            StoreError: The database failed; the steps before are done.
+        """
+        part, more = 1.0, True
+        while more:
+            began = time.monotonic()
+            try:
+                with self.write() as connection:
+                    more = step(connection, part)
+            except NoSpaceError:
+                if part < _PART_MIN:
+                    raise
+                part /= 8
+            # As long as it took: whoever waits for the lock looks for it only now and then.
+            time.sleep(time.monotonic() - began)
+
     def after_commit(self, call: Callable[[], None]) -> None:
         """Do something once what was written in this thread is on the disk: at once, or when ``together`` ends well."""
         if self._joined_connection() is None:
@@ -336,12 +367,42 @@ class Store:
         return sqlite_dialect.insert(table)
 
     def database_bytes(self) -> int:
-        """Return how large the database is."""
+        """Return how large the database is: its files', or what PostgreSQL says."""
+        if self.dialect == "sqlite":
+            return sqlite.size(self.directory / DATABASE_NAME)
         with self.read() as connection:
-            if self.dialect == "postgresql":
-                return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
-            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-            return int(pages) * int(connection.exec_driver_sql("PRAGMA page_size").scalar_one())
+            return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
+
+    def require_room(self) -> None:
+        """Check, before something is added, that enough room is left to clean up in afterwards.
+
+        Raises:
+            NoSpaceError: There is not.
+        """
+        if self.dialect == "sqlite" and shutil.disk_usage(self.directory).free < ROOM_BYTES:
+            raise NoSpaceError(
+                f"{self.location} cannot grow: the disk is full but for {ROOM_BYTES >> 20} MiB, which are kept for "
+                "cleaning up; delete and purge runs, or free some space, and try again"
+            )
+
+    def shrink(self) -> None:
+        """Give back the room of what was removed: SQLite's file gets smaller, PostgreSQL can use it again.
+
+        It is done in steps between which others write, and not at all within ``together``.
+
+        Raises:
+            BusyError: Others hold the lock.
+            StoreError: The database failed.
+        """
+        if self._joined_connection() is not None:
+            return
+        if self.dialect == "postgresql":
+            with store_errors(self.location), self._engine.connect() as connection:
+                postgresql.vacuum(connection, [table.name for table in metadata.sorted_tables])
+            return
+        self.in_steps(sqlite.free_pages)
+        with store_errors(self.location):
+            sqlite.empty_log(self._engine)
 
     def at_close(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` when the store is closed, before its connections are."""
@@ -365,7 +426,7 @@ class Store:
             if self.dialect == "sqlite":
                 _require_own(self.directory)
             self._pid = os.getpid()
-            self._commits = GroupCommit(self._writer, self.location, sqlite.check_files)
+            self._commits = GroupCommit(self._writer, self.location, sqlite.check_files, sqlite.keep_log_short)
             self._joined = threading.local()
             self._closing = []
             self._engine.dispose(close=False)

@@ -16,6 +16,7 @@ from runatlas.server.store.blob_ref import known_blobs, lock_blobs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.export import remove_expired
 from runatlas.server.store.idempotency import forget_requests
+from runatlas.server.store.purge import remove_purged, remove_unneeded_blobs
 from runatlas.server.store.schema import exports
 from runatlas.server.store.statement import Connection, rows
 
@@ -29,14 +30,21 @@ _AT_ONCE = 500
 
 @attrs.frozen
 class Collected:
-    """What was removed."""
+    """What was removed.
+
+    Attributes:
+        files: Those that no row knew.
+    """
 
     files: int
     exports: int
+    blobs: int = 0
+    blob_bytes: int = 0
 
 
 def collect_garbage(store: Store) -> Collected:
-    """Remove expired exports and old answers kept for repeated requests, and files that no row knows.
+    """Remove what was purged, blobs that nobody needs, expired exports, old answers kept for repeated requests, and
+    files that no row knows.
 
     A blob's file is written before its row, so that one without a row counts as lost only after a day.
 
@@ -47,7 +55,10 @@ def collect_garbage(store: Store) -> Collected:
     with store.write() as connection:
         expired = remove_expired(connection, store, now_ms)
         forget_requests(connection, now_ms - DAY_MS, now_ms - DAY_MS)
-    return Collected(_remove_lost_blobs(store, now_ms - DAY_MS) + _remove_lost_exports(store, now_ms - DAY_MS), expired)
+    lost = _remove_lost_blobs(store, now_ms - DAY_MS) + _remove_lost_exports(store, now_ms - DAY_MS)
+    remove_purged(store)
+    blobs, size = remove_unneeded_blobs(store, now_ms - DAY_MS)
+    return Collected(lost, expired, blobs, size)
 
 
 def _remove_lost_blobs(store: Store, before_ms: int) -> int:

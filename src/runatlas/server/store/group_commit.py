@@ -36,9 +36,17 @@ class GroupCommit:
         engine: Begins transactions that hold the write lock.
         location: Where the database is, for people.
         check: Called before and after each commit; raises when the commit is lost.
+        settle: Called after each commit that is not lost.
     """
 
-    def __init__(self, engine: Engine, location: str, check: Callable[[Connection], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        location: str,
+        check: Callable[[Connection], None],
+        settle: Callable[[Connection], None] = lambda _: None,
+    ) -> None:
+        self._after = settle
         self._engine = engine
         self._location = location
         self._check = check
@@ -95,7 +103,7 @@ class GroupCommit:
             self._finish(self._group)
         if self._group is None:
             engine = self._engine if waits else self._engine.execution_options(waits=False)
-            self._group = _Group(engine, self._location, self._check, shared=shared)
+            self._group = _Group(engine, self._location, (self._check, self._after), shared=shared)
         return self._group
 
     def _settle(self, group: _Group) -> None:
@@ -122,9 +130,11 @@ class GroupCommit:
 class _Group:
     """A transaction and those who wrote in it; used by the thread whose turn it is."""
 
-    def __init__(self, engine: Engine, location: str, check: Callable[[Connection], None], *, shared: bool) -> None:
+    def __init__(
+        self, engine: Engine, location: str, calls: tuple[Callable[[Connection], None], ...], *, shared: bool
+    ) -> None:
         self._location = location
-        self._check = check
+        self._check, self._after = calls
         self._shared = shared
         self._members = 0
         self._began = time.monotonic()
@@ -161,6 +171,7 @@ class _Group:
             self._transaction.commit()
             # The wait for the disk is long enough to remove what it waits for.
             self._check(self._connection)
+            self._after(self._connection)
         except BaseException as error:
             self._fail(error)
             if not isinstance(error, Exception):

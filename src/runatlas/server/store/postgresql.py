@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 
-__all__ = ["is_postgresql", "lock_schema", "make_engine", "never_wait"]
+__all__ = ["is_postgresql", "lock_schema", "make_engine", "never_wait", "vacuum"]
 
 _SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg://")
 _MIGRATION_LOCK = 0x52754174
@@ -65,3 +66,13 @@ def lock_schema(connection: Connection) -> None:
     """Keep other processes from changing the schema until the transaction ends."""
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_OPENING_S * 1000}")
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+
+
+def vacuum(connection: Connection, tables: Iterable[str]) -> None:
+    """Let the room of rows that are gone be used again; what lies free at the end of a file goes back to the system.
+
+    Nobody is kept from reading or writing; who does not own the tables is not heeded.
+    """
+    outside = connection.execution_options(isolation_level="AUTOCOMMIT")
+    for table in tables:
+        outside.exec_driver_sql(f"VACUUM {table}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import shutil
 import sqlite3
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -19,13 +21,31 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 from runatlas.errors import StoreError, StoreRemovedError
 from runatlas.server.store.substring import fits_pattern, has_part
 
-__all__ = ["check_files", "check_schema", "check_unchanged", "is_read_only", "make_engine", "make_reading_engine"]
+__all__ = [
+    "check_files",
+    "check_schema",
+    "check_unchanged",
+    "empty_log",
+    "free_pages",
+    "is_read_only",
+    "make_engine",
+    "make_reading_engine",
+    "size",
+]
 
 BUSY_TIMEOUT_S = 10.0
 """How long a transaction waits for others before it tells that the store is busy."""
 
 _OPENING_S = 60.0
+_INCREMENTAL = 2
 _WAL_PAGES = 4000
+_FREED_PAGES = 500
+_LOW_BYTES = 32 << 20
+"""Below so much free room the log is emptied after each commit: taking it into the database may need as much again."""
+
+_EMPTYING_MS = 100
+"""How long emptying the log may keep writers waiting; what it does not get done it leaves to the next time."""
+
 _CACHE_KIB = 8_192
 """A connection's own page cache. The file is not mapped: its pages would count as the process's memory."""
 _STATEMENTS = 512
@@ -207,6 +227,59 @@ def check_schema(connection: Connection) -> None:
         )
 
 
+def size(path: Path) -> int:
+    """Return how many bytes a database and its log have."""
+    found = 0
+    for suffix in _SUFFIXES:
+        with suppress(FileNotFoundError):
+            found += path.with_name(f"{path.name}{suffix}").stat().st_size
+    return found
+
+
+def free_pages(connection: Connection, part: float) -> bool:
+    """Cut some of the free pages off the file, within a transaction that writes; return whether there are more.
+
+    A database that was made without ``auto_vacuum`` keeps them, and uses them again.
+    """
+    if connection.exec_driver_sql("PRAGMA auto_vacuum").scalar() != _INCREMENTAL:
+        return False
+    free = int(connection.exec_driver_sql("PRAGMA freelist_count").scalar() or 0)
+    cursor = connection.connection.cursor()
+    most = max(1, int(part * _FREED_PAGES))
+    for _ in range(min(free, most)):
+        # One by one: the driver runs the statement up to its first row, of which there is one a page.
+        cursor.execute("PRAGMA incremental_vacuum(1)")
+    return free > most
+
+
+def empty_log(engine: Engine) -> None:
+    """Bring what the log has into the database, and make the log empty, if nobody is in the way."""
+    held = engine.raw_connection()
+    try:
+        cursor = held.cursor()
+        cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        cursor.execute(f"PRAGMA busy_timeout={_EMPTYING_MS}")
+        try:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
+    finally:
+        held.close()
+
+
+def keep_log_short(connection: Connection) -> None:
+    """Empty the log after a commit where the disk is nearly full: a database that cannot take its log is stuck."""
+    if shutil.disk_usage(str(connection.engine.url.database)).free >= _LOW_BYTES:
+        return
+    cursor = connection.connection.cursor()
+    cursor.execute("PRAGMA busy_timeout=0")
+    try:
+        with suppress(sqlite3.OperationalError):
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
+
+
 def _removed(path: str) -> StoreRemovedError:
     return StoreRemovedError(
         f"{path} was removed or replaced while it was open, and nothing can be written to it; "
@@ -260,6 +333,9 @@ def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
 
 def _is_wal(cursor: sqlite3.Cursor, *, last: bool) -> bool:
     try:
+        if not cursor.execute("PRAGMA page_count").fetchone()[0]:
+            # Has to be settled before the first page is written: free pages can be given back bit by bit then.
+            cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
         cursor.execute("PRAGMA journal_mode=WAL")
     except sqlite3.OperationalError as error:
         if "locked" not in str(error) or last:

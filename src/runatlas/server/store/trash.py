@@ -28,6 +28,7 @@ from runatlas.server.store.schema import (
 from runatlas.server.store.statement import Connection, member_of, rows, unique
 
 __all__ = [
+    "PURGING",
     "HeldRun",
     "Holdings",
     "TrashRow",
@@ -42,13 +43,16 @@ __all__ = [
     "held_by_project",
     "holdings",
     "list_trash",
-    "remove_trash",
     "restore_trash",
     "taken_names",
     "trash_project",
     "trash_runs",
     "trashed_runs",
 ]
+
+
+PURGING = "purging"
+"""The kind of an entry that goes for good: nobody sees it any more."""
 
 
 class HeldRun(NamedTuple):
@@ -203,6 +207,7 @@ class TrashScope:
 
     def restrict(self, statement: Select[Any]) -> Select[Any]:
         """Add the conditions to a query."""
+        statement = statement.where(trash.c.kind != PURGING)
         if self.roles is not None:
             statement = statement.where(memberships.c.role.in_(self.roles))
         if self.workspace_id is not None:
@@ -299,23 +304,21 @@ def trashed_runs(connection: Connection, trash_ids: Collection[int]) -> list[int
     return [key for (key,) in rows(connection, statement, {"entries": list(trash_ids)})]
 
 
-def remove_trash(connection: Connection, trash_ids: Collection[int]) -> None:
-    """Remove entries with all they hold, and entries that are left without anything."""
-    doomed = select(projects.c.id).where(member_of(projects.c.trash_id, "entries"))
-    values = {"entries": list(trash_ids)}
-    emptied = exists().where(runs.c.trash_id == trash.c.id) | exists().where(projects.c.trash_id == trash.c.id)
-    connection.execute(delete(runs).where(runs.c.project_id.in_(doomed)), values)
-    connection.execute(delete(trash).where(member_of(trash.c.id, "entries")), values)
-    connection.execute(delete(trash).where(~emptied))
+def find_unneeded_blobs(
+    connection: Connection, doomed_runs: Iterable[int], before_ms: int, among: Collection[str] | None = None
+) -> list[tuple[str, int]]:
+    """Find the blobs, all or among these, that nobody needs once these runs are gone, stored before a time.
 
-
-def find_unneeded_blobs(connection: Connection, doomed_runs: Iterable[int], before_ms: int) -> list[tuple[str, int]]:
-    """Find the blobs that nobody needs once these runs are gone, stored before a time: hash and size."""
+    Returns:
+        The hash and the size of each.
+    """
     needed = exists().where(
         blob_refs.c.sha256 == blobs.c.sha256, ~member_of(blob_refs.c.run_pk, "runs", list(doomed_runs))
     )
     registered = exists().where(model_versions.c.sha256 == blobs.c.sha256)
     statement = select(blobs.c.sha256, blobs.c.size).where(blobs.c.created_at_ms < before_ms, ~needed, ~registered)
+    if among is not None:
+        statement = statement.where(member_of(blobs.c.sha256, "among", list(among)))
     return [(sha256, size) for sha256, size in rows(connection, statement)]
 
 
