@@ -36,6 +36,7 @@ from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.log import LogPage, LogQuery
 from runatlas.model.media import BlobRecord, LinkRecord, MediaPage, MediaQuery
 from runatlas.model.page import Page, PageRequest
+from runatlas.model.policy import Policy
 from runatlas.model.project import ProjectDraft, ProjectPatch, ProjectQuery, ProjectRecord
 from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.model.series import ColumnQuery, ColumnRecord, PointBlock, PointQuery, SummaryQuery, SummaryRecord
@@ -331,6 +332,29 @@ class Backend(Curation, ABC):
         Raises:
             ConflictError: Something planned is not there or not as it was, is guarded, or a project got more runs.
             NotFoundError: The plan has ``missing`` ids.
+        """
+
+    @operation(
+        "cleaning",
+        Route(
+            "POST",
+            "/deletions/cleaning",
+            "deletions",
+            errors=CHANGE,
+            body=Envelope("CleaningDraft", "Which runs a policy of clean-up looks at."),
+        ),
+    )
+    def plan_cleaning(
+        self, workspace: str, policy: Policy, *, project: str | None = None, force: bool = False
+    ) -> DeletionPlanRecord:
+        """Tell what a policy takes of a project or workspace, and what of the runs that it looks at stays, and why.
+
+        Guarded runs stay; ``force`` takes them too, but for protected ones. ``delete`` applies the plan.
+
+        Raises:
+            ConflictError: It would take all runs of a group, or more than its ``max``.
+            NotFoundError: There is no such project or workspace.
+            ValidationError: The policy cannot be understood, or is empty.
         """
 
     @operation("trash", Route("POST", "/deletions/runs", "deletions", errors=CHANGE, status=201, changes=True))

@@ -110,7 +110,7 @@ class _Document:
 
     def _load(self) -> dict[str, Any]:
         try:
-            return tomllib.loads(self._text)
+            loaded: dict[str, Any] = tomllib.loads(self._text)
         except tomllib.TOMLDecodeError as error:
             at = _AT.search(str(error))
             reason = f"this is no TOML: {_AT.sub('', str(error))}"
@@ -119,6 +119,7 @@ class _Document:
             raise PolicyFileError(self._source, int(at[1]), int(at[2]), shortened(reason)) from None
         except RecursionError:
             raise self._error(0, "this is nested too deeply") from None
+        return loaded
 
     def _find_keys(self) -> None:
         """Note where each header is, and the key and the value of each field; what lies in long texts is neither."""

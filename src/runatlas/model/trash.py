@@ -30,7 +30,8 @@ class PlannedItem:
 
     Attributes:
         guards: What guards it, whether the deletion takes that or not.
-        reason: The same for people: ``pinned``, ``protected: the best of the sweep``; ``""`` for none.
+        reason: The same for people: ``pinned``, ``protected: the best of the sweep``; ``""`` for none. In the plan of a
+            policy it tells why the run goes or stays.
     """
 
     path: str

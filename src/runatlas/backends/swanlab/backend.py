@@ -109,6 +109,7 @@ _LACKING = {
     "list_keys": ("list of keys from outside", "see its pages"),
     "revoke_key": ("way to revoke a key from outside", "revoke it on its pages"),
     "list_artifacts": ("list of a run's saved files", ""),
+    "cleaning": ("policies of clean-up", "filter its runs and delete those"),
     "trash": ("trash", "what is deleted there is gone"),
     "purging": ("trash", "what is deleted there is gone"),
     "folders": ("folders", ""),

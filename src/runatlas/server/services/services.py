@@ -12,6 +12,7 @@ from runatlas.server.services.artifacts import Artifacts
 from runatlas.server.services.bodies import Bodies
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.catalog import Catalog
+from runatlas.server.services.cleaning import Cleaning
 from runatlas.server.services.columns import Columns
 from runatlas.server.services.events import Events
 from runatlas.server.services.exports import Exports
@@ -76,6 +77,7 @@ class Services:
         self.catalog = Catalog(store)
         self.trash = Trash(store)
         self.purging = Purging(store)
+        self.cleaning = Cleaning(store)
 
     @classmethod
     def open(

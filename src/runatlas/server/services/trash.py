@@ -383,3 +383,14 @@ def _record(row: TrashRow) -> TrashRecord:
         expires_at_ms=row.expires_at_ms,
         deleted_by=row.deleted_by,
     )
+
+
+def plan_held(connection: Connection, held: Sequence[HeldRun], takes: tuple[TakenKind, ...]) -> DeletionPlanRecord:
+    """Plan the deletion of runs that somebody chose; those that are guarded by what it does not take are ``kept``.
+
+    Args:
+        connection: An open transaction.
+        held: The runs.
+        takes: The kinds of guard that it takes.
+    """
+    return _plan(connection, "runs", held, takes, weighed=True)

@@ -190,6 +190,8 @@ ROWS = (
     _plain("POST /deletions/plan", WRITE, {"runs": {**SELECTION, "ids": [RUN]}}),
     _plain("POST /deletions/plan", WRITE, {"run": f"{PATH}/{RUN}", "force": True}, "of a run"),
     _plain("POST /deletions/plan", MANAGE, {"project": PATH}, "of a project"),
+    _plain("POST /deletions/cleaning", WRITE, {**SELECTION, "policy": {"older_than": "30d"}}),
+    _plain("POST /deletions/cleaning", WRITE_WORKSPACE, {"workspace": LAB, "policy": {"older_than": "30d"}}, "of all"),
     _made("POST /deletions", WRITE, lambda world, _: Request("/deletions", {"json": _plan(world)})),
     _made(
         "POST /deletions/runs",

@@ -1,0 +1,79 @@
+"""The rules of clean-up by a policy: what it takes, what it leaves and why, with the guards that always hold."""
+
+from __future__ import annotations
+
+import attrs
+
+from runatlas.errors import ValidationError
+from runatlas.model.filters import And, Comparison, Field
+from runatlas.model.guard import FORCED
+from runatlas.model.policy import Policy, Rule, judge, read_policy, require_bounds
+from runatlas.model.run import RunSelection
+from runatlas.model.text import check_text
+from runatlas.model.trash import DeletionPlanRecord, planned_item
+from runatlas.server.services.access import require_scope, selected_runs
+from runatlas.server.services.caller import Caller
+from runatlas.server.services.trash import plan_held
+from runatlas.server.store.cleaning import judged_runs
+from runatlas.server.store.engine import Store
+from runatlas.server.store.run_key import unknown_keys
+from runatlas.server.store.statement import rows
+from runatlas.server.store.trash import held_by_key
+
+__all__ = ["Cleaning"]
+
+
+class Cleaning:
+    """What may be done with policies."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def plan_cleaning(
+        self, caller: Caller, workspace: str, policy: Policy, *, project: str | None = None, force: bool = False
+    ) -> DeletionPlanRecord:
+        """Tell what a policy takes of a project or workspace, and what of the runs that it looks at stays, and why.
+
+        Raises:
+            ConflictError: It would take all runs of a group, or more than its ``max``.
+            NotFoundError: There is no such project or workspace.
+            PermissionDeniedError: The caller may not delete there.
+            ValidationError: The policy cannot be understood, or is empty.
+        """
+        rule = _read(policy)
+        takes = FORCED if force else ()
+        selection = RunSelection(workspace, project, filter=rule.where)
+        with self._store.read() as connection:
+            scope = require_scope(connection, caller, selection, "write")
+            chosen = selected_runs(connection, caller, selection, "write")
+            held = held_by_key(connection, [row[0] for row in rows(connection, chosen.query)])
+            judged = judged_runs(connection, held, rule)
+            verdicts = judge(rule, judged, self._store.clock())
+            plan = plan_held(connection, [run for run, said in zip(held, verdicts, strict=True) if said.goes], takes)
+            notes = unknown_keys(connection, scope, _named(rule))
+        reasons = {run.cuid: said.reason for run, said in zip(held, verdicts, strict=True)}
+        items = [attrs.evolve(item, reason=reasons[item.cuid]) for item in plan.items]
+        gone = {item.cuid for item in items}
+        require_bounds(rule, judged, [run.cuid in gone for run in judged])
+        guarded = {item.cuid: item for item in plan.kept}
+        kept = [
+            guarded.get(run.cuid) or attrs.evolve(planned_item(run, run.path, ()), reason=reasons[run.cuid])
+            for run in held
+            if run.cuid not in gone
+        ]
+        return attrs.evolve(plan, items=tuple(items), kept=tuple(kept), notes=notes)
+
+
+def _read(policy: Policy) -> Rule:
+    check_text("".join(policy.keep_best), "keep_best")
+    try:
+        return read_policy(policy)
+    except (TypeError, ValueError) as error:
+        raise ValidationError(str(error)) from error
+
+
+def _named(rule: Rule) -> And:
+    """Return a filter that names all that the policy names: a metric that no run has keeps none of them."""
+    fields = (*rule.groups, *(Field("SCALAR", best.metric) for best in rule.best))
+    named = tuple(Comparison(field, "NEQ", None) for field in fields)
+    return And(named if rule.where is None else (rule.where, *named))

@@ -1,0 +1,210 @@
+"""What every backend does with a policy of clean-up: who goes, who stays and why, and that guards always hold."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+import attrs
+import pytest
+from support.backend import Site
+from support.recording import line
+
+from runatlas.errors import ConflictError, NotFoundError, ValidationError
+from runatlas.model.batch import Batch
+from runatlas.model.ids import ProjectPath
+from runatlas.model.policy import JudgedRun, Policy, judge, read_policy
+from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunSelection
+from runatlas.model.trash import DeletionPlanRecord, PlannedItem
+
+DAY = 24 * 3_600_000
+
+
+def make(site: Site, project: ProjectPath, run_id: str, age: float, loss: tuple[float, ...] = (), **said: Any) -> None:
+    """Make a run that ended so many days ago and began the day before, with values of ``val_loss``."""
+    ended = site.clock() - round(age * DAY)
+    draft = RunDraft(project, id=run_id, state="FINISHED", created_at_ms=ended - DAY, finished_at_ms=ended)
+    run, _ = site.root.create_run(attrs.evolve(draft, **said))
+    if loss:
+        site.root.append(Batch(run.path, (line("val_loss", len(loss), value=loss.__getitem__),)))
+
+
+@pytest.fixture
+def demo(site: Site) -> ProjectPath:
+    """Runs of two models, some of them guarded."""
+    project = site.project()
+    mlp, cnn = {"model": "mlp"}, {"model": {"name": "cnn"}}
+    make(site, project, "best", 90, (0.9, 0.1, 0.5), config=mlp)
+    make(site, project, "second", 91, (0.2, 0.9), config=mlp)
+    make(site, project, "worse", 92, (0.3, math.nan), config=mlp)
+    make(site, project, "nothing", 93, (math.nan, math.nan), config=mlp)
+    make(site, project, "newest", 60, (7.0,), config=mlp)
+    make(site, project, "kept", 94, (7.0,), config=mlp, labels=("x", "baseline"))
+    make(site, project, "pinned", 95, (7.0,), config=mlp)
+    make(site, project, "locked", 96, (7.0,), config=mlp)
+    make(site, project, "young", 10, (7.0,), config=cnn)
+    change(site, project, "pinned", RunPatch(pin=True))
+    change(site, project, "locked", RunPatch(protected=True, protected_reason="for the paper"))
+    return project
+
+
+def change(site: Site, project: ProjectPath, run_id: str, patch: RunPatch) -> None:
+    site.root.update_runs(RunSelection(project.workspace, project.project, ids=(run_id,)), patch)
+
+
+POLICY = Policy(
+    older_than="30d",
+    keep_last=1,
+    keep_best=("val_loss:2",),
+    keep_labels=("baseline",),
+    group_by=("config.model",),
+)
+
+
+def plan(site: Site, project: ProjectPath, policy: Policy, *, force: bool = False) -> DeletionPlanRecord:
+    return site.root.plan_cleaning(project.workspace, policy, project=project.project, force=force)
+
+
+def reasons(items: tuple[PlannedItem, ...]) -> dict[str, str]:
+    return {item.path.rpartition("/")[2]: item.reason for item in items}
+
+
+def left(site: Site, project: ProjectPath) -> set[str]:
+    query = RunQuery(RunSelection(project.workspace, project.project), parts=())
+    return {run.id for run in site.services.runs.list_runs(site.services.owner(), query).items}
+
+
+def test_every_run_has_its_reason_and_what_was_planned_goes_and_comes_back(site: Site, demo: ProjectPath) -> None:
+    made = plan(site, demo, POLICY)
+    assert reasons(made.items) == {
+        "worse": "finished 92 d ago, older than 30d",
+        "nothing": "finished 93 d ago, older than 30d",
+    }
+    assert reasons(made.kept) == {
+        "best": "best val_loss of config.model='mlp'",
+        "second": "2nd best val_loss of config.model='mlp'",
+        "newest": "the last one of config.model='mlp'",
+        "kept": "label baseline",
+        "pinned": "pinned",
+        "locked": "protected: for the paper",
+        "young": "the last one of no config.model; best val_loss of no config.model",
+    }
+    guards = {item.path.rpartition("/")[2]: item.guards for item in made.kept if item.guards}
+    assert guards == {"pinned": ("pinned",), "locked": ("protected",)}
+    assert (made.points, made.takes, made.notes) == (4, (), ())
+    assert len(left(site, demo)) == 9
+    deleted = site.root.delete(made)
+    assert deleted.runs == 2
+    assert left(site, demo) == {"best", "second", "newest", "kept", "pinned", "locked", "young"}
+    site.root.restore(deleted.trash_id)
+    assert len(left(site, demo)) == 9
+
+
+def test_guards_hold_also_those_that_came_since(site: Site, demo: ProjectPath) -> None:
+    made = plan(site, demo, POLICY)
+    change(site, demo, "worse", RunPatch(protected=True))
+    with pytest.raises(ConflictError, match="worse"):
+        site.root.delete(made)
+    assert len(left(site, demo)) == 9
+    forced = plan(site, demo, POLICY, force=True)
+    assert set(reasons(forced.items)) == {"nothing", "pinned"}
+    assert reasons(forced.kept)["locked"] == "protected: for the paper"
+    assert site.services.trash.delete(site.services.owner(), forced).runs == 2
+
+
+def test_where_chooses_what_is_looked_at_before_groups_are_made(site: Site, demo: ProjectPath) -> None:
+    made = plan(site, demo, Policy(where="config.model == 'mlp' and not pin", keep_last=7))
+    assert (len(made.kept), made.items) == (7, ())
+    made = plan(site, demo, Policy(where="config.model.name == 'cnn'", allow_all=True))
+    assert (reasons(made.items), made.kept) == ({"young": "config.model.name == 'cnn'"}, ())
+    mistyped = Policy(older_than="30d", keep_best=("val_los:3",), group_by=("config.modl",), keep_last=1)
+    assert plan(site, demo, mistyped).notes == (
+        "no run here has a config 'modl', did you mean 'model'?",
+        "no run here has a metric 'val_los', did you mean 'val_loss'?",
+    )
+
+
+def test_a_silent_run_counts_from_when_it_was_heard_of_last(site: Site) -> None:
+    project = site.project()
+    make(site, project, "silent", 40, state="RUNNING", finished_at_ms=None)
+    make(site, project, "done", 1)
+    site.clock.advance(50 * DAY)
+    make(site, project, "alive", 1, state="RUNNING", finished_at_ms=None, created_at_ms=site.clock())
+    made = plan(site, project, Policy(older_than="45d"))
+    assert reasons(made.items)["silent"].startswith("last heard of ")
+    assert reasons(made.kept) == {"alive": "not finished, not older than 45d"}
+
+
+def test_what_is_no_policy_or_takes_too_much_is_refused(site: Site, demo: ProjectPath) -> None:
+    with pytest.raises(ConflictError, match=r"would take all 1 runs of no config\.model that it looks at"):
+        plan(site, demo, Policy(older_than="1d", group_by=("config.model",)))
+    with pytest.raises(ConflictError, match="would take 2 runs, and its max is 1"):
+        plan(site, demo, attrs.evolve(POLICY, max=1))
+    assert plan(site, demo, attrs.evolve(POLICY, max=2)).total == 2
+    for policy, sentence in {
+        Policy(): "the policy is empty; give where or older_than",
+        Policy(keep_last=5): "says what stays but not what may go",
+        Policy(older_than="1d", allow_all=True): "allow_all: it goes with where",
+        Policy(older_than="30"): "older_than: '30' is no duration",
+        Policy(where="stat == 1"): "where: unknown name 'stat'",
+        Policy(older_than="1d", keep_best=("a\x00:3",)): "keep_best: ",
+    }.items():
+        with pytest.raises(ValidationError) as told:
+            plan(site, demo, policy)
+        assert sentence in str(told.value)
+    with pytest.raises(NotFoundError):
+        site.user("eve").plan_cleaning(demo.workspace, POLICY, project=demo.project)
+    with pytest.raises(NotFoundError):
+        site.root.plan_cleaning(demo.workspace, POLICY, project="nowhere")
+
+
+def test_the_store_says_what_the_pure_function_says(site: Site) -> None:
+    one, other = site.project("one"), site.project("other")
+    chance = random.Random(7)
+    losses: list[tuple[float, ...]] = [(), (math.nan,), (1.0,), (1.0, 0.5), (math.inf,), (-math.inf, math.nan), (0.5,)]
+    models: list[tuple[Any, str | None]] = [
+        ("mlp", "'mlp'"),
+        (3, "3"),
+        (3.0, "3"),
+        ("3", "'3'"),
+        (True, "True"),
+        (0.1, "0.1"),
+        (None, None),
+        ({"a": 1}, None),
+        ([1, "x"], '[1, "x"]'),
+    ]
+    given: dict[str, tuple[tuple[float, ...], str | None]] = {}
+    for index in range(40):
+        loss, (model, shown) = chance.choice(losses), chance.choice(models)
+        given[f"r{index}"] = loss, shown
+        config = {"model": model} if model is not None or index % 2 else {}
+        labels = tuple(chance.sample(["a", "b"], chance.randint(0, 2)))
+        age = chance.choice([1, 20, 30, 40])
+        make(site, chance.choice([one, other]), f"r{index}", age, loss, config=config, labels=labels)
+    policy = Policy(
+        where="name != 'x'",
+        older_than="15d",
+        keep_last=1,
+        keep_best=("val_loss:1", "val_loss:1:max"),
+        keep_labels=("b",),
+        group_by=("config.model", "project"),
+        allow_all=True,
+    )
+    made = site.root.plan_cleaning(site.home, policy)
+    records = site.root.list_runs(RunQuery(RunSelection(site.home))).items
+    judged = []
+    for run in records:
+        loss, shown = given[run.id]
+        known = [value for value in loss if not math.isnan(value)]
+        values = (min(known), max(known)) if known else (None, None)
+        groups = (shown, repr(run.project))
+        judged.append(
+            JudgedRun(run.cuid, run.state, run.created_at_ms, run.finished_at_ms, None, run.labels, values, groups)
+        )
+    said = dict(zip((run.cuid for run in records), judge(read_policy(policy), judged, site.clock()), strict=True))
+    told = {
+        item.cuid: (goes, item.reason) for goes, items in ((True, made.items), (False, made.kept)) for item in items
+    }
+    assert told == said
+    assert {goes for goes, _ in told.values()} == {True, False}
