@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Literal, overload
 
-from typing_extensions import Self
+from typing_extensions import Self, Unpack
 
 from runatlas.api.curation import ApiCuration
 from runatlas.api.opener import BackendOpener, OpenedBackend
 from runatlas.backends.base import Backend
 from runatlas.entities.argument import flag, optional_text, text
 from runatlas.entities.backend_handle import BackendHandle
+from runatlas.entities.cleaning import FilePolicy, PolicyFields, read_policies
 from runatlas.entities.collection import make_window
 from runatlas.entities.column import Column, Columns
+from runatlas.entities.deletion import Deletion, DeletionPlan
 from runatlas.entities.project import Project
 from runatlas.entities.projects import Projects, make_project_query
 from runatlas.entities.run import Run
@@ -295,6 +298,50 @@ class Api(ApiCuration):
             limit: How many at the most.
         """
         return self.project(path).runs_get(page, size, all, limit=limit)
+
+    # -- clean-up ------------------------------------------------------------------------------------------------
+
+    @overload
+    def clean(
+        self, path: str, commit: Literal[False] = False, *, force: bool = False, **policy: Unpack[PolicyFields]
+    ) -> ApiResponse[DeletionPlan]: ...
+    @overload
+    def clean(
+        self, path: str, commit: Literal[True], *, force: bool = False, **policy: Unpack[PolicyFields]
+    ) -> ApiResponse[Deletion]: ...
+    @overload
+    def clean(
+        self, path: str, commit: bool, *, force: bool = False, **policy: Unpack[PolicyFields]
+    ) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]: ...
+    def clean(
+        self, path: str, commit: bool = False, *, force: bool = False, **policy: Unpack[PolicyFields]
+    ) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
+        """Delete what a policy says, or tell what that would take and why the rest stays; see ``Project.clean``.
+
+        Args:
+            path: ``workspace/project``, or ``workspace`` for all its projects.
+            commit: Whether to delete; else nothing is changed.
+            force: Whether to take also what is guarded, but for protected runs.
+            **policy: What may go, and what stays.
+
+        Returns:
+            The plan, with ``apply()``; or what was deleted, with ``restore()``.
+        """
+        is_workspace = isinstance(path, str) and "/" not in path
+        place = self.workspace(path) if is_workspace else self.project(path)
+        return place.clean(commit, force=force, **policy)
+
+    def policies(self, path: str | os.PathLike[str]) -> tuple[FilePolicy, ...]:
+        """Read a file of policies; ``clean()`` of one tells what it would take.
+
+        Args:
+            path: The file, in TOML, with a ``[[policy]]`` table for each.
+
+        Raises:
+            OSError: It cannot be read.
+            ValueError: Something in it is wrong; the sentence names file, line and column.
+        """
+        return read_policies(self._handle, path)
 
     # -- columns ------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, overload
 from typing_extensions import Self
 
 from runatlas.entities.argument import choice, optional_text, texts
+from runatlas.entities.cleaning import Cleanable, Scope
 from runatlas.entities.collection import make_window
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
 from runatlas.entities.folder import Folders
@@ -53,7 +54,7 @@ def make_project_patch(
     return patch
 
 
-class Project(ProjectFields):
+class Project(ProjectFields, Cleanable):
     """A project, lazily.
 
     Args:
@@ -241,6 +242,9 @@ class Project(ProjectFields):
             TypeError: ``commit`` or ``force`` is no boolean.
         """
         return delete(self._handle, lambda: self._path, commit=commit, force=force)
+
+    def _scope_to_clean(self) -> Scope:
+        return self._path.workspace, self._path.project
 
     @overload
     def delete_runs(

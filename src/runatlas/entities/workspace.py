@@ -10,6 +10,7 @@ from typing_extensions import Self
 from runatlas.entities.argument import choice, optional, optional_text, text, texts
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
+from runatlas.entities.cleaning import Cleanable, Scope
 from runatlas.entities.collection import Collection, Window, make_window
 from runatlas.entities.project import VISIBILITIES, Project
 from runatlas.entities.projects import Projects, make_project_query
@@ -33,7 +34,7 @@ _SORTS: tuple[WorkspaceSort, ...] = ("create", "name")
 _TYPES: tuple[WorkspaceType, ...] = ("PERSON", "TEAM")
 
 
-class Workspace(Entity[WorkspaceRecord]):
+class Workspace(Entity[WorkspaceRecord], Cleanable):
     """A workspace, lazily; without a name, the caller's own.
 
     Args:
@@ -263,6 +264,9 @@ class Workspace(Entity[WorkspaceRecord]):
         if patch == WorkspacePatch():
             raise ValueError("update: nothing to change; it takes name, comment and profile")
         return ApiResponse.of(lambda: self._update(patch))
+
+    def _scope_to_clean(self) -> Scope:
+        return self.username, None
 
     def _update(self, patch: WorkspacePatch) -> Self:
         self._record = self._handle.backend.update_workspace(self.username, patch)
