@@ -259,6 +259,46 @@ class TestTrash:
         with pytest.raises(NotFoundError):
             site.root.restore(entry)
 
+    def test_its_runs_are_listed_page_by_page(self, site: Site, demo: ProjectPath) -> None:
+        entry = _delete(site, demo, "run-1", "run-2", "run-3")
+        first = site.root.list_trashed_runs(entry, PageRequest(limit=2, with_total=True))
+        rest = site.root.list_trashed_runs(entry, PageRequest(limit=2, cursor=first.next_cursor))
+        assert first.total == 3
+        assert rest.next_cursor is None
+        assert {item.path for item in (*first.items, *rest.items)} == {f"{demo}/run-{n}" for n in (1, 2, 3)}
+        with pytest.raises(NotFoundError):
+            site.root.list_trashed_runs("none", PageRequest())
+
+    def test_runs_come_back_alone(self, site: Site, demo: ProjectPath) -> None:
+        before = _everything(site)
+        entry = _delete(site, demo, "run-1", "run-2", "run-3")
+        cuid = next(
+            item.cuid for item in site.root.list_trashed_runs(entry, PageRequest()).items if "run-3" in item.path
+        )
+        with pytest.raises(NotFoundError, match="none"):
+            site.root.restore_runs(entry, ("run-1", "none"))
+        assert site.root.list_trash(None, PageRequest()).items[0].runs == 3
+        assert site.root.restore_runs(entry, ("run-1", cuid)).runs == 2
+        assert site.root.list_trash(None, PageRequest()).items[0].runs == 1
+        assert [item.path for item in site.root.list_trashed_runs(entry, PageRequest()).items] == [f"{demo}/run-2"]
+        with pytest.raises(NotFoundError):
+            site.root.restore_runs(entry, (cuid,))
+        assert site.root.restore_runs(entry, ("run-2",)).runs == 1
+        assert _everything(site) == before
+        with pytest.raises(NotFoundError):
+            site.root.restore(entry)
+
+    def test_a_run_alone_waits_for_its_id_and_its_project(self, site: Site, demo: ProjectPath) -> None:
+        entry = _delete(site, demo, "run-1", "run-2")
+        site.root.create_run(RunDraft(demo, id="run-2", state="FINISHED"))
+        with pytest.raises(ConflictError, match="run-2"):
+            site.root.restore_runs(entry, ("run-2",))
+        assert site.root.restore_runs(entry, ("run-1",)).runs == 1
+        project = site.root.delete(site.root.plan_project_deletion(demo)).trash_id
+        with pytest.raises(ConflictError, match="itself in the trash"):
+            site.root.restore_runs(project, ("run-1",))
+        assert site.root.restore(project).runs >= 2
+
     def test_a_taken_name_keeps_a_project_in_the_trash(self, site: Site, demo: ProjectPath) -> None:
         entry = site.root.delete(site.root.plan_project_deletion(demo)).trash_id
         site.project("demo")

@@ -24,7 +24,7 @@ from runatlas.entities.run import Run
 from runatlas.entities.run_query import Filters, Groups, Order, Sorts
 from runatlas.entities.runs import Runs
 from runatlas.entities.self_hosted import SelfHosted
-from runatlas.entities.trash import Trash
+from runatlas.entities.trash import Trash, TrashEntry, restore
 from runatlas.entities.user import User
 from runatlas.entities.workspace import Workspace, Workspaces
 from runatlas.model.ids import ProjectPath, RunPath, validate_workspace_name
@@ -410,21 +410,33 @@ class Api(ApiCuration):
         name = None if workspace is None else validate_workspace_name(workspace, argument="workspace")
         return Trash(self._handle, make_window(limit=limit), name)
 
-    def restore(self, trash_id: str) -> ApiResponse[TrashRecord]:
-        """Bring back everything of one deletion.
+    def trash_entry(self, trash_id: str) -> TrashEntry:
+        """Return an entry of the trash, lazily.
 
         Args:
             trash_id: ``trash_id`` of the deletion, or ``id`` of the entry.
-
-        Returns:
-            The entry as it was; a ``ConflictError`` if a name is taken by now.
 
         Raises:
             TypeError: It is no string.
             ValueError: It is empty.
         """
-        entry = text(trash_id, "trash_id")
-        return ApiResponse.of(lambda: self._handle.backend.restore(entry))
+        return TrashEntry(self._handle, text(trash_id, "trash_id"))
+
+    def restore(self, trash_id: str, runs: Sequence[str] | None = None) -> ApiResponse[TrashRecord]:
+        """Bring back everything of one deletion, or some of its runs.
+
+        Args:
+            trash_id: ``trash_id`` of the deletion, or ``id`` of the entry.
+            runs: Ids or cuids; ``None`` for all of it.
+
+        Returns:
+            The entry, with the number of runs that came back; a ``ConflictError`` if a name is taken by now.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is empty.
+        """
+        return restore(self._handle, text(trash_id, "trash_id"), runs)
 
     def purge(
         self, trash_id: str | None = None, *, expired_only: bool = True, commit: bool = False

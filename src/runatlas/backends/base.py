@@ -40,7 +40,7 @@ from runatlas.model.policy import Policy
 from runatlas.model.project import ProjectDraft, ProjectPatch, ProjectQuery, ProjectRecord
 from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.model.series import ColumnQuery, ColumnRecord, PointBlock, PointQuery, SummaryQuery, SummaryRecord
-from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PurgeRecord, TrashRecord
+from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, PurgeRecord, TrashRecord
 
 __all__ = ["Backend"]
 
@@ -389,6 +389,14 @@ class Backend(Curation, ABC):
     def list_trash(self, workspace: str | None, page: PageRequest) -> Page[TrashRecord]:
         """List the trash, newest first; without a workspace all that the caller may write to."""
 
+    @operation("trash", Route("GET", "/trash/{trash_id}/runs", "deletions", errors=GUARDED))
+    def list_trashed_runs(self, trash_id: str, page: PageRequest) -> Page[PlannedItem]:
+        """List the runs of one deletion, each by the path that it had.
+
+        Raises:
+            NotFoundError: There is no such entry.
+        """
+
     @operation("trash", Route("POST", "/trash/{trash_id}/restore", "deletions", errors=CHANGE, changes=True))
     def restore(self, trash_id: str) -> TrashRecord:
         """Bring back everything of one deletion.
@@ -396,6 +404,25 @@ class Backend(Curation, ABC):
         Raises:
             ConflictError: A name or id is taken by now; nothing is restored.
             NotFoundError: There is no such entry.
+        """
+
+    @operation(
+        "trash",
+        Route(
+            "POST",
+            "/trash/{trash_id}/runs/restore",
+            "deletions",
+            errors=CHANGE,
+            body=Envelope("Restoration", "Which runs of a deletion are to be brought back."),
+            changes=True,
+        ),
+    )
+    def restore_runs(self, trash_id: str, runs: tuple[str, ...]) -> TrashRecord:
+        """Bring back some runs of one deletion, by id or cuid; the answer counts what came back.
+
+        Raises:
+            ConflictError: An id is taken by now, or the runs' project lies in the trash; nothing is restored.
+            NotFoundError: There is no such entry, or it has no such run.
         """
 
     @operation(

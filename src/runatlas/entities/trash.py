@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from runatlas.entities.argument import flag
+from runatlas.entities.argument import flag, texts
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
-from runatlas.entities.collection import Collection, Window
+from runatlas.entities.collection import Collection, Window, make_window
 from runatlas.errors import NotFoundError
 from runatlas.model.instant import iso_text
 from runatlas.model.page import Page, PageRequest, each_item
-from runatlas.model.trash import PurgeRecord, TrashRecord
+from runatlas.model.trash import PlannedItem, PurgeRecord, TrashRecord
 from runatlas.response import ApiResponse
 
 if TYPE_CHECKING:
     # A property that returns a Literal at run time makes Jedi, and so a notebook, complete nothing.
     from runatlas.model.trash import TrashKind
 
-__all__ = ["Trash", "TrashEntry"]
+__all__ = ["Trash", "TrashEntry", "TrashedRun", "TrashedRuns", "restore"]
 
 
 class TrashEntry(Entity[TrashRecord]):
@@ -85,13 +86,32 @@ class TrashEntry(Entity[TrashRecord]):
         time_ms = self._held().expires_at_ms
         return None if time_ms is None else iso_text(time_ms)
 
-    def restore(self) -> ApiResponse[TrashRecord]:
-        """Bring back everything of this deletion.
+    def list_runs(self, *, limit: int | None = None) -> TrashedRuns:
+        """List the runs of this deletion; any of them can be restored alone.
+
+        Args:
+            limit: How many at the most.
+
+        Raises:
+            TypeError: It is no whole number.
+            ValueError: It is out of bounds.
+        """
+        return TrashedRuns(self._handle, make_window(limit=limit), self._id)
+
+    def restore(self, runs: Sequence[str] | None = None) -> ApiResponse[TrashRecord]:
+        """Bring back everything of this deletion, or some of its runs.
+
+        Args:
+            runs: Ids or cuids; ``None`` for all of it.
 
         Returns:
-            The entry as it was; a ``ConflictError`` if a name is taken by now.
+            The entry, with the number of runs that came back; a ``ConflictError`` if a name is taken by now.
+
+        Raises:
+            TypeError: It is no list of strings.
+            ValueError: It is empty.
         """
-        return ApiResponse.of(lambda: self._handle.backend.restore(self._id))
+        return restore(self._handle, self._id, runs)
 
     def purge(self, commit: bool = False) -> ApiResponse[PurgeRecord]:
         """Remove it for good, or tell what that would remove.
@@ -117,6 +137,115 @@ class TrashEntry(Entity[TrashRecord]):
 
 
 _JSON = ("id", "kind", "project_path", "runs", "deleted_at", "deleted_by", "expires_at")
+
+
+class TrashedRun(Entity[PlannedItem]):
+    """A run in the trash.
+
+    Args:
+        handle: The way to the backend.
+        trash_id: The entry that it lies in.
+        cuid: The store's id of it.
+        record: What is known of it.
+    """
+
+    __slots__ = ("_cuid", "_trash_id")
+
+    def __init__(self, handle: BackendHandle, trash_id: str, cuid: str, record: PlannedItem | None = None) -> None:
+        super().__init__(handle, record)
+        self._trash_id = trash_id
+        self._cuid = cuid
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What names the run."""
+        return (self._trash_id, self._cuid)
+
+    def _fetch(self) -> PlannedItem:
+        backend = self._handle.backend
+        for record in each_item(lambda page: backend.list_trashed_runs(self._trash_id, page)):
+            if record.cuid == self._cuid:
+                return record
+        raise NotFoundError(f"deletion {self._trash_id} has no run {self._cuid!r}")
+
+    @property
+    def cuid(self) -> str:
+        """The store's id of it."""
+        return self._cuid
+
+    @property
+    def path(self) -> str:
+        """``workspace/project/run``, as it was."""
+        return self._held().path
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self._held().name
+
+    @property
+    def state(self) -> str:
+        """How it stood when it was deleted."""
+        return self._held().state
+
+    @property
+    def created_at(self) -> str:
+        """When it began: ISO 8601."""
+        return iso_text(self._held().created_at_ms)
+
+    def restore(self) -> ApiResponse[TrashRecord]:
+        """Bring back this run alone.
+
+        Returns:
+            The entry that it lay in; a ``ConflictError`` if its id is taken by now, or its project lies in the trash.
+        """
+        return restore(self._handle, self._trash_id, [self._cuid])
+
+    def json(self) -> dict[str, Any]:
+        """Return the run as plain values."""
+        self._whole()
+        return {name: getattr(self, name) for name in ("cuid", "path", "name", "state", "created_at")}
+
+
+class TrashedRuns(Collection[TrashedRun, PlannedItem]):
+    """The runs of one deletion.
+
+    Args:
+        handle: The way to the backend.
+        window: Which part is wanted.
+        trash_id: The entry.
+    """
+
+    def __init__(self, handle: BackendHandle, window: Window, trash_id: str) -> None:
+        super().__init__(handle, window)
+        self._trash_id = trash_id
+
+    def _read(self, page: PageRequest) -> Page[PlannedItem]:
+        return self._handle.backend.list_trashed_runs(self._trash_id, page)
+
+    def _make(self, record: PlannedItem) -> TrashedRun:
+        return TrashedRun(self._handle, self._trash_id, record.cuid, record)
+
+    def _subject(self) -> str:
+        return repr(self._trash_id)
+
+
+def restore(handle: BackendHandle, trash_id: str, runs: Sequence[str] | None) -> ApiResponse[TrashRecord]:
+    """Bring back what a deletion took, or some runs of it.
+
+    Args:
+        handle: The way to the backend.
+        trash_id: The entry.
+        runs: Ids or cuids; ``None`` for all of it.
+
+    Raises:
+        TypeError: It is no list of strings.
+        ValueError: It is empty.
+    """
+    chosen = None if runs is None else texts(runs, "runs")
+    if chosen is None:
+        return ApiResponse.of(lambda: handle.backend.restore(trash_id))
+    return ApiResponse.of(lambda: handle.backend.restore_runs(trash_id, chosen))
 
 
 class Trash(Collection[TrashEntry, TrashRecord]):

@@ -46,3 +46,18 @@ def test_purging_is_planned_first(own_place: Place) -> None:
     assert api.run(f"{PROJECT}/run_id_1").delete(commit=True).ok
     assert api.purge(expired_only=False, commit=True).unwrap().runs == 1
     assert api.purge("nope", commit=True).code == 404
+
+
+def test_a_run_is_brought_back_alone(own_place: Place) -> None:
+    api = own_place.api
+    deletion = api.runs(PROJECT, "state == 'FINISHED'").delete(commit=True).unwrap()
+    entry = api.trash_entry(deletion.trash_id)
+    runs = entry.list_runs()
+    assert len(runs) == entry.runs == 2
+    first, second = runs
+    assert first.json()["path"] == first.path
+    assert first.restore().unwrap().runs == 1
+    assert api.run(first.path).state == "FINISHED"
+    assert isinstance(first.refresh().error, NotFoundError)
+    assert api.restore(deletion.trash_id, [second.path.rpartition("/")[2]]).ok
+    assert len(api.trash()) == 0

@@ -147,10 +147,14 @@ def delete(
 
 @click.command()
 @click.argument("entry")
+@click.argument("runs", nargs=-1)
 @api_command
-def restore(api: Api, entry: str) -> None:
-    """Bring back what lies in the trash as ENTRY."""
-    back = api.restore(entry).unwrap()
+def restore(api: Api, entry: str, runs: tuple[str, ...]) -> None:
+    """Bring back what lies in the trash as ENTRY.
+
+    All of it, or the RUNS named by id or cuid; 'runatlas api trash --entry ENTRY' lists them.
+    """
+    back = api.restore(entry, list(runs) or None).unwrap()
     say(f"brought back {back.runs} runs of {back.workspace}/{back.project}")
 
 

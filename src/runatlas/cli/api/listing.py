@@ -11,6 +11,7 @@ from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, limit_option
 from runatlas.cli.api.output import print_json, print_table, say
 from runatlas.entities.run import Run
+from runatlas.entities.trash import TrashedRuns
 from runatlas.model.filter_field import did_you_mean
 from runatlas.model.run_value import flatten
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES
@@ -171,11 +172,15 @@ def users(api: Api, username: str | None, limit: int | None, *, as_json: bool) -
 
 @click.command()
 @click.argument("workspace", required=False)
+@click.option("--entry", help="The runs of this entry instead.")
 @limit_option
 @as_json_option
 @api_command
-def trash(api: Api, workspace: str | None, limit: int | None, *, as_json: bool) -> None:
+def trash(api: Api, workspace: str | None, entry: str | None, limit: int | None, *, as_json: bool) -> None:
     """List what was deleted and can be brought back."""
+    if entry is not None:
+        _print_trashed_runs(api.trash_entry(entry).list_runs(limit=limit), as_json=as_json)
+        return
     found = api.trash(workspace, limit=limit)
     if as_json:
         print_json(found.json())
@@ -183,4 +188,14 @@ def trash(api: Api, workspace: str | None, limit: int | None, *, as_json: bool) 
     print_table(
         ("entry", "what", "project", "runs", "deleted", "by", "until"),
         ((e.id, e.kind, e.project_path, e.runs, e.deleted_at, e.deleted_by, e.expires_at) for e in found),
+    )
+
+
+def _print_trashed_runs(runs: TrashedRuns, *, as_json: bool) -> None:
+    if as_json:
+        print_json(runs.json())
+        return
+    print_table(
+        ("run", "name", "state", "created", "cuid"),
+        ((run.path, run.name, run.state, run.created_at, run.cuid) for run in runs),
     )

@@ -45,11 +45,15 @@ from runatlas.server.store.trash import (
     add_trash,
     count_trash,
     find_trash,
+    find_trashed,
     held_by_cuid,
     held_by_key,
     held_by_project,
     holdings,
     list_trash,
+    list_trashed,
+    lock_trash,
+    restore_runs,
     restore_trash,
     taken_names,
     trash_project,
@@ -279,6 +283,27 @@ class Trash:
             found, page.limit, item=_record, cursor=lambda row: write_cursor(listing, [row.id]), total=total
         )
 
+    def list_trashed_runs(self, caller: Caller, trash_id: str, page: PageRequest) -> Page[PlannedItem]:
+        """List the runs of one deletion, each by the path that it had.
+
+        Raises:
+            NotFoundError: There is no such entry.
+            PermissionDeniedError: The caller may not delete what the entry holds.
+        """
+        check_page(page)
+        listing = f"trashed runs {trash_id}"
+        after = 0 if page.cursor is None else read_cursor(page.cursor, listing, ["int"])[0]
+        with self._store.read() as connection:
+            row = require_entry(connection, caller, trash_id)
+            found = list_trashed(connection, row.id, after, page.limit + 1, page.offset)
+        return make_page(
+            found,
+            page.limit,
+            item=lambda run: planned_item(run, run.path, ()),
+            cursor=lambda run: write_cursor(listing, [run.id]),
+            total=row.runs if page.with_total else None,
+        )
+
     def restore(self, caller: Caller, trash_id: str) -> TrashRecord:
         """Bring back everything of one deletion.
 
@@ -287,14 +312,40 @@ class Trash:
             NotFoundError: There is no such entry.
             PermissionDeniedError: The caller may not delete, and so not restore, what the entry holds.
         """
+        return self._restore(caller, trash_id, None)
+
+    def restore_runs(self, caller: Caller, trash_id: str, runs: Sequence[str]) -> TrashRecord:
+        """Bring back some runs of one deletion.
+
+        Args:
+            caller: Who asks.
+            trash_id: The entry.
+            runs: Ids or cuids.
+
+        Returns:
+            The entry, with the number of runs that came back.
+
+        Raises:
+            ConflictError: An id is taken by now, or that of several, or the runs' project is in the trash; nothing is
+                restored.
+            NotFoundError: There is no such entry, or it has no such run.
+            PermissionDeniedError: The caller may not delete, and so not restore, what the entry holds.
+        """
+        return self._restore(caller, trash_id, runs)
+
+    def _restore(self, caller: Caller, trash_id: str, runs: Sequence[str] | None) -> TrashRecord:
         with self._store.write() as connection:
             row = require_entry(connection, caller, trash_id)
-            taken = taken_names(connection, row.id)
+            if not lock_trash(connection, row.id):
+                raise _no_entry(trash_id)
+            keys = None if runs is None else _find_runs(connection, row, runs)
+            taken = taken_names(connection, row.id, keys)
             if taken:
                 shown = ", ".join(taken[:_SHOWN]) + (", …" if len(taken) > _SHOWN else "")
                 raise ConflictError(f"deletion {trash_id} cannot be undone: in the way are {shown}")
-            touch_projects(connection, restore_trash(connection, row.id), self._store.clock())
-            return _record(row)
+            touched = restore_trash(connection, row.id) if keys is None else restore_runs(connection, row.id, keys)
+            touch_projects(connection, touched, self._store.clock())
+            return _record(row if keys is None else row._replace(runs=len(keys)))
 
 
 def _plan(
@@ -353,6 +404,32 @@ def _require_unguarded(connection: Connection, plan: DeletionPlanRecord, held: S
         raise guarded_error(kept)
 
 
+def _no_entry(trash_id: str) -> NotFoundError:
+    return NotFoundError(f"there is no deletion {trash_id!r} in the trash")
+
+
+def _find_runs(connection: Connection, entry: TrashRow, names: Sequence[str]) -> list[int]:
+    """Find the runs of an entry that are asked for.
+
+    Raises:
+        ConflictError: An id is that of several.
+        NotFoundError: The entry has no such run.
+    """
+    found = find_trashed(connection, entry.id, names)
+    known: dict[str, set[int]] = {}
+    for run in found:
+        for name in (run.cuid, run.run_id):
+            known.setdefault(name, set()).add(run.id)
+    missing = [name for name in names if name not in known]
+    if missing:
+        shown = ", ".join(repr(name) for name in missing[:_SHOWN]) + (", …" if len(missing) > _SHOWN else "")
+        raise NotFoundError(f"deletion {entry.cuid} has no run {shown}; nothing was restored")
+    several = [name for name in names if len(known[name]) > 1]
+    if several:
+        raise ConflictError(f"deletion {entry.cuid} has several runs {several[0]!r}; name them by their cuids")
+    return sorted({run.id for run in found})
+
+
 def require_entry(connection: Connection, caller: Caller, trash_id: str, *, purging: bool = False) -> TrashRow:
     """Return an entry that the caller may restore, or purge.
 
@@ -365,7 +442,7 @@ def require_entry(connection: Connection, caller: Caller, trash_id: str, *, purg
     if purging and caller.administers:
         role = row and "OWNER"
     if row is None or role not in ("OWNER", "MEMBER"):
-        raise NotFoundError(f"there is no deletion {trash_id!r} in the trash")
+        raise _no_entry(trash_id)
     if role != "OWNER" and (purging or row.kind == "project"):
         doing = "purge" if purging else "restore"
         raise PermissionDeniedError(f"{caller.username} does not own {row.workspace}, and may not {doing} {trash_id!r}")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import attrs
-from sqlalchemy import Select, and_, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import Select, and_, bindparam, delete, exists, func, or_, select, true, update
 
 from runatlas.model.account import Role
 from runatlas.model.series import MEDIA_TYPES
@@ -36,6 +36,7 @@ __all__ = [
     "add_trash",
     "count_trash",
     "find_trash",
+    "find_trashed",
     "find_unneeded_blobs",
     "forget_blobs",
     "held_by_cuid",
@@ -43,6 +44,9 @@ __all__ = [
     "held_by_project",
     "holdings",
     "list_trash",
+    "list_trashed",
+    "lock_trash",
+    "restore_runs",
     "restore_trash",
     "taken_names",
     "trash_project",
@@ -56,7 +60,7 @@ PURGING = "purging"
 
 
 class HeldRun(NamedTuple):
-    """A live run that a deletion would take."""
+    """A run that a deletion would take, or took."""
 
     id: int
     cuid: str
@@ -103,24 +107,21 @@ class TrashRow(NamedTuple):
     role: Role | None
 
 
-_HELD: Select[Any] = (
-    select(
-        runs.c.id,
-        runs.c.cuid,
-        runs.c.run_id,
-        runs.c.name,
-        STATE,
-        runs.c.created_at_ms,
-        projects.c.name,
-        workspaces.c.username,
-        runs.c.pin,
-        runs.c.baseline,
-        runs.c.protected,
-        runs.c.protected_reason,
-    )
-    .select_from(runs.join(projects, projects.c.id == runs.c.project_id).join(workspaces))
-    .where(runs.c.trash_id.is_(None), projects.c.trash_id.is_(None))
-)
+_RUN: Select[Any] = select(
+    runs.c.id,
+    runs.c.cuid,
+    runs.c.run_id,
+    runs.c.name,
+    STATE,
+    runs.c.created_at_ms,
+    projects.c.name,
+    workspaces.c.username,
+    runs.c.pin,
+    runs.c.baseline,
+    runs.c.protected,
+    runs.c.protected_reason,
+).select_from(runs.join(projects, projects.c.id == runs.c.project_id).join(workspaces))
+_HELD = _RUN.where(runs.c.trash_id.is_(None), projects.c.trash_id.is_(None))
 
 
 _NEWEST = (runs.c.created_at_ms.desc(), runs.c.id.desc())
@@ -258,26 +259,58 @@ def find_trash(connection: Connection, user_id: int, cuid: str) -> TrashRow | No
     return found[0] if found else None
 
 
-def taken_names(connection: Connection, trash_id: int) -> list[str]:
-    """Say what stands in the way of restoring an entry: live projects and runs of the same name, projects gone."""
+_TRASHED = _RUN.where(runs.c.trash_id == bindparam("entry")).order_by(runs.c.id)
+
+
+def list_trashed(
+    connection: Connection, trash_id: int, after: int = 0, limit: int | None = None, offset: int = 0
+) -> list[HeldRun]:
+    """List the runs of an entry; ``after`` is the row id of the one before."""
+    statement = _TRASHED.where(runs.c.id > after).limit(limit).offset(offset)
+    return [HeldRun(*row) for row in rows(connection, statement, {"entry": trash_id})]
+
+
+def find_trashed(connection: Connection, trash_id: int, names: Sequence[str]) -> list[HeldRun]:
+    """Find the runs of an entry that have one of these ids or cuids."""
+    named = or_(member_of(runs.c.cuid, "names"), member_of(runs.c.run_id, "names"))
+    found = rows(connection, _TRASHED.where(named), {"entry": trash_id, "names": list(names)})
+    return [HeldRun(*row) for row in found]
+
+
+def _chosen(table: Any, run_keys: Sequence[int] | None) -> Any:
+    return true() if run_keys is None else member_of(table.c.id, "chosen", list(run_keys))
+
+
+def lock_trash(connection: Connection, trash_id: int) -> bool:
+    """Keep other transactions from an entry, and tell whether it is still there."""
+    wanted = trash.c.id == trash_id, trash.c.kind != PURGING
+    return bool(rows(connection, select(trash.c.id).where(*wanted).with_for_update()))
+
+
+def taken_names(connection: Connection, trash_id: int, run_keys: Sequence[int] | None = None) -> list[str]:
+    """Say what stands in the way of restoring an entry: live projects and runs of the same name, projects gone.
+
+    Args:
+        connection: The transaction.
+        trash_id: The entry.
+        run_keys: Only these runs of it; ``None`` for all that it holds.
+    """
     gone = projects.alias()
     own = gone.c.trash_id == trash_id
     live_project = exists().where(
         projects.c.workspace_id == gone.c.workspace_id, projects.c.name == gone.c.name, projects.c.trash_id.is_(None)
     )
-    found = [f"project {name!r}" for (name,) in rows(connection, select(gone.c.name).where(own, live_project))]
+    taken = rows(connection, select(gone.c.name).where(own, live_project)) if run_keys is None else []
+    found = [f"project {name!r}" for (name,) in taken]
     old, home = runs.alias(), projects.alias()
     live_run = exists().where(
         runs.c.project_id == old.c.project_id, runs.c.run_id == old.c.run_id, runs.c.trash_id.is_(None)
     )
-    statement = select(old.c.run_id).where(old.c.trash_id == trash_id, live_run).order_by(old.c.id)
+    chosen = old.c.trash_id == trash_id, _chosen(old, run_keys)
+    statement = select(old.c.run_id).where(*chosen, live_run).order_by(old.c.id)
     found += [f"run {run_id!r}" for (run_id,) in rows(connection, statement)]
-    homeless = (
-        select(home.c.name)
-        .distinct()
-        .join(old, old.c.project_id == home.c.id)
-        .where(old.c.trash_id == trash_id, home.c.trash_id != trash_id)
-    )
+    gone_too = home.c.trash_id != trash_id if run_keys is None else home.c.trash_id.is_not(None)
+    homeless = select(home.c.name).distinct().join(old, old.c.project_id == home.c.id).where(*chosen, gone_too)
     return found + [f"project {name!r}, itself in the trash" for (name,) in rows(connection, homeless)]
 
 
@@ -287,14 +320,35 @@ def restore_trash(connection: Connection, trash_id: int) -> list[int]:
     Raises:
         ConflictError: A name or an id was taken meanwhile.
     """
-    touched = select(runs.c.project_id).distinct().where(runs.c.trash_id == trash_id)
     own = select(projects.c.id).where(projects.c.trash_id == trash_id)
-    found = {key for statement in (touched, own) for (key,) in rows(connection, statement)}
-    with unique("a name or an id was taken meanwhile"):
-        for table in (projects, runs):
-            connection.execute(update(table).where(table.c.trash_id == trash_id).values(trash_id=None))
-    connection.execute(delete(trash).where(trash.c.id == trash_id))
-    return sorted(found)
+    found = {key for (key,) in rows(connection, own)}
+    with unique(_TAKEN_MEANWHILE):
+        connection.execute(update(projects).where(projects.c.trash_id == trash_id).values(trash_id=None))
+    return sorted(found | set(restore_runs(connection, trash_id, None)))
+
+
+def restore_runs(connection: Connection, trash_id: int, run_keys: Sequence[int] | None) -> list[int]:
+    """Bring back runs of an entry, remove it if nothing is left in it, and return the projects that changed.
+
+    Args:
+        connection: The transaction.
+        trash_id: The entry.
+        run_keys: The runs; ``None`` for all.
+
+    Raises:
+        ConflictError: An id was taken meanwhile.
+    """
+    wanted = runs.c.trash_id == trash_id, _chosen(runs, run_keys)
+    touched = [key for (key,) in rows(connection, select(runs.c.project_id).distinct().where(*wanted))]
+    with unique(_TAKEN_MEANWHILE):
+        connection.execute(update(runs).where(*wanted).values(trash_id=None))
+    left = select(func.count()).where(runs.c.trash_id == trash_id).scalar_subquery()
+    connection.execute(update(trash).where(trash.c.id == trash_id).values(runs=left))
+    connection.execute(delete(trash).where(trash.c.id == trash_id, trash.c.runs == 0))
+    return touched
+
+
+_TAKEN_MEANWHILE = "a name or an id was taken meanwhile"
 
 
 def trashed_runs(connection: Connection, trash_ids: Collection[int]) -> list[int]:

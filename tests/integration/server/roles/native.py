@@ -83,6 +83,16 @@ def _trash(world: World) -> str:
     return str(world.make("POST", "deletions", json=_plan(world))["trash_id"])
 
 
+def _trashed(world: World, _: str) -> Request:
+    return Request(f"/trash/{_trash(world)}/runs")
+
+
+def _restore_one(world: World, _: str) -> Request:
+    plan = _plan(world)
+    trash_id = world.make("POST", "deletions", json=plan)["trash_id"]
+    return Request(f"/trash/{trash_id}/runs/restore", {"json": {"runs": [item["cuid"] for item in plan["items"]]}})
+
+
 def _restore(world: World, _: str) -> Request:
     return Request(f"/trash/{_trash(world)}/restore")
 
@@ -203,6 +213,8 @@ ROWS = (
     _plain("GET /trash", WRITE_WORKSPACE, workspace=LAB),
     _plain("GET /trash", ANYONE, note="everywhere"),
     _made("POST /trash/{trash_id}/restore", RESTORE, _restore),
+    _made("GET /trash/{trash_id}/runs", RESTORE, _trashed),
+    _made("POST /trash/{trash_id}/runs/restore", RESTORE, _restore_one),
     _made("POST /trash/purge", PURGE, _purge),
     _plain(f"GET {PROJECTS}/folders", READ),
     _new(f"POST {PROJECTS}/folders", WRITE),
