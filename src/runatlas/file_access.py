@@ -116,6 +116,24 @@ class FileAccess:
                 raise
         return descriptor
 
+    def write_file(self, path: Path, content: bytes) -> None:
+        """Write a file whole or not at all: what was there before stays until all of it is on the disk.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        part = path.with_name(f".{path.name}-{os.urandom(8).hex()}")
+        try:
+            with os.fdopen(self.open_file(part, os.O_WRONLY | os.O_EXCL), "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        sync_directory(path.parent)
+
     def tighten(self, path: Path) -> bool:
         """Take from a file or directory of this user's what these modes do not grant.
 

@@ -74,10 +74,25 @@ class TestPlanning:
         plan = site.root.plan_run_deletion(_select(demo, "run-2", "none", "run-0", "run-1"))
         assert [item.path for item in plan.items] == [str(demo.run(name)) for name in ("run-2", "run-0", "run-1")]
         assert (plan.kind, plan.total, plan.missing, plan.project) == ("runs", 3, ("none",), None)
-        assert (plan.points, plan.media, plan.artifacts, plan.bytes) == (30, 3, 3, len(b"shared") + len(b"own 2"))
+        assert (plan.points, plan.media, plan.artifacts) == (30, 3, 3)
+        stored = [(item.bytes or 0) - size for item, size in zip(plan.items, (5, 6, 6), strict=True)]
+        if site.is_exact:
+            assert [(item.points, item.files) for item in plan.items] == [(10, 1)] * 3
+            assert min(stored) > 0
+            assert plan.bytes == sum(stored) + len(b"shared") + len(b"own 2")
         assert plan.items[0].state == "FINISHED"
         assert plan.items[0].cuid == site.root.get_run(demo.run("run-2")).cuid
         assert _everything(site) == before
+
+    def test_only_what_nothing_else_needs_is_freed(self, site: Site, demo: ProjectPath) -> None:
+        plan = site.root.plan_run_deletion(_select(demo, "run-0", "run-3"))
+        if site.is_exact:
+            points = sum((item.bytes or 0) - size for item, size in zip(plan.items, (6, 5), strict=True))
+            assert plan.bytes == points + len(b"own 3"), "run-1 needs the file of run-0 too"
+        site.root.delete(plan)
+        plan = site.root.plan_run_deletion(_select(demo, "run-1"))
+        if site.is_exact:
+            assert plan.bytes == (plan.items[0].bytes or 0) - len(b"shared"), "the trash needs it"
 
     def test_filters_choose_what_would_go(self, site: Site, demo: ProjectPath) -> None:
         wanted = Comparison(Field("CONFIG", "n"), "IN", ("run-1", "run-3"))

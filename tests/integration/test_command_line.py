@@ -147,6 +147,14 @@ def test_runs_are_protected_one_or_many(call: Call) -> None:
     assert call("delete", RUN, "--commit").exit_code == 0
 
 
+def test_a_filter_that_names_what_no_run_has_deletes_nothing(call: Call) -> None:
+    arguments = ("delete", PROJECT, "--filter", "config.baselin != True", "--commit")
+    refused = call(*arguments)
+    assert (refused.exit_code, "no run here has a config 'baselin'" in refused.stderr) == (1, True)
+    assert call("run", RUN).exit_code == 0
+    assert call(*arguments, "--force").exit_code == 0
+
+
 def test_purging_counts_before_it_removes(call: Call) -> None:
     entry = _json(call("delete", RUN, "--commit", "--json"))["trash_id"]
     assert _json(call("purge", entry, "--json"))["dry_run"] is True

@@ -55,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
         "server.services",
     },
     "backends.store_process": {"errors", "settings", "process", "backends.base", "backends.native"},
-    "entities": {"terminal", "errors", "process", "model", "response", "tables", "backends.base"},
+    "entities": {"terminal", "errors", "process", "file_access", "model", "response", "tables", "backends.base"},
     "api": _CLIENT | _BACKENDS | {"entities"},
     "compat": set(),
     "compat.matyanql": {"errors", "model"},

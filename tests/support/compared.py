@@ -45,6 +45,7 @@ LOST: dict[type, set[str]] = {
 }
 """The fields of our records that the protocol does not tell, or not always."""
 
+_UNTOLD: dict[str, Any] = {"name": "", "points": None, "files": None, "bytes": None}
 _DELETES = {"delete", "delete_run", "delete_runs", "delete_project"}
 _WRITES = {"create_project", "create_user", "create_run", "update_runs", "append", "put_blob", "open_link", *_DELETES}
 _SELF = {"close", "forget"}
@@ -290,7 +291,7 @@ def _log(got: LogPage, told: LogPage) -> LogPage:
 def _plan(got: DeletionPlanRecord, told: DeletionPlanRecord) -> DeletionPlanRecord:
     for left, right in ((got.items, told.items), (got.kept, told.kept)):
         assert [item.path for item in left] == [item.path for item in right]
-        assert [attrs.evolve(item, name="") for item in left] == [attrs.evolve(item, name="") for item in right]
+        assert [attrs.evolve(item, **_UNTOLD) for item in left] == [attrs.evolve(item, **_UNTOLD) for item in right]
     return cast(DeletionPlanRecord, _filled(got, told))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, overload
 
@@ -409,6 +410,21 @@ class Api(ApiCuration):
         """
         name = None if workspace is None else validate_workspace_name(workspace, argument="workspace")
         return Trash(self._handle, make_window(limit=limit), name)
+
+    def load_plan(self, path: str | Path) -> DeletionPlan:
+        """Read a deletion plan that ``DeletionPlan.save`` wrote; applied, it is held against what is there now.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The plan, with ``apply()``.
+
+        Raises:
+            OSError: The file cannot be read.
+            ValueError: It is no plan, or damaged; the sentence says how.
+        """
+        return DeletionPlan.load(self._handle, path)
 
     def trash_entry(self, trash_id: str) -> TrashEntry:
         """Return an entry of the trash, lazily.

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from runatlas.backends.base import Backend
 from runatlas.entities.argument import flag
 from runatlas.entities.backend_handle import BackendHandle
+from runatlas.file_access import FileAccess, open_to_read
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.instant import iso_text
+from runatlas.model.plan_file import PLAN_MAX, read_plan, write_plan
 from runatlas.model.run import RunSelection
 from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, TrashRecord
 from runatlas.response import ApiResponse
+from runatlas.tables.deletion import PlanTable
 from runatlas.terminal import printable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Deletion", "DeletionPlan", "delete", "kept_lines"]
 
@@ -117,8 +125,21 @@ class DeletionPlan:
         """The project's path, when it would go too."""
         return self.record.project
 
+    @property
+    def points(self) -> int | None:
+        """How many points the runs have that would go; ``None`` when the server does not tell."""
+        return self.record.points
+
+    @property
+    def bytes(self) -> int | None:
+        """What purging frees once they lie in the trash, which holds it until then; ``None`` when that is not told."""
+        return self.record.bytes
+
     def apply(self) -> ApiResponse[Deletion]:
         """Delete what is planned: all of it or nothing.
+
+        A ``ConflictError`` says why nothing was deleted: a run is no longer as it was planned or came under a guard,
+        guarded runs stand in the way, or the plan has ``notes`` and was not made with ``force``.
 
         Returns:
             What was deleted, with ``restore()``.
@@ -144,20 +165,96 @@ class DeletionPlan:
             "complete": self.complete,
         }
 
+    def table(self) -> PlanTable:
+        """Return one row a run, those that go and those that are kept; ``action`` says which."""
+        return PlanTable(self.items, self.kept, complete=self.complete)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return ``table()`` as a pandas table.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        return self.table().to_pandas()
+
+    def to_csv(self, path: str | Path | None = None, *, exact: bool = False) -> str:
+        """Write ``table()`` as CSV text, which no spreadsheet runs.
+
+        Args:
+            path: A file to write; it is replaced.
+            exact: Whether texts are written as they are: for programs, not for spreadsheets.
+
+        Returns:
+            The file's path, or the text itself if no path was given.
+        """
+        return self.table().to_csv(path, exact=exact)
+
+    def save(self, path: str | Path) -> str:
+        """Write the plan to a file that only you can read, whole or not at all; ``Api.load_plan`` reads it.
+
+        Args:
+            path: The file; it is replaced.
+
+        Returns:
+            The file's path.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        FileAccess().write_file(Path(path), write_plan(self.record))
+        return str(path)
+
+    @classmethod
+    def load(cls, handle: BackendHandle, path: str | Path) -> DeletionPlan:
+        """Read a plan from a file, as ``Api.load_plan`` does.
+
+        Args:
+            handle: The way to the backend that it is of.
+            path: The file.
+
+        Raises:
+            OSError: It cannot be read.
+            ValueError: It is no plan, or damaged; the sentence says how.
+        """
+        with open_to_read(Path(path)) as file:
+            content = file.read(PLAN_MAX + 1)
+        try:
+            return cls(handle, read_plan(content))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
     def __iter__(self) -> Iterator[PlannedItem]:
         return iter(self.record.items)
 
     def __len__(self) -> int:
         return len(self.record.items)
 
-    def __repr__(self) -> str:
+    def _summary(self) -> str:
+        """Say in one sentence what would happen."""
         record = self.record
         is_refused = bool(record.whole and record.kept)
         total = record.total + (len(record.kept) if is_refused else 0)
         what = f"project {record.project} with {total} runs" if record.project else f"{total} runs"
-        held = "" if record.points is None else f", {record.points} points, {record.bytes} bytes"
-        fate = f"would stay, as {len(record.kept)} of them are guarded" if is_refused else f"would be deleted{held}"
-        lines = [f"DeletionPlan: {what} {fate}"]
+        if is_refused:
+            return f"{what} would stay, as {len(record.kept)} of them are guarded"
+        if record.points is None:
+            return f"{what} would be deleted"
+        held = f"{record.points:,} points; purging them frees {record.bytes:,} bytes, which the trash holds until then"
+        return f"{what} would be deleted, {held}"
+
+    def _repr_html_(self) -> str:
+        record = self.record
+        parts = [f"<p>{html.escape(printable(self._summary()))}</p>"]
+        parts += [f"<p>there is no run {html.escape(printable(name))}</p>" for name in record.missing[:_SHOWN]]
+        parts += [f"<p>note: {html.escape(printable(note))}</p>" for note in record.notes[:_SHOWN]]
+        for items, kept in ((record.items, ()), ((), record.kept)):
+            if items or kept:
+                parts.append(PlanTable(items, kept)._repr_html_())
+        return f"<div>{''.join(parts)}</div>"
+
+    def __repr__(self) -> str:
+        record = self.record
+        lines = [f"DeletionPlan: {self._summary()}"]
         lines += [f"- {_item_text(item)}" for item in record.items[:_SHOWN]]
         if record.total > _SHOWN:
             lines.append(f"- … and {record.total - _SHOWN} more")
@@ -215,5 +312,5 @@ def _item_json(item: PlannedItem) -> dict[str, Any]:
 
 
 def _item_text(item: PlannedItem) -> str:
-    guarded = f", {printable(item.reason)}" if item.reason and item.reason != item.state.lower() else ""
-    return f"{item.path}: {printable(item.name)} ({item.state}{guarded})"
+    guarded = f", {item.reason}" if item.reason and item.reason != item.state.lower() else ""
+    return printable(f"{item.path}: {item.name} ({item.state}{guarded})")

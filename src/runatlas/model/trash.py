@@ -17,6 +17,7 @@ __all__ = [
     "PurgeRecord",
     "TrashKind",
     "TrashRecord",
+    "doubtful_error",
     "guarded_error",
     "planned_item",
 ]
@@ -32,6 +33,9 @@ class PlannedItem:
         guards: What guards it, whether the deletion takes that or not.
         reason: The same for people: ``pinned``, ``protected: the best of the sweep``; ``""`` for none. In the plan of a
             policy it tells why the run goes or stays.
+        points: How many it has.
+        files: How many it refers to: artifacts and media.
+        bytes: Of its points as they are stored, and of its files; these three are ``None`` if that is not told.
     """
 
     path: str
@@ -41,10 +45,16 @@ class PlannedItem:
     created_at_ms: int
     guards: tuple[GuardKind, ...] = ()
     reason: str = ""
+    points: int | None = None
+    files: int | None = None
+    bytes: int | None = None
 
     def is_taken(self, takes: Collection[str]) -> bool:
         """Whether a deletion takes it that takes these kinds of guard."""
         return all(kind in takes for kind in self.guards)
+
+
+_UNTOLD = (None, None, None)
 
 
 class _Run(Protocol):
@@ -60,17 +70,20 @@ class _Run(Protocol):
     def created_at_ms(self) -> int: ...
 
 
-def planned_item(run: _Run, path: str, guards: Sequence[Guard]) -> PlannedItem:
+def planned_item(
+    run: _Run, path: str, guards: Sequence[Guard], weight: tuple[int, int, int] | tuple[None, None, None] = _UNTOLD
+) -> PlannedItem:
     """Say of a run what a plan says.
 
     Args:
         run: The run.
         path: Its path.
         guards: What guards it.
+        weight: Its points, files and bytes.
     """
     reason = " and ".join(guard.reason for guard in guards)
     kinds = tuple(dict.fromkeys(guard.kind for guard in guards))
-    return PlannedItem(path, run.cuid, run.name, run.state, run.created_at_ms, kinds, reason)
+    return PlannedItem(path, run.cuid, run.name, run.state, run.created_at_ms, kinds, reason, *weight)
 
 
 @attrs.frozen
@@ -80,7 +93,9 @@ class DeletionPlanRecord:
     Attributes:
         items: The runs.
         missing: Asked for by id, but not there. A deletion with missing ids fails and takes nothing.
-        points, media, artifacts, bytes: What hangs on the runs; ``None`` when the server does not tell.
+        points, media, artifacts: What hangs on the runs that go; ``None`` when the server does not tell.
+        bytes: What purging frees once they lie in the trash: points as they are stored, and files that nothing else
+            needs. Until then the trash holds them.
         project: The project's path, when it goes too.
         notes: What should be looked at before it is applied, such as a key that no run has.
         kept: Asked for, but guarded: these runs stay.
@@ -105,6 +120,11 @@ class DeletionPlanRecord:
     def total(self) -> int:
         """How many runs."""
         return len(self.items)
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether it was made with ``force``."""
+        return "registered" in self.takes
 
 
 @attrs.frozen
@@ -141,6 +161,15 @@ def guarded_error(kept: Sequence[PlannedItem]) -> ConflictError:
     if any("protected" not in item.guards for item in kept):
         ways.append("delete the others with force" if ways else "delete with force if that is meant")
     return ConflictError(f"nothing was deleted: {shown}; {', '.join(ways)}")
+
+
+def doubtful_error(notes: Sequence[str]) -> ConflictError:
+    """Make the error of a deletion that may not be what was meant.
+
+    Args:
+        notes: Why.
+    """
+    return ConflictError(f"nothing was deleted: {'; '.join(notes)}; delete with force if that is meant")
 
 
 @attrs.frozen

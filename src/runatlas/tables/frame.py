@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import arro3.io
 from arro3.core import Array, ChunkedArray, DataType, Table
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Frame", "load_extra", "plain_cell", "to_pandas"]
 
 _MILLISECONDS = DataType.timestamp("ms", tz="UTC")
-_SHOWN = 10
 _FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 """What a spreadsheet takes for the beginning of a formula, in full width too."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|Infinity)|-?NaN", re.ASCII)
@@ -65,6 +64,7 @@ class Frame(ABC):
     sampled: bool
     total: int | None
     failures: tuple[ReadFailure, ...]
+    _html_rows: ClassVar[int] = 10
 
     @abstractmethod
     def to_arrow(self) -> Table:
@@ -141,7 +141,7 @@ class Frame(ABC):
 
     def _repr_html_(self) -> str:
         table = self.to_arrow()
-        shown = table.slice(0, min(_SHOWN, table.num_rows))
+        shown = table.slice(0, min(self._html_rows, table.num_rows))
         rows = zip(*(shown[name].to_pylist() for name in table.column_names), strict=True)
         head = "".join(f"<th>{html.escape(printable(name))}</th>" for name in table.column_names)
         body = "".join(

@@ -18,6 +18,7 @@ from runatlas.model.trash import (
     PlannedItem,
     TrashKind,
     TrashRecord,
+    doubtful_error,
     guarded_error,
     planned_item,
 )
@@ -39,17 +40,17 @@ from runatlas.server.store.run_key import unknown_keys
 from runatlas.server.store.statement import Connection
 from runatlas.server.store.trash import (
     HeldRun,
-    Holdings,
     TrashRow,
     TrashScope,
+    Weight,
     add_trash,
     count_trash,
+    files_by_run,
     find_trash,
     find_trashed,
     held_by_cuid,
     held_by_key,
     held_by_project,
-    holdings,
     list_trash,
     list_trashed,
     lock_trash,
@@ -58,6 +59,7 @@ from runatlas.server.store.trash import (
     taken_names,
     trash_project,
     trash_runs,
+    weigh,
 )
 
 __all__ = ["RETENTION_MS", "Trash", "require_entry"]
@@ -87,8 +89,6 @@ class Trash:
     ) -> DeletionPlanRecord:
         """Tell what deleting these runs, or one that is named itself, would take, without taking it.
 
-        ``bytes`` are those of the blobs that the runs need: artifacts and media.
-
         Raises:
             NotFoundError: There is no such project or workspace.
             PermissionDeniedError: The caller may not delete there.
@@ -96,11 +96,7 @@ class Trash:
         with self._store.read() as connection:
             if isinstance(selection, RunPath):
                 return self._plan_run(connection, caller, selection, force=force, weighed=True)
-            plan = self._plan_runs(connection, caller, selection, FORCED if force else (), weighed=True)
-            if selection.filter is None:
-                return plan
-            scope = require_scope(connection, caller, selection, "write")
-            return attrs.evolve(plan, notes=unknown_keys(connection, scope, selection.filter))
+            return self._plan_runs(connection, caller, selection, FORCED if force else (), weighed=True)
 
     def plan_project_deletion(self, caller: Caller, path: ProjectPath, *, force: bool = False) -> DeletionPlanRecord:
         """Tell what deleting a project with all its runs would take, without taking it; its workspace's owners may.
@@ -119,7 +115,8 @@ class Trash:
 
         Raises:
             ConflictError: Something planned is no longer there, is in another state or came under a guard that the plan
-                does not take; a planned project got more runs; or guarded runs stand in the way of a ``whole`` plan.
+                does not take; a planned project got more runs; guarded runs stand in the way of a ``whole`` plan; or
+                it has ``notes`` and was not made with ``force``.
             NotFoundError: The plan has ``missing`` ids.
             PermissionDeniedError: The caller may not delete one of them.
             ValidationError: The plan takes what no deletion takes.
@@ -131,6 +128,8 @@ class Trash:
             raise missing_runs(None if where is None else RunSelection(where[0], where[1]), plan.missing)
         if plan.whole and plan.kept:
             raise guarded_error(plan.kept)
+        if plan.notes and plan.items and not plan.is_forced:
+            raise doubtful_error(plan.notes)
         if plan.kind == "runs" and not plan.items:
             return DeletionRecord("", "runs", 0, None, kept=plan.kept)
         with self._store.write() as connection:
@@ -196,7 +195,11 @@ class Trash:
     ) -> DeletionPlanRecord:
         chosen = selected_runs(connection, caller, selection, "write")
         held = held_by_key(connection, [row[0] for row in connection.execute(chosen.query)])
-        return attrs.evolve(_plan(connection, "runs", held, takes, weighed=weighed), missing=chosen.missing)
+        plan = _plan(connection, "runs", held, takes, weighed=weighed)
+        notes: tuple[str, ...] = ()
+        if selection.filter is not None:
+            notes = unknown_keys(connection, require_scope(connection, caller, selection, "write"), selection.filter)
+        return attrs.evolve(plan, missing=chosen.missing, notes=notes)
 
     def _plan_run(
         self, connection: Connection, caller: Caller, run: RunPath, *, force: bool, weighed: bool = False
@@ -358,27 +361,30 @@ def _plan(
         kind: What goes.
         held: The runs.
         takes: The kinds of guard that it takes.
-        weighed: Whether it tells what hangs on the runs that go.
+        weighed: Whether it tells what hangs on all of the runs that go together.
     """
     guards = guards_by_run(connection, held)
+    files = files_by_run(connection, [run.id for run in held])
     items: list[PlannedItem] = []
     kept: list[PlannedItem] = []
-    taken: list[int] = []
+    taken: list[HeldRun] = []
     for run in held:
-        item = planned_item(run, run.path, guards.get(run.id, ()))
+        count, size = files.get(run.id, (0, 0))
+        weight = (run.points, count, run.point_bytes + size)
+        item = planned_item(run, run.path, guards.get(run.id, ()), weight)
         if item.is_taken(takes):
-            taken.append(run.id)
+            taken.append(run)
             items.append(item)
         else:
             kept.append(item)
-    hanging = holdings(connection, taken) if weighed else Holdings()
+    hanging = weigh(connection, [run.id for run in taken]) if weighed else Weight()
     return DeletionPlanRecord(
         kind,
         tuple(items),
-        points=hanging.points,
+        points=sum(run.points for run in taken),
         media=hanging.media,
         artifacts=hanging.artifacts,
-        bytes=hanging.bytes,
+        bytes=sum(run.point_bytes for run in taken) + hanging.freed_bytes,
         kept=tuple(kept),
         takes=takes,
     )

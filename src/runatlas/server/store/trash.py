@@ -9,7 +9,6 @@ import attrs
 from sqlalchemy import Select, and_, bindparam, delete, exists, func, or_, select, true, update
 
 from runatlas.model.account import Role
-from runatlas.model.series import MEDIA_TYPES
 from runatlas.model.trash import TrashKind
 from runatlas.server.store.liveness import STATE
 from runatlas.server.store.schema import (
@@ -30,11 +29,12 @@ from runatlas.server.store.statement import Connection, member_of, rows, unique
 __all__ = [
     "PURGING",
     "HeldRun",
-    "Holdings",
     "TrashRow",
     "TrashScope",
+    "Weight",
     "add_trash",
     "count_trash",
+    "files_by_run",
     "find_trash",
     "find_trashed",
     "find_unneeded_blobs",
@@ -42,7 +42,6 @@ __all__ = [
     "held_by_cuid",
     "held_by_key",
     "held_by_project",
-    "holdings",
     "list_trash",
     "list_trashed",
     "lock_trash",
@@ -52,6 +51,7 @@ __all__ = [
     "trash_project",
     "trash_runs",
     "trashed_runs",
+    "weigh",
 ]
 
 
@@ -74,6 +74,8 @@ class HeldRun(NamedTuple):
     baseline: bool
     protected: bool
     protected_reason: str
+    points: int
+    point_bytes: int
 
     @property
     def path(self) -> str:
@@ -81,14 +83,12 @@ class HeldRun(NamedTuple):
         return f"{self.workspace}/{self.project}/{self.run_id}"
 
 
-class Holdings(NamedTuple):
-    """What hangs on runs: points, media steps, artifacts, and the blobs that they need, with their bytes."""
+class Weight(NamedTuple):
+    """What hangs on runs: media steps, artifacts, and the bytes of those files that nothing else needs."""
 
-    points: int = 0
     media: int = 0
     artifacts: int = 0
-    blobs: int = 0
-    bytes: int = 0
+    freed_bytes: int = 0
 
 
 class TrashRow(NamedTuple):
@@ -120,6 +120,8 @@ _RUN: Select[Any] = select(
     runs.c.baseline,
     runs.c.protected,
     runs.c.protected_reason,
+    runs.c.point_count,
+    runs.c.point_bytes,
 ).select_from(runs.join(projects, projects.c.id == runs.c.project_id).join(workspaces))
 _HELD = _RUN.where(runs.c.trash_id.is_(None), projects.c.trash_id.is_(None))
 
@@ -151,22 +153,34 @@ def held_by_project(connection: Connection, project_id: int, *, lock: bool = Fal
     return [HeldRun(*row) for row in rows(connection, statement, {"project_id": project_id})]
 
 
-_ON_SERIES = member_of(series.c.run_pk, "runs")
-_POINTS = select(func.sum(series.c.count)).where(_ON_SERIES, series.c.column_type.not_in(MEDIA_TYPES))
-_MEDIA = select(func.count()).select_from(media.join(series)).where(_ON_SERIES)
+_MEDIA = select(func.count()).select_from(media.join(series)).where(member_of(series.c.run_pk, "runs"))
 _ARTIFACTS = select(func.count()).select_from(artifacts).where(member_of(artifacts.c.run_pk, "runs"))
-_BLOBS = (
-    select(func.count(), func.sum(blobs.c.size))
-    .select_from(blobs)
-    .where(blobs.c.sha256.in_(select(blob_refs.c.sha256).where(member_of(blob_refs.c.run_pk, "runs"))))
+_OF_RUNS = member_of(blob_refs.c.run_pk, "runs")
+_FILES = (
+    select(blob_refs.c.run_pk, func.count(), func.sum(blobs.c.size))
+    .select_from(blob_refs.join(blobs))
+    .where(_OF_RUNS)
+    .group_by(blob_refs.c.run_pk)
+)
+_REGISTERED = exists().where(model_versions.c.sha256 == blobs.c.sha256)
+_FREED = select(func.sum(blobs.c.size)).where(
+    blobs.c.sha256.in_(select(blob_refs.c.sha256).where(_OF_RUNS)),
+    ~exists().where(blob_refs.c.sha256 == blobs.c.sha256, ~_OF_RUNS),
+    ~_REGISTERED,
 )
 
 
-def holdings(connection: Connection, run_keys: Sequence[int]) -> Holdings:
-    """Count what hangs on runs; a blob that several need counts once."""
+def files_by_run(connection: Connection, run_keys: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Count the files that each of these runs refers to, and their bytes; runs without any are left out."""
+    found = rows(connection, _FILES, {"runs": list(run_keys)})
+    return {run_pk: (count, int(size)) for run_pk, count, size in found}
+
+
+def weigh(connection: Connection, run_keys: Sequence[int]) -> Weight:
+    """Count what hangs on runs; a file that several of them need counts once."""
     values = {"runs": list(run_keys)}
-    counted = [rows(connection, statement, values)[0] for statement in (_POINTS, _MEDIA, _ARTIFACTS, _BLOBS)]
-    return Holdings(*(int(number or 0) for row in counted for number in row))
+    counted = (rows(connection, statement, values)[0][0] for statement in (_MEDIA, _ARTIFACTS, _FREED))
+    return Weight(*(int(number or 0) for number in counted))
 
 
 def add_trash(connection: Connection, values: Mapping[str, Any]) -> int:
@@ -369,8 +383,7 @@ def find_unneeded_blobs(
     needed = exists().where(
         blob_refs.c.sha256 == blobs.c.sha256, ~member_of(blob_refs.c.run_pk, "runs", list(doomed_runs))
     )
-    registered = exists().where(model_versions.c.sha256 == blobs.c.sha256)
-    statement = select(blobs.c.sha256, blobs.c.size).where(blobs.c.created_at_ms < before_ms, ~needed, ~registered)
+    statement = select(blobs.c.sha256, blobs.c.size).where(blobs.c.created_at_ms < before_ms, ~needed, ~_REGISTERED)
     if among is not None:
         statement = statement.where(member_of(blobs.c.sha256, "among", list(among)))
     return [(sha256, size) for sha256, size in rows(connection, statement)]

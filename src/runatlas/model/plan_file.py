@@ -1,0 +1,45 @@
+"""A deletion plan as a file: JSON that says what it is, so that nothing else is taken for one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from runatlas.errors import RunAtlasError
+from runatlas.model import codec
+from runatlas.model.trash import DeletionPlanRecord
+
+__all__ = ["PLAN_MAX", "read_plan", "write_plan"]
+
+PLAN_MAX = 256 << 20
+"""How many bytes a plan may have: one of a hundred thousand runs has a tenth of it."""
+
+_FORMAT, _VERSION = "runatlas deletion plan", 1
+
+
+def write_plan(record: DeletionPlanRecord) -> bytes:
+    """Write a plan as the content of a file."""
+    document = {"format": _FORMAT, "version": _VERSION, "plan": codec.encode(record)}
+    return json.dumps(document, indent=1).encode() + b"\n"
+
+
+def read_plan(content: bytes) -> DeletionPlanRecord:
+    """Read a plan from the content of a file.
+
+    Raises:
+        ValueError: It is none, or damaged; the sentence says how.
+    """
+    if len(content) > PLAN_MAX:
+        raise ValueError(f"it has more than {PLAN_MAX >> 20} MiB, which no plan has")
+    try:
+        document: Any = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is no JSON, or damaged: {error}") from error
+    if not isinstance(document, dict) or document.get("format") != _FORMAT:
+        raise ValueError(f"it does not say that it is a {_FORMAT}")
+    if document.get("version") != _VERSION:
+        raise ValueError(f"it is of version {document.get('version')!r:.20}, this RunAtlas knows {_VERSION}")
+    try:
+        return codec.decode(document.get("plan"), DeletionPlanRecord, strict=True)
+    except (RunAtlasError, RecursionError) as error:
+        raise ValueError(f"its plan is damaged: {error}") from error
