@@ -113,6 +113,23 @@ def test_changes(call: Call) -> None:
     assert call("update", RUN).exit_code == 2
 
 
+def test_what_takes_how_much_room(place: tuple[str, str]) -> None:
+    def du(*arguments: str) -> Result:
+        return CliRunner().invoke(main, ["du", *arguments, *place])
+
+    shown = du()
+    assert (shown.exit_code, PROJECT in shown.stdout, "the database has" in shown.stdout) == (0, True, True), (
+        shown.output
+    )
+    runs = _json(du(PROJECT, "--json"))
+    assert runs["by"] == "run"
+    assert RUN in [item["name"] for item in runs["items"]]
+    assert sum(item["points"] for item in runs["items"]) == runs["total"]["points"] > 0
+    assert _json(du(RUN, "--json"))["by"] == "metric"
+    assert "the largest 1 of" in du(RUN, "--limit", "1").stderr
+    assert du("my-team/none").exit_code == 1
+
+
 def test_deletion_is_shown_then_done_then_undone(call: Call) -> None:
     planned = call("delete", RUN)
     assert "1 runs would be deleted" in planned.stdout

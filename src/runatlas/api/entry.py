@@ -26,14 +26,19 @@ from runatlas.entities.run_query import Filters, Groups, Order, Sorts
 from runatlas.entities.runs import Runs
 from runatlas.entities.self_hosted import SelfHosted
 from runatlas.entities.trash import Trash, TrashEntry, restore
+from runatlas.entities.usage import measure
 from runatlas.entities.user import User
 from runatlas.entities.workspace import Workspace, Workspaces
 from runatlas.model.ids import ProjectPath, RunPath, validate_workspace_name
 from runatlas.model.project import Visibility
 from runatlas.model.trash import PurgeRecord, TrashRecord
+from runatlas.model.usage import SpaceRecord, UsageGroup
 from runatlas.response import ApiResponse
 
 __all__ = ["Api"]
+
+_INSIDE: tuple[UsageGroup, ...] = ("project", "project", "run", "metric")
+"""What lies in a path, by how many parts it has."""
 
 
 class Api(ApiCuration):
@@ -394,6 +399,35 @@ class Api(ApiCuration):
     def self_hosted(self) -> SelfHosted:
         """Return the installation, lazily; what it offers is for administrators."""
         return SelfHosted(self._handle)
+
+    def usage(
+        self, path: str | None = None, *, by: UsageGroup | None = None, limit: int = 1000
+    ) -> ApiResponse[SpaceRecord]:
+        """Tell how much room runs take, from figures that are kept: no point is read for it.
+
+        Args:
+            path: A workspace, a project or a run; ``None`` for all that the caller may see.
+            by: What to tell apart: ``workspace``, ``project``, ``run`` or ``metric``; else what lies directly in it.
+            limit: How many of the largest.
+
+        Returns:
+            The total and the items, largest first.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is out of bounds.
+
+        Example:
+            >>> from runatlas import Api, Run
+            >>> with Run(repo="./experiments", experiment="demo") as run:
+            ...     run.log({"loss": 0.5})
+            >>> found = Api("./experiments").usage().data
+            >>> found.by, found.total.points, found.total.point_bytes > 0
+            ('project', 1, True)
+        """
+        where = optional_text(path, "path")
+        depth = 0 if where is None else min(3, 1 + where.count("/"))
+        return measure(self._handle, lambda: where, by or _INSIDE[depth], limit)
 
     # -- trash --------------------------------------------------------------------------------------------------
 

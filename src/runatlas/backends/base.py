@@ -41,6 +41,7 @@ from runatlas.model.project import ProjectDraft, ProjectPatch, ProjectQuery, Pro
 from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.model.series import ColumnQuery, ColumnRecord, PointBlock, PointQuery, SummaryQuery, SummaryRecord
 from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, PurgeRecord, TrashRecord
+from runatlas.model.usage import SpaceRecord, UsageGroup
 
 __all__ = ["Backend"]
 
@@ -441,6 +442,19 @@ class Backend(Curation, ABC):
         """Remove trash for good, and unneeded blobs, and free their room; workspace owners may purge their entries.
 
         What a purge that broke off has left goes with the next one.
+        """
+
+    @operation("usage", Route("GET", "/usage", "accounts", errors=READ))
+    def read_space(self, path: str | None = None, by: UsageGroup = "project", limit: int = 1000) -> SpaceRecord:
+        """Measure how much room a workspace, a project, a run or all that the caller may see takes.
+
+        Args:
+            path: Its path; ``None`` for all.
+            by: What is to be told apart: workspaces, projects, runs or metrics.
+            limit: How many of the largest are told.
+
+        Raises:
+            NotFoundError: There is none of that path that the caller may see.
         """
 
     # -- keys and administration --------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("runatlas.cli.import_:import_", "Import runs from files of other trackers."),
     "serve": ("runatlas.cli.serve:serve", "Serve a directory or a database over HTTP."),
     "sync": ("runatlas.cli.sync:sync", "Send what runs left on this machine."),
+    "du": ("runatlas.cli.du:du", "Say how much room runs take."),
     "login": ("runatlas.cli.login:login", "Check an API key with its server, and keep it."),
     "logout": ("runatlas.cli.logout:logout", "Forget the key that 'login' kept."),
     "verify": ("runatlas.cli.verify:verify", "Say where the data is, and who you are there."),

@@ -16,10 +16,12 @@ from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.run import Run
 from runatlas.entities.run_query import Filters, Groups, Order, Sorts, make_run_query
 from runatlas.entities.runs import RunChoice, Runs, choose_runs, select_ids
+from runatlas.entities.usage import measure
 from runatlas.model.ids import validate_project_name
 from runatlas.model.project import ProjectPatch, Visibility
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunQuery, RunSelection
+from runatlas.model.usage import SpaceRecord, UsageGroup
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable
 
@@ -245,6 +247,22 @@ class Project(ProjectFields, Cleanable):
 
     def _scope_to_clean(self) -> Scope:
         return self._path.workspace, self._path.project
+
+    def usage(self, *, by: UsageGroup = "run", limit: int = 1000) -> ApiResponse[SpaceRecord]:
+        """Tell how much room the project takes; see ``Api.usage``.
+
+        Args:
+            by: What to tell apart: ``workspace``, ``project``, ``run`` or ``metric``.
+            limit: How many of the largest.
+
+        Returns:
+            The total and the items, largest first.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is out of bounds.
+        """
+        return measure(self._handle, lambda: str(self._path), by, limit)
 
     @overload
     def delete_runs(

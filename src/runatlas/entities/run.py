@@ -28,6 +28,7 @@ from runatlas.entities.reading import (
 from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_fields import RunFields
 from runatlas.entities.stored_file import Link
+from runatlas.entities.usage import measure
 from runatlas.model.annotation import AnnotationDraft
 from runatlas.model.artifact import validate_artifact_name
 from runatlas.model.catalog import CatalogEntry
@@ -39,6 +40,7 @@ from runatlas.model.ranges import RangeQuery
 from runatlas.model.registry import STAGES, ModelVersionDraft, Stage
 from runatlas.model.run import RunPatch, RunSelection
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES, ColumnQuery
+from runatlas.model.usage import SpaceRecord, UsageGroup
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable, make_run_metric_table
 from runatlas.tables.series import series_label
@@ -422,6 +424,22 @@ class Run(RunFields):
         if patch.project is None or patch.project == self._path.project:
             return self
         return type(self)(self._handle, RunPath(self._path.workspace, patch.project, self._path.run))
+
+    def usage(self, *, by: UsageGroup = "metric", limit: int = 1000) -> ApiResponse[SpaceRecord]:
+        """Tell how much room the run takes; see ``Api.usage``.
+
+        Args:
+            by: What to tell apart: ``workspace``, ``project``, ``run`` or ``metric``.
+            limit: How many of the largest.
+
+        Returns:
+            The total and the items, largest first.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is out of bounds.
+        """
+        return measure(self._handle, lambda: str(self._path), by, limit)
 
     def protect(self, reason: str = "") -> ApiResponse[Self]:
         """Keep the run from being deleted, through any door, until it is unprotected.

@@ -16,11 +16,13 @@ from runatlas.entities.project import VISIBILITIES, Project
 from runatlas.entities.projects import Projects, make_project_query
 from runatlas.entities.run_query import Filters, Groups, Order, Sorts, make_run_query
 from runatlas.entities.runs import Runs
+from runatlas.entities.usage import measure
 from runatlas.model.account import ROLES, WorkspacePatch, WorkspaceRecord
 from runatlas.model.ids import ProjectPath, validate_project_name, validate_workspace_name
 from runatlas.model.instant import iso_text
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.project import ProjectDraft
+from runatlas.model.usage import SpaceRecord, UsageGroup
 from runatlas.response import ApiResponse
 
 if TYPE_CHECKING:
@@ -160,6 +162,22 @@ class Workspace(Entity[WorkspaceRecord], Cleanable):
         window = make_window(page=page, size=size, all=all, limit=limit)
         query = make_project_query(self._username, sort=sort, search=search, detail=detail)
         return Projects(self._handle, window, query, owner=self._name if self._username is None else None)
+
+    def usage(self, *, by: UsageGroup = "project", limit: int = 1000) -> ApiResponse[SpaceRecord]:
+        """Tell how much room the workspace takes; see ``Api.usage``.
+
+        Args:
+            by: What to tell apart: ``workspace``, ``project``, ``run`` or ``metric``.
+            limit: How many of the largest.
+
+        Returns:
+            The total and the items, largest first.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is out of bounds.
+        """
+        return measure(self._handle, lambda: self.username, by, limit)
 
     def runs(
         self,

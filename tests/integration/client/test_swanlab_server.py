@@ -78,6 +78,7 @@ REFUSED: dict[str, Callable[[Backend], object]] = {
     "restore": lambda backend: backend.restore("x"),
     "restore_runs": lambda backend: backend.restore_runs("x", ("y",)),
     "purge": lambda backend: backend.purge(),
+    "read_space": lambda backend: backend.read_space(),
     "create_key": lambda backend: backend.create_key(),
     "list_keys": lambda backend: backend.list_keys(),
     "revoke_key": lambda backend: backend.revoke_key("x"),

@@ -112,6 +112,7 @@ _LACKING = {
     "cleaning": ("policies of clean-up", "filter its runs and delete those"),
     "trash": ("trash", "what is deleted there is gone"),
     "purging": ("trash", "what is deleted there is gone"),
+    "usage": ("figures of the room that runs take", ""),
     "folders": ("folders", ""),
     "annotations": ("notes on runs", ""),
     "catalog": ("catalog of metrics with their counts", "list the run's columns"),

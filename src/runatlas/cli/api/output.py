@@ -17,9 +17,10 @@ from rich.text import Text
 
 from runatlas.terminal import printable, printable_lines
 
-__all__ = ["print_fields", "print_json", "print_table", "say"]
+__all__ = ["print_fields", "print_json", "print_table", "say", "size_text"]
 
 _UNBOUNDED = 100_000
+_KIBI = 1024
 
 
 def _finite(value: Any) -> Any:
@@ -73,6 +74,16 @@ def print_fields(fields: Mapping[str, Any]) -> None:
     for name, value in fields.items():
         shown = _cell(value).replace("\n", "\n" + " " * width)
         click.echo(f"{printable(name) + ':':<{width}}{shown}")
+
+
+def size_text(size: int) -> str:
+    """Write a number of bytes for people."""
+    value, unit = float(size), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < _KIBI:
+            break
+        value, unit = value / _KIBI, larger
+    return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
 def say(text: str, *, err: bool = True) -> None:

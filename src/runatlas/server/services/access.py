@@ -30,6 +30,7 @@ __all__ = [
     "require_run",
     "require_runs",
     "require_scope",
+    "require_unlimited",
     "require_workspace",
     "role_of",
     "selected_runs",
@@ -66,7 +67,12 @@ def _check(caller: Caller, project: ProjectRow | None, path: ProjectPath, need: 
     return project
 
 
-def _require_unlimited(caller: Caller) -> None:
+def require_unlimited(caller: Caller) -> None:
+    """Let callers pass who may do more than write to one run.
+
+    Raises:
+        PermissionDeniedError: The caller has a run's key.
+    """
     if caller.run_cuid is not None:
         raise PermissionDeniedError("an ingestion key may write to its own run, and do nothing else")
 
@@ -79,7 +85,7 @@ def require_project(connection: Connection, caller: Caller, path: ProjectPath, n
         PermissionDeniedError: The caller sees it, but may not do what is needed.
     """
     check_text(str(path), "path")
-    _require_unlimited(caller)
+    require_unlimited(caller)
     found = find_project(connection, caller.user_id, path.workspace, path.project)
     return _check(caller, found, path, need)
 
@@ -98,7 +104,7 @@ def require_run(connection: Connection, caller: Caller, path: RunPath, need: Nee
         raise NotFoundError(f"project {path.project_path} has no run {path.run!r}")
     _check(caller, found.project, path.project_path, need)
     if found.cuid != caller.run_cuid:
-        _require_unlimited(caller)
+        require_unlimited(caller)
     return found
 
 
@@ -118,7 +124,7 @@ def require_cuids(connection: Connection, caller: Caller, cuids: Collection[str]
         project = found[cuid].project
         _check(caller, project, ProjectPath(project.workspace, project.name), need)
         if cuid != caller.run_cuid:
-            _require_unlimited(caller)
+            require_unlimited(caller)
     return found
 
 
@@ -136,7 +142,7 @@ def require_workspace(connection: Connection, caller: Caller, username: str, nee
         PermissionDeniedError: The caller sees it, but may not do what is needed.
     """
     check_text(username, "workspace")
-    _require_unlimited(caller)
+    require_unlimited(caller)
     found = find_workspace(connection, caller.user_id, username)
     if found is None or not (found.role or found.has_public or caller.is_owner):
         raise NotFoundError(f"there is no workspace {username!r}")

@@ -34,6 +34,7 @@ from runatlas.server.services.runs import Runs
 from runatlas.server.services.sessions import Sessions
 from runatlas.server.services.trash import Trash
 from runatlas.server.services.uploads import Uploads
+from runatlas.server.services.usage import Usage
 from runatlas.server.services.workspaces import Workspaces
 from runatlas.server.store.engine import Store, now_ms
 
@@ -78,6 +79,7 @@ class Services:
         self.trash = Trash(store)
         self.purging = Purging(store)
         self.cleaning = Cleaning(store)
+        self.usage = Usage(store)
 
     @classmethod
     def open(

@@ -239,6 +239,7 @@ ROWS = (
     _plain("GET /admin/workspaces", ADMINISTRATOR),
     _plain("POST /admin/projects/query", ADMINISTRATOR, {}),
     _plain("GET /admin/usage", ADMINISTRATOR),
+    _plain("GET /usage", ANYONE),
 )
 
 
