@@ -69,7 +69,8 @@ def entities(run: Run, project: Project, column: Column) -> None:
 def collections(runs: Runs, trash: Trash) -> None:
     assert_type(iter(runs), Iterator[Run])
     assert_type(runs[0], Run)
-    assert_type(runs[1:5], list[Run])
+    assert_type(runs[1:5], Runs)
+    assert_type(runs - runs[:1], Runs)
     assert_type(runs.first(), Run | None)
     assert_type(runs.total, int)
     assert_type(runs.table(), ApiResponse[RunTable])

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 from typing_extensions import Self, Unpack
 
@@ -258,6 +258,7 @@ class Api(ApiCuration):
         groups: Groups | None = None,
         sorts: Sorts | None = None,
         *,
+        ids: Sequence[str | Run] | None = None,
         search: str | None = None,
         order: Order | None = None,
         limit: int | None = None,
@@ -272,6 +273,7 @@ class Api(ApiCuration):
             filters: Text, or a list of rules, all of which must hold.
             groups: Fields, or rules: the runs come group by group.
             sorts: Rules of ``key``, ``type`` and ``order``.
+            ids: Of a project: only these; ids, paths or runs.
             search: Part of the name or the id.
             order: Fields as text, in place of ``sorts``.
             limit: How many at the most.
@@ -279,11 +281,12 @@ class Api(ApiCuration):
             size: Runs a page.
             all: Everything from ``page`` on.
         """
-        is_workspace = isinstance(path, str) and "/" not in path
-        place = self.workspace(path) if is_workspace else self.project(path)
-        return place.runs(
-            filters, groups, sorts, search=search, order=order, limit=limit, page=page, size=size, all=all
-        )
+        bounds: dict[str, Any] = {"limit": limit, "page": page, "size": size, "all": all}
+        if isinstance(path, str) and "/" not in path:
+            if ids is not None:
+                raise ValueError(f"ids: they are those of a project, and {path!r} is a workspace")
+            return self.workspace(path).runs(filters, groups, sorts, search=search, order=order, **bounds)
+        return self.project(path).runs(filters, groups, sorts, ids=ids, search=search, order=order, **bounds)
 
     def runs_get(
         self,

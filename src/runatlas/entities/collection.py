@@ -51,6 +51,11 @@ class Window:
         """Whether nothing is left out."""
         return self.offset == 0 and self.bound is None
 
+    def part(self, start: int, stop: int | None) -> Window:
+        """Return the window of its items ``start`` to ``stop``; ``None`` for all that follow."""
+        bound = self.bound if stop is None else stop if self.bound is None else min(stop, self.bound)
+        return attrs.evolve(self, offset=self.offset + start, bound=None if bound is None else max(bound - start, 0))
+
     def length(self, total: int) -> int:
         """Return how many items of ``total`` lie in it."""
         rest = max(total - self.offset, 0)
@@ -373,6 +378,10 @@ class Collection(Readable, Generic[E, R]):
         """
         self._first()
         return self
+
+    def _hold(self, items: Sequence[E]) -> None:
+        """Take items for all there is, until it is refreshed."""
+        self._chunks = [_Chunk(tuple(items), len(items), None)]
 
     def _forget(self) -> None:
         with self._lock:

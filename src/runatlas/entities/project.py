@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
 
+import attrs
 from typing_extensions import Self
 
 from runatlas.entities.argument import choice, optional_text, texts
@@ -92,6 +93,7 @@ class Project(ProjectFields, Cleanable):
         groups: Groups | None = None,
         sorts: Sorts | None = None,
         *,
+        ids: Sequence[str | Run] | None = None,
         search: str | None = None,
         order: Order | None = None,
         limit: int | None = None,
@@ -106,6 +108,8 @@ class Project(ProjectFields, Cleanable):
                 ``key``, ``type`` (``STABLE``, ``CONFIG``, ``SCALAR``), ``op`` and ``value``, all of which must hold.
             groups: Fields, or rules of ``key`` and ``type``: the runs come group by group, see ``Runs.groups()``.
             sorts: Rules of ``key``, ``type`` and ``order``.
+            ids: Only these: ids, paths or runs of this project; what is none of its runs is left out of the listing,
+                and stops a deletion or a change.
             search: Part of the name or the id; case does not matter.
             order: Fields as text, such as ``"-summary.loss"``, in place of ``sorts``.
             limit: How many runs at the most.
@@ -122,6 +126,9 @@ class Project(ProjectFields, Cleanable):
         """
         window = make_window(page=page, size=size, all=all, limit=limit)
         query = make_run_query(self._path, filters, groups=groups, sorts=sorts, search=search, order=order)
+        if ids is not None:
+            chosen = select_ids(self._path, ids, "ids")
+            query = attrs.evolve(query, selection=attrs.evolve(query.selection, ids=chosen.ids))
         return Runs(self._handle, window, query)
 
     def runs_get(

@@ -16,7 +16,7 @@ from runatlas.entities.reading import make_metric_request, read_metrics
 from runatlas.entities.run import Run
 from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_query import Filters, field_value, make_groups, make_run_query
-from runatlas.model.filters import And, Comparison, Not, Or
+from runatlas.model.filters import And, Comparison, Filter, Not, Or
 from runatlas.model.ids import ProjectPath, RunPath, validate_run_id
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.ranges import RangeQuery
@@ -34,6 +34,9 @@ __all__ = ["Experiments", "RunChoice", "Runs", "choose_runs", "select_ids"]
 class Runs(Collection[Run, RunRecord]):
     """Runs of a project: filtered, ordered, grouped; each listed with its config and last values.
 
+    A slice of them, what is in one listing and not in another (``runs - other``), in both (``runs & other``) or in
+    either (``runs | other``) are ``Runs`` again, so that all that follows can be done with what is in hand.
+
     Args:
         handle: The way to the backend.
         window: Which part is wanted.
@@ -42,13 +45,38 @@ class Runs(Collection[Run, RunRecord]):
 
     _repeats = False  # the backend lists runs by keyset: each once, also while runs come and go
 
-    def __init__(self, handle: BackendHandle, window: Window, query: RunQuery) -> None:
+    def __init__(self, handle: BackendHandle, window: Window, query: RunQuery | _Combination) -> None:
         super().__init__(handle, window)
-        self._query = query
+        self._given = query
+
+    @property
+    def _query(self) -> RunQuery:
+        """Which runs; those of two listings together are settled when they are first needed."""
+        given = self._given
+        if isinstance(given, RunQuery):
+            return given
+        if given.settled is None:
+            given.settled = self._settle(given.how, given.left, given.right)
+        return given.settled
+
+    def _settle(self, how: Literal["-", "&", "|"], left: Runs, right: Runs) -> RunQuery:
+        """Work out what two listings come to, by the ids that they have now."""
+        first, second = (dict.fromkeys(ids or ()) for ids in (left._frozen().ids, right._frozen().ids))
+        query, wanted = left._query, None
+        if how == "|":
+            ids = tuple(first | second)
+        else:
+            ids, wanted = tuple(cuid for cuid in first if (cuid in second) == (how == "&")), query.selection.filter
+        return attrs.evolve(query, selection=RunSelection(*self._place(), ids=ids, filter=wanted))
+
+    def _place(self) -> tuple[str, str | None]:
+        """The workspace, and the project if all of them are of one."""
+        given = self._given
+        return (given.selection.workspace, given.selection.project) if isinstance(given, RunQuery) else given.place
 
     def _scope(self) -> str:
-        selection = self._query.selection
-        return selection.workspace if selection.project is None else f"{selection.workspace}/{selection.project}"
+        workspace, project = self._place()
+        return workspace if project is None else f"{workspace}/{project}"
 
     def _read(self, page: PageRequest) -> Page[RunRecord]:
         return self._handle.backend.list_runs(attrs.evolve(self._query, page=page))
@@ -87,6 +115,78 @@ class Runs(Collection[Run, RunRecord]):
         known, is_all = self._memory
         runs = known if is_all else Runs(self._handle, self._window, attrs.evolve(self._query, parts=()))
         return RunSelection(whole.workspace, whole.project, ids=tuple(run.cuid for run in runs))
+
+    def _doomed(self) -> RunSelection:
+        """Return these runs as a deletion names them: with the filter, so that a mistyped key in it is told."""
+        return attrs.evolve(self.selection(), filter=self._query.selection.filter)
+
+    # -- some of them, and those of two listings -----------------------------------------------------------------
+
+    @overload  # type: ignore[override]
+    def __getitem__(self, index: int) -> Run: ...
+    @overload
+    def __getitem__(self, index: slice) -> Runs: ...
+    def __getitem__(self, index: int | slice) -> Run | Runs:
+        if not isinstance(index, slice):
+            return super().__getitem__(index)
+        start, stop = index.start or 0, index.stop
+        if index.step not in {None, 1} or start < 0 or (stop is not None and stop < 0):
+            return self._listed(self._slice(index))
+        part = Runs(self._handle, self._window.part(start, stop), self._given)
+        known, is_all = self._memory
+        if is_all or (stop is not None and stop <= len(known)):
+            part._hold(known[start:stop])
+        return part
+
+    def _listed(self, runs: Sequence[Run]) -> Runs:
+        workspace, project = self._place()
+        selection = RunSelection(workspace, project, ids=tuple(run.cuid for run in runs))
+        found = Runs(self._handle, Window(), RunQuery(selection, parts=self._query.parts))
+        found._hold(runs)
+        return found
+
+    def __sub__(self, other: Runs | Sequence[str | Run]) -> Runs:
+        return self._combined("-", other)
+
+    def __and__(self, other: Runs | Sequence[str | Run]) -> Runs:
+        return self._combined("&", other)
+
+    def __or__(self, other: Runs | Sequence[str | Run]) -> Runs:
+        return self._combined("|", other)
+
+    def _combined(self, how: Literal["-", "&", "|"], other: Runs | Sequence[str | Run]) -> Runs:
+        workspace, project = self._place()
+        if not isinstance(other, Runs):
+            if isinstance(other, str) or not isinstance(other, Sequence) or project is None:
+                return NotImplemented  # type: ignore[no-any-return]
+            other = Runs(self._handle, Window(), RunQuery(select_ids(ProjectPath(workspace, project), other, "other")))
+        if other._place()[0] != workspace:
+            raise ValueError(f"other: {other._scope()} is not of the workspace {workspace}")
+        place = (workspace, None if how == "|" and other._place()[1] != project else project)
+        merged = self._merged(how, other) or _Combination(how, self, other, place)
+        return Runs(self._handle, Window(), merged)
+
+    def _merged(self, how: Literal["-", "&", "|"], other: Runs) -> RunQuery | None:
+        """Return what two whole listings come to as one filter, which a deletion can look at; ``None`` for others."""
+        left, right = self._given, other._given
+        if isinstance(left, _Combination) or isinstance(right, _Combination):
+            return None
+        first, second = left.selection, right.selection
+        is_plain = (
+            first.ids is None and second.ids is None and second.search is None and (how != "|" or first.search is None)
+        )
+        if not (is_plain and self._window.is_all and other._window.is_all and self._place() == other._place()):
+            return None
+        if how == "|":
+            both: Filter | None = None
+            if first.filter is not None and second.filter is not None:
+                both = Or((first.filter, second.filter))
+            return attrs.evolve(left, selection=attrs.evolve(first, filter=both))
+        if second.filter is None:
+            return left if how == "&" else attrs.evolve(left, selection=attrs.evolve(first, ids=()))
+        wanted = second.filter if how == "&" else Not(second.filter)
+        both = wanted if first.filter is None else And((first.filter, wanted))
+        return attrs.evolve(left, selection=attrs.evolve(first, filter=both))
 
     # -- groups and tables --------------------------------------------------------------------------------------
 
@@ -190,8 +290,12 @@ class Runs(Collection[Run, RunRecord]):
         return ApiResponse.of(lambda: self._update(patch))
 
     def _update(self, patch: RunPatch) -> Update:
+        named = self._query.selection
         chosen = self._frozen()
-        changed = self._handle.backend.update_runs(chosen, patch) if chosen.ids else 0
+        # Ids that were given and are none of a run's stop a change, as they stop a deletion.
+        is_named = bool(named.ids) and named.filter is None and named.search is None and self._window.is_all
+        wanted = named if is_named else chosen
+        changed = self._handle.backend.update_runs(wanted, patch) if wanted.ids else 0
         self._forget()
         return Update(chosen.ids or (), changed)
 
@@ -237,10 +341,21 @@ class Runs(Collection[Run, RunRecord]):
         Raises:
             TypeError: ``commit`` or ``force`` is no boolean.
         """
-        answer = delete(self._handle, self.selection, commit=commit, force=force)
+        answer = delete(self._handle, self._doomed, commit=commit, force=force)
         if commit:
             self._forget()
         return answer
+
+
+@attrs.define(eq=False)
+class _Combination:
+    """Two listings, and what is wanted of them; which runs these are is settled when it is first needed."""
+
+    how: Literal["-", "&", "|"]
+    left: Runs
+    right: Runs
+    place: tuple[str, str | None]
+    settled: RunQuery | None = None
 
 
 Experiments = Runs
