@@ -251,6 +251,30 @@ def test_long_lists_of_numbers_travel_together(site: Site, demo: ProjectPath) ->
         _found(site, demo, Comparison(Field("STABLE", "colors"), "IN", tuple(map(str, many))))
 
 
+def test_only_a_metric_has_statistics_and_contexts(site: Site, demo: ProjectPath) -> None:
+    many = tuple(f"#{number:06x}" for number in range(600))
+    for field in (
+        Field("STABLE", "colors", "min"),
+        Field("STABLE", "colors", context=(("a", 1),)),
+        Field("STABLE", "name", "max"),
+        Field("CONFIG", "lr", "min"),
+    ):
+        with pytest.raises(ValidationError):
+            _found(site, demo, Comparison(field, "IN", many))
+
+
+def test_a_color_is_one_of_a_list_and_no_part_of_its_text(site: Site) -> None:
+    project = site.project("colored")
+    for name, colors in {"two": ("#111", "#222"), "quote": ('"',), "comma": ("a,", "b"), "one": (",",)}.items():
+        site.root.create_run(RunDraft(project, id=name, colors=colors))
+    field = Field("STABLE", "colors")
+    for op, value in (("EQ", ","), ("CONTAIN", ","), ("IN", (",",))):
+        assert _found(site, project, Comparison(field, op, value)) == {"one"}  # type: ignore[arg-type]
+    assert _found(site, project, Comparison(field, "EQ", "")) == set()
+    assert _found(site, project, Comparison(field, "EQ", '"')) == {"quote"}
+    assert _found(site, project, Comparison(field, "NEQ", ",")) == {"two", "quote", "comma"}
+
+
 def test_a_workspace_is_searched_as_a_whole(site: Site, demo: ProjectPath) -> None:
     other = site.project("other")
     site.root.create_run(RunDraft(other, id="two"))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import math
 import random
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,6 +18,7 @@ from support.examples import examples
 from support.filter_meaning import statistics
 from support.recording import points
 
+from runatlas.backends.local import LocalBackend
 from runatlas.errors import ValidationError
 from runatlas.model.batch import Batch
 from runatlas.model.filter_field import STABLE_FIELDS
@@ -217,6 +221,17 @@ def test_a_selection_by_id_narrows(site: Site, demo: ProjectPath) -> None:
     assert [run.id for run in _list(site, demo, selection=narrowed)] == ["run-2"]
 
 
+def test_a_forged_cursor_is_refused(site: Site, demo: ProjectPath) -> None:
+    query = RunQuery(RunSelection(site.home, "demo"), sorts=(Sort(Field("CONFIG", "lr")),), page=PageRequest(limit=2))
+    cursor = LocalBackend(site.services, site.services.owner()).list_runs(query).next_cursor or ""
+    found = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    assert any(isinstance(key, (int, float)) for key in found[1:])
+    found = [found[0], *(10**400 if isinstance(key, (int, float)) else key for key in found[1:])]
+    forged = base64.urlsafe_b64encode(json.dumps(found).encode()).decode().rstrip("=")
+    with pytest.raises(ValidationError):
+        site.root.list_runs(attrs.evolve(query, page=PageRequest(limit=2, cursor=forged)))
+
+
 def test_cursors_belong_to_their_listing(site: Site, demo: ProjectPath) -> None:
     selection = RunSelection(site.home, "demo")
     cursor = site.root.list_runs(RunQuery(selection, page=PageRequest(limit=2))).next_cursor
@@ -236,6 +251,9 @@ def test_cursors_belong_to_their_listing(site: Site, demo: ProjectPath) -> None:
     "wrong",
     [
         {"sorts": (Sort(Field("STABLE", "labels")),)},
+        {"sorts": (Sort(Field("STABLE", "labels", "min")),)},
+        {"groups": (Field("STABLE", "labels", context=(("a", 1),)),)},
+        {"sorts": (Sort(Field("CONFIG", "x", "max")),)},
         {"sorts": (Sort(Field("STABLE", "nothing")),)},
         {"groups": (Field("SCALAR", "loss", "mode"),)},  # type: ignore[arg-type]
         {"sorts": (Sort(Field("CONFIG", "x"), "UP"),)},  # type: ignore[arg-type]
@@ -243,7 +261,18 @@ def test_cursors_belong_to_their_listing(site: Site, demo: ProjectPath) -> None:
         {"parts": ("points",)},
         {"page": PageRequest(limit=0)},
     ],
-    ids=("labels", "field", "statistic", "order", "many", "part", "page"),
+    ids=(
+        "labels",
+        "labels with a statistic",
+        "labels with a context",
+        "config with a statistic",
+        "field",
+        "statistic",
+        "order",
+        "many",
+        "part",
+        "page",
+    ),
 )
 def test_a_query_that_is_none_is_refused(site: Site, demo: ProjectPath, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

@@ -99,7 +99,7 @@ def check_filter(wanted: Filter) -> Filter:
         if values_count > VALUES_MAX:
             raise ValidationError(f"filter: it has more than {VALUES_MAX:,} values")
         fractions += sum(isinstance(value, float) and not value.is_integer() for value in values)
-        is_one = several and not node.lenient and node.field != Field("STABLE", "colors")
+        is_one = several and not node.lenient and (node.field.type, node.field.key) != ("STABLE", "colors")
         count += 1 if is_one else len(values)
     if fractions > FRACTIONS_MAX:
         raise ValidationError(f"filter: it has more than {FRACTIONS_MAX:,} numbers with a fraction")
@@ -128,6 +128,8 @@ def has_length(field: Field) -> bool:
 def _check_field(field: Field) -> None:
     if field.type == "STABLE" and field.key not in STABLE_FIELDS:
         raise ValidationError(f"filter: a run has no field {field.key!r}")
+    if field.type != "SCALAR" and (field.context or field.stat not in {"last", "len"}):
+        raise ValidationError(f"filter: {field.key!r} is no metric, and has no statistic and no context")
     if field.stat == "len" and not has_length(field):
         raise ValidationError(f"filter: {field.key!r} has no length")
     if field.type == "SCALAR" and field.stat not in STATISTICS:
@@ -175,8 +177,8 @@ def check_order(sorts: Sequence[Sort]) -> None:
         if sort.order not in {"ASC", "DESC"}:
             raise ValidationError(f"sorts: {sort.order!r} is neither ASC nor DESC")
         check_text(sort.field.key, "sorts")
-        if sort.field == Field("STABLE", "labels"):
-            raise ValidationError("sorts: runs cannot be sorted by 'labels'")
         _check_field(sort.field)
+        if (sort.field.type, sort.field.key) == ("STABLE", "labels"):
+            raise ValidationError("sorts: runs cannot be sorted by 'labels'")
         if sort.field.stat == "len":
             raise ValidationError(f"sorts: runs cannot be sorted by the length of {sort.field.key!r}")

@@ -185,8 +185,11 @@ class EditableRun(StoredRun):
     @property
     def latest(self) -> dict[str, float]:
         """The last value of each metric without context."""
-        if self._is_writable:
-            return dict(self._fetch().summary or {})
+        if self._is_writable or self._has_old_summary:
+            record = self._fetch()
+            if not self._is_writable:
+                self._record, self._has_old_summary = record, False
+            return dict(record.summary or {})
         return super().latest
 
     # -- tags ---------------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ class ReadYourWrites(Backend):
         if self._mode in _UNREADABLE:
             raise NotSupportedError(_UNREADABLE[self._mode])
         recorder = self._recorder
-        if recorder is not None and not recorder.is_closed and recorder.has_started:
+        if recorder is not None and not recorder.is_closed and recorder.is_ahead:
             recorder.flush(None)
             # What was read a moment ago is not what was just written.
             self._backend.forget()

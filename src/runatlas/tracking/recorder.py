@@ -169,6 +169,12 @@ class Recorder:
         """Whether anything was recorded by this process."""
         return self.append != self._append_first
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether this process may have recorded what the store lacks: printed lines and files too."""
+        self._collect_lines(final=False)
+        return self.has_started or self._uploader.waiting > 0
+
     def start(self) -> None:
         """Start the threads, so that the store hears that the run goes on, whether or not anything is recorded."""
         self._start()

@@ -171,6 +171,7 @@ class Run(EditableRun):
         self._closing = threading.Lock()
         self._ended: threading.Event | None = None
         self._is_primary = True
+        self._has_old_summary = False
         self._values = Values()
         self._known = self._values.known
         # Strict runs and disabled ones take the long way, which looks at more.
@@ -496,6 +497,7 @@ class Run(EditableRun):
             if self._observer is not None:
                 self._observer.stop()
             patch = self._ending(state, error)
+            self._has_old_summary = True
             if self._is_primary:
                 self._record = apply_patch(self._held(), patch)
             if self._recorder is not None:

@@ -50,3 +50,27 @@ def test_what_a_repository_finds_can_go_to_another_process(tmp_path: Path) -> No
     found = Repo(str(tmp_path)).get_run("r")
     assert found is not None
     assert pickle.loads(pickle.dumps(found)).name == "n"
+
+
+def test_the_last_values_are_right_once_it_is_closed(tmp_path: Path) -> None:
+    run = Run("r", repo=tmp_path, capture_terminal_logs=False)
+    run.track(1.0, name="a")
+    assert run.latest == {"a": 1.0}
+    run.refresh()
+    run.track(2.0, name="a")
+    run.close()
+    assert run.latest == run.json()["latest"] == {"a": 2.0}
+    with Run("s", repo=tmp_path, capture_terminal_logs=False) as other:
+        other.track(3.0, name="b")
+    assert other.latest == {"b": 3.0}
+
+
+def test_files_and_printed_lines_alone_are_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "big.bin"
+    file.write_bytes(bytes(10_000_000))
+    with Run("r", repo=tmp_path / "store", capture_terminal_logs=False) as run:
+        run.log_artifact(file, name="big.bin")
+        assert [artifact.name for artifact in run.artifacts()] == ["big.bin"]
+    with Run("s", repo=tmp_path / "store", capture_terminal_logs=True) as run:
+        print("a line alone")
+        assert [line.message for line in run.logs()] == ["a line alone"]

@@ -11,7 +11,7 @@ from runatlas.backends.http.address import quote_segment
 from runatlas.backends.http.answer import Answer
 from runatlas.backends.http.cache import AnswerCache
 from runatlas.backends.http.session import Request, Session
-from runatlas.errors import ResponseFormatError
+from runatlas.errors import ResponseFormatError, ValidationError
 from runatlas.model import codec
 
 __all__ = ["JSON", "RecordClient", "json_body", "make_path"]
@@ -27,15 +27,32 @@ def make_path(root: str, *segments: str, **query: Any) -> str:
     Example:
         >>> make_path("/atlas/v1", "runs", "ann", "a+b", limit=10, cursor=None)
         '/atlas/v1/runs/ann/a%2Bb?limit=10'
+
+    Raises:
+        ValidationError: A text has lone surrogates.
     """
-    path = "/".join((root, *map(quote_segment, segments)))
     given = {name: "true" if value is True else value for name, value in query.items() if value}
-    return f"{path}?{urlencode(given)}" if given else path
+    try:
+        path = "/".join((root, *map(quote_segment, segments)))
+        return f"{path}?{urlencode(given)}" if given else path
+    except UnicodeEncodeError:
+        raise _no_text() from None
 
 
 def json_body(record: Any) -> bytes:
-    """Encode a record, or plain values with records in them."""
-    return codec.encode_json(record)
+    """Encode a record, or plain values with records in them.
+
+    Raises:
+        ValidationError: A text in it has lone surrogates.
+    """
+    try:
+        return codec.encode_json(record)
+    except UnicodeEncodeError:
+        raise _no_text() from None
+
+
+def _no_text() -> ValidationError:
+    return ValidationError("text must not have lone surrogates")
 
 
 class RecordClient:

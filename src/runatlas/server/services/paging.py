@@ -74,6 +74,10 @@ def _digest(listing: str) -> str:
     return hashlib.blake2s(listing.encode(errors="replace"), digest_size=8).hexdigest()
 
 
+_NUMBER_BITS = 1024
+"""How long a whole number may be that is compared with doubles."""
+
+
 def _fits(key: Any, kind: str) -> bool:
     if key is None:
         return kind.endswith("?")
@@ -81,7 +85,9 @@ def _fits(key: Any, kind: str) -> bool:
         return isinstance(key, str) and is_storable(key)
     if isinstance(key, bool) or not isinstance(key, (int, float)):
         return False
-    return kind.startswith("number") or (isinstance(key, int) and abs(key) < 2**63)
+    if kind.startswith("number"):
+        return isinstance(key, float) or key.bit_length() < _NUMBER_BITS
+    return isinstance(key, int) and abs(key) < 2**63
 
 
 def _unknown(cursor: str) -> ValidationError:

@@ -124,8 +124,8 @@ class Trash:
         if not set(plan.takes) <= set(FORCED):
             raise ValidationError(f"plan.takes: a deletion takes none but {', '.join(FORCED)}")
         if plan.missing:
-            where = plan.items[0].path.split("/") if plan.items else None
-            raise missing_runs(None if where is None else RunSelection(where[0], where[1]), plan.missing)
+            where = checked(RunPath.parse, plan.items[0].path, "plan.items") if plan.items else None
+            raise missing_runs(where and RunSelection(where.workspace, where.project), plan.missing)
         if plan.whole and plan.kept:
             raise guarded_error(plan.kept)
         if plan.notes and plan.items and not plan.is_forced:

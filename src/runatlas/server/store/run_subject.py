@@ -27,7 +27,6 @@ from sqlalchemy import (
     true,
 )
 
-from runatlas.model.codec import dumps
 from runatlas.model.config_name import list_text, member_texts, number_of, text_of, time_of
 from runatlas.model.filters import Field
 from runatlas.server.store.number import (
@@ -49,7 +48,7 @@ from runatlas.server.store.run_column import (
     statistic,
 )
 from runatlas.server.store.schema import run_configs, run_labels, runs, series
-from runatlas.server.store.statement import code_points, contains, fits_glob, member_of, one_of
+from runatlas.server.store.statement import code_points, contains, fits_glob, has_text, member_of, one_of
 
 __all__ = ["Compare", "Subject", "make_subject"]
 
@@ -160,7 +159,7 @@ class _Colors(Subject):
         return runs.c.colors == "[]"
 
     def equals(self, values: Sequence[Present]) -> ColumnElement[bool]:
-        return or_(false(), *(_has_element(runs.c.colors, text) for text in _texts(values)))
+        return or_(false(), *(has_text(runs.c.colors, text) for text in _texts(values)))
 
     def contains(self, part: Present) -> ColumnElement[bool]:
         return self.equals([part])
@@ -370,8 +369,3 @@ def _exists_of(table: Table, run_pk: ColumnElement[int], *conditions: ColumnElem
     return (
         select(literal_column("1")).select_from(table).where(run_pk == runs.c.id, *conditions).correlate(runs).exists()
     )
-
-
-def _has_element(json_text: ColumnElement[str], element: str) -> ColumnElement[bool]:
-    """Test for a text in a JSON list: quotes inside texts are escaped, so a quoted text is found only as itself."""
-    return func.replace(json_text, literal(dumps(element), Text()), "") != json_text

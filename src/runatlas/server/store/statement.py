@@ -32,6 +32,7 @@ __all__ = [
     "code_points",
     "contains",
     "fits_glob",
+    "has_text",
     "listed",
     "listing",
     "member_of",
@@ -123,6 +124,32 @@ def _member_of_json(element: _MemberOf, compiler: SQLCompiler, **kw: Any) -> str
 def _member_of_array(element: _MemberOf, compiler: SQLCompiler, **kw: Any) -> str:
     column, items = element.clauses
     return f"{compiler.process(column, **kw)} = ANY ({compiler.process(items, **kw)})"
+
+
+class _HasText(_Test):
+    inherit_cache = True
+
+
+@compiles(_HasText)
+def _has_text_json(element: _HasText, compiler: SQLCompiler, **kw: Any) -> str:
+    column, sought = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{sought} IN (SELECT value FROM json_each({column}))"  # noqa: S608 - made of compiled clauses
+
+
+@compiles(_HasText, "postgresql")
+def _has_text_jsonb(element: _HasText, compiler: SQLCompiler, **kw: Any) -> str:
+    column, sought = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{sought} IN (SELECT jsonb_array_elements_text(CAST({column} AS JSONB)))"
+
+
+def has_text(column: ColumnElement[str], sought: str) -> ColumnElement[bool]:
+    """Test whether a column that holds a JSON list of texts has one of them.
+
+    Args:
+        column: The column.
+        sought: The text.
+    """
+    return _HasText(column, literal(sought, Text()))
 
 
 def member_of(

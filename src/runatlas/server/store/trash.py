@@ -9,6 +9,7 @@ import attrs
 from sqlalchemy import Select, and_, bindparam, delete, exists, func, or_, select, true, update
 
 from runatlas.model.account import Role
+from runatlas.model.text import is_storable
 from runatlas.model.trash import TrashKind
 from runatlas.server.store.liveness import STATE
 from runatlas.server.store.schema import (
@@ -269,7 +270,7 @@ def count_trash(connection: Connection, scope: TrashScope) -> int:
 
 def find_trash(connection: Connection, user_id: int, cuid: str) -> TrashRow | None:
     """Find an entry."""
-    found = list_trash(connection, TrashScope(user_id, None, cuid=cuid))
+    found = list_trash(connection, TrashScope(user_id, None, cuid=cuid)) if is_storable(cuid) else ()
     return found[0] if found else None
 
 

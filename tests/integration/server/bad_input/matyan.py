@@ -120,6 +120,12 @@ TABLE: Table = {
         _post("a number for an experiment", "/experiments/", {"name": 5}, "name"),
         _presign("a number for a run", 5, "x", "run_id"),
         _presign("a list for a path", "new", ["x"], "artifact_path"),
+        _get(
+            "a list for an order",
+            "/runs/search/run/?sort=%5B%7B%22field%22:%22run%22,%22order%22:%5B%5D%7D%5D",
+            "order",
+            status=400,
+        ),
         _get("text for a limit", "/runs/search/run/?limit=x", "limit"),
         _get("a query that ends", "/runs/search/run/?q=run.hparams.lr%20%3C", "Invalid query syntax: ", status=400),
         _get(

@@ -149,6 +149,16 @@ TABLE: Table = {
     "missing field": (
         _post("a name", "/projects", {}, "name"),
         _post("a project", "/runs", {}, "project"),
+        _post(
+            "a plan without a path",
+            "/deletions",
+            {
+                "kind": "runs",
+                "items": [{"path": "loss", "cuid": "c", "name": "n", "state": "RUNNING", "created_at_ms": 1}],
+                "missing": ["m"],
+            },
+            "plan.items",
+        ),
         _post("what to delete", "/deletions/plan", {}, "one of 'runs', 'run' and 'project'"),
         _get("a signature", "/blobs/x?name=a", "this parameter is needed"),
     ),

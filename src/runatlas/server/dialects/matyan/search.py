@@ -92,7 +92,7 @@ def _read_sorts(text: str) -> tuple[Sort, ...]:
         field, order = item.get("field"), item.get("order", "asc")
         if not isinstance(field, str) or field not in _SORTS:
             raise ValidationError(f"sort: field must be one of {', '.join(_SORTS)}", code=400)
-        if order not in {"asc", "desc"}:
+        if order not in ("asc", "desc"):
             raise ValidationError("sort: order must be asc or desc", code=400)
         found.append(Sort(Field("STABLE", _SORTS[field]), "ASC" if order == "asc" else "DESC"))
     return tuple(found) or NEWEST
