@@ -56,6 +56,7 @@ class EditableRun(StoredRun):
         self._own_path = path
         self._recorder = recorder
         self._is_writable = writable
+        self._has_old_summary = False
         self._mode = mode
         self._describing = threading.RLock()
         self._unset: set[str] = set()

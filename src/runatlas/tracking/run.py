@@ -171,7 +171,6 @@ class Run(EditableRun):
         self._closing = threading.Lock()
         self._ended: threading.Event | None = None
         self._is_primary = True
-        self._has_old_summary = False
         self._values = Values()
         self._known = self._values.known
         # Strict runs and disabled ones take the long way, which looks at more.

@@ -125,7 +125,7 @@ class Trash:
             raise ValidationError(f"plan.takes: a deletion takes none but {', '.join(FORCED)}")
         if plan.missing:
             where = checked(RunPath.parse, plan.items[0].path, "plan.items") if plan.items else None
-            raise missing_runs(where and RunSelection(where.workspace, where.project), plan.missing)
+            raise missing_runs(None if where is None else RunSelection(where.workspace, where.project), plan.missing)
         if plan.whole and plan.kept:
             raise guarded_error(plan.kept)
         if plan.notes and plan.items and not plan.is_forced:
