@@ -8,15 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, overload
 
-import attrs
 from typing_extensions import TypedDict, Unpack
 
-from runatlas.backends.base import Backend
 from runatlas.entities.argument import flag
 from runatlas.entities.backend_handle import BackendHandle
-from runatlas.entities.deletion import Deletion, DeletionPlan
+from runatlas.entities.deletion import Deletion, DeletionPlan, apply_plan
 from runatlas.model.policy import Policy, make_policy
 from runatlas.model.policy_file import TEXT_MAX, NamedPolicy, parse_policy_file
+from runatlas.model.trash import DeletionPlanRecord
 from runatlas.response import ApiResponse
 
 __all__ = ["Cleanable", "FilePolicy", "PolicyFields", "Scope", "clean", "read_policies"]
@@ -185,16 +184,10 @@ def clean(
     """
     forced = flag(force, "force")
 
-    def plan(backend: Backend) -> DeletionPlan:
+    def plan() -> DeletionPlanRecord:
         workspace, project = scope()
-        return DeletionPlan(handle, backend.plan_cleaning(workspace, policy, project=project, force=forced))
-
-    def delete(backend: Backend) -> Deletion:
-        planned = plan(backend).record
-        # What stays is told here and of no use there, and may be many runs.
-        done = backend.delete(attrs.evolve(planned, kept=()))
-        return Deletion(handle, attrs.evolve(done, kept=planned.kept))
+        return handle.backend.plan_cleaning(workspace, policy, project=project, force=forced)
 
     if flag(commit, "commit"):
-        return ApiResponse.of(lambda: delete(handle.backend))
-    return ApiResponse.of(lambda: plan(handle.backend))
+        return ApiResponse.of(lambda: apply_plan(handle, plan()))
+    return ApiResponse.of(lambda: DeletionPlan(handle, plan()))

@@ -25,7 +25,7 @@ from runatlas.terminal import printable
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Deletion", "DeletionPlan", "delete", "kept_lines"]
+__all__ = ["Deletion", "DeletionPlan", "apply_plan", "delete", "kept_lines"]
 
 _SHOWN = 20
 
@@ -144,7 +144,7 @@ class DeletionPlan:
         Returns:
             What was deleted, with ``restore()``.
         """
-        return ApiResponse.of(lambda: Deletion(self._handle, self._handle.backend.delete(self.record)))
+        return ApiResponse.of(lambda: apply_plan(self._handle, self.record))
 
     def json(self) -> dict[str, Any]:
         """Return the plan as plain values."""
@@ -262,6 +262,18 @@ class DeletionPlan:
         lines += [f"- {printable(name)}: there is no such run, so nothing would be deleted" for name in record.missing]
         lines += [f"- note: {printable(note)}" for note in record.notes]
         return "\n".join(lines)
+
+
+def apply_plan(handle: BackendHandle, plan: DeletionPlanRecord) -> Deletion:
+    """Delete what is planned: all of it or nothing.
+
+    Args:
+        handle: The way to the backend.
+        plan: The plan.
+    """
+    # What stays may be many runs, and matters to the backend only where it stands in the way.
+    sent = plan if plan.whole else attrs.evolve(plan, kept=())
+    return Deletion(handle, attrs.evolve(handle.backend.delete(sent), kept=plan.kept))
 
 
 def delete(

@@ -71,7 +71,12 @@ class _Run(Protocol):
 
 
 def planned_item(
-    run: _Run, path: str, guards: Sequence[Guard], weight: tuple[int, int, int] | tuple[None, None, None] = _UNTOLD
+    run: _Run,
+    path: str,
+    guards: Sequence[Guard],
+    weight: tuple[int, int, int] | tuple[None, None, None] = _UNTOLD,
+    *,
+    reason: str = "",
 ) -> PlannedItem:
     """Say of a run what a plan says.
 
@@ -80,8 +85,9 @@ def planned_item(
         path: Its path.
         guards: What guards it.
         weight: Its points, files and bytes.
+        reason: Why it goes or stays; ``""`` for what guards it.
     """
-    reason = " and ".join(guard.reason for guard in guards)
+    reason = reason or " and ".join(guard.reason for guard in guards)
     kinds = tuple(dict.fromkeys(guard.kind for guard in guards))
     return PlannedItem(path, run.cuid, run.name, run.state, run.created_at_ms, kinds, reason, *weight)
 

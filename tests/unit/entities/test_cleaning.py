@@ -77,6 +77,8 @@ def test_what_is_refused_deletes_nothing(api: Api) -> None:
     assert isinstance(refused.error, ConflictError)
     assert "would take all 5 runs that it looks at" in refused.errmsg
     assert isinstance(project.clean(True, older_than="5d", keep_last=1, max=3).error, ConflictError)
+    mistyped = project.clean(True, where="config.baselin != True", older_than="15d", keep_last=1)
+    assert "no run here has a config 'baselin'" in mistyped.errmsg
     assert len(list(project.runs())) == 5
     with pytest.raises(ValueError, match="says what stays but not what may go"):
         project.clean(keep_last=5)

@@ -17,7 +17,7 @@ from runatlas.errors import RunAtlasError
 from runatlas.settings import ConnectionSettings
 from runatlas.terminal import printable_lines
 
-__all__ = ["ApiGroup", "api_command", "as_json_option", "limit_option", "output_option"]
+__all__ = ["ApiGroup", "api_command", "as_json_option", "limit_option", "mistakes_told", "output_option"]
 
 
 class ApiGroup(click.Group):
@@ -25,16 +25,23 @@ class ApiGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command."""
-        try:
+        with mistakes_told():
             return super().invoke(ctx)
-        except RunAtlasError:
+
+
+@contextmanager
+def mistakes_told() -> Iterator[None]:
+    """Tell a mistake in an argument as one of usage, and a file that cannot be written in one sentence."""
+    try:
+        yield
+    except RunAtlasError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise click.UsageError(printable_lines(str(error))) from error
+    except OSError as error:
+        if error.filename is None:
             raise
-        except (TypeError, ValueError) as error:
-            raise click.UsageError(printable_lines(str(error))) from error
-        except OSError as error:
-            if error.filename is None:
-                raise
-            raise click.ClickException(f"cannot write {error.filename} ({error.strerror})") from error
+        raise click.ClickException(f"cannot write {error.filename} ({error.strerror})") from error
 
 
 @contextmanager

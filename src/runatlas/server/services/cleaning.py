@@ -10,7 +10,7 @@ from runatlas.model.guard import FORCED
 from runatlas.model.policy import Policy, Rule, judge, read_policy, require_bounds
 from runatlas.model.run import RunSelection
 from runatlas.model.text import check_text
-from runatlas.model.trash import DeletionPlanRecord, planned_item
+from runatlas.model.trash import DeletionPlanRecord
 from runatlas.server.services.access import require_scope, selected_runs
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.trash import plan_held
@@ -48,20 +48,13 @@ class Cleaning:
             chosen = selected_runs(connection, caller, selection, "write")
             held = held_by_key(connection, [row[0] for row in rows(connection, chosen.query)])
             judged = judged_runs(connection, held, rule)
-            verdicts = judge(rule, judged, self._store.clock())
-            plan = plan_held(connection, [run for run, said in zip(held, verdicts, strict=True) if said.goes], takes)
+            said = judge(rule, judged, self._store.clock())
+            verdicts = {run.id: verdict for run, verdict in zip(held, said, strict=True)}
+            plan = plan_held(connection, "runs", held, takes, weighed=True, verdicts=verdicts)
             notes = unknown_keys(connection, scope, _named(rule))
-        reasons = {run.cuid: said.reason for run, said in zip(held, verdicts, strict=True)}
-        items = [attrs.evolve(item, reason=reasons[item.cuid]) for item in plan.items]
-        gone = {item.cuid for item in items}
+        gone = {item.cuid for item in plan.items}
         require_bounds(rule, judged, [run.cuid in gone for run in judged])
-        guarded = {item.cuid: item for item in plan.kept}
-        kept = [
-            guarded.get(run.cuid) or attrs.evolve(planned_item(run, run.path, ()), reason=reasons[run.cuid])
-            for run in held
-            if run.cuid not in gone
-        ]
-        return attrs.evolve(plan, items=tuple(items), kept=tuple(kept), notes=notes)
+        return attrs.evolve(plan, notes=notes)
 
 
 def _read(policy: Policy) -> Rule:

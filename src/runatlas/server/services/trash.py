@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -11,6 +11,7 @@ from runatlas.model.account import Role
 from runatlas.model.guard import FORCED, NAMED, TakenKind
 from runatlas.model.ids import ProjectPath, RunPath, new_cuid
 from runatlas.model.page import Page, PageRequest
+from runatlas.model.policy import Verdict
 from runatlas.model.run import RunSelection
 from runatlas.model.trash import (
     DeletionPlanRecord,
@@ -195,7 +196,7 @@ class Trash:
     ) -> DeletionPlanRecord:
         chosen = selected_runs(connection, caller, selection, "write")
         held = held_by_key(connection, [row[0] for row in connection.execute(chosen.query)])
-        plan = _plan(connection, "runs", held, takes, weighed=weighed)
+        plan = plan_held(connection, "runs", held, takes, weighed=weighed)
         notes: tuple[str, ...] = ()
         if selection.filter is not None:
             notes = unknown_keys(connection, require_scope(connection, caller, selection, "write"), selection.filter)
@@ -214,7 +215,7 @@ class Trash:
     ) -> DeletionPlanRecord:
         found = require_project(connection, caller, path, "manage")
         held = held_by_project(connection, found.id)
-        plan = _plan(connection, "project", held, FORCED if force else (), weighed=weighed)
+        plan = plan_held(connection, "project", held, FORCED if force else (), weighed=weighed)
         return attrs.evolve(plan, project=str(path), whole=True)
 
     def _delete_runs(self, connection: Connection, caller: Caller, plan: DeletionPlanRecord) -> DeletionRecord:
@@ -351,8 +352,14 @@ class Trash:
             return _record(row if keys is None else row._replace(runs=len(keys)))
 
 
-def _plan(
-    connection: Connection, kind: TrashKind, held: Sequence[HeldRun], takes: tuple[TakenKind, ...], *, weighed: bool
+def plan_held(
+    connection: Connection,
+    kind: TrashKind,
+    held: Sequence[HeldRun],
+    takes: tuple[TakenKind, ...],
+    *,
+    weighed: bool,
+    verdicts: Mapping[int, Verdict] | None = None,
 ) -> DeletionPlanRecord:
     """Part runs into those that go and those that are guarded by what the deletion does not take.
 
@@ -362,6 +369,7 @@ def _plan(
         held: The runs.
         takes: The kinds of guard that it takes.
         weighed: Whether it tells what hangs on all of the runs that go together.
+        verdicts: What a policy says of each run, by row id; without it all of them go.
     """
     guards = guards_by_run(connection, held)
     files = files_by_run(connection, [run.id for run in held])
@@ -371,8 +379,13 @@ def _plan(
     for run in held:
         count, size = files.get(run.id, (0, 0))
         weight = (run.points, count, run.point_bytes + size)
-        item = planned_item(run, run.path, guards.get(run.id, ()), weight)
-        if item.is_taken(takes):
+        verdict = Verdict(goes=True, reason="") if verdicts is None else verdicts[run.id]
+        guarding = guards.get(run.id, ()) if verdict.goes else ()
+        is_taken = verdict.goes and all(guard.kind in takes for guard in guarding)
+        item = planned_item(
+            run, run.path, guarding, weight, reason=verdict.reason if is_taken or not verdict.goes else ""
+        )
+        if is_taken:
             taken.append(run)
             items.append(item)
         else:
@@ -466,14 +479,3 @@ def _record(row: TrashRow) -> TrashRecord:
         expires_at_ms=row.expires_at_ms,
         deleted_by=row.deleted_by,
     )
-
-
-def plan_held(connection: Connection, held: Sequence[HeldRun], takes: tuple[TakenKind, ...]) -> DeletionPlanRecord:
-    """Plan the deletion of runs that somebody chose; those that are guarded by what it does not take are ``kept``.
-
-    Args:
-        connection: An open transaction.
-        held: The runs.
-        takes: The kinds of guard that it takes.
-    """
-    return _plan(connection, "runs", held, takes, weighed=True)

@@ -1,0 +1,189 @@
+"""``runatlas clean``: what a policy takes of a project, shown with reasons, and deleted when that is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+
+from runatlas.api.entry import Api
+from runatlas.cli.api.group import api_command, as_json_option, mistakes_told
+from runatlas.cli.api.output import print_json, say
+from runatlas.entities.deletion import Deletion, DeletionPlan
+from runatlas.errors import ConflictError, RunAtlasError
+from runatlas.response import ApiResponse
+from runatlas.tables.deletion import PlanTable
+
+__all__ = ["clean"]
+
+_FAILED, _WOULD_GO, _REFUSED = 1, 3, 4
+
+
+@attrs.define
+class _Cleaning:
+    """One policy: what it would take, what it took, or why it was refused.
+
+    Attributes:
+        name: The policy's name; ``""`` if it came as options.
+    """
+
+    name: str
+    path: str
+    answer: ApiResponse[DeletionPlan]
+    deletion: Deletion | None = None
+    refusal: RunAtlasError | None = None
+
+    @property
+    def plan(self) -> DeletionPlan | None:
+        """The plan, if there is one."""
+        return self.answer.data
+
+    @property
+    def error(self) -> RunAtlasError | None:
+        """Why it was not planned, or not applied."""
+        return self.answer.error or self.refusal
+
+    def apply(self) -> None:
+        """Delete what is planned."""
+        if self.plan is not None:
+            done = self.plan.apply()
+            self.deletion, self.refusal = done.data, done.error
+
+    def json(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        return {
+            "policy": self.name or None,
+            "path": self.path,
+            "plan": None if self.plan is None else self.plan.json(),
+            "deletion": None if self.deletion is None else self.deletion.json(),
+            "error": None if self.error is None else str(self.error),
+        }
+
+
+@click.command()
+@click.argument("names", metavar="[PATH | NAME...]", nargs=-1)
+@click.option("-w", "--where", help="A filter: look at these runs only.")
+@click.option("--older-than", help="Only what ended longer ago goes: 12h, 30d, 2w, 1y6m.")
+@click.option("--keep-last", type=int, help="Keep so many of each group, those that were made last.")
+@click.option("--keep-within", help="Keep what did not end longer ago.")
+@click.option("--keep-best", multiple=True, help="Keep the best: val_loss:3, or val_acc:3:max; repeat for more.")
+@click.option("--keep-label", "keep_labels", multiple=True, help="Keep what has this label; repeat for more.")
+@click.option("--group-by", multiple=True, help="Keep in each group: config.model,group; repeat for more.")
+@click.option("--max", "max_", type=int, help="Refuse to take more runs than these.")
+@click.option("--allow-all", is_flag=True, help="With --where: all of a group may go, and more than --max.")
+@click.option("--policy", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A file of policies.")
+@click.option("--all", "all_", is_flag=True, help="With --policy: all policies of the file.")
+@click.option("--force", is_flag=True, help="Take also what is guarded, but for protected runs.")
+@click.option("--commit", is_flag=True, help="Delete; without it the plan is shown and nothing happens.")
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write all runs and reasons as CSV.")
+@click.option("--exit-code", is_flag=True, help="Exit with 3 if something would go, 4 if a policy was refused.")
+@as_json_option
+@api_command
+def clean(
+    api: Api,
+    names: tuple[str, ...],
+    policy: Path | None,
+    report: Path | None,
+    *,
+    all_: bool,
+    force: bool,
+    commit: bool,
+    exit_code: bool,
+    as_json: bool,
+    **rest: Any,
+) -> None:
+    """Delete runs of PATH by a policy: what it says may go, but for what it keeps and what is guarded.
+
+    PATH is a project or a workspace. With --policy it is the policies NAME of a file, or --all of them.
+
+    The runs that --where finds are grouped, and the keeps hold in each group: whatever a keep holds stays. A policy is
+    refused that would take all runs of a group, or more than --max. Deleted runs lie in the trash: 'runatlas api
+    restore' brings them back.
+    """
+    done: list[_Cleaning] = []
+    with mistakes_told():
+        fields = _fields(**rest)
+        if policy is None:
+            asked = _of_path(api, names, fields, all_=all_, force=force)
+        else:
+            asked = _of_file(api, policy, names, fields, all_=all_, force=force)
+        for item in asked:  # planned one after the other: the next policy sees what is left
+            done.append(item)
+            if report is not None:
+                _write_report(report, done)
+            if not as_json:
+                _show(item)
+            if commit:
+                item.apply()
+            if not as_json:
+                _tell(item, commit=commit)
+    if as_json:
+        print_json({"list": [item.json() for item in done]})
+    click.get_current_context().exit(_status(done, commit=commit, exit_code=exit_code))
+
+
+def _fields(*, max_: int | None, allow_all: bool, group_by: tuple[str, ...], **rest: Any) -> dict[str, Any]:
+    fields = {**rest, "max": max_, "group_by": [part.strip() for text in group_by for part in text.split(",")]}
+    given = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+    given = {name: value for name, value in given.items() if value is not None and value != []}
+    return {**given, "allow_all": True} if allow_all else given
+
+
+def _of_path(api: Api, names: Sequence[str], fields: dict[str, Any], *, all_: bool, force: bool) -> Iterator[_Cleaning]:
+    if len(names) != 1 or all_:
+        raise click.UsageError("give one PATH, or --policy with NAMES or --all")
+    path = names[0].removeprefix("/")
+    yield _Cleaning("", path, api.clean(path, force=force, **fields))
+
+
+def _of_file(
+    api: Api, file: Path, names: Sequence[str], fields: dict[str, Any], *, all_: bool, force: bool
+) -> Iterator[_Cleaning]:
+    if fields:
+        raise click.UsageError(f"with --policy the file says it: leave out --{next(iter(fields)).replace('_', '-')}")
+    known = {policy.name: policy for policy in api.policies(file)}
+    for name in names:
+        if name not in known:
+            raise click.UsageError(f"{file} has no policy {name!r}; it has {', '.join(known)}")
+    if bool(names) == all_:
+        raise click.UsageError(f"give the NAMES of policies or --all; {file} has {', '.join(known)}")
+    for policy in known.values():
+        if all_ or policy.name in names:
+            yield _Cleaning(policy.name, policy.project, policy.clean(force=force))
+
+
+def _write_report(path: Path, done: Sequence[_Cleaning]) -> None:
+    plans = [item.plan for item in done if item.plan is not None]
+    items = [item for plan in plans for item in plan.items]
+    kept = [item for plan in plans for item in plan.kept]
+    PlanTable(items, kept).to_csv(path)
+
+
+def _show(item: _Cleaning) -> None:
+    if item.name:
+        say(f"policy {item.name!r} of {item.path}", err=False)
+    if item.plan is not None:
+        say(repr(item.plan), err=False)
+
+
+def _tell(item: _Cleaning, *, commit: bool) -> None:
+    if item.error is not None:
+        say(f"Error: {item.error}")
+    elif item.deletion is None:
+        say("nothing was deleted; add --commit to delete")
+    elif item.deletion.runs:
+        say(f"deleted {item.deletion.runs} runs; 'runatlas api restore {item.deletion.trash_id}' brings them back")
+    elif commit:
+        say("nothing was deleted: there is nothing to delete")
+
+
+def _status(done: Sequence[_Cleaning], *, commit: bool, exit_code: bool) -> int:
+    errors = [item.error for item in done if item.error is not None]
+    if errors:
+        refused = exit_code and all(isinstance(error, ConflictError) for error in errors)
+        return _REFUSED if refused else _FAILED
+    would_go = not commit and any(item.plan is not None and item.plan.total for item in done)
+    return _WOULD_GO if exit_code and would_go else 0

@@ -1,0 +1,163 @@
+"""``runatlas clean``: nothing goes without --commit, each run has a reason, and exit codes tell scripts what is up."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from support.server import running_server
+
+from runatlas import Api
+from runatlas.backends.local import LocalBackend
+from runatlas.cli.main import main
+from runatlas.model.ids import ProjectPath
+from runatlas.model.run import RunDraft
+
+DAY = 24 * 3_600_000
+PATH = "team/vision"
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A project with thirty runs that ended one, two, … days ago."""
+    backend = LocalBackend(tmp_path / "store")
+    backend.create_workspace("team")
+    now = round(time.time() * 1000)
+    for age in range(1, 31):
+        backend.create_run(
+            RunDraft(
+                ProjectPath("team", "vision"),
+                id=f"run-{age}",
+                name=f"n {age}",
+                state="FINISHED" if age % 2 else "CRASHED",
+                created_at_ms=now - (age + 1) * DAY,
+                finished_at_ms=now - age * DAY,
+                labels=("baseline",) if age == 30 else (),
+                config={"model": "mlp" if age < 16 else "cnn"},
+                create_project=True,
+            )
+        )
+    backend.close()
+    return tmp_path / "store"
+
+
+@pytest.fixture(params=["directory", "server"])
+def call(request: pytest.FixtureRequest, store: Path) -> Iterator[Call]:
+    """Run ``runatlas clean`` with arguments."""
+    if request.param == "directory":
+        yield lambda *arguments: CliRunner().invoke(main, ["clean", *arguments, "--dir", str(store)])
+        return
+    with running_server(store) as server:
+        yield lambda *arguments: CliRunner().invoke(main, ["clean", *arguments, "--host", server.origin])
+
+
+def left(store: Path) -> int:
+    with Api(store) as api:
+        return api.runs(PATH).total
+
+
+def listed(result: Result) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(result.stdout)["list"]
+    return found
+
+
+def test_a_plan_is_shown_and_then_applied(call: Call, tmp_path: Path) -> None:
+    policy = ("--older-than", "5d", "--keep-last", "2", "--keep-label", "baseline", "--group-by", "config.model")
+    shown = call(PATH, *policy)
+    assert shown.exit_code == 0
+    assert "23 runs would be deleted" in shown.stdout
+    assert f"- {PATH}/run-6: n 6 (CRASHED, finished 6 d ago, older than 5d)" in shown.stdout
+    assert "- … and 3 more" in shown.stdout
+    assert "- kept: team/vision/run-16: n 16 (CRASHED, one of the last 2 of config.model='cnn')" in shown.stdout
+    assert "- kept: team/vision/run-3: n 3 (FINISHED, finished 3 d ago, not older than 5d)" in shown.stdout
+    assert "label baseline" in shown.stdout
+    assert shown.stderr == "nothing was deleted; add --commit to delete\n"
+    assert call(PATH, *policy, "--exit-code").exit_code == 3
+    report = tmp_path / "plan.csv"
+    done = call(PATH, *policy, "--exit-code", "--commit", "--json", "--report", str(report))
+    assert done.exit_code == 0
+    (cleaned,) = listed(done)
+    assert (cleaned["plan"]["total"], cleaned["deletion"]["runs"], len(cleaned["plan"]["kept"])) == (23, 23, 7)
+    with report.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 30
+    assert {row["run"]: (row["action"], row["reason"]) for row in rows}[f"{PATH}/run-30"] == ("keep", "label baseline")
+    again = call(PATH, *policy, "--exit-code", "--commit")
+    assert (again.exit_code, again.stderr) == (0, "nothing was deleted: there is nothing to delete\n")
+
+
+def test_a_refused_policy_deletes_nothing(call: Call, store: Path) -> None:
+    everything = (PATH, "--older-than", "1h", "--commit")
+    refused = call(*everything)
+    assert refused.exit_code == 1
+    assert "Error: the policy would take all 30 runs that it looks at" in refused.stderr
+    assert call(*everything, "--exit-code").exit_code == 4
+    assert call(*everything, "--keep-last", "1", "--max", "28", "--exit-code").exit_code == 4
+    assert left(store) == 30
+    crashed = (PATH, "--where", "state == 'CRASHED'", "--commit", "--exit-code")
+    assert call(*crashed).exit_code == 4
+    done = call(*crashed, "--allow-all", "--max", "3")
+    assert (done.exit_code, "deleted 15 runs; 'runatlas api restore " in done.stderr) == (0, True)
+    assert left(store) == 15
+    assert call("team/none", "--older-than", "1d", "--exit-code").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "give one PATH, or --policy with NAMES or --all"),
+        ((PATH,), "the policy is empty; give where or older_than"),
+        ((PATH, "--keep-last", "3"), "says what stays but not what may go"),
+        ((PATH, "--older-than", "30"), "older_than: '30' is no duration"),
+        ((PATH, "--where", "stat == 1"), "where: unknown name 'stat'"),
+        ((PATH, "--older-than", "1d", "--allow-all"), "allow_all: it goes with where"),
+        ((PATH, "--older-than", "1d", "--keep-last", "0"), "keep_last: 0 is too small"),
+        ((PATH, "--older-than", "1d", "--all"), "give one PATH"),
+        (("--policy", "none.toml", "--all"), "none.toml"),
+    ],
+)
+def test_wrong_usage_is_told(store: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    told = CliRunner().invoke(main, ["clean", *arguments, "--dir", str(store)])
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert sentence in " ".join(told.stderr.split())
+
+
+def test_a_file_of_policies(call: Call, store: Path, tmp_path: Path) -> None:
+    file = tmp_path / "clean.toml"
+    file.write_text(
+        f'[[policy]]\nname = "old"\nproject = "{PATH}"\nolder_than = "20d"\nkeep_last = 5\n'
+        f'[[policy]]\nname = "older"\nproject = "{PATH}"\nolder_than = "10d"\nkeep_last = 5\n'
+        '[[policy]]\nname = "elsewhere"\nproject = "team/none"\nolder_than = "10d"\n'
+    )
+    policy = ("--policy", str(file))
+    shown = call(*policy, "old")
+    assert shown.exit_code == 0
+    assert shown.stdout.startswith(f"policy 'old' of {PATH}\nDeletionPlan: 11 runs would be deleted")
+    for arguments, sentence in {
+        (): "give the NAMES of policies or --all",
+        ("--all", "old"): "give the NAMES of policies or --all",
+        ("odl",): "has no policy 'odl'; it has old, older, elsewhere",
+        ("old", "--keep-last", "3"): "with --policy the file says it: leave out --keep-last",
+    }.items():
+        told = call(*policy, *arguments)
+        assert told.exit_code == 2
+        assert sentence in " ".join(told.stderr.split())
+    done = call(*policy, "--all", "--commit", "--json", "--exit-code")
+    assert done.exit_code == 1
+    old, older, elsewhere = listed(done)
+    assert (old["policy"], old["deletion"]["runs"], old["error"]) == ("old", 11, None)
+    assert (older["deletion"]["runs"], older["path"]) == (10, PATH)
+    assert (elsewhere["plan"], elsewhere["deletion"]) == (None, None)
+    assert "team/none" in elsewhere["error"]
+    assert left(store) == 9
+    file.write_text(file.read_text().replace('"20d"', '"20 days"'))
+    told = call(*policy, "--all")
+    assert told.exit_code == 2
+    assert "line 4, column 14: older_than: '20 days' is no duration" in " ".join(told.stderr.split())
