@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("runatlas.cli.serve:serve", "Serve a directory or a database over HTTP."),
     "sync": ("runatlas.cli.sync:sync", "Send what runs left on this machine."),
     "du": ("runatlas.cli.du:du", "Say how much room runs take."),
+    "gc": ("runatlas.cli.gc:gc", "Remove what nobody needs any more."),
     "login": ("runatlas.cli.login:login", "Check an API key with its server, and keep it."),
     "logout": ("runatlas.cli.logout:logout", "Forget the key that 'login' kept."),
     "verify": ("runatlas.cli.verify:verify", "Say where the data is, and who you are there."),

@@ -348,6 +348,11 @@ class SpoolLeft:
         is_kept = _HASH.fullmatch(sha256) is not None and is_own_directory(self._blobs) and path.is_file()
         return path if is_kept and not path.is_symlink() else None
 
+    def size(self) -> int:
+        """Return the bytes of the file and of those that it refers to."""
+        blobs = self._blobs.iterdir() if is_own_directory(self._blobs) else ()
+        return sum(path.lstat().st_size for path in (self.path, *blobs))
+
     def remove(self) -> None:
         """Delete the file and everything beside it."""
         remove_files(self.path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ from runatlas.tracking.store_writer import Delivery, RunGoneError
 from runatlas.tracking.target import SPOOL_NAME, opener_of
 from runatlas.tracking.worker import describe
 
-__all__ = ["SyncReport", "spooled_steps", "sync"]
+__all__ = ["LeftSpool", "SyncReport", "collect_spools", "spooled_steps", "sync"]
 
 
 @attrs.frozen
@@ -100,6 +100,54 @@ def _settings_of(head: Head, left: SpoolLeft) -> ConnectionSettings:
     if head.host is not None:
         return resolve(host=head.host, is_told=True)
     return resolve(directory=left.path.parent.parent if left.path.parent.name == SPOOL_NAME else left.path.parent)
+
+
+@attrs.frozen
+class LeftSpool:
+    """A spool whose process has ended.
+
+    Attributes:
+        records: How many records it has that the store is not known to have, damaged stretches included.
+        bytes: Of its files.
+    """
+
+    path: Path
+    records: int
+    bytes: int
+
+
+def collect_spools(directory: Path, *, dry_run: bool = False) -> list[LeftSpool]:
+    """Remove the spools of ended processes that have nothing left to send, and tell of all those of ended ones.
+
+    Args:
+        directory: A store's directory.
+        dry_run: Whether to remove none.
+    """
+    found = []
+    for left in find_spools(directory / SPOOL_NAME):
+        # What cannot be locked or read may be another's; 'runatlas sync' tells of it.
+        with suppress(OSError, ValueError):
+            if not left.acquire():
+                continue
+            try:
+                if not left.is_live:
+                    records, size = _unsent(left), left.size()
+                    found.append(LeftSpool(left.path, records, size))
+                    if not (records or dry_run):
+                        left.remove()
+            finally:
+                left.release()
+    return found
+
+
+def _unsent(left: SpoolLeft) -> int:
+    """Count what a spool has that is not known to be in the store; one that tells no run has all to be looked at."""
+    known, count, is_told = left.sent(), 0, False
+    for item in left.frames():
+        if isinstance(item, Damage) or (item.kind in {"patch", "batch"} and item.sequence > known):
+            count += 1
+        is_told = is_told or (isinstance(item, Frame) and item.kind == "create")
+    return count if is_told and known >= 0 else count + 1
 
 
 def spooled_steps(directory: Path, draft: RunDraft, host: str | None) -> dict[tuple[str, str], int]:

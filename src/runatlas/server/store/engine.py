@@ -324,6 +324,19 @@ class Store:
             for call in self._joined.later:
                 call()
 
+    def compact(self) -> None:
+        """Write SQLite's file anew, without free pages, so that it can be made smaller bit by bit from then on.
+
+        Who writes waits as long, and the disk needs room for another copy. PostgreSQL's own tools do that for it.
+
+        Raises:
+            BusyError: Others hold the lock.
+            StoreError: The database failed.
+        """
+        if self.dialect == "sqlite" and not self.is_read_only:
+            with store_errors(self.location):
+                sqlite.rewrite(self._engine)
+
     def in_steps(self, step: Callable[[Connection, float], bool]) -> None:
         """Do in many short transactions what takes long, and leave others as much time to write in between.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
-from sqlalchemy import select
+from sqlalchemy import bindparam, func, select
 
 from runatlas.file_access import is_own_directory
 from runatlas.model.ids import is_cuid
@@ -17,10 +18,11 @@ from runatlas.server.store.engine import Store
 from runatlas.server.store.export import remove_expired
 from runatlas.server.store.idempotency import forget_requests
 from runatlas.server.store.purge import remove_purged, remove_unneeded_blobs
-from runatlas.server.store.schema import exports
+from runatlas.server.store.schema import exports, runs, trash
 from runatlas.server.store.statement import Connection, rows
+from runatlas.server.store.trash import PURGING, find_unneeded_blobs
 
-__all__ = ["DAY_MS", "Collected", "collect_garbage"]
+__all__ = ["DAY_MS", "Collected", "Leftovers", "collect_garbage", "find_leftovers"]
 
 DAY_MS = 24 * 3600 * 1000
 """How old what nobody needs must be: it may still be waiting for its row."""
@@ -40,6 +42,54 @@ class Collected:
     exports: int
     blobs: int = 0
     blob_bytes: int = 0
+
+
+@attrs.frozen
+class Leftovers:
+    """What of one kind nobody needs.
+
+    Attributes:
+        kind: What it is, in the plural.
+    """
+
+    kind: str
+    count: int
+    bytes: int
+
+
+def find_leftovers(store: Store) -> tuple[Leftovers, ...]:
+    """Tell what ``collect_garbage`` would remove, and remove nothing.
+
+    Raises:
+        StoreError: The database failed.
+    """
+    before_ms = store.clock() - DAY_MS
+    with store.read() as connection:
+        purged = rows(connection, _PURGED)[0]
+        blobs = [size for _, size in find_unneeded_blobs(connection, (), before_ms)]
+        old = [path for path in store.blobs.files() if _is_older(path, before_ms)]
+        known: dict[str, int] = {}
+        for group in _groups(old):
+            known |= known_blobs(connection, [path.name for path in group if is_sha256(path.name)])
+        sizes = [size for (size,) in rows(connection, _EXPIRED, {"now": store.clock()})]
+    lost = [path for path in old if path.name not in known]
+    unfinished = [path for path in lost if not is_sha256(path.name)]
+    sizes += [_size_of(path) for path in _lost_exports(store, before_ms)]
+    return (
+        Leftovers("runs of a purge that broke off", int(purged[0]), int(purged[1] or 0)),
+        Leftovers("files that no run and no model needs", len(blobs), sum(blobs)),
+        Leftovers("files that nothing knows", len(lost) - len(unfinished), _total(set(lost) - set(unfinished))),
+        Leftovers("unfinished uploads", len(unfinished), _total(unfinished)),
+        Leftovers("old exports", len(sizes), sum(sizes)),
+    )
+
+
+_PURGED = (
+    select(func.count(), func.sum(runs.c.point_bytes))
+    .select_from(runs.join(trash, trash.c.id == runs.c.trash_id))
+    .where(trash.c.kind == PURGING)
+)
+_EXPIRED = select(exports.c.size).where(exports.c.expires_at_ms < bindparam("now"))
 
 
 def collect_garbage(store: Store) -> Collected:
@@ -76,19 +126,34 @@ def _remove_lost_blobs(store: Store, before_ms: int) -> int:
 
 
 def _remove_lost_exports(store: Store, before_ms: int) -> int:
-    if not is_own_directory(store.exports_dir):
-        return 0
-    old = [path for path in store.exports_dir.iterdir() if is_cuid(path.name) and _is_older(path, before_ms)]
-    with store.read() as connection:
-        known = _known_exports(connection)
-    lost = [path for path in old if path.name not in known]
+    lost = _lost_exports(store, before_ms)
     for path in lost:
         shutil.rmtree(path, ignore_errors=True)
     return len(lost)
 
 
+def _lost_exports(store: Store, before_ms: int) -> list[Path]:
+    if not is_own_directory(store.exports_dir):
+        return []
+    old = [path for path in store.exports_dir.iterdir() if is_cuid(path.name) and _is_older(path, before_ms)]
+    with store.read() as connection:
+        known = _known_exports(connection)
+    return [path for path in old if path.name not in known]
+
+
 def _known_exports(connection: Connection) -> set[str]:
     return {cuid for (cuid,) in rows(connection, select(exports.c.cuid))}
+
+
+def _total(paths: Iterable[Path]) -> int:
+    return sum(map(_size_of, paths))
+
+
+def _size_of(path: Path) -> int:
+    """Return the bytes of a file, or of those in a directory; what is gone by now has none."""
+    with suppress(OSError):
+        return sum(map(_size_of, path.iterdir())) if is_own_directory(path) else path.lstat().st_size
+    return 0
 
 
 def _is_older(path: Path, before_ms: int) -> bool:

@@ -30,6 +30,7 @@ __all__ = [
     "is_read_only",
     "make_engine",
     "make_reading_engine",
+    "rewrite",
     "size",
 ]
 
@@ -265,6 +266,20 @@ def empty_log(engine: Engine) -> None:
             cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
     finally:
         held.close()
+
+
+def rewrite(engine: Engine) -> None:
+    """Write the file anew, as ``make_engine`` makes new ones."""
+    held = engine.raw_connection()
+    try:
+        cursor = held.cursor()
+        # The copy may be larger than the memory.
+        for statement in ("PRAGMA temp_store=FILE", "PRAGMA auto_vacuum=INCREMENTAL", "VACUUM"):
+            cursor.execute(statement).fetchall()
+        cursor.execute("PRAGMA temp_store=MEMORY")
+    finally:
+        held.close()
+    empty_log(engine)
 
 
 def keep_log_short(connection: Connection) -> None:
