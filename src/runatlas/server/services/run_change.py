@@ -204,7 +204,7 @@ def apply_change(store: Store, connection: Connection, run_keys: Sequence[int], 
 
     Raises:
         ConflictError: The project that they move to has a run of one's id.
-        NotFoundError: Their project has no such folder.
+        NotFoundError: Their project has no such folder, or one was deleted meanwhile.
     """
     now = store.clock()
     if change.project is not None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
+from runatlas.errors import NotFoundError
 from runatlas.model.run import Profile
 from runatlas.server.store.engine import Store
 from runatlas.server.store.prepared import Prepared
@@ -41,7 +42,8 @@ class ChangedRun(NamedTuple):
 _C = runs.c
 _CHOSEN = member_of(_C.id, "runs")
 # Everyone locks projects before runs, and rows by number, so that no two transactions wait for each other.
-_LOCK = select(_C.id, _C.project_id, _C.config, _C.labels).where(_CHOSEN).order_by(_C.id).with_for_update()
+_LIVE = select(_C.id, _C.project_id, _C.config, _C.labels).where(_CHOSEN, _C.trash_id.is_(None))
+_LOCK = _LIVE.order_by(_C.id).with_for_update()
 _PROJECTS = select(_C.project_id).distinct().where(_CHOSEN)
 _DELETE_LABELS = delete(run_labels).where(member_of(run_labels.c.run_pk, "runs"))
 _INSERT_LABELS = Prepared(
@@ -74,8 +76,15 @@ def add_run(connection: Connection, values: Mapping[str, Any]) -> int | None:
 
 
 def lock_runs(connection: Connection, run_keys: Sequence[int]) -> list[ChangedRun]:
-    """Read runs that are about to be changed, and keep other transactions from changing them."""
-    return [ChangedRun(*row) for row in rows(connection, _LOCK, {"runs": run_keys})]
+    """Read runs that are about to be changed, and keep other transactions from changing them.
+
+    Raises:
+        NotFoundError: One was deleted by another transaction since it was found.
+    """
+    found = [ChangedRun(*row) for row in rows(connection, _LOCK, {"runs": run_keys})]
+    if len(found) < len(set(run_keys)):
+        raise NotFoundError("a run was deleted meanwhile; nothing was changed")
+    return found
 
 
 def projects_of(connection: Connection, run_keys: Sequence[int]) -> set[int]:
