@@ -168,10 +168,10 @@ class _Watch:
     def _on_fork(self) -> None:
         self._lock = threading.Lock()
         self._exit_error = None
-        self._signals.forked()
         self._attend_end_of_child()
         for run in list(self._open):
             run.forked()
+        self._signals.forked()
 
     def _attend_end_of_child(self) -> None:
         """Close runs at the end of a child of multiprocessing, which ends without ``atexit``."""

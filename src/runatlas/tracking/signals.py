@@ -46,6 +46,7 @@ class EndingSignals:
     def __init__(self, close_all: Callable[[str, float], None]) -> None:
         self._close_all = close_all
         self._is_over = False
+        self._process = os.getpid()
         self.is_told_to_end = False
 
     def listen(self) -> None:
@@ -63,11 +64,13 @@ class EndingSignals:
                     signal.signal(number, signal.SIG_DFL)
 
     def forked(self) -> None:
-        """Begin anew in a forked child: what its parent was told is not meant for it."""
+        """Begin anew in a forked child, whose runs have done so: what its parent was told is not meant for it."""
         self._is_over = self.is_told_to_end = False
+        self._process = os.getpid()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._is_over:
+        if self._is_over or self._process != os.getpid():
+            # A forked child that has not begun yet has recorded nothing, and what it holds is its parent's.
             _die(number)
         if self.is_told_to_end:
             return

@@ -206,6 +206,26 @@ def test_workers_of_a_pool_that_is_ended_die_at_once_and_leave_the_run_open(tmp_
     assert find(str(tmp_path), "r").state == "FINISHED"
 
 
+def test_a_child_that_is_told_to_end_before_it_has_begun_touches_nothing_of_its_parent(tmp_path: Path) -> None:
+    code, told, errors = ended(
+        started(
+            """
+            os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))
+            run = Run("r", repo=place, capture_terminal_logs=False)
+            run.log({"a": 1})
+            run.flush()
+            child = os.fork()
+            if child == 0:
+                os._exit(9)
+            print(os.waitpid(child, 0)[1] == signal.SIGTERM, run.state)
+            """,
+            str(tmp_path),
+        )
+    )
+    assert (code, told, errors) == (0, "True RUNNING\n", "")
+    assert find(str(tmp_path), "r").state == "FINISHED"
+
+
 # -- exits ------------------------------------------------------------------------------------------------------------
 
 
