@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import random
 import shutil
 import sqlite3
@@ -138,7 +139,7 @@ def test_a_run_whose_only_metric_is_damaged_is_not_ok(copy: Path) -> None:
     with runatlas.Api(copy, cache=False) as api:
         answer = api.run(RUN).metrics(["loss"])
         assert not answer.ok
-        assert f"runatlas verify {copy}" in answer.errmsg
+        assert f"runatlas fsck {copy}" in answer.errmsg
         assert "restore it from a backup" in answer.errmsg
         both = api.run(RUN).metrics(KEYS).unwrap()
         assert (both.complete, len(both["acc"]), len(both.failures)) == (False, 600, 1)
@@ -210,14 +211,27 @@ def _arrives_whole(server: ServerProcess, link: str) -> bool:
         return False
 
 
-def test_verify_names_what_is_damaged(copy: Path) -> None:
-    command = [sys.executable, "-m", "runatlas", "verify", str(copy)]
+@pytest.mark.parametrize("name", ["fsck", "verify"])
+def test_what_is_damaged_is_named_with_the_runs_that_it_touches(copy: Path, tmp_path: Path, name: str) -> None:
+    command = [sys.executable, "-m", "runatlas", name, str(copy)]
+    file = tmp_path / "weights.bin"
+    file.write_bytes(b"weights")
+    with runatlas.Run("r1", repo=copy, experiment="p", capture_terminal_logs=False) as run:
+        run.log_artifact(file)
     sound = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (sound.returncode, "can be read" in sound.stdout) == (0, True), sound.stderr
     _damage_a_chunk(copy)
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     assert told.returncode == 1
     assert f"{RUN}: 'loss': the chunk is damaged" in told.stdout
+    assert told.stdout.endswith(f"runs that are touched:\n  {RUN}\n")
+    (blob,) = (path for path in (copy / "blobs").rglob("*") if path.is_file())
+    blob.write_bytes(b"other")
+    both = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
+    assert both.returncode == 1
+    found = json.loads(both.stdout)
+    assert found["runs"] == [RUN, f"{owner_name()}/p/r1"]
+    assert [damage["what"] for damage in found["damages"]] == [f"{RUN}: 'loss'", f"file {blob.name}"]
 
 
 def test_an_error_of_many_runs_names_the_way_out(copy: Path) -> None:
@@ -226,6 +240,6 @@ def test_an_error_of_many_runs_names_the_way_out(copy: Path) -> None:
         table = api.project(f"{owner_name()}/p").metrics(KEYS).unwrap()
         (failure,) = table.failures
         assert (failure.path, failure.key, table.complete) == (RUN, "loss", False)
-        assert "runatlas verify" in failure.reason
-        with pytest.raises(StoreError, match="runatlas verify"):
+        assert "runatlas fsck" in failure.reason
+        with pytest.raises(StoreError, match="runatlas fsck"):
             api.run(RUN).metrics(["loss"]).unwrap()

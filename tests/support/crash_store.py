@@ -43,7 +43,7 @@ class CrashStore:
     def damages(self) -> list[str]:
         """Read all of it, and tell what is damaged."""
         with closing(self._open()) as store:
-            return list(check_store(store))
+            return [str(damage) for damage in check_store(store)]
 
     def chunks(self) -> int:
         """How many chunks there are."""

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("runatlas.cli.serve:serve", "Serve a directory or a database over HTTP."),
     "sync": ("runatlas.cli.sync:sync", "Send what runs left on this machine."),
     "du": ("runatlas.cli.du:du", "Say how much room runs take."),
+    "fsck": ("runatlas.cli.fsck:fsck", "Read all of a store, and say what is damaged."),
     "gc": ("runatlas.cli.gc:gc", "Remove what nobody needs any more."),
     "login": ("runatlas.cli.login:login", "Check an API key with its server, and keep it."),
     "logout": ("runatlas.cli.logout:logout", "Forget the key that 'login' kept."),

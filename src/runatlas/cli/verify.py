@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from runatlas.api.opener import open_backend
 from runatlas.cli.connection import connection_options
+from runatlas.cli.fsck import check_directory
 from runatlas.model.codec import dumps
-from runatlas.server.store.check import check_store
-from runatlas.server.store.engine import Store
 from runatlas.settings import ConnectionSettings
 from runatlas.terminal import printable
 
@@ -22,10 +23,10 @@ __all__ = ["verify"]
 def verify(settings: ConnectionSettings, store: str | None, *, as_json: bool) -> None:
     """Say where the data is, who you are there, and what decided so.
 
-    With a DIRECTORY, read all of the store in it, and say what is damaged.
+    With a DIRECTORY, do what 'runatlas fsck' does.
     """
     if store is not None:
-        _check(store)
+        check_directory(Path(store), as_json=as_json)
         return
     backend = open_backend(settings)
     try:
@@ -46,17 +47,3 @@ def verify(settings: ConnectionSettings, store: str | None, *, as_json: bool) ->
         return
     for name, value in facts.items():
         click.echo(f"{name + ':':15}{str(value).lower() if isinstance(value, bool) else printable(str(value))}")
-
-
-def _check(directory: str) -> None:
-    store = Store.open(directory, create=False)
-    try:
-        damages = 0
-        for sentence in check_store(store):
-            damages += 1
-            click.echo(printable(sentence))
-    finally:
-        store.close()
-    if damages:
-        raise click.ClickException(f"{damages} things are damaged in {directory}; restore it from a backup")
-    click.echo(f"everything in {directory} can be read")

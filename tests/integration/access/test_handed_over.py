@@ -231,7 +231,7 @@ def test_a_blob_that_is_no_file_of_the_store_is_told_as_damage(store: Path, outs
         plant()
         with closing(Store.open(store)) as opened:
             (told,) = check_store(opened)
-        assert blob.name in told
+        assert blob.name in told.what
         with runatlas.Api(store) as api:
             (file,) = api.run(f"{_owner(store)}/demo/r").artifacts()
             assert isinstance(file.read().error, (StoreError, NotFoundError))

@@ -176,7 +176,7 @@ def _carried(head: SeriesHead, query: PointQuery) -> int:
 def _advice(store: Store, caller: Caller) -> str:
     """Tell what to do about damage; where a server lies is nothing for its clients."""
     where = f" {store.location}" if caller.origin is None else ""
-    return f"check the store with `runatlas verify{where}`, and restore it from a backup"
+    return f"check the store with `runatlas fsck{where}`, and restore it from a backup"
 
 
 def _read_block(

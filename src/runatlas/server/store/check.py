@@ -4,27 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import attrs
 from sqlalchemy import bindparam, func, or_, select, text
 
 from runatlas.errors import NotFoundError, StoreError
 from runatlas.server.store.chunk import ChunkError
 from runatlas.server.store.engine import Store
 from runatlas.server.store.point import SeriesChunks, SeriesHead, decode_all, find_scalar_series, read_series, run_paths
-from runatlas.server.store.schema import blobs, chunks, runs, series, trash
+from runatlas.server.store.schema import blob_refs, blobs, chunks, runs, series, trash
 from runatlas.server.store.statement import Connection, rows
 from runatlas.server.store.trash import PURGING
 
-__all__ = ["check_store"]
+__all__ = ["Damage", "check_store"]
 
 
-def check_store(store: Store) -> Iterator[str]:
-    """Look at the database, the points of every series, and every blob.
+@attrs.frozen
+class Damage:
+    """Something of a store that is not what it should be.
+
+    Attributes:
+        what: Its name.
+        problem: What is wrong with it.
+        runs: The paths of the runs that it touches.
+    """
+
+    what: str
+    problem: str
+    runs: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.problem}"
+
+
+def check_store(store: Store) -> Iterator[Damage]:
+    """Look at the database, the points of every series, the figures that are kept of them, and every blob.
 
     Args:
         store: The store; it may be in use.
 
     Yields:
-        A sentence for each thing that is damaged.
+        Each thing that is damaged.
 
     Raises:
         StoreError: The database cannot be read at all.
@@ -32,16 +51,34 @@ def check_store(store: Store) -> Iterator[str]:
     with store.read() as connection:
         if store.dialect == "sqlite":
             found = rows(connection, text("PRAGMA integrity_check"))
-            yield from (f"database: {line}" for (line,) in found if line != "ok")
+            yield from (Damage("database", line) for (line,) in found if line != "ok")
         for (run_pk,) in rows(connection, _RUNS):
-            heads = find_scalar_series(connection, [run_pk], keys=None, context=None, column_class=None)
-            for head, held in read_series(connection, [SeriesHead(*row) for row in heads]):
-                if problem := _points_problem(head, held):
-                    yield f"{run_paths(connection, [run_pk]).get(run_pk, run_pk)}: {head.key!r}: {problem}"
-            if problem := _figures_problem(connection, run_pk):
-                yield f"{run_paths(connection, [run_pk]).get(run_pk, run_pk)}: {problem}"
+            yield from _check_run(connection, run_pk)
         hashes = [sha256 for (sha256,) in rows(connection, select(blobs.c.sha256))]
-    yield from filter(None, (_blob_problem(store, sha256) for sha256 in hashes))
+    for sha256 in hashes:
+        if problem := _blob_problem(store, sha256):
+            with store.read() as connection:
+                touched = [run_pk for (run_pk,) in rows(connection, _REFERRING, {"sha256": sha256})]
+                paths = tuple(sorted(run_paths(connection, touched).values()))
+            yield Damage(f"file {sha256}", problem, paths)
+
+
+_REFERRING = select(blob_refs.c.run_pk).where(blob_refs.c.sha256 == bindparam("sha256"))
+
+
+def _check_run(connection: Connection, run_pk: int) -> Iterator[Damage]:
+    heads = find_scalar_series(connection, [run_pk], keys=None, context=None, column_class=None)
+    for head, held in read_series(connection, [SeriesHead(*row) for row in heads]):
+        if problem := _points_problem(head, held):
+            path = _path_of(connection, run_pk)
+            yield Damage(f"{path}: {head.key!r}", problem, (path,))
+    if problem := _figures_problem(connection, run_pk):
+        path = _path_of(connection, run_pk)
+        yield Damage(path, problem, (path,))
+
+
+def _path_of(connection: Connection, run_pk: int) -> str:
+    return run_paths(connection, [run_pk]).get(run_pk, f"run {run_pk}")
 
 
 _OF_RUN = series.c.run_pk == bindparam("run"), series.c.chunk_count > 0

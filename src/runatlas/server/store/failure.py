@@ -124,7 +124,7 @@ def damage_error(what: str, where: str, error: Exception) -> StoreError:
         The error, not raised.
     """
     return StoreError(
-        f"{what} are damaged in {where}: {error}; check it with `runatlas verify {where}`, and restore it from a backup"
+        f"{what} are damaged in {where}: {error}; check it with `runatlas fsck {where}`, and restore it from a backup"
     )
 
 
