@@ -26,6 +26,7 @@ from runatlas.model.folder import FolderPatch
 from runatlas.model.log import LogQuery
 from runatlas.model.media import MediaQuery
 from runatlas.model.page import PageRequest
+from runatlas.model.policy import Policy
 from runatlas.model.project import ProjectDraft, ProjectPatch, ProjectQuery
 from runatlas.model.registry import ModelVersionDraft
 from runatlas.model.run import RunDraft, RunPatch, RunQuery
@@ -75,6 +76,7 @@ REFUSED: dict[str, Callable[[Backend], object]] = {
     "list_artifacts": lambda backend: backend.list_artifacts(RUN, PageRequest()),
     "list_trash": lambda backend: backend.list_trash(None, PageRequest()),
     "list_trashed_runs": lambda backend: backend.list_trashed_runs("x", PageRequest()),
+    "plan_cleaning": lambda backend: backend.plan_cleaning("ann", Policy(older_than="30d"), project="demo"),
     "restore": lambda backend: backend.restore("x"),
     "restore_runs": lambda backend: backend.restore_runs("x", ("y",)),
     "purge": lambda backend: backend.purge(),
