@@ -164,6 +164,24 @@ def test_runs_are_protected_one_or_many(call: Call) -> None:
     assert call("delete", RUN, "--commit").exit_code == 0
 
 
+def test_a_plan_is_written_to_a_file_and_applied_from_it(call: Call, tmp_path: Path) -> None:
+    file = str(tmp_path / "plan.json")
+    assert call("delete", RUN, "--save", file, "--commit").exit_code == 2
+    saved = call("delete", RUN, "--save", file)
+    assert (saved.exit_code, "runatlas api apply" in saved.stderr) == (0, True)
+    assert _json(call("apply", file, "--json"))["total"] == 1
+    assert call("run", RUN).exit_code == 0
+    assert call("protect", RUN).exit_code == 0
+    refused = call("apply", file, "--commit")
+    assert (refused.exit_code, "is protected" in refused.stderr) == (1, True)
+    assert call("unprotect", RUN).exit_code == 0
+    assert _json(call("apply", file, "--commit", "--json"))["runs"] == 1
+    assert call("run", RUN).exit_code == 1
+    for wrong, code in ((str(tmp_path / "none.json"), 1), (__file__, 2)):
+        told = call("apply", wrong)
+        assert (told.exit_code, "Traceback" in told.stderr) == (code, False), told.stderr
+
+
 def test_a_filter_that_names_what_no_run_has_deletes_nothing(call: Call) -> None:
     arguments = ("delete", PROJECT, "--filter", "config.baselin != True", "--commit")
     refused = call(*arguments)
@@ -316,7 +334,7 @@ def test_a_file_that_cannot_be_written_is_told_in_one_sentence(call: Call, tmp_p
     path = tmp_path / "nowhere" / name
     done = call("export", PROJECT, "--output", str(path))
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr == f"Error: cannot write {path} (No such file or directory)\n"
+    assert done.stderr == f"Error: cannot open {path} (No such file or directory)\n"
 
 
 def test_a_table_is_exported_as_parquet_where_the_file_is_called_so(call: Call, tmp_path: Path) -> None:

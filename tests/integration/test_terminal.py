@@ -96,7 +96,7 @@ READING: dict[str, tuple[tuple[str, ...], ...]] = {
     "delete": ((RUN,), (PROJECT,)),
     "purge": ((),),
 }
-CHANGING = {"create", "update", "protect", "unprotect", "restore", "annotate", "move", "promote"}
+CHANGING = {"apply", "create", "update", "protect", "unprotect", "restore", "annotate", "move", "promote"}
 
 
 def test_every_command_is_tried() -> None:
@@ -117,7 +117,7 @@ def test_a_table_is_for_people_and_json_for_programs(call: Call, name: str, argu
 
 @pytest.mark.parametrize("name", sorted(CHANGING))
 def test_a_mistake_in_a_change_is_told_without_steering(call: Call, name: str) -> None:
-    arguments = {"create": (HOSTILE,), "update": (RUN, "--name", ""), "restore": (HOSTILE,)}.get(
+    arguments = {"apply": (HOSTILE,), "create": (HOSTILE,), "update": (RUN, "--name", ""), "restore": (HOSTILE,)}.get(
         name, {"annotate": (RUN, ""), "move": (RUN, HOSTILE), "promote": (f"me/{HOSTILE}", "1")}.get(name, ())
     )
     done = call(name, *arguments)

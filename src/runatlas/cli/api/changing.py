@@ -10,7 +10,7 @@ import click
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option
 from runatlas.cli.api.output import print_fields, print_json, say
-from runatlas.entities.deletion import kept_lines
+from runatlas.entities.deletion import Deletion, DeletionPlan, kept_lines
 from runatlas.model.run import RUN_STATES
 
 __all__ = ["create", "delete", "protect", "purge", "restore", "unprotect", "update"]
@@ -110,10 +110,19 @@ def unprotect(api: Api, path: str, filters: str | None) -> None:
 @click.option("-f", "--filter", "filters", help="With a project: only these runs of it.")
 @click.option("--commit", is_flag=True, help="Delete; without it the plan is shown and nothing happens.")
 @click.option("--force", is_flag=True, help="Take also what is guarded, but for protected runs.")
+@click.option("--save", metavar="FILE", help="Write the plan to a file, for 'runatlas api apply'.")
 @as_json_option
 @api_command
 def delete(
-    api: Api, path: str, runs: tuple[str, ...], filters: str | None, *, commit: bool, force: bool, as_json: bool
+    api: Api,
+    path: str,
+    runs: tuple[str, ...],
+    filters: str | None,
+    *,
+    commit: bool,
+    force: bool,
+    save: str | None,
+    as_json: bool,
 ) -> None:
     """Delete PATH: a run, a project, or some of its runs.
 
@@ -124,6 +133,8 @@ def delete(
     """
     if runs and filters is not None:
         raise click.UsageError("give either RUNS or --filter")
+    if commit and save is not None:
+        raise click.UsageError("--save writes what would be deleted, and --commit deletes it: give one of them")
     target: Any
     if path.removeprefix("/").count("/") != 1:
         if runs or filters is not None:
@@ -134,9 +145,31 @@ def delete(
     options = {"commit": commit, "force": force}
     answer = target.delete_runs(list(runs), **options) if runs else target.delete(**options)
     outcome = answer.unwrap()
+    if save is not None:
+        outcome.save(save)
+    _print_outcome(outcome, as_json=as_json)
+    if save is not None:
+        say(f"the plan is in {save}; 'runatlas api apply' shows it and deletes what it says")
+
+
+@click.command()
+@click.argument("plan")
+@click.option("--commit", is_flag=True, help="Delete; without it the plan is shown and nothing happens.")
+@as_json_option
+@api_command
+def apply(api: Api, plan: str, *, commit: bool, as_json: bool) -> None:
+    """Delete what the file PLAN says, or nothing if one of its runs is not as it was.
+
+    'runatlas api delete --save PLAN' writes such a file.
+    """
+    found = api.load_plan(plan)
+    _print_outcome(found.apply().unwrap() if commit else found, as_json=as_json)
+
+
+def _print_outcome(outcome: DeletionPlan | Deletion, *, as_json: bool) -> None:
     if as_json:
         print_json(outcome.json())
-    elif commit:
+    elif isinstance(outcome, Deletion):
         print_fields({**outcome.json(), "kept": len(outcome.kept)})
         for line in kept_lines(outcome.kept):
             say(line, err=False)

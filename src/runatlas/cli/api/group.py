@@ -21,7 +21,7 @@ __all__ = ["ApiGroup", "api_command", "as_json_option", "limit_option", "mistake
 
 
 class ApiGroup(click.Group):
-    """Tells a mistake in an argument as one of usage, and a file that cannot be written in one sentence."""
+    """Tells a mistake in an argument as one of usage, and a file that cannot be opened in one sentence."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command."""
@@ -31,7 +31,7 @@ class ApiGroup(click.Group):
 
 @contextmanager
 def mistakes_told() -> Iterator[None]:
-    """Tell a mistake in an argument as one of usage, and a file that cannot be written in one sentence."""
+    """Tell a mistake in an argument as one of usage, and a file that cannot be opened in one sentence."""
     try:
         yield
     except RunAtlasError:
@@ -41,7 +41,7 @@ def mistakes_told() -> Iterator[None]:
     except OSError as error:
         if error.filename is None:
             raise
-        raise click.ClickException(f"cannot write {error.filename} ({error.strerror})") from error
+        raise click.ClickException(f"cannot open {error.filename} ({error.strerror})") from error
 
 
 @contextmanager
