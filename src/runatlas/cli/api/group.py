@@ -15,7 +15,7 @@ from runatlas.api.opener import open_backend
 from runatlas.cli.connection import connection_options
 from runatlas.errors import RunAtlasError
 from runatlas.settings import ConnectionSettings
-from runatlas.terminal import printable_lines
+from runatlas.terminal import printable, printable_lines
 
 __all__ = ["ApiGroup", "api_command", "as_json_option", "limit_option", "mistakes_told", "output_option"]
 
@@ -41,7 +41,7 @@ def mistakes_told() -> Iterator[None]:
     except OSError as error:
         if error.filename is None:
             raise
-        raise click.ClickException(f"cannot open {error.filename} ({error.strerror})") from error
+        raise click.ClickException(f"cannot open {printable(str(error.filename))} ({error.strerror})") from error
 
 
 @contextmanager
