@@ -14,7 +14,14 @@ from runatlas.server.store.engine import Store
 from runatlas.server.store.garbage import DAY_MS, collect_garbage
 from runatlas.server.store.purge import mark_purged, points_of
 from runatlas.server.store.statement import Connection
-from runatlas.server.store.trash import TrashRow, TrashScope, find_unneeded_blobs, list_trash, trashed_runs
+from runatlas.server.store.trash import (
+    TrashRow,
+    TrashScope,
+    find_unneeded_blobs,
+    list_trash,
+    lock_trash,
+    trashed_runs,
+)
 from runatlas.server.store.usage import stored_bytes
 
 __all__ = ["Purging"]
@@ -51,7 +58,9 @@ class Purging:
                 entries = self._purged(connection, caller, trash_id, expired_only)
                 return attrs.evolve(self._count(connection, entries), dry_run=True, bytes_before=before)
         with self._store.write() as connection:
-            entries = self._purged(connection, caller, trash_id, expired_only)
+            found = self._purged(connection, caller, trash_id, expired_only)
+            # What somebody brings back just now is not purged, and not counted.
+            entries = [row for row in found if lock_trash(connection, row.id)]
             record = self._count(connection, entries)
             mark_purged(connection, [row.id for row in entries])
         collected = collect_garbage(self._store)
