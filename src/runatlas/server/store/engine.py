@@ -392,7 +392,11 @@ class Store:
         Raises:
             NoSpaceError: There is not.
         """
-        if self.dialect == "sqlite" and shutil.disk_usage(self.directory).free < ROOM_BYTES:
+        if self.dialect != "sqlite":
+            return
+        disk = shutil.disk_usage(self.directory)
+        # Some file systems, such as those of a network, do not tell.
+        if disk.total and disk.free < ROOM_BYTES:
             raise NoSpaceError(
                 f"{self.location} cannot grow: the disk is full but for {ROOM_BYTES >> 20} MiB, which are kept for "
                 "cleaning up; delete and purge runs, or free some space, and try again"
