@@ -174,7 +174,7 @@ class Slots:
         (np.arange(4).reshape(2, 2), [[0, 1], [2, 3]]),
         ([np.float32(0.5), np.int64(3), np.bool_(True), np.array(2), np.longdouble(1.5)], [0.5, 3, True, 2, 1.5]),
         (np.ma.array([1, 2], mask=[False, True]), [1, None]),
-        ([np.ma.masked, pd.NA, pd.NaT, np.datetime64("NaT")], [None, None, None, None]),
+        ([np.ma.masked, pd.NA, pd.NaT, np.datetime64("NaT", "s")], [None, None, None, None]),
         ([np.datetime64("2026-01-02T00:00:00.5"), np.timedelta64(1500, "ms")], ["2026-01-02T00:00:00.500000", 1.5]),
         (datetime(2026, 1, 2, tzinfo=timezone.utc), "2026-01-02T00:00:00+00:00"),
         ([date(2026, 1, 2), time(3), timedelta(minutes=1.5)], ["2026-01-02", "03:00:00", 90.0]),
