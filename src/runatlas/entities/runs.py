@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
 import attrs
@@ -16,7 +16,7 @@ from runatlas.entities.reading import make_metric_request, read_metrics
 from runatlas.entities.run import Run
 from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_query import Filters, field_value, make_groups, make_run_query
-from runatlas.model.filters import And, Comparison, Filter, Not, Or
+from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or
 from runatlas.model.ids import ProjectPath, RunPath, validate_run_id
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.ranges import RangeQuery
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Experiments", "RunChoice", "Runs", "choose_runs", "select_ids"]
+
+
+_TOLD_MAX = 20
+"""How many configs and metrics of several listings a deletion is told of, as it looks at no more."""
 
 
 class Runs(Collection[Run, RunRecord]):
@@ -56,18 +60,42 @@ class Runs(Collection[Run, RunRecord]):
         if isinstance(given, RunQuery):
             return given
         if given.settled is None:
-            given.settled = self._settle(given.how, given.left, given.right)
+            given.settled, given.unknown = self._settle(given.how, given.left, given.right)
         return given.settled
 
-    def _settle(self, how: Literal["-", "&", "|"], left: Runs, right: Runs) -> RunQuery:
-        """Work out what two listings come to, by the ids that they have now."""
+    def _settle(self, how: Literal["-", "&", "|"], left: Runs, right: Runs) -> tuple[RunQuery, tuple[str, ...]]:
+        """Work out what two listings come to, by the ids that they have now.
+
+        Ids that are no run's stay among them, and what either listing asks stays in the filter: a deletion or a change
+        of these runs is told, and stopped by, what is mistyped in any of them.
+        """
         first, second = (dict.fromkeys(ids or ()) for ids in (left._frozen().ids, right._frozen().ids))
-        query, wanted = left._query, None
-        if how == "|":
-            ids = tuple(first | second)
-        else:
-            ids, wanted = tuple(cuid for cuid in first if (cuid in second) == (how == "&")), query.selection.filter
-        return attrs.evolve(query, selection=RunSelection(*self._place(), ids=ids, filter=wanted))
+        both = first | second if how == "|" else [cuid for cuid in first if (cuid in second) == (how == "&")]
+        unknown = tuple(dict.fromkeys((*left._unknown(), *right._unknown())))
+        asked = _always(*left._asked(), *right._asked())
+        selection = RunSelection(*self._place(), ids=(*both, *unknown), filter=asked)
+        return attrs.evolve(left._query, selection=selection), unknown
+
+    def _unknown(self) -> tuple[str, ...]:
+        """Return the ids that were given and are no run's."""
+        given = self._given
+        named = self._query.selection.ids
+        if isinstance(given, _Combination):
+            return given.unknown
+        if not named:
+            return ()
+        listed = RunQuery(attrs.evolve(given.selection, filter=None, search=None), parts=())
+        there = {name for run in Runs(self._handle, Window(), listed) for name in (run.record.id, run.record.cuid)}
+        return tuple(name for name in named if name not in there)
+
+    def _asked(self) -> Iterator[Field]:
+        """Yield the configs and metrics that decide which runs these are."""
+        query = self._query
+        if query.selection.filter is not None:
+            yield from _fields(query.selection.filter)
+        if not self._window.is_all:
+            yield from (sort.field for sort in query.sorts)
+            yield from query.groups
 
     def _place(self) -> tuple[str, str | None]:
         """The workspace, and the project if all of them are of one."""
@@ -117,8 +145,9 @@ class Runs(Collection[Run, RunRecord]):
         return RunSelection(whole.workspace, whole.project, ids=tuple(run.cuid for run in runs))
 
     def _doomed(self) -> RunSelection:
-        """Return these runs as a deletion names them: with the filter, so that a mistyped key in it is told."""
-        return attrs.evolve(self.selection(), filter=self._query.selection.filter)
+        """Return these runs as a deletion names them: with what was asked, so that a mistyped key in it is told."""
+        asked = self._query.selection.filter if self._window.is_all else _always(*self._asked())
+        return attrs.evolve(self.selection(), filter=asked)
 
     # -- some of them, and those of two listings -----------------------------------------------------------------
 
@@ -293,7 +322,8 @@ class Runs(Collection[Run, RunRecord]):
         named = self._query.selection
         chosen = self._frozen()
         # Ids that were given and are none of a run's stop a change, as they stop a deletion.
-        is_named = bool(named.ids) and named.filter is None and named.search is None and self._window.is_all
+        is_listed = named.filter is None or isinstance(self._given, _Combination)
+        is_named = bool(named.ids) and is_listed and named.search is None and self._window.is_all
         wanted = named if is_named else chosen
         changed = self._handle.backend.update_runs(wanted, patch) if wanted.ids else 0
         self._forget()
@@ -347,6 +377,22 @@ class Runs(Collection[Run, RunRecord]):
         return answer
 
 
+def _fields(wanted: Filter) -> Iterator[Field]:
+    if isinstance(wanted, Comparison):
+        yield wanted.field
+    else:
+        for item in (wanted.item,) if isinstance(wanted, Not) else wanted.items:
+            yield from _fields(item)
+
+
+def _always(*fields: Field) -> Filter | None:
+    """Make a filter that holds for every run, and names these configs and metrics."""
+    named = dict.fromkeys(Field(field.type, field.key, context=field.context) for field in fields)
+    items = (Comparison(field, "EQ", None) for field in named if field.type != "STABLE")
+    both = tuple(Or((item, Not(item))) for item in islice(items, _TOLD_MAX))
+    return And(both) if both else None
+
+
 @attrs.define(eq=False)
 class _Combination:
     """Two listings, and what is wanted of them; which runs these are is settled when it is first needed."""
@@ -356,6 +402,7 @@ class _Combination:
     right: Runs
     place: tuple[str, str | None]
     settled: RunQuery | None = None
+    unknown: tuple[str, ...] = ()
 
 
 Experiments = Runs

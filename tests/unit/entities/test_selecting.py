@@ -126,3 +126,37 @@ def test_what_is_in_hand_is_changed_and_deleted(own_place: Place) -> None:
     assert rest.update(group="rest").unwrap().total == 2
     assert rest.delete(commit=True, force=True).unwrap().runs == 2
     assert ids(project.runs()) == ["run_id_3", "run_id_2"]
+
+
+def test_an_id_that_is_mistyped_beside_a_listing_stops_what_is_done_with_it(own_place: Place) -> None:
+    project = own_place.api.project(PROJECT)
+    for chosen in (
+        project.runs() - ["abc12"],
+        project.runs() | ["abc12"],
+        project.runs() & ["abc123", "abc12"],
+        (project.runs() - ["abc12"]) & ["run_id_1"],
+        project.runs("state == 'FINISHED'", ids=["run_id_1", "abc12"])[:1] | project.runs(limit=1),
+    ):
+        assert chosen.delete().unwrap().missing == ("abc12",)
+        assert isinstance(chosen.delete(commit=True, force=True).error, NotFoundError)
+        assert isinstance(chosen.update(name="x").error, NotFoundError)
+    assert ids(project.runs() - ["abc123"]) == ALL[:3]
+    assert len(project.runs()) == 4
+
+
+def test_what_is_mistyped_in_either_listing_or_their_order_stops_a_deletion(own_place: Place) -> None:
+    project = own_place.api.project(PROJECT)
+    for chosen in (
+        project.runs("config.baselin != True") | project.runs(limit=1),
+        project.runs() - project.runs(order="summary.los")[:2],
+        project.runs() - project.runs("config.zz == 1")[:3],
+        project.runs(limit=2) & project.runs("config.zz != 1"),
+        (project.runs() - project.runs("config.zz == 1", limit=1))[:2],
+        project.runs(order="summary.los", limit=3),
+    ):
+        (note,) = chosen.delete().unwrap().notes
+        assert "no run here has a" in note
+        assert isinstance(chosen.delete(commit=True).error, ConflictError)
+    assert len(project.runs()) == 4
+    kept = project.runs() - project.runs(order="summary.loss")[:3]
+    assert kept.delete().unwrap().notes == ()
