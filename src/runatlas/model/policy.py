@@ -221,6 +221,11 @@ def make_policy(**fields: Any) -> Policy:
     for name in _LISTS:
         if name in given:
             given[name] = _texts(given[name], name)
+    for name in (*_TEXTS, *_LISTS):
+        value = given.get(name)
+        if value == "" or (isinstance(value, tuple) and "" in value):
+            # An unset variable of a script looks like this, and would take all that the rule was to spare.
+            raise ValueError(f"{name}: the text is empty; leave {name} out if it is not meant")
     policy = Policy(**given)
     read_policy(policy)
     return policy

@@ -9,6 +9,7 @@ import attrs
 
 from runatlas.errors import ConflictError
 from runatlas.model.guard import Guard, GuardKind, TakenKind
+from runatlas.terminal import printable
 
 __all__ = [
     "DeletionPlanRecord",
@@ -158,7 +159,7 @@ def guarded_error(kept: Sequence[PlannedItem]) -> ConflictError:
     Args:
         kept: The runs.
     """
-    shown = "; ".join(f"{item.path} is {item.reason}" for item in kept[:_SHOWN])
+    shown = "; ".join(f"{item.path} is {printable(item.reason)}" for item in kept[:_SHOWN])
     if len(kept) > _SHOWN:
         shown += f"; and {len(kept) - _SHOWN} more"
     ways = []
@@ -175,7 +176,7 @@ def doubtful_error(notes: Sequence[str]) -> ConflictError:
     Args:
         notes: Why.
     """
-    return ConflictError(f"nothing was deleted: {'; '.join(notes)}; delete with force if that is meant")
+    return ConflictError(f"nothing was deleted: {printable('; '.join(notes))}; delete with force if that is meant")
 
 
 @attrs.frozen

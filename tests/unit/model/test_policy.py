@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import attrs
 import pytest
@@ -145,6 +146,13 @@ def test_ties_go_to_the_newest_and_then_by_id() -> None:
     assert [verdict.goes for verdict in verdicts(policy, *same)] == [True, False, True]
     newer = run("z", age=8, values=(1.0,))
     assert [verdict.goes for verdict in verdicts(policy, *same, newer)] == [True, True, True, False]
+
+
+@pytest.mark.parametrize("name", ["where", "older_than", "keep_within", "keep_labels", "keep_best", "group_by"])
+def test_a_text_that_is_empty_is_no_rule_that_was_left_out(name: str) -> None:
+    given: dict[str, Any] = {"where": "state == 'CRASHED'", "allow_all": True, name: ""}
+    with pytest.raises(ValueError, match=f"^{name}: the text is empty; leave {name} out if it is not meant"):
+        make_policy(**given)
 
 
 def test_what_would_empty_a_group_or_take_too_many_is_refused() -> None:
