@@ -34,16 +34,18 @@ print(json.dumps({"read": read, "told": sorted(told)}))
 
 _READ_AGAIN_AND_AGAIN = """
 import sys, runatlas
+from runatlas.errors import StoreError
 seen, refused = [], 0
 while len(seen) < int(sys.argv[2]):
-    answer = runatlas.Api(sys.argv[1], cache=False).projects().first().runs().first().metrics(["loss"], all=True)
-    if answer.ok:
-        steps = answer.data["loss"].steps.to_pylist()
+    try:
+        run = runatlas.Api(sys.argv[1], cache=False).projects().first().runs().first()
+        steps = run.metrics(["loss"], all=True).unwrap()["loss"].steps.to_pylist()
+    except StoreError as error:
+        assert "read again" in str(error), error
+        refused += 1
+    else:
         assert steps == list(range(len(steps))), steps
         seen.append(len(steps))
-    else:
-        assert "read again" in answer.errmsg, answer.errmsg
-        refused += 1
 assert seen == sorted(seen), seen
 print(seen[0], seen[-1], refused)
 """
