@@ -1,29 +1,33 @@
-"""A run that one protects while another deletes it is protected or deleted, and whoever was later is told."""
+"""A run that one puts under a guard while another deletes it is guarded or deleted, and whoever was later is told."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 
 import pytest
-from sqlalchemy import text
-from support.patience import eventually
+from support.meeting import meanwhile
 from support.recording import Recorder
 
 from runatlas.errors import ConflictError, RunAtlasError
+from runatlas.model.artifact import ArtifactDraft
+from runatlas.model.batch import Batch
 from runatlas.model.ids import RunPath
+from runatlas.model.registry import ModelVersionDraft, Stage
 from runatlas.model.run import RunDraft, RunPatch
 
-DELETIONS: dict[str, Callable[[Recorder, RunPath], object]] = {
-    "runs": lambda recorder, run: recorder.services.trash.delete_runs(recorder.caller, recorder.selection(run)),
-    "run": lambda recorder, run: recorder.services.trash.delete_run(recorder.caller, run),
-    "project": lambda recorder, run: recorder.services.trash.delete_project(recorder.caller, run.project_path),
-}
+Act = Callable[[Recorder, RunPath], object]
 
 
 def _made(recorder: Recorder) -> RunPath:
     draft = RunDraft(recorder.project, state="FINISHED", create_project=True)
-    return recorder.services.runs.create_run(recorder.caller, draft)[0].path
+    run = recorder.services.runs.create_run(recorder.caller, draft)[0].path
+    blob = recorder.services.recording.put_blob(recorder.caller, run.project_path, BytesIO(b"weights"))
+    recorder.services.recording.append(
+        recorder.caller, Batch(run, artifacts=(ArtifactDraft("m.bin", blob.sha256, blob.size),))
+    )
+    _register(recorder, run, "archived")
+    return run
 
 
 def _protect(recorder: Recorder, run: RunPath) -> object:
@@ -31,35 +35,53 @@ def _protect(recorder: Recorder, run: RunPath) -> object:
     return recorder.services.runs.update_runs(recorder.caller, recorder.selection(run), patch)
 
 
-def _meanwhile(recorder: Recorder, first: Callable[[], object], second: Callable[[], object]) -> None:
-    """Do the second while the first is not yet committed, and raise what it raises."""
-    services = recorder.services
-
-    def waits() -> bool:
-        with services.store.read() as connection:
-            return bool(connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
-
-    with ThreadPoolExecutor(1) as pool:
-        with services.store.together():
-            first()
-            later = pool.submit(second)
-            # SQLite lets one write at a time: there the second one has not begun.
-            assert services.store.dialect == "sqlite" or eventually(waits)
-        later.result(60)
+def _register(recorder: Recorder, run: RunPath, stage: Stage = "production") -> object:
+    draft = ModelVersionDraft("model", str(run), "m.bin", stage)
+    return recorder.services.registry.create_model_version(recorder.caller, draft)
 
 
+def _promote(recorder: Recorder, run: RunPath) -> object:
+    return recorder.services.registry.promote_model(recorder.caller, run.workspace, "model", 1, "production")
+
+
+DELETIONS: dict[str, Act] = {
+    "runs": lambda recorder, run: recorder.services.trash.delete_runs(recorder.caller, recorder.selection(run)),
+    "run": lambda recorder, run: recorder.services.trash.delete_run(recorder.caller, run),
+    "project": lambda recorder, run: recorder.services.trash.delete_project(recorder.caller, run.project_path),
+}
+GUARDS: dict[str, tuple[Act, str]] = {
+    "protected": (_protect, "is protected: paper"),
+    "registered": (_register, "version 2 of the model 'model' in production"),
+    "promoted": (_promote, "version 1 of the model 'model' in production"),
+}
+
+
+@pytest.mark.parametrize("guard", GUARDS)
 @pytest.mark.parametrize("deletion", DELETIONS)
-def test_what_is_protected_first_is_kept(recorder: Recorder, deletion: str) -> None:
+def test_what_is_guarded_first_is_kept(recorder: Recorder, deletion: str, guard: str) -> None:
     run = _made(recorder)
+    act, reason = GUARDS[guard]
     try:
-        _meanwhile(recorder, lambda: _protect(recorder, run), lambda: DELETIONS[deletion](recorder, run))
+        meanwhile(recorder.services, lambda: act(recorder, run), lambda: DELETIONS[deletion](recorder, run))
     except ConflictError as error:
-        assert "is protected: paper" in error.message  # noqa: PT017 - on SQLite a deletion of many keeps it and goes on
-    assert recorder.services.runs.get_run(recorder.caller, run).protected
+        assert reason in error.message  # noqa: PT017 - on SQLite a deletion of many keeps it and goes on
+    assert recorder.services.runs.get_run(recorder.caller, run).path == run
 
 
+@pytest.mark.parametrize("guard", ["protected", "registered"])
 @pytest.mark.parametrize("deletion", DELETIONS)
-def test_what_is_deleted_first_is_not_protected_in_the_trash(recorder: Recorder, deletion: str) -> None:
+def test_what_is_deleted_first_gets_no_guard_in_the_trash(recorder: Recorder, deletion: str, guard: str) -> None:
     run = _made(recorder)
+    act, _ = GUARDS[guard]
     with pytest.raises(RunAtlasError, match=r"deleted|no run|no project"):
-        _meanwhile(recorder, lambda: DELETIONS[deletion](recorder, run), lambda: _protect(recorder, run))
+        meanwhile(recorder.services, lambda: DELETIONS[deletion](recorder, run), lambda: act(recorder, run))
+    versions = recorder.services.registry.list_model_versions(recorder.caller, run.workspace, "model")
+    assert [version.stage for version in versions] == ["archived"]
+
+
+def test_a_version_outlives_its_run_and_is_promoted_without_it(recorder: Recorder) -> None:
+    run = _made(recorder)
+    recorder.services.trash.delete_run(recorder.caller, run)
+    _promote(recorder, run)
+    versions = recorder.services.registry.list_model_versions(recorder.caller, run.workspace, "model")
+    assert [version.stage for version in versions] == ["production"]

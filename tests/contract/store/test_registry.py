@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
-from sqlalchemy import text
-from support.patience import eventually
+from support.meeting import meanwhile
 from support.recording import Recorder
 
 from runatlas.model.artifact import ArtifactDraft
@@ -24,17 +22,7 @@ def test_a_model_that_two_make_at_once_is_one(recorder: Recorder) -> None:
             caller, ModelVersionDraft("model", str(run), "m.bin", "production")
         )
 
-    def waits() -> bool:
-        with services.store.read() as connection:
-            return bool(connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
-
-    with ThreadPoolExecutor(1) as pool:
-        with services.store.together():
-            first = register()
-            later = pool.submit(register)
-            # SQLite lets one write at a time: there the second one has not begun.
-            assert services.store.dialect == "sqlite" or eventually(waits)
-        second = later.result(60)
+    first, second = meanwhile(services, register, register)
     assert [first.version, second.version] == [1, 2]
     listed = services.registry.list_model_versions(caller, caller.username, "model")
     assert [version.stage for version in listed] == ["archived", "production"]

@@ -19,8 +19,10 @@ from runatlas.server.store.registry import (
     keep_model,
     list_models,
     list_versions,
+    lock_source,
     set_stage,
 )
+from runatlas.server.store.run_write import lock_runs
 from runatlas.server.store.statement import Connection
 
 __all__ = ["Registry"]
@@ -65,6 +67,7 @@ class Registry:
         path = _read_path(draft.run)
         with self._store.write() as connection:
             run = require_run(connection, caller, path, "write")
+            lock_runs(connection, [run.id])
             artifact = find_artifact(connection, run.id, draft.artifact)
             if artifact is None:
                 raise NotFoundError(f"run {path} has no artifact {draft.artifact!r}")
@@ -100,9 +103,11 @@ class Registry:
         _check_stage(stage)
         with self._store.write() as connection:
             found = require_workspace(connection, caller, workspace, "write")
-            model_id = _require_model(connection, found.id, workspace, name, lock=True)
+            model_id = _require_model(connection, found.id, workspace, name)
             if not list_versions(connection, model_id, version):
                 raise NotFoundError(f"model {name!r} has no version {version}")
+            lock_source(connection, model_id, version)
+            _require_model(connection, found.id, workspace, name, lock=True)
             now = self._store.clock()
             if stage == "production":
                 archive_production(connection, model_id, now)

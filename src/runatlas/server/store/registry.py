@@ -22,6 +22,7 @@ __all__ = [
     "keep_model",
     "list_models",
     "list_versions",
+    "lock_source",
     "registered_sources",
     "set_stage",
 ]
@@ -136,6 +137,13 @@ def registered_sources(connection: Connection, run_keys: Sequence[int]) -> dict[
     for run_pk, name, version, stage in rows(connection, _SOURCES, {"runs": list(run_keys)}):
         found.setdefault(run_pk, []).append(f"version {version} of the model {name!r} in {stage}")
     return found
+
+
+def lock_source(connection: Connection, model_id: int, version: int) -> None:
+    """Let the run that a version was made of, if it still is there, be deleted only after this transaction."""
+    source = select(runs.c.id).join(model_versions, model_versions.c.run_pk == runs.c.id)
+    chosen = source.where(model_versions.c.model_id == model_id, model_versions.c.version == version)
+    connection.execute(chosen.with_for_update(of=runs))
 
 
 def add_version(connection: Connection, model_id: int, run_pk: int, record: ModelVersionRecord) -> None:

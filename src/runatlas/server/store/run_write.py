@@ -41,7 +41,7 @@ class ChangedRun(NamedTuple):
 
 _C = runs.c
 _CHOSEN = member_of(_C.id, "runs")
-# Everyone locks projects before runs, and rows by number, so that no two transactions wait for each other.
+# The order in which everyone locks rows, so that no two transactions wait for each other, is in docs/architecture.md.
 _LIVE = select(_C.id, _C.project_id, _C.config, _C.labels).where(_CHOSEN, _C.trash_id.is_(None))
 _LOCK = _LIVE.order_by(_C.id).with_for_update()
 _PROJECTS = select(_C.project_id).distinct().where(_CHOSEN)
