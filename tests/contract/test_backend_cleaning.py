@@ -118,11 +118,70 @@ def test_where_chooses_what_is_looked_at_before_groups_are_made(site: Site, demo
     assert (len(made.kept), made.items) == (7, ())
     made = plan(site, demo, Policy(where="config.model.name == 'cnn'", allow_all=True))
     assert (reasons(made.items), made.kept) == ({"young": "config.model.name == 'cnn'"}, ())
-    mistyped = Policy(older_than="30d", keep_best=("val_los:3",), group_by=("config.modl",), keep_last=1)
+
+
+def test_what_no_run_has_refuses_a_policy_also_if_nothing_would_go(site: Site, demo: ProjectPath) -> None:
+    mistyped = Policy(
+        where="config.modl != 1 and 'x' in tags and 'y' not in tags",
+        older_than="30d",
+        keep_best=("val_los:3",),
+        keep_labels=("baselin",),
+        group_by=("config.mdel",),
+        keep_last=1,
+    )
     assert plan(site, demo, mistyped).notes == (
         "no run here has a config 'modl', did you mean 'model'?",
+        "no run here has the label 'y'",
+        "no run here has a config 'mdel', did you mean 'model'?",
         "no run here has a metric 'val_los', did you mean 'val_loss'?",
+        "no run here has the label 'baselin', did you mean 'baseline'?",
     )
+    with pytest.raises(ConflictError, match="nothing was deleted: no run here has the label 'baselin'"):
+        site.root.delete(plan(site, demo, attrs.evolve(POLICY, keep_labels=("baselin", "x"))))
+    nothing = plan(site, demo, Policy(where="summary.val_los < 1"))
+    assert (nothing.items, nothing.notes) == ((), ("no run here has a metric 'val_los', did you mean 'val_loss'?",))
+    with pytest.raises(ConflictError, match="nothing was deleted: no run here has a metric 'val_los'"):
+        site.root.delete(nothing)
+    assert site.root.delete(plan(site, demo, Policy(where="summary.val_los < 1"), force=True)).runs == 0
+    assert len(left(site, demo)) == 9
+
+
+def test_what_only_deleted_runs_had_is_no_mistake_once_nothing_goes(site: Site, demo: ProjectPath) -> None:
+    make(site, demo, "debug", 50, (1.0,), config={"debug": True}, labels=("debug",))
+    for where in ("config.debug == True", "'debug' in tags", "config.debug == True or 'debug' in tags"):
+        nightly = Policy(where=where, allow_all=True)
+        entry = site.root.delete(plan(site, demo, nightly))
+        assert entry.runs == 1
+        again = plan(site, demo, nightly)
+        assert (again.items, again.notes) == ((), ())
+        assert site.root.delete(again).trash_id == ""
+        assert plan(site, demo, Policy(where="config.debug != True", keep_last=1)).notes != ()
+        site.root.restore(entry.trash_id)
+
+
+def test_what_was_mistyped_comes_before_what_follows_from_it(site: Site, demo: ProjectPath) -> None:
+    with pytest.raises(ConflictError) as told:
+        plan(site, demo, Policy(where="pin == False", keep_best=("val_los:1",), keep_labels=("baselin",), max=3))
+    assert str(told.value) == (
+        "no run here has a metric 'val_los', did you mean 'val_loss'?; "
+        "no run here has the label 'baselin', did you mean 'baseline'?; "
+        "the policy would take 7 runs, and its max is 3; raise that, or allow all"
+    )
+
+
+def test_guards_and_keeps_are_both_told(site: Site, demo: ProjectPath) -> None:
+    change(site, demo, "best", RunPatch(protected=True, protected_reason="the best of the sweep", pin=True))
+    change(site, demo, "young", RunPatch(pin=True))
+    made = plan(site, demo, attrs.evolve(POLICY, keep_last=None), force=True)
+    best, young, pinned = (
+        next(item for item in (*made.items, *made.kept) if item.path == str(demo.run(name)))
+        for name in ("best", "young", "pinned")
+    )
+    assert best.guards == ("protected", "pinned")
+    assert best.reason == "protected: the best of the sweep and pinned; best val_loss of config.model='mlp'"
+    assert (young.guards, young.reason) == (("pinned",), "pinned; best val_loss of no config.model")
+    assert (pinned.guards, pinned.reason) == (("pinned",), "pinned; finished 95 d ago, older than 30d")
+    assert pinned in made.items
 
 
 def test_a_silent_run_counts_from_when_it_was_heard_of_last(site: Site) -> None:
@@ -133,7 +192,7 @@ def test_a_silent_run_counts_from_when_it_was_heard_of_last(site: Site) -> None:
     make(site, project, "alive", 1, state="RUNNING", finished_at_ms=None, created_at_ms=site.clock())
     made = plan(site, project, Policy(older_than="45d"))
     assert reasons(made.items)["silent"].startswith("last heard of ")
-    assert reasons(made.kept) == {"alive": "not finished, not older than 45d"}
+    assert reasons(made.kept) == {"alive": "running; not finished, not older than 45d"}
 
 
 def test_what_is_no_policy_or_takes_too_much_is_refused(site: Site, demo: ProjectPath) -> None:

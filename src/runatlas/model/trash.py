@@ -18,7 +18,6 @@ __all__ = [
     "PurgeRecord",
     "TrashKind",
     "TrashRecord",
-    "doubtful_error",
     "guarded_error",
     "planned_item",
 ]
@@ -77,7 +76,7 @@ def planned_item(
     guards: Sequence[Guard],
     weight: tuple[int, int, int] | tuple[None, None, None] = _UNTOLD,
     *,
-    reason: str = "",
+    judged: str = "",
 ) -> PlannedItem:
     """Say of a run what a plan says.
 
@@ -86,9 +85,10 @@ def planned_item(
         path: Its path.
         guards: What guards it.
         weight: Its points, files and bytes.
-        reason: Why it goes or stays; ``""`` for what guards it.
+        judged: Why a policy says that it goes or stays; ``""`` if what guards it says all.
     """
-    reason = reason or " and ".join(guard.reason for guard in guards)
+    guarded = " and ".join(guard.reason for guard in guards)
+    reason = "; ".join(part for part in (guarded, judged) if part)
     kinds = tuple(dict.fromkeys(guard.kind for guard in guards))
     return PlannedItem(path, run.cuid, run.name, run.state, run.created_at_ms, kinds, reason, *weight)
 
@@ -132,6 +132,15 @@ class DeletionPlanRecord:
     def is_forced(self) -> bool:
         """Whether it was made with ``force``."""
         return "registered" in self.takes
+
+    @property
+    def refusal(self) -> ConflictError | None:
+        """Why applying it is refused, as far as that is known when it is made."""
+        if self.whole and self.kept:
+            return guarded_error(self.kept)
+        if self.notes and not self.is_forced:
+            return doubtful_error(self.notes)
+        return None
 
 
 @attrs.frozen

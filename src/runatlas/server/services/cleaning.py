@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from runatlas.errors import ValidationError
+from runatlas.errors import ConflictError, ValidationError
 from runatlas.model.filters import And, Comparison, Field
 from runatlas.model.guard import FORCED
 from runatlas.model.policy import Policy, Rule, judge, read_policy, require_bounds
@@ -51,9 +51,12 @@ class Cleaning:
             said = judge(rule, judged, self._store.clock())
             verdicts = {run.id: verdict for run, verdict in zip(held, said, strict=True)}
             plan = plan_held(connection, "runs", held, takes, weighed=True, verdicts=verdicts)
-            notes = unknown_keys(connection, scope, _named(rule))
+            notes = unknown_keys(connection, scope, _named(rule), trashed=not plan.items)
         gone = {item.cuid for item in plan.items}
-        require_bounds(rule, judged, [run.cuid in gone for run in judged])
+        try:
+            require_bounds(rule, judged, [run.cuid in gone for run in judged])
+        except ConflictError as error:  # what was mistyped is often why, and comes first
+            raise ConflictError("; ".join((*notes, str(error)))) from None
         return attrs.evolve(plan, notes=notes)
 
 
@@ -66,7 +69,8 @@ def _read(policy: Policy) -> Rule:
 
 
 def _named(rule: Rule) -> And:
-    """Return a filter that names all that the policy names: a metric that no run has keeps none of them."""
+    """Return a filter that names all that the policy names: a metric or label that no run has keeps none of them."""
     fields = (*rule.groups, *(Field("SCALAR", best.metric) for best in rule.best))
-    named = tuple(Comparison(field, "NEQ", None) for field in fields)
+    labels = (Comparison(Field("STABLE", "labels"), "CONTAIN", label) for label in rule.policy.keep_labels)
+    named = (*(Comparison(field, "NEQ", None) for field in fields), *labels)
     return And(named if rule.where is None else (rule.where, *named))

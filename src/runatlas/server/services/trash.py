@@ -19,7 +19,6 @@ from runatlas.model.trash import (
     PlannedItem,
     TrashKind,
     TrashRecord,
-    doubtful_error,
     guarded_error,
     planned_item,
 )
@@ -117,7 +116,7 @@ class Trash:
         Raises:
             ConflictError: Something planned is no longer there, is in another state or came under a guard that the plan
                 does not take; a planned project got more runs; guarded runs stand in the way of a ``whole`` plan; or
-                it has ``notes`` and was not made with ``force``.
+                it has ``notes`` and was not made with ``force``, also if it has no runs.
             NotFoundError: The plan has ``missing`` ids.
             PermissionDeniedError: The caller may not delete one of them.
             ValidationError: The plan takes what no deletion takes.
@@ -127,10 +126,8 @@ class Trash:
         if plan.missing:
             where = checked(RunPath.parse, plan.items[0].path, "plan.items") if plan.items else None
             raise missing_runs(None if where is None else RunSelection(where.workspace, where.project), plan.missing)
-        if plan.whole and plan.kept:
-            raise guarded_error(plan.kept)
-        if plan.notes and plan.items and not plan.is_forced:
-            raise doubtful_error(plan.notes)
+        if plan.refusal is not None:
+            raise plan.refusal
         if plan.kind == "runs" and not plan.items:
             return DeletionRecord("", "runs", 0, None, kept=plan.kept)
         with self._store.write() as connection:
@@ -199,7 +196,8 @@ class Trash:
         plan = plan_held(connection, "runs", held, takes, weighed=weighed)
         notes: tuple[str, ...] = ()
         if selection.filter is not None:
-            notes = unknown_keys(connection, require_scope(connection, caller, selection, "write"), selection.filter)
+            scope = require_scope(connection, caller, selection, "write")
+            notes = unknown_keys(connection, scope, selection.filter, trashed=not plan.items)
         return attrs.evolve(plan, missing=chosen.missing, notes=notes)
 
     def _plan_run(
@@ -380,10 +378,10 @@ def plan_held(
         count, size = files.get(run.id, (0, 0))
         weight = (run.points, count, run.point_bytes + size)
         verdict = Verdict(goes=True, reason="") if verdicts is None else verdicts[run.id]
-        guarding = guards.get(run.id, ()) if verdict.goes else ()
+        guarding = guards.get(run.id, ())
         is_taken = verdict.goes and all(guard.kind in takes for guard in guarding)
         item = planned_item(
-            run, run.path, guarding, weight, reason=verdict.reason if is_taken or not verdict.goes else ""
+            run, run.path, guarding, weight, judged=verdict.reason if is_taken or not verdict.goes else ""
         )
         if is_taken:
             taken.append(run)

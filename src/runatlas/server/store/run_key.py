@@ -1,65 +1,87 @@
-"""Keys that a filter names and no run has: mistyped, most likely."""
+"""Keys and labels that a filter names and no run has: mistyped, most likely."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import Text, literal, select
+from sqlalchemy import ColumnElement, Select, Text, literal, select
 
 from runatlas.model.filter_field import did_you_mean
 from runatlas.model.filters import Comparison, Field, Filter, Not
 from runatlas.server.store.run_column import scalar_series
-from runatlas.server.store.schema import run_configs, runs, series
+from runatlas.server.store.schema import run_configs, run_labels, runs, series
 from runatlas.server.store.selection import Scope
 from runatlas.server.store.statement import Connection, rows
 
 __all__ = ["unknown_keys"]
 
-_FIELDS_MAX = 20
+_MEMBER_OPERATORS = {"EQ", "NEQ", "IN", "NOT IN", "CONTAIN"}
+"""Those that ask whether a run has a label."""
+
+_NAMED_MAX = 20
 _KNOWN_MAX = 2000
 
 
-def unknown_keys(connection: Connection, scope: Scope, wanted: Filter) -> tuple[str, ...]:
-    """Say which configs and metrics a filter names that no run there has; nothing where there are no runs.
+def unknown_keys(connection: Connection, scope: Scope, wanted: Filter, *, trashed: bool = False) -> tuple[str, ...]:
+    """Say which configs, metrics and labels a filter names that no run there has; nothing where there are no runs.
 
     Args:
         connection: An open transaction.
         scope: Where the filter looks.
         wanted: The filter.
+        trashed: Whether also those count that only runs in the trash have.
 
     Returns:
         A sentence for each.
     """
-    fields = [field for field in dict.fromkeys(_fields(wanted)) if field.type != "STABLE"][:_FIELDS_MAX]
-    if not fields or not rows(connection, select(runs.c.id).where(scope.condition).limit(1)):
+    named = list(dict.fromkeys(_named(wanted)))[:_NAMED_MAX]
+    live = scope.condition
+    if not named or not rows(connection, select(runs.c.id).where(live).limit(1)):
         return ()
-    return tuple(_describe(connection, scope, field) for field in fields if not _is_known(connection, scope, field))
+    reached = scope.condition_with_trash if trashed else live
+    return tuple(_describe(connection, live, one) for one in named if not _is_known(connection, reached, one))
 
 
-def _fields(wanted: Filter) -> Iterator[Field]:
-    if isinstance(wanted, Comparison):
-        yield wanted.field
-    else:
+def _named(wanted: Filter) -> Iterator[Field | str]:
+    """Name the fields that runs may have or not, and as text the labels."""
+    if not isinstance(wanted, Comparison):
         for item in (wanted.item,) if isinstance(wanted, Not) else wanted.items:
-            yield from _fields(item)
+            yield from _named(item)
+    elif wanted.field.type != "STABLE":
+        yield wanted.field
+    elif wanted.field.key == "labels" and wanted.field.stat != "len" and wanted.op in _MEMBER_OPERATORS:
+        values = wanted.value if isinstance(wanted.value, tuple) else (wanted.value,)
+        yield from (value for value in values if isinstance(value, str))
 
 
-def _is_known(connection: Connection, scope: Scope, field: Field) -> bool:
-    if field.type == "CONFIG":
+def _is_known(connection: Connection, reached: ColumnElement[bool], named: Field | str) -> bool:
+    there: Select[Any]
+    if isinstance(named, str):
+        there = select(run_labels.c.run_pk).where(
+            run_labels.c.run_pk == runs.c.id, run_labels.c.label == literal(named, Text())
+        )
+    elif named.type == "CONFIG":
         there = select(run_configs.c.run_pk).where(
-            run_configs.c.run_pk == runs.c.id, run_configs.c.key == literal(field.key, Text())
+            run_configs.c.run_pk == runs.c.id, run_configs.c.key == literal(named.key, Text())
         )
     else:
-        there = select(series.c.run_pk).where(series.c.run_pk == runs.c.id, scalar_series(series, field))
-    found = select(runs.c.id).where(scope.condition, there.correlate(runs).exists()).limit(1)
+        there = select(series.c.run_pk).where(series.c.run_pk == runs.c.id, scalar_series(series, named))
+    found = select(runs.c.id).where(reached, there.correlate(runs).exists()).limit(1)
     return bool(rows(connection, found))
 
 
-def _describe(connection: Connection, scope: Scope, field: Field) -> str:
-    table = run_configs if field.type == "CONFIG" else series
-    known = select(table.c.key).distinct().join(runs, table.c.run_pk == runs.c.id).where(scope.condition)
-    keys = [row[0] for row in rows(connection, known.limit(_KNOWN_MAX))]
-    hint = did_you_mean(field.key, keys)
-    what = "config" if field.type == "CONFIG" else "metric"
-    where = " in that context" if field.context and field.key in keys else ""
-    return f"no run here has a {what} {field.key!r}{where}{hint if field.key not in keys else ''}"
+def _describe(connection: Connection, live: ColumnElement[bool], named: Field | str) -> str:
+    if isinstance(named, str):
+        table, column = run_labels, run_labels.c.label
+    else:
+        table = run_configs if named.type == "CONFIG" else series
+        column = table.c.key
+    known = select(column).distinct().join(runs, table.c.run_pk == runs.c.id).where(live)
+    names = [row[0] for row in rows(connection, known.limit(_KNOWN_MAX))]
+    if isinstance(named, str):
+        return f"no run here has the label {named!r}{did_you_mean(named, names)}"
+    what = "config" if named.type == "CONFIG" else "metric"
+    if named.key in names:
+        return f"no run here has a {what} {named.key!r}{' in that context' if named.context else ''}"
+    return f"no run here has a {what} {named.key!r}{did_you_mean(named.key, names)}"

@@ -45,11 +45,19 @@ class Scope:
         """Live runs of these projects."""
         if self.project_id is not None:
             return and_(runs.c.project_id == self.project_id, runs.c.trash_id.is_(None))
+        return and_(
+            runs.c.project_id.in_(self._reached.where(projects.c.trash_id.is_(None))), runs.c.trash_id.is_(None)
+        )
+
+    @property
+    def condition_with_trash(self) -> ColumnElement[bool]:
+        """Runs of these projects, also those in the trash."""
+        return runs.c.project_id.in_(self._reached) if self.project_id is None else runs.c.project_id == self.project_id
+
+    @property
+    def _reached(self) -> Select[Any]:
         reached = select(projects.c.id).where(projects.c.workspace_id == self.workspace_id)
-        reached = reached.where(projects.c.trash_id.is_(None))
-        if self.public_only:
-            reached = reached.where(projects.c.visibility == "PUBLIC")
-        return and_(runs.c.project_id.in_(reached), runs.c.trash_id.is_(None))
+        return reached.where(projects.c.visibility == "PUBLIC") if self.public_only else reached
 
 
 def resolve_ids(connection: Connection, scope: Scope, ids: Sequence[str]) -> tuple[list[int], tuple[str, ...]]:
