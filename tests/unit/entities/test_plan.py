@@ -140,5 +140,7 @@ def test_a_key_that_no_run_has_stops_a_deletion(own_place: Place) -> None:
             "nothing was deleted: no run here has a config 'baselin'; delete with force if that is meant"
         )
     assert len(own_place.api.runs(PROJECT)) == 4
-    assert own_place.api.runs(PROJECT, "config.baselin == True").delete(commit=True).unwrap().runs == 0
+    nothing = own_place.api.runs(PROJECT, "config.baselin == True")
+    assert "nothing was deleted: no run here has a config 'baselin'" in nothing.delete(commit=True).errmsg
+    assert nothing.delete(commit=True, force=True).unwrap().runs == 0
     assert runs.delete(force=True).unwrap().apply().unwrap().runs == 4

@@ -239,8 +239,8 @@ class Runs:
     def delete(self, plan: DeletionPlanRecord) -> DeletionRecord:
         if plan.missing:
             raise NotFoundError(f"there is no run {', '.join(map(repr, plan.missing))}; nothing was deleted")
-        if plan.whole and plan.kept:
-            raise guarded_error(plan.kept)
+        if plan.refusal is not None:
+            raise plan.refusal
         if not plan.items and plan.kind == "runs":
             return DeletionRecord("", "runs", 0, None, kept=plan.kept)
         path = self._planned_project(plan)
