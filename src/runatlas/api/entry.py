@@ -459,7 +459,8 @@ class Api(ApiCuration):
 
         Raises:
             OSError: The file cannot be read.
-            ValueError: It is no plan, or damaged; the sentence says how.
+            RunAtlasError: It was made at another location, and the store here cannot be asked for its runs.
+            ValueError: It is no plan, damaged, or of another store; the sentence says how.
         """
         return DeletionPlan.load(self._handle, path)
 

@@ -12,6 +12,7 @@ import attrs
 from runatlas.backends.base import Backend
 from runatlas.entities.argument import flag
 from runatlas.entities.backend_handle import BackendHandle
+from runatlas.errors import ConflictError, NotFoundError
 from runatlas.file_access import FileAccess, open_to_read
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.instant import iso_text
@@ -85,13 +86,15 @@ class DeletionPlan:
         complete: Whether everything asked for by id is there; a plan that is not complete cannot be applied.
         sampled: Always false.
         failures: Asked for by id, but not there.
+        store: The location of the store that it is of.
     """
 
     sampled = False
 
-    def __init__(self, handle: BackendHandle, record: DeletionPlanRecord) -> None:
+    def __init__(self, handle: BackendHandle, record: DeletionPlanRecord, *, store: str | None = None) -> None:
         self._handle = handle
         self.record = record
+        self.store = handle.location if store is None else store
         self.failures = record.missing
         self.complete = not record.missing
 
@@ -139,12 +142,26 @@ class DeletionPlan:
         """Delete what is planned: all of it or nothing.
 
         A ``ConflictError`` says why nothing was deleted: a run is no longer as it was planned or came under a guard,
-        guarded runs stand in the way, or the plan has ``notes`` and was not made with ``force``.
+        guarded runs stand in the way, the plan is of another store, or it has ``notes`` and was not made with
+        ``force``.
 
         Returns:
             What was deleted, with ``restore()``.
         """
-        return ApiResponse.of(lambda: apply_plan(self._handle, self.record))
+        return ApiResponse.of(self._apply)
+
+    def _apply(self) -> Deletion:
+        foreign = self._foreign()
+        if foreign:
+            raise ConflictError(f"nothing was deleted: {foreign}")
+        return apply_plan(self._handle, self.record)
+
+    def _foreign(self) -> str:
+        """Say that it is of another store: one at another location, in which none of its first runs is."""
+        here = self._handle.location
+        if self.store == here or any(_is_there(self._handle.backend, item) for item in self.record.items[:_SHOWN]):
+            return ""
+        return f"the plan is of another store, {self.store}, and not of {here}, where none of its runs is"
 
     def json(self) -> dict[str, Any]:
         """Return the plan as plain values."""
@@ -201,7 +218,7 @@ class DeletionPlan:
         Raises:
             OSError: It cannot be written.
         """
-        FileAccess().write_file(Path(path), write_plan(self.record))
+        FileAccess().write_file(Path(path), write_plan(self.record, self.store))
         return str(path)
 
     @classmethod
@@ -214,14 +231,20 @@ class DeletionPlan:
 
         Raises:
             OSError: It cannot be read.
-            ValueError: It is no plan, or damaged; the sentence says how.
+            RunAtlasError: It was made at another location, and the store here cannot be asked for its runs.
+            ValueError: It is no plan, damaged, or of another store; the sentence says how.
         """
         with open_to_read(Path(path)) as file:
             content = file.read(PLAN_MAX + 1)
         try:
-            return cls(handle, read_plan(content))
+            record, store = read_plan(content)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
+        plan = cls(handle, record, store=store)
+        foreign = plan._foreign()
+        if foreign:
+            raise ValueError(f"{path}: {foreign}")
+        return plan
 
     def __iter__(self) -> Iterator[PlannedItem]:
         return iter(self.record.items)
@@ -262,6 +285,13 @@ class DeletionPlan:
         lines += [f"- {printable(name)}: there is no such run, so nothing would be deleted" for name in record.missing]
         lines += [f"- note: {printable(note)}" for note in record.notes]
         return "\n".join(lines)
+
+
+def _is_there(backend: Backend, item: PlannedItem) -> bool:
+    try:
+        return backend.get_run(RunPath.parse(item.path)).cuid == item.cuid
+    except (NotFoundError, ValueError):
+        return False
 
 
 def apply_plan(handle: BackendHandle, plan: DeletionPlanRecord) -> Deletion:

@@ -17,14 +17,14 @@ PLAN_MAX = 256 << 20
 _FORMAT, _VERSION = "runatlas deletion plan", 1
 
 
-def write_plan(record: DeletionPlanRecord) -> bytes:
-    """Write a plan as the content of a file."""
-    document = {"format": _FORMAT, "version": _VERSION, "plan": codec.encode(record)}
+def write_plan(record: DeletionPlanRecord, store: str) -> bytes:
+    """Write a plan, and the location of the store that it is of, as the content of a file."""
+    document = {"format": _FORMAT, "version": _VERSION, "store": store, "plan": codec.encode(record)}
     return json.dumps(document, indent=1).encode() + b"\n"
 
 
-def read_plan(content: bytes) -> DeletionPlanRecord:
-    """Read a plan from the content of a file.
+def read_plan(content: bytes) -> tuple[DeletionPlanRecord, str]:
+    """Read a plan, and the location of the store that it is of, from the content of a file.
 
     Raises:
         ValueError: It is none, or damaged; the sentence says how.
@@ -39,7 +39,10 @@ def read_plan(content: bytes) -> DeletionPlanRecord:
         raise ValueError(f"it does not say that it is a {_FORMAT}")
     if document.get("version") != _VERSION:
         raise ValueError(f"it is of version {document.get('version')!r:.20}, this RunAtlas knows {_VERSION}")
+    store = document.get("store")
+    if not isinstance(store, str) or not store:
+        raise ValueError("it does not say of which store it is")
     try:
-        return codec.decode(document.get("plan"), DeletionPlanRecord, strict=True)
+        return codec.decode(document.get("plan"), DeletionPlanRecord, strict=True), store
     except (RunAtlasError, RecursionError) as error:
         raise ValueError(f"its plan is damaged: {error}") from error

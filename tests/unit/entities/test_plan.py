@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import attrs
 import pytest
 from support.place import Place
 
+from runatlas import Api
 from runatlas.entities.deletion import DeletionPlan
 from runatlas.errors import ConflictError
+from runatlas.model.run import RunPatch, RunSelection
 
 PROJECT = "my-team/my-project"
 
@@ -71,10 +74,31 @@ def test_saved_it_is_applied_later_if_nothing_changed(own_place: Place, plan: De
     assert f"{PROJECT}/run_id_2 is protected: no" in refused.errmsg
     own_place.api.run(f"{PROJECT}/run_id_2").unprotect().unwrap()
     own_place.api.run(f"{PROJECT}/run_id_2").update(state="CRASHED").unwrap()
-    assert f"changed since: {PROJECT}/run_id_2" in loaded.apply().errmsg
+    assert f"changed since: {PROJECT}/run_id_2 (FINISHED → CRASHED)" in loaded.apply().errmsg
     own_place.api.run(f"{PROJECT}/run_id_2").update(state="FINISHED").unwrap()
-    assert loaded.apply().unwrap().runs == 2
-    assert not loaded.apply().ok
+    deletion = loaded.apply().unwrap()
+    assert deletion.runs == 2
+    (entry,) = own_place.api.trash()
+    told = f"{PROJECT}/run_id_2 (in the trash since {entry.deleted_at} as entry {deletion.trash_id})"
+    assert told in loaded.apply().errmsg
+    assert entry.purge(commit=True).ok
+    assert f"{PROJECT}/run_id_2 (no longer there)" in loaded.apply().errmsg
+
+
+def test_a_run_that_moved_is_told_where_it_is(own_place: Place, plan: DeletionPlan) -> None:
+    own_place.api.create_project("my-team", "other").unwrap()
+    own_place.world.backend.update_runs(
+        RunSelection("my-team", "my-project", ids=("run_id_2",)), RunPatch(project="other")
+    )
+    refused = plan.apply()
+    assert isinstance(refused.error, ConflictError)
+    assert f"{PROJECT}/run_id_2 (now my-team/other/run_id_2)" in refused.errmsg
+
+
+def test_a_project_plan_tells_which_run_came_to_it(own_place: Place) -> None:
+    whole = own_place.api.project(PROJECT).delete(force=True).unwrap()
+    own_place.world.add_run("late", state="FINISHED")
+    assert f"{PROJECT}/late (new)" in whole.apply().errmsg
 
 
 def test_a_plan_that_cannot_be_written_leaves_what_was_there(plan: DeletionPlan, tmp_path: Path) -> None:
@@ -100,6 +124,7 @@ def _edited(**changes: Any) -> Any:
         (lambda text: "[]", "does not say that it is a runatlas deletion plan"),
         (lambda text: text.replace("deletion plan", "policy"), "does not say that it is"),
         (lambda text: text.replace('"version": 1', '"version": 2'), "of version 2, this RunAtlas knows 1"),
+        (lambda text: text.replace('"store": "', '"shop": "'), "does not say of which store it is"),
         (_edited(takes=["protected"]), "takes"),
         (_edited(items=[{"path": 5}]), "its plan is damaged"),
         (_edited(items="all"), "its plan is damaged"),
@@ -128,6 +153,31 @@ def test_a_plan_of_another_store_takes_nothing(own_place: Place, plan: DeletionP
     path.write_text(json.dumps(document))
     assert not own_place.api.load_plan(path).apply().ok
     assert len(own_place.api.runs(PROJECT)) == 4
+
+
+def test_a_plan_of_another_place_is_refused_by_name(own_place: Place, plan: DeletionPlan, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    plan.save(path)
+    here = own_place.api.location
+    with Api(tmp_path / "other") as other:
+        other.create_project(None, "spirals").unwrap()
+        told = f"the plan is of another store, {here}, and not of {tmp_path / 'other'}"
+        with pytest.raises(ValueError, match=re.escape(told)):
+            other.load_plan(path)
+        refused = DeletionPlan(other._handle, plan.record, store=here).apply()
+        assert isinstance(refused.error, ConflictError)
+        assert told in refused.errmsg
+
+
+def test_a_plan_of_the_same_store_reached_in_another_way_is_taken(
+    own_place: Place, plan: DeletionPlan, tmp_path: Path
+) -> None:
+    path = tmp_path / "plan.json"
+    plan.save(path)
+    document = json.loads(path.read_text())
+    assert document["store"] == own_place.api.location
+    path.write_text(json.dumps({**document, "store": "http://127.0.0.1:5179"}))
+    assert own_place.api.load_plan(path).apply().unwrap().runs == 2
 
 
 def test_a_key_that_no_run_has_stops_a_deletion(own_place: Place) -> None:

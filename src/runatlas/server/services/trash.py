@@ -10,6 +10,7 @@ from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError,
 from runatlas.model.account import Role
 from runatlas.model.guard import FORCED, NAMED, TakenKind
 from runatlas.model.ids import ProjectPath, RunPath, new_cuid
+from runatlas.model.instant import iso_text
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.policy import Verdict
 from runatlas.model.run import RunSelection
@@ -59,6 +60,7 @@ from runatlas.server.store.trash import (
     taken_names,
     trash_project,
     trash_runs,
+    trashed_by_cuid,
     weigh,
 )
 
@@ -223,7 +225,7 @@ class Trash:
             raise ValidationError("plan: a deletion takes runs of one workspace")
         touch_projects(connection, [project.id for project in projects], self._store.clock())
         held = held_by_cuid(connection, [item.cuid for item in plan.items])
-        _require_same(plan, held)
+        _require_same(connection, plan, held, projects[0].workspace_id)
         _require_unguarded(connection, plan, held)
         name = projects[0].name if len(projects) == 1 else ""
         record, entry = self._add_entry(connection, caller, plan, projects[0], name)
@@ -234,7 +236,7 @@ class Trash:
         path = checked(ProjectPath.parse, plan.project or "", "plan.project")
         project = require_project(connection, caller, path, "manage")
         held = held_by_project(connection, project.id, lock=True)
-        _require_same(plan, held)
+        _require_same(connection, plan, held, project.workspace_id)
         _require_unguarded(connection, plan, held)
         record, entry = self._add_entry(connection, caller, plan, project, project.name)
         trash_runs(connection, [run.id for run in held], entry)
@@ -401,15 +403,35 @@ def plan_held(
     )
 
 
-def _require_same(plan: DeletionPlanRecord, held: Sequence[HeldRun]) -> None:
-    planned = {item.cuid: (item.path, item.state) for item in plan.items}
-    found = {run.cuid: (run.path, run.state) for run in held}
-    if planned == found and len(plan.items) == len(planned):
+def _require_same(connection: Connection, plan: DeletionPlanRecord, held: Sequence[HeldRun], workspace_id: int) -> None:
+    """Refuse a plan that is not of just these runs, and say what became of its own as far as the workspace knows."""
+    planned = {item.cuid: item for item in plan.items}
+    found = {run.cuid: run for run in held}
+    changed = [item for item in planned.values() if not _is_same(item, found.get(item.cuid))]
+    added = [run for run in held if run.cuid not in planned]
+    if not changed and not added and len(plan.items) == len(planned):
         return
-    changed = [path for cuid, (path, state) in planned.items() if found.get(cuid) != (path, state)]
-    changed += [path for cuid, (path, _) in found.items() if cuid not in planned]
-    shown = ", ".join(changed[:_SHOWN]) + (", …" if len(changed) > _SHOWN else "")
-    raise ConflictError(f"the plan is out of date, nothing was deleted; changed since: {shown}")
+    shown = changed[:_SHOWN]
+    trashed = trashed_by_cuid(connection, [item.cuid for item in shown], workspace_id)
+    told = [f"{item.path} ({_change(item, found.get(item.cuid), trashed.get(item.cuid))})" for item in shown]
+    told += [f"{run.path} (new)" for run in added[: _SHOWN - len(shown)]]
+    more = len(changed) + len(added) - len(told)
+    told += [f"and {more} more"] if more else []
+    told = told or ["it names a run twice"]
+    raise ConflictError(f"the plan is out of date, nothing was deleted; changed since: {', '.join(told)}")
+
+
+def _is_same(item: PlannedItem, run: HeldRun | None) -> bool:
+    return run is not None and (item.path, item.state) == (run.path, run.state)
+
+
+def _change(item: PlannedItem, run: HeldRun | None, trashed: tuple[str, int] | None) -> str:
+    """Say what became of a planned run; of one in another workspace nothing but that it is gone."""
+    if trashed is not None:
+        return f"in the trash since {iso_text(trashed[1])} as entry {trashed[0]}"
+    if run is None or run.workspace != item.path.partition("/")[0]:
+        return "no longer there"
+    return f"now {run.path}" if run.path != item.path else f"{item.state} → {run.state}"
 
 
 def _require_unguarded(connection: Connection, plan: DeletionPlanRecord, held: Sequence[HeldRun]) -> None:

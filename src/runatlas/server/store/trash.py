@@ -51,6 +51,7 @@ __all__ = [
     "taken_names",
     "trash_project",
     "trash_runs",
+    "trashed_by_cuid",
     "trashed_runs",
     "weigh",
 ]
@@ -283,6 +284,19 @@ def list_trashed(
     """List the runs of an entry; ``after`` is the row id of the one before."""
     statement = _TRASHED.where(runs.c.id > after).limit(limit).offset(offset)
     return [HeldRun(*row) for row in rows(connection, statement, {"entry": trash_id})]
+
+
+_ENTRIES = (
+    select(runs.c.cuid, trash.c.cuid, trash.c.deleted_at_ms)
+    .select_from(runs.join(trash, trash.c.id == runs.c.trash_id))
+    .where(member_of(runs.c.cuid, "cuids"), trash.c.workspace_id == bindparam("workspace_id"), trash.c.kind != PURGING)
+)
+
+
+def trashed_by_cuid(connection: Connection, cuids: Sequence[str], workspace_id: int) -> dict[str, tuple[str, int]]:
+    """Find which of these runs of a workspace lie in the trash: the entry, and when they were deleted."""
+    found = rows(connection, _ENTRIES, {"cuids": list(cuids), "workspace_id": workspace_id})
+    return {cuid: (entry, deleted_at_ms) for cuid, entry, deleted_at_ms in found}
 
 
 def find_trashed(connection: Connection, trash_id: int, names: Sequence[str]) -> list[HeldRun]:
