@@ -60,7 +60,8 @@ class Purging:
         with self._store.write() as connection:
             found = self._purged(connection, caller, trash_id, expired_only)
             # What somebody brings back just now is not purged, and not counted.
-            entries = [row for row in found if lock_trash(connection, row.id)]
+            locked = lock_trash(connection, [row.id for row in found])
+            entries = [row for row in found if row.id in locked]
             record = self._count(connection, entries)
             mark_purged(connection, [row.id for row in entries])
         collected = collect_garbage(self._store)

@@ -54,6 +54,7 @@ from runatlas.server.store.trash import (
     held_by_project,
     list_trash,
     list_trashed,
+    lock_homes,
     lock_trash,
     restore_runs,
     restore_trash,
@@ -340,9 +341,10 @@ class Trash:
     def _restore(self, caller: Caller, trash_id: str, runs: Sequence[str] | None) -> TrashRecord:
         with self._store.write() as connection:
             row = require_entry(connection, caller, trash_id)
-            if not lock_trash(connection, row.id):
-                raise _no_entry(trash_id)
+            if not lock_trash(connection, [row.id]):
+                raise no_entry(trash_id)
             keys = None if runs is None else _find_runs(connection, row, runs)
+            lock_homes(connection, row.id, keys)
             taken = taken_names(connection, row.id, keys)
             if taken:
                 shown = ", ".join(taken[:_SHOWN]) + (", …" if len(taken) > _SHOWN else "")
@@ -443,7 +445,7 @@ def _require_unguarded(connection: Connection, plan: DeletionPlanRecord, held: S
         raise guarded_error(kept)
 
 
-def _no_entry(trash_id: str) -> NotFoundError:
+def no_entry(trash_id: str) -> NotFoundError:
     return NotFoundError(f"there is no deletion {trash_id!r} in the trash")
 
 
@@ -481,7 +483,7 @@ def require_entry(connection: Connection, caller: Caller, trash_id: str, *, purg
     if purging and caller.administers:
         role = row and "OWNER"
     if row is None or role not in ("OWNER", "MEMBER"):
-        raise _no_entry(trash_id)
+        raise no_entry(trash_id)
     if role != "OWNER" and (purging or row.kind == "project"):
         doing = "purge" if purging else "restore"
         raise PermissionDeniedError(f"{caller.username} does not own {row.workspace}, and may not {doing} {trash_id!r}")

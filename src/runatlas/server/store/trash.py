@@ -45,6 +45,7 @@ __all__ = [
     "held_by_project",
     "list_trash",
     "list_trashed",
+    "lock_homes",
     "lock_trash",
     "restore_runs",
     "restore_trash",
@@ -310,10 +311,18 @@ def _chosen(table: Any, run_keys: Sequence[int] | None) -> Any:
     return true() if run_keys is None else member_of(table.c.id, "chosen", list(run_keys))
 
 
-def lock_trash(connection: Connection, trash_id: int) -> bool:
-    """Keep other transactions from an entry, and tell whether it is still there."""
-    wanted = trash.c.id == trash_id, trash.c.kind != PURGING
-    return bool(rows(connection, select(trash.c.id).where(*wanted).with_for_update()))
+def lock_trash(connection: Connection, trash_ids: Collection[int]) -> list[int]:
+    """Keep other transactions from entries, and return those that still are there."""
+    wanted = select(trash.c.id).where(member_of(trash.c.id, "entries"), trash.c.kind != PURGING)
+    locked = wanted.order_by(trash.c.id).with_for_update()
+    return [key for (key,) in rows(connection, locked, {"entries": list(trash_ids)})]
+
+
+def lock_homes(connection: Connection, trash_id: int, run_keys: Sequence[int] | None) -> None:
+    """Keep the live projects of an entry's runs, all or these, from being deleted meanwhile."""
+    homes = select(runs.c.project_id).where(runs.c.trash_id == trash_id, _chosen(runs, run_keys))
+    live = select(projects.c.id).where(projects.c.id.in_(homes), projects.c.trash_id.is_(None))
+    connection.execute(live.order_by(projects.c.id).with_for_update())
 
 
 def taken_names(connection: Connection, trash_id: int, run_keys: Sequence[int] | None = None) -> list[str]:

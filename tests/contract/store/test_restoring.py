@@ -1,0 +1,61 @@
+"""What is brought back while others delete its project or purge it is alive and to be seen, or lies in the trash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import func, select
+from support.meeting import meanwhile
+from support.recording import Recorder
+
+from runatlas.errors import ConflictError
+from runatlas.model.run import RunQuery
+from runatlas.server.store.schema import projects, runs
+
+RESTORES: dict[str, Callable[[Recorder, str], object]] = {
+    "all": lambda recorder, entry: recorder.services.trash.restore(recorder.caller, entry),
+    "some": lambda recorder, entry: recorder.services.trash.restore_runs(recorder.caller, entry, ["a"]),
+}
+
+
+def _delete(recorder: Recorder, *names: str) -> str:
+    services = recorder.services
+    chosen = recorder.selection(*(recorder.run(name) for name in names))
+    plan = services.trash.plan_run_deletion(recorder.caller, chosen, force=True)
+    return services.trash.delete(recorder.caller, plan).trash_id
+
+
+def _delete_project(recorder: Recorder) -> str:
+    return recorder.services.trash.delete_project(recorder.caller, recorder.project, force=True).trash_id
+
+
+def _alive(recorder: Recorder) -> list[str]:
+    found = recorder.services.runs.list_runs(recorder.caller, RunQuery(recorder.selection()))
+    return sorted(run.path.run for run in found.items)
+
+
+def _lost(recorder: Recorder) -> int:
+    """How many runs are alive in a project that lies in the trash."""
+    lost = select(func.count()).select_from(runs.join(projects))
+    with recorder.services.store.read() as connection:
+        return connection.scalar(lost.where(runs.c.trash_id.is_(None), projects.c.trash_id.is_not(None))) or 0
+
+
+@pytest.mark.parametrize("restore", RESTORES)
+def test_runs_do_not_come_back_into_a_project_that_is_deleted(recorder: Recorder, restore: str) -> None:
+    entry = _delete(recorder, "a", "b")
+    with pytest.raises(ConflictError, match="itself in the trash"):
+        meanwhile(recorder.services, lambda: _delete_project(recorder), lambda: RESTORES[restore](recorder, entry))
+    assert _lost(recorder) == 0
+
+
+@pytest.mark.parametrize("restore", RESTORES)
+def test_a_project_goes_with_the_runs_that_came_back_or_stays(recorder: Recorder, restore: str) -> None:
+    entry = _delete(recorder, "a", "b")
+    try:
+        meanwhile(recorder.services, lambda: RESTORES[restore](recorder, entry), lambda: _delete_project(recorder))
+    except ConflictError as error:
+        assert "the plan is out of date" in error.message  # noqa: PT017 - on SQLite it is made of what came back
+        assert "a" in _alive(recorder)
+    assert _lost(recorder) == 0
