@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from sqlalchemy import func, select
 from support.meeting import meanwhile
 from support.recording import Recorder
 
-from runatlas.errors import ConflictError
+from runatlas.errors import ConflictError, NotFoundError
 from runatlas.model.run import RunQuery
 from runatlas.server.store.schema import projects, runs
 
@@ -59,3 +60,27 @@ def test_a_project_goes_with_the_runs_that_came_back_or_stays(recorder: Recorder
         assert "the plan is out of date" in error.message  # noqa: PT017 - on SQLite it is made of what came back
         assert "a" in _alive(recorder)
     assert _lost(recorder) == 0
+
+
+def test_what_came_back_is_not_purged(recorder: Recorder) -> None:
+    services, caller = recorder.services, recorder.caller
+    older, project = _delete(recorder, "a"), _delete_project(recorder)
+    for entry in (project, older):
+        with pytest.raises(NotFoundError, match="there is no deletion"):
+            meanwhile(
+                services,
+                partial(services.trash.restore, caller, entry),
+                partial(services.purging.purge, caller, trash_id=entry),
+            )
+    assert _alive(recorder) == ["a"]
+
+
+def test_of_an_entry_of_which_some_came_back_the_rest_is_purged(recorder: Recorder) -> None:
+    services, caller = recorder.services, recorder.caller
+    entry = _delete(recorder, "a", "b")
+    _, purged = meanwhile(
+        services,
+        lambda: services.trash.restore_runs(caller, entry, ["a"]),
+        lambda: services.purging.purge(caller, trash_id=entry),
+    )
+    assert (purged.entries, purged.runs, _alive(recorder)) == (1, 1, ["a"])

@@ -9,7 +9,7 @@ import attrs
 from runatlas.model.account import Role
 from runatlas.model.trash import PurgeRecord
 from runatlas.server.services.caller import Caller
-from runatlas.server.services.trash import require_entry
+from runatlas.server.services.trash import no_entry, require_entry
 from runatlas.server.store.engine import Store
 from runatlas.server.store.garbage import DAY_MS, collect_garbage
 from runatlas.server.store.purge import mark_purged, points_of
@@ -17,6 +17,7 @@ from runatlas.server.store.statement import Connection
 from runatlas.server.store.trash import (
     TrashRow,
     TrashScope,
+    entries_beside,
     find_unneeded_blobs,
     list_trash,
     lock_trash,
@@ -60,8 +61,11 @@ class Purging:
         with self._store.write() as connection:
             found = self._purged(connection, caller, trash_id, expired_only)
             # What somebody brings back just now is not purged, and not counted.
-            locked = lock_trash(connection, [row.id for row in found])
+            asked = [row.id for row in found]
+            locked = lock_trash(connection, [*asked, *entries_beside(connection, asked)])
             entries = [row for row in found if row.id in locked]
+            if trash_id is not None and not entries:
+                raise no_entry(trash_id)
             record = self._count(connection, entries)
             mark_purged(connection, [row.id for row in entries])
         collected = collect_garbage(self._store)

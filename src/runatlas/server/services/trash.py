@@ -65,7 +65,7 @@ from runatlas.server.store.trash import (
     weigh,
 )
 
-__all__ = ["RETENTION_MS", "Trash", "require_entry"]
+__all__ = ["RETENTION_MS", "Trash", "no_entry", "require_entry"]
 
 DAY_MS = 24 * 3600 * 1000
 RETENTION_MS = 30 * DAY_MS
@@ -446,6 +446,7 @@ def _require_unguarded(connection: Connection, plan: DeletionPlanRecord, held: S
 
 
 def no_entry(trash_id: str) -> NotFoundError:
+    """Make the error that says that there is no such entry."""
     return NotFoundError(f"there is no deletion {trash_id!r} in the trash")
 
 

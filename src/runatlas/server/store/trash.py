@@ -35,6 +35,7 @@ __all__ = [
     "Weight",
     "add_trash",
     "count_trash",
+    "entries_beside",
     "files_by_run",
     "find_trash",
     "find_trashed",
@@ -316,6 +317,13 @@ def lock_trash(connection: Connection, trash_ids: Collection[int]) -> list[int]:
     wanted = select(trash.c.id).where(member_of(trash.c.id, "entries"), trash.c.kind != PURGING)
     locked = wanted.order_by(trash.c.id).with_for_update()
     return [key for (key,) in rows(connection, locked, {"entries": list(trash_ids)})]
+
+
+def entries_beside(connection: Connection, trash_ids: Collection[int]) -> list[int]:
+    """Return the entries that hold runs of the projects of these, which go along when those go for good."""
+    doomed = select(projects.c.id).where(member_of(projects.c.trash_id, "entries"))
+    statement = select(runs.c.trash_id).distinct().where(runs.c.project_id.in_(doomed), runs.c.trash_id.is_not(None))
+    return [key for (key,) in rows(connection, statement, {"entries": list(trash_ids)})]
 
 
 def lock_homes(connection: Connection, trash_id: int, run_keys: Sequence[int] | None) -> None:
