@@ -158,7 +158,9 @@ def delete(
 @as_json_option
 @api_command
 def apply(api: Api, plan: str, *, commit: bool, as_json: bool) -> None:
-    """Delete what the file PLAN says, or nothing if one of its runs is not as it was.
+    """Delete what the file PLAN says, all of it or nothing.
+
+    Nothing goes if one of its runs is not as it was.
 
     'runatlas api delete --save PLAN' writes such a file.
     """

@@ -359,6 +359,8 @@ class Store:
                 if part < _PART_MIN:
                     raise
                 part /= 8
+                # What did not fit takes room in it all the same.
+                self._empty_log()
             # As long as it took: whoever waits for the lock looks for it only now and then.
             time.sleep(time.monotonic() - began)
 
@@ -394,7 +396,11 @@ class Store:
         """
         if self.dialect != "sqlite":
             return
-        disk = shutil.disk_usage(self.directory)
+        try:
+            disk = shutil.disk_usage(self.directory)
+        except OSError:
+            # What is wrong with the directory is told by whoever writes to it.
+            return
         # Some file systems, such as those of a network, do not tell.
         if disk.total and disk.free < ROOM_BYTES:
             raise NoSpaceError(
@@ -418,8 +424,12 @@ class Store:
                 postgresql.vacuum(connection, [table.name for table in metadata.sorted_tables])
             return
         self.in_steps(sqlite.free_pages)
-        with store_errors(self.location):
-            sqlite.empty_log(self._engine)
+        self._empty_log()
+
+    def _empty_log(self) -> None:
+        if self.dialect == "sqlite":
+            with store_errors(self.location):
+                sqlite.empty_log(self._engine)
 
     def at_close(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` when the store is closed, before its connections are."""

@@ -184,6 +184,7 @@ def merge_series(store: Store, series_id: int) -> int:
 
     Raises:
         ChunkError: A chunk is damaged.
+        NoSpaceError: The room that is left is kept for cleaning up.
         StoreError: The database failed.
     """
     made = 0
@@ -192,6 +193,8 @@ def merge_series(store: Store, series_id: int) -> int:
             merge = _next_merge(connection, series_id)
         if merge is None:
             return made
+        # A merged chunk is written before those that it takes the place of are gone.
+        store.require_room()
         with store.write() as connection:
             # Where another process was quicker, there may be other chunks to merge now.
             made += _apply(connection, series_id, merge)
