@@ -51,6 +51,7 @@ class EndingSignals:
 
     def listen(self) -> None:
         """Begin."""
+        self._process = os.getpid()
         if is_main_thread():
             for number in _NUMBERS:
                 if signal.getsignal(number) is signal.SIG_DFL:
