@@ -159,7 +159,7 @@ def test_runs_are_protected_one_or_many(call: Call) -> None:
     assert "baseline v2 (FINISHED, protected: paper)" in kept.stdout
     assert call("unprotect", RUN).exit_code == 0
     many = call("protect", PROJECT, "--filter", "state == 'FINISHED'")
-    assert "protected 1 runs" in many.stderr
+    assert "protected 1 run\n" in many.stderr
     assert call("unprotect", PROJECT, "--filter", "protected").exit_code == 0
     assert call("delete", RUN, "--commit").exit_code == 0
 
@@ -345,3 +345,21 @@ def test_a_table_is_exported_as_parquet_where_the_file_is_called_so(call: Call, 
     assert (
         set(table["run"].to_pylist()) == {run["id"] for run in _json(call("runs", PROJECT, "--json"))["list"]} != set()
     )
+
+
+def test_a_hint_can_be_pasted_and_an_error_names_the_store(call: Call, place: tuple[str, str], tmp_path: Path) -> None:
+    deleted = call("delete", RUN, "--force", "--commit")
+    with Api(place[1]) as api:
+        (entry,) = api.trash()
+    hint = f"runatlas api restore {entry.id} {place[0]} {place[1]}"
+    assert f"'{hint}' brings 1 run back" in deleted.stderr
+    with Api(tmp_path / "other place") as other:
+        other.create_project(None, "spirals").unwrap()
+    for command in ("restore", "purge"):
+        missed = CliRunner().invoke(main, ["api", command, entry.id, "--dir", str(tmp_path / "other place")])
+        assert missed.exit_code == 1
+        assert f"the store that was looked at is {tmp_path / 'other place'}" in missed.stderr
+    saved = call("delete", PROJECT, "--filter", "state == 'FINISHED'", "--save", str(tmp_path / "a plan.json"))
+    assert f"\"runatlas api apply '{tmp_path / 'a plan.json'}' {place[0]} {place[1]}\" shows it" in saved.stderr
+    back = CliRunner().invoke(main, hint.split()[1:])
+    assert (back.exit_code, "brought back 1 run of" in back.stderr) == (0, True)

@@ -11,7 +11,8 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, mistakes_told
-from runatlas.cli.api.output import print_json, say
+from runatlas.cli.api.output import counted, print_json, say
+from runatlas.cli.connection import hint
 from runatlas.entities.deletion import Deletion, DeletionPlan
 from runatlas.errors import ConflictError, RunAtlasError
 from runatlas.response import ApiResponse
@@ -175,7 +176,8 @@ def _tell(item: _Cleaning, *, commit: bool) -> None:
     elif item.deletion is None:
         say("nothing was deleted; add --commit to delete")
     elif item.deletion.runs:
-        say(f"deleted {item.deletion.runs} runs; 'runatlas api restore {item.deletion.trash_id}' brings them back")
+        back = hint("runatlas", "api", "restore", item.deletion.trash_id)
+        say(f"deleted {counted(item.deletion.runs, 'run')}; {back} brings them back")
     elif commit:
         say("nothing was deleted: there is nothing to delete")
 

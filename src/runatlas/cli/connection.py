@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -14,7 +15,23 @@ from runatlas.api.opener import open_backend
 from runatlas.backends.base import Backend
 from runatlas.settings import ConnectionSettings, resolve
 
-__all__ = ["connection_options", "opened_backend", "settled"]
+__all__ = ["connection_options", "hint", "opened_backend", "settled"]
+
+
+_PLACE = "runatlas.place"
+
+
+def hint(*words: str) -> str:
+    """Write another command over the same data, as it is to be typed: with ``--dir`` or ``--host`` as given here.
+
+    Args:
+        words: The command.
+
+    Returns:
+        The command in quotation marks.
+    """
+    text = shlex.join((*words, *click.get_current_context().meta.get(_PLACE, ())))
+    return f'"{text}"' if "'" in text else f"'{text}'"
 
 
 def connection_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -32,6 +49,9 @@ def connection_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--dir", "directory", type=click.Path(path_type=Path, file_okay=False), help="The directory.")
     @wraps(command)
     def connected(host: str | None, key: str | None, directory: Path | None, **rest: Any) -> None:
+        given = {"--host": host, "--dir": None if directory is None else str(directory)}
+        words = [word for option, value in given.items() if value is not None for word in (option, value)]
+        click.get_current_context().meta[_PLACE] = tuple(words)
         command(settings=settled(host=host, key=key, directory=directory), **rest)
 
     return connected

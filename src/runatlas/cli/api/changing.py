@@ -8,8 +8,9 @@ import attrs
 import click
 
 from runatlas.api.entry import Api
-from runatlas.cli.api.group import api_command, as_json_option
-from runatlas.cli.api.output import print_fields, print_json, say
+from runatlas.cli.api.group import api_command, as_json_option, store_told
+from runatlas.cli.api.output import counted, print_fields, print_json, say
+from runatlas.cli.connection import hint
 from runatlas.entities.deletion import Deletion, DeletionPlan, kept_lines
 from runatlas.model.run import RUN_STATES
 
@@ -63,7 +64,7 @@ def update(api: Api, path: str, filters: str | None, labels: tuple[str, ...], **
         changes["labels"] = list(labels)
     if filters is not None:
         changed = api.runs(path, filters).update(**changes).unwrap()
-        say(f"changed {changed.total} runs")
+        say(f"changed {counted(changed.total, 'run')}")
         return
     is_project = path.removeprefix("/").count("/") == 1
     answer: Any = api.project(path).update(**changes) if is_project else api.run(path).update(**changes)
@@ -85,7 +86,8 @@ def protect(api: Api, path: str, filters: str | None, reason: str) -> None:
         api.run(path).protect(reason).unwrap()
         say(f"protected {path}")
     else:
-        say(f"protected {api.runs(path, filters).protect(reason).unwrap().total} runs")
+        count = api.runs(path, filters).protect(reason).unwrap().total
+        say(f"protected {counted(count, 'run')}")
 
 
 @click.command()
@@ -101,7 +103,8 @@ def unprotect(api: Api, path: str, filters: str | None) -> None:
         api.run(path).unprotect().unwrap()
         say(f"unprotected {path}")
     else:
-        say(f"unprotected {api.runs(path, filters).unprotect().unwrap().total} runs")
+        count = api.runs(path, filters).unprotect().unwrap().total
+        say(f"unprotected {counted(count, 'run')}")
 
 
 @click.command()
@@ -149,7 +152,7 @@ def delete(
         outcome.save(save)
     _print_outcome(outcome, as_json=as_json)
     if save is not None:
-        say(f"the plan is in {save}; 'runatlas api apply' shows it and deletes what it says")
+        say(f"the plan is in {save}; {hint('runatlas', 'api', 'apply', save)} shows it, with --commit it deletes")
 
 
 @click.command()
@@ -175,6 +178,8 @@ def _print_outcome(outcome: DeletionPlan | Deletion, *, as_json: bool) -> None:
         print_fields({**outcome.json(), "kept": len(outcome.kept)})
         for line in kept_lines(outcome.kept):
             say(line, err=False)
+        if outcome.trash_id:
+            say(f"{hint('runatlas', 'api', 'restore', outcome.trash_id)} brings {counted(outcome.runs, 'run')} back")
     else:
         say(repr(outcome), err=False)
         say("nothing was deleted; add --commit to delete")
@@ -189,8 +194,9 @@ def restore(api: Api, entry: str, runs: tuple[str, ...]) -> None:
 
     All of it, or the RUNS named by id or cuid; 'runatlas api trash --entry ENTRY' lists them.
     """
-    back = api.restore(entry, list(runs) or None).unwrap()
-    say(f"brought back {back.runs} runs of {back.workspace}/{back.project}")
+    with store_told(api):
+        back = api.restore(entry, list(runs) or None).unwrap()
+    say(f"brought back {counted(back.runs, 'run')} of {back.workspace}/{back.project}")
 
 
 @click.command()
@@ -204,7 +210,8 @@ def purge(api: Api, entry: str | None, *, all_: bool, commit: bool, as_json: boo
 
     ENTRY alone, or what has expired, with the files nothing else needs.
     """
-    done = api.purge(entry, expired_only=not all_ and entry is None, commit=commit).unwrap()
+    with store_told(api):
+        done = api.purge(entry, expired_only=not all_ and entry is None, commit=commit).unwrap()
     fields = attrs.asdict(done)
     if as_json:
         print_json(fields)

@@ -13,11 +13,11 @@ import click
 from runatlas.api.entry import Api
 from runatlas.api.opener import open_backend
 from runatlas.cli.connection import connection_options
-from runatlas.errors import RunAtlasError
+from runatlas.errors import NotFoundError, RunAtlasError
 from runatlas.settings import ConnectionSettings
 from runatlas.terminal import printable, printable_lines
 
-__all__ = ["ApiGroup", "api_command", "as_json_option", "limit_option", "mistakes_told", "output_option"]
+__all__ = ["ApiGroup", "api_command", "as_json_option", "limit_option", "mistakes_told", "output_option", "store_told"]
 
 
 class ApiGroup(click.Group):
@@ -42,6 +42,15 @@ def mistakes_told() -> Iterator[None]:
         if error.filename is None:
             raise
         raise click.ClickException(f"cannot open {printable(str(error.filename))} ({error.strerror})") from error
+
+
+@contextmanager
+def store_told(api: Api) -> Iterator[None]:
+    """Name the store that was looked at where something is not there: it may be in another one."""
+    try:
+        yield
+    except NotFoundError as error:
+        raise NotFoundError(f"{error}; the store that was looked at is {printable(api.location)}") from error
 
 
 @contextmanager
