@@ -363,3 +363,16 @@ def test_a_hint_can_be_pasted_and_an_error_names_the_store(call: Call, place: tu
     assert f"\"runatlas api apply '{tmp_path / 'a plan.json'}' {place[0]} {place[1]}\" shows it" in saved.stderr
     back = CliRunner().invoke(main, hint.split()[1:])
     assert (back.exit_code, "brought back 1 run of" in back.stderr) == (0, True)
+
+
+def test_purging_says_what_has_not_expired_and_what_it_freed(call: Call) -> None:
+    assert call("delete", RUN, "--force", "--commit").exit_code == 0
+    nothing = call("purge")
+    assert nothing.stdout.splitlines()[0] == "would remove 0 entries: 0 runs, 0 points, 0 files"
+    assert "1 entry has not expired and stays; --all takes what lies in workspaces that you own" in nothing.stderr
+    assert "nothing was removed; add --commit to remove" in call("purge", "--all").stderr
+    done = call("purge", "--all", "--commit")
+    assert done.stdout.startswith("removed 1 entry: 1 run, 2,103 points, 0 files")
+    assert "bytes of points:" in done.stdout
+    assert "bytes of files:" in done.stdout
+    assert "expired" not in done.stderr

@@ -9,10 +9,11 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, store_told
-from runatlas.cli.api.output import counted, print_fields, print_json, say
+from runatlas.cli.api.output import counted, print_fields, print_json, say, size_text
 from runatlas.cli.connection import hint
 from runatlas.entities.deletion import Deletion, DeletionPlan, kept_lines
 from runatlas.model.run import RUN_STATES
+from runatlas.model.trash import PurgeRecord
 
 __all__ = ["create", "delete", "protect", "purge", "restore", "unprotect", "update"]
 
@@ -212,8 +213,31 @@ def purge(api: Api, entry: str | None, *, all_: bool, commit: bool, as_json: boo
     """
     with store_told(api):
         done = api.purge(entry, expired_only=not all_ and entry is None, commit=commit).unwrap()
-    fields = attrs.asdict(done)
     if as_json:
-        print_json(fields)
-    else:
-        print_fields(fields)
+        print_json(attrs.asdict(done))
+        return
+    say(_purged(done), err=False)
+    sizes = {"bytes of points": done.point_bytes, "bytes of files": done.bytes}
+    stored = {"store before": done.bytes_before, "store after": done.bytes_after}
+    known = {name: size for name, size in (sizes | stored).items() if size is not None}
+    print_fields({name: size_text(size) for name, size in known.items()})
+    if entry is None and not all_:
+        _tell_of_the_rest((api.trash().total or 0) - (done.entries if done.dry_run else 0))
+    if done.dry_run and done.entries:
+        say("nothing was removed; add --commit to remove")
+
+
+def _purged(done: PurgeRecord) -> str:
+    entries = "1 entry" if done.entries == 1 else f"{done.entries:,} entries"
+    counts = ((done.runs, "run"), (done.points, "point"), (done.blobs, "file"))
+    text = f"{'would remove' if done.dry_run else 'removed'} {entries}: "
+    text += ", ".join(counted(number, noun) for number, noun in counts)
+    if done.bytes_before is None or done.bytes_after is None or done.bytes_after >= done.bytes_before:
+        return text
+    return f"{text}; the store is {size_text(done.bytes_before - done.bytes_after)} smaller"
+
+
+def _tell_of_the_rest(entries: int) -> None:
+    if entries > 0:
+        stay = "1 entry has not expired and stays" if entries == 1 else f"{entries:,} entries have not expired and stay"
+        say(f"{stay}; --all takes what lies in workspaces that you own")
