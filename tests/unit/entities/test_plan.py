@@ -130,6 +130,9 @@ def _edited(**changes: Any) -> Any:
         (_edited(items="all"), "its plan is damaged"),
         (_edited(more=True), "its plan is damaged"),
         (_edited(kind="everything"), "its plan is damaged"),
+        (lambda text: text.replace('"version": 1', '"version": true'), "this RunAtlas knows 1"),
+        (lambda text: re.sub(r'"created_at_ms": \d+', '"created_at_ms": 100000000000000000', text), "created_at_ms"),
+        (lambda text: re.sub(r'"name": "[^"]*"', '"name": "\\\\ud800"', text), "lone surrogates"),
     ],
 )
 def test_what_is_no_plan_is_told(own_place: Place, plan: DeletionPlan, tmp_path: Path, damage: Any, told: str) -> None:
