@@ -105,13 +105,14 @@ def test_a_second_time_trains_nothing_and_changes_nothing(place: tuple[Path, str
 def test_a_demonstration_that_was_killed_is_gone_on_with(tmp_path: Path) -> None:
     backend = LocalBackend(tmp_path / "store", create=True)
     project = ProjectPath(backend.get_workspace().username, "spirals")
-    first, second, *_ = trials()
-    # One run was begun and not ended; another was ended by somebody.
+    first, second, third, *_ = trials()
+    # One run was begun and not ended; another was ended by somebody; a third was interrupted.
     backend.create_run(RunDraft(project, id=first.name, create_project=True))
     backend.create_run(RunDraft(project, id=second.name, name="mine"))
     backend.update_runs(
         RunSelection(*(project.workspace, project.project), ids=(second.name,)), RunPatch(state="ABORTED")
     )
+    backend.create_run(RunDraft(project, id=third.name, name=third.name, state="ABORTED"))
     backend.close()
     done = run_demo(tmp_path, "--dir", "store")
     assert done.returncode == 0, done.stderr

@@ -15,7 +15,7 @@ _LOG_EVERY = 250
 
 
 def record_trial(backend: Backend, project: ProjectPath, trial: Trial) -> bool:
-    """Train a network and record it as a run; a run that ended before stays as it is.
+    """Train a network and record it as a run; a run that ended before stays as it is, unless it was interrupted.
 
     Args:
         backend: Where to.
@@ -27,9 +27,10 @@ def record_trial(backend: Backend, project: ProjectPath, trial: Trial) -> bool:
     """
     found = _find(backend, project, trial.name)
     if found is not None:
-        if found.state != "RUNNING":
+        is_interrupted = found.state == "ABORTED" and found.name == trial.name and not found.protected
+        if found.state != "RUNNING" and not is_interrupted:
             return False
-        # An earlier demonstration was killed within it: half a run is no use.
+        # An earlier demonstration was killed or interrupted within it: half a run is no use.
         backend.delete_run(found.path)
     with Run(
         trial.name,
