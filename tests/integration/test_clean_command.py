@@ -88,9 +88,59 @@ def test_a_plan_is_shown_and_then_applied(call: Call, tmp_path: Path) -> None:
     with report.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 30
-    assert {row["run"]: (row["action"], row["reason"]) for row in rows}[f"{PATH}/run-30"] == ("keep", "label baseline")
+    by_run = {row["run"]: row for row in rows}
+    assert (by_run[f"{PATH}/run-30"]["outcome"], by_run[f"{PATH}/run-30"]["reason"]) == ("kept", "label baseline")
+    gone = [row["entry"] for row in rows if row["outcome"] == "deleted"]
+    assert gone == [cleaned["deletion"]["trash_id"]] * 23
     again = call(PATH, *policy, "--exit-code", "--commit")
     assert (again.exit_code, again.stderr) == (0, "nothing was deleted: there is nothing to delete\n")
+
+
+def test_what_commit_would_refuse_is_said_before_the_plan(call: Call, store: Path, tmp_path: Path) -> None:
+    mistyped = (PATH, "--older-than", "20d", "--keep-label", "baselin", "--keep-last", "3")
+    told = call(*mistyped, "--exit-code")
+    assert told.exit_code == 4
+    assert told.output.startswith(
+        "with --commit this is refused: nothing was deleted: "
+        "no run here has the label 'baselin', did you mean 'baseline'?; delete with --force if that is meant\n"
+    )
+    assert "add --commit" not in told.output
+    assert told.stdout.splitlines()[1].startswith("- note: no run here has the label 'baselin'")
+    assert (call(*mistyped).exit_code, listed(call(*mistyped, "--json"))[0]["error"] is None) == (1, False)
+    refused = call(*mistyped, "--exit-code", "--commit")
+    assert (refused.exit_code, "delete with --force if that is meant" in refused.stderr) == (4, True)
+    assert left(store) == 30
+    assert call(*mistyped, "--exit-code", "--commit", "--force").exit_code == 0
+    nothing = (PATH, "--where", "summary.val_los < 1", "--exit-code")
+    assert (call(*nothing).exit_code, call(*nothing, "--commit").exit_code) == (4, 4)
+
+
+def test_a_report_tells_what_became_of_each_run(call: Call, store: Path, tmp_path: Path) -> None:
+    file, report = tmp_path / "clean.toml", tmp_path / "report.csv"
+    file.write_text(
+        f'[[policy]]\nname = "old"\nproject = "{PATH}"\nolder_than = "28d"\n'
+        f'[[policy]]\nname = "sweeps"\nproject = "{PATH}"\nolder_than = "26d"\nkeep_labels = ["baselin"]\n'
+        f'[[policy]]\nname = "all"\nproject = "{PATH}"\nolder_than = "1h"\n'
+        '[[policy]]\nname = "elsewhere"\nproject = "team/none"\nolder_than = "1h"\n'
+    )
+    arguments = ("--policy", str(file), "--all", "--report", str(report), "--json")
+    for commit, outcome in (((), "planned"), (("--commit",), "deleted")):
+        old = listed(call(*arguments, *commit))[0]
+        with report.open(newline="") as opened:
+            rows = list(csv.DictReader(opened))
+        assert list(rows[0])[:4] == ["policy", "outcome", "entry", "run"]
+        told = {(row["policy"], row["outcome"]) for row in rows}
+        assert told == {
+            *(("old", outcome), ("old", "kept"), ("sweeps", "refused"), ("sweeps", "kept")),
+            *(("all", "refused"), ("elsewhere", "failed")),
+        }
+        entry = old["deletion"]["trash_id"] if commit else ""
+        assert {row["entry"] for row in rows if row["outcome"] in {"planned", "deleted"}} == {entry}
+        (why,) = (row["reason"] for row in rows if row["policy"] == "sweeps" and not row["run"])
+        assert "no run here has the label 'baselin'" in why
+    shown = call("--policy", str(file), "all", "--commit")
+    assert "Error: policy 'all': the policy would take all" in shown.stderr
+    assert left(store) == 27
 
 
 def test_a_refused_policy_deletes_nothing(call: Call, store: Path) -> None:

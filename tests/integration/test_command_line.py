@@ -184,7 +184,12 @@ def test_a_plan_is_written_to_a_file_and_applied_from_it(call: Call, tmp_path: P
 
 def test_a_filter_that_names_what_no_run_has_deletes_nothing(call: Call) -> None:
     arguments = ("delete", PROJECT, "--filter", "config.baselin != True", "--commit")
+    shown = call(*arguments[:-1])
+    assert (shown.exit_code, "add --commit" in shown.stderr) == (4, False)
+    assert "with --commit this is refused: " in shown.stderr
+    assert "delete with --force if that is meant" in shown.stderr
     refused = call(*arguments)
+    assert "delete with --force if that is meant" in refused.stderr
     assert (refused.exit_code, "no run here has a config 'baselin'" in refused.stderr) == (1, True)
     assert call("run", RUN).exit_code == 0
     assert call(*arguments, "--force").exit_code == 0

@@ -11,12 +11,12 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, mistakes_told
-from runatlas.cli.api.output import counted, print_json, say
+from runatlas.cli.api.output import counted, print_json, refusal_text, say
 from runatlas.cli.connection import hint
 from runatlas.entities.deletion import Deletion, DeletionPlan
 from runatlas.errors import ConflictError, RunAtlasError
 from runatlas.response import ApiResponse
-from runatlas.tables.deletion import PlanTable
+from runatlas.tables.deletion import ReportRow, ReportTable
 
 __all__ = ["clean"]
 
@@ -53,6 +53,23 @@ class _Cleaning:
             done = self.plan.apply()
             self.deletion, self.refusal = done.data, done.error
 
+    def foresee(self) -> None:
+        """Find out why deleting what is planned would be refused."""
+        if self.plan is not None:
+            self.refusal = self.plan.record.refusal
+
+    def report(self) -> Iterator[ReportRow]:
+        """Tell what became of each run; why the policy was refused or failed stands in a row of its own."""
+        outcome, entry = "planned", ""
+        if self.error is not None:
+            outcome = "refused" if isinstance(self.error, ConflictError) else "failed"
+            yield ReportRow(self.name, outcome, "", None, refusal_text(str(self.error)))
+        elif self.deletion is not None:
+            outcome, entry = "deleted", self.deletion.trash_id
+        if self.plan is not None:
+            yield from (ReportRow(self.name, outcome, entry, item) for item in self.plan.items)
+            yield from (ReportRow(self.name, "kept", "", item) for item in self.plan.kept)
+
     def json(self) -> dict[str, Any]:
         """Return all of it as plain values."""
         return {
@@ -60,7 +77,7 @@ class _Cleaning:
             "path": self.path,
             "plan": None if self.plan is None else self.plan.json(),
             "deletion": None if self.deletion is None else self.deletion.json(),
-            "error": None if self.error is None else str(self.error),
+            "error": None if self.error is None else refusal_text(str(self.error)),
         }
 
 
@@ -113,12 +130,14 @@ def clean(
             asked = _of_file(api, policy, names, fields, all_=all_, force=force)
         for item in asked:  # planned one after the other: the next policy sees what is left
             done.append(item)
-            if report is not None:
-                _write_report(report, done)
+            if not commit:
+                item.foresee()
+            _write_report(report, done)
             if not as_json:
                 _show(item)
             if commit:
                 item.apply()
+                _write_report(report, done)
             if not as_json:
                 _tell(item, commit=commit)
     if as_json:
@@ -156,23 +175,27 @@ def _of_file(
             yield _Cleaning(policy.name, policy.project, policy.clean(force=force))
 
 
-def _write_report(path: Path, done: Sequence[_Cleaning]) -> None:
-    plans = [item.plan for item in done if item.plan is not None]
-    items = [item for plan in plans for item in plan.items]
-    kept = [item for plan in plans for item in plan.kept]
-    PlanTable(items, kept).to_csv(path)
+def _write_report(path: Path | None, done: Sequence[_Cleaning]) -> None:
+    if path is not None:
+        ReportTable([row for item in done for row in item.report()]).to_csv(path)
 
 
 def _show(item: _Cleaning) -> None:
     if item.name:
         say(f"policy {item.name!r} of {item.path}", err=False)
-    if item.plan is not None:
-        say(repr(item.plan), err=False)
+    if item.plan is None:
+        return
+    if item.refusal is not None:
+        say(f"with --commit this is refused: {refusal_text(str(item.refusal))}")
+    say(repr(item.plan), err=False)
 
 
 def _tell(item: _Cleaning, *, commit: bool) -> None:
-    if item.error is not None:
-        say(f"Error: {item.error}")
+    if item.error is not None and (commit or item.plan is None):
+        which = f"policy {item.name!r}: " if item.name else ""
+        say(f"Error: {which}{refusal_text(str(item.error))}")
+    elif item.error is not None:
+        say("nothing was deleted")
     elif item.deletion is None:
         say("nothing was deleted; add --commit to delete")
     elif item.deletion.runs:

@@ -119,6 +119,11 @@ class DeletionPlan:
         return self.record.notes
 
     @property
+    def refusal(self) -> str:
+        """Why applying it is refused, as far as that is known by now; ``""`` if nothing is known."""
+        return "" if self.record.refusal is None else str(self.record.refusal)
+
+    @property
     def total(self) -> int:
         """How many runs would go."""
         return self.record.total
@@ -278,12 +283,12 @@ class DeletionPlan:
     def __repr__(self) -> str:
         record = self.record
         lines = [f"DeletionPlan: {self._summary()}"]
+        lines += [f"- note: {printable(note)}" for note in record.notes]
         lines += [f"- {_item_text(item)}" for item in record.items[:_SHOWN]]
         if record.total > _SHOWN:
             lines.append(f"- … and {record.total - _SHOWN} more")
         lines += kept_lines(record.kept)
         lines += [f"- {printable(name)}: there is no such run, so nothing would be deleted" for name in record.missing]
-        lines += [f"- note: {printable(note)}" for note in record.notes]
         return "\n".join(lines)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 from arro3.core import Array, DataType, Table
 
@@ -11,7 +11,7 @@ from runatlas.model.series import ReadFailure
 from runatlas.model.trash import PlannedItem
 from runatlas.tables.frame import Frame
 
-__all__ = ["PlanTable"]
+__all__ = ["PlanTable", "ReportRow", "ReportTable"]
 
 _MILLISECONDS = DataType.timestamp("ms", tz="UTC")
 
@@ -36,12 +36,59 @@ class PlanTable(Frame):
 
     def to_arrow(self) -> Table:
         """Return an Arrow table; ``created_at`` is a timestamp in UTC."""
-        items = [item for _, item in self._rows]
-        columns: dict[str, Any] = {"action": Array([action for action, _ in self._rows], DataType.string())}
-        for column, attribute in {"run": "path", "name": "name", "state": "state", "reason": "reason"}.items():
-            columns[column] = Array([getattr(item, attribute) for item in items], DataType.string())
-        times = Array([item.created_at_ms for item in items], DataType.int64())
-        columns["created_at"] = times.cast(_MILLISECONDS)
-        for name in ("points", "files", "bytes"):
-            columns[name] = Array([getattr(item, name) for item in items], DataType.int64())
-        return Table.from_pydict(columns)
+        action = Array([action for action, _ in self._rows], DataType.string())
+        return Table.from_pydict({"action": action, **_columns([item for _, item in self._rows])})
+
+
+class ReportRow(NamedTuple):
+    """What became of a run that a policy looked at.
+
+    Attributes:
+        policy: The policy's name; ``""`` if it has none.
+        outcome: ``planned``, ``deleted``, ``kept``, ``refused`` or ``failed``.
+        entry: The entry of the trash that brings it back; ``""`` if it did not go.
+        item: The run; ``None`` for the policy as a whole, of which ``reason`` tells why it was refused.
+        reason: Why; ``""`` for what the run says.
+    """
+
+    policy: str
+    outcome: str
+    entry: str
+    item: PlannedItem | None
+    reason: str = ""
+
+
+class ReportTable(Frame):
+    """What became of the runs of policies, one row each.
+
+    Args:
+        rows: The runs.
+    """
+
+    def __init__(self, rows: Iterable[ReportRow]) -> None:
+        self._rows = list(rows)
+        self.complete = True
+        self.sampled = False
+        self.total = len(self._rows)
+        self.failures: tuple[ReadFailure, ...] = ()
+
+    def to_arrow(self) -> Table:
+        """Return an Arrow table; ``created_at`` is a timestamp in UTC."""
+        columns: dict[str, Any] = {
+            name: Array([getattr(row, name) for row in self._rows], DataType.string())
+            for name in ("policy", "outcome", "entry")
+        }
+        columns |= _columns([row.item for row in self._rows])
+        reasons = [row.reason or (row.item.reason if row.item else "") for row in self._rows]
+        return Table.from_pydict({**columns, "reason": Array(reasons, DataType.string())})
+
+
+def _columns(items: Sequence[PlannedItem | None]) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    for column, attribute in {"run": "path", "name": "name", "state": "state", "reason": "reason"}.items():
+        columns[column] = Array([getattr(item, attribute, None) for item in items], DataType.string())
+    times = Array([getattr(item, "created_at_ms", None) for item in items], DataType.int64())
+    columns["created_at"] = times.cast(_MILLISECONDS)
+    for name in ("points", "files", "bytes"):
+        columns[name] = Array([getattr(item, name, None) for item in items], DataType.int64())
+    return columns

@@ -9,13 +9,19 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, store_told
-from runatlas.cli.api.output import counted, print_fields, print_json, say, size_text
+from runatlas.cli.api.output import counted, print_fields, print_json, refusal_text, say, size_text
 from runatlas.cli.connection import hint
 from runatlas.entities.deletion import Deletion, DeletionPlan, kept_lines
+from runatlas.errors import ConflictError
 from runatlas.model.run import RUN_STATES
 from runatlas.model.trash import PurgeRecord
+from runatlas.response import ApiResponse
+from runatlas.terminal import printable_lines
 
 __all__ = ["create", "delete", "protect", "purge", "restore", "unprotect", "update"]
+
+_REFUSED = 4
+"""The exit code of a plan that ``--commit`` would refuse."""
 
 
 @click.command()
@@ -148,12 +154,13 @@ def delete(
         target = api.project(path) if filters is None else api.runs(path, filters)
     options = {"commit": commit, "force": force}
     answer = target.delete_runs(list(runs), **options) if runs else target.delete(**options)
-    outcome = answer.unwrap()
-    if save is not None:
+    outcome = _outcome(answer)
+    if save is not None and isinstance(outcome, DeletionPlan):
         outcome.save(save)
     _print_outcome(outcome, as_json=as_json)
     if save is not None:
         say(f"the plan is in {save}; {hint('runatlas', 'api', 'apply', save)} shows it, with --commit it deletes")
+    _exit_if_refused(outcome)
 
 
 @click.command()
@@ -169,10 +176,21 @@ def apply(api: Api, plan: str, *, commit: bool, as_json: bool) -> None:
     'runatlas api delete --save PLAN' writes such a file.
     """
     found = api.load_plan(plan)
-    _print_outcome(found.apply().unwrap() if commit else found, as_json=as_json)
+    outcome = _outcome(found.apply()) if commit else found
+    _print_outcome(outcome, as_json=as_json)
+    _exit_if_refused(outcome)
+
+
+def _outcome(answer: ApiResponse[DeletionPlan] | ApiResponse[Deletion]) -> DeletionPlan | Deletion:
+    if isinstance(answer.error, ConflictError):
+        raise click.ClickException(printable_lines(refusal_text(str(answer.error))))
+    return answer.unwrap()
 
 
 def _print_outcome(outcome: DeletionPlan | Deletion, *, as_json: bool) -> None:
+    refusal = refusal_text(outcome.refusal) if isinstance(outcome, DeletionPlan) else ""
+    if refusal:
+        say(f"with --commit this is refused: {refusal}")
     if as_json:
         print_json(outcome.json())
     elif isinstance(outcome, Deletion):
@@ -183,7 +201,12 @@ def _print_outcome(outcome: DeletionPlan | Deletion, *, as_json: bool) -> None:
             say(f"{hint('runatlas', 'api', 'restore', outcome.trash_id)} brings {counted(outcome.runs, 'run')} back")
     else:
         say(repr(outcome), err=False)
-        say("nothing was deleted; add --commit to delete")
+        say("nothing was deleted" if refusal else "nothing was deleted; add --commit to delete")
+
+
+def _exit_if_refused(outcome: DeletionPlan | Deletion) -> None:
+    if isinstance(outcome, DeletionPlan) and outcome.refusal:
+        click.get_current_context().exit(_REFUSED)
 
 
 @click.command()

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from runatlas.terminal import printable, printable_lines
 
-__all__ = ["counted", "print_fields", "print_json", "print_table", "say", "size_text"]
+__all__ = ["counted", "print_fields", "print_json", "print_table", "refusal_text", "say", "size_text"]
 
 _UNBOUNDED = 100_000
 _KIBI = 1024
@@ -89,6 +89,13 @@ def size_text(size: int) -> str:
 def counted(number: int, noun: str) -> str:
     """Write a number of things: ``1 run``, ``1,200 runs``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def refusal_text(sentence: str) -> str:
+    """Return what refuses a deletion as it is said on the command line, where ``force`` is an option."""
+    return sentence.replace("delete with force", "delete with --force").replace(
+        "others with force", "others with --force"
+    )
 
 
 def say(text: str, *, err: bool = True) -> None:
