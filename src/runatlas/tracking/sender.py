@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -50,6 +51,8 @@ class Dispatcher:
         self._delivery: Delivery | None = None
         self._failures = 0
         self._is_gone = False
+        self._settling = threading.Lock()
+        self._is_settled = False
         self._beat_at = time.monotonic()
         self._worker = Worker("runatlas-sender", self._turn, self._on_fault)
 
@@ -89,10 +92,13 @@ class Dispatcher:
         return self._worker.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """Let the thread end, and tell whether it did."""
+        """Let the thread end, and tell whether it did: if not, what it still sends is not counted as sent."""
         asked = self._worker.stop(0.0)
         self._outbox.notify()
-        return asked or self._worker.stop(timeout_s)
+        ended = asked or self._worker.stop(timeout_s)
+        with self._settling:
+            self._is_settled = True
+        return ended
 
     def close(self) -> None:
         """Release connections."""
@@ -163,11 +169,15 @@ class Dispatcher:
         body, blobs = outbox.load(entry)
         sent = self._connected().send(body, lambda sha256: blobs.get(sha256) or outbox.blob(sha256))
         outbox.spool.is_created = True
-        if sent.refused:
-            self._losses.add(sent.refused, sent.reason)
-        # Before somebody who waits for it sees that it is done.
-        self._failures, self._is_gone, self.problem = 0, False, ""
-        outbox.done(entry, sent.records, needs_of(body))
+        with self._settling:
+            # After the end it stays in the spool, and whoever sends that tells what became of it.
+            if self._is_settled:
+                return
+            if sent.refused:
+                self._losses.add(sent.refused, sent.reason)
+            # Before somebody who waits for it sees that it is done.
+            self._failures, self._is_gone, self.problem = 0, False, ""
+            outbox.done(entry, sent.records, needs_of(body))
 
     def _wait_to_retry(self, error: Exception, patience_s: float) -> float:
         self._failures += 1

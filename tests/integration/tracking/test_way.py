@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -115,6 +116,35 @@ def test_nothing_is_given_up_when_spools_are_sent(
 
     assert (kept.is_done, kept.sent, kept.refused, bool(kept.problem)) == (False, 0, 0, True)
     assert (sent.is_done, sent.sent, sent.refused) == (True, POINTS, 0)
+
+
+def test_an_answer_that_comes_after_the_end_is_counted_once(
+    server: ServerProcess, way: Way, proxy: FaultyServer, tmp_path: Path
+) -> None:
+    run = Run(repo=proxy.url, experiment="program", capture_terminal_logs=False)
+    run.track(Text("a text"), name="refused", step=0)
+    run.flush()
+
+    def late(exchange: Exchange) -> None:
+        exchange.released.wait(30)
+        way.fault()(exchange)
+
+    way.answer = late
+    for step in range(POINTS):
+        run.log({"a": step, "refused": step}, step=step)
+    run.close(0.2)
+    at_end = run.health
+    way.answer = None
+    proxy.release()
+    for thread in threading.enumerate():
+        if thread.name == "runatlas-sender":
+            thread.join(30)
+    (report,) = sync(tmp_path / "own", resolve(host=server.origin))
+
+    assert (at_end.sent, at_end.spooled, at_end.dropped) == (1, 2 * POINTS, 0)
+    assert (run.health.sent, run.health.spooled, run.health.dropped) == (1, 2 * POINTS, 0)
+    assert (report.sent, report.refused, report.is_done) == (POINTS, POINTS, True)
+    assert points(find_run(server.origin, run.hash), "a") == [(step, float(step)) for step in range(POINTS)]
 
 
 def test_what_the_way_takes_only_in_parts_arrives(
