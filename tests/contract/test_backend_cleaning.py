@@ -261,7 +261,8 @@ def test_the_store_says_what_the_pure_function_says(site: Site) -> None:
         judged.append(
             JudgedRun(run.cuid, run.state, run.created_at_ms, run.finished_at_ms, None, run.labels, values, groups)
         )
-    said = dict(zip((run.cuid for run in records), judge(read_policy(policy), judged, site.clock()), strict=True))
+    verdicts = judge(read_policy(policy), judged, site.clock())
+    said = {run.cuid: (verdict.goes, verdict.reason) for run, verdict in zip(records, verdicts, strict=True)}
     told = {
         item.cuid: (goes, item.reason) for goes, items in ((True, made.items), (False, made.kept)) for item in items
     }

@@ -18,6 +18,7 @@ EDGES = {
     "runatlas.tracking.worker": "training must not fall",
     "runatlas.server.app": "a request must not take the server down",
     "runatlas.server.failure": "a request must not take the server down",
+    "runatlas.server.schedule": "one evaluation must not end those that follow",
 }
 """The modules that may catch everything, where it is logged and counted."""
 

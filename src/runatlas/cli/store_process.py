@@ -86,5 +86,7 @@ def main() -> None:
         gc.enable()
         threading.Thread(target=_Keeper(directory, files).run, name="keeper", daemon=True).start()
 
-    settings = ServerSettings(directory, port=0, protocols=("native",), owner_key=key, shutdown_s=_SHUTDOWN_S)
+    settings = ServerSettings(
+        directory, port=0, protocols=("native",), owner_key=key, evaluates=False, shutdown_s=_SHUTDOWN_S
+    )
     process.serve(settings, announce=announce)

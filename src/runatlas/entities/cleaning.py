@@ -13,6 +13,8 @@ from typing_extensions import TypedDict, Unpack
 from runatlas.entities.argument import flag
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.deletion import Deletion, DeletionPlan, apply_plan
+from runatlas.entities.held_policy import HeldPolicy, hold_policy
+from runatlas.model.held_policy import EVERY
 from runatlas.model.policy import Policy, make_policy
 from runatlas.model.policy_file import TEXT_MAX, NamedPolicy, parse_policy_file
 from runatlas.model.trash import DeletionPlanRecord
@@ -146,6 +148,22 @@ class FilePolicy:
         """
         path = self._named.project
         return clean(self._handle, lambda: (path.workspace, path.project), self.policy, commit=commit, force=force)
+
+    def hold(self, *, every: str = EVERY, acts: bool = False) -> ApiResponse[HeldPolicy]:
+        """Let its project hold the policy as it is written now, in place of the one of that name.
+
+        Args:
+            every: How often it is evaluated: ``12h``, ``1d``, ``1w``.
+            acts: Whether it deletes; else it reports only.
+
+        Returns:
+            The policy that is held.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: The name or ``every`` cannot be understood.
+        """
+        return hold_policy(self._handle, self._named.project, self.name, self.policy, every=every, acts=acts)
 
     def __repr__(self) -> str:
         return f"FilePolicy({self.name!r}, {self.project!r})"

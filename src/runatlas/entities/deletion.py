@@ -26,7 +26,7 @@ from runatlas.terminal import printable
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Deletion", "DeletionPlan", "apply_plan", "delete", "kept_lines"]
+__all__ = ["Deletion", "DeletionPlan", "apply_plan", "delete", "item_json", "kept_lines"]
 
 _SHOWN = 20
 
@@ -70,7 +70,7 @@ class Deletion:
             "runs": self.runs,
             "project": self.project,
             "expires_at": self.expires_at,
-            "kept": [_item_json(item) for item in self.kept],
+            "kept": [item_json(item) for item in self.kept],
         }
 
     def __repr__(self) -> str:
@@ -175,8 +175,8 @@ class DeletionPlan:
             "kind": record.kind,
             "project": record.project,
             "total": record.total,
-            "items": [_item_json(item) for item in record.items],
-            "kept": [_item_json(item) for item in record.kept],
+            "items": [item_json(item) for item in record.items],
+            "kept": [item_json(item) for item in record.kept],
             "takes": list(record.takes),
             "missing": list(record.missing),
             "notes": list(record.notes),
@@ -353,7 +353,7 @@ def kept_lines(kept: Sequence[PlannedItem]) -> list[str]:
     return lines
 
 
-def _item_json(item: PlannedItem) -> dict[str, Any]:
+def item_json(item: PlannedItem) -> dict[str, Any]:
     """Return a planned run as plain values."""
     return {**attrs.asdict(item), "guards": list(item.guards), "created_at": iso_text(item.created_at_ms)}
 

@@ -6,19 +6,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
 
 import attrs
-from typing_extensions import Self
+from typing_extensions import Self, Unpack
 
 from runatlas.entities.argument import choice, optional_text, texts
-from runatlas.entities.cleaning import Cleanable, Scope
+from runatlas.entities.cleaning import Cleanable, PolicyFields, Scope
 from runatlas.entities.collection import make_window
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
 from runatlas.entities.folder import Folders
+from runatlas.entities.held_policy import Evaluations, HeldPolicies, HeldPolicy, hold_policy
 from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.run import Run
 from runatlas.entities.run_query import Filters, Groups, Order, Sorts, make_run_query
 from runatlas.entities.runs import RunChoice, Runs, choose_runs, select_ids
 from runatlas.entities.usage import measure
+from runatlas.model.held_policy import EVERY, validate_policy_name
 from runatlas.model.ids import validate_project_name
+from runatlas.model.policy import make_policy
 from runatlas.model.project import ProjectPatch, Visibility
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunQuery, RunSelection
@@ -254,6 +257,61 @@ class Project(ProjectFields, Cleanable):
 
     def _scope_to_clean(self) -> Scope:
         return self._path.workspace, self._path.project
+
+    def hold_policy(
+        self, name: str, *, every: str = EVERY, acts: bool = False, **policy: Unpack[PolicyFields]
+    ) -> ApiResponse[HeldPolicy]:
+        """Let the project hold a policy, in place of the one of that name; servers evaluate it, the first time at once.
+
+        Args:
+            name: What it is called by.
+            every: How often it is evaluated: ``12h``, ``1d``, ``1w``.
+            acts: Whether it deletes, with your rights at that time; else it reports only.
+            **policy: What may go, and what stays, as in ``clean``.
+
+        Returns:
+            The policy that is held.
+
+        Raises:
+            TypeError: There is no such argument, or it has another type.
+            ValueError: An argument cannot be understood, or nothing says which runs may go.
+
+        Example:
+            >>> from runatlas import Api
+            >>> project = Api("./experiments").create_project(name="sweeps").data
+            >>> held = project.hold_policy("old", every="1w", older_than="30d", keep_last=5).data
+            >>> held.name, held.every, held.acts
+            ('old', '1w', False)
+        """
+        return hold_policy(self._handle, self._path, name, make_policy(**policy), every=every, acts=acts)
+
+    def held_policies(self) -> HeldPolicies:
+        """List the policies that the project holds, by name; of each ``log()`` tells what its evaluations did."""
+        return HeldPolicies(self._handle, make_window(), self._path)
+
+    def held_policy(self, name: str) -> HeldPolicy:
+        """Return a policy that the project holds, lazily.
+
+        Args:
+            name: What it is called by.
+
+        Raises:
+            TypeError: It is no string.
+            ValueError: It cannot name a policy.
+        """
+        return HeldPolicy(self._handle, self._path, validate_policy_name(name))
+
+    def evaluations(self, *, limit: int | None = None) -> Evaluations:
+        """List what evaluations of the project's policies did, newest first, also of those that were released.
+
+        Args:
+            limit: How many at the most.
+
+        Raises:
+            TypeError: It is no whole number.
+            ValueError: It is out of bounds.
+        """
+        return Evaluations(self._handle, make_window(limit=limit), self._path)
 
     def usage(self, *, by: UsageGroup = "run", limit: int = 1000) -> ApiResponse[SpaceRecord]:
         """Tell how much room the project takes; see ``Api.usage``.

@@ -142,10 +142,11 @@ class JudgedRun:
 
 
 class Verdict(NamedTuple):
-    """What a policy says of a run: whether it goes, and why it goes or stays."""
+    """What a policy says of a run: whether it goes, why it goes or stays, and which parts of the policy say so."""
 
     goes: bool
     reason: str
+    rules: tuple[str, ...] = ()
 
 
 # -- reading -----------------------------------------------------------------------------------------------------
@@ -317,12 +318,19 @@ def judge(rule: Rule, runs: Sequence[JudgedRun], now_ms: int) -> list[Verdict]:
     Returns:
         A verdict a run, in their order.
     """
-    kept: list[list[str]] = [[] for _ in runs]
+    kept: list[list[_Keep]] = [[] for _ in runs]
     for places in _places_by_group(runs).values():
         which = _group_text(rule, runs[places[0]])
-        for place, reason in _keeps_of_group(rule, runs, places):
-            kept[place].append(reason + which)
-    return [_verdict(rule, run, reasons, now_ms) for run, reasons in zip(runs, kept, strict=True)]
+        for place, keep in _keeps_of_group(rule, runs, places):
+            kept[place].append(keep._replace(reason=keep.reason + which))
+    return [_verdict(rule, run, keeps, now_ms) for run, keeps in zip(runs, kept, strict=True)]
+
+
+class _Keep(NamedTuple):
+    """A part of the policy that keeps a run, and how."""
+
+    rule: str
+    reason: str
 
 
 def _places_by_group(runs: Sequence[JudgedRun]) -> dict[tuple[str | None, ...], list[int]]:
@@ -339,12 +347,12 @@ def _group_text(rule: Rule, run: JudgedRun) -> str:
     return f" of {', '.join(parts)}" if parts else ""
 
 
-def _keeps_of_group(rule: Rule, runs: Sequence[JudgedRun], places: Sequence[int]) -> Iterator[tuple[int, str]]:
+def _keeps_of_group(rule: Rule, runs: Sequence[JudgedRun], places: Sequence[int]) -> Iterator[tuple[int, _Keep]]:
     newest = sorted(places, key=lambda place: (-runs[place].created_at_ms, runs[place].cuid))
     last = rule.policy.keep_last or 0
     for place in newest[:last]:
-        yield place, f"one of the last {last}" if last > 1 else "the last one"
-    for index, best in enumerate(rule.best):
+        yield place, _Keep(f"keep_last {last}", f"one of the last {last}" if last > 1 else "the last one")
+    for index, (best, written) in enumerate(zip(rule.best, rule.policy.keep_best, strict=True)):
         signed = -1.0 if best.goal == "max" else 1.0
         valued: list[tuple[float, int]] = []
         for place in newest:
@@ -353,7 +361,7 @@ def _keeps_of_group(rule: Rule, runs: Sequence[JudgedRun], places: Sequence[int]
                 valued.append((signed * value, place))
         valued.sort(key=lambda pair: pair[0])  # stable: of equals the newest comes first
         for rank, (_, place) in enumerate(valued[: best.count], 1):
-            yield place, f"{_ordinal(rank)}best {shortened(best.metric)}"
+            yield place, _Keep(f"keep_best {written}", f"{_ordinal(rank)}best {shortened(best.metric)}")
 
 
 def _ordinal(rank: int) -> str:
@@ -363,19 +371,23 @@ def _ordinal(rank: int) -> str:
     return f"{rank}{ending} "
 
 
-def _verdict(rule: Rule, run: JudgedRun, reasons: list[str], now_ms: int) -> Verdict:
+def _verdict(rule: Rule, run: JudgedRun, keeps: list[_Keep], now_ms: int) -> Verdict:
     policy, ended = rule.policy, _end_text(run, now_ms)
-    reasons = [f"label {label}" for label in run.labels if label in policy.keep_labels] + reasons
+    labels = [label for label in run.labels if label in policy.keep_labels]
+    keeps = [_Keep(f"keep_labels {label}", f"label {label}") for label in labels] + keeps
     if rule.keep_within_ms is not None and not run.is_older(rule.keep_within_ms, now_ms):
-        reasons.append(f"{ended}, kept within {policy.keep_within}")
-    if reasons:
-        return Verdict(goes=False, reason="; ".join(reasons))
+        within = f"keep_within {policy.keep_within}"
+        keeps.append(_Keep(within, f"{ended}, kept within {policy.keep_within}"))
+    if keeps:
+        rules = tuple(dict.fromkeys(keep.rule for keep in keeps))
+        return Verdict(goes=False, reason="; ".join(keep.reason for keep in keeps), rules=rules)
     if rule.older_than_ms is None:
-        return Verdict(goes=True, reason=shortened(policy.where))
+        return Verdict(goes=True, reason=shortened(policy.where), rules=("where",))
+    age = (f"older_than {policy.older_than}",)
     if not run.is_older(rule.older_than_ms, now_ms):
-        return Verdict(goes=False, reason=f"{ended}, not older than {policy.older_than}")
+        return Verdict(goes=False, reason=f"{ended}, not older than {policy.older_than}", rules=age)
     where = f"{shortened(policy.where)}; " if policy.where else ""
-    return Verdict(goes=True, reason=f"{where}{ended}, older than {policy.older_than}")
+    return Verdict(goes=True, reason=f"{where}{ended}, older than {policy.older_than}", rules=age)
 
 
 def _end_text(run: JudgedRun, now_ms: int) -> str:

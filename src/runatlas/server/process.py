@@ -21,6 +21,7 @@ import uvicorn
 from runatlas.errors import StoreError
 from runatlas.server.app import make_app
 from runatlas.server.connection import ConnectionLimits, guarded_config, watch_connections
+from runatlas.server.schedule import Schedule
 from runatlas.server.services.services import Services
 from runatlas.server.settings import ServerSettings
 from runatlas.server.wire.memory_budget import Held
@@ -116,6 +117,8 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
     logging.getLogger("uvicorn.error").addFilter(lambda record: not record.getMessage().startswith(_NO_ERRORS))
     with listener:
         server = _GuardedServer(config, limits, lambda: announce(_origin(listener)))
+        if settings.evaluates and not services.store.is_read_only:
+            Schedule(services).start()
 
         def end(_: int, __: FrameType | None) -> None:
             server.should_exit = True

@@ -32,6 +32,7 @@ class ServerSettings:
         limits: How large request bodies may be.
         protocols: Which protocols it speaks; the first one has the paths that belong to none.
         owner_key: Whoever presents it is the directory's owner, and nobody else gets in; ``None`` asks for accounts.
+        evaluates: Whether it evaluates the policies that projects hold when they are due.
         keep_alive_s: How long an idle connection is kept.
         shutdown_s: How long running requests may take to end when the server stops.
     """
@@ -51,6 +52,7 @@ class ServerSettings:
     limits: Limits = attrs.field(factory=Limits)
     protocols: tuple[str, ...] = ("native", "chachaml", "swanlab", "syvain", "matyan")
     owner_key: str | None = attrs.field(default=None, repr=False)
+    evaluates: bool = True
     keep_alive_s: int = 120
     shutdown_s: int = 10
 

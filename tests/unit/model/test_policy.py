@@ -94,6 +94,10 @@ def verdicts(policy: Policy, *runs: JudgedRun) -> list[Verdict]:
     return judge(read_policy(policy), runs, NOW)
 
 
+def reasons(policy: Policy, *runs: JudgedRun) -> list[tuple[bool, str]]:
+    return [(verdict.goes, verdict.reason) for verdict in verdicts(policy, *runs)]
+
+
 def test_every_run_has_a_reason_also_those_that_stay() -> None:
     policy = Policy(
         where="state != 'RUNNING'",
@@ -113,7 +117,7 @@ def test_every_run_has_a_reason_also_those_that_stay() -> None:
         run("f", age=95, values=(0.2,), groups=("'mlp'",)),
         run("g", age=3, values=(9.0,), groups=(None,)),
     ]
-    assert verdicts(policy, *runs) == [
+    assert reasons(policy, *runs) == [
         (False, "2nd best val_loss of config.model='mlp'"),
         (False, "best val_loss of config.model='mlp'"),
         (False, "label baseline"),
@@ -125,13 +129,22 @@ def test_every_run_has_a_reason_also_those_that_stay() -> None:
             "one of the last 2 of no config.model; best val_loss of no config.model; finished 3 d ago, kept within 40d",
         ),
     ]
+    assert [verdict.rules for verdict in verdicts(policy, *runs)] == [
+        ("keep_best val_loss:2",),
+        ("keep_best val_loss:2",),
+        ("keep_labels baseline",),
+        ("keep_last 2",),
+        ("keep_last 2", "keep_within 40d"),
+        ("older_than 30d",),
+        ("keep_last 2", "keep_best val_loss:2", "keep_within 40d"),
+    ]
 
 
 def test_what_has_not_ended_or_will_end_is_never_older_than_anything() -> None:
     silent = JudgedRun("s", "CRASHED", NOW - 60 * DAY, None, NOW - 50 * DAY)
     goes_on = JudgedRun("r", "RUNNING", NOW - 60 * DAY, None, NOW)
     unknown = JudgedRun("u", "OFFLINE", NOW - 60 * DAY)
-    assert verdicts(Policy(older_than="1h"), silent, goes_on, unknown, run("f", age=-1), run("n", age=0.01)) == [
+    assert reasons(Policy(older_than="1h"), silent, goes_on, unknown, run("f", age=-1), run("n", age=0.01)) == [
         (True, "last heard of 50 d ago, older than 1h"),
         (False, "not finished, not older than 1h"),
         (False, "not finished, not older than 1h"),

@@ -110,6 +110,7 @@ _LACKING = {
     "revoke_key": ("way to revoke a key from outside", "revoke it on its pages"),
     "list_artifacts": ("list of a run's saved files", ""),
     "cleaning": ("policies of clean-up", "filter its runs and delete those"),
+    "policies": ("policies of clean-up", "filter its runs and delete those"),
     "trash": ("trash", "what is deleted there is gone"),
     "purging": ("trash", "what is deleted there is gone"),
     "usage": ("figures of the room that runs take", ""),

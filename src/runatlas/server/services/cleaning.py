@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 import attrs
 
 from runatlas.errors import ConflictError, ValidationError
 from runatlas.model.filters import And, Comparison, Field
 from runatlas.model.guard import FORCED
-from runatlas.model.policy import Policy, Rule, judge, read_policy, require_bounds
+from runatlas.model.held_policy import RuleCount
+from runatlas.model.policy import Policy, Rule, Verdict, judge, read_policy, require_bounds
 from runatlas.model.run import RunSelection
 from runatlas.model.text import check_text
 from runatlas.model.trash import DeletionPlanRecord
@@ -20,7 +24,7 @@ from runatlas.server.store.run_key import unknown_keys
 from runatlas.server.store.statement import rows
 from runatlas.server.store.trash import held_by_key
 
-__all__ = ["Cleaning"]
+__all__ = ["Cleaning", "require_policy"]
 
 
 class Cleaning:
@@ -40,7 +44,13 @@ class Cleaning:
             PermissionDeniedError: The caller may not delete there.
             ValidationError: The policy cannot be understood, or is empty.
         """
-        rule = _read(policy)
+        return self.plan_counted(caller, workspace, policy, project=project, force=force)[0]
+
+    def plan_counted(
+        self, caller: Caller, workspace: str, policy: Policy, *, project: str | None = None, force: bool = False
+    ) -> tuple[DeletionPlanRecord, tuple[RuleCount, ...]]:
+        """Plan as ``plan_cleaning`` does, and count for how many runs each part of the policy, or a guard, decided."""
+        rule = require_policy(policy)
         takes = FORCED if force else ()
         selection = RunSelection(workspace, project, filter=rule.where)
         with self._store.read() as connection:
@@ -57,10 +67,25 @@ class Cleaning:
             require_bounds(rule, judged, [run.cuid in gone for run in judged])
         except ConflictError as error:  # what was mistyped is often why, and comes first
             raise ConflictError("; ".join((*notes, str(error)))) from None
-        return attrs.evolve(plan, notes=notes)
+        return attrs.evolve(plan, notes=notes), _counted(plan, {run.cuid: verdicts[run.id] for run in held})
 
 
-def _read(policy: Policy) -> Rule:
+def _counted(plan: DeletionPlanRecord, verdicts: Mapping[str, Verdict]) -> tuple[RuleCount, ...]:
+    counts: Counter[tuple[str, bool]] = Counter()
+    for item in plan.items:
+        counts.update((rule, True) for rule in verdicts[item.cuid].rules)
+    for item in plan.kept:
+        verdict = verdicts[item.cuid]
+        counts.update((rule, False) for rule in (*item.guards, *(() if verdict.goes else verdict.rules)))
+    return tuple(RuleCount(rule, runs, goes) for (rule, goes), runs in counts.most_common())
+
+
+def require_policy(policy: Policy) -> Rule:
+    """Understand a policy.
+
+    Raises:
+        ValidationError: It cannot be understood, or is empty.
+    """
     check_text("".join(policy.keep_best), "keep_best")
     try:
         return read_policy(policy)

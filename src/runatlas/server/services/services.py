@@ -24,6 +24,7 @@ from runatlas.server.services.links import Links
 from runatlas.server.services.logs import LogReading
 from runatlas.server.services.media import MediaReading
 from runatlas.server.services.points import PointReading
+from runatlas.server.services.policies import Policies
 from runatlas.server.services.projects import Projects
 from runatlas.server.services.purging import Purging
 from runatlas.server.services.recording import Recording
@@ -79,6 +80,7 @@ class Services:
         self.trash = Trash(store)
         self.purging = Purging(store)
         self.cleaning = Cleaning(store)
+        self.policies = Policies(store, self.cleaning, self.trash)
         self.usage = Usage(store)
 
     @classmethod

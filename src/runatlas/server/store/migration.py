@@ -117,6 +117,29 @@ def _protect_runs(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE runs ADD COLUMN protected_reason TEXT NOT NULL DEFAULT ''"))
 
 
+def _hold_policies(connection: Connection) -> None:
+    """Let projects hold policies of clean-up."""
+    is_postgresql = connection.dialect.name == "postgresql"
+    number, own = ("BIGINT", "BIGSERIAL") if is_postgresql else ("INTEGER", "INTEGER")
+    steps = (
+        f"CREATE TABLE held_policies (id {own} NOT NULL, project_id {number} NOT NULL, name VARCHAR(100) NOT NULL, "
+        "policy TEXT NOT NULL, every VARCHAR(100) NOT NULL, acts BOOLEAN NOT NULL, "
+        f"user_id {number} NOT NULL, as_owner BOOLEAN NOT NULL, held_at_ms BIGINT NOT NULL, evaluated_at_ms BIGINT, "
+        "next_at_ms BIGINT NOT NULL, CONSTRAINT pk_held_policies PRIMARY KEY (id), "
+        "CONSTRAINT uq_held_policies_project_id_name UNIQUE (project_id, name), "
+        "CONSTRAINT fk_held_policies_project_id FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE, "
+        "CONSTRAINT fk_held_policies_user_id FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE)",
+        "CREATE INDEX ix_held_policies_next_at_ms ON held_policies (next_at_ms)",
+        f"CREATE TABLE policy_evaluations (id {own} NOT NULL, project_id {number} NOT NULL, "
+        "name VARCHAR(100) NOT NULL, at_ms BIGINT NOT NULL, record TEXT NOT NULL, "
+        "CONSTRAINT pk_policy_evaluations PRIMARY KEY (id), CONSTRAINT fk_policy_evaluations_project_id "
+        "FOREIGN KEY(project_id) REFERENCES projects (id) ON DELETE CASCADE)",
+        "CREATE INDEX ix_policy_evaluations_project_id_id ON policy_evaluations (project_id, id)",
+    )
+    for step in steps:
+        connection.execute(text(step))
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, _grant_blobs),
     Migration(3, _name_sections),
@@ -124,6 +147,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(5, _open_lines),
     Migration(6, _measure_points),
     Migration(7, _protect_runs),
+    Migration(8, _hold_policies),
 )
 """From version 1 to ``SCHEMA_VERSION``, in order. Each says its SQL itself: the tables go on changing behind it."""
 

@@ -41,6 +41,7 @@ RUNS = "/runs/{workspace}/{project}/{run}"
 PATH = f"{LAB}/{PROJECT}"
 SELECTION = {"workspace": LAB, "project": PROJECT}
 POINTS = [{"key": "dread", "steps": [1], "values": [0.5], "times_ms": [1]}]
+OLD = {"older_than": "30d"}
 OCTETS = {"Content-Type": "application/octet-stream"}
 SUCCESSES = {f"{route.method} {route.path}": frozenset(route.statuses) for route in native_routes()}
 
@@ -104,6 +105,12 @@ def _purge(world: World, _: str) -> Request:
 def _folder(world: World) -> str:
     made = world.make("POST", f"projects/{PATH}/folders", json={"name": new_cuid()})
     return f"/projects/{PATH}/folders/{made['id']}"
+
+
+def _policy(world: World) -> str:
+    path = f"/projects/{PATH}/policies/{new_cuid()}"
+    world.make("PUT", path.removeprefix("/"), json={"policy": OLD})
+    return path
 
 
 def _project(world: World, _: str) -> Request:
@@ -200,8 +207,8 @@ ROWS = (
     _plain("POST /deletions/plan", WRITE, {"runs": {**SELECTION, "ids": [RUN]}}),
     _plain("POST /deletions/plan", WRITE, {"run": f"{PATH}/{RUN}", "force": True}, "of a run"),
     _plain("POST /deletions/plan", MANAGE, {"project": PATH}, "of a project"),
-    _plain("POST /deletions/cleaning", WRITE, {**SELECTION, "policy": {"older_than": "30d"}}),
-    _plain("POST /deletions/cleaning", WRITE_WORKSPACE, {"workspace": LAB, "policy": {"older_than": "30d"}}, "of all"),
+    _plain("POST /deletions/cleaning", WRITE, {**SELECTION, "policy": OLD}),
+    _plain("POST /deletions/cleaning", WRITE_WORKSPACE, {"workspace": LAB, "policy": OLD}, "of all"),
     _made("POST /deletions", WRITE, lambda world, _: Request("/deletions", {"json": _plan(world)})),
     _made(
         "POST /deletions/runs",
@@ -224,6 +231,15 @@ ROWS = (
         lambda world, _: Request(_folder(world), {"json": {"name": new_cuid()}}),
     ),
     _made(f"DELETE {PROJECTS}/folders/{{folder_id}}", WRITE, lambda world, _: Request(_folder(world))),
+    _plain(f"GET {PROJECTS}/policies", READ),
+    _plain(f"PUT {PROJECTS}/policies/{{name}}", MANAGE, {"policy": OLD}),
+    _made(
+        f"PATCH {PROJECTS}/policies/{{name}}",
+        MANAGE,
+        lambda world, _: Request(_policy(world), {"json": {"acts": False}}),
+    ),
+    _made(f"DELETE {PROJECTS}/policies/{{name}}", MANAGE, lambda world, _: Request(_policy(world))),
+    _plain(f"GET {PROJECTS}/evaluations", READ),
     _plain(f"POST {RUNS}/annotations/query", READ, {}),
     _plain(f"POST {RUNS}/annotations", WRITE, {"text": "whisper"}),
     _plain(f"GET {RUNS}/ingestion-keys", WRITE),

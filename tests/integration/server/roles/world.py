@@ -301,7 +301,7 @@ def _tokens(server: ServerProcess, key: str) -> tuple[dict[str, str], str]:
 def serving(directory: Path) -> Iterator[World]:
     """Serve a world in a new directory."""
     keys = {"boss": make_key(directory, "boss"), "wrong": "0" * 21}
-    with running_server(directory) as server:
+    with running_server(directory, settings={"evaluates": False}) as server:
         for name in (*ROLES, *OTHERS):
             _make(server, keys["boss"], "POST", "admin/users", json={"username": name})
             keys[name] = _make(server, keys["boss"], "POST", "keys", json={"username": name})["secret"]

@@ -30,8 +30,10 @@ from runatlas.server.store.schema.file import (
 from runatlas.server.store.schema.run import (
     described_labels,
     folders,
+    held_policies,
     ingestion_keys,
     notes,
+    policy_evaluations,
     projects,
     retired_ids,
     run_configs,
@@ -63,6 +65,7 @@ __all__ = [
     "event_ids",
     "exports",
     "folders",
+    "held_policies",
     "idempotency",
     "ingestion_keys",
     "logs",
@@ -73,6 +76,7 @@ __all__ = [
     "model_versions",
     "models",
     "notes",
+    "policy_evaluations",
     "projects",
     "retired_ids",
     "run_configs",
@@ -91,4 +95,4 @@ __all__ = [
     "writers",
 ]
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8

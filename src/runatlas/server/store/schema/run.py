@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, String, Table, Text, UniqueConstraint
 
 from runatlas.model.run import OWN_FIELDS, OwnField
 from runatlas.server.store.schema.base import Id, make_id, make_ref, metadata, unique_live
@@ -12,8 +12,10 @@ from runatlas.server.store.schema.base import Id, make_id, make_ref, metadata, u
 __all__ = [
     "described_labels",
     "folders",
+    "held_policies",
     "ingestion_keys",
     "notes",
+    "policy_evaluations",
     "projects",
     "retired_ids",
     "run_configs",
@@ -53,6 +55,37 @@ folders = Table(
     Index(None, "project_id"),
 )
 """A tree a project; ``id`` is a lower-case UUID."""
+
+held_policies = Table(
+    "held_policies",
+    metadata,
+    make_id(),
+    make_ref("project_id", "projects.id"),
+    Column("name", String(100), nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("every", String(100), nullable=False),
+    Column("acts", Boolean, nullable=False),
+    make_ref("user_id", "users.id"),
+    Column("as_owner", Boolean, nullable=False),
+    Column("held_at_ms", BigInteger, nullable=False),
+    Column("evaluated_at_ms", BigInteger),
+    Column("next_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("project_id", "name"),
+    Index(None, "next_at_ms"),
+)
+"""``as_owner`` if the directory's owner set it, who may do everything there."""
+
+policy_evaluations = Table(
+    "policy_evaluations",
+    metadata,
+    make_id(),
+    make_ref("project_id", "projects.id"),
+    Column("name", String(100), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("record", Text, nullable=False),
+    Index(None, "project_id", "id"),
+)
+"""The log; it stays when the policy is released."""
 
 
 def _own_column(field: OwnField) -> Column[Any]:

@@ -1,0 +1,87 @@
+"""The schedule: policies that projects hold are evaluated when they are due, by a server or by who is told to."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+
+from runatlas.errors import StoreError
+from runatlas.model.held_policy import EvaluationRecord
+from runatlas.server.services.services import Services
+
+__all__ = ["Schedule", "evaluate_due"]
+
+_log = logging.getLogger(__name__)
+
+_LOOK_S = 10.0
+
+
+def evaluate_due(services: Services) -> Iterator[EvaluationRecord]:
+    """Evaluate every policy that is due, each once, whoever else does so at the same time.
+
+    An evaluation that fails, for whatever reason, is noted in the log of its project, and ends none of the others.
+
+    Args:
+        services: Those of the store.
+
+    Yields:
+        What each evaluation did, the longest due first.
+
+    Raises:
+        StoreError: The database failed; what was not begun by then is due the next time.
+    """
+    for due in services.policies.list_due():
+        begun = services.policies.begin(due)
+        if begun is None:
+            continue
+        try:
+            record = services.policies.evaluate(begun)
+        except StoreError:
+            raise
+        except Exception as error:
+            _log.exception("the policy %r of %s/%s was not evaluated", due.record.name, due.workspace, due.project)
+            record = services.policies.fail(begun, error)
+        yield record
+
+
+class Schedule:
+    """Evaluates what is due, on a thread of its own, until the store is closed.
+
+    Args:
+        services: Those of the store.
+
+    Attributes:
+        failures: How many evaluations failed.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="runatlas-schedule", daemon=True)
+        self.failures = 0
+        services.store.at_close(self.close)
+
+    def start(self) -> None:
+        """Begin, with what is due by now."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Let the evaluation that goes on end, and no other begin; a second call does nothing."""
+        self._closing.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        if self.failures:
+            _log.warning("%d evaluations of policies failed", self.failures)
+
+    def _work(self) -> None:
+        while True:
+            try:
+                for record in evaluate_due(self._services):
+                    self.failures += record.outcome == "failed"
+                    if self._closing.is_set():
+                        break
+            except StoreError as error:
+                _log.warning("policies that are due wait: %s", error)
+            if self._closing.wait(_LOOK_S):
+                return
