@@ -144,7 +144,7 @@ def test_it_has_the_rights_of_who_holds_it_at_that_time(site: Site, demo: Projec
 def test_who_manages_may_hold_and_who_reads_may_look(site: Site, demo: ProjectPath) -> None:
     backends = {role: site.user(role.lower()) for role in ("OWNER", "MEMBER", "VIEWER", "VISITOR")}
     for role in ("OWNER", "MEMBER", "VIEWER", "VISITOR"):
-        site.root.set_member(demo.workspace, role.lower(), role)  # type: ignore[arg-type]
+        site.root.set_member(demo.workspace, role.lower(), role)
     held = backends["OWNER"].hold_policy(demo, "old", OLD)
     evaluate(site)
     for role in ("MEMBER", "VIEWER"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,16 @@ from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, mistakes_told
 from runatlas.cli.api.output import counted, print_json, refusal_text, say
 from runatlas.cli.connection import hint
+from runatlas.entities.cleaning import FilePolicy
 from runatlas.entities.deletion import Deletion, DeletionPlan
 from runatlas.errors import ConflictError, RunAtlasError
+from runatlas.model.policy import Policy
 from runatlas.response import ApiResponse
 from runatlas.tables.deletion import ReportRow, ReportTable
 
-__all__ = ["clean"]
+__all__ = ["chosen_policies", "clean", "policy_options"]
 
+_FILE = "A file of policies."
 _FAILED, _WOULD_GO, _REFUSED = 1, 3, 4
 
 
@@ -81,19 +85,48 @@ class _Cleaning:
         }
 
 
+_POLICY_OPTIONS = (
+    click.option("-w", "--where", help="A filter: look at these runs only."),
+    click.option("--older-than", help="Only what ended longer ago goes: 12h, 30d, 2w, 1y6m."),
+    click.option("--keep-last", type=int, help="Keep so many of each group, those that were made last."),
+    click.option("--keep-within", help="Keep what did not end longer ago."),
+    click.option("--keep-best", multiple=True, help="Keep the best: val_loss:3, or val_acc:3:max; repeat for more."),
+    click.option("--keep-label", "keep_labels", multiple=True, help="Keep what has this label; repeat for more."),
+    click.option("--group-by", multiple=True, help="Keep in each group: config.model,group; repeat for more."),
+    click.option("--max", "max_", type=int, help="Refuse to take more runs than these."),
+    click.option("--allow-all", is_flag=True, help="With --where: all of a group may go, and more than --max."),
+)
+
+
+def policy_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say a policy, or name some of a file.
+
+    Args:
+        command: Called with ``fields``, what the options say of a policy, with ``file`` and ``all_``, and its own
+            arguments.
+
+    Returns:
+        The command with the options.
+    """
+
+    @click.option("--policy", "file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help=_FILE)
+    @click.option("--all", "all_", is_flag=True, help="With --policy: all policies of the file.")
+    @wraps(command)
+    def told(max_: int | None, group_by: tuple[str, ...], **rest: Any) -> None:
+        groups = tuple(part.strip() for text in group_by for part in text.split(","))
+        names = [field.name for field in attrs.fields(Policy) if field.name in rest]
+        said = {**{name: rest.pop(name) for name in names}, "max": max_, "group_by": groups}
+        fields = {name: value for name, value in said.items() if value not in (None, ()) and value is not False}
+        command(fields=fields, **rest)
+
+    for option in reversed(_POLICY_OPTIONS):
+        told = option(told)
+    return told
+
+
 @click.command()
 @click.argument("names", metavar="[PATH | NAME...]", nargs=-1)
-@click.option("-w", "--where", help="A filter: look at these runs only.")
-@click.option("--older-than", help="Only what ended longer ago goes: 12h, 30d, 2w, 1y6m.")
-@click.option("--keep-last", type=int, help="Keep so many of each group, those that were made last.")
-@click.option("--keep-within", help="Keep what did not end longer ago.")
-@click.option("--keep-best", multiple=True, help="Keep the best: val_loss:3, or val_acc:3:max; repeat for more.")
-@click.option("--keep-label", "keep_labels", multiple=True, help="Keep what has this label; repeat for more.")
-@click.option("--group-by", multiple=True, help="Keep in each group: config.model,group; repeat for more.")
-@click.option("--max", "max_", type=int, help="Refuse to take more runs than these.")
-@click.option("--allow-all", is_flag=True, help="With --where: all of a group may go, and more than --max.")
-@click.option("--policy", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A file of policies.")
-@click.option("--all", "all_", is_flag=True, help="With --policy: all policies of the file.")
+@policy_options
 @click.option("--force", is_flag=True, help="Take also what is guarded, but for protected runs.")
 @click.option("--commit", is_flag=True, help="Delete; without it the plan is shown and nothing happens.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write all runs and reasons as CSV.")
@@ -103,7 +136,8 @@ class _Cleaning:
 def clean(
     api: Api,
     names: tuple[str, ...],
-    policy: Path | None,
+    fields: dict[str, Any],
+    file: Path | None,
     report: Path | None,
     *,
     all_: bool,
@@ -111,7 +145,6 @@ def clean(
     commit: bool,
     exit_code: bool,
     as_json: bool,
-    **rest: Any,
 ) -> None:
     """Delete runs of PATH by a policy: what it says may go, but for what it keeps and what is guarded.
 
@@ -123,11 +156,11 @@ def clean(
     """
     done: list[_Cleaning] = []
     with mistakes_told():
-        fields = _fields(**rest)
-        if policy is None:
+        if file is None:
             asked = _of_path(api, names, fields, all_=all_, force=force)
         else:
-            asked = _of_file(api, policy, names, fields, all_=all_, force=force)
+            chosen = chosen_policies(api, file, names, fields, all_=all_)
+            asked = (_Cleaning(each.name, each.project, each.clean(force=force)) for each in chosen)
         for item in asked:  # planned one after the other: the next policy sees what is left
             done.append(item)
             if not commit:
@@ -145,13 +178,6 @@ def clean(
     click.get_current_context().exit(_status(done, commit=commit, exit_code=exit_code))
 
 
-def _fields(*, max_: int | None, allow_all: bool, group_by: tuple[str, ...], **rest: Any) -> dict[str, Any]:
-    fields = {**rest, "max": max_, "group_by": [part.strip() for text in group_by for part in text.split(",")]}
-    given = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
-    given = {name: value for name, value in given.items() if value is not None and value != []}
-    return {**given, "allow_all": True} if allow_all else given
-
-
 def _of_path(api: Api, names: Sequence[str], fields: dict[str, Any], *, all_: bool, force: bool) -> Iterator[_Cleaning]:
     if len(names) != 1 or all_:
         raise click.UsageError("give one PATH, or --policy with NAMES or --all")
@@ -159,9 +185,21 @@ def _of_path(api: Api, names: Sequence[str], fields: dict[str, Any], *, all_: bo
     yield _Cleaning("", path, api.clean(path, force=force, **fields))
 
 
-def _of_file(
-    api: Api, file: Path, names: Sequence[str], fields: dict[str, Any], *, all_: bool, force: bool
-) -> Iterator[_Cleaning]:
+def chosen_policies(
+    api: Api, file: Path, names: Sequence[str], fields: Collection[str], *, all_: bool
+) -> Iterator[FilePolicy]:
+    """Yield the policies of a file that the arguments of a command name.
+
+    Args:
+        api: Where the data is.
+        file: The file.
+        names: Of which policies.
+        fields: What options say of a policy: nothing, as the file says it.
+        all_: Whether all of them are meant.
+
+    Raises:
+        click.UsageError: The arguments contradict each other, or the file has no such policy.
+    """
     if fields:
         raise click.UsageError(f"with --policy the file says it: leave out --{next(iter(fields)).replace('_', '-')}")
     known = {policy.name: policy for policy in api.policies(file)}
@@ -170,9 +208,7 @@ def _of_file(
             raise click.UsageError(f"{file} has no policy {name!r}; it has {', '.join(known)}")
     if bool(names) == all_:
         raise click.UsageError(f"give the NAMES of policies or --all; {file} has {', '.join(known)}")
-    for policy in known.values():
-        if all_ or policy.name in names:
-            yield _Cleaning(policy.name, policy.project, policy.clean(force=force))
+    return (policy for policy in known.values() if all_ or policy.name in names)
 
 
 def _write_report(path: Path | None, done: Sequence[_Cleaning]) -> None:

@@ -12,6 +12,7 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "clean": ("runatlas.cli.clean:clean", "Delete what a policy says, and tell why the rest stays."),
+    "policies": ("runatlas.cli.policies:policies", "Let projects clean themselves up by policies that they hold."),
     "api": ("runatlas.cli.api.command:api", "Query, export and clean up runs."),
     "demo": ("runatlas.cli.demo:demo", "Train small models, record them, and show what can be done with the runs."),
     "import": ("runatlas.cli.import_:import_", "Import runs from files of other trackers."),

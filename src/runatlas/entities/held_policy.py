@@ -13,7 +13,7 @@ from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection, UnpagedCollection, Window, make_window
 from runatlas.entities.deletion import item_json
 from runatlas.errors import NotFoundError
-from runatlas.model.held_policy import EvaluationRecord, HeldPolicyRecord, validate_policy_name
+from runatlas.model.held_policy import EvaluationRecord, HeldPolicyRecord, RuleCount, validate_policy_name
 from runatlas.model.ids import ProjectPath
 from runatlas.model.instant import iso_text
 from runatlas.model.page import Page, PageRequest, each_item
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     # A property that returns a Literal at run time makes Jedi, and so a notebook, complete nothing.
     from runatlas.model.held_policy import Outcome
 
-__all__ = ["Evaluation", "Evaluations", "HeldPolicies", "HeldPolicy", "hold_policy"]
+__all__ = ["Evaluation", "Evaluations", "HeldPolicies", "HeldPolicy", "evaluation_json", "hold_policy", "policy_json"]
 
 
 class HeldPolicy(Entity[HeldPolicyRecord]):
@@ -209,6 +209,11 @@ class Evaluation(Entity[EvaluationRecord]):
         return self._id
 
     @property
+    def project(self) -> str:
+        """The path that the project had then."""
+        return self._held().project
+
+    @property
     def name(self) -> str:
         """What the policy is called by."""
         return self._held().name
@@ -249,9 +254,9 @@ class Evaluation(Entity[EvaluationRecord]):
         return self._held().kept
 
     @property
-    def rules(self) -> dict[str, int]:
-        """How many runs stay for each part of the policy and each guard; several may keep one run."""
-        return {rule.rule: rule.runs for rule in self._held().rules if not rule.goes}
+    def rules(self) -> tuple[RuleCount, ...]:
+        """How many runs each part of the policy, or a guard, let go or kept; several may keep one run."""
+        return self._held().rules
 
     @property
     def items(self) -> tuple[PlannedItem, ...]:
@@ -270,9 +275,19 @@ class Evaluation(Entity[EvaluationRecord]):
 
     def json(self) -> dict[str, Any]:
         """Return the evaluation as plain values."""
-        names = ("id", "name", "at", "outcome", "acts", "held_by", "taken", "kept", "rules", "trash_id", "reason")
-        plain = {name: getattr(self, name) for name in names}
-        return {**plain, "policy": policy_json(self.policy), "items": [item_json(item) for item in self.items]}
+        return evaluation_json(self._held())
+
+
+def evaluation_json(record: EvaluationRecord) -> dict[str, Any]:
+    """Return an evaluation as plain values."""
+    names = ("id", "project", "name", "outcome", "acts", "held_by", "taken", "kept", "trash_id", "reason")
+    return {
+        **{name: getattr(record, name) for name in names},
+        "at": iso_text(record.at_ms),
+        "rules": [attrs.asdict(rule) for rule in record.rules],
+        "policy": policy_json(record.policy),
+        "items": [item_json(item) for item in record.items],
+    }
 
 
 class Evaluations(Collection[Evaluation, EvaluationRecord]):

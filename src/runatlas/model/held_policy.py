@@ -87,6 +87,7 @@ class EvaluationRecord:
 
     Attributes:
         id: The store's id of it.
+        project: The path of the project that holds the policy.
         name, policy, acts, held_by: What was evaluated, as it was then.
         outcome: How it ended.
         taken, kept: How many runs went, or would go if it acted, and how many that it looked at stay.
@@ -97,6 +98,7 @@ class EvaluationRecord:
     """
 
     id: str
+    project: str
     name: str
     policy: Policy
     acts: bool

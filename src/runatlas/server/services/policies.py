@@ -175,7 +175,8 @@ class Policies:
         held = due.record
         every = parse_duration(held.every, argument="every")
         missed = (now - held.next_at_ms) // every
-        record = EvaluationRecord(new_cuid(), held.name, held.policy, held.acts, held.held_by, now, "begun")
+        path = f"{due.workspace}/{due.project}"
+        record = EvaluationRecord(new_cuid(), path, held.name, held.policy, held.acts, held.held_by, now, "begun")
         with self._store.write() as connection:
             if not take_policy(connection, due, now, held.next_at_ms + (missed + 1) * every):
                 return None
