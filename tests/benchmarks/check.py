@@ -19,10 +19,17 @@ __all__ = [
     "expected_table",
     "history",
     "listing",
+    "planned",
+    "planned_count",
     "profiles",
+    "purged",
     "table",
     "tracked",
 ]
+
+
+_LARGE = 8_000_000
+"""Bytes of a store to which those of an empty one do not matter."""
 
 
 def built(adapter: Any, expected: tuple[int, int], _: Any) -> None:
@@ -94,6 +101,24 @@ def curves_by_run(_: Any, expected: Mapping[str, Mapping[str, list[float]]], ans
 def deleted(adapter: Any, expected: int, _: Any) -> None:
     """What was not deleted is still there, and nothing else."""
     _equal(len(adapter.handles()), expected)
+
+
+def planned(_: Any, expected: int, answer: Any) -> None:
+    """A plan takes as many runs as would be deleted, which are as many as would stay."""
+    _equal(answer.total, expected)
+
+
+def planned_count(_: Any, expected: int, answer: int) -> None:
+    """A count is right."""
+    _equal(answer, expected)
+
+
+def purged(adapter: Any, expected: tuple[int, int], _: Any) -> None:
+    """What was purged is gone; a system that frees the room of a large store leaves less than a quarter of it."""
+    left, size = expected
+    _equal(len(adapter.handles()), left)
+    if adapter.frees_room and size > _LARGE:
+        assert adapter.size() < size / 4, f"{adapter.size()} of {size} bytes are left"
 
 
 def tracked(adapter: Any, expected: tuple[int, int], _: Any) -> None:

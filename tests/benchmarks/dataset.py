@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 __all__ = [
+    "CURATED_METRICS",
     "METRICS",
     "TRACK_KEYS",
     "RunData",
@@ -20,6 +21,9 @@ __all__ = [
 ]
 
 METRICS = ("loss", "accuracy", "lr", "grad_norm", "tokens_per_s")
+CURATED_METRICS = ("val_loss", *(f"metric_{number}" for number in range(19)))
+"""What each run of the store that is cleaned up has."""
+
 TRACK_KEYS = tuple(f"metric_{number}" for number in range(10))
 OPTIMIZERS = ("adam", "sgd", "lion")
 MATCH_OPTIMIZER = "adam"
@@ -49,6 +53,11 @@ class Shape:
     def many_runs(self) -> int:
         """Runs of the store that listing grows to."""
         return self.of(10_000)
+
+    @property
+    def heavy_runs(self) -> int:
+        """Runs that have 10,000 points each."""
+        return self.of(110)
 
     @property
     def most_runs(self) -> int:

@@ -11,7 +11,7 @@ from benchmarks.dataset import RunData, Shape
 
 __all__ = ["READS", "STORES", "WORKS", "Job", "StoreName", "Work"]
 
-StoreName = Literal["empty", "runs", "many", "most", "long", "longest", "wide", "served"]
+StoreName = Literal["empty", "runs", "many", "most", "long", "longest", "wide", "served", "curated", "heavy"]
 
 STORES: dict[StoreName, Callable[[Shape], Iterable[RunData]]] = {
     "empty": lambda _: (),
@@ -22,6 +22,8 @@ STORES: dict[StoreName, Callable[[Shape], Iterable[RunData]]] = {
     "longest": lambda shape: (dataset.curve_run(shape.most_points),),
     "served": dataset.served_runs,
     "wide": lambda shape: dataset.runs(shape.wide_runs, metrics=("loss",), steps=shape.wide_points),
+    "curated": lambda shape: dataset.runs(shape.many_runs, metrics=dataset.CURATED_METRICS, steps=1),
+    "heavy": lambda shape: dataset.runs(shape.heavy_runs, metrics=dataset.TRACK_KEYS, steps=1_000),
 }
 """What each store holds before the work begins."""
 
@@ -107,10 +109,29 @@ def _curves_by_run(_: Any, shape: Shape) -> Job:
     return Job((keys, shape.wide_runs), {run.name: {key: run.metrics[key] for key in keys} for run in runs})
 
 
-def _deletion(adapter: Any, shape: Shape) -> Job:
-    handles = adapter.handles()
-    chosen = shape.runs // 2
-    return Job((handles[:chosen],), shape.runs - chosen)
+def _deletion(adapter: Any, count: int, chosen: int) -> Job:
+    return Job((adapter.handles()[:chosen],), count - chosen)
+
+
+def _half_of_curated(adapter: Any, shape: Shape) -> Job:
+    return _deletion(adapter, shape.many_runs, shape.many_runs // 2)
+
+
+def _planned(adapter: Any, shape: Shape) -> Job:
+    job = _half_of_curated(adapter, shape)
+    return Job((adapter.plan(*job.arguments),), job.expected)
+
+
+def _restored(adapter: Any, shape: Shape) -> Job:
+    """Delete half, before the clock starts; what is given to ``restore`` is what ``delete`` was given and answered."""
+    job = _half_of_curated(adapter, shape)
+    return Job((*job.arguments, adapter.delete(*job.arguments)), shape.many_runs)
+
+
+def _purged(adapter: Any, shape: Shape) -> Job:
+    job = _deletion(adapter, shape.heavy_runs, shape.heavy_runs * 10 // 11)
+    adapter.delete(*job.arguments)
+    return Job((), (job.expected, adapter.size()))
 
 
 WORKS: dict[str, Work] = {
@@ -146,7 +167,49 @@ WORKS: dict[str, Work] = {
         check.curves,
         calls=2,
     ),
-    "delete": Work("delete", "delete 500 of the 1,000 runs", "runs", _deletion, check.deleted, changes=True),
+    "delete": Work(
+        "delete",
+        "delete 500 of the 1,000 runs",
+        "runs",
+        lambda adapter, shape: _deletion(adapter, shape.runs, shape.runs // 2),
+        check.deleted,
+        changes=True,
+    ),
+    "clean_plan": Work(
+        "plan",
+        "plan the deletion of 5,000 of 10,000 runs of 20 metrics",
+        "curated",
+        _half_of_curated,
+        check.planned,
+        changes=True,
+        calls=2,
+    ),
+    "clean_apply": Work(
+        "apply", "apply that plan", "curated", _planned, check.deleted, changes=True, rival="clean_delete"
+    ),
+    "clean_delete": Work(
+        "delete", "delete them without a plan", "curated", _half_of_curated, check.deleted, changes=True
+    ),
+    "clean_restore": Work("restore", "restore them", "curated", _restored, check.deleted, changes=True),
+    "clean_policy": Work(
+        "policy",
+        "plan by a policy: the best 3 of each of 15 groups of the 10,000 runs stay",
+        "curated",
+        lambda _, shape: Job((), max(0, shape.many_runs - 45)),
+        check.planned_count,
+        changes=True,
+        calls=2,
+    ),
+    "clean_usage": Work(
+        "usage",
+        "how much room each project of the 10,000 runs takes",
+        "curated",
+        lambda _, shape: Job((), shape.many_runs * len(dataset.CURATED_METRICS)),
+        check.planned_count,
+        changes=True,
+        calls=2,
+    ),
+    "clean_purge": Work("purge", "purge 1,000,000 of 1,100,000 points", "heavy", _purged, check.purged, changes=True),
     "iterate_100k": _listing("iterate", "iterate 100,000 runs", "most", calls=1),
     "track": _tracking("tracker", "track 10 scalars x 10,000 steps, one call a step, until durable"),
     "track_away": _tracking("tracker_away", "the same, the server away"),

@@ -30,7 +30,10 @@ class Adapter:
     Attributes:
         directory: Where the store lies.
         url: Where the server is, for those that have one.
+        frees_room: Whether what is purged makes the directory smaller.
     """
+
+    frees_room = False
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -54,6 +57,10 @@ class Adapter:
 
     def stop(self) -> None:
         """Close everything."""
+
+    def size(self) -> int:
+        """Return how many bytes the directory holds."""
+        return sum(path.stat().st_size for path in self.directory.rglob("*") if path.is_file())
 
 
 class Client(Adapter):

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 import mlflow
+import mlflow.cli
 import mlflow.store.tracking.sqlalchemy_store  # else imported by the first call
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
@@ -30,9 +31,14 @@ class MlflowAdapter(Adapter):
     experiment: str
 
     @property
+    def database(self) -> str:
+        """Where everything lies."""
+        return f"sqlite:///{self.directory}/mlflow.db"
+
+    @property
     def uri(self) -> str:
         """What ``MlflowClient`` opens."""
-        return f"sqlite:///{self.directory}/mlflow.db"
+        return self.database
 
     def create(self) -> None:
         """Run the migrations and make the experiment."""
@@ -119,6 +125,15 @@ class MlflowAdapter(Adapter):
         """``delete_run`` a run."""
         for run in handles:
             self.client.delete_run(run)
+
+    def restore(self, handles: Sequence[str], _: Any) -> None:
+        """``restore_run`` a run."""
+        for run in handles:
+            self.client.restore_run(run)
+
+    def purge(self) -> None:
+        """``mlflow gc``, which is a command."""
+        mlflow.cli.cli.main(["gc", "--backend-store-uri", self.database], standalone_mode=False)
 
     def append_batches(self, rows: Sequence[dict[str, float]]) -> None:
         """A ``log_batch`` for every ten steps."""

@@ -149,9 +149,41 @@ class EmbeddedAdapter(Adapter):
         """Return the ids that deletion takes."""
         return [run.id for run in self.project.runs_get()]
 
-    def delete(self, handles: Sequence[str]) -> None:
+    def delete(self, handles: Sequence[str]) -> Any:
         """``project.delete_runs``."""
-        self.project.delete_runs(handles, commit=True).unwrap()
+        return self.project.delete_runs(handles, commit=True).unwrap()
+
+    # -- cleaning up --------------------------------------------------------------------------------------------
+
+    frees_room = True
+
+    def plan(self, handles: Sequence[str]) -> Any:
+        """``project.delete_runs`` without ``commit``."""
+        return self.project.delete_runs(handles, commit=False).unwrap()
+
+    def apply(self, plan: Any) -> None:
+        """``plan.apply``."""
+        plan.apply().unwrap()
+
+    def restore(self, _: Sequence[str], deletion: Any) -> None:
+        """``deletion.restore``."""
+        deletion.restore().unwrap()
+
+    def policy(self) -> int:
+        """``project.clean`` without ``commit``."""
+        groups = ["config.optimizer", "config.option_0"]
+        plan = self.project.clean(
+            where="state == 'FINISHED'", group_by=groups, keep_best="val_loss:3", max=1_000_000, commit=False
+        ).unwrap()
+        return int(plan.total)
+
+    def usage(self) -> int:
+        """``api.usage``."""
+        return int(self.api.usage().unwrap().total.points)
+
+    def purge(self) -> None:
+        """``api.purge`` of all that lies in the trash."""
+        self.api.purge(expired_only=False, commit=True).unwrap()
 
 
 class ServedAdapter(EmbeddedAdapter):
