@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from runatlas.backends.curation import Curation
 from runatlas.backends.operation import CHANGE, GUARDED, PROJECT, READ, RUN, Envelope, Route, operation
+from runatlas.backends.transfer import Transfers
 from runatlas.model.account import (
     KeyRecord,
     NewKeyRecord,
@@ -46,7 +47,7 @@ from runatlas.model.usage import SpaceRecord, UsageGroup
 __all__ = ["Backend"]
 
 
-class Backend(Curation, ABC):
+class Backend(Curation, Transfers, ABC):
     """Where the data is. Any method may raise ``AuthenticationError``, ``PermissionDeniedError`` or ``RequestError``.
 
     A thing the caller may not see answers like one that is not there: ``NotFoundError``.

@@ -18,13 +18,15 @@ from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.run import Run
 from runatlas.entities.run_query import Filters, Groups, Order, Sorts, make_run_query
 from runatlas.entities.runs import RunChoice, Runs, choose_runs, select_ids
+from runatlas.entities.transfer import Transfer, TransferPlan, transfer
 from runatlas.entities.usage import measure
 from runatlas.model.held_policy import EVERY, validate_policy_name
-from runatlas.model.ids import validate_project_name
+from runatlas.model.ids import ProjectPath, validate_project_name
 from runatlas.model.policy import make_policy
 from runatlas.model.project import ProjectPatch, Visibility
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunQuery, RunSelection
+from runatlas.model.transfer import TransferDraft
 from runatlas.model.usage import SpaceRecord, UsageGroup
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable
@@ -223,6 +225,32 @@ class Project(ProjectFields, Cleanable):
             name=name, title=title, description=description, visibility=visibility, labels=labels
         )
         return ApiResponse.of(lambda: self._update(patch))
+
+    @overload
+    def rename(self, name: str, *, commit: Literal[False] = False) -> ApiResponse[TransferPlan]: ...
+    @overload
+    def rename(self, name: str, *, commit: Literal[True]) -> ApiResponse[Transfer]: ...
+    @overload
+    def rename(self, name: str, *, commit: bool) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]: ...
+    def rename(self, name: str, *, commit: bool = False) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]:
+        """Give the project another name, or tell what that would do; its runs keep all but their paths.
+
+        Nothing is found by the old path any more, but a run that is being recorded goes on under the new one.
+
+        Args:
+            name: The new name.
+            commit: Whether to rename it; else nothing is changed.
+
+        Returns:
+            The plan, with ``apply()``; or what was done, with the new path as ``target``.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: ``name`` cannot be a project's.
+        """
+        target = ProjectPath(self._path.workspace, validate_project_name(name))
+        draft = TransferDraft("rename", str(target), project=str(self._path))
+        return transfer(self._handle, lambda: draft, commit=commit, done=self._forget)
 
     def _update(self, patch: ProjectPatch) -> Self:
         record = self._handle.backend.update_project(self._path, patch)

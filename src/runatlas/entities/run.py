@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
@@ -19,6 +20,7 @@ from runatlas.entities.folder import Folder, folder_id
 from runatlas.entities.log import Logs, make_logs
 from runatlas.entities.media import MediaTable, make_media_query, make_media_table
 from runatlas.entities.model import ModelVersion
+from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.reading import (
     make_metric_request,
     read_metrics,
@@ -28,6 +30,7 @@ from runatlas.entities.reading import (
 from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_fields import RunFields
 from runatlas.entities.stored_file import Link
+from runatlas.entities.transfer import Transfer, TransferPlan, project_path, transfer
 from runatlas.entities.usage import measure
 from runatlas.model.annotation import AnnotationDraft
 from runatlas.model.artifact import validate_artifact_name
@@ -40,6 +43,7 @@ from runatlas.model.ranges import RangeQuery
 from runatlas.model.registry import STAGES, ModelVersionDraft, Stage
 from runatlas.model.run import RunPatch, RunSelection
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES, ColumnQuery
+from runatlas.model.transfer import TransferDraft
 from runatlas.model.usage import SpaceRecord, UsageGroup
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable, make_run_metric_table
@@ -48,6 +52,7 @@ from runatlas.tables.statistic import SummaryItem, make_summary_item
 
 __all__ = ["Experiment", "Run"]
 
+_FOLDER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ROWS_MAX = 500_000
 _LINES = 1000
 
@@ -308,19 +313,58 @@ class Run(RunFields):
         """The folder it lies in; ``None`` if it lies in none."""
         return self._held().folder_id
 
-    def move(self, folder: Folder | str | None) -> ApiResponse[Self]:
-        """Put it into a folder of its project; ``None`` takes it out.
+    @overload
+    def move(self, folder: Folder | str | None) -> ApiResponse[Self]: ...
+    @overload
+    def move(
+        self, *, project: ProjectFields | str, commit: Literal[False] = False, create: bool = False
+    ) -> ApiResponse[TransferPlan]: ...
+    @overload
+    def move(
+        self, *, project: ProjectFields | str, commit: Literal[True], create: bool = False
+    ) -> ApiResponse[Transfer]: ...
+    @overload
+    def move(
+        self, *, project: ProjectFields | str, commit: bool, create: bool = False
+    ) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]: ...
+    def move(
+        self,
+        folder: Any = ...,
+        *,
+        project: ProjectFields | str | None = None,
+        commit: bool = False,
+        create: bool = False,
+    ) -> ApiResponse[Self] | ApiResponse[TransferPlan] | ApiResponse[Transfer]:
+        """Put it into a folder of its project, or move it to another project as ``Runs.move`` does.
 
         Args:
-            folder: A folder, or its id.
+            folder: A folder, or its id; ``None`` takes it out of the one that it is in. It is put there at once.
+            project: The project that it moves to, its name or its path.
+            commit: Whether to move it to that project; else nothing is changed.
+            create: Whether a project that is not there is made.
+
+        Returns:
+            The run; of a move to a project the plan, with ``apply()``, or what was done.
 
         Raises:
-            TypeError: It is neither.
+            TypeError: An argument has another type.
+            ValueError: ``folder`` is no folder's id, or ``project`` cannot be a name or a path.
         """
-        target = folder_id(folder, "folder")
-        return ApiResponse.of(lambda: self._move(target))
+        if (folder is ...) is (project is None):
+            raise TypeError("move: give either a folder or a project")
+        if project is None:
+            return self._put(folder)
+        target, made = str(project_path(project, self._path.workspace)), flag(create, "create")
+        draft = TransferDraft("move", target, self.selection, create=made)
+        return transfer(self._handle, lambda: draft, commit=commit, done=self._forget)
 
-    def _move(self, target: str) -> Self:
+    def _put(self, folder: Folder | str | None) -> ApiResponse[Self]:
+        target = folder_id(folder, "folder")
+        if isinstance(folder, str) and not _FOLDER_ID.fullmatch(folder):
+            raise ValueError(f"folder: {folder!r} is no folder's id; to move to a project write project={folder!r}")
+        return ApiResponse.of(lambda: self._lie_in(target))
+
+    def _lie_in(self, target: str) -> Self:
         self._handle.backend.update_runs(self.selection, RunPatch(folder_id=target))
         self._forget()
         return self

@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 import attrs
 from typing_extensions import Unpack
 
+from runatlas.entities.argument import flag
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.collection import Collection, Update, Window
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
+from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.reading import make_metric_request, read_metrics
 from runatlas.entities.run import Run
 from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_query import Filters, field_value, make_groups, make_run_query
+from runatlas.entities.transfer import Transfer, TransferPlan, project_path, transfer
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or
 from runatlas.model.ids import ProjectPath, RunPath, validate_run_id
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RUN_PARTS, RunPart, RunPatch, RunQuery, RunRecord, RunSelection
+from runatlas.model.transfer import TransferDraft
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable, make_metric_table
 from runatlas.tables.run import RunTable
@@ -350,6 +354,43 @@ class Runs(Collection[Run, RunRecord]):
             Which runs were meant.
         """
         return self.update(protected=False)
+
+    @overload
+    def move(
+        self, project: ProjectFields | str, *, commit: Literal[False] = False, create: bool = False
+    ) -> ApiResponse[TransferPlan]: ...
+    @overload
+    def move(
+        self, project: ProjectFields | str, *, commit: Literal[True], create: bool = False
+    ) -> ApiResponse[Transfer]: ...
+    @overload
+    def move(
+        self, project: ProjectFields | str, *, commit: bool, create: bool = False
+    ) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]: ...
+    def move(
+        self, project: ProjectFields | str, *, commit: bool = False, create: bool = False
+    ) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]:
+        """Move all these runs to another project of their workspace, or tell what that would do.
+
+        They keep their ids, their folders, which are made there, and all that refers to them. A ``ConflictError``
+        keeps all of them where they are if the project has a run of one's id.
+
+        Args:
+            project: The project, its name or its path.
+            commit: Whether to move them; else nothing is changed.
+            create: Whether a project that is not there is made.
+
+        Returns:
+            The plan, with ``apply()``; or what was done.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: ``project`` cannot be a name or a path.
+        """
+        target = str(project_path(project, self._place()[0]))
+        made = flag(create, "create")
+        draft = lambda: TransferDraft("move", target, self.selection(), create=made)  # noqa: E731
+        return transfer(self._handle, draft, commit=commit, done=self._forget)
 
     @overload
     def delete(self, commit: Literal[False] = False, *, force: bool = False) -> ApiResponse[DeletionPlan]: ...

@@ -112,6 +112,7 @@ _LACKING = {
     "cleaning": ("policies of clean-up", "filter its runs and delete those"),
     "policies": ("policies of clean-up", "filter its runs and delete those"),
     "trash": ("trash", "what is deleted there is gone"),
+    "transfers": ("way to move and copy runs or to rename projects from outside", "do it on its pages"),
     "purging": ("trash", "what is deleted there is gone"),
     "usage": ("figures of the room that runs take", ""),
     "folders": ("folders", ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 
 from runatlas.errors import ConflictError, NotFoundError
 from runatlas.model.folder import FolderPatch, FolderRecord, validate_folder_name
@@ -21,8 +22,12 @@ from runatlas.server.store.folder import (
     folder_tree,
     remove_folder,
 )
+from runatlas.server.store.statement import Connection
 
-__all__ = ["Folders"]
+__all__ = ["FolderNames", "Folders", "folder_names", "make_folders"]
+
+FolderNames = tuple[str, ...]
+"""The names of a folder and of those that it lies in, from the top down."""
 
 _DEPTH_MAX = 64
 
@@ -125,6 +130,27 @@ class Folders:
             remove_folder(connection, row.id)
 
 
+def folder_names(connection: Connection, project_id: int) -> dict[str, FolderNames]:
+    """Return the names of a project's folders by their ids."""
+    tree = folder_tree(connection, project_id)
+    return {row.id: _names(tree, row) for row in tree.values()}
+
+
+def make_folders(
+    connection: Connection, project_id: int, wanted: Collection[FolderNames], now_ms: int
+) -> dict[FolderNames, str]:
+    """Return the ids of folders by their names, and make those that a project does not have."""
+    found = {names: key for key, names in folder_names(connection, project_id).items()}
+    for whole in wanted:
+        for depth in range(1, len(whole) + 1):
+            names = whole[:depth]
+            if names not in found:
+                row = FolderRow(str(uuid.uuid4()), found.get(names[:-1]), names[-1], now_ms, 0)
+                add_folder(connection, project_id, row)
+                found[names] = row.id
+    return found
+
+
 def _find(tree: dict[str, FolderRow], folder_id: str) -> FolderRow:
     if folder_id not in tree:
         raise NotFoundError(f"there is no folder {folder_id!r}")
@@ -152,8 +178,12 @@ def _check_place(tree: dict[str, FolderRow], row: FolderRow) -> None:
             raise ConflictError(f"there is a folder {_path(tree, other)} already")
 
 
+def _names(tree: dict[str, FolderRow], row: FolderRow) -> FolderNames:
+    return tuple(folder.name for folder in [*_ancestors(tree, row), row])
+
+
 def _path(tree: dict[str, FolderRow], row: FolderRow) -> str:
-    return "/" + "/".join(folder.name for folder in [*_ancestors(tree, row), row])
+    return "/" + "/".join(_names(tree, row))
 
 
 def _record(tree: dict[str, FolderRow], row: FolderRow, project: ProjectPath) -> FolderRecord:

@@ -16,7 +16,7 @@ from runatlas.model.text import check_text
 from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_time, checked
 from runatlas.server.store.config import flatten, write_configs
 from runatlas.server.store.engine import Store
-from runatlas.server.store.project import ProjectRow, touch_projects
+from runatlas.server.store.project import ProjectRow, touch_live_projects
 from runatlas.server.store.run_write import (
     ChangedRun,
     change_runs,
@@ -204,11 +204,11 @@ def apply_change(store: Store, connection: Connection, run_keys: Sequence[int], 
 
     Raises:
         ConflictError: The project that they move to has a run of one's id.
-        NotFoundError: Their project has no such folder, or one was deleted meanwhile.
+        NotFoundError: Their project has no such folder, or one of them or their project was deleted meanwhile.
     """
     now = store.clock()
     if change.project is not None:
-        touch_projects(connection, projects_of(connection, run_keys) | {change.project.id}, now)
+        touch_live_projects(connection, projects_of(connection, run_keys) | {change.project.id}, now)
     locked = lock_runs(connection, run_keys)
     columns = dict(change.columns)
     if set(columns) - {"heartbeat_at_ms"} or _touches_more(change):

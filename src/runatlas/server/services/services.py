@@ -33,6 +33,7 @@ from runatlas.server.services.repository import Repository
 from runatlas.server.services.retired_ids import Retirement
 from runatlas.server.services.runs import Runs
 from runatlas.server.services.sessions import Sessions
+from runatlas.server.services.transfers import Transfers
 from runatlas.server.services.trash import Trash
 from runatlas.server.services.uploads import Uploads
 from runatlas.server.services.usage import Usage
@@ -78,6 +79,7 @@ class Services:
         self.registry = Registry(store)
         self.catalog = Catalog(store)
         self.trash = Trash(store)
+        self.transfers = Transfers(store, self.projects)
         self.purging = Purging(store)
         self.cleaning = Cleaning(store)
         self.policies = Policies(store, self.cleaning, self.trash)

@@ -14,6 +14,7 @@ from runatlas.model.instant import iso_text
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.policy import Verdict
 from runatlas.model.run import RunSelection
+from runatlas.model.transfer import TransferItem
 from runatlas.model.trash import (
     DeletionPlanRecord,
     DeletionRecord,
@@ -65,7 +66,7 @@ from runatlas.server.store.trash import (
     weigh,
 )
 
-__all__ = ["RETENTION_MS", "Trash", "no_entry", "require_entry"]
+__all__ = ["RETENTION_MS", "Trash", "no_entry", "require_entry", "what_became"]
 
 DAY_MS = 24 * 3600 * 1000
 RETENTION_MS = 30 * DAY_MS
@@ -415,7 +416,7 @@ def _require_same(connection: Connection, plan: DeletionPlanRecord, held: Sequen
         return
     shown = changed[:_SHOWN]
     trashed = trashed_by_cuid(connection, [item.cuid for item in shown], workspace_id)
-    told = [f"{item.path} ({_change(item, found.get(item.cuid), trashed.get(item.cuid))})" for item in shown]
+    told = [f"{item.path} ({what_became(item, found.get(item.cuid), trashed.get(item.cuid))})" for item in shown]
     told += [f"{run.path} (new)" for run in added[: _SHOWN - len(shown)]]
     more = len(changed) + len(added) - len(told)
     told += [f"and {more} more"] if more else []
@@ -427,7 +428,7 @@ def _is_same(item: PlannedItem, run: HeldRun | None) -> bool:
     return run is not None and (item.path, item.state) == (run.path, run.state)
 
 
-def _change(item: PlannedItem, run: HeldRun | None, trashed: tuple[str, int] | None) -> str:
+def what_became(item: PlannedItem | TransferItem, run: HeldRun | None, trashed: tuple[str, int] | None) -> str:
     """Say what became of a planned run; of one in another workspace nothing but that it is gone."""
     if trashed is not None:
         return f"in the trash since {iso_text(trashed[1])} as entry {trashed[0]}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import attrs
 from sqlalchemy import Select, and_, bindparam, case, exists, func, or_, select, tuple_, update
 
+from runatlas.errors import NotFoundError
 from runatlas.model.account import Role, WorkspaceType
 from runatlas.model.project import ProjectSort, Visibility
 from runatlas.server.store.liveness import STATE
@@ -27,6 +28,7 @@ __all__ = [
     "list_projects",
     "project_counts",
     "read_project",
+    "touch_live_projects",
     "touch_projects",
 ]
 
@@ -230,3 +232,17 @@ _TOUCH = Prepared(
 def touch_projects(connection: Connection, project_ids: Iterable[int], now_ms: int) -> None:
     """Note that projects changed."""
     _TOUCH.run_many(connection, [(now_ms, project_id) for project_id in sorted(project_ids)])
+
+
+_ALIVE = select(_C.id).where(member_of(_C.id, "projects"), _C.trash_id.is_(None))
+
+
+def touch_live_projects(connection: Connection, project_ids: Collection[int], now_ms: int) -> None:
+    """Note that projects changed, and keep other transactions from them.
+
+    Raises:
+        NotFoundError: One was deleted by another transaction since it was found.
+    """
+    touch_projects(connection, project_ids, now_ms)
+    if len(rows(connection, _ALIVE, {"projects": list(project_ids)})) < len(set(project_ids)):
+        raise NotFoundError("a project was deleted meanwhile; nothing was changed")

@@ -98,6 +98,20 @@ def _restore(world: World, _: str) -> Request:
     return Request(f"/trash/{_trash(world)}/restore")
 
 
+def _transfer(world: World, **draft: Any) -> Request:
+    return Request("/transfers", {"json": world.make("POST", "transfers/plan", json=draft)})
+
+
+def _move(world: World, _: str) -> Request:
+    runs = {**SELECTION, "ids": [world.new_run()["id"]]}
+    return _transfer(world, kind="move", target=f"{LAB}/{new_cuid()}", runs=runs, create=True)
+
+
+def _rename(world: World, name: str) -> Request:
+    made = _project(world, name).path.removeprefix("/projects/")
+    return _transfer(world, kind="rename", target=f"{LAB}/{new_cuid()}", project=made)
+
+
 def _purge(world: World, _: str) -> Request:
     return Request("/trash/purge", {"json": {"trash_id": _trash(world), "expired_only": False}})
 
@@ -204,6 +218,10 @@ ROWS = (
         lambda *_: Request(f"/projects/{PATH}/blobs", {"data": new_cuid().encode(), "headers": OCTETS}),
     ),
     _made("PUT /bodies/{name}", ANYONE, _part),
+    _plain("POST /transfers/plan", WRITE, {"kind": "move", "target": PATH, "runs": {**SELECTION, "ids": [RUN]}}),
+    _plain("POST /transfers/plan", WRITE, {"kind": "rename", "target": f"{LAB}/x", "project": PATH}, "of a name"),
+    _made("POST /transfers", WRITE, _move),
+    _made("POST /transfers", WRITE, _rename, "of a name"),
     _plain("POST /deletions/plan", WRITE, {"runs": {**SELECTION, "ids": [RUN]}}),
     _plain("POST /deletions/plan", WRITE, {"run": f"{PATH}/{RUN}", "force": True}, "of a run"),
     _plain("POST /deletions/plan", MANAGE, {"project": PATH}, "of a project"),

@@ -1,0 +1,34 @@
+"""The part of the contract about runs and projects that go elsewhere; see ``runatlas.backends.base``."""
+# mypy: disable-error-code="empty-body"
+# ruff: noqa: B024, B027 - what is an operation is abstract
+
+from __future__ import annotations
+
+from abc import ABC
+
+from runatlas.backends.operation import CHANGE, Route, operation
+from runatlas.model.transfer import TransferDraft, TransferPlanRecord, TransferRecord
+
+__all__ = ["Transfers"]
+
+
+class Transfers(ABC):
+    """Moves of runs to another project, and new names of projects."""
+
+    @operation("transfers", Route("POST", "/transfers/plan", "transfers", errors=CHANGE))
+    def plan_transfer(self, draft: TransferDraft) -> TransferPlanRecord:
+        """Tell what moving runs, or renaming a project, would do and what is in the way, without doing it.
+
+        Raises:
+            NotFoundError: There is no such project or workspace.
+            ValidationError: Something in the draft is no path, is missing, or is in another workspace.
+        """
+
+    @operation("transfers", Route("POST", "/transfers", "transfers", errors=CHANGE, changes=True))
+    def transfer(self, plan: TransferPlanRecord) -> TransferRecord:
+        """Do exactly what was planned, in one transaction.
+
+        Raises:
+            ConflictError: Something is in the way, or is no longer as it was planned; nothing is done.
+            NotFoundError: A project is not there, or the plan has ``missing`` ids.
+        """

@@ -1,0 +1,243 @@
+"""Runs that go to another project, and projects that get another name: a plan to look at, and its execution."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from runatlas.entities.argument import flag
+from runatlas.entities.backend_handle import BackendHandle
+from runatlas.entities.project_fields import ProjectFields
+from runatlas.model.ids import ProjectPath, validate_project_name
+from runatlas.model.transfer import DONE, TransferDraft, TransferItem, TransferPlanRecord, TransferRecord
+from runatlas.response import ApiResponse
+from runatlas.tables.transfer import TransferTable
+from runatlas.terminal import printable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Transfer", "TransferPlan", "project_path", "transfer"]
+
+_SHOWN = 20
+
+
+class Transfer:
+    """What was done.
+
+    Attributes:
+        kind: ``"move"`` or ``"rename"``.
+        total: How many runs went.
+        target: The path of the project that they are in now, or that a project has.
+        runs: The store's ids of the runs, and ``paths`` where they are now.
+    """
+
+    def __init__(self, record: TransferRecord, items: Sequence[TransferItem]) -> None:
+        self.kind = record.kind
+        self.total = len(record.runs)
+        self.target = record.target
+        self.runs = record.runs
+        self.paths = tuple(item.target for item in items)
+
+    def json(self) -> dict[str, Any]:
+        """Return the fields as plain values."""
+        fields = {"kind": self.kind, "total": self.total, "target": self.target}
+        return {**fields, "runs": list(self.runs), "paths": list(self.paths)}
+
+    def __repr__(self) -> str:
+        return f"Transfer(kind={self.kind!r}, total={self.total}, target={self.target!r})"
+
+
+class TransferPlan:
+    """What would be done, frozen: applying it does exactly this, or fails and does nothing.
+
+    Attributes:
+        record: The plan as the backend made it.
+        complete: Whether everything asked for by id is there; a plan that is not complete cannot be applied.
+        sampled: Always false.
+        failures: Asked for by id, but not there.
+    """
+
+    sampled = False
+
+    def __init__(self, handle: BackendHandle, record: TransferPlanRecord) -> None:
+        self._handle = handle
+        self.record = record
+        self.failures = record.missing
+        self.complete = not record.missing
+
+    @property
+    def items(self) -> tuple[TransferItem, ...]:
+        """The runs, each with the path that it has, ``target``, the one it would have, and its ``folder``."""
+        return self.record.items
+
+    @property
+    def in_way(self) -> tuple[TransferItem, ...]:
+        """The runs that cannot go, each with the reason; any of them refuses the plan."""
+        return tuple(item for item in self.record.items if item.in_way)
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders that would be made for them."""
+        return self.record.folders
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Ids that are no runs."""
+        return self.record.missing
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What should be looked at before it is applied, such as a key of the filter that no run has."""
+        return self.record.notes
+
+    @property
+    def refusal(self) -> str:
+        """Why applying it is refused, as far as that is known by now; ``""`` if nothing is known."""
+        return "" if self.record.refusal is None else str(self.record.refusal)
+
+    @property
+    def total(self) -> int:
+        """How many runs would go."""
+        return self.record.total
+
+    @property
+    def project(self) -> str | None:
+        """The path of the project that would be renamed."""
+        return self.record.project
+
+    @property
+    def target(self) -> str:
+        """The path of the project that the runs would go to, or that a project would have."""
+        return self.record.target
+
+    def apply(self) -> ApiResponse[Transfer]:
+        """Do what is planned: all of it or nothing.
+
+        A ``ConflictError`` says why nothing was done: something is in the way, or a run or a project is no longer
+        where it was.
+
+        Returns:
+            What was done.
+        """
+        return ApiResponse.of(lambda: Transfer(self._handle.backend.transfer(self.record), self.items))
+
+    def json(self) -> dict[str, Any]:
+        """Return the plan as plain values."""
+        record = self.record
+        return {
+            "kind": record.kind,
+            "project": record.project,
+            "target": record.target,
+            "total": record.total,
+            "items": [attrs.asdict(item) for item in record.items],
+            "folders": list(record.folders),
+            "missing": list(record.missing),
+            "notes": list(record.notes),
+            "refusal": self.refusal,
+            "complete": self.complete,
+        }
+
+    def table(self) -> TransferTable:
+        """Return one row a run."""
+        return TransferTable(self.items, complete=self.complete)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return ``table()`` as a pandas table.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        return self.table().to_pandas()
+
+    def to_csv(self, path: str | Path | None = None, *, exact: bool = False) -> str:
+        """Write ``table()`` as CSV text, which no spreadsheet runs.
+
+        Args:
+            path: A file to write; it is replaced.
+            exact: Whether texts are written as they are: for programs, not for spreadsheets.
+
+        Returns:
+            The file's path, or the text itself if no path was given.
+        """
+        return self.table().to_csv(path, exact=exact)
+
+    def __iter__(self) -> Iterator[TransferItem]:
+        return iter(self.record.items)
+
+    def __len__(self) -> int:
+        return len(self.record.items)
+
+    def _sentences(self) -> list[str]:
+        """Say what would happen, and what should be known before."""
+        record = self.record
+        does = f"would be {DONE[record.kind]}"
+        what = f"project {record.project} {does}" if record.project else f"{record.total} runs {does}"
+        told = [f"{what} to {record.target}"]
+        if record.kind == "move" and not record.target_cuid:
+            told[0] += ", which would be made"
+        told += [f"there is no such run: {name}" for name in record.missing[:_SHOWN]]
+        told += [f"note: {note}" for note in record.notes[:_SHOWN]]
+        told += [f"folder {folder} would be made" for folder in record.folders[:_SHOWN]]
+        return [printable(line) for line in [*told, *([f"refused: {self.refusal}"] if self.refusal else [])]]
+
+    def _repr_html_(self) -> str:
+        parts = [f"<p>{html.escape(line)}</p>" for line in self._sentences()]
+        return f"<div>{''.join(parts)}{self.table()._repr_html_() if self.items else ''}</div>"
+
+    def __repr__(self) -> str:
+        first, *rest = self._sentences()
+        lines = [f"TransferPlan: {first}", *(f"- {line}" for line in rest)]
+        lines += [f"- {printable(f'{item.path} → {item.target}')}" for item in self.items[:_SHOWN]]
+        return "\n".join(lines + ([f"- … and {self.total - _SHOWN} more"] if self.total > _SHOWN else []))
+
+
+def project_path(project: ProjectFields | str, workspace: str) -> ProjectPath:
+    """Return the path of a project.
+
+    Args:
+        project: The project, its path, or its name in the workspace.
+        workspace: The workspace.
+
+    Raises:
+        TypeError: It is none of these.
+        ValueError: It cannot be a path or a name.
+    """
+    if isinstance(project, ProjectFields):
+        return project.project_path
+    if isinstance(project, str) and "/" in project:
+        return ProjectPath.parse(project, argument="project")
+    return ProjectPath(workspace, validate_project_name(project, argument="project"))
+
+
+def transfer(
+    handle: BackendHandle, draft: Callable[[], TransferDraft], *, commit: bool, done: Callable[[], None]
+) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]:
+    """Do something with runs or a project as a whole, or tell what that would do.
+
+    Args:
+        handle: The way to the backend.
+        draft: Tells what.
+        commit: Whether to do it.
+        done: Called when it was done.
+
+    Returns:
+        The plan, or what was done.
+
+    Raises:
+        TypeError: ``commit`` is no boolean.
+    """
+
+    def plan() -> TransferPlan:
+        return TransferPlan(handle, handle.backend.plan_transfer(draft()))
+
+    def do() -> Transfer:
+        made = plan().apply().unwrap()
+        done()
+        return made
+
+    return ApiResponse.of(do) if flag(commit, "commit") else ApiResponse.of(plan)

@@ -1,0 +1,51 @@
+"""Statements about runs that go to another project."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, select, update
+
+from runatlas.server.store.schema import runs
+from runatlas.server.store.statement import Connection, member_of, rows, unique
+
+__all__ = ["Place", "move_runs", "places_of", "taken_ids"]
+
+
+class Place(NamedTuple):
+    """Where a run lies."""
+
+    project_id: int
+    folder_id: str | None
+
+
+_PLACES = select(runs.c.id, runs.c.project_id, runs.c.folder_id).where(member_of(runs.c.id, "runs"))
+_TAKEN = select(runs.c.run_id).where(
+    runs.c.project_id == bindparam("project"), member_of(runs.c.run_id, "ids"), runs.c.trash_id.is_(None)
+)
+
+
+def places_of(connection: Connection, run_keys: Sequence[int]) -> dict[int, Place]:
+    """Tell where runs lie, by row id."""
+    return {key: Place(*place) for key, *place in rows(connection, _PLACES, {"runs": list(run_keys)})}
+
+
+def taken_ids(connection: Connection, project_id: int, ids: Collection[str]) -> set[str]:
+    """Return those of these ids that live runs of a project have."""
+    return {name for (name,) in rows(connection, _TAKEN, {"project": project_id, "ids": list(ids)})}
+
+
+def move_runs(connection: Connection, moved: Mapping[int, Place], now_ms: int) -> None:
+    """Put runs into other projects, and there into folders.
+
+    Raises:
+        ConflictError: A project has a run of one's id.
+    """
+    groups: dict[Place, list[int]] = {}
+    for key, place in moved.items():
+        groups.setdefault(place, []).append(key)
+    with unique("the project has a run of one of these ids already"):
+        for place, keys in groups.items():
+            values = {"project_id": place.project_id, "folder_id": place.folder_id, "updated_at_ms": now_ms}
+            connection.execute(update(runs).where(member_of(runs.c.id, "runs", keys)).values(**values))

@@ -1,0 +1,50 @@
+"""One row a run that goes to another project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from arro3.core import Array, DataType, Table
+
+from runatlas.model.series import ReadFailure
+from runatlas.model.transfer import TransferItem
+from runatlas.tables.frame import Frame
+
+__all__ = ["TransferTable"]
+
+_TEXTS = {
+    "run": "path",
+    "target": "target",
+    "name": "name",
+    "state": "state",
+    "folder": "folder",
+    "in_way": "in_way",
+}
+
+
+class TransferTable(Frame):
+    """The runs of a plan.
+
+    Args:
+        items: The runs.
+        complete: Whether all that was asked for by id is there.
+    """
+
+    _html_rows: ClassVar[int] = 20
+
+    def __init__(self, items: Iterable[TransferItem], *, complete: bool = True) -> None:
+        self._items = list(items)
+        self.complete = complete
+        self.sampled = False
+        self.total = len(self._items)
+        self.failures: tuple[ReadFailure, ...] = ()
+
+    def to_arrow(self) -> Table:
+        """Return an Arrow table; ``in_way`` says why a run cannot go."""
+        columns = {
+            column: Array([getattr(item, attribute) for item in self._items], DataType.string())
+            for column, attribute in _TEXTS.items()
+        }
+        points = Array([item.points for item in self._items], DataType.int64())
+        return Table.from_pydict({**columns, "points": points})

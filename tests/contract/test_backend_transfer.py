@@ -1,0 +1,387 @@
+"""What every backend does with runs that go to another project, and with projects that get another name."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.backend import Site
+from support.examples import examples
+from support.recording import line, points
+
+from runatlas.backends.base import Backend
+from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError, RunAtlasError, ValidationError
+from runatlas.model.annotation import AnnotationDraft, AnnotationQuery
+from runatlas.model.artifact import ArtifactDraft
+from runatlas.model.batch import Batch
+from runatlas.model.filters import Comparison, Field
+from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.model.log import LogDraft, LogQuery
+from runatlas.model.media import MediaDraft, MediaItem, MediaQuery
+from runatlas.model.page import PageRequest
+from runatlas.model.project import ProjectDraft, ProjectPatch
+from runatlas.model.registry import ModelVersionDraft
+from runatlas.model.run import Profile, RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
+from runatlas.model.series import PointQuery
+from runatlas.model.transfer import TransferDraft, TransferPlanRecord, TransferRecord
+
+# A SwanLab server has no way to do any of this.
+pytestmark = pytest.mark.parametrize("site", ["local-sqlite", "local-postgresql", "native"], indirect=True)
+
+FOLDERS = {"run-0": "", "run-1": "/sweeps/lr", "run-2": "/sweeps"}
+
+
+@pytest.fixture
+def demo(site: Site) -> ProjectPath:
+    """A project with runs that hold something of everything, and some of them in folders."""
+    project = site.project()
+    top = site.root.create_folder(project, "sweeps")
+    ids = {"": "", "/sweeps": top.id, "/sweeps/lr": site.root.create_folder(project, "lr", top.id).id}
+    for name, folder in FOLDERS.items():
+        fill(site.root, project, name)
+        site.root.update_runs(select(project, name), RunPatch(folder_id=ids[folder]))
+    return project
+
+
+@pytest.fixture
+def other(site: Site) -> ProjectPath:
+    """A project to go to, which has one of the folders."""
+    project = site.project("other")
+    site.root.create_folder(project, "sweeps")
+    return project
+
+
+def fill(backend: Backend, project: ProjectPath, run_id: str) -> RunRecord:
+    """Make a run that holds something of everything."""
+    profile = Profile({"gpu": {"name": run_id}}, requirements="numpy==2.0")
+    config = {"n": run_id, "opt": {"lr": 0.5}}
+    draft = RunDraft(project, id=run_id, state="FINISHED", labels=("x", "a"), config=config, profile=profile)
+    run, _ = backend.create_run(draft)
+    blob = backend.put_blob(project, io.BytesIO(run_id.encode()))
+    picture = MediaItem("media/a.png", sha256=blob.sha256, size=blob.size, mime_type="image/png")
+    rows = [(1, 5, 0.5, None), (1, 6, float("nan"), None), (3, 7, float("inf"), None)]
+    backend.append(
+        Batch(
+            run.path,
+            (line("loss", 10), points("odd", rows, context=(("split", "val"),))),
+            media=(MediaDraft("img", 0, (picture,), "IMAGE"),),
+            artifacts=(ArtifactDraft("weights.bin", blob.sha256, blob.size),),
+            logs=(LogDraft("begun", line=1, time_ms=7),),
+        )
+    )
+    backend.create_annotation(run.path, AnnotationDraft(f"the note on {run_id}"))
+    return run
+
+
+def select(path: ProjectPath, *ids: str, **narrowed: Any) -> RunSelection:
+    return RunSelection(path.workspace, path.project, ids or None, **narrowed)
+
+
+def plan_move(site: Site, path: ProjectPath, target: ProjectPath, *ids: str, **more: Any) -> TransferPlanRecord:
+    return site.root.plan_transfer(TransferDraft("move", str(target), select(path, *ids), **more))
+
+
+def move(site: Site, path: ProjectPath, target: ProjectPath, *ids: str, **more: Any) -> TransferRecord:
+    return site.root.transfer(plan_move(site, path, target, *ids, **more))
+
+
+def content(backend: Backend, path: RunPath) -> dict[str, Any]:
+    """All that can be read of a run."""
+    chosen = RunSelection(path.workspace, path.project, (path.run,))
+    block = backend.read_points(PointQuery(chosen))
+    media = backend.list_media(path, MediaQuery(("img",)))
+    notes = backend.list_annotations(path, AnnotationQuery()).items
+    folders = {folder.id: folder.path for folder in backend.list_folders(path.project_path)}
+    run = backend.get_run(path)
+    return {
+        "run": attrs.evolve(run, updated_at_ms=0, folder_id=None),
+        "folder": folders.get(run.folder_id or "", ""),
+        "points": (repr(block.steps.to_pylist()), repr(block.values.to_pylist()), repr(block.times_ms.to_pylist())),
+        "series": [(series.key, series.context, series.length) for series in block.series],
+        "media": [
+            (record.key, record.step, [(item.path, item.sha256) for item in record.items]) for record in media.items
+        ],
+        "logs": backend.read_logs(path, LogQuery()).logs,
+        "artifacts": [(file.name, file.sha256) for file in backend.list_artifacts(path, PageRequest()).items],
+        "notes": [(note.text, note.author) for note in notes],
+    }
+
+
+def everything(site: Site) -> tuple[dict[str, Any], ...]:
+    """All that can be read of all runs."""
+    found = site.root.list_runs(RunQuery(RunSelection(site.home), parts=())).items
+    return tuple(content(site.root, run.path) for run in found)
+
+
+class TestMoving:
+    def test_a_plan_tells_what_would_go_where(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        before = everything(site)
+        plan = plan_move(site, demo, other, "run-1", "run-0", "none")
+        assert (plan.kind, plan.target, plan.total, plan.missing) == ("move", str(other), 2, ("none",))
+        told = [(item.path, item.target, item.folder, item.state, item.in_way, item.points) for item in plan.items]
+        assert told == [
+            (f"{demo}/{name}", f"{other}/{name}", FOLDERS[name], "FINISHED", "", 13) for name in ("run-1", "run-0")
+        ]
+        assert plan.folders == ("/sweeps/lr",), "the other one is there"
+        assert everything(site) == before
+
+    def test_runs_keep_all_that_they_are(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        before = {name: content(site.root, demo.run(name)) for name in FOLDERS}
+        key = site.root.create_ingestion_key(demo.run("run-1"), "writer")
+        version = site.root.create_model_version(ModelVersionDraft("best", str(demo.run("run-1")), "weights.bin"))
+        site.clock.advance(1000)
+        done = move(site, demo, other, "run-1", "run-2")
+        assert (done.kind, done.target) == ("move", str(other))
+        assert done.runs == tuple(before[name]["run"].cuid for name in ("run-1", "run-2"))
+        assert site.root.count_runs(select(demo)) == 1
+        for name in ("run-1", "run-2"):
+            found = content(site.root, other.run(name))
+            as_before = attrs.evolve(
+                before[name]["run"], project=other.project, project_cuid=site.root.get_project(other).cuid
+            )
+            assert found == {**before[name], "run": as_before}
+            assert site.root.get_run(other.run(name)).updated_at_ms == site.clock()
+        assert [held.id for held in site.root.list_ingestion_keys(other.run("run-1"))] == [key.key.id]
+        assert site.root.list_model_versions(site.home, version.model)[0].run == str(other.run("run-1"))
+        folders = {folder.path: folder.runs for folder in site.root.list_folders(other)}
+        assert folders == {"/sweeps": 1, "/sweeps/lr": 1}
+        with pytest.raises(NotFoundError):
+            site.root.get_run(demo.run("run-1"))
+
+    def test_what_it_has_can_be_named_where_it_went(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        move(site, demo, other, "run-1")
+        (file,) = site.root.list_artifacts(other.run("run-1"), PageRequest()).items
+        site.root.append(Batch(other.run("run-1"), artifacts=(ArtifactDraft("again.bin", file.sha256 or "", 5),)))
+        assert len(site.root.list_artifacts(other.run("run-1"), PageRequest()).items) == 2
+
+    def test_a_key_of_the_run_writes_on(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        key = site.root.create_ingestion_key(demo.run("run-1"), "writer")
+        move(site, demo, other, "run-1")
+        caller = site.services.ingestion_keys.authenticate(key.secret)
+        assert caller is not None
+        site.services.recording.append(caller, Batch(other.run("run-1"), (line("more", 3),)))
+        assert content(site.root, other.run("run-1"))["series"][-1] == ("odd", (("split", "val"),), 3)
+
+    def test_an_id_that_is_taken_is_named_and_keeps_all(
+        self, site: Site, demo: ProjectPath, other: ProjectPath
+    ) -> None:
+        taken, _ = site.root.create_run(RunDraft(other, id="run-1", state="FINISHED"))
+        before = everything(site)
+        plan = plan_move(site, demo, other)
+        assert {item.cuid: bool(item.in_way) for item in plan.items} == {
+            site.root.get_run(demo.run(name)).cuid: name == "run-1" for name in FOLDERS
+        }
+        assert plan.refusal is not None
+        for refused in (plan, attrs.evolve(plan, items=tuple(attrs.evolve(item, in_way="") for item in plan.items))):
+            with pytest.raises(ConflictError, match=f"nothing was moved: .*{other} has a run 'run-1' already"):
+                site.root.transfer(refused)
+        assert everything(site) == before
+        site.root.delete_runs(select(other, taken.id))
+        assert len(move(site, demo, other).runs) == 3
+
+    def test_runs_of_several_projects_go_together(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        fill(site.root, other, "theirs")
+        target = site.project("all")
+        wide = RunSelection(site.home, filter=Comparison(Field("STABLE", "state"), "EQ", "FINISHED"))
+        plan = site.root.plan_transfer(TransferDraft("move", str(target), wide))
+        assert len(site.root.transfer(plan).runs) == 4
+        fill(site.root, other, "run-1")
+        back = site.root.plan_transfer(TransferDraft("move", str(demo), RunSelection(site.home, ids=("run-1",))))
+        assert [bool(item.in_way) for item in back.items] == [True, True]
+        with pytest.raises(ConflictError, match="several of the runs have the id 'run-1'"):
+            site.root.transfer(back)
+
+    def test_a_project_can_be_made_for_them(self, site: Site, demo: ProjectPath) -> None:
+        target = ProjectPath(site.home, "new")
+        with pytest.raises(NotFoundError, match=str(target)):
+            plan_move(site, demo, target)
+        plan = plan_move(site, demo, target, "run-1", create=True)
+        assert (plan.target_cuid, plan.folders) == ("", ("/sweeps", "/sweeps/lr"))
+        with pytest.raises(NotFoundError):
+            site.root.get_project(target)
+        site.root.transfer(plan)
+        assert content(site.root, target.run("run-1"))["folder"] == "/sweeps/lr"
+
+    def test_those_that_are_there_already_stay(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        move(site, demo, other, "run-1")
+        wide = site.root.plan_transfer(
+            TransferDraft("move", str(other), RunSelection(site.home, ids=("run-0", "run-1")))
+        )
+        assert [item.path for item in wide.items] == [f"{demo}/run-0"]
+        assert wide.notes == (f"1 of the runs are in {other} already",)
+        nothing = plan_move(site, other, other)
+        assert site.root.transfer(nothing) == TransferRecord("move", str(other))
+
+    def test_a_mistyped_key_is_noted(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        wanted = Comparison(Field("CONFIG", "nn"), "NEQ", "x")
+        plan = site.root.plan_transfer(TransferDraft("move", str(other), select(demo, filter=wanted)))
+        assert (plan.total, len(plan.notes)) == (3, 1)
+        assert "'nn'" in plan.notes[0]
+
+    def test_a_missing_id_stops_everything(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        before = everything(site)
+        with pytest.raises(NotFoundError, match="none"):
+            move(site, demo, other, "run-1", "none")
+        assert everything(site) == before
+
+    def test_protected_runs_move(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        site.root.update_runs(select(demo, "run-1"), RunPatch(protected=True, protected_reason="good", pin=True))
+        move(site, demo, other, "run-1")
+        found = site.root.get_run(other.run("run-1"))
+        assert (found.protected, found.protected_reason, found.pin) == (True, "good", True)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda site, demo, _: site.root.delete_runs(select(demo, "run-2")),
+            lambda site, demo, _: site.root.update_runs(select(demo, "run-2"), RunPatch(project="third")),
+            lambda site, demo, _: site.root.update_project(demo, ProjectPatch(name="renamed")),
+            lambda site, _, other: site.root.update_project(other, ProjectPatch(name="renamed")),
+            lambda site, _, other: site.root.delete_project(other),
+            lambda site, _, other: (site.root.delete_project(other), site.project("other")),
+            lambda site, _, other: site.root.create_run(RunDraft(other, id="run-2", state="FINISHED")),
+        ],
+        ids=("deleted", "moved", "renamed", "target renamed", "target deleted", "target another", "id taken"),
+    )
+    def test_a_plan_out_of_date_moves_nothing(
+        self, site: Site, demo: ProjectPath, other: ProjectPath, change: Callable[..., object]
+    ) -> None:
+        site.project("third")
+        plan = plan_move(site, demo, other, "run-1", "run-2")
+        change(site, demo, other)
+        before = everything(site)
+        with pytest.raises((ConflictError, NotFoundError)) as caught:
+            site.root.transfer(plan)
+        assert any(name in caught.value.message for name in ("run-2", str(demo), str(other)))
+        assert everything(site) == before
+
+    def test_a_plan_works_once(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        plan = plan_move(site, demo, other, "run-1")
+        site.root.transfer(plan)
+        with pytest.raises(ConflictError, match=rf"{demo}/run-1 \(now {other}/run-1\)"):
+            site.root.transfer(plan)
+
+    def test_a_forged_plan_moves_nothing(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        ann = site.user("ann")
+        hers, _ = ann.create_run(RunDraft(ann.create_project(ProjectDraft("hers")).path, id="run-1"))
+        plan = plan_move(site, demo, other, "run-1")
+        before = everything(site)
+        (item,) = plan.items
+        for forged in (
+            attrs.evolve(plan, items=(attrs.evolve(item, cuid=hers.cuid),)),
+            attrs.evolve(plan, items=plan.items * 2),
+            attrs.evolve(plan, items=(attrs.evolve(item, path="nonsense"),)),
+            attrs.evolve(plan, target=str(hers.project_path), target_cuid=""),
+            attrs.evolve(plan, target="nonsense"),
+            attrs.evolve(plan, kind="rename"),
+        ):
+            with pytest.raises((ConflictError, ValidationError)):
+                site.root.transfer(forged)
+        assert everything(site) == before
+        assert ann.get_run(hers.path).cuid == hers.cuid
+
+    def test_who_may_not_write_moves_nothing(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        viewer, stranger = site.user("vic"), site.user("sam")
+        site.root.set_member(site.home, "vic", "VIEWER")
+        plan = plan_move(site, demo, other, "run-1")
+        draft = TransferDraft("move", str(other), select(demo))
+        refusals: dict[str, tuple[Backend, type[RunAtlasError]]] = {
+            "vic": (viewer, PermissionDeniedError),
+            "sam": (stranger, NotFoundError),
+        }
+        for backend, error in refusals.values():
+            with pytest.raises(error):
+                backend.plan_transfer(draft)
+            with pytest.raises(error):
+                backend.transfer(plan)
+        assert site.root.count_runs(select(demo)) == 3
+
+    def test_runs_stay_in_their_workspace(self, site: Site, demo: ProjectPath) -> None:
+        site.root.create_workspace("lab")
+        target = site.root.create_project(ProjectDraft("theirs", "lab")).path
+        for call in (
+            lambda: plan_move(site, demo, target),
+            lambda: site.root.transfer(attrs.evolve(plan_move(site, demo, site.project("x")), target=str(target))),
+        ):
+            with pytest.raises(ValidationError, match="is not of the workspace"):
+                call()
+
+    @pytest.mark.parametrize("target", ["", "x", "a/b/c", "a/..", "a/" + "b" * 101, "a/b\x00"])
+    def test_what_is_no_path_is_told(self, site: Site, demo: ProjectPath, target: str) -> None:
+        with pytest.raises(ValidationError, match="target"):
+            site.root.plan_transfer(TransferDraft("move", target, select(demo)))
+
+    def test_a_draft_without_runs_is_told(self, site: Site, demo: ProjectPath) -> None:
+        with pytest.raises(ValidationError, match="runs"):
+            site.root.plan_transfer(TransferDraft("move", str(demo)))
+        with pytest.raises(ValidationError, match="project"):
+            site.root.plan_transfer(TransferDraft("rename", str(demo)))
+
+
+def test_there_and_back_changes_nothing(site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+    """Wherever runs go, in whatever steps, all is as before once each is where it was."""
+    before = everything(site)
+    steps = st.lists(st.tuples(st.sampled_from(sorted(FOLDERS)), st.booleans()), max_size=5)
+
+    @settings(max_examples=examples(10), suppress_health_check=list(HealthCheck))
+    @given(steps)
+    def check(steps: list[tuple[str, bool]]) -> None:
+        for name, there in [*steps, *((name, False) for name in FOLDERS)]:
+            source, target = (demo, other) if there else (other, demo)
+            if site.root.count_runs(select(source, search=name)):
+                move(site, source, target, name)
+        assert everything(site) == before
+
+    check()
+
+
+class TestRenaming:
+    def _plan(self, site: Site, path: ProjectPath, name: str) -> TransferPlanRecord:
+        return site.root.plan_transfer(TransferDraft("rename", f"{path.workspace}/{name}", project=str(path)))
+
+    def test_a_project_is_renamed_as_planned(self, site: Site, demo: ProjectPath) -> None:
+        before = everything(site)
+        plan = self._plan(site, demo, "newer")
+        assert (plan.kind, plan.project, plan.target, plan.total) == ("rename", str(demo), f"{site.home}/newer", 0)
+        assert everything(site) == before
+        assert site.root.transfer(plan) == TransferRecord("rename", f"{site.home}/newer")
+        renamed = ProjectPath(site.home, "newer")
+        assert site.root.count_runs(select(renamed)) == 3
+        with pytest.raises(NotFoundError):
+            site.root.get_project(demo)
+        site.root.transfer(self._plan(site, renamed, demo.project))
+        assert everything(site) == before
+
+    def test_a_name_that_is_taken_is_told(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        for name in (other.project, demo.project):
+            plan = self._plan(site, demo, name)
+            with pytest.raises(ConflictError, match=f"nothing was renamed: .*has a project '{name}' already"):
+                site.root.transfer(plan)
+        with pytest.raises(ConflictError, match="has a project 'other' already"):
+            site.root.transfer(attrs.evolve(self._plan(site, demo, "other"), in_way=()))
+        assert site.root.get_project(demo).path == demo
+
+    def test_a_plan_out_of_date_renames_nothing(self, site: Site, demo: ProjectPath) -> None:
+        plan = self._plan(site, demo, "newer")
+        site.root.update_project(demo, ProjectPatch(name="moved"))
+        with pytest.raises(NotFoundError):
+            site.root.transfer(plan)
+        site.project(demo.project)
+        with pytest.raises(ConflictError, match=f"{demo} is another project"):
+            site.root.transfer(plan)
+        assert site.root.get_project(demo).path == demo
+
+    def test_who_may_not_write_renames_nothing(self, site: Site, demo: ProjectPath) -> None:
+        plan = self._plan(site, demo, "newer")
+        with pytest.raises(NotFoundError):
+            site.user("sam").transfer(plan)
+        site.user("vic")
+        site.root.set_member(site.home, "vic", "VIEWER")
+        with pytest.raises(PermissionDeniedError):
+            site.user("vic").transfer(plan)
+        assert site.root.get_project(demo).path == demo
