@@ -28,7 +28,7 @@ from runatlas.model.batch import Batch
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest
 from runatlas.model.project import ProjectQuery
-from runatlas.model.run import RUN_PARTS, RunDraft, RunQuery, RunRecord, RunSelection
+from runatlas.model.run import RUN_PARTS, RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.model.series import PointQuery
 
 NANOGPT = Path(__file__).resolve().parents[3] / "shared" / "data" / "nanogpt_runs.jsonl.gz"
@@ -273,6 +273,61 @@ def test_a_run_in_the_trash_is_imported_anew(tmp_path: Path, backend: LocalBacke
 
 
 # -- what is in a line -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_what_was_moved_is_not_imported_again(tmp_path: Path, renamed: bool) -> None:
+    lines = [{"run": name, "track": track, "points": [[0, {"loss": 1.0}]]} for name in "ab" for track in ("x", "y")]
+    path = write(tmp_path / "runs.jsonl", *lines)
+    layout = RecordLayout(project_field="track", id_fields=("run",))
+    api = Api(tmp_path / "store")
+    backend = LocalBackend(tmp_path / "store", create=True)
+    assert import_jsonl(backend, path, layout).projects["x"].added == 2
+    home = backend.get_workspace().username
+    if renamed:
+        api.project(f"{home}/x").rename("old-x", commit=True).unwrap()
+    else:
+        api.project(f"{home}/x").runs().move("elsewhere", create=True, commit=True).unwrap()
+    before = list_runs(backend, home)
+
+    again = import_jsonl(backend, path, layout)
+    assert (again.complete, [tally.present for tally in again.projects.values()]) == (True, [2, 2])
+    assert list_runs(backend, home) == before
+
+    changed = [{**line, "points": [[0, {"loss": 2.0}]]} for line in lines]
+    notes = import_jsonl(backend, write(path, *changed), layout).notes
+    assert len(notes) == 4
+    assert all("was imported with other points" in note.message for note in notes)
+    assert list_runs(backend, home) == before
+    backend.close()
+
+
+def test_a_run_that_was_moved_half_imported_is_completed_where_it_is(tmp_path: Path, backend: LocalBackend) -> None:
+    path = write(tmp_path / "runs.jsonl", {"run": "a", "points": [[step, {"loss": 1.0}] for step in range(9)]})
+    (item,) = JsonlFile(path, LAYOUT).read()
+    assert isinstance(item, ImportedRun)
+    home = backend.get_workspace().username
+    made, _ = backend.create_run(item.draft(home))
+    Api(tmp_path / "store").run(str(made.path)).move(project="elsewhere", create=True, commit=True).unwrap()
+    assert import_jsonl(backend, path, LAYOUT).projects["demo"].completed == 1
+    (run,) = list_runs(backend, home)
+    assert (run.project, run.state) == ("elsewhere", "FINISHED")
+    assert len(stored(backend, home, "elsewhere")[run.id]["loss"]) == 9
+
+
+def test_an_import_of_before_is_found_by_its_file_and_line(tmp_path: Path, backend: LocalBackend) -> None:
+    """Its marks did not say which project of the file a run was of."""
+    path = write(tmp_path / "runs.jsonl", {"run": "a", "points": []}, {"run": "b", "points": []})
+    import_jsonl(backend, path, LAYOUT)
+    home = backend.get_workspace().username
+    for run in list_runs(backend, home):
+        assert run.profile is not None
+        mark = {name: value for name, value in run.profile.metadata["import"].items() if name != "project"}
+        patch = RunPatch(project="elsewhere", metadata={"import": mark})
+        Api(tmp_path / "store").create_project(None, "elsewhere")
+        backend.update_runs(RunSelection(home, "demo", ids=(run.id,)), patch)
+    assert import_jsonl(backend, path, LAYOUT).projects["demo"].present == 2
+    assert len(list_runs(backend, home)) == 2
 
 
 def test_fields_become_name_labels_config_and_columns(tmp_path: Path) -> None:

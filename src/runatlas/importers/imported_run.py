@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -43,12 +44,20 @@ class ImportedRun:
         """Return the profile that marks the run as imported; ``complete`` once all of it is stored."""
         mark = {
             "format": "jsonl",
+            "project": self.project,
             "file": self.source,
             "line": self.line,
             "points_sha256": self.digest,
             "complete": complete,
         }
         return Profile(metadata={MARK: mark})
+
+    def is_marked(self, mark: Mapping[str, object]) -> bool:
+        """Tell whether a mark is of this run, wherever it is by now: two projects of a file may have the same ids."""
+        if "project" in mark:
+            return mark["project"] == self.project
+        # Earlier imports did not note it.
+        return (mark.get("file"), mark.get("line")) == (self.source, self.line)
 
     def draft(self, workspace: str) -> RunDraft:
         """Return the draft that makes the run, or finds it."""

@@ -8,7 +8,7 @@ from typing import Literal
 from runatlas.backends.base import Backend
 from runatlas.importers.imported_run import MARK, ImportedRun
 from runatlas.model.batch import Batch
-from runatlas.model.run import RunPatch, RunRecord, RunSelection
+from runatlas.model.run import RunPatch, RunQuery, RunRecord, RunSelection
 
 __all__ = ["Outcome", "Recorder", "RunConflictError"]
 
@@ -52,7 +52,8 @@ class Recorder:
             RunConflictError: The store has another run of that id, or other points for it.
             ValidationError: The store refuses something of it.
         """
-        record, created = self._backend.create_run(run.draft(self.workspace))
+        found = self._moved(run)
+        record, created = self._backend.create_run(run.draft(self.workspace)) if found is None else (found, False)
         if not created:
             mark = _mark_of(record)
             if mark is None:
@@ -68,6 +69,14 @@ class Recorder:
             self._backend.append(Batch(record.path, points=series, writer=_WRITER, sequence=number))
         self._finish(run, record)
         return "added" if created else "completed"
+
+    def _moved(self, run: ImportedRun) -> RunRecord | None:
+        """Find where a run that was imported before was moved to; ``None`` if it is in its project, or nowhere."""
+        selection = RunSelection(self.workspace, ids=(run.id,))
+        found = self._backend.list_runs(RunQuery(selection, parts=("profile",))).items
+        if any(record.project == run.project for record in found):
+            return None
+        return next((record for record in found if run.is_marked(_mark_of(record) or {})), None)
 
     def _finish(self, run: ImportedRun, record: RunRecord) -> None:
         selection = RunSelection(self.workspace, record.project, ids=(record.cuid,))
