@@ -33,6 +33,7 @@ from runatlas.model.account import (
 )
 from runatlas.model.artifact import ArtifactRecord
 from runatlas.model.batch import AppendRecord, Batch
+from runatlas.model.data_cut import DataCut
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.log import LogPage, LogQuery
 from runatlas.model.media import BlobRecord, LinkRecord, MediaPage, MediaQuery
@@ -326,6 +327,20 @@ class Backend(Curation, Transfers, ABC):
     @operation("trash")
     def plan_project_deletion(self, path: ProjectPath, *, force: bool = False) -> DeletionPlanRecord:
         """Tell what ``delete_project`` would take, without taking it."""
+
+    @operation("trash")
+    def plan_data_deletion(
+        self, cut: DataCut, selection: RunSelection | RunPath, *, force: bool = False
+    ) -> DeletionPlanRecord:
+        """Tell what cutting data out of runs, or out of one that is named itself, would take, without taking it.
+
+        Guards hold as in ``delete_runs`` and ``delete_run``, and ``delete`` applies the plan. What a run records in the
+        cut until then refuses it.
+
+        Raises:
+            NotFoundError: There is no such project or workspace.
+            ValidationError: The cut says nothing, or is out of bounds.
+        """
 
     @operation("trash", Route("POST", "/deletions", "deletions", errors=CHANGE, status=201, changes=True))
     def delete(self, plan: DeletionPlanRecord) -> DeletionRecord:

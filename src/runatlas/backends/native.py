@@ -31,6 +31,7 @@ from runatlas.model.account import (
 )
 from runatlas.model.arrow import MEDIA_TYPE, decode_block, encode_batch
 from runatlas.model.batch import AppendRecord, Batch
+from runatlas.model.data_cut import DataCut
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.media import BlobRecord
 from runatlas.model.page import Page
@@ -175,7 +176,12 @@ class NativeBackend(Backend):
     # -- deletion -----------------------------------------------------------------------------------------------
 
     def plan_run_deletion(self, selection: RunSelection | RunPath, *, force: bool = False) -> DeletionPlanRecord:
-        return self._plan({"run": str(selection)} if isinstance(selection, RunPath) else {"runs": selection}, force)
+        return self._plan(_chosen(selection), force)
+
+    def plan_data_deletion(
+        self, cut: DataCut, selection: RunSelection | RunPath, *, force: bool = False
+    ) -> DeletionPlanRecord:
+        return self._plan({**_chosen(selection), "cut": cut}, force)
 
     def plan_project_deletion(self, path: ProjectPath, *, force: bool = False) -> DeletionPlanRecord:
         return self._plan({"project": str(path)}, force)
@@ -228,6 +234,10 @@ class NativeBackend(Backend):
 class _MadeRun:
     run: RunRecord
     created: bool
+
+
+def _chosen(selection: RunSelection | RunPath) -> dict[str, Any]:
+    return {"run": str(selection)} if isinstance(selection, RunPath) else {"runs": selection}
 
 
 def _json(kind: type[T]) -> Callable[[Answer], T]:

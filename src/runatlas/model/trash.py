@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import attrs
 
 from runatlas.errors import ConflictError
+from runatlas.model.data_cut import DataCut
 from runatlas.model.guard import Guard, GuardKind, TakenKind
 from runatlas.terminal import printable
 
@@ -22,7 +23,8 @@ __all__ = [
     "planned_item",
 ]
 
-TrashKind = Literal["runs", "project"]
+TrashKind = Literal["runs", "project", "data"]
+"""What a deletion takes: runs, a project with all its runs, or data that is cut out of runs, which stay."""
 
 
 @attrs.frozen
@@ -33,7 +35,7 @@ class PlannedItem:
         guards: What guards it, whether the deletion takes that or not.
         reason: The same for people: ``pinned``, ``protected: the best of the sweep``; ``""`` for none. In the plan of a
             policy it tells why the run goes or stays.
-        points: How many it has.
+        points: How many it has; where data is cut out of it, how many of them go, and so are the others.
         files: How many it refers to: artifacts and media.
         bytes: Of its points as they are stored, and of its files; these three are ``None`` if that is not told.
     """
@@ -108,6 +110,7 @@ class DeletionPlanRecord:
         kept: Asked for, but guarded: these runs stay.
         takes: The kinds of guard that it takes all the same.
         whole: Whether it takes all that was asked for or nothing: then ``kept`` runs stand in its way.
+        cut: What is cut out of the runs; ``None`` where they go themselves.
     """
 
     kind: TrashKind
@@ -122,6 +125,7 @@ class DeletionPlanRecord:
     kept: tuple[PlannedItem, ...] = ()
     takes: tuple[TakenKind, ...] = ()
     whole: bool = False
+    cut: DataCut | None = None
 
     @property
     def total(self) -> int:
@@ -190,7 +194,7 @@ def doubtful_error(notes: Sequence[str]) -> ConflictError:
 
 @attrs.frozen
 class TrashRecord:
-    """An entry of the trash: one deletion."""
+    """An entry of the trash: one deletion; ``runs`` are those that went, or that data was cut out of."""
 
     id: str
     kind: TrashKind

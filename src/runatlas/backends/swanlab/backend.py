@@ -111,6 +111,7 @@ _LACKING = {
     "list_artifacts": ("list of a run's saved files", ""),
     "cleaning": ("policies of clean-up", "filter its runs and delete those"),
     "policies": ("policies of clean-up", "filter its runs and delete those"),
+    "plan_data_deletion": ("way to delete data of a run alone", ""),
     "trash": ("trash", "what is deleted there is gone"),
     "transfers": ("way to move and copy runs or to rename projects from outside", "do it on its pages"),
     "purging": ("trash", "what is deleted there is gone"),

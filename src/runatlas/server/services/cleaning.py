@@ -17,7 +17,7 @@ from runatlas.model.text import check_text
 from runatlas.model.trash import DeletionPlanRecord
 from runatlas.server.services.access import require_scope, selected_runs
 from runatlas.server.services.caller import Caller
-from runatlas.server.services.trash import plan_held
+from runatlas.server.services.deletion_plan import plan_held
 from runatlas.server.store.cleaning import judged_runs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.run_key import unknown_keys

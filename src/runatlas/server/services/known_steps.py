@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import attrs
 import numpy as np
 import numpy.typing as npt
 
@@ -62,7 +61,7 @@ def _first_of_steps(points: Points) -> Points:
     if len(steps) < 2 or (steps[1:] > steps[:-1]).all():
         return points
     _, first = np.unique(steps, return_index=True)
-    return points if len(first) == len(steps) else _taken(points, np.sort(first))
+    return points if len(first) == len(steps) else points.take(np.sort(first))
 
 
 def _unknown(connection: Connection, row: SeriesRow, points: Points, *, by_value: bool) -> Whole | None:
@@ -92,10 +91,4 @@ def _same(points: Points, held: Whole, values: Floats) -> npt.NDArray[np.bool_]:
 
 
 def _chosen(points: Points, kept: Whole) -> Points | None:
-    return _taken(points, kept) if len(kept) else None
-
-
-def _taken(points: Points, kept: Whole) -> Points:
-    ids = points.event_ids
-    part = points.part(kept)
-    return part if ids is None else attrs.evolve(part, event_ids=tuple(ids[place] for place in kept.tolist()))
+    return points.take(kept) if len(kept) else None

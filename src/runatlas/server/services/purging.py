@@ -12,7 +12,7 @@ from runatlas.server.services.caller import Caller
 from runatlas.server.services.trash import no_entry, require_entry
 from runatlas.server.store.engine import Store
 from runatlas.server.store.garbage import DAY_MS, collect_garbage
-from runatlas.server.store.purge import mark_purged, points_of
+from runatlas.server.store.purge import mark_purged, weigh_runs
 from runatlas.server.store.statement import Connection
 from runatlas.server.store.trash import (
     TrashRow,
@@ -93,11 +93,11 @@ class Purging:
 
     def _count(self, connection: Connection, entries: Sequence[TrashRow]) -> PurgeRecord:
         doomed = trashed_runs(connection, [row.id for row in entries])
-        points, point_bytes = points_of(connection, doomed)
+        count, points, point_bytes = weigh_runs(connection, doomed)
         unneeded = find_unneeded_blobs(connection, doomed, self._store.clock() - DAY_MS)
         return PurgeRecord(
             entries=len(entries),
-            runs=len(doomed),
+            runs=count,
             points=points,
             blobs=len(unneeded),
             bytes=sum(size for _, size in unneeded),

@@ -265,10 +265,7 @@ def _new_points(points: Points, seen: set[str]) -> Points | None:
             kept.append(place)
             if event_id is not None:
                 seen.add(event_id)
-    if not kept:
-        return None
-    ids = tuple(points.event_ids[place] for place in kept)
-    return attrs.evolve(points.part(np.array(kept, np.int64)), event_ids=ids)
+    return points.take(np.array(kept, np.int64)) if kept else None
 
 
 def _media_of(batch: Batch) -> Media:

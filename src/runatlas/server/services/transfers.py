@@ -19,9 +19,9 @@ from runatlas.model.transfer import (
 )
 from runatlas.server.services.access import missing_runs, require_project, require_scope, selected_runs
 from runatlas.server.services.caller import Caller
+from runatlas.server.services.deletion_plan import what_became
 from runatlas.server.services.folders import FolderNames, folder_names, make_folders
 from runatlas.server.services.projects import Projects, make_project
-from runatlas.server.services.trash import what_became
 from runatlas.server.services.validation import check_choice, checked
 from runatlas.server.store.engine import Store
 from runatlas.server.store.project import ProjectRow, touch_live_projects

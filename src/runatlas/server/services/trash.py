@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import attrs
 
 from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError, ValidationError
 from runatlas.model.account import Role
+from runatlas.model.data_cut import DataCut
 from runatlas.model.guard import FORCED, NAMED, TakenKind
 from runatlas.model.ids import ProjectPath, RunPath, new_cuid
-from runatlas.model.instant import iso_text
 from runatlas.model.page import Page, PageRequest
-from runatlas.model.policy import Verdict
 from runatlas.model.run import RunSelection
-from runatlas.model.transfer import TransferItem
 from runatlas.model.trash import (
     DeletionPlanRecord,
     DeletionRecord,
     PlannedItem,
-    TrashKind,
     TrashRecord,
-    guarded_error,
     planned_item,
 )
 from runatlas.server.services.access import (
@@ -33,21 +29,27 @@ from runatlas.server.services.access import (
     selected_runs,
 )
 from runatlas.server.services.caller import Caller
-from runatlas.server.services.guards import guards_by_run
+from runatlas.server.services.deletion_plan import (
+    check_data_cut,
+    plan_held,
+    require_portions,
+    require_same,
+    require_unguarded,
+)
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
 from runatlas.server.services.validation import checked
+from runatlas.server.store.data_cut import cut_out
+from runatlas.server.store.data_portion import find_unknown
+from runatlas.server.store.data_return import give_back, lock_holders, obstacles
 from runatlas.server.store.engine import Store
 from runatlas.server.store.project import ProjectRow, touch_projects
 from runatlas.server.store.run_key import unknown_keys
 from runatlas.server.store.statement import Connection
 from runatlas.server.store.trash import (
-    HeldRun,
     TrashRow,
     TrashScope,
-    Weight,
     add_trash,
     count_trash,
-    files_by_run,
     find_trash,
     find_trashed,
     held_by_cuid,
@@ -59,14 +61,13 @@ from runatlas.server.store.trash import (
     lock_trash,
     restore_runs,
     restore_trash,
+    settle_trash,
     taken_names,
     trash_project,
     trash_runs,
-    trashed_by_cuid,
-    weigh,
 )
 
-__all__ = ["RETENTION_MS", "Trash", "no_entry", "require_entry", "what_became"]
+__all__ = ["RETENTION_MS", "Trash", "no_entry", "require_entry"]
 
 DAY_MS = 24 * 3600 * 1000
 RETENTION_MS = 30 * DAY_MS
@@ -112,6 +113,24 @@ class Trash:
         with self._store.read() as connection:
             return self._plan_project(connection, caller, path, force=force, weighed=True)
 
+    def plan_data_deletion(
+        self, caller: Caller, cut: DataCut, selection: RunSelection | RunPath, *, force: bool = False
+    ) -> DeletionPlanRecord:
+        """Tell what cutting data out of these runs, or out of one that is named itself, would take, without taking it.
+
+        Runs that nothing is cut from are no part of it; a key or name that none of the runs has is a note.
+
+        Raises:
+            NotFoundError: There is no such project or workspace.
+            PermissionDeniedError: The caller may not delete there.
+            ValidationError: The cut says nothing, or is out of bounds.
+        """
+        check_data_cut(cut)
+        with self._store.read() as connection:
+            if isinstance(selection, RunPath):
+                return self._plan_run(connection, caller, selection, force=force, weighed=True, cut=cut)
+            return self._plan_runs(connection, caller, selection, FORCED if force else (), weighed=True, cut=cut)
+
     def delete(self, caller: Caller, plan: DeletionPlanRecord) -> DeletionRecord:
         """Move exactly what was planned to the trash, in one transaction; names and ids are free at once.
 
@@ -119,8 +138,9 @@ class Trash:
 
         Raises:
             ConflictError: Something planned is no longer there, is in another state or came under a guard that the plan
-                does not take; a planned project got more runs; guarded runs stand in the way of a ``whole`` plan; or
-                it has ``notes`` and was not made with ``force``, also if it has no runs.
+                does not take; a planned project got more runs; of data that is to be cut out a run has more or less by
+                now; guarded runs stand in the way of a ``whole`` plan; or it has ``notes`` and was not made with
+                ``force``, also if it has no runs.
             NotFoundError: The plan has ``missing`` ids.
             PermissionDeniedError: The caller may not delete one of them.
             ValidationError: The plan takes what no deletion takes.
@@ -132,8 +152,12 @@ class Trash:
             raise missing_runs(None if where is None else RunSelection(where.workspace, where.project), plan.missing)
         if plan.refusal is not None:
             raise plan.refusal
-        if plan.kind == "runs" and not plan.items:
-            return DeletionRecord("", "runs", 0, None, kept=plan.kept)
+        if (plan.kind == "data") != (plan.cut is not None):
+            raise ValidationError("plan.cut: a plan of kind 'data' says what is cut, and no other does")
+        if plan.cut is not None:
+            check_data_cut(plan.cut)
+        if plan.kind != "project" and not plan.items:
+            return DeletionRecord("", plan.kind, 0, None, kept=plan.kept)
         with self._store.write() as connection:
             if plan.kind == "project":
                 return self._delete_project(connection, caller, plan)
@@ -194,21 +218,29 @@ class Trash:
         takes: tuple[TakenKind, ...],
         *,
         weighed: bool = False,
+        cut: DataCut | None = None,
     ) -> DeletionPlanRecord:
         chosen = selected_runs(connection, caller, selection, "write")
         held = held_by_key(connection, [row[0] for row in connection.execute(chosen.query)])
-        plan = plan_held(connection, "runs", held, takes, weighed=weighed)
-        notes: tuple[str, ...] = ()
+        plan = plan_held(connection, "runs" if cut is None else "data", held, takes, weighed=weighed, cut=cut)
+        notes = () if cut is None or not held else find_unknown(connection, [run.id for run in held], cut)
         if selection.filter is not None:
             scope = require_scope(connection, caller, selection, "write")
-            notes = unknown_keys(connection, scope, selection.filter, trashed=not plan.items)
+            notes += unknown_keys(connection, scope, selection.filter, trashed=not plan.items)
         return attrs.evolve(plan, missing=chosen.missing, notes=notes)
 
     def _plan_run(
-        self, connection: Connection, caller: Caller, run: RunPath, *, force: bool, weighed: bool = False
+        self,
+        connection: Connection,
+        caller: Caller,
+        run: RunPath,
+        *,
+        force: bool,
+        weighed: bool = False,
+        cut: DataCut | None = None,
     ) -> DeletionPlanRecord:
         selection = RunSelection(run.workspace, run.project, ids=(run.run,))
-        plan = self._plan_runs(connection, caller, selection, FORCED if force else NAMED, weighed=weighed)
+        plan = self._plan_runs(connection, caller, selection, FORCED if force else NAMED, weighed=weighed, cut=cut)
         return attrs.evolve(plan, whole=True)
 
     @staticmethod
@@ -227,19 +259,23 @@ class Trash:
             raise ValidationError("plan: a deletion takes runs of one workspace")
         touch_projects(connection, [project.id for project in projects], self._store.clock())
         held = held_by_cuid(connection, [item.cuid for item in plan.items])
-        _require_same(connection, plan, held, projects[0].workspace_id)
-        _require_unguarded(connection, plan, held)
+        require_same(connection, plan, held, projects[0].workspace_id)
+        require_unguarded(connection, plan, held)
         name = projects[0].name if len(projects) == 1 else ""
         record, entry = self._add_entry(connection, caller, plan, projects[0], name)
-        trash_runs(connection, [run.id for run in held], entry)
+        if plan.cut is None:
+            trash_runs(connection, [run.id for run in held], entry)
+        else:
+            keys = [run.id for run in held]
+            require_portions(plan, held, cut_out(connection, keys, plan.cut, entry, self._store.clock()))
         return record
 
     def _delete_project(self, connection: Connection, caller: Caller, plan: DeletionPlanRecord) -> DeletionRecord:
         path = checked(ProjectPath.parse, plan.project or "", "plan.project")
         project = require_project(connection, caller, path, "manage")
         held = held_by_project(connection, project.id, lock=True)
-        _require_same(connection, plan, held, project.workspace_id)
-        _require_unguarded(connection, plan, held)
+        require_same(connection, plan, held, project.workspace_id)
+        require_unguarded(connection, plan, held)
         record, entry = self._add_entry(connection, caller, plan, project, project.name)
         trash_runs(connection, [run.id for run in held], entry)
         if not trash_project(connection, project.id, entry):
@@ -346,104 +382,31 @@ class Trash:
                 raise no_entry(trash_id)
             keys = None if runs is None else _find_runs(connection, row, runs)
             lock_homes(connection, row.id, keys)
-            taken = taken_names(connection, row.id, keys)
-            if taken:
-                shown = ", ".join(taken[:_SHOWN]) + (", …" if len(taken) > _SHOWN else "")
-                raise ConflictError(f"deletion {trash_id} cannot be undone: in the way are {shown}")
-            touched = restore_trash(connection, row.id) if keys is None else restore_runs(connection, row.id, keys)
+            _require_free(trash_id, taken_names(connection, row.id, keys))
+            if row.kind == "data":
+                touched = self._restore_data(connection, caller, row, keys)
+            else:
+                touched = restore_trash(connection, row.id) if keys is None else restore_runs(connection, row.id, keys)
             touch_projects(connection, touched, self._store.clock())
             return _record(row if keys is None else row._replace(runs=len(keys)))
 
-
-def plan_held(
-    connection: Connection,
-    kind: TrashKind,
-    held: Sequence[HeldRun],
-    takes: tuple[TakenKind, ...],
-    *,
-    weighed: bool,
-    verdicts: Mapping[int, Verdict] | None = None,
-) -> DeletionPlanRecord:
-    """Part runs into those that go and those that are guarded by what the deletion does not take.
-
-    Args:
-        connection: An open transaction.
-        kind: What goes.
-        held: The runs.
-        takes: The kinds of guard that it takes.
-        weighed: Whether it tells what hangs on all of the runs that go together.
-        verdicts: What a policy says of each run, by row id; without it all of them go.
-    """
-    guards = guards_by_run(connection, held)
-    files = files_by_run(connection, [run.id for run in held])
-    items: list[PlannedItem] = []
-    kept: list[PlannedItem] = []
-    taken: list[HeldRun] = []
-    for run in held:
-        count, size = files.get(run.id, (0, 0))
-        weight = (run.points, count, run.point_bytes + size)
-        verdict = Verdict(goes=True, reason="") if verdicts is None else verdicts[run.id]
-        guarding = guards.get(run.id, ())
-        is_taken = verdict.goes and all(guard.kind in takes for guard in guarding)
-        item = planned_item(
-            run, run.path, guarding, weight, judged=verdict.reason if is_taken or not verdict.goes else ""
-        )
-        if is_taken:
-            taken.append(run)
-            items.append(item)
-        else:
-            kept.append(item)
-    hanging = weigh(connection, [run.id for run in taken]) if weighed else Weight()
-    return DeletionPlanRecord(
-        kind,
-        tuple(items),
-        points=sum(run.points for run in taken),
-        media=hanging.media,
-        artifacts=hanging.artifacts,
-        bytes=sum(run.point_bytes for run in taken) + hanging.freed_bytes,
-        kept=tuple(kept),
-        takes=takes,
-    )
+    def _restore_data(
+        self, connection: Connection, caller: Caller, row: TrashRow, keys: Sequence[int] | None
+    ) -> list[int]:
+        """Give back what was cut out of runs; return the projects that changed."""
+        holders = lock_holders(connection, row.id, keys)
+        _require_free(row.cuid, obstacles(connection, holders, most=_SHOWN + 1))
+        for path in sorted({one.project for one in holders}):
+            require_project(connection, caller, path, "write")
+        give_back(connection, {one.id: one.source for one in holders if one.source is not None}, self._store.clock())
+        settle_trash(connection, row.id)
+        return sorted({one.project_id for one in holders})
 
 
-def _require_same(connection: Connection, plan: DeletionPlanRecord, held: Sequence[HeldRun], workspace_id: int) -> None:
-    """Refuse a plan that is not of just these runs, and say what became of its own as far as the workspace knows."""
-    planned = {item.cuid: item for item in plan.items}
-    found = {run.cuid: run for run in held}
-    changed = [item for item in planned.values() if not _is_same(item, found.get(item.cuid))]
-    added = [run for run in held if run.cuid not in planned]
-    if not changed and not added and len(plan.items) == len(planned):
-        return
-    shown = changed[:_SHOWN]
-    trashed = trashed_by_cuid(connection, [item.cuid for item in shown], workspace_id)
-    told = [f"{item.path} ({what_became(item, found.get(item.cuid), trashed.get(item.cuid))})" for item in shown]
-    told += [f"{run.path} (new)" for run in added[: _SHOWN - len(shown)]]
-    more = len(changed) + len(added) - len(told)
-    told += [f"and {more} more"] if more else []
-    told = told or ["it names a run twice"]
-    raise ConflictError(f"the plan is out of date, nothing was deleted; changed since: {', '.join(told)}")
-
-
-def _is_same(item: PlannedItem, run: HeldRun | None) -> bool:
-    return run is not None and (item.path, item.state) == (run.path, run.state)
-
-
-def what_became(item: PlannedItem | TransferItem, run: HeldRun | None, trashed: tuple[str, int] | None) -> str:
-    """Say what became of a planned run; of one in another workspace nothing but that it is gone."""
-    if trashed is not None:
-        return f"in the trash since {iso_text(trashed[1])} as entry {trashed[0]}"
-    if run is None or run.workspace != item.path.partition("/")[0]:
-        return "no longer there"
-    return f"now {run.path}" if run.path != item.path else f"{item.state} → {run.state}"
-
-
-def _require_unguarded(connection: Connection, plan: DeletionPlanRecord, held: Sequence[HeldRun]) -> None:
-    """Refuse what came under a guard since it was planned, or was planned elsewhere and not by us."""
-    guards = guards_by_run(connection, held)
-    listed = [planned_item(run, run.path, own) for run in held if (own := guards.get(run.id))]
-    kept = [item for item in listed if not item.is_taken(plan.takes)]
-    if kept:
-        raise guarded_error(kept)
+def _require_free(trash_id: str, taken: Sequence[str]) -> None:
+    if taken:
+        shown = ", ".join(taken[:_SHOWN]) + (", …" if len(taken) > _SHOWN else "")
+        raise ConflictError(f"deletion {trash_id} cannot be undone: in the way are {shown}")
 
 
 def no_entry(trash_id: str) -> NotFoundError:

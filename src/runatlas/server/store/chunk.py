@@ -76,6 +76,12 @@ class Points:
         epochs = None if self.epochs is None else self.epochs[chosen]
         return Points(self.steps[chosen], self.times_ms[chosen], self.values[chosen], epochs)
 
+    def take(self, places: Whole) -> Points:
+        """Return the points at these places, with their event ids."""
+        part = self.part(places)
+        ids = self.event_ids
+        return part if ids is None else attrs.evolve(part, event_ids=tuple(ids[place] for place in places.tolist()))
+
 
 @attrs.frozen(eq=False)
 class WholeColumn:

@@ -6,16 +6,17 @@ import logging
 import os
 import threading
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import attrs
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, literal_column, select, update
 
 from runatlas.errors import StoreError
-from runatlas.server.store.chunk import ChunkError, WholeColumn, decode_chunk, encode_chunk, join
+from runatlas.server.store.chunk import ChunkError, decode_chunk, join
 from runatlas.server.store.engine import Store
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import chunks, runs, series
-from runatlas.server.store.series import CHUNK_POINTS, MERGE_CHUNKS
+from runatlas.server.store.series import CHUNK_POINTS, MERGE_CHUNKS, encode_chunk_row, replace_chunks
 
 __all__ = ["Merger", "merge_series"]
 
@@ -35,22 +36,16 @@ _IN_RANGE = (
     chunks.c.id <= bindparam("last"),
 )
 _DATA = Prepared(
-    select(chunks.c.id, chunks.c.count, chunks.c.data).where(*_IN_RANGE).order_by(chunks.c.id),
+    select(chunks.c.id, chunks.c.data).where(*_IN_RANGE).order_by(chunks.c.id),
     *("series_id", "first", "last"),
 )
-_CHECK = Prepared(
-    select(chunks.c.id, chunks.c.count).where(*_IN_RANGE).order_by(chunks.c.id), *("series_id", "first", "last")
-)
+_HEAD_BYTES = 16
+_HEAD = func.substr(chunks.c.data, literal_column("1"), literal_column(str(_HEAD_BYTES)))
+# The count and the checksum are in the head: a cut may take chunks away, and SQLite gives their ids to the next ones.
+_CHECK = Prepared(select(chunks.c.id, _HEAD).where(*_IN_RANGE).order_by(chunks.c.id), *("series_id", "first", "last"))
 _RUN = select(series.c.run_pk).where(series.c.id == bindparam("series_id"))
+_HOME = Prepared(_RUN, "series_id")
 _LOCK = Prepared(select(runs.c.id).where(runs.c.id == _RUN.scalar_subquery()).with_for_update(), "series_id")
-_COLUMNS = ("count", "min_step", "max_step", "min_time_ms", "max_time_ms", "data")
-_REPLACE = Prepared(
-    update(chunks)
-    .values({name: bindparam(f"new_{name}") for name in _COLUMNS})
-    .where(chunks.c.id == bindparam("chunk_id")),
-    *(f"new_{name}" for name in _COLUMNS),
-    "chunk_id",
-)
 _REMOVE = Prepared(
     chunks.delete().where(
         chunks.c.series_id == bindparam("series_id"),
@@ -73,10 +68,10 @@ _RECOUNT_RUN = Prepared(
 
 @attrs.frozen
 class _Merge:
-    """Neighbouring chunks, as ``(id, count)``, the row that takes their place, and how many bytes that frees."""
+    """Neighbouring chunks, as id and head, the row that takes their place, and how many bytes that frees."""
 
-    sources: tuple[tuple[int, int], ...]
-    row: tuple[object, ...]
+    sources: tuple[tuple[int, bytes], ...]
+    row: tuple[Any, ...]
     freed: int
 
     @property
@@ -207,12 +202,9 @@ def _next_merge(connection: Connection, series_id: int) -> _Merge | None:
         return None
     first, last = sizes[chosen.start][0], sizes[chosen.stop - 1][0]
     rows = _DATA.all(connection, series_id, first, last)
-    points = join([decode_chunk(data) for _, _, data in rows])
-    steps, times = WholeColumn.of(points.steps), WholeColumn.of(points.times_ms)
-    data = encode_chunk(points, steps, times)
-    bounds = (len(points), steps.low, steps.high, times.low, times.high)
-    freed = sum(len(held) for _, _, held in rows) - len(data)
-    return _Merge(tuple((id_, count) for id_, count, _ in rows), (*bounds, data), freed)
+    row = encode_chunk_row(join([decode_chunk(data) for _, data in rows]), {})
+    freed = sum(len(held) for _, held in rows) - len(row[-1])
+    return _Merge(tuple((id_, bytes(held[:_HEAD_BYTES])) for id_, held in rows), row, freed)
 
 
 def _choose(counts: Sequence[int]) -> range | None:
@@ -231,11 +223,13 @@ def _choose(counts: Sequence[int]) -> range | None:
 def _apply(connection: Connection, series_id: int, merge: _Merge) -> bool:
     if connection.dialect.name == "postgresql":
         # Of the run first, as who appends to it does, so that no two transactions wait for each other.
-        _LOCK.first(connection, series_id)
+        locked, home = _LOCK.first(connection, series_id), _HOME.first(connection, series_id)
+        if locked is None or home is None or locked[0] != home[0]:
+            return False  # it was cut out of its run meanwhile, or came back
     first, last = merge.bounds
-    if tuple(tuple(row) for row in _CHECK.all(connection, series_id, first, last)) != merge.sources:
+    if tuple((id_, bytes(head)) for id_, head in _CHECK.all(connection, series_id, first, last)) != merge.sources:
         return False
-    _REPLACE.run(connection, *merge.row, first)
+    replace_chunks(connection, [(first, merge.row)])
     _REMOVE.run(connection, series_id, first, last)
     _RECOUNT.run(connection, len(merge.sources) - 1, merge.freed, series_id)
     _RECOUNT_RUN.run(connection, merge.freed, series_id)

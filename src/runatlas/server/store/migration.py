@@ -140,6 +140,12 @@ def _hold_policies(connection: Connection) -> None:
         connection.execute(text(step))
 
 
+def _cut_data(connection: Connection) -> None:
+    """Let rows of runs hold what was cut out of others."""
+    connection.execute(text("ALTER TABLE runs ADD COLUMN cut_of VARCHAR(21)"))
+    connection.execute(text("CREATE INDEX ix_runs_cut_of ON runs (cut_of) WHERE cut_of IS NOT NULL"))
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, _grant_blobs),
     Migration(3, _name_sections),
@@ -148,6 +154,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(6, _measure_points),
     Migration(7, _protect_runs),
     Migration(8, _hold_policies),
+    Migration(9, _cut_data),
 )
 """From version 1 to ``SCHEMA_VERSION``, in order. Each says its SQL itself: the tables go on changing behind it."""
 

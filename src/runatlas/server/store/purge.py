@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from sqlalchemy import bindparam, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import bindparam, case, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.sql import Executable
 
 from runatlas.server.store.blob_ref import known_blobs, lock_blobs
@@ -17,7 +17,7 @@ from runatlas.server.store.schema import chunks, media, metadata, projects, runs
 from runatlas.server.store.statement import Connection, member_of, rows
 from runatlas.server.store.trash import PURGING, find_unneeded_blobs, forget_blobs
 
-__all__ = ["mark_purged", "points_of", "remove_purged", "remove_unneeded_blobs"]
+__all__ = ["mark_purged", "remove_purged", "remove_unneeded_blobs", "weigh_runs"]
 
 _RUNS = 100
 _ROWS = 1000
@@ -70,11 +70,13 @@ _PARTS: tuple[Executable, ...] = (
 )
 
 
-def points_of(connection: Connection, run_keys: Sequence[int]) -> tuple[int, int]:
-    """Return how many points runs have, and in how many bytes."""
-    summed = select(func.sum(runs.c.point_count), func.sum(runs.c.point_bytes)).where(member_of(runs.c.id, "runs"))
-    points, size = rows(connection, summed, {"runs": list(run_keys)})[0]
-    return int(points or 0), int(size or 0)
+def weigh_runs(connection: Connection, run_keys: Sequence[int]) -> tuple[int, int, int]:
+    """Return how many of these rows are runs, and of all of them the points and in how many bytes these are."""
+    is_run = case((runs.c.cut_of.is_(None), 1), else_=0)
+    sums = (func.sum(column) for column in (is_run, runs.c.point_count, runs.c.point_bytes))
+    found = rows(connection, select(*sums).where(member_of(runs.c.id, "runs")), {"runs": list(run_keys)})[0]
+    count, points, size = (int(number or 0) for number in found)
+    return count, points, size
 
 
 def mark_purged(connection: Connection, trash_ids: Collection[int]) -> None:

@@ -35,7 +35,7 @@ def is_retired(connection: Connection, workspace_id: int, run_id: str) -> bool:
     trashed = connection.scalar(
         select(func.max(trash.c.deleted_at_ms))
         .select_from(runs.join(trash, runs.c.trash_id == trash.c.id).join(projects, runs.c.project_id == projects.c.id))
-        .where(projects.c.workspace_id == workspace_id, runs.c.run_id == run_id)
+        .where(projects.c.workspace_id == workspace_id, runs.c.run_id == run_id, runs.c.cut_of.is_(None))
     )
     return max(retired, -1 if trashed is None else trashed) > freed
 

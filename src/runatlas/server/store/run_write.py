@@ -20,6 +20,7 @@ __all__ = [
     "change_runs",
     "has_folder",
     "lock_runs",
+    "move_holders",
     "projects_of",
     "read_metadata",
     "write_config_texts",
@@ -40,11 +41,17 @@ class ChangedRun(NamedTuple):
 
 
 _C = runs.c
+_MOVED = runs.alias("moved")
 _CHOSEN = member_of(_C.id, "runs")
 # The order in which everyone locks rows, so that no two transactions wait for each other, is in docs/architecture.md.
 _LIVE = select(_C.id, _C.project_id, _C.config, _C.labels).where(_CHOSEN, _C.trash_id.is_(None))
 _LOCK = _LIVE.order_by(_C.id).with_for_update()
 _PROJECTS = select(_C.project_id).distinct().where(_CHOSEN)
+_FOLLOW = (
+    update(runs)
+    .where(_C.cut_of.in_(select(_MOVED.c.cuid).where(member_of(_MOVED.c.id, "runs"))))
+    .values(project_id=bindparam("project"))
+)
 _DELETE_LABELS = delete(run_labels).where(member_of(run_labels.c.run_pk, "runs"))
 _INSERT_LABELS = Prepared(
     insert(run_labels).values(run_pk=bindparam("run_pk"), label=bindparam("label")), "run_pk", "label"
@@ -53,7 +60,7 @@ _SET_CONFIG = update(runs).where(_C.id == bindparam("run_pk")).values(config=bin
 _SET_LABELS = update(runs).where(_C.id == bindparam("run_pk")).values(labels=bindparam("labels_text"))
 
 
-_LATER = {"id", "trash_id", "point_count", "point_bytes"}
+_LATER = {"id", "trash_id", "cut_of", "point_count", "point_bytes"}
 _ORDER = tuple(column.name for column in runs.c if column.name not in _LATER)
 _LOCK_PROJECT = Prepared(select(projects.c.id).where(projects.c.id == bindparam("id")).with_for_update(), "id")
 _TAKEN = Prepared(
@@ -104,6 +111,13 @@ def change_runs(connection: Connection, run_keys: Sequence[int], values: Mapping
             columns[name] = func.coalesce(_C[name], columns.pop(f"keep_{name}"))
     with unique("the project has a run of one of these ids already"):
         connection.execute(update(runs).where(member_of(_C.id, "runs", run_keys)).values(**columns))
+    if "project_id" in columns:
+        move_holders(connection, run_keys, columns["project_id"])
+
+
+def move_holders(connection: Connection, run_keys: Sequence[int], project_id: int) -> None:
+    """Let what was cut out of runs, and lies in the trash of their project, follow them to another one."""
+    connection.execute(_FOLLOW, {"runs": list(run_keys), "project": project_id})
 
 
 def write_config_texts(connection: Connection, texts: Mapping[int, str]) -> None:

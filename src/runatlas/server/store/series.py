@@ -22,11 +22,14 @@ __all__ = [
     "SeriesRow",
     "add_chunks",
     "add_series",
+    "encode_chunk_row",
     "encode_series",
     "find_series",
     "is_repeat",
     "lock_run",
     "mark_applied",
+    "replace_chunks",
+    "summaries_of",
     "touch_run",
     "update_series",
 ]
@@ -71,6 +74,13 @@ _UPDATE = Prepared(
 )
 _CHUNK = ("series_id", "count", "min_step", "max_step", "min_time_ms", "max_time_ms", "data")
 _ADD_CHUNK = Prepared(insert(chunks).values({name: bindparam(name) for name in _CHUNK}), *_CHUNK)
+_REPLACE_CHUNK = Prepared(
+    update(chunks)
+    .values({name: bindparam(f"new_{name}") for name in _CHUNK[1:]})
+    .where(chunks.c.id == bindparam("chunk_id")),
+    *(f"new_{name}" for name in _CHUNK[1:]),
+    "chunk_id",
+)
 _LOCK = Prepared(select(runs.c.id).where(runs.c.id == bindparam("run_pk")).with_for_update(), "run_pk")
 _TOUCH = Prepared(
     update(runs)
@@ -155,9 +165,9 @@ _EMPTY = (0, 0, None, None, None, "num", *(None,) * 8, 0.0, 0.0)
 def encode_series(batch: Sequence[Points]) -> list[Encoded]:
     """Encode and summarise the points of several series at once."""
     known: dict[bytes, WholeColumn] = {}
-    summaries = _summaries(batch)
+    summaries = summaries_of(batch)
     return [
-        Encoded(summary, tuple(_encode(part, known) for part in _parts(points)))
+        Encoded(summary, tuple(encode_chunk_row(part, known) for part in _parts(points)))
         for points, summary in zip(batch, summaries, strict=True)
     ]
 
@@ -206,6 +216,11 @@ def add_chunks(connection: Connection, added: Iterable[tuple[int, Encoded]]) -> 
     _ADD_CHUNK.run_many(connection, [(id_, *chunk) for id_, encoded in added for chunk in encoded.chunks])
 
 
+def replace_chunks(connection: Connection, rows: Iterable[tuple[int, tuple[Any, ...]]]) -> None:
+    """Store other points in place of those of chunks: the chunk's row, and what ``encode_chunk_row`` made of them."""
+    _REPLACE_CHUNK.run_many(connection, [(*row, chunk_id) for chunk_id, row in rows])
+
+
 def lock_run(connection: Connection, run_pk: int) -> None:
     """Let no other transaction append to a run until this one ends."""
     if connection.dialect.name == "postgresql":
@@ -249,7 +264,13 @@ def _parts(points: Points) -> Iterable[Points]:
     )
 
 
-def _encode(points: Points, known: dict[bytes, WholeColumn]) -> tuple[Any, ...]:
+def encode_chunk_row(points: Points, known: dict[bytes, WholeColumn]) -> tuple[Any, ...]:
+    """Return ``count, min_step, max_step, min_time_ms, max_time_ms, data`` of points that become one chunk.
+
+    Args:
+        points: The points.
+        known: Columns that were encoded already, which other series share.
+    """
     steps, times = _column(points.steps, known), _column(points.times_ms, known)
     return (len(points), steps.low, steps.high, times.low, times.high, encode_chunk(points, steps, times))
 
@@ -265,7 +286,7 @@ def _column(numbers: Any, known: dict[bytes, WholeColumn]) -> WholeColumn:
     return found
 
 
-def _summaries(batch: Sequence[Points]) -> list[Summary]:
+def summaries_of(batch: Sequence[Points]) -> list[Summary]:
     """Summarise series, those of one length together, long ones in parts that fit the processor's cache."""
     groups: dict[int, list[int]] = {}
     for index, points in enumerate(batch):

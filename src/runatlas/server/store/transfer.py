@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, select, update
 
+from runatlas.server.store.run_write import move_holders
 from runatlas.server.store.schema import runs
 from runatlas.server.store.statement import Connection, member_of, rows, unique
 
@@ -49,3 +50,4 @@ def move_runs(connection: Connection, moved: Mapping[int, Place], now_ms: int) -
         for place, keys in groups.items():
             values = {"project_id": place.project_id, "folder_id": place.folder_id, "updated_at_ms": now_ms}
             connection.execute(update(runs).where(member_of(runs.c.id, "runs", keys)).values(**values))
+            move_holders(connection, keys, place.project_id)

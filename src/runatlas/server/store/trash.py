@@ -50,6 +50,7 @@ __all__ = [
     "lock_trash",
     "restore_runs",
     "restore_trash",
+    "settle_trash",
     "taken_names",
     "trash_project",
     "trash_runs",
@@ -277,7 +278,13 @@ def find_trash(connection: Connection, user_id: int, cuid: str) -> TrashRow | No
     return found[0] if found else None
 
 
-_TRASHED = _RUN.where(runs.c.trash_id == bindparam("entry")).order_by(runs.c.id)
+# A row that holds what was cut out of a run stands for that run.
+_CUID = func.coalesce(runs.c.cut_of, runs.c.cuid)
+_TRASHED = (
+    _RUN.with_only_columns(*(_CUID if column is runs.c.cuid else column for column in _RUN.selected_columns))
+    .where(runs.c.trash_id == bindparam("entry"))
+    .order_by(runs.c.id)
+)
 
 
 def list_trashed(
@@ -303,7 +310,7 @@ def trashed_by_cuid(connection: Connection, cuids: Sequence[str], workspace_id: 
 
 def find_trashed(connection: Connection, trash_id: int, names: Sequence[str]) -> list[HeldRun]:
     """Find the runs of an entry that have one of these ids or cuids."""
-    named = or_(member_of(runs.c.cuid, "names"), member_of(runs.c.run_id, "names"))
+    named = or_(*(member_of(column, "names") for column in (runs.c.cuid, runs.c.cut_of, runs.c.run_id)))
     found = rows(connection, _TRASHED.where(named), {"entry": trash_id, "names": list(names)})
     return [HeldRun(*row) for row in found]
 
@@ -353,7 +360,7 @@ def taken_names(connection: Connection, trash_id: int, run_keys: Sequence[int] |
         runs.c.project_id == old.c.project_id, runs.c.run_id == old.c.run_id, runs.c.trash_id.is_(None)
     )
     chosen = old.c.trash_id == trash_id, _chosen(old, run_keys)
-    statement = select(old.c.run_id).where(*chosen, live_run).order_by(old.c.id)
+    statement = select(old.c.run_id).where(*chosen, old.c.cut_of.is_(None), live_run).order_by(old.c.id)
     found += [f"run {run_id!r}" for (run_id,) in rows(connection, statement)]
     gone_too = home.c.trash_id != trash_id if run_keys is None else home.c.trash_id.is_not(None)
     homeless = select(home.c.name).distinct().join(old, old.c.project_id == home.c.id).where(*chosen, gone_too)
@@ -388,10 +395,15 @@ def restore_runs(connection: Connection, trash_id: int, run_keys: Sequence[int] 
     touched = [key for (key,) in rows(connection, select(runs.c.project_id).distinct().where(*wanted))]
     with unique(_TAKEN_MEANWHILE):
         connection.execute(update(runs).where(*wanted).values(trash_id=None))
+    settle_trash(connection, trash_id)
+    return touched
+
+
+def settle_trash(connection: Connection, trash_id: int) -> None:
+    """Count anew what an entry holds, and remove it if nothing is left in it."""
     left = select(func.count()).where(runs.c.trash_id == trash_id).scalar_subquery()
     connection.execute(update(trash).where(trash.c.id == trash_id).values(runs=left))
     connection.execute(delete(trash).where(trash.c.id == trash_id, trash.c.runs == 0))
-    return touched
 
 
 _TAKEN_MEANWHILE = "a name or an id was taken meanwhile"

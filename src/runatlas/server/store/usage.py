@@ -31,6 +31,7 @@ from runatlas.server.store.trash import PURGING
 __all__ = ["SpaceScope", "count_usage", "space_of", "space_total", "stored_bytes"]
 
 _LIVE = runs.c.trash_id.is_(None)
+_IS_RUN = runs.c.cut_of.is_(None)
 _COUNTS = select(
     select(func.count()).select_from(users).scalar_subquery(),
     select(func.count()).select_from(workspaces).scalar_subquery(),
@@ -40,7 +41,7 @@ _COUNTS = select(
     select(func.sum(runs.c.point_count)).scalar_subquery(),
     select(func.count()).select_from(blobs).scalar_subquery(),
     select(func.sum(blobs.c.size)).scalar_subquery(),
-    select(func.count()).select_from(runs.join(trash)).where(trash.c.kind != PURGING).scalar_subquery(),
+    select(func.count()).select_from(runs.join(trash)).where(trash.c.kind != PURGING, _IS_RUN).scalar_subquery(),
 )
 
 
@@ -76,13 +77,12 @@ class SpaceScope:
 
     def restrict(self, statement: Select[Any]) -> Select[Any]:
         """Add the conditions to a query over ``_RUNS``."""
-        for column, wanted in (
-            (workspaces.c.id, self.workspace_id),
-            (projects.c.id, self.project_id),
-            (runs.c.id, self.run_id),
-        ):
+        for column, wanted in ((workspaces.c.id, self.workspace_id), (projects.c.id, self.project_id)):
             if wanted is not None:
                 statement = statement.where(column == wanted)
+        if self.run_id is not None:
+            own = select(_SELF.c.cuid).where(_SELF.c.id == self.run_id).scalar_subquery()
+            statement = statement.where(or_(runs.c.id == self.run_id, runs.c.cut_of == own))
         statement = statement.where(or_(runs.c.trash_id.is_(None), runs.c.trash_id.not_in(_GOING)))
         if self.sees_all:
             return statement
@@ -90,6 +90,7 @@ class SpaceScope:
         return statement.where(readable, or_(_THERE, memberships.c.role.in_(("OWNER", "MEMBER"))))
 
 
+_SELF = runs.alias("self")
 _GOING = select(trash.c.id).where(trash.c.kind == PURGING)
 _RUNS = runs.join(projects, projects.c.id == runs.c.project_id).join(workspaces).outerjoin(memberships, MEMBERSHIP)
 _THERE = and_(runs.c.trash_id.is_(None), projects.c.trash_id.is_(None))
@@ -102,7 +103,8 @@ _NAMES: dict[str, tuple[ColumnElement[Any], ...]] = {
 
 def _sums(points: ColumnElement[int], size: ColumnElement[int]) -> tuple[ColumnElement[Any], ...]:
     there, gone = case((_THERE, 1), else_=0), case((_THERE, 0), else_=1)
-    return func.sum(there), func.sum(there * points), func.sum(there * size), func.sum(gone), func.sum(gone * size)
+    gone_runs = case((and_(~_THERE, _IS_RUN), 1), else_=0)
+    return func.sum(there), func.sum(there * points), func.sum(there * size), func.sum(gone_runs), func.sum(gone * size)
 
 
 _OF_RUNS = _sums(runs.c.point_count, runs.c.point_bytes)

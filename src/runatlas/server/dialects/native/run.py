@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from runatlas.errors import ValidationError
+from runatlas.model.data_cut import DataCut
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.run import RunDraft, RunRecord, RunSelection
 from runatlas.model.trash import DeletionPlanRecord
@@ -31,12 +32,14 @@ class MadeRun:
 class DeletionDraft:
     """What is to be deleted: runs, a run as ``workspace/project/run``, or a project as ``workspace/project``.
 
-    One of the three; ``force`` takes what is guarded, but for protected runs.
+    One of the three; ``cut`` deletes only that data of the runs, which stay; ``force`` takes what is guarded, but for
+    protected runs.
     """
 
     runs: RunSelection | None = None
     run: str | None = None
     project: str | None = None
+    cut: DataCut | None = None
     force: bool = False
 
 
@@ -53,11 +56,15 @@ def create_run(services: Services, caller: Caller, body: RunDraft) -> MadeRun:
 
 @deletions.add("POST", "/deletions/plan", errors=(403, 404))
 def plan_deletion(services: Services, caller: Caller, body: DeletionDraft) -> DeletionPlanRecord:
-    """Tell what deleting these runs, a run, or a project with all its runs, would take, without taking it."""
+    """Tell what deleting runs, a run, data of them, or a project with its runs, would take, without taking it."""
     if [body.runs, body.run, body.project].count(None) != 2:
         raise ValidationError("a deletion needs one of 'runs', 'run' and 'project'")
     if body.project is not None:
+        if body.cut is not None:
+            raise ValidationError("cut: data is cut out of runs, not out of a project; select its runs")
         path = checked(ProjectPath.parse, body.project, "project")
         return services.trash.plan_project_deletion(caller, path, force=body.force)
     what = body.runs or checked(RunPath.parse, body.run or "", "run")
+    if body.cut is not None:
+        return services.trash.plan_data_deletion(caller, body.cut, what, force=body.force)
     return services.trash.plan_run_deletion(caller, what, force=body.force)

@@ -95,4 +95,4 @@ __all__ = [
     "writers",
 ]
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9

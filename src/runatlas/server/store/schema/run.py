@@ -114,12 +114,19 @@ runs = Table(
     Column("point_count", BigInteger, nullable=False, server_default="0"),
     Column("point_bytes", BigInteger, nullable=False, server_default="0"),
     Column("trash_id", Id, ForeignKey("trash.id", ondelete="CASCADE")),
+    Column("cut_of", String(21)),
     unique_live("uq_runs_live_run_id", "project_id", "run_id"),
     Index("ix_runs_newest", "project_id", "trash_id", "pin", "created_at_ms", "id"),
     Index(None, "trash_id"),
     Index(None, "folder_id"),
 )
-"""``point_count`` and ``point_bytes`` are the sums of its series: their points, and the bytes of their chunks."""
+"""``point_count`` and ``point_bytes`` are the sums of its series: their points, and the bytes of their chunks.
+
+``cut_of`` is the cuid of the run whose data a row holds that was cut out of it: a row for the trash and nothing else,
+which lies in that run's project. The run itself may be gone by now."""
+
+_CUT = runs.c.cut_of.is_not(None)
+Index("ix_runs_cut_of", runs.c.cut_of, sqlite_where=_CUT, postgresql_where=_CUT)
 
 run_profiles = Table(
     "run_profiles",
