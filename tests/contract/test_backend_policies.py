@@ -8,7 +8,7 @@ from support.backend import Site
 from support.recording import line
 
 from runatlas.backends.base import Backend
-from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError, ValidationError
+from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError, StoreError, ValidationError
 from runatlas.model.batch import Batch
 from runatlas.model.held_policy import EvaluationRecord, RuleCount
 from runatlas.model.ids import ProjectPath
@@ -282,6 +282,19 @@ def test_an_evaluation_that_broke_off_says_so_and_took_nothing(site: Site, demo:
     assert evaluate(site) == []
     site.clock.advance(DAY)
     assert [record.outcome for record in evaluate(site)] == ["deleted"]
+
+
+def test_what_goes_and_the_line_that_says_so_are_one_transaction(site: Site, demo: ProjectPath) -> None:
+    site.root.hold_policy(demo, "old", OLD, acts=True)
+    (due,) = site.services.policies.list_due()
+    begun = site.services.policies.begin(due)
+    assert begun is not None
+    with site.services.store.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE policy_evaluations RENAME TO elsewhere")
+    with pytest.raises(StoreError):
+        site.services.policies.evaluate(begun)
+    assert len(left(site, demo)) == 5
+    assert site.root.list_trash(demo.workspace, PageRequest()).items == ()
 
 
 def test_a_policy_that_is_released_while_it_is_evaluated_takes_nothing(site: Site, demo: ProjectPath) -> None:
