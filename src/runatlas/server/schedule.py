@@ -83,5 +83,7 @@ class Schedule:
                         break
             except StoreError as error:
                 _log.warning("policies that are due wait: %s", error)
+            except Exception:
+                _log.exception("policies that are due wait")
             if self._closing.wait(_LOOK_S):
                 return

@@ -66,8 +66,9 @@ class Registry:
         _check_stage(draft.stage)
         path = _read_path(draft.run)
         with self._store.write() as connection:
+            lock_runs(connection, [require_run(connection, caller, path, "write").id])
+            # Who waited for the lock reads again: the run may have another path by now.
             run = require_run(connection, caller, path, "write")
-            lock_runs(connection, [run.id])
             artifact = find_artifact(connection, run.id, draft.artifact)
             if artifact is None:
                 raise NotFoundError(f"run {path} has no artifact {draft.artifact!r}")
