@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["printable", "printable_lines"]
+__all__ = ["counted", "printable", "printable_lines"]
 
 _UNSEEN = (
     "\x00-\x1f\x7f-\x9f\xad\u061c\u070f\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -40,6 +40,21 @@ def printable_lines(text: str) -> str:
         'ok\\ndone'
     """
     return text if text.isprintable() else _STEERING_IN_LINES.sub(_written, _COLOUR.sub("", text))
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number of things.
+
+    Args:
+        number: How many.
+        noun: What, in the singular.
+
+    Example:
+        >>> counted(1, "run"), counted(1200, "run"), counted(0, "entry")
+        ('1 run', '1,200 runs', '0 entries')
+    """
+    several = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else several}"
 
 
 def _written(found: re.Match[str]) -> str:

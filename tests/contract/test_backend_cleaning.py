@@ -196,7 +196,7 @@ def test_a_silent_run_counts_from_when_it_was_heard_of_last(site: Site) -> None:
 
 
 def test_what_is_no_policy_or_takes_too_much_is_refused(site: Site, demo: ProjectPath) -> None:
-    with pytest.raises(ConflictError, match=r"would take all 1 runs of no config\.model that it looks at"):
+    with pytest.raises(ConflictError, match=r"would take the only run of no config\.model that it looks at"):
         plan(site, demo, Policy(older_than="1d", group_by=("config.model",)))
     with pytest.raises(ConflictError, match="would take 2 runs, and its max is 1"):
         plan(site, demo, attrs.evolve(POLICY, max=1))

@@ -132,7 +132,7 @@ def test_what_takes_how_much_room(place: tuple[str, str]) -> None:
 
 def test_deletion_is_shown_then_done_then_undone(call: Call) -> None:
     planned = call("delete", RUN)
-    assert "1 runs would be deleted" in planned.stdout
+    assert "1 run would be deleted" in planned.stdout
     assert "nothing was deleted" in planned.stderr
     assert call("run", RUN).exit_code == 0
     gone = _json(call("delete", PROJECT, "abc123", "--commit", "--json"))

@@ -152,7 +152,7 @@ def test_all_real_runs_are_kept_whole_and_once(tmp_path: Path) -> None:
         "track_2_medium": (8, 98_300),
         "track_3_optimization": (51, 10_547),
     }
-    assert first.stderr.startswith("20 lines have the id fields of an earlier line but differ from it")
+    assert first.stderr.startswith("20 lines with the id fields of an earlier line, but different from it")
     backend = LocalBackend(tmp_path / "store", create=True)
     try:
         assert check_all_of_it(backend, expected) == 1_164_141

@@ -12,7 +12,7 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, mistakes_told
-from runatlas.cli.api.output import counted, print_json, refusal_text, say
+from runatlas.cli.api.output import print_json, refusal_text, say
 from runatlas.cli.connection import hint
 from runatlas.entities.cleaning import FilePolicy
 from runatlas.entities.deletion import Deletion, DeletionPlan
@@ -20,6 +20,7 @@ from runatlas.errors import ConflictError, RunAtlasError
 from runatlas.model.policy import Policy
 from runatlas.response import ApiResponse
 from runatlas.tables.deletion import ReportRow, ReportTable
+from runatlas.terminal import counted
 
 __all__ = ["chosen_policies", "clean", "policy_options"]
 
@@ -236,7 +237,8 @@ def _tell(item: _Cleaning, *, commit: bool) -> None:
         say("nothing was deleted; add --commit to delete")
     elif item.deletion.runs:
         back = hint("runatlas", "api", "restore", item.deletion.trash_id)
-        say(f"deleted {counted(item.deletion.runs, 'run')}; {back} brings them back")
+        it = "it" if item.deletion.runs == 1 else "them"
+        say(f"deleted {counted(item.deletion.runs, 'run')}; {back} brings {it} back")
     elif commit:
         say("nothing was deleted: there is nothing to delete")
 

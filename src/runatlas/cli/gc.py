@@ -12,6 +12,7 @@ from runatlas.model.codec import encode
 from runatlas.server.store.engine import Store
 from runatlas.server.store.garbage import Leftovers, collect_garbage, find_leftovers
 from runatlas.settings import embedded_directory
+from runatlas.terminal import counted
 from runatlas.tracking.sync import LeftSpool, collect_spools
 
 __all__ = ["gc"]
@@ -61,4 +62,4 @@ def _tell(
     if not dry_run:
         say(f"the database had {size_text(database[0])}, and has {size_text(database[1])}", err=False)
     for left in unsent:
-        say(f"{left.path}: {left.records} records were not sent and are kept; 'runatlas sync' sends them")
+        say(f"{left.path}: {counted(left.records, 'record')} not sent, and kept; 'runatlas sync' sends them")

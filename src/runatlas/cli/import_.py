@@ -18,7 +18,7 @@ from runatlas.importers.importing import import_jsonl
 from runatlas.importers.layout import RecordLayout
 from runatlas.importers.report import ImportReport
 from runatlas.model.codec import dumps, encode
-from runatlas.terminal import printable
+from runatlas.terminal import counted, printable
 
 __all__ = ["import_"]
 
@@ -127,13 +127,15 @@ def _progress(messages: Console) -> Iterator[Callable[[int, int], None] | None]:
 def _show(report: ImportReport, messages: Console, *, as_json: bool) -> None:
     if report.twins:
         messages.print(
-            f"{len(report.twins)} lines have the id fields of an earlier line but differ from it, and became runs of "
-            f"their own: lines {_listed(report.twins)}; a further field in --id-fields would tell them apart",
+            f"{counted(len(report.twins), 'line')} with the id fields of an earlier line, but different from it, "
+            f"became {'a run of its' if len(report.twins) == 1 else 'runs of their'} own: "
+            f"lines {_listed(report.twins)}; a further field in --id-fields would tell them apart",
             highlight=False,
         )
     if report.repeated:
         messages.print(
-            f"{len(report.repeated)} lines repeat an earlier one: {_listed(report.repeated)}", highlight=False
+            f"{counted(len(report.repeated), 'line')} repeated an earlier one: {_listed(report.repeated)}",
+            highlight=False,
         )
     if as_json:
         click.echo(dumps({**encode(report), "complete": report.complete}))

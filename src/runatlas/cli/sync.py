@@ -9,7 +9,7 @@ import click
 from runatlas.cli.connection import settled
 from runatlas.model.codec import dumps, encode
 from runatlas.settings import embedded_directory
-from runatlas.terminal import printable
+from runatlas.terminal import counted, printable
 from runatlas.tracking.sync import SyncReport
 from runatlas.tracking.sync import sync as send_spools
 
@@ -52,7 +52,7 @@ def sync(
 
 
 def _tell(report: SyncReport) -> None:
-    facts = [f"{report.sent} records sent"]
+    facts = [f"{counted(report.sent, 'record')} sent"]
     if report.refused:
         facts.append(f"{report.refused} refused")
     if report.damaged:

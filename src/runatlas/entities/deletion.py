@@ -21,7 +21,7 @@ from runatlas.model.run import RunSelection
 from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, TrashRecord
 from runatlas.response import ApiResponse
 from runatlas.tables.deletion import PlanTable
-from runatlas.terminal import printable
+from runatlas.terminal import counted, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -262,12 +262,18 @@ class DeletionPlan:
         record = self.record
         is_refused = bool(record.whole and record.kept)
         total = record.total + (len(record.kept) if is_refused else 0)
-        what = f"project {record.project} with {total} runs" if record.project else f"{total} runs"
+        what = counted(total, "run")
+        it = "it" if total == 1 else "them"
+        what = f"project {record.project} with {what}" if record.project else what
         if is_refused:
-            return f"{what} would stay, as {len(record.kept)} of them are guarded"
+            guarded = len(record.kept)
+            return f"{what} would stay, as {guarded} of {it} {'is' if guarded == 1 else 'are'} guarded"
         if record.points is None:
             return f"{what} would be deleted"
-        held = f"{record.points:,} points; purging them frees {record.bytes:,} bytes, which the trash holds until then"
+        held = (
+            f"{counted(record.points, 'point')}; purging {it} frees {counted(record.bytes or 0, 'byte')}, "
+            "which the trash holds until then"
+        )
         return f"{what} would be deleted, {held}"
 
     def _repr_html_(self) -> str:

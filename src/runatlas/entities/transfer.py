@@ -16,7 +16,7 @@ from runatlas.model.ids import ProjectPath, validate_project_name
 from runatlas.model.transfer import DONE, TransferDraft, TransferItem, TransferPlanRecord, TransferRecord
 from runatlas.response import ApiResponse
 from runatlas.tables.transfer import TransferTable
-from runatlas.terminal import printable
+from runatlas.terminal import counted, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,7 +176,7 @@ class TransferPlan:
         """Say what would happen, and what should be known before."""
         record = self.record
         does = f"would be {DONE[record.kind]}"
-        what = f"project {record.project} {does}" if record.project else f"{record.total} runs {does}"
+        what = f"project {record.project} {does}" if record.project else f"{counted(record.total, 'run')} {does}"
         told = [f"{what} to {record.target}"]
         if record.kind == "move" and not record.target_cuid:
             told[0] += ", which would be made"

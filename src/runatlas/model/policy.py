@@ -20,6 +20,7 @@ from runatlas.errors import ConflictError, shortened
 from runatlas.model.expression import parse_field, parse_filter
 from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filters import Field, Filter
+from runatlas.terminal import counted
 
 __all__ = [
     "Best",
@@ -416,13 +417,18 @@ def require_bounds(rule: Rule, runs: Sequence[JudgedRun], goes: Sequence[bool]) 
         return
     total, most = sum(goes), rule.policy.max
     if most is not None and total > most:
-        raise ConflictError(f"the policy would take {total} runs, and its max is {most}; raise that, or allow all")
+        took = counted(total, "run")
+        raise ConflictError(f"the policy would take {took}, and its max is {most}; raise that, or allow all")
     emptied = [places for places in _places_by_group(runs).values() if all(goes[place] for place in places)]
     if not emptied:
         return
     shown = [_group_text(rule, runs[places[0]]) for places in emptied[:_SHOWN]]
-    more = f", and of {len(emptied) - _SHOWN} more groups" if len(emptied) > _SHOWN else ""
+    more = f", and of {counted(len(emptied) - _SHOWN, 'more group')}" if len(emptied) > _SHOWN else ""
     raise ConflictError(
-        f"the policy would take all {sum(map(len, emptied))} runs{' and'.join(shown)}{more} that it looks at; "
+        f"the policy would take {_all_of(sum(map(len, emptied)))}{' and'.join(shown)}{more} that it looks at; "
         "add a keep, or allow all with a where that says which runs may all go"
     )
+
+
+def _all_of(runs: int) -> str:
+    return "the only run" if runs == 1 else f"all {counted(runs, 'run')}"

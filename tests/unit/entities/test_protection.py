@@ -58,7 +58,7 @@ def test_a_plan_of_what_is_refused_shows_it_and_is_refused(own_place: Place) -> 
     project = own_place.api.project(PROJECT)
     plan = project.delete().unwrap()
     assert [item.path for item in plan.kept] == [f"{PROJECT}/run_id_1"]
-    assert repr(plan).startswith(f"DeletionPlan: project {PROJECT} with 4 runs would stay, as 1 of them are guarded")
+    assert repr(plan).startswith(f"DeletionPlan: project {PROJECT} with 4 runs would stay, as 1 of them is guarded")
     assert plan.apply().errmsg == (
         f"nothing was deleted: {PROJECT}/run_id_1 is running; delete with force if that is meant"
     )

@@ -9,14 +9,14 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, store_told
-from runatlas.cli.api.output import counted, print_fields, print_json, refusal_text, say, size_text
+from runatlas.cli.api.output import print_fields, print_json, refusal_text, say, size_text
 from runatlas.cli.connection import hint
 from runatlas.entities.deletion import Deletion, DeletionPlan, kept_lines
 from runatlas.errors import ConflictError
 from runatlas.model.run import RUN_STATES
 from runatlas.model.trash import PurgeRecord
 from runatlas.response import ApiResponse
-from runatlas.terminal import printable_lines
+from runatlas.terminal import counted, printable_lines
 
 __all__ = ["create", "delete", "protect", "purge", "restore", "unprotect", "update"]
 
@@ -251,9 +251,8 @@ def purge(api: Api, entry: str | None, *, all_: bool, commit: bool, as_json: boo
 
 
 def _purged(done: PurgeRecord) -> str:
-    entries = "1 entry" if done.entries == 1 else f"{done.entries:,} entries"
     counts = ((done.runs, "run"), (done.points, "point"), (done.blobs, "file"))
-    text = f"{'would remove' if done.dry_run else 'removed'} {entries}: "
+    text = f"{'would remove' if done.dry_run else 'removed'} {counted(done.entries, 'entry')}: "
     text += ", ".join(counted(number, noun) for number, noun in counts)
     if done.bytes_before is None or done.bytes_after is None or done.bytes_after >= done.bytes_before:
         return text
@@ -262,5 +261,5 @@ def _purged(done: PurgeRecord) -> str:
 
 def _tell_of_the_rest(entries: int) -> None:
     if entries > 0:
-        stay = "1 entry has not expired and stays" if entries == 1 else f"{entries:,} entries have not expired and stay"
-        say(f"{stay}; --all takes what lies in workspaces that you own")
+        stay = "has not expired and stays" if entries == 1 else "have not expired and stay"
+        say(f"{counted(entries, 'entry')} {stay}; --all takes what lies in workspaces that you own")

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from runatlas.terminal import printable, printable_lines
 
-__all__ = ["counted", "print_fields", "print_json", "print_table", "refusal_text", "say", "size_text"]
+__all__ = ["print_fields", "print_json", "print_table", "refusal_text", "say", "size_text"]
 
 _UNBOUNDED = 100_000
 _KIBI = 1024
@@ -84,11 +84,6 @@ def size_text(size: int) -> str:
             break
         value, unit = value / _KIBI, larger
     return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
-
-
-def counted(number: int, noun: str) -> str:
-    """Write a number of things: ``1 run``, ``1,200 runs``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def refusal_text(sentence: str) -> str:

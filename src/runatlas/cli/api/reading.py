@@ -17,6 +17,7 @@ from runatlas.model.filter_field import did_you_mean
 from runatlas.model.log import LOG_LEVELS, LogLevel
 from runatlas.response import ApiResponse
 from runatlas.tables.run import RunTable
+from runatlas.terminal import counted
 
 __all__ = ["export", "logs", "medias", "metrics", "run", "summary"]
 
@@ -168,7 +169,7 @@ def medias(
     _note_missing(found.missing, (), api.run(run), what="media")
     if download is not None:
         saved = found.download(download)
-        say(f"saved {len(saved)} files in {download}")
+        say(f"saved {counted(len(saved), 'file')} in {download}")
     if as_json:
         print_json(found.json())
         return
