@@ -5,8 +5,6 @@ from __future__ import annotations
 import queue
 import re
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,22 +14,12 @@ from typing import Any
 import attrs
 import pytest
 import requests
+from support.forked import ForkedProcess, run_command, run_server, start
 
 __all__ = ["ServerProcess", "make_key", "running_server", "server"]
 
 _ANNOUNCED = re.compile(r"\bat (http://\S+)$")
 _PATIENCE_S = 60
-_SERVING = """
-import ast, sys
-from pathlib import Path
-from runatlas.server.process import serve
-from runatlas.server.settings import ServerSettings
-from runatlas.server.wire.body_limit import Limits
-given = ast.literal_eval(sys.argv[2])
-limits = Limits(**given.pop("limits", {}))
-settings = ServerSettings(Path(sys.argv[1]), port=0, limits=limits, **given)
-serve(settings, announce=lambda origin: print("at", origin, file=sys.stderr))
-"""
 
 
 @attrs.frozen(eq=False)
@@ -46,7 +34,7 @@ class ServerProcess:
 
     origin: str
     directory: Path
-    process: subprocess.Popen[str]
+    process: ForkedProcess
     log: list[str]
 
     def call(self, method: str, path: str, *, key: str | None = None, **options: Any) -> requests.Response:
@@ -83,10 +71,10 @@ def running_server(
         settings: Served by these in place of the command line, so that limits can be small.
     """
     place = ["--dir", str(directory)] if database is None else ["--database", database, "--blobs-dir", str(directory)]
-    command = [sys.executable, "-m", "runatlas", "serve", *place, "--port", "0", *options]
-    if settings is not None:
-        command = [sys.executable, "-c", _SERVING, str(directory), repr(settings)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if settings is None:
+        process = start(run_command, ["serve", *place, "--port", "0", *options])
+    else:
+        process = start(run_server, directory, settings)
     log: list[str] = []
     addresses: queue.Queue[str | None] = queue.Queue()
     reader = threading.Thread(target=_read_log, args=(process, log, addresses))
@@ -107,9 +95,8 @@ def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _read_log(process: subprocess.Popen[str], log: list[str], addresses: queue.Queue[str | None]) -> None:
-    assert process.stderr is not None
-    with process.stderr as lines:
+def _read_log(process: ForkedProcess, log: list[str], addresses: queue.Queue[str | None]) -> None:
+    with process.stream as lines:
         for line in lines:
             log.append(line)
             if found := _ANNOUNCED.search(line.rstrip()):
@@ -119,8 +106,11 @@ def _read_log(process: subprocess.Popen[str], log: list[str], addresses: queue.Q
 
 def make_key(directory: Path, username: str) -> str:
     """Make an API key, and the user if there is none, as the command line does it."""
-    command = [sys.executable, "-m", "runatlas", "keys", "create", username, "--dir", str(directory)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    process = start(run_command, ["keys", "create", username, "--dir", str(directory)], streams=(1, 2))
+    with process.stream as lines:
+        said = lines.read()
+    assert process.wait(_PATIENCE_S) == 0, said
+    return said.split()[-1]
 
 
 @pytest.fixture(scope="module")
