@@ -27,7 +27,7 @@ from runatlas.model.page import PageRequest
 from runatlas.model.run import RunDraft, RunPatch, RunSelection
 from runatlas.model.series import ColumnQuery, Context, PointQuery, SummaryQuery, SummaryRecord
 from runatlas.model.transfer import TransferDraft
-from runatlas.model.trash import DeletionPlanRecord
+from runatlas.model.trash import DeletionPlanRecord, PlannedItem
 from runatlas.server.store.check import check_store
 from runatlas.server.store.merging import merge_series
 from runatlas.server.store.schema import series
@@ -295,15 +295,16 @@ class TestPlanning:
             DataCut(("loss",), thin=-1),
             DataCut(media=("img",), thin=3),
             DataCut(("loss",), thin=3, first_step=1),
-            DataCut(tuple(map(str, range(1001)))),
+            DataCut(tuple(map(str, range(10_001)))),
         ],
     )
     def test_what_says_nothing_or_too_much_is_refused(self, site: Site, cut: DataCut) -> None:
         run = _run(site)
         with pytest.raises(ValidationError):
             site.root.plan_data_deletion(cut, run)
+        item = PlannedItem(str(run), site.root.get_run(run).cuid, "", "FINISHED", 0)
         with pytest.raises(ValidationError):
-            site.root.delete(DeletionPlanRecord("data", (), cut=cut))
+            site.root.delete(DeletionPlanRecord("data", (item,), cut=cut))
         for kind, given_cut in (("runs", DataCut(("loss",))), ("data", None)):
             with pytest.raises(ValidationError, match="cut"):
                 site.root.delete(DeletionPlanRecord(kind, (), cut=given_cut))  # type: ignore[arg-type]

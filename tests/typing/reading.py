@@ -115,6 +115,9 @@ def deletion(run: Run, project: Project, commit: bool) -> None:
     assert_type(project.delete(commit=commit), ApiResponse[DeletionPlan] | ApiResponse[Deletion])
     assert_type(project.delete_runs([run, "abc"], commit=True).unwrap().trash_id, str)
     assert_type(run.delete().unwrap().apply(), ApiResponse[Deletion])
+    assert_type(run.delete_metrics(["loss"]), ApiResponse[DeletionPlan])
+    assert_type(project.runs().rewind(10, commit=True), ApiResponse[Deletion])
+    assert_type(run.artifact("a").delete(commit=commit), ApiResponse[DeletionPlan] | ApiResponse[Deletion])
 
 
 def answers(run: Run) -> None:

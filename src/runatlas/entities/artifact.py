@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection, Window
+from runatlas.entities.data_cut import cut
+from runatlas.entities.deletion import Deletion, DeletionPlan
 from runatlas.entities.run_fields import RunFields
 from runatlas.entities.stored_file import StoredFile, as_directory
 from runatlas.errors import NotFoundError, ResponseFormatError
 from runatlas.model.artifact import ArtifactRecord, validate_artifact_name
+from runatlas.model.data_cut import DataCut
 from runatlas.model.instant import iso_text
 from runatlas.model.page import Page, PageRequest, each_item
 from runatlas.response import ApiResponse
@@ -114,6 +117,39 @@ class Artifact(Entity[ArtifactRecord]):
         except ValueError as error:
             raise ResponseFormatError(f"the server names a file outside of the run: {error}") from error
 
+    @overload
+    def delete(self, commit: Literal[False] = False, *, force: bool = False) -> ApiResponse[DeletionPlan]: ...
+    @overload
+    def delete(self, commit: Literal[True], *, force: bool = False) -> ApiResponse[Deletion]: ...
+    @overload
+    def delete(self, commit: bool, *, force: bool = False) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]: ...
+    def delete(self, commit: bool = False, *, force: bool = False) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
+        """Delete the file alone, or tell what that would take; the run stays.
+
+        Args:
+            commit: Whether to delete; else nothing is changed.
+            force: Whether to take it also from under a model version; never from a run that is protected.
+
+        Returns:
+            The plan, whose ``bytes`` are what purging frees; or what was deleted, with ``restore()``.
+
+        Raises:
+            TypeError: ``commit`` or ``force`` is no boolean.
+
+        Example:
+            >>> from pathlib import Path
+            >>> from runatlas import Api, Run
+            >>> with Run(repo="./experiments", experiment="demo") as made:
+            ...     _ = Path("last.pt").write_text("weights")
+            ...     _ = made.log_artifact("last.pt")
+            >>> run = Api("./experiments").run(made.path)
+            >>> deletion = run.artifact("last.pt").delete(commit=True).data
+            >>> len(run.artifacts()), deletion.restore().ok, len(run.artifacts())
+            (0, True, 1)
+        """
+        wanted = DataCut(artifacts=(self._name,))
+        return cut(self._handle, lambda: self._run.run_path, lambda: wanted, commit=commit, force=force)
+
     def json(self) -> dict[str, Any]:
         """Return the file's facts as plain values."""
         return {
@@ -174,6 +210,34 @@ class Artifacts(Collection[Artifact, ArtifactRecord]):
         if not isinstance(to, (str, Path)):
             raise TypeError(f"to: expected a path, got {type(to).__name__}")
         return ApiResponse.of(lambda: self._save(Path(to)))
+
+    @overload
+    def delete(self, commit: Literal[False] = False, *, force: bool = False) -> ApiResponse[DeletionPlan]: ...
+    @overload
+    def delete(self, commit: Literal[True], *, force: bool = False) -> ApiResponse[Deletion]: ...
+    @overload
+    def delete(self, commit: bool, *, force: bool = False) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]: ...
+    def delete(self, commit: bool = False, *, force: bool = False) -> ApiResponse[DeletionPlan] | ApiResponse[Deletion]:
+        """Delete these files alone, or tell what that would take; the run stays.
+
+        Args:
+            commit: Whether to delete; else nothing is changed.
+            force: Whether to take them also from under a model version; never from a run that is protected.
+
+        Returns:
+            The plan, whose ``bytes`` are what purging frees; or what was deleted, with ``restore()``.
+
+        Raises:
+            TypeError: ``commit`` or ``force`` is no boolean.
+        """
+
+        def wanted() -> DataCut:
+            return DataCut(artifacts=tuple(artifact.name for artifact in self))
+
+        answer = cut(self._handle, lambda: self._run.run_path, wanted, commit=commit, force=force)
+        if commit:
+            self._forget()
+        return answer
 
     def _save(self, directory: Path) -> list[Path]:
         places = {artifact.place(): artifact for artifact in self}

@@ -14,6 +14,7 @@ from runatlas.entities.argument import flag
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import ConflictError, NotFoundError
 from runatlas.file_access import FileAccess, open_to_read
+from runatlas.model.codec import encode
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.instant import iso_text
 from runatlas.model.plan_file import PLAN_MAX, read_plan, write_plan
@@ -36,8 +37,8 @@ class Deletion:
 
     Attributes:
         trash_id: The entry of the trash.
-        kind: ``"runs"`` or ``"project"``.
-        runs: How many runs went.
+        kind: ``"runs"``, ``"project"``, or ``"data"`` that was cut out of runs.
+        runs: How many runs went, or lost data.
         project: The project's path, when it went too.
         expires_at: ISO 8601: until when it can be brought back; ``None`` for ever.
         kept: Asked for, but guarded: these runs stayed, each with its ``reason``.
@@ -184,6 +185,7 @@ class DeletionPlan:
             "media": record.media,
             "artifacts": record.artifacts,
             "bytes": record.bytes,
+            "cut": None if record.cut is None else encode(record.cut),
             "complete": self.complete,
         }
 
@@ -267,13 +269,16 @@ class DeletionPlan:
         what = f"project {record.project} with {what}" if record.project else what
         if is_refused:
             guarded = len(record.kept)
-            return f"{what} would stay, as {guarded} of {it} {'is' if guarded == 1 else 'are'} guarded"
+            stay = "would stay" if record.cut is None else "would stay whole"
+            return f"{what} {stay}, as {guarded} of {it} {'is' if guarded == 1 else 'are'} guarded"
         if record.points is None:
             return f"{what} would be deleted"
-        held = (
-            f"{counted(record.points, 'point')}; purging {it} frees {counted(record.bytes or 0, 'byte')}, "
-            "which the trash holds until then"
-        )
+        freed = f"purging {it} frees {counted(record.bytes or 0, 'byte')}, which the trash holds until then"
+        if record.cut is not None:
+            parts = ((record.points, "point"), (record.media or 0, "media step"), (record.artifacts or 0, "file"))
+            told = ", ".join(counted(count, noun) for count, noun in parts if count) or "no points"
+            return f"{printable(str(record.cut))} would be cut out of {what}: {told}; {freed}"
+        held = f"{counted(record.points, 'point')}; {freed}"
         return f"{what} would be deleted, {held}"
 
     def _repr_html_(self) -> str:
@@ -290,7 +295,7 @@ class DeletionPlan:
         record = self.record
         lines = [f"DeletionPlan: {self._summary()}"]
         lines += [f"- note: {printable(note)}" for note in record.notes]
-        lines += [f"- {_item_text(item)}" for item in record.items[:_SHOWN]]
+        lines += [f"- {_item_text(item)}{_item_amount(record, item)}" for item in record.items[:_SHOWN]]
         if record.total > _SHOWN:
             lines.append(f"- … and {record.total - _SHOWN} more")
         lines += kept_lines(record.kept)
@@ -367,3 +372,8 @@ def item_json(item: PlannedItem) -> dict[str, Any]:
 def _item_text(item: PlannedItem) -> str:
     guarded = f", {item.reason}" if item.reason and item.reason != item.state.lower() else ""
     return printable(f"{item.path}: {item.name} ({item.state}{guarded})")
+
+
+def _item_amount(plan: DeletionPlanRecord, item: PlannedItem) -> str:
+    """Say how much is cut out of a run that stays."""
+    return "" if plan.cut is None else f": {counted(item.points or 0, 'point')}, {counted(item.files or 0, 'file')}"

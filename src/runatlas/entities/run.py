@@ -15,6 +15,7 @@ from runatlas.entities.argument import choice, flag, optional, text, texts, whol
 from runatlas.entities.artifact import Artifact, Artifacts
 from runatlas.entities.collection import make_window
 from runatlas.entities.column import Column, Columns, make_column_query
+from runatlas.entities.data_cut import Cuttable
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
 from runatlas.entities.folder import Folder, folder_id
 from runatlas.entities.log import Logs, make_logs
@@ -57,7 +58,7 @@ _ROWS_MAX = 500_000
 _LINES = 1000
 
 
-class Run(RunFields):
+class Run(RunFields, Cuttable):
     """A run, lazily: its path is known, everything else is asked for once, when it is needed.
 
     Example:
@@ -538,6 +539,9 @@ class Run(RunFields):
             TypeError: ``commit`` or ``force`` is no boolean.
         """
         return delete(self._handle, lambda: self._path, commit=commit, force=force)
+
+    def _cut_of(self) -> RunPath:
+        return self._path
 
 
 Experiment = Run

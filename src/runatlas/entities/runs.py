@@ -12,6 +12,7 @@ from typing_extensions import Unpack
 from runatlas.entities.argument import flag
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.collection import Collection, Update, Window
+from runatlas.entities.data_cut import Cuttable
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
 from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.reading import make_metric_request, read_metrics
@@ -39,7 +40,7 @@ _TOLD_MAX = 20
 """How many configs and metrics of several listings a deletion is told of, as it looks at no more."""
 
 
-class Runs(Collection[Run, RunRecord]):
+class Runs(Collection[Run, RunRecord], Cuttable):
     """Runs of a project: filtered, ordered, grouped; each listed with its config and last values.
 
     A slice of them, what is in one listing and not in another (``runs - other``), in both (``runs & other``) or in
@@ -416,6 +417,9 @@ class Runs(Collection[Run, RunRecord]):
         if commit:
             self._forget()
         return answer
+
+    def _cut_of(self) -> RunSelection:
+        return self._doomed()
 
 
 def _fields(wanted: Filter) -> Iterator[Field]:

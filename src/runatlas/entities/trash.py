@@ -56,7 +56,7 @@ class TrashEntry(Entity[TrashRecord]):
 
     @property
     def kind(self) -> TrashKind:
-        """``runs`` or ``project``."""
+        """``runs``, ``project``, or ``data`` that was cut out of runs, which stayed."""
         return self._held().kind
 
     @property
@@ -67,7 +67,7 @@ class TrashEntry(Entity[TrashRecord]):
 
     @property
     def runs(self) -> int:
-        """How many runs it holds."""
+        """How many runs it holds, or holds data of."""
         return self._held().runs
 
     @property

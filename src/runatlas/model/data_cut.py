@@ -11,7 +11,7 @@ from runatlas.model.text import find_unstorable
 
 __all__ = ["NAMES_MAX", "THIN_MAX", "DataCut", "check_cut", "make_steps"]
 
-NAMES_MAX = 1000
+NAMES_MAX = 10_000
 """How many keys or names of a kind one cut may have."""
 
 THIN_MAX = 1_000_000
@@ -67,7 +67,7 @@ class DataCut:
         if self.thin is not None:
             where += f" but for the first, last, smallest and largest point and {self.thin} more of each"
         files = [_named("file", self.artifacts)] if self.artifacts else []
-        return " and ".join([*([" and ".join(parts) + where] if parts else []), *files])
+        return " and ".join([*([" and ".join(parts) + where] if parts else []), *files]) or "nothing"
 
     def _where(self) -> str:
         if self.first_step == self.last_step:

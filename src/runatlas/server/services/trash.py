@@ -154,10 +154,10 @@ class Trash:
             raise plan.refusal
         if (plan.kind == "data") != (plan.cut is not None):
             raise ValidationError("plan.cut: a plan of kind 'data' says what is cut, and no other does")
-        if plan.cut is not None:
-            check_data_cut(plan.cut)
         if plan.kind != "project" and not plan.items:
             return DeletionRecord("", plan.kind, 0, None, kept=plan.kept)
+        if plan.cut is not None:
+            check_data_cut(plan.cut)
         with self._store.write() as connection:
             if plan.kind == "project":
                 return self._delete_project(connection, caller, plan)
