@@ -340,6 +340,100 @@ def test_there_and_back_changes_nothing(site: Site, demo: ProjectPath, other: Pr
     check()
 
 
+class TestMerging:
+    def _plan(self, site: Site, path: ProjectPath, target: ProjectPath) -> TransferPlanRecord:
+        return site.root.plan_transfer(TransferDraft("merge", str(target), project=str(path)))
+
+    def test_a_project_goes_into_another_one(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        fill(site.root, other, "theirs")
+        before = {name: content(site.root, demo.run(name)) for name in FOLDERS}
+        plan = self._plan(site, demo, other)
+        assert (plan.kind, plan.project, plan.target, plan.total) == ("merge", str(demo), str(other), 3)
+        assert (plan.folders, plan.notes) == (("/sweeps/lr",), ())
+        done = site.root.transfer(plan)
+        assert (done.kind, done.target, len(done.runs)) == ("merge", str(other), 3)
+        assert site.root.count_runs(select(other)) == 4
+        for name, held in before.items():
+            found = content(site.root, other.run(name))
+            assert {**found, "run": ""} == {**held, "run": ""}
+            assert found["run"].cuid == held["run"].cuid
+        with pytest.raises(NotFoundError):
+            site.root.get_project(demo)
+        (entry,) = site.root.list_trash(None, PageRequest()).items
+        assert (entry.id, entry.kind, entry.project, entry.runs) == (done.trash_id, "project", demo.project, 0)
+
+    def test_it_is_undone_by_restoring_and_moving_back(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        before = everything(site)
+        done = site.root.transfer(self._plan(site, demo, other))
+        site.root.restore(done.trash_id)
+        move(site, other, demo, *done.runs)
+        assert everything(site) == before
+
+    def test_what_lay_in_the_trash_comes_back_into_the_other_one(
+        self, site: Site, demo: ProjectPath, other: ProjectPath
+    ) -> None:
+        held = {name: content(site.root, demo.run(name)) for name in ("run-1", "run-2")}
+        entry = site.root.delete_runs(select(demo, "run-1", "run-2")).trash_id
+        plan = self._plan(site, demo, other)
+        assert (plan.total, len(plan.notes)) == (1, 1)
+        merged = site.root.transfer(plan).trash_id
+        site.root.purge(trash_id=merged)
+        assert site.root.restore_runs(entry, ("run-1",)).runs == 1
+        assert site.root.restore(entry).runs == 1
+        for name, before in held.items():
+            found = content(site.root, other.run(name))
+            assert {**found, "run": ""} == {**before, "run": ""}
+        assert {folder.path: folder.runs for folder in site.root.list_folders(other)} == {
+            "/sweeps": 1,
+            "/sweeps/lr": 1,
+        }
+
+    def test_an_id_that_is_taken_keeps_all(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        plan = self._plan(site, demo, other)
+        fill(site.root, other, "run-1")
+        before = everything(site)
+        for refused in (plan, self._plan(site, demo, other)):
+            with pytest.raises(ConflictError, match=f"nothing was merged: .*{other} has a run 'run-1' already"):
+                site.root.transfer(refused)
+        assert everything(site) == before
+        assert site.root.get_project(demo).path == demo
+
+    @pytest.mark.parametrize("change", ["new", "gone", "target"])
+    def test_a_plan_out_of_date_merges_nothing(
+        self, site: Site, demo: ProjectPath, other: ProjectPath, change: str
+    ) -> None:
+        plan = self._plan(site, demo, other)
+        if change == "new":
+            site.root.create_run(RunDraft(demo, id="newer", state="FINISHED"))
+        elif change == "gone":
+            site.root.delete_runs(select(demo, "run-1"))
+        else:
+            site.root.delete_project(other)
+            site.project(other.project)
+        before = everything(site)
+        named = {"new": r"newer \(new\)", "gone": "run-1 .in the trash", "target": f"{other} is another project"}
+        with pytest.raises(ConflictError, match=named[change]):
+            site.root.transfer(plan)
+        assert everything(site) == before
+        assert site.root.get_project(demo).path == demo
+
+    def test_a_project_does_not_go_into_itself(self, site: Site, demo: ProjectPath) -> None:
+        with pytest.raises(ValidationError, match="itself"):
+            self._plan(site, demo, demo)
+        with pytest.raises(NotFoundError):
+            self._plan(site, demo, ProjectPath(site.home, "nowhere"))
+
+    def test_who_may_not_delete_it_does_not_merge_it(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        member = site.user("mia")
+        site.root.set_member(site.home, "mia", "MEMBER")
+        plan = self._plan(site, demo, other)
+        with pytest.raises(PermissionDeniedError):
+            member.plan_transfer(TransferDraft("merge", str(other), project=str(demo)))
+        with pytest.raises(PermissionDeniedError):
+            member.transfer(plan)
+        assert site.root.count_runs(select(demo)) == 3
+
+
 class TestRenaming:
     def _plan(self, site: Site, path: ProjectPath, name: str) -> TransferPlanRecord:
         return site.root.plan_transfer(TransferDraft("rename", f"{path.workspace}/{name}", project=str(path)))

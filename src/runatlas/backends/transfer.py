@@ -13,11 +13,11 @@ __all__ = ["Transfers"]
 
 
 class Transfers(ABC):
-    """Moves of runs to another project, and new names of projects."""
+    """Moves of runs to another project, and merged and renamed projects."""
 
     @operation("transfers", Route("POST", "/transfers/plan", "transfers", errors=CHANGE))
     def plan_transfer(self, draft: TransferDraft) -> TransferPlanRecord:
-        """Tell what moving runs, or renaming a project, would do and what is in the way, without doing it.
+        """Tell what moving runs, or merging or renaming a project, would do and what is in the way, without doing it.
 
         Raises:
             NotFoundError: There is no such project or workspace.

@@ -18,7 +18,7 @@ from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.run import Run
 from runatlas.entities.run_query import Filters, Groups, Order, Sorts, make_run_query
 from runatlas.entities.runs import RunChoice, Runs, choose_runs, select_ids
-from runatlas.entities.transfer import Transfer, TransferPlan, transfer
+from runatlas.entities.transfer import Transfer, TransferPlan, project_path, transfer
 from runatlas.entities.usage import measure
 from runatlas.model.held_policy import EVERY, validate_policy_name
 from runatlas.model.ids import ProjectPath, validate_project_name
@@ -250,6 +250,39 @@ class Project(ProjectFields, Cleanable):
         """
         target = ProjectPath(self._path.workspace, validate_project_name(name))
         draft = TransferDraft("rename", str(target), project=str(self._path))
+        return transfer(self._handle, lambda: draft, commit=commit, done=self._forget)
+
+    @overload
+    def merge_into(
+        self, project: ProjectFields | str, *, commit: Literal[False] = False
+    ) -> ApiResponse[TransferPlan]: ...
+    @overload
+    def merge_into(self, project: ProjectFields | str, *, commit: Literal[True]) -> ApiResponse[Transfer]: ...
+    @overload
+    def merge_into(
+        self, project: ProjectFields | str, *, commit: bool
+    ) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]: ...
+    def merge_into(
+        self, project: ProjectFields | str, *, commit: bool = False
+    ) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]:
+        """Move all runs of this project to another one, and this one to the trash, or tell what that would do.
+
+        Runs in the trash go along, and come back into the other project. A ``ConflictError`` keeps all as it is if the
+        other one has a run of one's id.
+
+        Args:
+            project: The project that the runs go to, its name or its path.
+            commit: Whether to do it; else nothing is changed.
+
+        Returns:
+            The plan, with ``apply()``; or what was done.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: ``project`` cannot be a name or a path.
+        """
+        target = str(project_path(project, self._path.workspace))
+        draft = TransferDraft("merge", target, project=str(self._path))
         return transfer(self._handle, lambda: draft, commit=commit, done=self._forget)
 
     def _update(self, patch: ProjectPatch) -> Self:

@@ -30,10 +30,11 @@ class Transfer:
     """What was done.
 
     Attributes:
-        kind: ``"move"`` or ``"rename"``.
+        kind: ``"move"``, ``"merge"`` or ``"rename"``.
         total: How many runs went.
         target: The path of the project that they are in now, or that a project has.
         runs: The store's ids of the runs, and ``paths`` where they are now.
+        trash_id: The entry of the trash that a merged project lies in.
     """
 
     def __init__(self, record: TransferRecord, items: Sequence[TransferItem]) -> None:
@@ -41,11 +42,13 @@ class Transfer:
         self.total = len(record.runs)
         self.target = record.target
         self.runs = record.runs
+        self.trash_id = record.trash_id
         self.paths = tuple(item.target for item in items)
 
     def json(self) -> dict[str, Any]:
         """Return the fields as plain values."""
         fields = {"kind": self.kind, "total": self.total, "target": self.target}
+        fields["trash_id"] = self.trash_id
         return {**fields, "runs": list(self.runs), "paths": list(self.paths)}
 
     def __repr__(self) -> str:
@@ -107,7 +110,7 @@ class TransferPlan:
 
     @property
     def project(self) -> str | None:
-        """The path of the project that would be renamed."""
+        """The path of the project that would be renamed, or merged into the target."""
         return self.record.project
 
     @property
@@ -176,8 +179,13 @@ class TransferPlan:
         """Say what would happen, and what should be known before."""
         record = self.record
         does = f"would be {DONE[record.kind]}"
-        what = f"project {record.project} {does}" if record.project else f"{counted(record.total, 'run')} {does}"
-        told = [f"{what} to {record.target}"]
+        runs = counted(record.total, "run")
+        what = f"{runs} {does} to {record.target}"
+        if record.kind == "rename":
+            what = f"project {record.project} {does} to {record.target}"
+        elif record.kind == "merge":
+            what = f"project {record.project} with {runs} {does} into {record.target} and go to the trash"
+        told = [what]
         if record.kind == "move" and not record.target_cuid:
             told[0] += ", which would be made"
         told += [f"there is no such run: {name}" for name in record.missing[:_SHOWN]]

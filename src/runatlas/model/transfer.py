@@ -22,10 +22,10 @@ __all__ = [
     "refused",
 ]
 
-TransferKind = Literal["move", "rename"]
+TransferKind = Literal["move", "merge", "rename"]
 TRANSFER_KINDS: tuple[TransferKind, ...] = get_args(TransferKind)
 
-DONE: dict[TransferKind, str] = {"move": "moved", "rename": "renamed"}
+DONE: dict[TransferKind, str] = {"move": "moved", "merge": "merged", "rename": "renamed"}
 """What was done, in one word."""
 
 _SHOWN = 5
@@ -49,7 +49,7 @@ class TransferDraft:
     Attributes:
         target: The path of the project that runs go to, or that a project is to have.
         runs: The runs that go.
-        project: The path of the project that is renamed.
+        project: The path of the project that is renamed, or goes with all its runs into another one.
         create: Whether a project that is not there is made for the runs.
     """
 
@@ -91,7 +91,7 @@ class TransferPlanRecord:
         items: The runs.
         missing: Asked for by id, but not there; a plan with missing ids does nothing.
         target_cuid: The project that the runs go to; ``""`` for one that is made.
-        project: The path of the project that is renamed, and ``project_cuid`` the store's id of it.
+        project: The path of the project that is renamed or merged, and ``project_cuid`` the store's id of it.
         folders: Folders that the target gets.
         in_way: What stands in the way beside that of single runs.
         notes: What should be looked at before it is applied, such as a key of the filter that no run has.
@@ -127,8 +127,10 @@ class TransferRecord:
     Attributes:
         target: The path of the project that the runs are in now, or that a project has.
         runs: The store's ids of the runs, in the order of the plan.
+        trash_id: The entry of the trash that the emptied project lies in.
     """
 
     kind: TransferKind
     target: str
     runs: tuple[str, ...] = ()
+    trash_id: str = ""

@@ -11,6 +11,7 @@ from support.recording import Recorder
 
 from runatlas.errors import ConflictError, NotFoundError
 from runatlas.model.ids import ProjectPath
+from runatlas.model.page import PageRequest
 from runatlas.model.project import ProjectDraft, ProjectPatch
 from runatlas.model.run import RunPatch
 from runatlas.model.transfer import TransferDraft, TransferPlanRecord
@@ -86,6 +87,29 @@ def test_a_run_is_not_moved_into_a_project_that_is_deleted(recorder: Recorder, t
         )
     assert _lost(recorder) == 0
     assert services.runs.count_runs(caller, recorder.selection()) == 2
+
+
+def test_what_is_deleted_while_its_project_is_merged_comes_back_alive(recorder: Recorder, target: ProjectPath) -> None:
+    services, caller = recorder.services, recorder.caller
+    draft = TransferDraft("merge", str(target), project=str(recorder.project))
+    plan = services.transfers.plan_transfer(caller, draft)
+    chosen = recorder.selection(recorder.project.run("a"))
+    with pytest.raises(ConflictError):
+        meanwhile(
+            services,
+            lambda: services.trash.delete_runs(caller, chosen, force=True),
+            lambda: _do(recorder, plan),
+        )
+    (entry,) = services.trash.list_trash(caller, None, PageRequest()).items
+    with pytest.raises((ConflictError, NotFoundError)):
+        meanwhile(
+            services,
+            lambda: _do(recorder, services.transfers.plan_transfer(caller, draft)),
+            lambda: services.trash.delete_runs(caller, recorder.selection(), force=True),
+        )
+    services.trash.restore(caller, entry.id)
+    assert services.runs.count_runs(caller, Recorder(services, caller, target).selection()) == 2
+    assert _lost(recorder) == 0
 
 
 def test_an_id_that_comes_up_meanwhile_is_named(recorder: Recorder, target: ProjectPath) -> None:

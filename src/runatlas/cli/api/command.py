@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from runatlas.cli.api import changing, curating, listing, reading
+from runatlas.cli.api import changing, curating, listing, reading, transfer
 from runatlas.cli.api.group import ApiGroup
 
 __all__ = ["api"]
@@ -40,7 +40,9 @@ for _command in (
     changing.restore,
     changing.purge,
     curating.folders,
-    curating.move,
+    transfer.move,
+    transfer.merge,
+    transfer.rename_project,
     curating.list_annotations,
     curating.annotate,
     curating.ingestion_keys,

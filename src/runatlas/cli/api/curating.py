@@ -20,7 +20,6 @@ __all__ = [
     "ingestion_keys",
     "list_annotations",
     "models",
-    "move",
     "promote",
 ]
 
@@ -45,19 +44,6 @@ def folders(api: Api, project: str, name: str | None, parent: str | None, *, as_
         print_json(found.json())
         return
     print_table(("id", "path", "runs"), ((folder.id, folder.path, folder.run_count) for folder in found))
-
-
-@click.command()
-@click.argument("run")
-@click.argument("folder", required=False)
-@api_command
-def move(api: Api, run: str, folder: str | None) -> None:
-    """Put RUN into FOLDER, or take it out.
-
-    FOLDER is a folder's id; without it RUN is in no folder.
-    """
-    api.run(run).move(folder).unwrap()
-    say(f"moved {run}")
 
 
 @click.command(name="annotations")

@@ -79,7 +79,7 @@ class Services:
         self.registry = Registry(store)
         self.catalog = Catalog(store)
         self.trash = Trash(store)
-        self.transfers = Transfers(store, self.projects)
+        self.transfers = Transfers(store, self.projects, self.trash)
         self.purging = Purging(store)
         self.cleaning = Cleaning(store)
         self.policies = Policies(store, self.cleaning, self.trash)

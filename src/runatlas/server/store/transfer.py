@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, exists, select, update
 
 from runatlas.server.store.run_write import move_holders
-from runatlas.server.store.schema import runs
+from runatlas.server.store.schema import runs, trash
 from runatlas.server.store.statement import Connection, member_of, rows, unique
+from runatlas.server.store.trash import PURGING
 
-__all__ = ["Place", "move_runs", "places_of", "taken_ids"]
+__all__ = ["Place", "entries_of", "move_runs", "places_of", "taken_ids", "trashed_in"]
 
 
 class Place(NamedTuple):
@@ -35,6 +36,31 @@ def places_of(connection: Connection, run_keys: Sequence[int]) -> dict[int, Plac
 def taken_ids(connection: Connection, project_id: int, ids: Collection[str]) -> set[str]:
     """Return those of these ids that live runs of a project have."""
     return {name for (name,) in rows(connection, _TAKEN, {"project": project_id, "ids": list(ids)})}
+
+
+_ENTRIES = (
+    select(trash.c.id)
+    .where(
+        exists().where(runs.c.trash_id == trash.c.id, runs.c.project_id == bindparam("project")),
+        trash.c.kind != PURGING,
+    )
+    .order_by(trash.c.id)
+)
+_TRASHED = (
+    select(runs.c.id)
+    .where(runs.c.project_id == bindparam("project"), member_of(runs.c.trash_id, "entries"))
+    .order_by(runs.c.id)
+)
+
+
+def entries_of(connection: Connection, project_id: int) -> list[int]:
+    """Return the entries of the trash that hold runs of a project and can be restored."""
+    return [key for (key,) in rows(connection, _ENTRIES, {"project": project_id})]
+
+
+def trashed_in(connection: Connection, project_id: int, trash_ids: Collection[int]) -> list[int]:
+    """Return the row ids of a project's runs in entries of the trash."""
+    return [key for (key,) in rows(connection, _TRASHED, {"project": project_id, "entries": list(trash_ids)})]
 
 
 def move_runs(connection: Connection, moved: Mapping[int, Place], now_ms: int) -> None:

@@ -112,6 +112,15 @@ def _rename(world: World, name: str) -> Request:
     return _transfer(world, kind="rename", target=f"{LAB}/{new_cuid()}", project=made)
 
 
+def _merging(world: World, name: str) -> Request:
+    source, target = (_project(world, name).path.removeprefix("/projects/") for _ in range(2))
+    return Request("/transfers/plan", {"json": {"kind": "merge", "target": target, "project": source}})
+
+
+def _merge(world: World, name: str) -> Request:
+    return _transfer(world, **_merging(world, name).options["json"])
+
+
 def _purge(world: World, _: str) -> Request:
     return Request("/trash/purge", {"json": {"trash_id": _trash(world), "expired_only": False}})
 
@@ -222,6 +231,8 @@ ROWS = (
     _plain("POST /transfers/plan", WRITE, {"kind": "rename", "target": f"{LAB}/x", "project": PATH}, "of a name"),
     _made("POST /transfers", WRITE, _move),
     _made("POST /transfers", WRITE, _rename, "of a name"),
+    _made("POST /transfers", MANAGE, _merge, "of two projects"),
+    _made("POST /transfers/plan", MANAGE, _merging, "of two projects"),
     _plain("POST /deletions/plan", WRITE, {"runs": {**SELECTION, "ids": [RUN]}}),
     _plain("POST /deletions/plan", WRITE, {"run": f"{PATH}/{RUN}", "force": True}, "of a run"),
     _plain("POST /deletions/plan", MANAGE, {"project": PATH}, "of a project"),

@@ -1,0 +1,119 @@
+"""``runatlas api`` commands that put runs and projects elsewhere."""
+
+from __future__ import annotations
+
+import click
+
+from runatlas.api.entry import Api
+from runatlas.cli.api.group import api_command, as_json_option
+from runatlas.cli.api.output import print_json, say
+from runatlas.entities.run import Run
+from runatlas.entities.runs import Runs
+from runatlas.entities.transfer import Transfer, TransferPlan
+from runatlas.errors import ConflictError
+from runatlas.model.transfer import DONE
+from runatlas.response import ApiResponse
+from runatlas.terminal import counted, printable_lines
+
+__all__ = ["merge", "move", "rename_project"]
+
+_REFUSED = 4
+"""The exit code of a plan that ``--commit`` would refuse."""
+
+_commit_option = click.option("--commit", is_flag=True, help="Do it; without it the plan is shown and nothing happens.")
+
+
+@click.command()
+@click.argument("path")
+@click.argument("folder", required=False)
+@click.option("--project", help="Move to this project, not into a folder.")
+@click.option("-f", "--filter", "filters", help="With --project: PATH is a project, and these runs of it move.")
+@click.option("--create", is_flag=True, help="With --project: make it if it is not there.")
+@_commit_option
+@as_json_option
+@api_command
+def move(
+    api: Api,
+    path: str,
+    folder: str | None,
+    project: str | None,
+    filters: str | None,
+    *,
+    create: bool,
+    commit: bool,
+    as_json: bool,
+) -> None:
+    """Put the run PATH into FOLDER, or take it out of it; or move runs to another project.
+
+    FOLDER is a folder's id; without it PATH is in no folder, at once.
+
+    With --project PATH is a run, or a project all of whose runs move. They keep their ids and folders.
+    """
+    if project is None:
+        if filters is not None or create or commit:
+            raise click.UsageError("--filter, --create and --commit go with --project")
+        api.run(path).move(folder).unwrap()
+        say(f"moved {path}")
+        return
+    if folder is not None:
+        raise click.UsageError("give either FOLDER or --project")
+    target = _runs(api, path, filters)
+    if isinstance(target, Run):
+        _show(target.move(project=project, create=create, commit=commit), as_json=as_json)
+    else:
+        _show(target.move(project, create=create, commit=commit), as_json=as_json)
+
+
+@click.command()
+@click.argument("path")
+@click.argument("target")
+@_commit_option
+@as_json_option
+@api_command
+def merge(api: Api, path: str, target: str, *, commit: bool, as_json: bool) -> None:
+    """Move all runs of the project PATH to the project TARGET.
+
+    PATH goes to the trash then. What lies in its trash comes back into TARGET.
+    """
+    _show(api.project(path).merge_into(target, commit=commit), as_json=as_json)
+
+
+@click.command()
+@click.argument("path")
+@click.argument("name")
+@_commit_option
+@as_json_option
+@api_command
+def rename_project(api: Api, path: str, name: str, *, commit: bool, as_json: bool) -> None:
+    """Give the project PATH another NAME.
+
+    Nothing is found by the old path any more.
+    """
+    _show(api.project(path).rename(name, commit=commit), as_json=as_json)
+
+
+def _runs(api: Api, path: str, filters: str | None) -> Run | Runs:
+    """Return the run at a path, or the runs of a project."""
+    if path.removeprefix("/").count("/") == 1:
+        return api.runs(path, filters)
+    if filters is not None:
+        raise click.UsageError("--filter goes with a project, not with a run")
+    return api.run(path)
+
+
+def _show(answer: ApiResponse[TransferPlan] | ApiResponse[Transfer], *, as_json: bool) -> None:
+    if isinstance(answer.error, ConflictError):
+        raise click.ClickException(printable_lines(str(answer.error)))
+    outcome = answer.unwrap()
+    if as_json:
+        print_json(outcome.json())
+    if isinstance(outcome, Transfer):
+        runs = f"{counted(outcome.total, 'run')} " if outcome.kind != "rename" else ""
+        say(f"{DONE[outcome.kind]} {runs}to {outcome.target}")
+        return
+    if not as_json:
+        say(repr(outcome), err=False)
+    done = DONE[outcome.record.kind]
+    say(f"nothing was {done}" if outcome.refusal or outcome.missing else f"nothing was {done}; add --commit to do it")
+    if outcome.refusal:
+        click.get_current_context().exit(_REFUSED)
