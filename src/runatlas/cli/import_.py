@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runatlas.cli.connection import opened_backend
+from runatlas.cli.main import Interruption
 from runatlas.importers.importing import import_jsonl
 from runatlas.importers.layout import RecordLayout
 from runatlas.importers.report import ImportReport
@@ -104,7 +105,7 @@ def _resumable(file: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise click.ClickException(f"interrupted; importing {file} again with the same options completes it") from None
+        raise Interruption(f"interrupted; importing {file} again with the same options completes it") from None
 
 
 def _project_of(file: Path) -> str:

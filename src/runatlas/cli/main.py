@@ -8,7 +8,7 @@ import click
 
 from runatlas.errors import RunAtlasError
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "Interruption", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "clean": ("runatlas.cli.clean:clean", "Delete what a policy says, and tell why the rest stays."),
@@ -31,8 +31,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Each command's place, and its line in the help."""
 
 
+class Interruption(click.ClickException):
+    """Ctrl-C ended a command; what it had not done by then is not done."""
+
+    exit_code = 130
+
+
 class LazyGroup(click.Group):
-    """A group whose commands are named in ``COMMANDS``; errors become one sentence and exit code 1."""
+    """A group whose commands are named in ``COMMANDS``; errors become one sentence and exit code 1, Ctrl-C 130."""
 
     def list_commands(self, _: click.Context) -> list[str]:
         """The commands' names."""
@@ -64,6 +70,8 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except RunAtlasError as error:
             raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            raise Interruption("interrupted") from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -71,5 +79,5 @@ class LazyGroup(click.Group):
 def main() -> None:
     """Work with machine-learning experiments: query, report on, clean up and serve runs.
 
-    Data goes to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.
+    Data goes to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
     """

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import importlib
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -81,3 +83,16 @@ def test_the_version_is_an_option_too() -> None:
 def test_no_line_of_help_is_cut_off(group: str) -> None:
     shown = CliRunner().invoke(main, [group, "--help"]).stdout
     assert "..." not in shown.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("arguments", [("api", "runs", "a/b"), ("clean", "a/b", "--older-than", "1d", "--commit")])
+def test_an_interrupted_command_says_so_in_one_line(arguments: tuple[str, ...]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = [sys.executable, "-m", "runatlas", *arguments, "--host", host, "--key", "k" * 21]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            asked, _ = silent.accept()  # from now on it waits for an answer
+            with asked:
+                process.send_signal(signal.SIGINT)
+                shown, told = process.communicate(timeout=60)
+    assert (process.returncode, shown, told) == (130, "", "Error: interrupted\n")
