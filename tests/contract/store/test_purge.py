@@ -16,8 +16,10 @@ from support.recording import Recorder
 
 from runatlas.errors import BusyError
 from runatlas.model.buffer import make_array
+from runatlas.model.expression import parse_filter
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest
+from runatlas.model.run import RunSelection
 from runatlas.model.series import SeriesPoints
 from runatlas.server.services.services import Services
 from runatlas.server.store.check import check_store
@@ -179,3 +181,21 @@ def test_a_project_that_goes_takes_along_what_was_deleted_of_it_before(recorder:
     listed = trash_service.list_trash(recorder.caller, None, PageRequest()).items
     assert both not in [held.id for held in listed]
     assert counted(recorder.services) == {"chunks": KEYS, "series": KEYS, "runs": 1, "projects": 1, "trash": 0}
+
+
+def test_an_entry_over_several_projects_counts_what_a_purge_of_one_leaves(recorder: Recorder) -> None:
+    other = Recorder(recorder.services, recorder.caller, ProjectPath(recorder.caller.username, "other"))
+    fill(recorder, "a", "b", "e")
+    fill(other, "c", "d")
+    trash_service, caller = recorder.services.trash, recorder.caller
+    of_all = RunSelection(caller.username, filter=parse_filter("id != 'e'"))
+    over_both = trash_service.delete(caller, trash_service.plan_run_deletion(caller, of_all, force=True)).trash_id
+    plan = trash_service.plan_project_deletion(caller, recorder.project, force=True)
+    entry = trash_service.delete(caller, plan).trash_id
+    (beside,) = (held for held in trash_service.list_trash(caller, None, PageRequest()).items if held.id == over_both)
+    assert beside.runs == 4
+    assert recorder.services.purging.purge(caller, trash_id=entry).runs == 3
+    (left,) = trash_service.list_trash(caller, None, PageRequest()).items
+    assert (left.id, left.runs) == (over_both, 2)
+    assert trash_service.list_trashed_runs(caller, over_both, PageRequest(with_total=True)).total == 2
+    assert trash_service.restore(caller, over_both).runs == 2

@@ -15,7 +15,7 @@ from runatlas.server.store.blob_ref import known_blobs, lock_blobs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.schema import chunks, media, metadata, projects, runs, series, trash
 from runatlas.server.store.statement import Connection, member_of, rows
-from runatlas.server.store.trash import PURGING, find_unneeded_blobs, forget_blobs
+from runatlas.server.store.trash import PURGING, entries_beside, find_unneeded_blobs, forget_blobs
 
 __all__ = ["mark_purged", "remove_purged", "remove_unneeded_blobs", "weigh_runs"]
 
@@ -33,6 +33,8 @@ _GATHER = (
     .where(runs.c.project_id.in_(_DOOMED_PROJECTS), runs.c.trash_id.is_distinct_from(_ENTRY))
     .values(trash_id=_ENTRY)
 )
+_HELD = select(func.count()).where(runs.c.trash_id == trash.c.id).scalar_subquery()
+_RECOUNT = update(trash).where(member_of(trash.c.id, "entries")).values(runs=_HELD)
 _MARK = update(trash).where(member_of(trash.c.id, "entries")).values(kind=PURGING)
 _HOLDS_SOMETHING = exists().where(runs.c.trash_id == trash.c.id) | exists().where(projects.c.trash_id == trash.c.id)
 _FORGET_EMPTY = delete(trash).where(~_HOLDS_SOMETHING)
@@ -82,10 +84,13 @@ def weigh_runs(connection: Connection, run_keys: Sequence[int]) -> tuple[int, in
 def mark_purged(connection: Connection, trash_ids: Collection[int]) -> None:
     """Take entries out of the trash with all they hold, for good.
 
-    The runs of their projects that were deleted earlier go along; entries that are left without anything go too.
+    The runs of their projects that were deleted earlier go along; entries that held some of them are counted anew, and
+    go too if they are left without anything.
     """
     values = {"entries": list(trash_ids)}
+    beside = entries_beside(connection, trash_ids)
     connection.execute(_GATHER, values)
+    connection.execute(_RECOUNT, {"entries": beside})
     connection.execute(_MARK, values)
     connection.execute(_FORGET_EMPTY)
 
