@@ -98,12 +98,18 @@ def test_only_what_may_be_seen_is_told(site: Site, owner: Backend) -> None:
     owner.update_project(ProjectPath("team", "one"), ProjectPatch(visibility="PUBLIC"))
     assert [item.name for item in guest.read_space().items] == ["team/one"] == [*_all(guest, "team", "project")]
     public = guest.read_space("team/one").total
-    assert (public.runs, public.trashed_runs, guest.read_space().database_bytes) == (2, 0, None)
+    assert (public.runs, public.trashed_runs, guest.read_space().store) == (2, 0, None)
     owner.set_member("team", "guest", "VIEWER")
     assert Counter(item.trashed_runs for item in guest.read_space().items) == {0: 2}
     owner.set_member("team", "guest", "MEMBER")
     assert {item.name: item.trashed_runs for item in guest.read_space().items} == {"team/one": 1, "team/two": 0}
-    assert (site.root.read_space().database_bytes or 0) > 0
+    size = site.root.read_space().store
+    assert size is not None
+    usage, everything = site.root.get_usage(), site.services.usage.read_space(site.services.owner()).total
+    points = everything.point_bytes + everything.trashed_bytes  # no file lies there
+    assert (size.point_bytes, size.file_bytes) == (points, usage.blob_bytes)
+    assert size.bytes == size.point_bytes + size.file_bytes + size.rest_bytes
+    assert size.rest_bytes > 0
 
 
 def test_arguments_have_bounds(owner: Backend) -> None:

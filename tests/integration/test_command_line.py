@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from support.world import make_world
 
 from runatlas import Api, Run
 from runatlas.backends.local import LocalBackend
+from runatlas.cli.api.output import size_text
 from runatlas.cli.main import main
 
 PROJECT = "my-team/my-project"
@@ -118,9 +120,14 @@ def test_what_takes_how_much_room(place: tuple[str, str]) -> None:
         return CliRunner().invoke(main, ["du", *arguments, *place])
 
     shown = du()
-    assert (shown.exit_code, PROJECT in shown.stdout, "the database has" in shown.stdout) == (0, True, True), (
-        shown.output
-    )
+    assert (shown.exit_code, PROJECT in shown.stdout) == (0, True), shown.output
+    said = r"^the store has (.+): (.+) of points and (.+) of files, .* and (.+) for the rest of the database"
+    told = re.search(said, shown.stdout, re.MULTILINE)
+    assert told is not None, shown.stdout
+    size = _json(du("--json"))["store"]
+    rest = size["database_bytes"] - size["point_bytes"]
+    sizes = (size["database_bytes"] + size["file_bytes"], size["point_bytes"], size["file_bytes"], rest)
+    assert told.groups() == tuple(map(size_text, sizes))
     runs = _json(du(PROJECT, "--json"))
     assert runs["by"] == "run"
     assert RUN in [item["name"] for item in runs["items"]]

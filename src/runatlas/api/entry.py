@@ -26,13 +26,13 @@ from runatlas.entities.run_query import Filters, Groups, Order, Sorts
 from runatlas.entities.runs import Runs
 from runatlas.entities.self_hosted import SelfHosted
 from runatlas.entities.trash import Trash, TrashEntry, restore
-from runatlas.entities.usage import measure
+from runatlas.entities.usage import Usage, measure
 from runatlas.entities.user import User
 from runatlas.entities.workspace import Workspace, Workspaces
 from runatlas.model.ids import ProjectPath, RunPath, validate_workspace_name
 from runatlas.model.project import Visibility
 from runatlas.model.trash import PurgeRecord, TrashRecord
-from runatlas.model.usage import SpaceRecord, UsageGroup
+from runatlas.model.usage import UsageGroup
 from runatlas.response import ApiResponse
 
 __all__ = ["Api"]
@@ -403,9 +403,7 @@ class Api(ApiCuration):
         """Return the installation, lazily; what it offers is for administrators."""
         return SelfHosted(self._handle)
 
-    def usage(
-        self, path: str | None = None, *, by: UsageGroup | None = None, limit: int = 1000
-    ) -> ApiResponse[SpaceRecord]:
+    def usage(self, path: str | None = None, *, by: UsageGroup | None = None, limit: int = 1000) -> ApiResponse[Usage]:
         """Tell how much room runs take, from figures that are kept: no point is read for it.
 
         Args:

@@ -7,9 +7,8 @@ import click
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option
 from runatlas.cli.api.output import print_json, print_table, say, size_text
-from runatlas.model.codec import encode
 from runatlas.model.page import PAGE_LIMIT
-from runatlas.model.usage import USAGE_GROUPS, SpaceItem, UsageGroup
+from runatlas.model.usage import USAGE_GROUPS, SpaceItem, StoreSpace, UsageGroup
 
 __all__ = ["du"]
 
@@ -30,7 +29,7 @@ def du(api: Api, path: str | None, by: UsageGroup | None, limit: int, *, as_json
     """
     found = api.usage(path, by=by, limit=limit).unwrap()
     if as_json:
-        print_json(encode(found))
+        print_json(found.json())
         return
     rows = [_row(item, item.name) for item in found.items]
     print_table(
@@ -39,8 +38,16 @@ def du(api: Api, path: str | None, by: UsageGroup | None, limit: int, *, as_json
     )
     if found.groups > len(found.items):
         say(f"the largest {len(found.items)} of {found.groups}; --limit tells more")
-    if found.database_bytes is not None:
-        say(f"the database has {size_text(found.database_bytes)}", err=False)
+    if found.store is not None:
+        say(_store_text(found.store, found.total.trashed_bytes), err=False)
+
+
+def _store_text(store: StoreSpace, trashed: int) -> str:
+    points, files, rest = map(size_text, (store.point_bytes, store.file_bytes, store.rest_bytes))
+    return (
+        f"the store has {size_text(store.bytes)}: {points} of points and {files} of files, of which "
+        f"{size_text(trashed)} in the trash, and {rest} for the rest of the database: runs, configs, logs, indexes, free pages"
+    )
 
 
 def _row(item: SpaceItem, name: str) -> tuple[object, ...]:

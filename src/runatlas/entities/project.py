@@ -19,7 +19,7 @@ from runatlas.entities.run import Run
 from runatlas.entities.run_query import Filters, Groups, Order, Sorts, make_run_query
 from runatlas.entities.runs import RunChoice, Runs, choose_runs, select_ids
 from runatlas.entities.transfer import Transfer, TransferPlan, project_path, transfer
-from runatlas.entities.usage import measure
+from runatlas.entities.usage import Usage, measure
 from runatlas.model.held_policy import EVERY, validate_policy_name
 from runatlas.model.ids import ProjectPath, validate_project_name
 from runatlas.model.policy import make_policy
@@ -27,7 +27,7 @@ from runatlas.model.project import ProjectPatch, Visibility
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunQuery, RunSelection
 from runatlas.model.transfer import TransferDraft
-from runatlas.model.usage import SpaceRecord, UsageGroup
+from runatlas.model.usage import UsageGroup
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable
 
@@ -374,7 +374,7 @@ class Project(ProjectFields, Cleanable):
         """
         return Evaluations(self._handle, make_window(limit=limit), self._path)
 
-    def usage(self, *, by: UsageGroup = "run", limit: int = 1000) -> ApiResponse[SpaceRecord]:
+    def usage(self, *, by: UsageGroup = "run", limit: int = 1000) -> ApiResponse[Usage]:
         """Tell how much room the project takes; see ``Api.usage``.
 
         Args:

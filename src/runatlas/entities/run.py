@@ -32,7 +32,7 @@ from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_fields import RunFields
 from runatlas.entities.stored_file import Link
 from runatlas.entities.transfer import Transfer, TransferPlan, project_path, transfer
-from runatlas.entities.usage import measure
+from runatlas.entities.usage import Usage, measure
 from runatlas.model.annotation import AnnotationDraft
 from runatlas.model.artifact import validate_artifact_name
 from runatlas.model.catalog import CatalogEntry
@@ -45,7 +45,7 @@ from runatlas.model.registry import STAGES, ModelVersionDraft, Stage
 from runatlas.model.run import RunPatch, RunSelection
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES, ColumnQuery
 from runatlas.model.transfer import TransferDraft
-from runatlas.model.usage import SpaceRecord, UsageGroup
+from runatlas.model.usage import UsageGroup
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable, make_run_metric_table
 from runatlas.tables.series import series_label
@@ -470,7 +470,7 @@ class Run(RunFields, Cuttable):
             return self
         return type(self)(self._handle, RunPath(self._path.workspace, patch.project, self._path.run))
 
-    def usage(self, *, by: UsageGroup = "metric", limit: int = 1000) -> ApiResponse[SpaceRecord]:
+    def usage(self, *, by: UsageGroup = "metric", limit: int = 1000) -> ApiResponse[Usage]:
         """Tell how much room the run takes; see ``Api.usage``.
 
         Args:

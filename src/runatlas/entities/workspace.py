@@ -16,13 +16,13 @@ from runatlas.entities.project import VISIBILITIES, Project
 from runatlas.entities.projects import Projects, make_project_query
 from runatlas.entities.run_query import Filters, Groups, Order, Sorts, make_run_query
 from runatlas.entities.runs import Runs
-from runatlas.entities.usage import measure
+from runatlas.entities.usage import Usage, measure
 from runatlas.model.account import ROLES, WorkspacePatch, WorkspaceRecord
 from runatlas.model.ids import ProjectPath, validate_project_name, validate_workspace_name
 from runatlas.model.instant import iso_text
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.project import ProjectDraft
-from runatlas.model.usage import SpaceRecord, UsageGroup
+from runatlas.model.usage import UsageGroup
 from runatlas.response import ApiResponse
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Workspace(Entity[WorkspaceRecord], Cleanable):
         query = make_project_query(self._username, sort=sort, search=search, detail=detail)
         return Projects(self._handle, window, query, owner=self._name if self._username is None else None)
 
-    def usage(self, *, by: UsageGroup = "project", limit: int = 1000) -> ApiResponse[SpaceRecord]:
+    def usage(self, *, by: UsageGroup = "project", limit: int = 1000) -> ApiResponse[Usage]:
         """Tell how much room the workspace takes; see ``Api.usage``.
 
         Args:

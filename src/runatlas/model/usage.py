@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import attrs
 
-__all__ = ["USAGE_GROUPS", "SpaceItem", "SpaceRecord", "UsageGroup"]
+__all__ = ["USAGE_GROUPS", "SpaceItem", "SpaceRecord", "StoreSpace", "UsageGroup"]
 
 UsageGroup = Literal["workspace", "project", "run", "metric"]
 USAGE_GROUPS: tuple[UsageGroup, ...] = get_args(UsageGroup)
@@ -40,6 +40,31 @@ class SpaceItem:
 
 
 @attrs.frozen
+class StoreSpace:
+    """How large a store is.
+
+    Attributes:
+        database_bytes: How large the database is.
+        point_bytes: What of that are points as they are stored, those in the trash too.
+        file_bytes: Those of all files, which lie beside it.
+    """
+
+    database_bytes: int
+    point_bytes: int
+    file_bytes: int
+
+    @property
+    def rest_bytes(self) -> int:
+        """What of the database are no points: runs, configs, logs, what finds them quickly, and room that is free."""
+        return max(self.database_bytes - self.point_bytes, 0)
+
+    @property
+    def bytes(self) -> int:
+        """All of it."""
+        return self.database_bytes + self.file_bytes
+
+
+@attrs.frozen
 class SpaceRecord:
     """What is taken in all, and by what.
 
@@ -47,11 +72,11 @@ class SpaceRecord:
         total: All that was asked for; a file that several items need counts once here.
         items: The largest, largest first.
         groups: How many items there are.
-        database_bytes: How large the database is; ``None`` where that was not asked, or not told.
+        store: How large the store is; ``None`` where less was asked for, or the caller does not administer it.
     """
 
     by: UsageGroup
     total: SpaceItem
     items: tuple[SpaceItem, ...] = ()
     groups: int = 0
-    database_bytes: int | None = None
+    store: StoreSpace | None = None

@@ -23,7 +23,7 @@ from runatlas.server.store.trash import (
     lock_trash,
     trashed_runs,
 )
-from runatlas.server.store.usage import stored_bytes
+from runatlas.server.store.usage import store_space
 
 __all__ = ["Purging"]
 
@@ -80,7 +80,7 @@ class Purging:
 
     def _stored_bytes(self, caller: Caller) -> int | None:
         """Return how large the store is, which is of no concern to who administers none of it."""
-        return stored_bytes(self._store) if caller.administers else None
+        return store_space(self._store).bytes if caller.administers else None
 
     def _purged(
         self, connection: Connection, caller: Caller, trash_id: str | None, expired_only: bool

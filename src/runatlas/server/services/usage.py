@@ -11,7 +11,7 @@ from runatlas.server.services.caller import Caller
 from runatlas.server.services.validation import check_choice, checked
 from runatlas.server.store.engine import Store
 from runatlas.server.store.statement import Connection
-from runatlas.server.store.usage import SpaceScope, space_of, space_total
+from runatlas.server.store.usage import SpaceScope, space_of, space_total, store_space
 
 __all__ = ["Usage"]
 
@@ -34,12 +34,12 @@ class Usage:
         check_choice(by, USAGE_GROUPS, "by")
         if not 1 <= limit <= PAGE_LIMIT:
             raise ValidationError(f"limit: expected 1 to {PAGE_LIMIT}, got {limit}")
-        database = self._store.database_bytes() if path is None and caller.administers else None
+        size = store_space(self._store) if path is None and caller.administers else None
         with self._store.read() as connection:
             scope = _scope(connection, caller, path)
             items = sorted(space_of(connection, scope, by), key=lambda item: (-item.bytes, item.name))
             total = space_total(connection, scope, path or "")
-        return SpaceRecord(by, total, tuple(items[:limit]), len(items), database)
+        return SpaceRecord(by, total, tuple(items[:limit]), len(items), size)
 
 
 def _scope(connection: Connection, caller: Caller, path: str | None) -> SpaceScope:

@@ -10,7 +10,7 @@ from sqlalchemy import Select, and_, case, func, or_, select
 from sqlalchemy.sql import ColumnElement
 
 from runatlas.model.account import UsageRecord
-from runatlas.model.usage import SpaceItem, UsageGroup
+from runatlas.model.usage import SpaceItem, StoreSpace, UsageGroup
 from runatlas.server.store.engine import Store
 from runatlas.server.store.liveness import STATE
 from runatlas.server.store.project import MEMBERSHIP
@@ -28,7 +28,7 @@ from runatlas.server.store.schema import (
 from runatlas.server.store.statement import Connection, rows
 from runatlas.server.store.trash import PURGING
 
-__all__ = ["SpaceScope", "count_usage", "space_of", "space_total", "stored_bytes"]
+__all__ = ["SpaceScope", "count_usage", "space_of", "space_total", "store_space"]
 
 _LIVE = runs.c.trash_id.is_(None)
 _IS_RUN = runs.c.cut_of.is_(None)
@@ -45,11 +45,16 @@ _COUNTS = select(
 )
 
 
-def stored_bytes(store: Store) -> int:
-    """Return how many bytes the database and the blobs have."""
+_STORED = select(
+    select(func.sum(runs.c.point_bytes)).scalar_subquery(), select(func.sum(blobs.c.size)).scalar_subquery()
+)
+
+
+def store_space(store: Store) -> StoreSpace:
+    """Return how large the store is."""
     with store.read() as connection:
-        held = connection.scalar(select(func.sum(blobs.c.size))) or 0
-    return store.database_bytes() + int(held)
+        points, files = (int(size or 0) for size in rows(connection, _STORED)[0])
+    return StoreSpace(store.database_bytes(), points, files)
 
 
 def count_usage(connection: Connection, database_bytes: int) -> UsageRecord:
