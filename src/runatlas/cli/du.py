@@ -46,7 +46,8 @@ def _store_text(store: StoreSpace, trashed: int) -> str:
     points, files, rest = map(size_text, (store.point_bytes, store.file_bytes, store.rest_bytes))
     return (
         f"the store has {size_text(store.bytes)}: {points} of points and {files} of files, of which "
-        f"{size_text(trashed)} in the trash, and {rest} for the rest of the database: runs, configs, logs, indexes, free pages"
+        f"{size_text(trashed)} in the trash, and {rest} for the rest of the database: runs, configs, logs, indexes, "
+        "free pages"
     )
 
 
