@@ -370,6 +370,26 @@ class TestCutting:
         assert summary.avg == pytest.approx((45 + 10) / 20)
         assert len(_points(site, run)["run", "acc", ()]) == 10
 
+    def test_a_batch_may_go_back_to_a_step_first(self, site: Site) -> None:
+        (run,) = _filled(site, "run")
+        again = line("loss", 5, start=10, value=lambda _: 1.0)
+        batch = Batch(run, (again,), writer="w", sequence=1, rewind=9)
+        assert site.root.append(batch).applied
+        assert not site.root.append(batch).applied
+        assert [row[0] for row in _points(site, run)["run", "loss", ()]] == list(range(15))
+        (entry,) = site.root.list_trash(None, PageRequest()).items
+        assert (entry.kind, entry.runs, entry.deleted_by) == ("data", 1, site.home)
+        assert site.root.append(Batch(run, rewind=14)).applied
+        assert len(site.root.list_trash(None, PageRequest()).items) == 1, "there was nothing to cut"
+        site.root.update_runs(_select(run, "run"), RunPatch(protected=True))
+        before = _points(site, run)
+        with pytest.raises(ConflictError, match="protected"):
+            site.root.append(Batch(run, (line("loss", 1, start=30),), rewind=3))
+        assert _points(site, run) == before
+        with pytest.raises(ValidationError, match="rewind"):
+            site.root.append(Batch(run, rewind=2**63))
+        assert _is_sound(site)
+
     def test_metrics_of_the_system_count_steps_of_their_own(self, site: Site) -> None:
         run = _run(site)
         site.root.append(Batch(run, (line("loss", 5), line("__sys__", 5, column_class="SYSTEM"))))

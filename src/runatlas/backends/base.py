@@ -245,6 +245,7 @@ class Backend(Curation, Transfers, ABC):
         """Apply a batch: all of it or nothing, a repeated (writer, sequence) once.
 
         Raises:
+            ConflictError: It has a ``rewind``, and its run is protected or behind a model; nothing is applied.
             NotFoundError: There is no such run.
             ValidationError: Something in the batch is out of bounds; nothing is applied.
         """

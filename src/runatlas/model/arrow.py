@@ -71,6 +71,7 @@ class _BatchHead:
     sequence: int | None = None
     once_per_step: bool = False
     new_values_only: bool = False
+    rewind: int | None = None
 
 
 @attrs.frozen
@@ -114,6 +115,7 @@ def encode_batch(batch: Batch) -> bytes:
         "sequence": batch.sequence,
         "once_per_step": batch.once_per_step,
         "new_values_only": batch.new_values_only,
+        "rewind": batch.rewind,
     }
     columns = {
         "step": join_arrays([series.steps for series in batch.points], _INT64),
@@ -149,6 +151,7 @@ def decode_batch(data: bytes, run: RunPath) -> Batch:
         sequence=head.sequence,
         once_per_step=head.once_per_step,
         new_values_only=head.new_values_only,
+        rewind=head.rewind,
     )
 
 

@@ -23,6 +23,7 @@ class Batch:
         once_per_step: Whether a point whose step its series has already is left out: the first value counts.
         new_values_only: Whether a point is left out that says what its series says of its step already: the same
             value, as the last that arrived.
+        rewind: All metrics and media of the run after this step are cut out first, into the trash; ``None`` for none.
         lines_apart: Whether a line whose number another one has goes beside it, into the next stream, and does not
             replace it: several programs may number their lines alike. One that is there already stays as it is.
     """
@@ -38,6 +39,7 @@ class Batch:
     once_per_step: bool = False
     new_values_only: bool = False
     lines_apart: bool = False
+    rewind: int | None = None
 
 
 @attrs.frozen

@@ -56,6 +56,8 @@ def clean_batch(batch: Batch) -> Batch:
     if batch.writer is not None:
         check_length(batch.writer, "writer", _WRITER_MAX)
         _check_whole(batch.sequence, "sequence")
+    if batch.rewind is not None:
+        _check_whole(batch.rewind, "rewind")
     for media in batch.media:
         _check_media(media)
     for column in batch.columns:

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import Any
 
 import attrs
 
@@ -19,7 +20,7 @@ from runatlas.model.series import ColumnType
 from runatlas.objects.trackable import Encoded
 from runatlas.tracking.column import ColumnBuilder
 from runatlas.tracking.entry import SOMEWHERE, Entry
-from runatlas.tracking.event import Event, Marker, Objects, count_records
+from runatlas.tracking.event import Event, Marker, Objects, Rewind, count_records
 from runatlas.tracking.object_encoding import Taken, encode_object
 from runatlas.tracking.patch import merge_patches
 from runatlas.tracking.step import SeriesKey, StepCounter, series_key
@@ -67,6 +68,9 @@ class Batcher:
                 yield from self._close(patches)
                 event.sequence = self.last_sequence
                 yield event
+            elif isinstance(event, Rewind):
+                yield from self._close(patches)
+                yield self._entry(Batch(SOMEWHERE, writer=self.writer, rewind=event.step), weight=1000)
             else:
                 if isinstance(event, RunPatch) and event.state is not None:
                     # A state closes what came before: whoever reads it finds all of that.
@@ -107,14 +111,11 @@ class Batcher:
         batch = made.build(self.writer)
         if batch is None:
             return
+        yield self._entry(batch, records=made.records, weight=made.weight, blobs=made.blobs)
+
+    def _entry(self, batch: Batch, **rest: Any) -> Entry:
         self.last_sequence = next(self._sequences)
-        yield Entry(
-            self.last_sequence,
-            attrs.evolve(batch, sequence=self.last_sequence),
-            records=made.records,
-            weight=made.weight,
-            blobs=made.blobs,
-        )
+        return Entry(self.last_sequence, attrs.evolve(batch, sequence=self.last_sequence), **rest)
 
 
 def _require_json(event: LogDraft | ArtifactDraft | RunPatch) -> None:

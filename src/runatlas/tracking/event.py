@@ -12,7 +12,7 @@ from runatlas.model.log import LogDraft
 from runatlas.model.run import RunPatch
 from runatlas.model.series import Context
 
-__all__ = ["SYSTEM_PREFIX", "Event", "Marker", "Objects", "Scalars", "count_records", "is_recorded"]
+__all__ = ["SYSTEM_PREFIX", "Event", "Marker", "Objects", "Rewind", "Scalars", "count_records", "is_recorded"]
 
 SYSTEM_PREFIX = "__system__"
 """What the names of numbers begin with that the tracker measures on the machine."""
@@ -46,7 +46,18 @@ class Marker:
     sequence: int = 0
 
 
-Event: TypeAlias = Scalars | Objects | LogDraft | ArtifactDraft | RunPatch | Marker
+@attrs.frozen
+class Rewind:
+    """All metrics and media after a step go, before anything that follows.
+
+    Attributes:
+        step: The last one that stays.
+    """
+
+    step: int
+
+
+Event: TypeAlias = Scalars | Objects | LogDraft | ArtifactDraft | RunPatch | Rewind | Marker
 
 
 def count_records(event: Event) -> int:

@@ -16,6 +16,7 @@ from runatlas.entities.backend_handle import Opener
 from runatlas.errors import NotFoundError, RunAtlasError
 from runatlas.model import codec
 from runatlas.model.config_value import plain_config
+from runatlas.model.data_cut import DataCut
 from runatlas.model.ids import (
     ProjectPath,
     RunPath,
@@ -26,7 +27,7 @@ from runatlas.model.ids import (
 from runatlas.model.run import Profile, RunDraft, RunQuery, RunRecord, RunSelection
 from runatlas.tracking.checks import check_label, clean_text
 from runatlas.tracking.sender import FirstSteps
-from runatlas.tracking.store_writer import OWN_WORKSPACE
+from runatlas.tracking.store_writer import OWN_WORKSPACE, is_verdict
 from runatlas.tracking.worker import describe
 
 __all__ = ["DEFAULT_PROJECT", "Opening", "find_run", "first_steps", "local_record", "make_opening"]
@@ -91,6 +92,31 @@ class Opening:
         return attrs.evolve(
             self, draft=draft, moves_to=(self.draft.project_title or wanted) if self.names_project else None
         ), ""
+
+    def require_rewindable(self, place: Opener, step: int) -> None:
+        """Refuse to go back to an earlier step of a run that is guarded against that.
+
+        Args:
+            place: Opens the store; one that cannot be asked tells when what is cut is sent.
+            step: The last one that stays.
+
+        Raises:
+            ConflictError: It is.
+            NotSupportedError: The store has no way to go back.
+        """
+        backend = place()
+        try:
+            found = self.find(backend)
+            cut = DataCut(None, None, first_step=step + 1)
+            plan = None if found is None else backend.plan_data_deletion(cut, found.path)
+        except RunAtlasError as error:
+            if is_verdict(error):
+                raise
+            return
+        finally:
+            backend.close()
+        if plan is not None and plan.refusal is not None:
+            raise plan.refusal
 
 
 def make_opening(

@@ -22,7 +22,7 @@ from runatlas.process.fork import is_inherited
 from runatlas.tracking.batcher import Batcher
 from runatlas.tracking.capture import TerminalCapture
 from runatlas.tracking.entry import Head
-from runatlas.tracking.event import Event, Marker, count_records, is_recorded
+from runatlas.tracking.event import Event, Marker, Rewind, count_records, is_recorded
 from runatlas.tracking.health import Flushed, Health, Losses
 from runatlas.tracking.orphan_spools import deliver_in_background
 from runatlas.tracking.outbox import Outbox
@@ -154,6 +154,16 @@ class Recorder:
             first: The first step of each series, by key and canonical context text.
         """
         self._batcher.steps.begin(first)
+
+    def rewind(self, step: int, *, is_known: bool) -> None:
+        """Cut everything after a step, before anything that is recorded here; automatic steps go on after it.
+
+        Args:
+            step: The last one that stays.
+            is_known: Whether the store told where all series are.
+        """
+        self._batcher.steps.rewind(step, is_known=is_known)
+        self.put(Rewind(step))
 
     @property
     def record(self) -> RunRecord | None:

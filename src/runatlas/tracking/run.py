@@ -13,7 +13,7 @@ from typing import Any
 
 from typing_extensions import Self
 
-from runatlas.entities.argument import flag
+from runatlas.entities.argument import flag, whole
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import NotFoundError
 from runatlas.model.config_value import read_value
@@ -75,10 +75,13 @@ class Run(EditableRun):
             ``disabled``.
         strict: Whether failures are raised.
         api_key: A key for the server.
+        rewind: Of a run that goes on from an earlier checkpoint, the last step that stays: metrics and media after it
+            are cut out before the first new point, and lie in the trash. Automatic steps go on after it.
 
     Raises:
         TypeError: An argument has another type.
         ValueError: An argument is out of bounds.
+        ConflictError: The run is to be rewound, and is protected or behind a model in staging or production.
         NotFoundError: There is no such run to read.
         TrackingError: The store cannot be reached, and the run is strict.
 
@@ -114,6 +117,7 @@ class Run(EditableRun):
         mode: str | None = None,
         strict: bool = False,
         api_key: str | None = None,
+        rewind: int | None = None,
     ) -> None:
         interval_s = validate_interval(system_tracking_interval)
         flag(force_resume, "force_resume")
@@ -129,11 +133,15 @@ class Run(EditableRun):
             job_type=job_type,
         )
         target = find_target(repo, frontier_url=frontier_url, mode=mode, api_key=api_key)
+        if rewind is not None:
+            whole(rewind, "rewind", least=STEP_MIN, most=STEP_MAX - 1)
+            if read_only or not opening.names_run:
+                raise ValueError("rewind: name the run that goes on, and do not open it to be read only")
         if flag(read_only, "read_only"):
             self._open_to_read(opening, target)
             return
         with watch.opening():
-            self._open_to_write(opening, target, strict=flag(strict, "strict"))
+            self._open_to_write(opening, target, strict=flag(strict, "strict"), rewind=rewind)
             if self._recorder is not None:
                 observer = self._observer = Observer(
                     self._recorder,
@@ -186,14 +194,17 @@ class Run(EditableRun):
             raise NotFoundError(f"there is no run {opening.draft.id!r} in {handle.location}")
         self._begin(handle, record, None, writable=False, mode=target.mode)
 
-    def _open_to_write(self, opening: Opening, target: Target, *, strict: bool) -> None:
+    def _open_to_write(self, opening: Opening, target: Target, *, strict: bool, rewind: int | None) -> None:
         if target.mode == "disabled":
             handle = _own_handle(target, None)
             self._begin(handle, local_record(opening.draft), None, writable=True, mode=target.mode)
             return
         problem = ""
         if target.mode != "offline" and opening.names_run:
-            opening, problem = opening.located(opener_of(target.settings, purpose="send"))
+            place = opener_of(target.settings, purpose="send")
+            opening, problem = opening.located(place)
+            if rewind is not None and not problem:
+                opening.require_rewindable(place, rewind)
         recorder = Recorder(RecorderPlan(opening.draft, target, strict=strict))
         if opening.names_run:
             recorder.count_on(spooled_steps(target.spool_directory, opening.draft, target.settings.host))
@@ -205,6 +216,8 @@ class Run(EditableRun):
         if recorder.losses.failure is not None:
             recorder.close(None, 0.0)
             raise recorder.losses.failure
+        if rewind is not None:
+            recorder.rewind(rewind, is_known=target.mode != "offline" and not problem)
         handle, record = _own_handle(target, recorder), recorder.record or local_record(opening.draft)
         self._begin(handle, record, recorder, writable=True, mode=target.mode)
         if opening.moves_to is not None:

@@ -11,6 +11,7 @@ from typing import BinaryIO, Final, Literal
 
 from runatlas.backends.base import Backend
 from runatlas.errors import ConnectionFailedError, RunAtlasError, StoreError, StoreRemovedError
+from runatlas.model.batch import Batch
 from runatlas.model.liveness import heartbeat_timeout_ms
 from runatlas.model.run import RunDraft, RunPatch, RunRecord
 from runatlas.settings import ConnectionSettings
@@ -18,6 +19,7 @@ from runatlas.tracking.entry import Entry, needs_of
 from runatlas.tracking.health import Losses
 from runatlas.tracking.outbox import Outbox
 from runatlas.tracking.store_writer import Delivery, RunGoneError
+from runatlas.tracking.sync import send_earlier
 from runatlas.tracking.target import opener_of
 from runatlas.tracking.worker import Worker, describe
 
@@ -167,6 +169,8 @@ class Dispatcher:
     def _send(self, entry: Entry) -> None:
         outbox = self._outbox
         body, blobs = outbox.load(entry)
+        if isinstance(body, Batch) and body.rewind is not None:
+            send_earlier(outbox.spool.path.parent, self._draft, self._settings)
         sent = self._connected().send(body, lambda sha256: blobs.get(sha256) or outbox.blob(sha256))
         outbox.spool.is_created = True
         with self._settling:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from runatlas.model import codec
 from runatlas.model.series import Context
+from runatlas.tracking.event import SYSTEM_PREFIX
 
 __all__ = ["STEP_MAX", "STEP_MIN", "SeriesKey", "StepCounter", "series_key"]
 
@@ -28,6 +29,7 @@ class StepCounter:
 
     def __init__(self) -> None:
         self._first: Mapping[tuple[str, str], int] = {}
+        self._unknown = 0
         self._next: dict[SeriesKey, int] = {}
 
     def begin(self, first: Mapping[tuple[str, str], int]) -> None:
@@ -37,6 +39,20 @@ class StepCounter:
             first: Where, by key and canonical context text.
         """
         self._first = {**first, **{key: max(step, first.get(key, step)) for key, step in self._first.items()}}
+
+    def rewind(self, step: int, *, is_known: bool) -> None:
+        """Let no series begin further than after a step; those of the system count on, since they have no such step.
+
+        Args:
+            step: The last one that stays.
+            is_known: Whether it was told where all series are; else those that were not begin after that step too.
+        """
+        following = min(step + 1, STEP_MAX)
+        self._first = {
+            (key, context): first if key.startswith(SYSTEM_PREFIX) else min(first, following)
+            for (key, context), first in self._first.items()
+        }
+        self._unknown = 0 if is_known else following
 
     def take(self, key: str, context: Context, step: int | None) -> int:
         """Return the step of one record."""
@@ -67,5 +83,6 @@ class StepCounter:
     def _following(self, series: SeriesKey) -> int:
         found = self._next.get(series)
         if found is None:
-            found = self._first.get((series[0], codec.context_text(series[1])), 0) if self._first else 0
+            begun = 0 if series[0].startswith(SYSTEM_PREFIX) else self._unknown
+            found = self._first.get((series[0], codec.context_text(series[1])), begun) if self._first else begun
         return found

@@ -139,6 +139,8 @@ class Delivery:
         """
         if isinstance(body, RunPatch):
             return self._patch(body)
+        if body.rewind is not None:
+            return self._rewind(body)
         return self._append(body, blobs)
 
     def put(self, file: BinaryIO, path: Path) -> str:
@@ -168,6 +170,16 @@ class Delivery:
     def _file(self, sha256: str) -> Path | None:
         path = self._files.get(sha256)
         return path if path is not None and path.is_file() else None
+
+    def _rewind(self, batch: Batch) -> Sent:
+        """Go back to an earlier step, unless the store refuses that: what follows is kept all the same."""
+        try:
+            self._on_run(lambda path: self.backend.append(attrs.evolve(batch, run=path)))
+        except RunAtlasError as error:
+            if not is_verdict(error) and (not isinstance(error, ConflictError) or error.is_foreign):
+                raise
+            return Sent(refused=1, reason=f"the run was not rewound to step {batch.rewind}: {_told(error)}")
+        return Sent()
 
     def _append(self, batch: Batch, blobs: BlobSource) -> Sent:
         return self._append_piece(batch, blobs, Piece(batch), iter(range(_SEARCHES_MAX)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
@@ -22,7 +23,9 @@ from runatlas.tracking.store_writer import Delivery, RunGoneError
 from runatlas.tracking.target import SPOOL_NAME, opener_of
 from runatlas.tracking.worker import describe
 
-__all__ = ["LeftSpool", "SyncReport", "collect_spools", "spooled_steps", "sync"]
+__all__ = ["LeftSpool", "SyncReport", "collect_spools", "send_earlier", "spooled_steps", "sync"]
+
+_log = logging.getLogger(__name__)
 
 
 @attrs.frozen
@@ -148,6 +151,26 @@ def _unsent(left: SpoolLeft) -> int:
             count += 1
         is_told = is_told or (isinstance(item, Frame) and item.kind == "create")
     return count if is_told and known >= 0 else count + 1
+
+
+def send_earlier(directory: Path, draft: RunDraft, target: ConnectionSettings) -> None:
+    """Send what processes left that wrote a run before and have ended: it comes before what goes back behind it.
+
+    Args:
+        directory: Where the spools lie.
+        draft: The run.
+        target: Where to.
+    """
+
+    def is_earlier(left: SpoolLeft) -> bool:
+        with suppress(OSError, ValueError, RunAtlasError):
+            head = _head_of(left) if left.is_orphan else None
+            return head is not None and (head.host, _name_of(head.draft)) == (target.host, _name_of(draft))
+        return False
+
+    for report in sync(directory, target, only=is_earlier):
+        if report.problem and not report.is_done:
+            _log.warning("%s could not be sent: %s; 'runatlas sync' tries it again", report.spool, report.problem)
 
 
 def spooled_steps(directory: Path, draft: RunDraft, host: str | None) -> dict[tuple[str, str], int]:

@@ -72,8 +72,8 @@ def make_submission(batch: Batch, now_ms: int) -> Submission:
             raise unsupported("contexts of series")
         if named.column_type not in _TYPES:
             raise unsupported(f"columns of the type {named.column_type}")
-    if batch.once_per_step or batch.new_values_only:
-        raise unsupported("way to leave out points that are there")
+    if batch.once_per_step or batch.new_values_only or batch.rewind is not None:
+        raise unsupported("way to leave out points that are there, or to go back behind them")
     made = Submission(batch, [], {}, [], {}, {})
     for series in batch.points:
         _add_points(made, series)

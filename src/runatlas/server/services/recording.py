@@ -20,6 +20,7 @@ from runatlas.server.services.blob_writing import keep_blob
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.event_step import number_steps, stepless_ids
 from runatlas.server.services.known_steps import first_of_steps, without_known
+from runatlas.server.services.trash import Trash
 from runatlas.server.store.artifact import put_artifacts
 from runatlas.server.store.blob_ref import add_refs, drop_unused_refs, nameable_blobs
 from runatlas.server.store.chunk import Points
@@ -28,6 +29,7 @@ from runatlas.server.store.event import add_events, known_events
 from runatlas.server.store.log import append_logs, set_apart
 from runatlas.server.store.media import MediaRow, decode_items, encode_items, held_media, put_media
 from runatlas.server.store.merging import Merger
+from runatlas.server.store.project import touch_projects
 from runatlas.server.store.series import (
     Encoded,
     SeriesRow,
@@ -52,14 +54,16 @@ _NOTHING = float("nan")
 class Recording:
     """What runs write."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, trash: Trash) -> None:
         self._store = store
+        self._trash = trash
         self._merger = Merger(store)
 
     def append(self, caller: Caller, batch: Batch) -> AppendRecord:
         """Apply a batch: all of it or nothing, a repeated (writer, sequence) once.
 
         Raises:
+            ConflictError: It goes back to an earlier step of a run that is guarded against that; nothing is applied.
             NotFoundError: There is no such run.
             PermissionDeniedError: The caller may not write to it.
             ValidationError: Something in the batch is out of bounds; nothing is applied.
@@ -72,14 +76,18 @@ class Recording:
             series = first_of_steps(series)
         # Encoding needs no lock, unless event ids decide which points are new.
         encoded = None if _has_events(series) else _encode(series)
-        with self._store.write(shared=True) as connection:
+        with self._store.write(shared=batch.rewind is None) as connection:
             run = require_run(connection, caller, batch.run, "write")
             run_pk = run.id
+            if batch.rewind is not None:
+                touch_projects(connection, [run.project.id], self._store.clock())
             lock_run(connection, run_pk)
             if batch.writer is not None and batch.sequence is not None:
                 if is_repeat(connection, run_pk, batch.writer, batch.sequence):
                     return AppendRecord(applied=False)
                 mark_applied(connection, run_pk, batch.writer, batch.sequence)
+            if batch.rewind is not None:
+                self._trash.rewind(connection, caller, run, batch.rewind)
             now_ms = self._store.clock()
             if batch.once_per_step or batch.new_values_only:
                 fresh = without_known(connection, run_pk, series, by_value=not batch.once_per_step)

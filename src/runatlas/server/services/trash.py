@@ -18,12 +18,14 @@ from runatlas.model.trash import (
     DeletionRecord,
     PlannedItem,
     TrashRecord,
+    guarded_error,
     planned_item,
 )
 from runatlas.server.services.access import (
     missing_runs,
     require_project,
     require_scope,
+    require_unlimited,
     require_workspace,
     role_of,
     selected_runs,
@@ -43,6 +45,7 @@ from runatlas.server.store.data_portion import find_unknown
 from runatlas.server.store.data_return import give_back, lock_holders, obstacles
 from runatlas.server.store.engine import Store
 from runatlas.server.store.project import ProjectRow, touch_projects
+from runatlas.server.store.run import RunRow
 from runatlas.server.store.run_key import unknown_keys
 from runatlas.server.store.statement import Connection
 from runatlas.server.store.trash import (
@@ -302,6 +305,22 @@ class Trash:
             },
         )
         return DeletionRecord(cuid, plan.kind, plan.total, expires, plan.project, plan.kept), entry
+
+    def rewind(self, connection: Connection, caller: Caller, run: RunRow, last_step: int) -> None:
+        """Cut out of a run what it recorded after a step, within a transaction that holds its lock.
+
+        Raises:
+            ConflictError: It is protected, or the source of a model in staging or production.
+            PermissionDeniedError: The caller may do nothing but write to this run.
+        """
+        require_unlimited(caller)
+        cut = DataCut(None, None, first_step=last_step + 1)
+        plan = plan_held(connection, "data", held_by_key(connection, [run.id]), NAMED, weighed=False, cut=cut)
+        if plan.kept:
+            raise guarded_error(plan.kept)
+        if plan.items:
+            _, entry = self._add_entry(connection, caller, plan, run.project, run.project.name)
+            cut_out(connection, [run.id], cut, entry, self._store.clock())
 
     def list_trash(self, caller: Caller, workspace: str | None, page: PageRequest) -> Page[TrashRecord]:
         """List the trash, newest first; ``None`` means every workspace the caller may write to.

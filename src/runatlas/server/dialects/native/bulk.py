@@ -62,6 +62,7 @@ class BatchDocument:
     sequence: int | None = None
     once_per_step: bool = False
     new_values_only: bool = False
+    rewind: int | None = None
 
 
 @attrs.frozen
@@ -103,6 +104,7 @@ def read_batch(call: EndpointCall, run: RunPath) -> Batch:
         sequence=document.sequence,
         once_per_step=document.once_per_step,
         new_values_only=document.new_values_only,
+        rewind=document.rewind,
     )
 
 
