@@ -1,7 +1,11 @@
-"""Draws the pictures of these pages: ``runatlas demo && python docs/pictures.py``."""
+"""Draws the pictures of these pages: ``runatlas demo && python docs/pictures.py``.
+
+Where the page about cleaning up has imported real runs to ``./speedruns``, it draws those too.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import matplotlib as mpl
@@ -55,6 +59,23 @@ def cleaned(project: runatlas.Project) -> None:
     figure.savefig(IMAGES / "clean-up.png")
 
 
+def chosen(track: runatlas.Project) -> None:
+    """The page about cleaning up: what stays of real runs by a policy."""
+    figure, axes = plt.subplots()
+    plan = track.clean(
+        where="summary.val_loss < inf", group_by="config.record", keep_best="val_loss:1", keep_last=1
+    ).unwrap()
+    going = {item.cuid for item in plan.items}
+    runs = [run for run in track.runs("summary.val_loss < 4") if run.config["date"] is not None]
+    for goes, color, label in ((True, "#c8c8c8", "planned to go"), (False, "#4c78a8", "stays")):
+        found = [run for run in runs if (run.cuid in going) == goes]
+        dates = [dt.date.fromisoformat(run.config["date"]) for run in found]
+        axes.scatter(dates, [run.latest["val_loss"] for run in found], s=12, color=color, label=label)
+    axes.legend(frameon=False)
+    axes.set(ylabel="last val_loss", title="The best and the last run of every record stay")
+    figure.savefig(IMAGES / "real-runs.png")
+
+
 def reported(project: runatlas.Project) -> None:
     """The page about reporting: the best value of every run."""
     runs = list(project.runs("state == 'FINISHED'", order="summary.val_acc.max"))
@@ -77,6 +98,9 @@ def main() -> None:
         curves(project)
         cleaned(project)
         reported(project)
+    if Path("./speedruns").is_dir():
+        with runatlas.Api("./speedruns") as api:
+            chosen(next(project for project in api.projects() if project.name == "track_1_short"))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from support.document import ROOT, SETUP, WRITER, Reader, blocks, documents
 
+REAL_RUNS = ROOT.parent / "shared" / "data" / "nanogpt_runs.jsonl.gz"
+
 pytestmark = pytest.mark.xdist_group("documents")
 
 
@@ -24,6 +26,7 @@ def demo_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_block_runs(path: Path, demo_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = tmp_path / "here"
     shutil.copytree(demo_directory, directory)
+    (directory / REAL_RUNS.name).symlink_to(REAL_RUNS)
     monkeypatch.chdir(directory)
     monkeypatch.setenv("HOME", str(directory))
     monkeypatch.setenv("LOGNAME", WRITER)
