@@ -146,6 +146,24 @@ def test_what_no_run_has_refuses_a_policy_also_if_nothing_would_go(site: Site, d
     assert len(left(site, demo)) == 9
 
 
+def test_a_section_groups_nothing_and_says_so(site: Site) -> None:
+    project = site.project()
+    for name in ("a", "b", "c"):
+        make(site, project, name, 50, config={"model": {"width": 8, "name": name}, "none": None})
+    by_section = Policy(older_than="30d", keep_last=1, group_by=("config.model", "config.none"))
+    noted = plan(site, project, by_section)
+    assert noted.notes == (
+        "config 'model' is a section, which has no value to group by; "
+        "use such as config.model.name, config.model.width",
+    )
+    with pytest.raises(ConflictError, match="nothing was deleted: config 'model' is a section"):
+        site.root.delete(noted)
+    by_value = Policy(older_than="30d", keep_last=1, group_by=("config.model.width",))
+    assert (plan(site, project, by_value).notes, plan(site, project, by_value).total) == ((), 2)
+    make(site, project, "d", 50, config={"model": "mlp"})
+    assert plan(site, project, by_section).notes == ()
+
+
 def test_what_only_deleted_runs_had_is_no_mistake_once_nothing_goes(site: Site, demo: ProjectPath) -> None:
     make(site, demo, "debug", 50, (1.0,), config={"debug": True}, labels=("debug",))
     for where in ("config.debug == True", "'debug' in tags", "config.debug == True or 'debug' in tags"):

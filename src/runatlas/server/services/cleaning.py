@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -11,20 +11,23 @@ from runatlas.errors import ConflictError, ValidationError
 from runatlas.model.filters import And, Comparison, Field
 from runatlas.model.guard import FORCED
 from runatlas.model.held_policy import RuleCount
-from runatlas.model.policy import Policy, Rule, Verdict, judge, read_policy, require_bounds
+from runatlas.model.policy import JudgedRun, Policy, Rule, Verdict, judge, read_policy, require_bounds
 from runatlas.model.run import RunSelection
 from runatlas.model.text import check_text
 from runatlas.model.trash import DeletionPlanRecord
 from runatlas.server.services.access import require_scope, selected_runs
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.deletion_plan import plan_held
-from runatlas.server.store.cleaning import judged_runs
+from runatlas.server.store.cleaning import judged_runs, named_in_section
 from runatlas.server.store.engine import Store
 from runatlas.server.store.run_key import unknown_keys
-from runatlas.server.store.statement import rows
+from runatlas.server.store.statement import Connection, rows
 from runatlas.server.store.trash import held_by_key
 
 __all__ = ["Cleaning", "require_policy"]
+
+
+_SHOWN = 3
 
 
 class Cleaning:
@@ -62,12 +65,27 @@ class Cleaning:
             verdicts = {run.id: verdict for run, verdict in zip(held, said, strict=True)}
             plan = plan_held(connection, "runs", held, takes, weighed=True, verdicts=verdicts)
             notes = unknown_keys(connection, scope, _named(rule), trashed=not plan.items)
+            notes += _sections(connection, rule, [run.id for run in held], judged)
         gone = {item.cuid for item in plan.items}
         try:
             require_bounds(rule, judged, [run.cuid in gone for run in judged])
         except ConflictError as error:  # what was mistyped is often why, and comes first
             raise ConflictError("; ".join((*notes, str(error)))) from None
         return attrs.evolve(plan, notes=notes), _counted(plan, {run.cuid: verdicts[run.id] for run in held})
+
+
+def _sections(
+    connection: Connection, rule: Rule, run_keys: Sequence[int], judged: Sequence[JudgedRun]
+) -> tuple[str, ...]:
+    """Say which groups are none, as what they are made by is a section of every config, and so has no value."""
+    found = []
+    for place, field in enumerate(rule.groups):
+        if field.type == "CONFIG" and all(run.groups[place] is None for run in judged):
+            inner = named_in_section(connection, run_keys, field.key, _SHOWN)
+            named = ", ".join(f"config.{name}" for name in inner)
+            if inner:
+                found.append(f"config {field.key!r} is a section, which has no value to group by; use such as {named}")
+    return tuple(found)
 
 
 def _counted(plan: DeletionPlanRecord, verdicts: Mapping[str, Verdict]) -> tuple[RuleCount, ...]:

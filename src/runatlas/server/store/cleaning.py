@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Text, bindparam, func, select
 
 from runatlas.model.codec import loads_all
 from runatlas.model.filter_field import STABLE_FIELDS
@@ -16,7 +16,7 @@ from runatlas.server.store.schema import run_configs, runs, series
 from runatlas.server.store.statement import Connection, member_of, rows
 from runatlas.server.store.trash import HeldRun
 
-__all__ = ["judged_runs"]
+__all__ = ["judged_runs", "named_in_section"]
 
 _ENDS = select(runs.c.id, runs.c.finished_at_ms, runs.c.heartbeat_at_ms, runs.c.labels).where(
     member_of(runs.c.id, "runs")
@@ -57,6 +57,26 @@ def judged_runs(connection: Connection, held: Sequence[HeldRun], rule: Rule) -> 
         )
         for run, (finished_ms, heard_ms, _), own_labels in zip(held, ends, labels, strict=True)
     ]
+
+
+_WITHIN = (
+    select(run_configs.c.key)
+    .distinct()
+    .where(
+        member_of(run_configs.c.run_pk, "runs"),
+        func.substr(run_configs.c.key, 1, bindparam("length")) == bindparam("prefix", type_=Text()),
+        run_configs.c.kind != "sect",
+    )
+    .order_by(run_configs.c.key)
+    .limit(bindparam("most"))
+)
+
+
+def named_in_section(connection: Connection, run_keys: Sequence[int], key: str, most: int) -> list[str]:
+    """Name values that lie in a section of the configs of runs, so many at the most; none if it is no section."""
+    prefix = f"{key}."
+    values = {"runs": list(run_keys), "prefix": prefix, "length": len(prefix), "most": most}
+    return [name for (name,) in rows(connection, _WITHIN, values)]
 
 
 def _values(connection: Connection, keys: Sequence[int], field: Field) -> dict[int, float | None]:
