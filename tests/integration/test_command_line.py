@@ -154,6 +154,16 @@ def test_deletion_is_shown_then_done_then_undone(call: Call) -> None:
     assert call("delete", PROJECT, "abc123", "--filter", "state == 'FINISHED'").exit_code == 2
 
 
+def test_a_run_that_is_not_there_is_told_before_it_is_deleted(call: Call) -> None:
+    shown = call("delete", PROJECT, "abc123", "mistyped", *"uvwxyz")
+    named = ", ".join(map(repr, ("mistyped", *"uvwx")))
+    assert shown.exit_code == 1
+    assert f"with --commit this is refused: there is no run {named} and 2 more\n" in shown.stderr
+    assert shown.stderr.endswith("nothing was deleted\n")
+    assert call("delete", PROJECT, "abc123", "mistyped", "--commit").exit_code == 1
+    assert call("run", RUN).exit_code == 0
+
+
 def test_runs_are_protected_one_or_many(call: Call) -> None:
     assert call("protect", RUN, "--reason", "paper").exit_code == 0
     shown = call("runs", PROJECT)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Deletion", "DeletionPlan", "apply_plan", "delete", "item_json", "kept_lines"]
 
 _SHOWN = 20
+_NAMED = 5
 
 
 class Deletion:
@@ -122,6 +123,9 @@ class DeletionPlan:
     @property
     def refusal(self) -> str:
         """Why applying it is refused, as far as that is known by now; ``""`` if nothing is known."""
+        if self.missing:
+            more = f" and {len(self.missing) - _NAMED} more" if len(self.missing) > _NAMED else ""
+            return f"there is no run {', '.join(map(repr, self.missing[:_NAMED]))}{more}"
         return "" if self.record.refusal is None else str(self.record.refusal)
 
     @property

@@ -206,7 +206,8 @@ def _print_outcome(outcome: DeletionPlan | Deletion, *, as_json: bool) -> None:
 
 def _exit_if_refused(outcome: DeletionPlan | Deletion) -> None:
     if isinstance(outcome, DeletionPlan) and outcome.refusal:
-        click.get_current_context().exit(_REFUSED)
+        # What is not there is no question of leave: with --commit it fails, too.
+        click.get_current_context().exit(1 if outcome.missing else _REFUSED)
 
 
 @click.command()
