@@ -9,7 +9,7 @@ import unicodedata
 from runatlas.errors import shortened
 from runatlas.model.text import find_unstorable
 
-__all__ = ["TEXT_MAX", "FilterSyntaxError", "FilterText"]
+__all__ = ["TEXT_MAX", "FilterSyntaxError", "FilterText", "point_at"]
 
 TEXT_MAX = 20_000
 _DEPTH_MAX = 60
@@ -48,14 +48,14 @@ class FilterSyntaxError(ValueError):
         self.line = len(before)
         self.column = len(before[-1]) + 1
         where = f"column {self.column}" if len(lines) == 1 else f"line {self.line}, column {self.column}"
-        super().__init__(f"{argument}: {shortened(reason)} ({where})\n{_point_at(lines[self.line - 1], self.column)}")
+        super().__init__(f"{argument}: {shortened(reason)} ({where})\n{point_at(lines[self.line - 1], self.column)}")
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.reason, self.text, self.place, self.argument)
 
 
-def _point_at(line: str, column: int) -> str:
-    """Return the part of a line around a column with a caret below it."""
+def point_at(line: str, column: int) -> str:
+    """Return the part of a line around a column, from 1, with a caret below it."""
     start = max(0, column - 1 - _SHOWN)
     shown = "".join(c if c.isprintable() else " " for c in line[start : column - 1 + _SHOWN])
     head = "..." if start else ""

@@ -18,7 +18,7 @@ import attrs
 
 from runatlas.errors import ConflictError, shortened
 from runatlas.model.expression import parse_field, parse_filter
-from runatlas.model.filter_field import STABLE_FIELDS
+from runatlas.model.filter_field import STABLE_FIELDS, did_you_mean
 from runatlas.model.filters import Field, Filter
 from runatlas.terminal import counted
 
@@ -41,6 +41,11 @@ _UNITS = {"y": 365 * 24, "m": 30 * 24, "w": 7 * 24, "d": 24, "h": 1}
 """Hours of each unit of a duration, in the order that they are written in."""
 
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]{{1,6}}){unit})?" for unit in _UNITS), re.ASCII)
+_MEANT = re.compile(
+    r"(?P<count>[0-9]{1,6})\s*(?P<unit>y(?:(?:ea)?rs?)?|m(?:o(?:nths?)?)?|w(?:(?:ee)?ks?)?|d(?:ays?)?|h(?:(?:ou)?rs?)?)"
+    r"(?![a-z])(?:\s|,|\band\b)*",
+    re.ASCII,
+)
 _BEST = re.compile(r"(?P<metric>.+):(?P<count>[0-9]{1,9})(?::(?P<goal>[^:]*))?", re.ASCII | re.DOTALL)
 _MANY = 100
 _SHOWN = 3
@@ -176,11 +181,21 @@ def parse_duration(text: str, *, argument: str = "duration") -> int:
     found = _DURATION.fullmatch(text.strip())
     hours = sum(_UNITS[unit] * int(count) for unit, count in found.groupdict().items() if count) if found else 0
     if not hours:
-        raise ValueError(
-            f"{argument}: {shortened(repr(text))} is no duration; write such as '12h', '30d', '2w' or '1y6m'"
-            " (years, months, weeks, days, hours)"
-        )
+        meant = _meant_duration(text)
+        right = f"{meant!r}" if meant else "such as '12h', '30d', '2w' or '1y6m' (years, months, weeks, days, hours)"
+        raise ValueError(f"{argument}: {shortened(repr(text))} is no duration; write {right}")
     return hours * HOUR_MS
+
+
+def _meant_duration(text: str) -> str:
+    """Write the duration that somebody meant: ``30 days``, ``1 month and 2 weeks``; ``""`` where that is not clear."""
+    counts: dict[str, int] = {}
+    place, text = 0, text.strip().lower()
+    while (found := _MEANT.match(text, place)) and found["unit"][0] not in counts:
+        counts[found["unit"][0]] = int(found["count"])
+        place = found.end()
+    clear = place == len(text) and all(counts.values())
+    return "".join(f"{counts[unit]}{unit}" for unit in _UNITS if unit in counts) if clear else ""
 
 
 def parse_best(text: str, *, argument: str = "keep_best") -> Best:
@@ -219,6 +234,10 @@ def make_policy(**fields: Any) -> Policy:
         TypeError: There is no such field, or it has another type.
         ValueError: It cannot be understood, or is empty.
     """
+    known = [field.name for field in attrs.fields(Policy)]
+    for name in fields:
+        if name not in known:
+            raise TypeError(f"a policy has {', '.join(known)}, and no {name!r}{did_you_mean(name, known)}")
     given = {name: value for name, value in fields.items() if value is not None}
     for name in _LISTS:
         if name in given:

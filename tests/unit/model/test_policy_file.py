@@ -61,11 +61,11 @@ def test_a_file_says_what_the_arguments_say() -> None:
         ("keep_last = 5", "keep_lst = 5", (16, 1), "a policy has no 'keep_lst', did you mean 'keep_last'?"),
         ("keep_last = 5", '  keep_last = "5"', (16, 15), "keep_last: expected a whole number, got str"),
         ("allow_all = true", "allow_all = 1", (8, 13), "allow_all: expected true or false, got int"),
-        ('"2w"', '"2 w"', (7, 14), "older_than: '2 w' is no duration; write such as '12h'"),
+        ('"2w"', '"2 w"', (7, 14), "older_than: '2 w' is no duration; write '2w'"),
         ("'CRASHED'", "'CRASH'", (6, 19), "where: 'CRASH' is no state"),
         ("not pin", "not pinn", (15, 10), "where: unknown name 'pinn', did you mean 'pin'?"),
         ('["config.model"]', '["config.model",\n "sumary.x"]', (21, 3), "group_by: unknown name 'sumary'"),
-        ("val_acc:3:max", "val_acc:max", (18, 13), "keep_best: 'val_acc:max' says no metric and how many"),
+        ("val_acc:3:max", "val_acc:max", (18, 28), "keep_best: 'val_acc:max' says no metric and how many"),
         ('project = "team/vision"\n', "", (3, 1), "the policy has no project"),
         ('name = "sweeps"', 'name = "crashed"', (11, 8), "name: there are two policies 'crashed'"),
         ('"team/sweeps"', '"sweeps"', (12, 11), "project: "),
@@ -78,8 +78,56 @@ def test_a_mistake_names_line_and_column(old: str, new: str, place: tuple[int, i
     assert old in WHOLE
     with pytest.raises(PolicyFileError) as told:
         parse_policy_file(WHOLE.replace(old, new, 1).encode(), source="clean.toml")
-    assert str(told.value).startswith(f"clean.toml, line {place[0]}, column {place[1]}: {sentence}")
+    first = next(item for item in told.value.mistakes if item.reason.startswith(sentence))
+    assert (first.line, first.column) == place
+    assert f"clean.toml, line {place[0]}, column {place[1]}: {sentence}" in str(told.value)
     assert str(pickle.loads(pickle.dumps(told.value))) == str(told.value)
+
+
+def test_every_mistake_is_told_from_top_to_bottom_with_the_place_below_it() -> None:
+    text = """[[policy]]
+name = "a"
+project = "vision"
+older_than = "30 days"
+keep_best = ["loss:1", "acc", "f1:x"]
+max = 0
+
+[[policy]]
+project = "team/vision"
+where = "stat == 1"
+keep_lst = 3
+allow_all = true
+
+[[policy]]
+name = "a"
+project = "team/vision"
+keep_last = 3
+"""
+    with pytest.raises(PolicyFileError) as told:
+        parse_policy_file(text.encode(), source="c.toml")
+    assert [(item.line, item.column) for item in told.value.mistakes] == [
+        (3, 11),
+        (4, 14),
+        (5, 24),
+        (5, 31),
+        (6, 7),
+        (8, 1),
+        (10, 10),
+        (11, 1),
+        (14, 1),
+        (15, 8),
+    ]
+    assert (told.value.line, told.value.column) == (3, 11)
+    lines = str(told.value).splitlines()
+    assert lines[3:6] == [
+        "c.toml, line 4, column 14: older_than: '30 days' is no duration; write '30d'",
+        '    older_than = "30 days"',
+        "                 ^",
+    ]
+    assert lines[-6].endswith("the policy says what stays but not what may go; give where or older_than")
+    many = "".join(f'[[policy]]\nname = "{name}"\nproject = "a/b"\nolder_than = "x"\n' for name in range(25))
+    with pytest.raises(PolicyFileError, match=r"c\.toml: 5 more mistakes$"):
+        parse_policy_file(many.encode(), source="c.toml")
 
 
 def test_what_is_no_file_of_policies_is_told() -> None:
