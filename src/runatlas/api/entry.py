@@ -331,7 +331,8 @@ class Api(ApiCuration):
             path: ``workspace/project``, or ``workspace`` for all its projects.
             commit: Whether to delete; else nothing is changed.
             force: Whether to take also what is guarded, but for protected runs.
-            **policy: What may go, and what stays.
+            **policy: What may go: ``where``, ``older_than``; what of that stays: ``keep_last``, ``keep_within``,
+                ``keep_best``, ``keep_labels``, in each group of ``group_by``; how much at once: ``max``, ``allow_all``.
 
         Returns:
             The plan, with ``apply()``; or what was deleted, with ``restore()``.

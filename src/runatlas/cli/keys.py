@@ -39,7 +39,8 @@ def keys() -> None:
 def create(location: Path | str, blobs_dir: Path | None, user: str) -> None:
     """Make a key for USER, and USER if there is none.
 
-    The key alone goes to stdout, this once.
+    The key alone goes to stdout, this once. A new user sees the own workspace and what is PUBLIC; owners of other
+    workspaces let USER in: api.workspace(NAME).set_member(USER, "MEMBER").
     """
     is_new = is_new_store(location)
     with _opened(location, blobs_dir, create=True) as services:
@@ -48,7 +49,11 @@ def create(location: Path | str, blobs_dir: Path | None, user: str) -> None:
         owner = services.owner()
         with suppress(ConflictError):
             services.admin.create_user(owner, user)
-            click.echo(f"made user {user}", err=True)
+            click.echo(
+                f"made user {user}, who sees the workspace {user!r} and what is PUBLIC; api.workspace(NAME).set_member("
+                f"{user!r}, 'MEMBER') lets {user} into another",
+                err=True,
+            )
         click.echo(services.accounts.create_key(owner, user).secret)
 
 

@@ -36,7 +36,11 @@ def test_a_key_is_made_for_a_new_user_and_stands_alone_on_stdout(tmp_path: Path)
     assert done.exit_code == 0
     assert SECRET.fullmatch(done.stdout.removesuffix("\n"))
     store = (tmp_path / "store").resolve()
-    assert done.stderr == f"made a new, empty store in {store}: there was none\nmade user ann\n"
+    assert done.stderr == (
+        f"made a new, empty store in {store}: there was none\n"
+        "made user ann, who sees the workspace 'ann' and what is PUBLIC; "
+        "api.workspace(NAME).set_member('ann', 'MEMBER') lets ann into another\n"
+    )
     assert _caller(tmp_path / "store", done.stdout.strip()) == "ann"
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
 
 from runatlas import Api
 from runatlas.backends.local import LocalBackend
+from runatlas.entities.cleaning import PolicyFields
+from runatlas.entities.project import Project
+from runatlas.entities.workspace import Workspace
 from runatlas.errors import ConflictError, NotFoundError
 from runatlas.model.ids import ProjectPath
+from runatlas.model.policy import Policy
 from runatlas.model.run import RunDraft
 
 DAY = 24 * 3_600_000
@@ -104,3 +110,10 @@ def test_a_file_says_the_same(api: Api, tmp_path: Path) -> None:
     path.write_text("[[policy]]\nname = 'old'\n")
     with pytest.raises(ValueError, match=r"clean\.toml, line 1, column 1: the policy has no project"):
         api.policies(path)
+
+
+@pytest.mark.parametrize("method", [Api.clean, Workspace.clean, Project.clean, Project.hold_policy])
+def test_the_arguments_of_a_policy_are_declared_once_and_told_where_they_are_taken(method: Callable[..., Any]) -> None:
+    fields = [field.name for field in attrs.fields(Policy)]
+    assert fields == [*PolicyFields.__annotations__]
+    assert [name for name in fields if f"``{name}``" not in (method.__doc__ or "")] == []
