@@ -286,3 +286,27 @@ def test_the_store_says_what_the_pure_function_says(site: Site) -> None:
     }
     assert told == said
     assert {goes for goes, _ in told.values()} == {True, False}
+
+
+def test_what_would_go_can_be_thinned_and_stay(site: Site, demo: ProjectPath) -> None:
+    make(site, demo, "long", 97, tuple(20.0 + value % 7 for value in range(100)), config={"model": "mlp"})
+    change(site, demo, "long", RunPatch(baseline=True))
+    thin = attrs.evolve(POLICY, thin=10)
+    found = plan(site, demo, thin)
+    assert (found.kind, found.items) == ("data", ())
+    assert reasons(found.kept)["long"].startswith("a baseline")
+    assert reasons(found.kept).keys() == {"long", "best", "second", "newest", "kept", "young"}
+    forced = plan(site, demo, thin, force=True)
+    assert [(item.path, item.points) for item in forced.items] == [(str(demo.run("long")), 100 - 13)]
+    everything = left(site, demo)
+    site.root.delete(forced)
+    assert left(site, demo) == everything
+    assert plan(site, demo, thin, force=True).items == ()
+    whole = Policy(where="summary.val_loss > 5", older_than="1d", thin=1)
+    assert plan(site, demo, whole).items == (), "all runs of a group may be thinned"
+    for run_id in ("longer", "longest"):
+        make(site, demo, run_id, 98, tuple(map(float, range(50))), config={"model": "cnn"})
+    with pytest.raises(ConflictError, match="its max is 1"):
+        plan(site, demo, Policy(older_than="30d", thin=1, max=1), force=True)
+    with pytest.raises(ValidationError, match="thin"):
+        plan(site, demo, Policy(older_than="30d", thin=0))

@@ -70,7 +70,7 @@ class _Cleaning:
             outcome = "refused" if isinstance(self.error, ConflictError) else "failed"
             yield ReportRow(self.name, outcome, "", None, refusal_text(str(self.error)))
         elif self.deletion is not None:
-            outcome, entry = "deleted", self.deletion.trash_id
+            outcome, entry = "thinned" if self.deletion.kind == "data" else "deleted", self.deletion.trash_id
         if self.plan is not None:
             yield from (ReportRow(self.name, outcome, entry, item) for item in self.plan.items)
             yield from (ReportRow(self.name, "kept", "", item) for item in self.plan.kept)
@@ -94,6 +94,7 @@ _POLICY_OPTIONS = (
     click.option("--keep-best", multiple=True, help="Keep the best: val_loss:3, or val_acc:3:max; repeat for more."),
     click.option("--keep-label", "keep_labels", multiple=True, help="Keep what has this label; repeat for more."),
     click.option("--group-by", multiple=True, help="Keep in each group: config.model,group; repeat for more."),
+    click.option("--thin", type=int, help="Keep the runs, and so many points of each of their metrics."),
     click.option("--max", "max_", type=int, help="Refuse to take more runs than these."),
     click.option("--allow-all", is_flag=True, help="With --where: all of a group may go, and more than --max."),
 )
@@ -237,8 +238,11 @@ def _tell(item: _Cleaning, *, commit: bool) -> None:
         say("nothing was deleted; add --commit to delete")
     elif item.deletion.runs:
         back = hint("runatlas", "api", "restore", item.deletion.trash_id)
-        it = "it" if item.deletion.runs == 1 else "them"
-        say(f"deleted {counted(item.deletion.runs, 'run')}; {back} brings {it} back")
+        what, it = counted(item.deletion.runs, "run"), "it" if item.deletion.runs == 1 else "them"
+        if item.deletion.kind == "data":
+            say(f"thinned the metrics of {what}; {back} brings their points back")
+        else:
+            say(f"deleted {what}; {back} brings {it} back")
     elif commit:
         say("nothing was deleted: there is nothing to delete")
 

@@ -39,6 +39,7 @@ class PolicyFields(TypedDict, total=False):
         group_by: Fields as filters name them, such as ``config.model``.
         max: More runs than these never go at once.
         allow_all: Whether more than ``max`` runs, and all of a group, may go; that takes a ``where``.
+        thin: The runs stay, and their metrics are thinned to so many points, as ``Runs.thin`` does.
     """
 
     where: str | None
@@ -50,6 +51,7 @@ class PolicyFields(TypedDict, total=False):
     group_by: str | Sequence[str] | None
     max: int | None
     allow_all: bool
+    thin: int | None
 
 
 class Cleanable(ABC):

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, cast
 import attrs
 
 from runatlas.errors import ConflictError, shortened
+from runatlas.model.data_cut import THIN_MAX
 from runatlas.model.expression import parse_field, parse_filter
 from runatlas.model.filter_field import STABLE_FIELDS, did_you_mean
 from runatlas.model.filters import Field, Filter
@@ -69,6 +70,7 @@ class Policy:
         group_by: Fields as filters name them, such as ``config.model``; ``()`` makes one group of all.
         max: More runs than these never go at once.
         allow_all: Whether more than ``max`` runs, and all runs of a group, may go; that takes a ``where``.
+        thin: The runs stay, and of what they recorded go the points that thinning to so many leaves out.
     """
 
     where: str = ""
@@ -80,11 +82,12 @@ class Policy:
     group_by: tuple[str, ...] = ()
     max: int | None = None
     allow_all: bool = False
+    thin: int | None = None
 
 
 _TEXTS = ("where", "older_than", "keep_within")
 _LISTS = ("keep_best", "keep_labels", "group_by")
-_COUNTS = ("keep_last", "max")
+_COUNTS = ("keep_last", "max", "thin")
 
 
 @attrs.frozen
@@ -283,6 +286,8 @@ def read_policy(policy: Policy) -> Rule:
         _texts(getattr(policy, name), name)
     for name in _COUNTS:
         _check_count(getattr(policy, name), name)
+    if policy.thin is not None and policy.thin > THIN_MAX:
+        raise ValueError(f"thin: {policy.thin} is too large; write up to {THIN_MAX}")
     if type(policy.allow_all) is not bool:
         raise TypeError(f"allow_all: expected true or false, got {type(policy.allow_all).__name__}")
     rule = Rule(
@@ -422,7 +427,7 @@ def _end_text(run: JudgedRun, now_ms: int) -> str:
 
 
 def require_bounds(rule: Rule, runs: Sequence[JudgedRun], goes: Sequence[bool]) -> None:
-    """Refuse to take more than the policy allows at once, or all runs of a group.
+    """Refuse to take more than the policy allows at once, or all runs of a group, which may all be thinned.
 
     Args:
         rule: The policy.
@@ -438,6 +443,8 @@ def require_bounds(rule: Rule, runs: Sequence[JudgedRun], goes: Sequence[bool]) 
     if most is not None and total > most:
         took = counted(total, "run")
         raise ConflictError(f"the policy would take {took}, and its max is {most}; raise that, or allow all")
+    if rule.policy.thin is not None:
+        return
     emptied = [places for places in _places_by_group(runs).values() if all(goes[place] for place in places)]
     if not emptied:
         return

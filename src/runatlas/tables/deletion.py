@@ -45,7 +45,7 @@ class ReportRow(NamedTuple):
 
     Attributes:
         policy: The policy's name; ``""`` if it has none.
-        outcome: ``planned``, ``deleted``, ``kept``, ``refused`` or ``failed``.
+        outcome: ``planned``, ``deleted``, ``thinned``, ``kept``, ``refused`` or ``failed``.
         entry: The entry of the trash that brings it back; ``""`` if it did not go.
         item: The run; ``None`` for the policy as a whole, of which ``reason`` tells why it was refused.
         reason: Why; ``""`` for what the run says.

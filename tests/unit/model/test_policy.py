@@ -68,6 +68,8 @@ def test_a_policy_must_say_what_may_go() -> None:
         ({"older_than": 30}, "older_than: expected text"),
         ({"keep_last": 0}, "keep_last: 0 is too small"),
         ({"keep_last": True}, "keep_last: expected a whole number, got bool"),
+        ({"thin": 0}, "thin: 0 is too small"),
+        ({"thin": 10**7}, "thin: 10000000 is too large"),
         ({"max": "5"}, "max: expected a whole number, got str"),
         ({"keep_labels": [1]}, "keep_labels: expected a text or a list of texts"),
         ({"keep_best": ["x:1"] * 101}, "keep_best: 101 are too many, 100 are allowed"),

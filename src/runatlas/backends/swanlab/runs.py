@@ -237,6 +237,8 @@ class Runs:
         return self.delete(self.plan_project_deletion(path, force=force))
 
     def delete(self, plan: DeletionPlanRecord) -> DeletionRecord:
+        if plan.kind == "data" or plan.cut is not None:
+            raise unsupported("way to delete data of a run alone")
         if plan.missing:
             raise NotFoundError(f"there is no run {', '.join(map(repr, plan.missing))}; nothing was deleted")
         if plan.refusal is not None:

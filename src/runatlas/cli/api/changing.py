@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -18,7 +21,7 @@ from runatlas.model.trash import PurgeRecord
 from runatlas.response import ApiResponse
 from runatlas.terminal import counted, printable_lines
 
-__all__ = ["create", "delete", "protect", "purge", "restore", "unprotect", "update"]
+__all__ = ["create", "cut", "delete", "protect", "purge", "restore", "unprotect", "update"]
 
 _REFUSED = 4
 """The exit code of a plan that ``--commit`` would refuse."""
@@ -164,6 +167,89 @@ def delete(
 
 
 @click.command()
+@click.argument("path")
+@click.option("--metric", "metrics", multiple=True, help="Delete this metric, or thin it; repeat for more.")
+@click.option("--media", multiple=True, help="Delete the images, sounds or texts of this name; repeat for more.")
+@click.option("--artifact", "artifacts", multiple=True, help="Delete this file; repeat for more.")
+@click.option("--steps", help="With --metric or --media: only these steps, such as 10:20, 10: or :20.")
+@click.option("--rewind", type=int, metavar="STEP", help="Delete all metrics and media after this step.")
+@click.option("--thin", type=int, metavar="K", help="Keep K points of each metric, evenly spread, and the extremes.")
+@click.option("-f", "--filter", "filters", help="With a project: only these runs of it.")
+@click.option("--commit", is_flag=True, help="Delete; without it the plan is shown and nothing happens.")
+@click.option("--force", is_flag=True, help="Take also what is guarded, but for protected runs.")
+@click.option("--save", metavar="FILE", help="Write the plan to a file, for 'runatlas api apply'.")
+@as_json_option
+@api_command
+def cut(
+    api: Api,
+    path: str,
+    filters: str | None,
+    *,
+    commit: bool,
+    force: bool,
+    save: str | None,
+    as_json: bool,
+    **what: Any,
+) -> None:
+    """Delete data of PATH, and keep the runs: a run, or the runs of a project.
+
+    Metrics, media or files of these names, what came after a step, or what thinning leaves out. The same runs are kept
+    as from deletion. What is cut lies in the trash: 'runatlas api restore' brings it back.
+    """
+    if commit and save is not None:
+        raise click.UsageError("--save writes what would be deleted, and --commit deletes it: give one of them")
+    is_project = path.removeprefix("/").count("/") == 1
+    if filters is not None and not is_project:
+        raise click.UsageError("--filter goes with a project, not with a run")
+    target = api.runs(path, filters) if is_project else api.run(path)
+    outcome = _outcome(_cut(target, **what)(commit=commit, force=force))
+    if save is not None and isinstance(outcome, DeletionPlan):
+        outcome.save(save)
+    _print_outcome(outcome, as_json=as_json)
+    if save is not None:
+        say(f"the plan is in {save}; {hint('runatlas', 'api', 'apply', save)} shows it, with --commit it deletes")
+    _exit_if_refused(outcome)
+
+
+def _cut(
+    target: Any,
+    *,
+    metrics: tuple[str, ...],
+    media: tuple[str, ...],
+    artifacts: tuple[str, ...],
+    steps: str | None,
+    rewind: int | None,
+    thin: int | None,
+) -> Callable[..., ApiResponse[DeletionPlan] | ApiResponse[Deletion]]:
+    """Tell which verb the options mean."""
+    said = [bool(metrics) and thin is None, bool(media), bool(artifacts), rewind is not None, thin is not None]
+    if said.count(True) != 1:
+        raise click.UsageError("say what is to be deleted: one of --metric, --media, --artifact, --rewind and --thin")
+    if steps is not None and not (media or said[0]):
+        raise click.UsageError("--steps goes with --metric or --media")
+    if thin is not None:
+        return partial(target.thin, thin, keys=list(metrics) or None)
+    if rewind is not None:
+        return partial(target.rewind, rewind)
+    if artifacts:
+        return partial(target.delete_artifacts, list(artifacts))
+    return partial(target.delete_media if media else target.delete_metrics, list(media or metrics), steps=_steps(steps))
+
+
+_STEPS = re.compile(r"(-?[0-9]{1,19})?(:)?(-?[0-9]{1,19})?", re.ASCII)
+
+
+def _steps(text: str | None) -> tuple[int | None, int | None] | None:
+    found = None if text is None else _STEPS.fullmatch(text)
+    if text is not None and (found is None or text in {"", ":"}):
+        raise click.UsageError(f"--steps: {text!r:.50} is no range of steps; write 10:20, 10: or :20, or 10 for one")
+    if found is None:
+        return None
+    first, colon, last = found.groups()
+    return None if first is None else int(first), int(first) if not colon else None if last is None else int(last)
+
+
+@click.command()
 @click.argument("plan")
 @click.option("--commit", is_flag=True, help="Delete; without it the plan is shown and nothing happens.")
 @as_json_option
@@ -197,7 +283,9 @@ def _print_outcome(outcome: DeletionPlan | Deletion, *, as_json: bool) -> None:
         print_fields({**outcome.json(), "kept": len(outcome.kept)})
         for line in kept_lines(outcome.kept):
             say(line, err=False)
-        if outcome.trash_id:
+        if outcome.trash_id and outcome.kind == "data":
+            say(f"{hint('runatlas', 'api', 'restore', outcome.trash_id)} brings back what was cut")
+        elif outcome.trash_id:
             say(f"{hint('runatlas', 'api', 'restore', outcome.trash_id)} brings {counted(outcome.runs, 'run')} back")
     else:
         say(repr(outcome), err=False)
@@ -221,7 +309,8 @@ def restore(api: Api, entry: str, runs: tuple[str, ...]) -> None:
     """
     with store_told(api):
         back = api.restore(entry, list(runs) or None).unwrap()
-    say(f"brought back {counted(back.runs, 'run')} of {back.workspace}/{back.project}")
+    what = "what was cut out of " if back.kind == "data" else ""
+    say(f"brought back {what}{counted(back.runs, 'run')} of {back.workspace}/{back.project}")
 
 
 @click.command()

@@ -36,6 +36,7 @@ for _command in (
     changing.protect,
     changing.unprotect,
     changing.delete,
+    changing.cut,
     changing.apply,
     changing.restore,
     changing.purge,

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from runatlas.errors import ConflictError, ValidationError
+from runatlas.model.data_cut import DataCut
 from runatlas.model.filters import And, Comparison, Field
 from runatlas.model.guard import FORCED
 from runatlas.model.held_policy import RuleCount
 from runatlas.model.policy import JudgedRun, Policy, Rule, Verdict, judge, read_policy, require_bounds
 from runatlas.model.run import RunSelection
 from runatlas.model.text import check_text
-from runatlas.model.trash import DeletionPlanRecord
+from runatlas.model.trash import DeletionPlanRecord, TrashKind
 from runatlas.server.services.access import require_scope, selected_runs
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.deletion_plan import plan_held
@@ -63,7 +64,9 @@ class Cleaning:
             judged = judged_runs(connection, held, rule)
             said = judge(rule, judged, self._store.clock())
             verdicts = {run.id: verdict for run, verdict in zip(held, said, strict=True)}
-            plan = plan_held(connection, "runs", held, takes, weighed=True, verdicts=verdicts)
+            cut = None if policy.thin is None else DataCut(None, thin=policy.thin)
+            kind: TrashKind = "runs" if cut is None else "data"
+            plan = plan_held(connection, kind, held, takes, weighed=True, verdicts=verdicts, cut=cut)
             notes = unknown_keys(connection, scope, _named(rule), trashed=not plan.items)
             notes += _sections(connection, rule, [run.id for run in held], judged)
         gone = {item.cuid for item in plan.items}
