@@ -92,6 +92,20 @@ def test_a_policy_reports_until_it_is_switched_to_act(site: Site, demo: ProjectP
     assert log(site.root, demo) == (deleted, planned)
 
 
+def test_a_policy_that_thins_leaves_the_runs_and_can_be_taken_back(site: Site, demo: ProjectPath) -> None:
+    site.root.append(Batch(demo.run("r32"), (line("loss", 50),)))
+    site.root.hold_policy(demo, "thin", attrs.evolve(OLD, thin=2), acts=True)
+    (thinned,) = evaluate(site)
+    assert (thinned.outcome, [item.path for item in thinned.items]) == ("deleted", [f"{demo}/r32"])
+
+    def points() -> int:
+        return site.services.usage.read_space(site.services.owner(), str(demo)).total.points
+
+    assert (len(left(site, demo)), 0 < points() < 10) == (5, True)
+    site.root.restore(thinned.trash_id)
+    assert points() == 50
+
+
 def test_what_was_missed_is_not_made_up_for_and_times_stay(site: Site, demo: ProjectPath) -> None:
     began = site.clock()
     site.root.hold_policy(demo, "old", OLD, every="1d")

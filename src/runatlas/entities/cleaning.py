@@ -90,7 +90,8 @@ class Cleanable(ABC):
             commit: Whether to delete; else nothing is changed.
             force: Whether to take also what is guarded, but for protected runs.
             **policy: What may go: ``where``, ``older_than``; what of that stays: ``keep_last``, ``keep_within``,
-                ``keep_best``, ``keep_labels``, in each group of ``group_by``; how much at once: ``max``, ``allow_all``.
+                ``keep_best``, ``keep_labels``, in each group of ``group_by``; how much at once: ``max``, ``allow_all``;
+                and ``thin``, if points of these runs are to go and the runs to stay.
 
         Returns:
             The plan, with ``apply()``; or what was deleted, with ``restore()``; ``items`` and ``kept`` tell the reason

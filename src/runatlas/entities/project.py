@@ -329,7 +329,8 @@ class Project(ProjectFields, Cleanable):
             every: How often it is evaluated: ``12h``, ``1d``, ``1w``.
             acts: Whether it deletes, with your rights at that time; else it reports only.
             **policy: What may go: ``where``, ``older_than``; what of that stays: ``keep_last``, ``keep_within``,
-                ``keep_best``, ``keep_labels``, in each group of ``group_by``; how much at once: ``max``, ``allow_all``.
+                ``keep_best``, ``keep_labels``, in each group of ``group_by``; how much at once: ``max``, ``allow_all``;
+                and ``thin``, if points of these runs are to go and the runs to stay.
 
         Returns:
             The policy that is held.
