@@ -63,6 +63,18 @@ class CrashStore:
             for path in store.blobs.files():
                 os.utime(path, (1, 1))
 
+    def wait_for_others(self) -> None:
+        """Return when PostgreSQL has ended what processes that are gone had begun."""
+        if self.url is None:
+            return
+        schema = self.url.rpartition("%3D")[2]
+        others = (
+            "SELECT count(*) FROM pg_locks JOIN pg_class ON pg_class.oid = relation "
+            "WHERE relnamespace = %s::regnamespace"
+        )
+        with closing(psycopg.connect(self.url, autocommit=True)) as connection:
+            assert eventually(lambda: connection.execute(others, [schema]).fetchone() == (0,)), "a transaction goes on"
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Let nobody write."""
