@@ -340,6 +340,164 @@ def test_there_and_back_changes_nothing(site: Site, demo: ProjectPath, other: Pr
     check()
 
 
+def plan_copy(site: Site, path: ProjectPath, target: ProjectPath | str, *ids: str, **more: Any) -> TransferPlanRecord:
+    return site.root.plan_transfer(TransferDraft("copy", str(target), select(path, *ids), **more))
+
+
+def as_copied(held: dict[str, Any], copy: dict[str, Any]) -> dict[str, Any]:
+    """What of an original is another thing with its copy, in its place."""
+    own = {name: getattr(copy["run"], name) for name in ("workspace", "project", "id", "cuid", "project_cuid")}
+    kept = {"pin": False, "pinned_at_ms": None, "baseline": False, "protected": False, "protected_reason": ""}
+    return {**held, "run": attrs.evolve(held["run"], **own, **kept)}
+
+
+class TestCopying:
+    def test_a_copy_is_what_its_original_is(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        site.root.update_runs(select(demo, "run-1"), RunPatch(pin=True, protected=True, protected_reason="good"))
+        site.root.create_ingestion_key(demo.run("run-1"), "writer")
+        before, usage = everything(site), site.root.get_usage()
+        plan = plan_copy(site, demo, other, "run-1", "run-2", "run-0")
+        assert [(item.target, item.folder, item.in_way) for item in plan.items] == [
+            (f"{other}/{name}", FOLDERS[name], "") for name in ("run-1", "run-2", "run-0")
+        ]
+        site.clock.advance(1000)
+        done = site.root.copy_runs(plan)
+        assert (done.kind, done.target, len(set(done.runs))) == ("copy", str(other), 3)
+        for name in FOLDERS:
+            held, copy = content(site.root, demo.run(name)), content(site.root, other.run(name))
+            assert copy["run"].cuid in done.runs
+            assert copy == as_copied(held, copy)
+            assert site.root.get_run(other.run(name)).updated_at_ms == site.clock()
+        assert site.root.list_ingestion_keys(other.run("run-1")) == ()
+        assert [held for held in everything(site) if held["run"].project == demo.project] == list(before)
+        now = site.root.get_usage()
+        assert (now.runs, now.points, now.blobs, now.blob_bytes) == (6, 2 * usage.points, 3, usage.blob_bytes)
+        assert {folder.path: folder.runs for folder in site.root.list_folders(other)} == {
+            "/sweeps": 1,
+            "/sweeps/lr": 1,
+        }
+
+    def test_copies_live_their_own_lives(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        held = content(site.root, demo.run("run-1"))
+        site.root.copy_runs(plan_copy(site, demo, other, "run-1"))
+        copy = other.run("run-1")
+        site.root.append(Batch(copy, (line("loss", 5, start=10),), writer="w", sequence=1))
+        site.root.update_runs(select(other, "run-1"), RunPatch(config={"opt.lr": 1.0}, labels=("new",)))
+        assert content(site.root, demo.run("run-1")) == held
+        site.root.delete_runs(select(demo, "run-1"))
+        site.clock.advance(40 * 24 * 3600 * 1000)
+        site.root.purge()
+        (file,) = site.root.list_artifacts(copy, PageRequest()).items
+        assert b"".join(site.root.open_link(str(file.url))) == b"run-1"
+        assert content(site.root, copy)["series"][0] == ("loss", (), 15)
+
+    def test_long_series_are_copied_chunk_by_chunk(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        run = demo.run("run-1")
+        for first in range(0, 60_000, 20_000):
+            site.root.append(Batch(run, (line("long", 20_000, start=first, value=lambda step: 0.1 * step),)))
+        site.root.copy_runs(plan_copy(site, demo, other, "run-1"))
+        held, copy = content(site.root, run), content(site.root, other.run("run-1"))
+        assert copy == as_copied(held, copy)
+
+    def test_a_suffix_tells_copies_apart(self, site: Site, demo: ProjectPath) -> None:
+        plan = plan_copy(site, demo, demo, "run-1")
+        with pytest.raises(ConflictError, match=f"nothing was copied: {demo} has a run 'run-1' already, and no suffix"):
+            site.root.copy_runs(plan)
+        site.root.copy_runs(plan_copy(site, demo, demo, "run-1", suffix="-again"))
+        copy = content(site.root, demo.run("run-1-again"))
+        assert copy == as_copied(content(site.root, demo.run("run-1")), copy)
+        again = plan_copy(site, demo, demo, "run-1", "run-2", suffix="-again")
+        assert [bool(item.in_way) for item in again.items] == [True, False]
+        with pytest.raises(ValidationError, match="suffix"):
+            plan_copy(site, demo, demo, "run-1", suffix="/x")
+
+    def test_a_run_without_an_id_of_its_own_gets_another(self, site: Site, demo: ProjectPath) -> None:
+        run, _ = site.root.create_run(RunDraft(demo, state="FINISHED"))
+        (cuid,) = site.root.copy_runs(plan_copy(site, demo, demo, run.id)).runs
+        copy = site.root.get_run(demo.run(cuid))
+        assert (copy.id, copy.cuid) == (cuid, cuid)
+        found = site.root.list_runs(RunQuery(RunSelection(site.home, ids=(run.cuid,)))).items
+        assert [held.cuid for held in found] == [run.cuid], "a writer looks for its run by that"
+
+    def test_runs_are_copied_to_another_workspace(self, site: Site, demo: ProjectPath) -> None:
+        site.root.create_workspace("lab")
+        target = ProjectPath("lab", "theirs")
+        with pytest.raises(NotFoundError):
+            plan_copy(site, demo, target)
+        site.root.copy_runs(plan_copy(site, demo, target, create=True))
+        for name in FOLDERS:
+            copy = content(site.root, target.run(name))
+            assert copy == as_copied(content(site.root, demo.run(name)), copy)
+
+    def test_who_may_read_may_copy_to_where_he_writes(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        viewer = site.user("vic")
+        site.root.set_member(site.home, "vic", "VIEWER")
+        hers = viewer.create_project(ProjectDraft("hers")).path
+        plan = viewer.plan_transfer(TransferDraft("copy", str(hers), select(demo)))
+        assert len(viewer.copy_runs(plan).runs) == 3
+        with pytest.raises(PermissionDeniedError):
+            viewer.plan_transfer(TransferDraft("copy", str(other), select(demo)))
+        with pytest.raises(PermissionDeniedError):
+            viewer.copy_runs(plan_copy(site, demo, other))
+        with pytest.raises(NotFoundError):
+            site.user("sam").copy_runs(plan)
+        assert site.root.count_runs(select(other)) == 0
+
+    def test_what_is_still_running_is_not_copied(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        plan = plan_copy(site, demo, other)
+        site.root.update_runs(select(demo, "run-1"), RunPatch(state="RUNNING"))
+        for refused in (plan, plan_copy(site, demo, other)):
+            with pytest.raises(ConflictError, match="run-1 is still running"):
+                site.root.copy_runs(refused)
+        assert site.root.count_runs(select(other)) == 0
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda site, demo, _: site.root.delete_runs(select(demo, "run-2")),
+            lambda site, demo, _: site.root.update_runs(select(demo, "run-2"), RunPatch(project="third")),
+            lambda site, _, other: site.root.update_project(other, ProjectPatch(name="renamed")),
+            lambda site, _, other: (site.root.delete_project(other), site.project("other")),
+            lambda site, _, other: site.root.create_run(RunDraft(other, id="run-2", state="FINISHED")),
+        ],
+        ids=("deleted", "moved", "target renamed", "target another", "id taken"),
+    )
+    def test_a_plan_out_of_date_copies_nothing(
+        self, site: Site, demo: ProjectPath, other: ProjectPath, change: Callable[..., object]
+    ) -> None:
+        site.project("third")
+        plan = plan_copy(site, demo, other, "run-1", "run-2")
+        change(site, demo, other)
+        before, usage = everything(site), site.root.get_usage()
+        with pytest.raises((ConflictError, NotFoundError)) as caught:
+            site.root.copy_runs(plan)
+        assert any(name in caught.value.message for name in ("run-2", str(demo), str(other)))
+        assert everything(site) == before
+        assert site.root.get_usage() == attrs.evolve(usage, database_bytes=site.root.get_usage().database_bytes)
+        assert all(entry.kind in {"runs", "project"} for entry in site.root.list_trash(None, PageRequest()).items)
+
+    def test_a_forged_plan_copies_nothing(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        plan = plan_copy(site, demo, other, "run-1")
+        (item,) = plan.items
+        stranger = site.user("sam")
+        for backend, forged in (
+            (site.root, attrs.evolve(plan, items=plan.items * 2)),
+            (site.root, attrs.evolve(plan, items=(attrs.evolve(item, target=f"{demo}/x"),))),
+            (site.root, attrs.evolve(plan, items=(attrs.evolve(item, target="nonsense"),))),
+            (site.root, attrs.evolve(plan, kind="move")),
+            (stranger, attrs.evolve(plan, target=f"{stranger.get_user().username}/x", target_cuid="")),
+        ):
+            with pytest.raises((ConflictError, ValidationError, NotFoundError)):
+                backend.copy_runs(forged)
+        with pytest.raises(ValidationError):
+            site.root.transfer(plan)
+        assert site.root.count_runs(select(other)) == 0
+
+    def test_an_empty_plan_copies_nothing(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        empty = site.root.plan_transfer(TransferDraft("copy", str(other), RunSelection(site.home, "demo", ())))
+        assert site.root.copy_runs(empty) == TransferRecord("copy", str(other))
+
+
 class TestMerging:
     def _plan(self, site: Site, path: ProjectPath, target: ProjectPath) -> TransferPlanRecord:
         return site.root.plan_transfer(TransferDraft("merge", str(target), project=str(path)))

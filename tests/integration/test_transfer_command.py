@@ -93,6 +93,20 @@ def test_what_is_in_the_way_is_told(call: Call, store: Path) -> None:
     assert (nowhere.exit_code, "there is no project team/nowhere" in nowhere.stderr) == (1, True)
 
 
+def test_runs_are_copied(call: Call, store: Path) -> None:
+    before = runs(store)
+    shown = call("copy", DEMO, "copies", "--create", "--filter", "config.n != 'run-0'")
+    assert (shown.exit_code, "2 runs would be copied to team/copies" in shown.stdout) == (0, True)
+    assert runs(store) == before
+    done = as_json(call("copy", DEMO, "copies", "--create", "--filter", "config.n != 'run-0'", "--commit", "--json"))
+    assert (done["kind"], done["total"]) == ("copy", 2)
+    assert runs(store) == before | {"team/copies/run-1", "team/copies/run-2"}
+    assert call("copy", f"{DEMO}/run-1", "copies").exit_code == 4
+    again = call("copy", f"{DEMO}/run-1", "copies", "--suffix=-again", "--commit")
+    assert again.stderr == "copied 1 run to team/copies\n"
+    assert "team/copies/run-1-again" in runs(store)
+
+
 def test_projects_are_merged_and_renamed(call: Call, store: Path) -> None:
     shown = call("merge", DEMO, OTHER)
     assert "project team/demo with 3 runs would be merged into team/other" in shown.stdout

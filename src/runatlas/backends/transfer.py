@@ -13,11 +13,11 @@ __all__ = ["Transfers"]
 
 
 class Transfers(ABC):
-    """Moves of runs to another project, and merged and renamed projects."""
+    """Runs that are moved and copied, and projects that are merged and renamed."""
 
     @operation("transfers", Route("POST", "/transfers/plan", "transfers", errors=CHANGE))
     def plan_transfer(self, draft: TransferDraft) -> TransferPlanRecord:
-        """Tell what moving runs, or merging or renaming a project, would do and what is in the way, without doing it.
+        """Tell what moving or copying runs, or merging or renaming a project, would do, without doing it.
 
         Raises:
             NotFoundError: There is no such project or workspace.
@@ -30,5 +30,20 @@ class Transfers(ABC):
 
         Raises:
             ConflictError: Something is in the way, or is no longer as it was planned; nothing is done.
+            NotFoundError: A project is not there, or the plan has ``missing`` ids.
+        """
+
+    @operation(
+        "transfers",
+        Route("POST", "/transfers/copies", "transfers", errors=CHANGE, status=201, repeatable=False, changes=True),
+    )
+    def copy_runs(self, plan: TransferPlanRecord) -> TransferRecord:
+        """Copy exactly the runs that were planned; nobody sees a copy before all of them are there.
+
+        Each run is copied as it is at one moment, with all that it recorded and all that people put around it, but no
+        keys, pins and protection.
+
+        Raises:
+            ConflictError: Something is in the way, or is no longer as it was planned; nothing is copied.
             NotFoundError: A project is not there, or the plan has ``missing`` ids.
         """

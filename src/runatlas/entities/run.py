@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Literal, overload
@@ -31,7 +31,7 @@ from runatlas.entities.reading import (
 from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_fields import RunFields
 from runatlas.entities.stored_file import Link
-from runatlas.entities.transfer import Transfer, TransferPlan, project_path, transfer
+from runatlas.entities.transfer import Copyable, Transfer, TransferPlan, project_path, transfer
 from runatlas.entities.usage import Usage, measure
 from runatlas.model.annotation import AnnotationDraft
 from runatlas.model.artifact import validate_artifact_name
@@ -58,7 +58,7 @@ _ROWS_MAX = 500_000
 _LINES = 1000
 
 
-class Run(RunFields, Cuttable):
+class Run(RunFields, Cuttable, Copyable):
     """A run, lazily: its path is known, everything else is asked for once, when it is needed.
 
     Example:
@@ -73,6 +73,9 @@ class Run(RunFields, Cuttable):
     def selection(self) -> RunSelection:
         """This run, as a selection of runs."""
         return RunSelection(self._path.workspace, self._path.project, ids=(self._path.run,))
+
+    def _copied(self) -> tuple[str, Callable[[], RunSelection]]:
+        return self._path.workspace, lambda: self.selection
 
     # -- numbers ------------------------------------------------------------------------------------------------
 

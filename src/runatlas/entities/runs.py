@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
@@ -19,7 +19,7 @@ from runatlas.entities.reading import make_metric_request, read_metrics
 from runatlas.entities.run import Run
 from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_query import Filters, field_value, make_groups, make_run_query
-from runatlas.entities.transfer import Transfer, TransferPlan, project_path, transfer
+from runatlas.entities.transfer import Copyable, Transfer, TransferPlan, project_path, transfer
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or
 from runatlas.model.ids import ProjectPath, RunPath, validate_run_id
 from runatlas.model.page import Page, PageRequest
@@ -40,7 +40,7 @@ _TOLD_MAX = 20
 """How many configs and metrics of several listings a deletion is told of, as it looks at no more."""
 
 
-class Runs(Collection[Run, RunRecord], Cuttable):
+class Runs(Collection[Run, RunRecord], Cuttable, Copyable):
     """Runs of a project: filtered, ordered, grouped; each listed with its config and last values.
 
     A slice of them, what is in one listing and not in another (``runs - other``), in both (``runs & other``) or in
@@ -148,6 +148,9 @@ class Runs(Collection[Run, RunRecord], Cuttable):
         known, is_all = self._memory
         runs = known if is_all else Runs(self._handle, self._window, attrs.evolve(self._query, parts=()))
         return RunSelection(whole.workspace, whole.project, ids=tuple(run.cuid for run in runs))
+
+    def _copied(self) -> tuple[str, Callable[[], RunSelection]]:
+        return self._place()[0], self.selection
 
     def _doomed(self) -> RunSelection:
         """Return these runs as a deletion names them: with what was asked, so that a mistyped key in it is told."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import html
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import attrs
 
-from runatlas.entities.argument import flag
+from runatlas.entities.argument import flag, text
 from runatlas.entities.backend_handle import BackendHandle
+from runatlas.entities.base import Readable
 from runatlas.entities.project_fields import ProjectFields
 from runatlas.model.ids import ProjectPath, validate_project_name
+from runatlas.model.run import RunSelection
 from runatlas.model.transfer import DONE, TransferDraft, TransferItem, TransferPlanRecord, TransferRecord
 from runatlas.response import ApiResponse
 from runatlas.tables.transfer import TransferTable
@@ -21,7 +24,7 @@ from runatlas.terminal import counted, printable
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Transfer", "TransferPlan", "project_path", "transfer"]
+__all__ = ["Copyable", "Transfer", "TransferPlan", "project_path", "transfer"]
 
 _SHOWN = 20
 
@@ -30,10 +33,10 @@ class Transfer:
     """What was done.
 
     Attributes:
-        kind: ``"move"``, ``"merge"`` or ``"rename"``.
-        total: How many runs went.
+        kind: ``"move"``, ``"copy"``, ``"merge"`` or ``"rename"``.
+        total: How many runs went, or were copied.
         target: The path of the project that they are in now, or that a project has.
-        runs: The store's ids of the runs, and ``paths`` where they are now.
+        runs: The store's ids of the runs, or of their copies, and ``paths`` where these are now.
         trash_id: The entry of the trash that a merged project lies in.
     """
 
@@ -127,7 +130,12 @@ class TransferPlan:
         Returns:
             What was done.
         """
-        return ApiResponse.of(lambda: Transfer(self._handle.backend.transfer(self.record), self.items))
+        return ApiResponse.of(self._apply)
+
+    def _apply(self) -> Transfer:
+        backend = self._handle.backend
+        apply = backend.copy_runs if self.record.kind == "copy" else backend.transfer
+        return Transfer(apply(self.record), self.items)
 
     def json(self) -> dict[str, Any]:
         """Return the plan as plain values."""
@@ -186,7 +194,7 @@ class TransferPlan:
         elif record.kind == "merge":
             what = f"project {record.project} with {runs} {does} into {record.target} and go to the trash"
         told = [what]
-        if record.kind == "move" and not record.target_cuid:
+        if record.kind in {"move", "copy"} and not record.target_cuid:
             told[0] += ", which would be made"
         told += [f"there is no such run: {name}" for name in record.missing[:_SHOWN]]
         told += [f"note: {note}" for note in record.notes[:_SHOWN]]
@@ -202,6 +210,68 @@ class TransferPlan:
         lines = [f"TransferPlan: {first}", *(f"- {line}" for line in rest)]
         lines += [f"- {printable(f'{item.path} → {item.target}')}" for item in self.items[:_SHOWN]]
         return "\n".join(lines + ([f"- … and {self.total - _SHOWN} more"] if self.total > _SHOWN else []))
+
+
+class Copyable(Readable):
+    """A run or many, which can be copied."""
+
+    __slots__ = ()
+
+    _handle: BackendHandle
+
+    @abstractmethod
+    def _copied(self) -> tuple[str, Callable[[], RunSelection]]:
+        """Tell the workspace, and which runs."""
+
+    @overload
+    def copy(
+        self, project: ProjectFields | str, *, commit: Literal[False] = False, create: bool = False, suffix: str = ""
+    ) -> ApiResponse[TransferPlan]: ...
+    @overload
+    def copy(
+        self, project: ProjectFields | str, *, commit: Literal[True], create: bool = False, suffix: str = ""
+    ) -> ApiResponse[Transfer]: ...
+    @overload
+    def copy(
+        self, project: ProjectFields | str, *, commit: bool, create: bool = False, suffix: str = ""
+    ) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]: ...
+    def copy(
+        self, project: ProjectFields | str, *, commit: bool = False, create: bool = False, suffix: str = ""
+    ) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]:
+        """Copy to a project, also of another workspace, or tell what that would do.
+
+        A copy has all that its run recorded and all that people put around it, and the same id if it is free there. It
+        is not pinned, no baseline and not protected, and no keys of the run write to it. Files are not stored twice.
+        Nobody sees a copy before all of them are there. A ``ConflictError`` copies none if an id is taken or a run is
+        still running.
+
+        Args:
+            project: The project, its name or its path.
+            commit: Whether to copy; else nothing is changed.
+            create: Whether a project that is not there is made.
+            suffix: What is put behind ids that are taken there, such as ``"-copy"``.
+
+        Returns:
+            The plan, with ``apply()``; or what was done, with the new ``paths``.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: ``project`` cannot be a name or a path.
+
+        Example:
+            >>> from runatlas import Api, Run
+            >>> with Run(repo="./experiments", experiment="demo") as made:
+            ...     made.log({"loss": 0.5})
+            >>> run = Api("./experiments").run(made.path)
+            >>> done = run.copy("archive", create=True, commit=True).data
+            >>> Api("./experiments").run(done.paths[0]).summary().data["loss"]["value"]
+            0.5
+        """
+        workspace, runs = self._copied()
+        target, made = str(project_path(project, workspace)), flag(create, "create")
+        behind = text(suffix, "suffix") if suffix else ""
+        draft = lambda: TransferDraft("copy", target, runs(), create=made, suffix=behind)  # noqa: E731
+        return transfer(self._handle, draft, commit=commit, done=lambda: None)
 
 
 def project_path(project: ProjectFields | str, workspace: str) -> ProjectPath:

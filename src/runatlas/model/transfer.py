@@ -22,10 +22,10 @@ __all__ = [
     "refused",
 ]
 
-TransferKind = Literal["move", "merge", "rename"]
+TransferKind = Literal["move", "copy", "merge", "rename"]
 TRANSFER_KINDS: tuple[TransferKind, ...] = get_args(TransferKind)
 
-DONE: dict[TransferKind, str] = {"move": "moved", "merge": "merged", "rename": "renamed"}
+DONE: dict[TransferKind, str] = {"move": "moved", "copy": "copied", "merge": "merged", "rename": "renamed"}
 """What was done, in one word."""
 
 _SHOWN = 5
@@ -51,6 +51,7 @@ class TransferDraft:
         runs: The runs that go.
         project: The path of the project that is renamed, or goes with all its runs into another one.
         create: Whether a project that is not there is made for the runs.
+        suffix: What is put behind ids of copies that are taken there; with ``""`` they stand in the way.
     """
 
     kind: TransferKind
@@ -58,6 +59,7 @@ class TransferDraft:
     runs: RunSelection | None = None
     project: str | None = None
     create: bool = False
+    suffix: str = ""
 
 
 @attrs.frozen
@@ -126,7 +128,7 @@ class TransferRecord:
 
     Attributes:
         target: The path of the project that the runs are in now, or that a project has.
-        runs: The store's ids of the runs, in the order of the plan.
+        runs: The store's ids of the runs, or of their copies, in the order of the plan.
         trash_id: The entry of the trash that the emptied project lies in.
     """
 

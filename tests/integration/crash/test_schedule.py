@@ -41,6 +41,15 @@ STEPS = 14
 GROUPS, GROUP_RUNS = 6, 3
 IMPORTED, IMPORTED_POINTS = 40, 3
 PATIENCE_S = 120
+AFTER = {
+    "delete": "trashed",
+    "restore": "there",
+    "purge": "purged",
+    "move": "moved",
+    "merge": "there",
+    "copy": "there",
+}
+"""How the runs of a group stand after something was done with them."""
 CAN_MOUNT = sys.platform == "linux" and os.geteuid() == 0
 
 
@@ -113,6 +122,7 @@ class Schedule:
         self.writers: list[Writer] = []
         self.groups: dict[str, set[str]] = {f"g{number}": {"there"} for number in range(GROUPS)}
         self.trash: dict[str, str] = {}
+        self.copies: dict[str, set[int]] = {f"g{number}": {0} for number in range(GROUPS)}
         self.events: list[str] = []
         self.counts: Counter[str] = Counter()
         self.importing: subprocess.Popen[bytes] | None = None
@@ -247,9 +257,9 @@ class Schedule:
         group = self.random.choice(known)
         (state,) = self.groups[group]
         operation = self.random.choice(self._operations(group, {state}))
-        after = {"delete": "trashed", "restore": "there", "purge": "purged"}[operation]
+        after = AFTER[operation]
         place = self.random.choice(self.places())
-        subject = group if operation == "delete" else self.trash[group]
+        subject = self.trash[group] if operation in {"restore", "purge"} else group
         command = [sys.executable, crash_cleaner.__file__, place, subject, operation]
         with (self.logs / f"clean-{len(self.events)}-{group}-{operation}.log").open("wb") as log:
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
@@ -260,15 +270,21 @@ class Schedule:
         if said.startswith("done "):
             self.groups[group] = {after}
             self.trash[group] = said.split()[1]
+            if operation == "copy":
+                self.copies[group] = {GROUP_RUNS}
             self.counts[f"{operation}s"] += 1
         else:
             # A request that was cut off may still go on in the server, so that this is not looked at now.
             self.groups[group] = {state, after}
+            if operation == "copy":
+                self.copies[group] = {0, GROUP_RUNS}
             self.counts["interrupted cleanings"] += 1
 
     def _operations(self, group: str, states: set[str]) -> list[str]:
         if states == {"there"}:
-            return ["delete"]
+            return ["delete", "move", *(["copy"] if self.copies[group] == {0} else [])]
+        if states == {"moved"}:
+            return ["merge"]
         return ["restore", "purge"] if states == {"trashed"} and group in self.trash else []
 
     def start_importing(self) -> None:
@@ -366,22 +382,25 @@ class Schedule:
         self.counts["chunks"] += self.store.chunks()
 
     def _check_groups(self, api: runatlas.Api, workspace: runatlas.Workspace) -> None:
-        there = {group: len(workspace.project("clean").runs(f"group == '{group}'")) for group in self.groups}
+        found = Counter((run.group, run.project) for run in workspace.runs("group != ''"))
         for group, states in self.groups.items():
-            counts = {GROUP_RUNS if state == "there" else 0 for state in states}
-            assert there[group] in counts, f"{group}: {there[group]} runs, though it is {states}"
-        trashed = [entry.runs for entry in api.trash()]
+            for state, project in (("there", "clean"), ("moved", f"moved-{group}")):
+                counts = {GROUP_RUNS if known == state else 0 for known in states}
+                count = found[group, project]
+                assert count in counts, f"{group}: {count} runs in {project}, though it is {states}"
+            assert found[group, f"copies-{group}"] in self.copies[group], f"{group}: {found}"
+        # A project that was merged lies in the trash without a run.
+        trashed = [entry.runs for entry in api.trash() if entry.kind == "runs"]
         assert set(trashed) <= {GROUP_RUNS}
         assert api.purge(commit=True).ok
         files = self.store.files()
         for group, states in self.groups.items():
-            if states == {"purged"}:
+            if states == {"purged"} and self.copies[group] == {0}:
                 assert hashlib.sha256(group.encode()).hexdigest() not in files, f"{group}: purged, but not its file"
-            if there[group]:
-                for run in workspace.project("clean").runs(f"group == '{group}'"):
-                    contents = {file.name: file.read().unwrap() for file in run.artifacts()}
-                    assert contents == {content: content.encode() for content in (group, "shared")}
-                    assert run.summary().unwrap()["loss"]["count"] == 1
+            for run in workspace.runs(f"group == '{group}'"):
+                contents = {file.name: file.read().unwrap() for file in run.artifacts()}
+                assert contents == {content: content.encode() for content in (group, "shared")}
+                assert run.summary().unwrap()["loss"]["count"] == 1
 
     def _check_writer(self, workspace: runatlas.Workspace, writer: Writer) -> None:
         acknowledged = writer.acknowledged()

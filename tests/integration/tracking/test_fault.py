@@ -201,6 +201,38 @@ def test_a_run_that_somebody_moves_is_written_where_it_is(place: str, make_run: 
     assert api.run(moved.path).state == "FINISHED"
 
 
+WAYS: dict[str, Callable[[Api, str, str], object]] = {
+    "moved": lambda api, project, other: api.runs(project).move(other, create=True, commit=True).unwrap(),
+    "renamed": lambda api, project, other: api.project(project).rename(other, commit=True).unwrap(),
+    "merged": lambda api, project, other: (
+        api.create_project(project.partition("/")[0], other).unwrap(),
+        api.project(project).merge_into(other, commit=True).unwrap(),
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_runs_whose_project_is_elsewhere_are_written_where_they_are(
+    place: str, make_run: Callable[..., Run], way: str
+) -> None:
+    name = new_cuid()[:8]
+    written = [make_run(experiment=f"program-{name}") for _ in range(5)]
+    for run in written:
+        run.log({"a": 0})
+        run.flush()
+    api = Api(place, cache=False)
+    WAYS[way](api, f"{written[0].workspace}/program-{name}", f"other-{name}")
+    for run in written:
+        run.log({"a": 1})
+        run.close()
+
+    assert sum(run.health.dropped for run in written) == 0
+    for run in written:
+        found = api.run(f"{run.workspace}/other-{name}/{run.hash}")
+        assert points(found, "a") == [(0, 0.0), (1, 1.0)]
+        assert found.state == "FINISHED"
+
+
 # -- many processes ---------------------------------------------------------------------------------------------
 
 

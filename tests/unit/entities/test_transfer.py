@@ -122,6 +122,23 @@ def test_what_is_in_the_way_is_in_the_plan(api: Api) -> None:
     assert str(plan.apply().error) == plan.refusal
 
 
+def test_what_is_in_hand_is_copied(api: Api) -> None:
+    runs = api.runs("team/demo", order="id")
+    plan = runs[:2].copy("copies", create=True).unwrap()
+    assert repr(plan).startswith("TransferPlan: 2 runs would be copied to team/copies, which would be made")
+    assert api.project("team/copies").ok is False
+    done = plan.apply().unwrap()
+    assert (done.kind, done.total, done.paths) == ("copy", 2, ("team/copies/a", "team/copies/b"))
+    assert [run.cuid for run in api.runs("team/copies", order="id")] == list(done.runs)
+    assert len(api.runs("team/demo")) == 4
+    one = api.run("team/demo/a").copy("demo", suffix="-copy", commit=True).unwrap()
+    assert one.paths == ("team/demo/a-copy",)
+    taken = api.run("team/demo/a").copy("demo", commit=True)
+    assert taken.errmsg.startswith("nothing was copied: team/demo has a run 'a' already")
+    with pytest.raises(TypeError, match="suffix"):
+        runs.copy("copies", suffix=1)  # type: ignore[call-overload]
+
+
 def test_projects_are_merged_and_renamed(api: Api) -> None:
     project = api.project("team/demo")
     plan = project.merge_into("other").unwrap()

@@ -42,6 +42,7 @@ for _command in (
     changing.purge,
     curating.folders,
     transfer.move,
+    transfer.copy,
     transfer.merge,
     transfer.rename_project,
     curating.list_annotations,

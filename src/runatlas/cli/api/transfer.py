@@ -15,7 +15,7 @@ from runatlas.model.transfer import DONE
 from runatlas.response import ApiResponse
 from runatlas.terminal import counted, printable_lines
 
-__all__ = ["merge", "move", "rename_project"]
+__all__ = ["copy", "merge", "move", "rename_project"]
 
 _REFUSED = 4
 """The exit code of a plan that ``--commit`` would refuse."""
@@ -62,6 +62,34 @@ def move(
         _show(target.move(project=project, create=create, commit=commit), as_json=as_json)
     else:
         _show(target.move(project, create=create, commit=commit), as_json=as_json)
+
+
+@click.command()
+@click.argument("path")
+@click.argument("target")
+@click.option("-f", "--filter", "filters", help="PATH is a project: these runs of it.")
+@click.option("--create", is_flag=True, help="Make TARGET if it is not there.")
+@click.option("--suffix", default="", help="What to put behind ids that are taken there, such as -copy.")
+@_commit_option
+@as_json_option
+@api_command
+def copy(
+    api: Api,
+    path: str,
+    target: str,
+    filters: str | None,
+    suffix: str,
+    *,
+    create: bool,
+    commit: bool,
+    as_json: bool,
+) -> None:
+    """Copy the run PATH, or runs of the project PATH, to the project TARGET.
+
+    TARGET is a name, or workspace/project. Copies are not pinned and not protected.
+    """
+    runs = _runs(api, path, filters)
+    _show(runs.copy(target, create=create, suffix=suffix, commit=commit), as_json=as_json)
 
 
 @click.command()

@@ -1,25 +1,34 @@
-"""The rules of moving runs to another project, and of merging and renaming projects: planned, all or nothing."""
+"""The rules of moving and copying runs, and of merging and renaming projects: planned, all or nothing."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import attrs
 
-from runatlas.errors import ConflictError, NotFoundError, ValidationError
-from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.errors import ConflictError, NotFoundError, RunAtlasError, ValidationError
+from runatlas.model.ids import ProjectPath, RunPath, is_cuid, new_cuid, validate_run_id
 from runatlas.model.project import ProjectDraft, ProjectPatch
 from runatlas.model.run import RunSelection
 from runatlas.model.transfer import (
     TRANSFER_KINDS,
     TransferDraft,
     TransferItem,
+    TransferKind,
     TransferPlanRecord,
     TransferRecord,
     refused,
 )
-from runatlas.server.services.access import Need, missing_runs, require_project, require_scope, selected_runs
+from runatlas.server.services.access import (
+    Need,
+    missing_runs,
+    require_project,
+    require_scope,
+    require_workspace,
+    selected_runs,
+)
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.deletion_plan import what_became
 from runatlas.server.services.folders import FolderNames, folder_names, make_folders
@@ -28,15 +37,22 @@ from runatlas.server.services.trash import Trash
 from runatlas.server.services.validation import check_choice, checked
 from runatlas.server.store.engine import Store
 from runatlas.server.store.project import ProjectRow, touch_live_projects
+from runatlas.server.store.purge import mark_purged, remove_purged
+from runatlas.server.store.run_copy import RunCopy, copy_runs, lock_copies
 from runatlas.server.store.run_key import unknown_keys
 from runatlas.server.store.statement import Connection, rows
 from runatlas.server.store.transfer import Place, entries_of, move_runs, places_of, taken_ids, trashed_in
 from runatlas.server.store.trash import (
+    COPYING,
     HeldRun,
+    add_trash,
     held_by_cuid,
     held_by_key,
     held_by_project,
     lock_trash,
+    restore_trash,
+    taken_names,
+    trash_project,
     trashed_by_cuid,
 )
 
@@ -54,7 +70,7 @@ class Transfers:
         self._trash = trash
 
     def plan_transfer(self, caller: Caller, draft: TransferDraft) -> TransferPlanRecord:
-        """Tell what moving runs, or merging or renaming a project, would do and what is in the way, without doing it.
+        """Tell what moving or copying runs, or merging or renaming a project, would do, without doing it.
 
         Raises:
             NotFoundError: There is no such project or workspace.
@@ -69,7 +85,9 @@ class Transfers:
             if draft.kind == "merge":
                 return _plan_merge(connection, caller, _project_of(draft.project), target)
             if draft.runs is None:
-                raise ValidationError("runs: say which runs are to be moved")
+                raise ValidationError("runs: say which runs are meant")
+            if draft.kind == "copy":
+                return _plan_copy(connection, caller, draft, draft.runs, target)
             return _plan_move(connection, caller, draft.runs, target, create=draft.create)
 
     def transfer(self, caller: Caller, plan: TransferPlanRecord) -> TransferRecord:
@@ -81,18 +99,101 @@ class Transfers:
             PermissionDeniedError: The caller may not do it.
             ValidationError: Something in the plan is no path, or is in another workspace.
         """
-        check_choice(plan.kind, TRANSFER_KINDS, "plan.kind")
-        target = checked(ProjectPath.parse, plan.target, "plan.target")
-        if plan.missing:
-            raise missing_runs(None, plan.missing)
-        if plan.refusal is not None:
-            raise plan.refusal
+        target = _target_of(plan, ("move", "merge", "rename"))
         with self._store.together(), self._store.write() as connection:
             if plan.kind == "rename":
                 return self._rename(connection, caller, plan, target)
             if plan.kind == "merge":
                 return self._merge(connection, caller, plan, target)
             return self._move(connection, caller, plan, target)
+
+    def copy_runs(self, caller: Caller, plan: TransferPlanRecord) -> TransferRecord:
+        """Copy exactly the runs that were planned; nobody sees a copy before all of them are there.
+
+        Others write in between. Each run is copied as it is at one moment.
+
+        Raises:
+            ConflictError: Something is in the way, or is no longer as it was planned; nothing is copied.
+            NotFoundError: A project is not there, or the plan has ``missing`` ids.
+            PermissionDeniedError: The caller may not read the runs, or may not write to the project.
+            ValidationError: Something in the plan is no path.
+        """
+        target = _target_of(plan, ("copy",))
+        if not plan.items:
+            return TransferRecord("copy", plan.target)
+        with self._store.write() as connection:
+            begun = self._begin(connection, caller, plan, target)
+        is_done = False
+        try:
+            copied = copy_runs(self._store, begun.entry, begun.project_id, begun.copies)
+            with self._store.write() as connection:
+                self._publish(connection, caller, plan, begun, copied)
+            is_done = True
+        finally:
+            if not is_done:
+                self._drop(begun.entry)
+        return TransferRecord("copy", plan.target, tuple(copy.cuid for copy in begun.copies))
+
+    def _begin(
+        self, connection: Connection, caller: Caller, plan: TransferPlanRecord, target: ProjectPath
+    ) -> _BegunCopy:
+        """Make the entry that copies lie in until all of them are there, with the project if that is made for them."""
+        paths = {checked(RunPath.parse, item.path, "plan.items").project_path for item in plan.items}
+        for path in sorted(paths):
+            require_project(connection, caller, path, "read")
+        home = _find_target(connection, caller, target)
+        if home is not None and plan.target_cuid:
+            _require_planned(plan, target, home, plan.target_cuid)
+        held = held_by_cuid(connection, [item.cuid for item in plan.items])
+        workspace = require_workspace(connection, caller, target.workspace, "write")
+        _require_same(connection, plan, held, workspace.id)
+        running = [_still_running(run) for run in held if run.state == "RUNNING"]
+        if running:
+            raise refused(plan.kind, running)
+        now = self._store.clock()
+        values = {"cuid": new_cuid(), "kind": COPYING, "workspace_id": workspace.id, "project": target.project}
+        values |= {"runs": len(held), "deleted_by": caller.username, "deleted_at_ms": now, "expires_at_ms": None}
+        entry = add_trash(connection, values)
+        if home is None:
+            if plan.target_cuid:
+                raise NotFoundError(f"there is no project {target}")
+            project_id = make_project(connection, caller, ProjectDraft(target.project, target.workspace), now)
+            trash_project(connection, project_id, entry)
+        else:
+            project_id = home.id
+        found = {run.cuid: run for run in held}
+        copies = tuple(_copy_of(found[item.cuid], item, target) for item in plan.items)
+        folders = _folders_of(connection, [run.id for run in held])
+        return _BegunCopy(entry, project_id, is_new=home is None, copies=copies, folders=folders)
+
+    def _publish(
+        self,
+        connection: Connection,
+        caller: Caller,
+        plan: TransferPlanRecord,
+        begun: _BegunCopy,
+        copied: Mapping[int, int],
+    ) -> None:
+        """Let copies be seen, in the folders of their originals."""
+        target = ProjectPath.parse(plan.target)
+        there = lock_copies(connection, begun.entry)
+        if not begun.is_new and self._locked(connection, caller, {target: "write"})[target].id != begun.project_id:
+            raise refused(plan.kind, [f"{target} is another project than the one that was planned"])
+        taken = taken_names(connection, begun.entry)
+        if taken:
+            raise refused(plan.kind, [f"{target} has by now a {name}" for name in taken])
+        if there != len(begun.copies):
+            raise refused(plan.kind, [f"what was copied to {target} was removed meanwhile"])
+        restore_trash(connection, begun.entry)
+        names = {copied[key]: folder for key, folder in begun.folders.items()}
+        self._put(connection, names, list(copied.values()), begun.project_id)
+
+    def _drop(self, entry: int) -> None:
+        """Remove what is left of a copy that failed; if that fails too, it is garbage a day later."""
+        with suppress(RunAtlasError):
+            with self._store.write() as connection:
+                mark_purged(connection, [entry])
+            remove_purged(self._store)
 
     def _rename(
         self, connection: Connection, caller: Caller, plan: TransferPlanRecord, target: ProjectPath
@@ -157,10 +258,55 @@ class Transfers:
 
     def _place(self, connection: Connection, run_keys: Sequence[int], home: ProjectRow) -> None:
         """Put runs into a project, each into the folder of the names that it was in."""
+        self._put(connection, _folders_of(connection, run_keys), run_keys, home.id)
+
+    def _put(
+        self, connection: Connection, folders: Mapping[int, FolderNames], run_keys: Sequence[int], project_id: int
+    ) -> None:
         now = self._store.clock()
-        folders = _folders_of(connection, run_keys)
-        made = make_folders(connection, home.id, sorted(set(folders.values())), now)
-        move_runs(connection, {key: Place(home.id, made.get(folders.get(key, ()))) for key in run_keys}, now)
+        made = make_folders(connection, project_id, sorted(set(folders.values())), now)
+        move_runs(connection, {key: Place(project_id, made.get(folders.get(key, ()))) for key in run_keys}, now)
+
+
+@attrs.frozen
+class _BegunCopy:
+    """A copy at work.
+
+    Attributes:
+        entry: The row id of the entry of the trash that it lies in.
+        is_new: Whether the project is made for it.
+        folders: The folders of the originals, by their row ids.
+    """
+
+    entry: int
+    project_id: int
+    is_new: bool
+    copies: tuple[RunCopy, ...]
+    folders: Mapping[int, FolderNames]
+
+
+def _target_of(plan: TransferPlanRecord, kinds: Sequence[TransferKind]) -> ProjectPath:
+    """Return where a plan leads that can be applied, as far as it says itself."""
+    check_choice(plan.kind, kinds, "plan.kind")
+    target = checked(ProjectPath.parse, plan.target, "plan.target")
+    if plan.missing:
+        raise missing_runs(None, plan.missing)
+    if plan.refusal is not None:
+        raise plan.refusal
+    return target
+
+
+def _copy_of(run: HeldRun, item: TransferItem, target: ProjectPath) -> RunCopy:
+    path = checked(RunPath.parse, item.target, "plan.items")
+    if path.project_path != target:
+        raise ValidationError(f"plan.items: {item.target} is not in {target}")
+    # A run that was given no id of its own is called by the store's.
+    cuid = path.run if run.run_id == run.cuid and is_cuid(path.run) else new_cuid()
+    return RunCopy(run.id, cuid, path.run)
+
+
+def _still_running(run: HeldRun) -> str:
+    return f"{run.path} is still running"
 
 
 def _project_of(path: str | None) -> ProjectPath:
@@ -195,6 +341,44 @@ def _plan_move(
         notes += unknown_keys(connection, require_scope(connection, caller, selection, "write"), selection.filter)
     plan = TransferPlanRecord("move", str(target), missing=chosen.missing, notes=notes)
     return _planned(connection, plan, gone, home)
+
+
+def _plan_copy(
+    connection: Connection, caller: Caller, draft: TransferDraft, selection: RunSelection, target: ProjectPath
+) -> TransferPlanRecord:
+    chosen = selected_runs(connection, caller, selection, "read")
+    home = _find_target(connection, caller, target)
+    if home is None:
+        require_workspace(connection, caller, target.workspace, "write")
+        if not draft.create:
+            raise NotFoundError(f"there is no project {target} to copy to; say that it is to be made if that is meant")
+    held = held_by_key(connection, [row[0] for row in rows(connection, chosen.query)])
+    notes: tuple[str, ...] = ()
+    if selection.filter is not None:
+        notes = unknown_keys(connection, require_scope(connection, caller, selection, "read"), selection.filter)
+    plan = TransferPlanRecord("copy", str(target), missing=chosen.missing, notes=notes)
+    planned = _planned(connection, plan, held, home)
+    names = [run.run_id for run in held]
+    wanted = [*names, *(f"{name}{draft.suffix}" for name in names)]
+    taken = set() if home is None else taken_ids(connection, home.id, wanted)
+    items = tuple(
+        _copied_item(run, item, target, taken, draft.suffix) for run, item in zip(held, planned.items, strict=True)
+    )
+    return attrs.evolve(planned, items=items)
+
+
+def _copied_item(run: HeldRun, item: TransferItem, target: ProjectPath, taken: set[str], suffix: str) -> TransferItem:
+    """Say by which id a copy goes, and what is in its way; the id is taken then."""
+    name = new_cuid() if run.run_id == run.cuid else run.run_id
+    if name in taken and suffix:
+        name = checked(validate_run_id, f"{name}{suffix}", "suffix")
+    in_way = ""
+    if name in taken:
+        in_way = f"{target} has a run {name!r} already, and no {'other ' if suffix else ''}suffix tells the copy apart"
+    if run.state == "RUNNING":
+        in_way = _still_running(run)
+    taken.add(name)
+    return attrs.evolve(item, target=f"{target}/{name}", in_way=in_way)
 
 
 def _plan_merge(connection: Connection, caller: Caller, path: ProjectPath, target: ProjectPath) -> TransferPlanRecord:

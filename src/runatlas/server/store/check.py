@@ -13,7 +13,7 @@ from runatlas.server.store.engine import Store
 from runatlas.server.store.point import SeriesChunks, SeriesHead, decode_all, find_scalar_series, read_series, run_paths
 from runatlas.server.store.schema import blob_refs, blobs, chunks, runs, series, trash
 from runatlas.server.store.statement import Connection, rows
-from runatlas.server.store.trash import PURGING
+from runatlas.server.store.trash import HIDDEN
 
 __all__ = ["Damage", "check_store"]
 
@@ -92,7 +92,7 @@ _RUN_FIGURES = [
 
 
 # What is left of runs that are going for good need not fit together any more.
-_GOING = select(trash.c.id).where(trash.c.kind == PURGING)
+_GOING = select(trash.c.id).where(trash.c.kind.in_(HIDDEN))
 _RUNS = select(runs.c.id).where(or_(runs.c.trash_id.is_(None), runs.c.trash_id.not_in(_GOING))).order_by(runs.c.id)
 
 

@@ -238,8 +238,11 @@ class Store:
             )
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self, *, changes: bool = False) -> Iterator[Connection]:
         """Open a connection that sees one snapshot and changes nothing.
+
+        Args:
+            changes: Whether it is read for what is changed meanwhile, and may take as long as that.
 
         Raises:
             StoreError: The database failed.
@@ -251,7 +254,7 @@ class Store:
             with store_errors(self.location):
                 yield joined
             return
-        with store_errors(self.location), self._reader.connect() as connection, _at_work(connection, writes=False):
+        with store_errors(self.location), self._reader.connect() as connection, _at_work(connection, writes=changes):
             yield connection
             if self.is_read_only:
                 sqlite.check_unchanged(self.directory / DATABASE_NAME, connection.connection.dbapi_connection)

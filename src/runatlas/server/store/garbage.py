@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import attrs
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import and_, bindparam, func, or_, select
 
 from runatlas.file_access import is_own_directory
 from runatlas.model.ids import is_cuid
@@ -17,10 +17,10 @@ from runatlas.server.store.blob_ref import known_blobs, lock_blobs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.export import remove_expired
 from runatlas.server.store.idempotency import forget_requests
-from runatlas.server.store.purge import remove_purged, remove_unneeded_blobs
+from runatlas.server.store.purge import mark_broken_copies, remove_purged, remove_unneeded_blobs
 from runatlas.server.store.schema import exports, runs, trash
 from runatlas.server.store.statement import Connection, rows
-from runatlas.server.store.trash import PURGING, find_unneeded_blobs
+from runatlas.server.store.trash import COPYING, PURGING, find_unneeded_blobs
 
 __all__ = ["DAY_MS", "Collected", "Leftovers", "collect_garbage", "find_leftovers"]
 
@@ -65,7 +65,7 @@ def find_leftovers(store: Store) -> tuple[Leftovers, ...]:
     """
     before_ms = store.clock() - DAY_MS
     with store.read() as connection:
-        purged = rows(connection, _PURGED)[0]
+        purged = rows(connection, _PURGED, {"before": before_ms})[0]
         blobs = [size for _, size in find_unneeded_blobs(connection, (), before_ms)]
         old = [path for path in store.blobs.files() if _is_older(path, before_ms)]
         known: dict[str, int] = {}
@@ -76,7 +76,7 @@ def find_leftovers(store: Store) -> tuple[Leftovers, ...]:
     unfinished = [path for path in lost if not is_sha256(path.name)]
     sizes += [_size_of(path) for path in _lost_exports(store, before_ms)]
     return (
-        Leftovers("runs of a purge that broke off", int(purged[0]), int(purged[1] or 0)),
+        Leftovers("runs of purges and copies that broke off", int(purged[0]), int(purged[1] or 0)),
         Leftovers("files that no run and no model needs", len(blobs), sum(blobs)),
         Leftovers("files that nothing knows", len(lost) - len(unfinished), _total(set(lost) - set(unfinished))),
         Leftovers("unfinished uploads", len(unfinished), _total(unfinished)),
@@ -87,14 +87,14 @@ def find_leftovers(store: Store) -> tuple[Leftovers, ...]:
 _PURGED = (
     select(func.count(), func.sum(runs.c.point_bytes))
     .select_from(runs.join(trash, trash.c.id == runs.c.trash_id))
-    .where(trash.c.kind == PURGING)
+    .where(or_(trash.c.kind == PURGING, and_(trash.c.kind == COPYING, trash.c.deleted_at_ms < bindparam("before"))))
 )
 _EXPIRED = select(exports.c.size).where(exports.c.expires_at_ms < bindparam("now"))
 
 
 def collect_garbage(store: Store) -> Collected:
-    """Remove what was purged, blobs that nobody needs, expired exports, old answers kept for repeated requests, and
-    files that no row knows.
+    """Remove what was purged, what is left of copies that broke off, blobs that nobody needs, expired exports, old
+    answers kept for repeated requests, and files that no row knows.
 
     A blob's file is written before its row, so that one without a row counts as lost only after a day.
 
@@ -105,6 +105,7 @@ def collect_garbage(store: Store) -> Collected:
     with store.write() as connection:
         expired = remove_expired(connection, store, now_ms)
         forget_requests(connection, now_ms - DAY_MS, now_ms - DAY_MS)
+        mark_broken_copies(connection, now_ms - DAY_MS)
     lost = _remove_lost_blobs(store, now_ms - DAY_MS) + _remove_lost_exports(store, now_ms - DAY_MS)
     remove_purged(store)
     blobs, size = remove_unneeded_blobs(store, now_ms - DAY_MS)

@@ -15,9 +15,9 @@ from runatlas.server.store.blob_ref import known_blobs, lock_blobs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.schema import chunks, media, metadata, projects, runs, series, trash
 from runatlas.server.store.statement import Connection, member_of, rows
-from runatlas.server.store.trash import PURGING, entries_beside, find_unneeded_blobs, forget_blobs
+from runatlas.server.store.trash import COPYING, PURGING, entries_beside, find_unneeded_blobs, forget_blobs
 
-__all__ = ["mark_purged", "remove_purged", "remove_unneeded_blobs", "weigh_runs"]
+__all__ = ["mark_broken_copies", "mark_purged", "remove_purged", "remove_unneeded_blobs", "weigh_runs"]
 
 _RUNS = 100
 _ROWS = 1000
@@ -37,7 +37,7 @@ _HELD = select(func.count()).where(runs.c.trash_id == trash.c.id).scalar_subquer
 _RECOUNT = update(trash).where(member_of(trash.c.id, "entries")).values(runs=_HELD)
 _MARK = update(trash).where(member_of(trash.c.id, "entries")).values(kind=PURGING)
 _HOLDS_SOMETHING = exists().where(runs.c.trash_id == trash.c.id) | exists().where(projects.c.trash_id == trash.c.id)
-_FORGET_EMPTY = delete(trash).where(~_HOLDS_SOMETHING)
+_FORGET_EMPTY = delete(trash).where(~_HOLDS_SOMETHING, trash.c.kind != COPYING)
 
 _MARKED = select(trash.c.id).where(trash.c.kind == PURGING).order_by(trash.c.id).with_for_update()
 _DOOMED = (
@@ -93,6 +93,12 @@ def mark_purged(connection: Connection, trash_ids: Collection[int]) -> None:
     connection.execute(_RECOUNT, {"entries": beside})
     connection.execute(_MARK, values)
     connection.execute(_FORGET_EMPTY)
+
+
+def mark_broken_copies(connection: Connection, before_ms: int) -> None:
+    """Take out of the store for good what is left of copies at which nobody has been at work since a time."""
+    left = select(trash.c.id).where(trash.c.kind == COPYING, trash.c.deleted_at_ms < before_ms)
+    mark_purged(connection, [key for (key,) in rows(connection, left.with_for_update())])
 
 
 def remove_purged(store: Store) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, exists, select, update
 from runatlas.server.store.run_write import move_holders
 from runatlas.server.store.schema import runs, trash
 from runatlas.server.store.statement import Connection, member_of, rows, unique
-from runatlas.server.store.trash import PURGING
+from runatlas.server.store.trash import HIDDEN
 
 __all__ = ["Place", "entries_of", "move_runs", "places_of", "taken_ids", "trashed_in"]
 
@@ -42,7 +42,7 @@ _ENTRIES = (
     select(trash.c.id)
     .where(
         exists().where(runs.c.trash_id == trash.c.id, runs.c.project_id == bindparam("project")),
-        trash.c.kind != PURGING,
+        trash.c.kind.not_in(HIDDEN),
     )
     .order_by(trash.c.id)
 )

@@ -28,6 +28,8 @@ from runatlas.server.store.schema import (
 from runatlas.server.store.statement import Connection, member_of, rows, unique
 
 __all__ = [
+    "COPYING",
+    "HIDDEN",
     "PURGING",
     "HeldRun",
     "TrashRow",
@@ -62,6 +64,11 @@ __all__ = [
 
 PURGING = "purging"
 """The kind of an entry that goes for good: nobody sees it any more."""
+
+COPYING = "copying"
+"""The kind of an entry whose runs are still being copied: nobody sees it yet."""
+
+HIDDEN = (PURGING, COPYING)
 
 
 class HeldRun(NamedTuple):
@@ -227,7 +234,7 @@ class TrashScope:
 
     def restrict(self, statement: Select[Any]) -> Select[Any]:
         """Add the conditions to a query."""
-        statement = statement.where(trash.c.kind != PURGING)
+        statement = statement.where(trash.c.kind.not_in(HIDDEN))
         if self.roles is not None:
             statement = statement.where(memberships.c.role.in_(self.roles))
         if self.workspace_id is not None:
@@ -298,7 +305,9 @@ def list_trashed(
 _ENTRIES = (
     select(runs.c.cuid, trash.c.cuid, trash.c.deleted_at_ms)
     .select_from(runs.join(trash, trash.c.id == runs.c.trash_id))
-    .where(member_of(runs.c.cuid, "cuids"), trash.c.workspace_id == bindparam("workspace_id"), trash.c.kind != PURGING)
+    .where(
+        member_of(runs.c.cuid, "cuids"), trash.c.workspace_id == bindparam("workspace_id"), trash.c.kind.not_in(HIDDEN)
+    )
 )
 
 
@@ -321,7 +330,7 @@ def _chosen(table: Any, run_keys: Sequence[int] | None) -> Any:
 
 def lock_trash(connection: Connection, trash_ids: Collection[int]) -> list[int]:
     """Keep other transactions from entries, and return those that still are there."""
-    wanted = select(trash.c.id).where(member_of(trash.c.id, "entries"), trash.c.kind != PURGING)
+    wanted = select(trash.c.id).where(member_of(trash.c.id, "entries"), trash.c.kind.not_in(HIDDEN))
     locked = wanted.order_by(trash.c.id).with_for_update()
     return [key for (key,) in rows(connection, locked, {"entries": list(trash_ids)})]
 

@@ -26,7 +26,7 @@ from runatlas.server.store.schema import (
     workspaces,
 )
 from runatlas.server.store.statement import Connection, rows
-from runatlas.server.store.trash import PURGING
+from runatlas.server.store.trash import HIDDEN
 
 __all__ = ["SpaceScope", "count_usage", "space_of", "space_total", "store_space"]
 
@@ -41,7 +41,7 @@ _COUNTS = select(
     select(func.sum(runs.c.point_count)).scalar_subquery(),
     select(func.count()).select_from(blobs).scalar_subquery(),
     select(func.sum(blobs.c.size)).scalar_subquery(),
-    select(func.count()).select_from(runs.join(trash)).where(trash.c.kind != PURGING, _IS_RUN).scalar_subquery(),
+    select(func.count()).select_from(runs.join(trash)).where(trash.c.kind.not_in(HIDDEN), _IS_RUN).scalar_subquery(),
 )
 
 
@@ -96,7 +96,7 @@ class SpaceScope:
 
 
 _SELF = runs.alias("self")
-_GOING = select(trash.c.id).where(trash.c.kind == PURGING)
+_GOING = select(trash.c.id).where(trash.c.kind.in_(HIDDEN))
 _RUNS = runs.join(projects, projects.c.id == runs.c.project_id).join(workspaces).outerjoin(memberships, MEMBERSHIP)
 _THERE = and_(runs.c.trash_id.is_(None), projects.c.trash_id.is_(None))
 _NAMES: dict[str, tuple[ColumnElement[Any], ...]] = {

@@ -107,6 +107,11 @@ def _move(world: World, _: str) -> Request:
     return _transfer(world, kind="move", target=f"{LAB}/{new_cuid()}", runs=runs, create=True)
 
 
+def _copy(world: World, _: str) -> Request:
+    draft = {"kind": "copy", "target": PATH, "runs": {**SELECTION, "ids": [world.new_run()["id"]]}, "suffix": "-copy"}
+    return Request("/transfers/copies", {"json": world.make("POST", "transfers/plan", json=draft)})
+
+
 def _rename(world: World, name: str) -> Request:
     made = _project(world, name).path.removeprefix("/projects/")
     return _transfer(world, kind="rename", target=f"{LAB}/{new_cuid()}", project=made)
@@ -232,6 +237,7 @@ ROWS = (
     _made("POST /transfers", WRITE, _move),
     _made("POST /transfers", WRITE, _rename, "of a name"),
     _made("POST /transfers", MANAGE, _merge, "of two projects"),
+    _made("POST /transfers/copies", WRITE, _copy),
     _made("POST /transfers/plan", MANAGE, _merging, "of two projects"),
     _plain("POST /deletions/plan", WRITE, {"runs": {**SELECTION, "ids": [RUN]}}),
     _plain("POST /deletions/plan", WRITE, {"run": f"{PATH}/{RUN}", "force": True}, "of a run"),
