@@ -204,7 +204,7 @@ def test_runs_move_only_where_one_may_write(place: Place) -> None:
     with pytest.raises(PermissionDeniedError):
         guest.update_runs(RUNS, RunPatch(project="open"))
     member = place.visitor("MEMBER")
-    assert member.update_runs(RUNS, RunPatch(project="open")) == 1
+    assert member.update_runs(RUNS, RunPatch(project="open")).updated == 1
 
 
 def test_the_trash_of_others_is_not_seen(place: Place) -> None:

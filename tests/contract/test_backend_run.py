@@ -239,7 +239,7 @@ class TestChanging:
             name="n", description="d", group="g", job_type="j", show=False, baseline=True, archived=True,
             colors=("#1", "#2"), error="e", heartbeat_at_ms=7,
         )  # fmt: skip
-        assert site.root.update_runs(_select(demo, "one"), patch) == 1
+        assert site.root.update_runs(_select(demo, "one"), patch).updated == 1
         after = site.root.get_run(before.path)
         expected = attrs.evolve(
             before, name="n", description="d", group="g", job_type="j", show=False, baseline=True, archived=True,
@@ -253,10 +253,10 @@ class TestChanging:
     def test_an_empty_patch_changes_nothing(self, site: Site, demo: ProjectPath) -> None:
         before = _make(site, demo, "one")
         site.clock.advance(1000)
-        assert site.root.update_runs(_select(demo), RunPatch()) == 1
-        assert site.root.update_runs(_select(demo), RunPatch(heartbeat_at_ms=site.clock())) == 1
+        assert site.root.update_runs(_select(demo), RunPatch()).updated == 1
+        assert site.root.update_runs(_select(demo), RunPatch(heartbeat_at_ms=site.clock())).updated == 1
         assert site.root.get_run(before.path) == attrs.evolve(before, heartbeat_at_ms=site.clock())
-        assert site.root.update_runs(RunSelection(demo.workspace, demo.project, ()), RunPatch(name="x")) == 0
+        assert site.root.update_runs(RunSelection(demo.workspace, demo.project, ()), RunPatch(name="x")).updated == 0
 
     def test_states_and_ends_belong_together(self, site: Site, demo: ProjectPath) -> None:
         run = _make(site, demo, "one").path
@@ -340,13 +340,13 @@ class TestChanging:
         with pytest.raises(NotFoundError, match="four"):
             site.root.update_runs(_select(demo, "one", "four"), RunPatch(name="x"))
         assert site.root.get_run(demo.run("one")).name == ""
-        assert site.root.update_runs(_select(demo, "one", "two", "one"), RunPatch(name="x")) == 2
+        assert site.root.update_runs(_select(demo, "one", "two", "one"), RunPatch(name="x")).updated == 2
         assert [site.root.get_run(demo.run(name)).name for name in ("one", "two", "three")] == ["x", "x", ""]
 
     def test_runs_move_between_projects(self, site: Site, demo: ProjectPath) -> None:
         other = site.project("other")
         run = _make(site, demo, "one", config={"a": 1})
-        assert site.root.update_runs(_select(demo, "one"), RunPatch(project="other")) == 1
+        assert site.root.update_runs(_select(demo, "one"), RunPatch(project="other")).updated == 1
         moved = site.root.get_run(other.run("one"))
         assert (moved.cuid, moved.config, moved.project) == (run.cuid, {"a": 1}, "other")
         with pytest.raises(NotFoundError):
@@ -374,7 +374,7 @@ class TestChanging:
         other = site.root.create_project(ProjectDraft("other")).path
         for path in (demo, other):
             _make(site, path, "one")
-        assert site.root.update_runs(RunSelection(site.home, ids=("one",)), RunPatch(group="all")) == 2
+        assert site.root.update_runs(RunSelection(site.home, ids=("one",)), RunPatch(group="all")).updated == 2
         assert {site.root.get_run(path.run("one")).group for path in (demo, other)} == {"all"}
 
 

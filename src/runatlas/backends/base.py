@@ -33,6 +33,7 @@ from runatlas.model.account import (
 )
 from runatlas.model.artifact import ArtifactRecord
 from runatlas.model.batch import AppendRecord, Batch
+from runatlas.model.change import ChangedRunRecord, ChangeQuery, ChangeRecord, UpdateRecord
 from runatlas.model.data_cut import DataCut
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.log import LogPage, LogQuery
@@ -224,15 +225,14 @@ class Backend(Curation, Transfers, ABC):
             "runs",
             errors=CHANGE,
             body=Envelope("RunUpdate", "What to change, of which runs."),
-            answer=Envelope("UpdatedRuns", "How many runs were changed.", "updated"),
             changes=True,
         ),
     )
-    def update_runs(self, selection: RunSelection, patch: RunPatch) -> int:
-        """Change all selected runs in one transaction.
+    def update_runs(self, selection: RunSelection, patch: RunPatch) -> UpdateRecord:
+        """Change all selected runs in one transaction, and note it in the journal.
 
         Returns:
-            How many were changed.
+            How many were changed, and what takes that back.
 
         Raises:
             NotFoundError: A selected id is no run; nothing is changed then.
@@ -472,6 +472,49 @@ class Backend(Curation, Transfers, ABC):
 
         Raises:
             NotFoundError: There is none of that path that the caller may see.
+        """
+
+    # -- the journal --------------------------------------------------------------------------------------------
+
+    @operation("changes", Route("POST", "/changes/query", "changes", errors=READ))
+    def list_changes(self, query: ChangeQuery) -> Page[ChangeRecord]:
+        """List lines of the journal, newest first: those all of whose projects the caller may read.
+
+        Raises:
+            NotFoundError: There is no such workspace, project or run.
+        """
+
+    @operation("changes", Route("GET", "/changes/{change_id}", "changes", errors=READ))
+    def get_change(self, change_id: str) -> ChangeRecord:
+        """Return a line of the journal.
+
+        Raises:
+            NotFoundError: There is none that the caller may see.
+        """
+
+    @operation("changes", Route("GET", "/changes/{change_id}/runs", "changes", errors=READ))
+    def list_changed_runs(self, change_id: str, page: PageRequest) -> Page[ChangedRunRecord]:
+        """List the runs that a change reached, and what it made of them; those that are gone for good are left out.
+
+        Raises:
+            NotFoundError: There is no such change that the caller may see.
+        """
+
+    @operation("changes", Route("POST", "/changes/{change_id}/undo", "changes", errors=CHANGE, changes=True))
+    def undo_change(self, change_id: str, *, dry_run: bool = False) -> ChangeRecord:
+        """Take a change back: all of it or nothing, in one transaction that the journal notes as another change.
+
+        Args:
+            change_id: The change.
+            dry_run: Only see whether it can be taken back.
+
+        Returns:
+            The change that took it back.
+
+        Raises:
+            ConflictError: It was taken back already, is of a kind that is not, or its time is over; something that it
+                changed was changed since, or a run is gone. Nothing is taken back then.
+            NotFoundError: There is no such change that the caller may see.
         """
 
     # -- keys and administration --------------------------------------------------------------------------------

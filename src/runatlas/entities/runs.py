@@ -20,6 +20,7 @@ from runatlas.entities.run import Run
 from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_query import Filters, field_value, make_groups, make_run_query
 from runatlas.entities.transfer import Copyable, Transfer, TransferPlan, project_path, transfer
+from runatlas.model.change import UpdateRecord
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or
 from runatlas.model.ids import ProjectPath, RunPath, validate_run_id
 from runatlas.model.page import Page, PageRequest
@@ -333,9 +334,9 @@ class Runs(Collection[Run, RunRecord], Cuttable, Copyable):
         is_listed = named.filter is None or isinstance(self._given, _Combination)
         is_named = bool(named.ids) and is_listed and named.search is None and self._window.is_all
         wanted = named if is_named else chosen
-        changed = self._handle.backend.update_runs(wanted, patch) if wanted.ids else 0
+        done = self._handle.backend.update_runs(wanted, patch) if wanted.ids else UpdateRecord(0)
         self._forget()
-        return Update(chosen.ids or (), changed)
+        return Update(chosen.ids or (), done.updated)
 
     def protect(self, reason: str = "") -> ApiResponse[Update]:
         """Keep all these runs from being deleted, through any door, until they are unprotected.

@@ -80,7 +80,7 @@ class Recorder:
 
     def _finish(self, run: ImportedRun, record: RunRecord) -> None:
         selection = RunSelection(self.workspace, record.project, ids=(record.cuid,))
-        patch = RunPatch(state="FINISHED", profile=run.profile(complete=True))
+        patch = RunPatch(state="FINISHED", profile=run.profile(complete=True), by_run=True)
         self._backend.update_runs(selection, patch)
 
 

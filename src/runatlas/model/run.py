@@ -232,6 +232,8 @@ class RunPatch:
         metadata: Replaces these names of the profile's metadata, keeps the others.
         project_title: The title of the project if the tracker makes it for a move; a store moves to a project that is
             there.
+        by_run: Whether the run's own process says it, and not somebody who looks at the run: while the run goes on,
+            that is part of what it records and no change for the journal.
     """
 
     name: str | None = None
@@ -259,6 +261,7 @@ class RunPatch:
     folder_id: str | None = None
     metadata: dict[str, Any] | None = None
     project_title: str | None = None
+    by_run: bool = False
 
     def relabel(self, labels: Iterable[str]) -> tuple[str, ...]:
         """Return what this makes of a run's labels: what is added counts more than what is removed."""

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["change_config", "find_value", "merge_config", "remove_key", "set_key"]
+from runatlas.model.codec import dumps
+
+__all__ = [
+    "Spot",
+    "change_config",
+    "compare_configs",
+    "find_value",
+    "merge_config",
+    "remove_key",
+    "revert_config",
+    "set_key",
+]
+
+Spot = list[Any]
+"""A place in a config and what stood there: ``[names, value]``, ``[names]`` where nothing did. ``[names, value, name]``
+stood behind that name, or at the beginning if it is ``None``, and was taken away, if only to be set anew at the end."""
 
 
 def change_config(config: Mapping[str, Any], given: Mapping[str, Any], removed: Iterable[str]) -> dict[str, Any]:
@@ -85,6 +100,83 @@ def remove_key(config: dict[str, Any], key: str) -> None:
         del holder[name]
         if holder:
             break
+
+
+def compare_configs(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[list[Spot], list[Spot]]:
+    """Return where two configs differ, as each of them has it: what ``revert_config`` takes.
+
+    Example:
+        >>> compare_configs({"lr": 1, "net": {"depth": 2}}, {"lr": 1.0, "net": {"depth": 2, "width": 4}})
+        ([[['lr'], 1], [['net', 'width']]], [[['lr'], 1.0], [['net', 'width'], 4]])
+    """
+    spots: tuple[list[Spot], list[Spot]] = ([], [])
+    _compare(before, after, [], spots)
+    return spots
+
+
+def _compare(
+    before: Mapping[str, Any], after: Mapping[str, Any], path: list[str], spots: tuple[list[Spot], list[Spot]]
+) -> None:
+    previous: str | None = None
+    kept, place = [name for name in after if name in before], 0
+    for name, value in before.items():
+        names = [*path, name]
+        is_in_place = kept[place : place + 1] == [name]
+        place += is_in_place
+        if not is_in_place:
+            spots[0].append([names, value, previous])
+            spots[1].append([names, after[name]] if name in after else [names])
+        elif isinstance(value, Mapping) and isinstance(after[name], Mapping):
+            _compare(value, after[name], names, spots)
+        elif dumps(value) != dumps(after[name]):
+            spots[0].append([names, value])
+            spots[1].append([names, after[name]])
+        previous = name
+    for name, value in after.items():
+        if name not in before:
+            spots[0].append([[*path, name]])
+            spots[1].append([[*path, name], value])
+
+
+def revert_config(
+    config: Mapping[str, Any], before: Sequence[Spot], after: Sequence[Spot]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return a config with what ``compare_configs`` found as it was before, and the names that differ from after.
+
+    Example:
+        >>> revert_config({"lr": 1.0, "seed": 3}, [[["lr"], 1]], [[["lr"], 1.0]])
+        ({'lr': 1, 'seed': 3}, [])
+        >>> revert_config({"lr": 2.0}, [[["lr"], 1]], [[["lr"], 1.0]])[1]
+        ['lr']
+    """
+    made = copy.deepcopy(dict(config))
+    changed = []
+    for old, new in zip(before, after, strict=True):
+        *way, name = old[0]
+        holder: Any = made
+        for step in way:
+            holder = holder.get(step) if isinstance(holder, dict) else None
+        held = [holder[name]] if isinstance(holder, dict) and name in holder else []
+        if not isinstance(holder, dict) or dumps(held) != dumps(new[1:2]):
+            changed.append(".".join(old[0]))
+        elif len(old) == 1:
+            del holder[name]
+        else:
+            _put(holder, name, *old[1:])
+    return made, changed
+
+
+def _put(holder: dict[str, Any], name: str, value: Any, *behind: str | None) -> None:
+    """Set a name; one that was taken away comes back behind the one that it was behind."""
+    if behind:
+        holder.pop(name, None)
+    if not behind or (behind[0] is not None and behind[0] not in holder):
+        holder[name] = value
+        return
+    names = list(holder)
+    place = 0 if behind[0] is None else names.index(behind[0]) + 1
+    later = {key: holder.pop(key) for key in names[place:]}
+    holder |= {name: value, **later}
 
 
 def _prefixes(key: str) -> Iterable[tuple[str, str]]:

@@ -80,7 +80,14 @@ class Gatekeeper:
         if connection.scope["type"] == ScopeType.WEBSOCKET or connection.scope.get("method") in _CHANGING:
             self._require_own_site(headers)
         if caller is not None:
-            connection.scope["user"] = attrs.evolve(caller, origin=self._origin(connection.scope, headers))
+            origin = self._origin(connection.scope, headers)
+            connection.scope["user"] = attrs.evolve(caller, origin=origin, door=self._door(dialect))
+
+    def _door(self, dialect: Dialect) -> str:
+        """Name how the caller came in."""
+        if self._settings.owner_key is not None:
+            return "python"  # a child of a process that has the directory open
+        return "http" if dialect.name == "native" else dialect.name
 
     def _origin(self, scope: Scope, headers: Mapping[str, str]) -> str:
         host, port = scope["server"] or (self._settings.host, self._settings.port)

@@ -227,7 +227,7 @@ class Delivery:
     def _change(self, patch: RunPatch) -> None:
         if patch.project is not None:
             self._ensure_project(patch.project, patch.project_title or "")
-        self._on_run(lambda path: self.backend.update_runs(_selection(path), patch))
+        self._on_run(lambda path: self.backend.update_runs(_selection(path), attrs.evolve(patch, by_run=True)))
         if patch.project is not None and self.record is not None:
             self.barred.discard(patch.project)
             self.record = attrs.evolve(self.record, project=patch.project)

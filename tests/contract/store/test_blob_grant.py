@@ -17,7 +17,7 @@ from runatlas.model.media import MediaDraft, MediaItem, MediaQuery
 from runatlas.model.page import PageRequest
 from runatlas.model.run import RunPatch
 from runatlas.server.services.caller import Caller
-from runatlas.server.services.trash import DAY_MS
+from runatlas.server.store.garbage import DAY_MS
 
 SECRET = b"secret weights"
 HASH = hashlib.sha256(SECRET).hexdigest()

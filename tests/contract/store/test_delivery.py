@@ -19,7 +19,7 @@ from runatlas.model.page import PageRequest
 from runatlas.model.project import ProjectDraft
 from runatlas.model.run import RunDraft, RunPatch, RunSelection
 from runatlas.server.services.services import Services
-from runatlas.server.services.trash import DAY_MS
+from runatlas.server.store.garbage import DAY_MS
 from runatlas.tracking.store_writer import Delivery, Sent
 
 BYTES = b"a picture"

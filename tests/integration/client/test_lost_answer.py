@@ -100,7 +100,7 @@ def test_changes_are_counted_once(lossy: Lossy) -> None:
     patch = RunPatch(labels_added=("seen",))
     changed, _ = lossy.through(lambda backend: backend.update_runs(lossy.selection, patch))
 
-    assert changed == 1
+    assert changed.updated == 1
     lossy.through(lambda backend: backend.update_project(lossy.project, ProjectPatch(title="A title")))
     assert lossy.steady.get_project(lossy.project).title == "A title"
 

@@ -387,7 +387,7 @@ class TestRuns:
             ),
         )
         stored = store.get_run(RUN)
-        assert (changed, stored.state, stored.error) == (1, "CRASHED", "it broke\nhere")
+        assert (changed.updated, stored.state, stored.error) == (1, "CRASHED", "it broke\nhere")
         assert stored.finished_at_ms == 1_700_000_000_000
         assert stored.config == {"lr": 0.1, "model": {"width": 8}, "seed": 1}
         assert stored.profile == Profile({"a": 1, "b": 2}, "x\n")

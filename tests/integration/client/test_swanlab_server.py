@@ -21,6 +21,7 @@ from runatlas.errors import AuthenticationError, NotSupportedError, ResponseForm
 from runatlas.model.account import UserPatch, WorkspacePatch
 from runatlas.model.annotation import AnnotationDraft, AnnotationQuery
 from runatlas.model.batch import Batch
+from runatlas.model.change import ChangeQuery
 from runatlas.model.filters import Comparison, Field
 from runatlas.model.folder import FolderPatch
 from runatlas.model.log import LogQuery
@@ -80,6 +81,10 @@ REFUSED: dict[str, Callable[[Backend], object]] = {
     "restore": lambda backend: backend.restore("x"),
     "restore_runs": lambda backend: backend.restore_runs("x", ("y",)),
     "purge": lambda backend: backend.purge(),
+    "list_changes": lambda backend: backend.list_changes(ChangeQuery()),
+    "get_change": lambda backend: backend.get_change("x"),
+    "list_changed_runs": lambda backend: backend.list_changed_runs("x", PageRequest()),
+    "undo_change": lambda backend: backend.undo_change("x"),
     "read_space": lambda backend: backend.read_space(),
     "create_key": lambda backend: backend.create_key(),
     "list_keys": lambda backend: backend.list_keys(),

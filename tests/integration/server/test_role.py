@@ -131,7 +131,12 @@ def _has_roles(row: Row, *those: Access) -> bool:
 
 
 OPEN = [(door, row) for door, row in TABLE if door.blind == BLIND]
-READING = [pytest.param(door, row, id=_name(door, row)) for door, row in OPEN if _has_roles(row, READ)]
+READING = [
+    pytest.param(door, row, id=_name(door, row))
+    for door, row in OPEN
+    # A change is asked for by an id of its own, which is of no public project.
+    if _has_roles(row, READ) and "{change_id}" not in row.route
+]
 WRITING = [pytest.param(door, row, id=_name(door, row)) for door, row in OPEN if _has_roles(row, WRITE, MANAGE)]
 
 

@@ -115,6 +115,7 @@ _LACKING = {
     "trash": ("trash", "what is deleted there is gone"),
     "transfers": ("way to move and copy runs or to rename projects from outside", "do it on its pages"),
     "purging": ("trash", "what is deleted there is gone"),
+    "changes": ("journal of changes", "what is changed there stays changed"),
     "usage": ("figures of the room that runs take", ""),
     "folders": ("folders", ""),
     "annotations": ("notes on runs", ""),

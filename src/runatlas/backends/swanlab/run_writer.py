@@ -25,6 +25,7 @@ from runatlas.backends.swanlab.series import Series
 from runatlas.backends.swanlab.submission import line_record, time_text
 from runatlas.backends.swanlab.unsupported import unsupported
 from runatlas.errors import ConflictError, NotFoundError, ValidationError
+from runatlas.model.change import UpdateRecord
 from runatlas.model.ids import ProjectPath, RunPath, validate_project_name, validate_run_id
 from runatlas.model.log import LogDraft, LogQuery
 from runatlas.model.run import RUN_STATES, Profile, RunDraft, RunPatch, RunRecord, RunSelection
@@ -37,7 +38,10 @@ _CREATED = 201
 _ALIVE_MS = 60_000
 """How far from now a sign of life may be: these servers take their own time for it."""
 
-_CHANGEABLE = {"state", "finished_at_ms", "config", "config_removed", "metadata", "profile", "heartbeat_at_ms", "error"}
+_CHANGEABLE = {
+    *("state", "finished_at_ms", "config", "config_removed", "metadata", "profile", "heartbeat_at_ms", "error"),
+    "by_run",
+}
 _BEAT: Final = {"flagId": "123456"}
 """What SwanLab's own tracker says of itself there."""
 
@@ -126,7 +130,7 @@ class RunWriter:
 
     # -- changing runs ------------------------------------------------------------------------------------------
 
-    def update_runs(self, selection: RunSelection, patch: RunPatch) -> int:
+    def update_runs(self, selection: RunSelection, patch: RunPatch) -> UpdateRecord:
         _check_patch(patch)
         if len(set(selection.ids or ())) > 1:
             raise unsupported("way to change several runs at once", "change them one by one")
@@ -138,7 +142,7 @@ class RunWriter:
             raise unsupported("way to change several runs at once", "change them one by one")
         for run in runs:
             self._change(run.path, patch)
-        return len(runs)
+        return UpdateRecord(len(runs))
 
     def _change(self, path: RunPath, patch: RunPatch) -> None:
         progress, _ = self._recording.progress_of(path)

@@ -192,7 +192,7 @@ class Policies:
         """
         due, record = begun.due, begun.record
         holder = due.holder
-        caller = Caller(holder.user_id, holder.username, is_owner=holder.as_owner)
+        caller = Caller(holder.user_id, holder.username, is_owner=holder.as_owner, door="policy")
         try:
             plan, rules = self._cleaning.plan_counted(caller, due.workspace, record.policy, project=due.project)
             items = plan.items[:_SHOWN]

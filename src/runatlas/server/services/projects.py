@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from collections.abc import Mapping
+from typing import Any, get_args
 
 import attrs
 
-from runatlas.errors import ConflictError, PermissionDeniedError
+from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError
 from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import ProjectPath, new_cuid, validate_project_name
 from runatlas.model.page import Page
@@ -23,6 +24,7 @@ from runatlas.model.run import RUN_STATES
 from runatlas.model.text import check_text
 from runatlas.server.services.access import require_project, require_workspace, role_of
 from runatlas.server.services.caller import Caller
+from runatlas.server.services.journal import Line, differences, note_change, shown
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
 from runatlas.server.services.validation import check_choice, check_fields, check_labels, checked
 from runatlas.server.store.engine import Store
@@ -30,11 +32,13 @@ from runatlas.server.store.project import (
     ProjectCounts,
     ProjectDetail,
     ProjectListing,
+    ProjectRow,
     add_project,
     change_project,
     count_projects,
     find_project,
     list_projects,
+    lock_project,
     project_counts,
     read_project,
 )
@@ -80,7 +84,7 @@ class Projects:
             ValidationError: Something in the draft is out of bounds.
         """
         with self._store.write() as connection:
-            return _read(connection, caller, make_project(connection, caller, draft, self._store.clock()))
+            return _read(connection, caller, make_project(self._store, connection, caller, draft))
 
     def update_project(self, caller: Caller, path: ProjectPath, patch: ProjectPatch) -> ProjectRecord:
         """Change a project; members may, its visibility only owners.
@@ -103,13 +107,32 @@ class Projects:
             if patch.name not in (None, found.name):
                 _require_free(connection, found.workspace, patch.name or "")
             if values:
+                held = lock_project(connection, found.id, list(values))
+                if held is None:
+                    raise NotFoundError(f"there is no project {path}")
                 with unique(f"workspace {found.workspace!r} has a project {patch.name!r} already"):
                     change_project(connection, found.id, {**values, "updated_at_ms": self._store.clock()})
+                self._note(connection, caller, found, held, values)
             return _read(connection, caller, found.id)
 
+    def _note(
+        self,
+        connection: Connection,
+        caller: Caller,
+        project: ProjectRow,
+        held: Mapping[str, Any],
+        values: Mapping[str, Any],
+    ) -> None:
+        fields = differences({project.id: held}, {project.id: values})
+        if fields:
+            given = ", ".join(f"{name}={shown(value)}" for name, value in values.items() if value != held[name])
+            line = Line("project", f"changed project {project.workspace}/{held.get('name', project.name)}: {given}")
+            note_change(self._store, connection, caller, line, projects=fields)
 
-def make_project(connection: Connection, caller: Caller, draft: ProjectDraft, now_ms: int) -> int:
+
+def make_project(store: Store, connection: Connection, caller: Caller, draft: ProjectDraft) -> int:
     """Insert a project and return its row id; ``create_project`` says what may be raised."""
+    now_ms = store.clock()
     checked(validate_project_name, draft.name, "name")
     _check(draft)
     workspace = require_workspace(connection, caller, draft.workspace or caller.username, None)
@@ -129,7 +152,10 @@ def make_project(connection: Connection, caller: Caller, draft: ProjectDraft, no
         "updated_at_ms": now_ms,
     }
     with unique(f"workspace {workspace.username!r} has a project {draft.name!r} already"):
-        return add_project(connection, values)
+        made = add_project(connection, values)
+    line = Line("create", f"made project {workspace.username}/{draft.name}")
+    note_change(store, connection, caller, line, projects=[made])
+    return made
 
 
 def list_project_page(

@@ -10,6 +10,7 @@ from runatlas.model.registry import STAGES, ModelRecord, ModelVersionDraft, Mode
 from runatlas.model.text import check_text
 from runatlas.server.services.access import require_run, require_workspace
 from runatlas.server.services.caller import Caller
+from runatlas.server.services.journal import Line, note_change
 from runatlas.server.store.engine import Store
 from runatlas.server.store.registry import (
     add_version,
@@ -90,7 +91,13 @@ class Registry:
                 updated_at_ms=now,
             )
             add_version(connection, model_id, run.id, record)
+            if draft.stage != "none":
+                self._note(connection, caller, run.project.workspace_id, record)
         return record
+
+    def _note(self, connection: Connection, caller: Caller, workspace_id: int, version: ModelVersionRecord) -> None:
+        what = f"put version {version.version} of model {version.model} into {version.stage}"
+        note_change(self._store, connection, caller, Line("stage", what, workspace_id=workspace_id))
 
     def promote_model(
         self, caller: Caller, workspace: str, name: str, version: int, stage: Stage
@@ -113,7 +120,9 @@ class Registry:
             if stage == "production":
                 archive_production(connection, model_id, now)
             set_stage(connection, model_id, version, stage, now)
-            return list_versions(connection, model_id, version)[0]
+            record = list_versions(connection, model_id, version)[0]
+            self._note(connection, caller, found.id, record)
+            return record
 
 
 def _read_path(text: str) -> RunPath:

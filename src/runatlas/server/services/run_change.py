@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from runatlas.errors import NotFoundError, ValidationError
+from runatlas.model.change import ChangeKind
 from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import validate_project_name
 from runatlas.model.run import OWN_FIELDS, RUN_STATES, OwnField, Profile, RunDraft, RunPatch
 from runatlas.model.run_config import change_config, merge_config
 from runatlas.model.text import check_text
+from runatlas.server.services.caller import Caller
+from runatlas.server.services.journal import SOFT, Line, counted, differences, note_change, shown
 from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_time, checked
 from runatlas.server.store.config import flatten, write_configs
 from runatlas.server.store.engine import Store
-from runatlas.server.store.project import ProjectRow, touch_live_projects
+from runatlas.server.store.project import ProjectRow, keep_projects, touch_live_projects
 from runatlas.server.store.run_write import (
-    ChangedRun,
     change_runs,
     has_folder,
     lock_runs,
     projects_of,
     read_metadata,
-    write_config_texts,
-    write_label_texts,
+    write_fields,
     write_labels,
     write_metadata_texts,
     write_profile,
@@ -67,6 +68,9 @@ class RunChange:
         edit_labels: Makes the new labels of the old ones.
         project: Where they move.
         metadata: Names of the profile's metadata to replace.
+        kind: What kind of change it is.
+        said: What is changed, for the journal: it follows ``changed 3 runs``.
+        by_run: Whether the runs' own process says it.
     """
 
     columns: Mapping[str, Any]
@@ -76,6 +80,9 @@ class RunChange:
     project: ProjectRow | None = None
     folder_id: str | None = None
     metadata: Mapping[str, Any] | None = None
+    kind: ChangeKind = "update"
+    said: str = ""
+    by_run: bool = False
 
 
 def json_text(value: object, argument: str) -> str:
@@ -177,8 +184,18 @@ def change_of_patch(
     if patch.pin is not None:
         columns["pin"] = patch.pin
         columns["keep_pinned_at_ms" if patch.pin else "pinned_at_ms"] = now_ms if patch.pin else None
-    edit_config = _config_edit(patch, exact_names=exact_names)
-    return RunChange(columns, edit_config, _label_edit(patch), patch.profile, project, patch.folder_id, patch.metadata)
+    return RunChange(
+        columns,
+        _config_edit(patch, exact_names=exact_names),
+        _label_edit(patch),
+        patch.profile,
+        project,
+        patch.folder_id,
+        patch.metadata,
+        kind=kind_of(patch),
+        said=_said(patch),
+        by_run=patch.by_run,
+    )
 
 
 def _config_edit(patch: RunPatch, *, exact_names: bool) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
@@ -199,8 +216,20 @@ def _label_edit(patch: RunPatch) -> Callable[[list[str]], list[str]] | None:
     return lambda labels: list(patch.relabel(labels))
 
 
-def apply_change(store: Store, connection: Connection, run_keys: Sequence[int], change: RunChange) -> None:
+def apply_change(
+    store: Store, connection: Connection, run_keys: Sequence[int], change: RunChange, author: Caller | None = None
+) -> str:
     """Change runs within a write transaction.
+
+    Args:
+        store: The store.
+        connection: The transaction.
+        run_keys: The runs.
+        change: What changes.
+        author: Who the journal says to have changed them; ``None`` for what runs record of themselves.
+
+    Returns:
+        The change's id in the journal; ``""`` if nothing is noted there.
 
     Raises:
         ConflictError: The project that they move to has a run of one's id.
@@ -209,24 +238,115 @@ def apply_change(store: Store, connection: Connection, run_keys: Sequence[int], 
     now = store.clock()
     if change.project is not None:
         touch_live_projects(connection, projects_of(connection, run_keys) | {change.project.id}, now)
-    locked = lock_runs(connection, run_keys)
+    elif author is not None and not change.by_run:
+        keep_projects(connection, projects_of(connection, run_keys))
+    held = lock_runs(connection, run_keys, changed_columns(change))
+    made = {key: foresee(fields, change) for key, fields in held.items()}
     columns = dict(change.columns)
     if set(columns) - {"heartbeat_at_ms"} or _touches_more(change):
         columns["updated_at_ms"] = now
-    columns |= _place(connection, locked, change)
-    if change.edit_config is not None:
-        _edit_configs(connection, locked, change.edit_config)
-    if change.edit_labels is not None:
-        _edit_labels(connection, locked, change.edit_labels)
+    if change.folder_id is not None:
+        columns["folder_id"] = change.folder_id or None
+    require_folders(connection, made.values())
+    write_texts(connection, held, made)
+    _write_profiles(store, connection, run_keys, change)
+    moved = [key for key, fields in made.items() if fields["project_id"] != held[key]["project_id"]]
+    if moved and change.project is not None:
+        change_runs(connection, moved, {"project_id": change.project.id, "folder_id": None})
+    if columns:
+        change_runs(connection, run_keys, columns)
+    if author is None or (change.by_run and _is_recording(change, held)):
+        return ""
+    fields = differences(held, made)
+    if not fields:
+        return ""
+    places = list(dict.fromkeys(side[key]["project_id"] for side in (held, made) for key in fields))
+    line = Line(change.kind, f"{_DONE[change.kind]} {counted(len(fields), ())}{change.said}", len(fields))
+    return note_change(store, connection, author, line, runs=fields, projects=places)
+
+
+def _write_profiles(store: Store, connection: Connection, run_keys: Sequence[int], change: RunChange) -> None:
     if change.profile is not None:
         metadata = json_text(change.profile.metadata, "profile")
         write_profile(store, connection, run_keys, change.profile, metadata)
     if change.metadata:
-        held = {key: loads(text) for key, text in read_metadata(connection, run_keys).items()}
-        made = {key: json_text({**held.get(key, {}), **change.metadata}, "metadata") for key in run_keys}
-        write_metadata_texts(store, connection, made)
-    if columns:
-        change_runs(connection, run_keys, columns)
+        known = {key: loads(text) for key, text in read_metadata(connection, run_keys).items()}
+        texts = {key: json_text({**known.get(key, {}), **change.metadata}, "metadata") for key in run_keys}
+        write_metadata_texts(store, connection, texts)
+
+
+def _is_recording(change: RunChange, held: Mapping[int, Mapping[str, Any]]) -> bool:
+    """Tell whether what runs say of themselves is part of what they record: while they go on, or begin to again.
+
+    Who moves or protects a run decides something about it, also from within.
+    """
+    goes_on = change.columns.get("state") == "RUNNING"
+    return change.kind == "update" and (goes_on or all(held[key]["state"] not in FINAL_STATES for key in held))
+
+
+_DONE: dict[ChangeKind, str] = {
+    "update": "changed",
+    "move": "moved",
+    "protect": "protected",
+    "unprotect": "unprotected",
+}
+"""What is said to have been done to runs, by the kind of change."""
+
+
+def kind_of(patch: RunPatch) -> ChangeKind:
+    """Return what kind of change a patch is."""
+    if patch.project is not None:
+        return "move"
+    only = {field.name for field in attrs.fields(RunPatch) if getattr(patch, field.name) != field.default}
+    if patch.protected is not None and only <= {"protected", "protected_reason", "by_run"}:
+        return "protect" if patch.protected else "unprotect"
+    return "update"
+
+
+def _said(patch: RunPatch) -> str:
+    """Say what a patch gives: `` to other``, ``: name='x', labels_added=('good',)``."""
+    given = {
+        field.name: value
+        for field in attrs.fields(RunPatch)
+        if field.name != "by_run" and (value := getattr(patch, field.name)) != field.default
+    }
+    if kind_of(patch) in {"protect", "unprotect"}:
+        return f": {patch.protected_reason}" if patch.protected_reason else ""
+    where = f" to {given.pop('project')}" if patch.project is not None else ""
+    rest = ", ".join(f"{name}={shown(value)}" for name, value in given.items())
+    return f"{where}: {rest}" if rest else where
+
+
+def changed_columns(change: RunChange) -> list[str]:
+    """Return the columns of runs that a change looks at: those that it may change, the project and the state."""
+    # Only to be alive is no change.
+    plain = (name.removeprefix("keep_") for name in change.columns if "state" in change.columns or name != SOFT)
+    texts = {"config": change.edit_config, "labels": change.edit_labels}
+    edited = (name for name, edit in texts.items() if edit is not None)
+    moved = ("folder_id",) if change.project is not None or change.folder_id is not None else ()
+    return list(dict.fromkeys(("project_id", "state", *plain, *edited, *moved)))
+
+
+def foresee(held: Mapping[str, Any], change: RunChange) -> dict[str, Any]:
+    """Return what a change makes of columns of a run; configs and labels are JSON text.
+
+    Raises:
+        ValidationError: The new config cannot be stored.
+    """
+    made = dict(held)
+    if change.project is not None and held["project_id"] != change.project.id:
+        made |= {"project_id": change.project.id, "folder_id": None}
+    if change.folder_id is not None:
+        made["folder_id"] = change.folder_id or None
+    for name, value in change.columns.items():
+        own = name.removeprefix("keep_")
+        if own in held and (own == name or held[own] is None):
+            made[own] = value
+    if change.edit_config is not None:
+        made["config"] = json_text(change.edit_config(loads(held["config"])), "config")
+    if change.edit_labels is not None:
+        made["labels"] = dumps(change.edit_labels(loads(held["labels"])))
+    return made
 
 
 def _touches_more(change: RunChange) -> bool:
@@ -237,37 +357,29 @@ def _touches_more(change: RunChange) -> bool:
     return any(item is not None for item in more)
 
 
-def _place(connection: Connection, locked: Collection[ChangedRun], change: RunChange) -> dict[str, Any]:
-    """The columns that say where runs lie; a folder is one of the run's project."""
-    columns: dict[str, Any] = {}
-    projects = {run.project_id for run in locked}
-    if change.project is not None and projects != {change.project.id}:
-        projects = {change.project.id}
-        columns = {"project_id": change.project.id, "folder_id": None}
-    if change.folder_id is not None:
-        columns["folder_id"] = change.folder_id or None
-        if change.folder_id and not all(has_folder(connection, key, change.folder_id) for key in projects):
-            raise NotFoundError(f"there is no folder {change.folder_id!r}")
-    return columns
+def require_folders(connection: Connection, made: Iterable[Mapping[str, Any]]) -> None:
+    """Check that the folders that runs are to lie in are folders of their projects.
+
+    Raises:
+        NotFoundError: One is none.
+    """
+    places = {(fields["project_id"], folder) for fields in made if (folder := fields.get("folder_id"))}
+    for project_id, folder_id in sorted(places):
+        if not has_folder(connection, project_id, folder_id):
+            raise NotFoundError(f"there is no folder {folder_id!r}")
 
 
-def _edit_configs(
-    connection: Connection, locked: Collection[ChangedRun], edit: Callable[[dict[str, Any]], dict[str, Any]]
+def write_texts(
+    connection: Connection, held: Mapping[int, Mapping[str, Any]], made: Mapping[int, Mapping[str, Any]]
 ) -> None:
-    texts, flat = {}, {}
-    for run in locked:
-        config = edit(loads(run.config))
-        text = json_text(config, "config")
-        if text != run.config:
-            texts[run.id], flat[run.id] = text, flatten(config)
-    write_config_texts(connection, texts)
-    write_configs(connection, flat, fresh=False)
-
-
-def _edit_labels(
-    connection: Connection, locked: Collection[ChangedRun], edit: Callable[[list[str]], list[str]]
-) -> None:
-    made = {run.id: edit(loads(run.labels)) for run in locked}
-    changed = {run.id: made[run.id] for run in locked if dumps(made[run.id]) != run.labels}
-    write_label_texts(connection, {key: dumps(labels) for key, labels in changed.items()})
-    write_labels(connection, changed, fresh=False)
+    """Write those configs and labels of runs that are not as they were, and what filters look at of them."""
+    configs, labels = (
+        {key: fields[name] for key, fields in made.items() if name in fields and fields[name] != held[key][name]}
+        for name in ("config", "labels")
+    )
+    if configs:
+        write_fields(connection, {key: {"config": text} for key, text in configs.items()})
+        write_configs(connection, {key: flatten(loads(text)) for key, text in configs.items()}, fresh=False)
+    if labels:
+        write_fields(connection, {key: {"labels": text} for key, text in labels.items()})
+        write_labels(connection, {key: loads(text) for key, text in labels.items()}, fresh=False)

@@ -106,9 +106,7 @@ def _project(store: Store, connection: Connection, caller: Caller, draft: RunDra
         if not draft.create_project:
             raise
     path: ProjectPath = draft.project
-    make_project(
-        connection, caller, ProjectDraft(path.project, path.workspace, title=draft.project_title), store.clock()
-    )
+    make_project(store, connection, caller, ProjectDraft(path.project, path.workspace, title=draft.project_title))
     return require_project(connection, caller, path, "write")
 
 
@@ -162,12 +160,11 @@ def _find(store: Store, connection: Connection, caller: Caller, draft: RunDraft)
 
 def _replace(store: Store, connection: Connection, run_key: int, draft: RunDraft) -> None:
     """Give a run another description and config, and keep the ones it had."""
-    (locked,) = lock_runs(connection, [run_key])
-    description = read_runs(connection, [run_key], ())[0].description
+    held = lock_runs(connection, [run_key], ("description", "config"))[run_key]
     config = json_text(draft.config, "config")
-    if (description, locked.config) == (draft.description, config):
+    if held == {"description": draft.description, "config": config}:
         return
-    add_version(connection, run_key, RunVersion(store.clock(), description, locked.config))
+    add_version(connection, run_key, RunVersion(store.clock(), **held))
 
     change = RunChange({"description": draft.description}, edit_config=lambda _: loads(config))
     apply_change(store, connection, [run_key], change)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from runatlas.model.change import UpdateRecord
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import Page
 from runatlas.model.run import RUN_PARTS, RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
@@ -120,13 +121,14 @@ class Runs:
             target = None
             if patch.project is not None:
                 target = require_project(connection, caller, ProjectPath(path.workspace, patch.project), "write")
-            apply_change(self._store, connection, [found.id], change_of_patch(patch, self._store.clock(), target))
+            change = change_of_patch(patch, self._store.clock(), target)
+            apply_change(self._store, connection, [found.id], change, caller)
             return read_runs(connection, [found.id], RUN_PARTS)[0]
 
     def update_runs(
         self, caller: Caller, selection: RunSelection, patch: RunPatch, *, exact_names: bool = False
-    ) -> int:
-        """Change all selected runs in one transaction.
+    ) -> UpdateRecord:
+        """Change all selected runs in one transaction, and note it in the journal.
 
         A final state sets the end of a run that has none, RUNNING takes it away. Empty sections of a profile keep
         what is there.
@@ -138,7 +140,7 @@ class Runs:
             exact_names: Whether the names in its config are names of the outermost level, also those with dots.
 
         Returns:
-            How many were changed.
+            How many were changed, and what takes that back.
 
         Raises:
             ConflictError: The project that they move to has a run of one's id.
@@ -153,10 +155,10 @@ class Runs:
             if patch.project is not None:
                 path = ProjectPath(selection.workspace, patch.project)
                 target = require_project(connection, caller, path, "write")
-            if keys:
-                change = change_of_patch(patch, self._store.clock(), target, exact_names=exact_names)
-                apply_change(self._store, connection, keys, change)
-        return len(keys)
+            if not keys:
+                return UpdateRecord(0)
+            change = change_of_patch(patch, self._store.clock(), target, exact_names=exact_names)
+            return UpdateRecord(len(keys), apply_change(self._store, connection, keys, change, caller))
 
 
 def _condition(connection: Connection, caller: Caller, selection: RunSelection) -> Condition:

@@ -12,6 +12,7 @@ from runatlas.server.services.artifacts import Artifacts
 from runatlas.server.services.bodies import Bodies
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.catalog import Catalog
+from runatlas.server.services.changes import Changes
 from runatlas.server.services.cleaning import Cleaning
 from runatlas.server.services.columns import Columns
 from runatlas.server.services.events import Events
@@ -80,6 +81,7 @@ class Services:
         self.registry = Registry(store)
         self.catalog = Catalog(store)
         self.transfers = Transfers(store, self.projects, self.trash)
+        self.changes = Changes(store, self.trash)
         self.purging = Purging(store)
         self.cleaning = Cleaning(store)
         self.policies = Policies(store, self.cleaning, self.trash)

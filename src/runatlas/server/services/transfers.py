@@ -157,7 +157,7 @@ class Transfers:
         if home is None:
             if plan.target_cuid:
                 raise NotFoundError(f"there is no project {target}")
-            project_id = make_project(connection, caller, ProjectDraft(target.project, target.workspace), now)
+            project_id = make_project(self._store, connection, caller, ProjectDraft(target.project, target.workspace))
             trash_project(connection, project_id, entry)
         else:
             project_id = home.id
@@ -215,7 +215,7 @@ class Transfers:
             _require_home(path.workspace, target)
             require_project(connection, caller, path, "write")
         if not plan.target_cuid and _find_target(connection, caller, target) is None:
-            make_project(connection, caller, ProjectDraft(target.project, target.workspace), self._store.clock())
+            make_project(self._store, connection, caller, ProjectDraft(target.project, target.workspace))
         home = self._locked(connection, caller, dict.fromkeys([target, *sources], "write"))[target]
         if plan.target_cuid:
             _require_planned(plan, target, home, plan.target_cuid)

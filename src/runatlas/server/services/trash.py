@@ -8,6 +8,7 @@ import attrs
 
 from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError, ValidationError
 from runatlas.model.account import Role
+from runatlas.model.change import ChangeKind
 from runatlas.model.data_cut import DataCut
 from runatlas.model.guard import FORCED, NAMED, TakenKind
 from runatlas.model.ids import ProjectPath, RunPath, new_cuid
@@ -38,17 +39,20 @@ from runatlas.server.services.deletion_plan import (
     require_same,
     require_unguarded,
 )
+from runatlas.server.services.journal import RETENTION_MS, Line, counted, note_change
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
 from runatlas.server.services.validation import checked
 from runatlas.server.store.data_cut import cut_out
 from runatlas.server.store.data_portion import find_unknown
 from runatlas.server.store.data_return import give_back, lock_holders, obstacles
 from runatlas.server.store.engine import Store
+from runatlas.server.store.journal import mark_restored
 from runatlas.server.store.project import ProjectRow, touch_projects
 from runatlas.server.store.run import RunRow
 from runatlas.server.store.run_key import unknown_keys
 from runatlas.server.store.statement import Connection
 from runatlas.server.store.trash import (
+    HeldRun,
     TrashRow,
     TrashScope,
     add_trash,
@@ -70,11 +74,7 @@ from runatlas.server.store.trash import (
     trash_runs,
 )
 
-__all__ = ["RETENTION_MS", "Trash", "no_entry", "require_entry"]
-
-DAY_MS = 24 * 3600 * 1000
-RETENTION_MS = 30 * DAY_MS
-"""How long a deletion can be undone."""
+__all__ = ["Trash", "no_entry", "require_entry"]
 
 _SHOWN = 5
 
@@ -271,6 +271,8 @@ class Trash:
         else:
             keys = [run.id for run in held]
             require_portions(plan, held, cut_out(connection, keys, plan.cut, entry, self._store.clock()))
+        line, keys = _deletion_line(plan, record, held), [run.id for run in held]
+        note_change(self._store, connection, caller, line, runs=keys, projects=[project.id for project in projects])
         return record
 
     def _delete_project(self, connection: Connection, caller: Caller, plan: DeletionPlanRecord) -> DeletionRecord:
@@ -283,6 +285,8 @@ class Trash:
         trash_runs(connection, [run.id for run in held], entry)
         if not trash_project(connection, project.id, entry):
             raise ConflictError(f"project {path} is no longer there")
+        line, keys = _deletion_line(plan, record, held), [run.id for run in held]
+        note_change(self._store, connection, caller, line, runs=keys, projects=[project.id])
         return record
 
     def _add_entry(
@@ -402,11 +406,13 @@ class Trash:
             keys = None if runs is None else _find_runs(connection, row, runs)
             lock_homes(connection, row.id, keys)
             _require_free(trash_id, taken_names(connection, row.id, keys))
+            cuids = [run.cuid for run in list_trashed(connection, row.id) if keys is None or run.id in keys]
             if row.kind == "data":
                 touched = self._restore_data(connection, caller, row, keys)
             else:
                 touched = restore_trash(connection, row.id) if keys is None else restore_runs(connection, row.id, keys)
             touch_projects(connection, touched, self._store.clock())
+            self._note_restoration(connection, caller, row, held_by_cuid(connection, cuids), touched)
             return _record(row if keys is None else row._replace(runs=len(keys)))
 
     def _restore_data(
@@ -420,6 +426,32 @@ class Trash:
         give_back(connection, {one.id: one.source for one in holders if one.source is not None}, self._store.clock())
         settle_trash(connection, row.id)
         return sorted({one.project_id for one in holders})
+
+    def _note_restoration(
+        self,
+        connection: Connection,
+        caller: Caller,
+        row: TrashRow,
+        held: Sequence[HeldRun],
+        project_ids: Sequence[int],
+    ) -> None:
+        what = counted(len(held), [run.path for run in held])
+        what = f"gave back what was cut out of {what}" if row.kind == "data" else f"restored {what}"
+        line = Line("restore", what, len(held), row.workspace_id, row.project, trash_id=row.cuid)
+        keys = [run.id for run in held]
+        cuid = note_change(self._store, connection, caller, line, runs=keys, projects=project_ids)
+        if find_trash(connection, caller.user_id, row.cuid) is None:
+            mark_restored(connection, row.cuid, cuid, self._store.clock())
+
+
+def _deletion_line(plan: DeletionPlanRecord, record: DeletionRecord, held: Sequence[HeldRun]) -> Line:
+    what = counted(len(held), [run.path for run in held])
+    if plan.cut is not None:
+        what = f"cut {plan.cut} out of {what}"
+    else:
+        what = f"deleted project {plan.project} with {what}" if plan.project else f"deleted {what}"
+    kind: ChangeKind = "delete" if plan.cut is None else "cut"
+    return Line(kind, what, len(held), trash_id=record.trash_id, expires_at_ms=record.expires_at_ms)
 
 
 def _require_free(trash_id: str, taken: Sequence[str]) -> None:

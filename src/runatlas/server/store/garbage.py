@@ -17,6 +17,7 @@ from runatlas.server.store.blob_ref import known_blobs, lock_blobs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.export import remove_expired
 from runatlas.server.store.idempotency import forget_requests
+from runatlas.server.store.journal import forget_texts
 from runatlas.server.store.purge import mark_broken_copies, remove_purged, remove_unneeded_blobs
 from runatlas.server.store.schema import exports, runs, trash
 from runatlas.server.store.statement import Connection, rows
@@ -94,7 +95,8 @@ _EXPIRED = select(exports.c.size).where(exports.c.expires_at_ms < bindparam("now
 
 def collect_garbage(store: Store) -> Collected:
     """Remove what was purged, what is left of copies that broke off, blobs that nobody needs, expired exports, old
-    answers kept for repeated requests, and files that no row knows.
+    answers kept for repeated requests, files that no row knows, and what runs were before changes that cannot be taken
+    back any more.
 
     A blob's file is written before its row, so that one without a row counts as lost only after a day.
 
@@ -108,6 +110,7 @@ def collect_garbage(store: Store) -> Collected:
         mark_broken_copies(connection, now_ms - DAY_MS)
     lost = _remove_lost_blobs(store, now_ms - DAY_MS) + _remove_lost_exports(store, now_ms - DAY_MS)
     remove_purged(store)
+    store.in_steps(lambda connection, part: forget_texts(connection, now_ms, max(1, int(part * _AT_ONCE))))
     blobs, size = remove_unneeded_blobs(store, now_ms - DAY_MS)
     return Collected(lost, expired, blobs, size)
 

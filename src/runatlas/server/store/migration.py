@@ -146,6 +146,37 @@ def _cut_data(connection: Connection) -> None:
     connection.execute(text("CREATE INDEX ix_runs_cut_of ON runs (cut_of) WHERE cut_of IS NOT NULL"))
 
 
+def _keep_journal(connection: Connection) -> None:
+    """Note from now on who changed what, and what it was before."""
+    is_postgresql = connection.dialect.name == "postgresql"
+    number, counted = ("BIGINT", "BIGSERIAL") if is_postgresql else ("INTEGER", "INTEGER")
+    without_rowid = "" if is_postgresql else " WITHOUT ROWID"
+    touched = (
+        f'({{0}} {number} NOT NULL, {{1}} {number} NOT NULL, "before" TEXT, "after" TEXT, '
+        "CONSTRAINT pk_{2} PRIMARY KEY ({0}, {1}), "
+        "CONSTRAINT fk_{2}_{0} FOREIGN KEY({0}) REFERENCES changes (id) ON DELETE CASCADE, "
+        "CONSTRAINT fk_{2}_{1} FOREIGN KEY({1}) REFERENCES {3} (id) ON DELETE CASCADE)"
+    )
+    steps = (
+        f"CREATE TABLE changes (id {counted} NOT NULL, cuid VARCHAR(21) NOT NULL, at_ms BIGINT NOT NULL, "
+        "author VARCHAR(25) NOT NULL, door VARCHAR(20) NOT NULL, kind VARCHAR(20) NOT NULL, "
+        f"workspace_id {number} NOT NULL, project VARCHAR(100) NOT NULL, what TEXT NOT NULL, runs INTEGER NOT NULL, "
+        "trash_cuid VARCHAR(21), expires_at_ms BIGINT, kept BOOLEAN NOT NULL, undoes VARCHAR(21), "
+        "undone_by VARCHAR(21), undone_at_ms BIGINT, CONSTRAINT pk_changes PRIMARY KEY (id), "
+        "CONSTRAINT uq_changes_cuid UNIQUE (cuid), CONSTRAINT fk_changes_workspace_id FOREIGN KEY(workspace_id) "
+        "REFERENCES workspaces (id) ON DELETE CASCADE)",
+        "CREATE INDEX ix_changes_workspace_id_id ON changes (workspace_id, id)",
+        "CREATE INDEX ix_changes_trash_cuid ON changes (trash_cuid)",
+        "CREATE INDEX ix_changes_expires_at_ms ON changes (expires_at_ms)",
+        f"CREATE TABLE change_projects {touched.format('change_id', 'project_id', 'change_projects', 'projects')}",
+        "CREATE INDEX ix_change_projects_project_id_change_id ON change_projects (project_id, change_id)",
+        f"CREATE TABLE change_runs {touched.format('change_id', 'run_pk', 'change_runs', 'runs')}{without_rowid}",
+        "CREATE INDEX ix_change_runs_run_pk_change_id ON change_runs (run_pk, change_id)",
+    )
+    for step in steps:
+        connection.execute(text(step))
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, _grant_blobs),
     Migration(3, _name_sections),
@@ -155,6 +186,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(7, _protect_runs),
     Migration(8, _hold_policies),
     Migration(9, _cut_data),
+    Migration(10, _keep_journal),
 )
 """From version 1 to ``SCHEMA_VERSION``, in order. Each says its SQL itself: the tables go on changing behind it."""
 

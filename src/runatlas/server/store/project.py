@@ -25,7 +25,10 @@ __all__ = [
     "change_project",
     "count_projects",
     "find_project",
+    "find_projects",
+    "keep_projects",
     "list_projects",
+    "lock_project",
     "project_counts",
     "read_project",
     "touch_live_projects",
@@ -106,6 +109,15 @@ def find_project(connection: Connection, user_id: int, workspace: str, project: 
     """Find a live project by its path, with the role of a user."""
     found = _FIND.first(connection, user_id, workspace, project)
     return ProjectRow(*found) if found else None
+
+
+_NAMES = select(_C.id, _C.workspace_id, _C.name).where(member_of(_C.id, "projects"))
+
+
+def find_projects(connection: Connection, project_ids: Iterable[int]) -> dict[int, tuple[int, str]]:
+    """Return the workspace and the name of projects, also of those in the trash, by row id."""
+    found = rows(connection, _NAMES, {"projects": list(project_ids)})
+    return {key: (workspace_id, name) for key, workspace_id, name in found}
 
 
 def read_project(connection: Connection, user_id: int, project_id: int) -> ProjectDetail:
@@ -219,6 +231,13 @@ def add_project(connection: Connection, values: Mapping[str, Any]) -> int:
     return int(connection.execute(projects.insert().values(**values).returning(_C.id)).scalar_one())
 
 
+def lock_project(connection: Connection, project_id: int, columns: Sequence[str]) -> dict[str, Any] | None:
+    """Read columns of a live project that is about to be changed, and keep other transactions from changing it."""
+    locked = select(*(_C[name] for name in columns)).where(_C.id == project_id, _C.trash_id.is_(None))
+    found = rows(connection, locked.with_for_update())
+    return dict(zip(columns, found[0], strict=True)) if found else None
+
+
 def change_project(connection: Connection, project_id: int, values: Mapping[str, Any]) -> None:
     """Update columns of a project."""
     connection.execute(update(projects).where(_C.id == project_id).values(**values))
@@ -232,6 +251,15 @@ _TOUCH = Prepared(
 def touch_projects(connection: Connection, project_ids: Iterable[int], now_ms: int) -> None:
     """Note that projects changed."""
     _TOUCH.run_many(connection, [(now_ms, project_id) for project_id in sorted(project_ids)])
+
+
+_SHARE = select(_C.id).where(member_of(_C.id, "projects")).order_by(_C.id).with_for_update(read=True, key_share=True)
+
+
+def keep_projects(connection: Connection, project_ids: Collection[int]) -> None:
+    """Keep other transactions from deleting projects, before their runs are locked: rows that name them need that."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_SHARE, {"projects": list(project_ids)})
 
 
 _ALIVE = select(_C.id).where(member_of(_C.id, "projects"), _C.trash_id.is_(None))

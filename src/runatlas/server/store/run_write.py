@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import Boolean, Select, bindparam, delete, func, insert, select, update
 
 from runatlas.errors import NotFoundError
 from runatlas.model.run import Profile
@@ -15,37 +16,25 @@ from runatlas.server.store.schema import folders, projects, run_labels, run_prof
 from runatlas.server.store.statement import Connection, member_of, rows, unique
 
 __all__ = [
-    "ChangedRun",
     "add_run",
     "change_runs",
     "has_folder",
     "lock_runs",
     "move_holders",
     "projects_of",
+    "read_fields",
     "read_metadata",
-    "write_config_texts",
-    "write_label_texts",
+    "write_fields",
     "write_labels",
     "write_metadata_texts",
     "write_profile",
 ]
 
 
-class ChangedRun(NamedTuple):
-    """A run about to be changed."""
-
-    id: int
-    project_id: int
-    config: str
-    labels: str
-
-
 _C = runs.c
 _MOVED = runs.alias("moved")
 _CHOSEN = member_of(_C.id, "runs")
-# The order in which everyone locks rows, so that no two transactions wait for each other, is in docs/architecture.md.
-_LIVE = select(_C.id, _C.project_id, _C.config, _C.labels).where(_CHOSEN, _C.trash_id.is_(None))
-_LOCK = _LIVE.order_by(_C.id).with_for_update()
+_BOOLEANS = frozenset(column.name for column in runs.c if isinstance(column.type, Boolean))
 _PROJECTS = select(_C.project_id).distinct().where(_CHOSEN)
 _FOLLOW = (
     update(runs)
@@ -56,8 +45,6 @@ _DELETE_LABELS = delete(run_labels).where(member_of(run_labels.c.run_pk, "runs")
 _INSERT_LABELS = Prepared(
     insert(run_labels).values(run_pk=bindparam("run_pk"), label=bindparam("label")), "run_pk", "label"
 )
-_SET_CONFIG = update(runs).where(_C.id == bindparam("run_pk")).values(config=bindparam("config_text"))
-_SET_LABELS = update(runs).where(_C.id == bindparam("run_pk")).values(labels=bindparam("labels_text"))
 
 
 _LATER = {"id", "trash_id", "cut_of", "point_count", "point_bytes"}
@@ -82,16 +69,43 @@ def add_run(connection: Connection, values: Mapping[str, Any]) -> int | None:
     return int(_INSERT.first(connection, *(values[name] for name in _ORDER))[0])
 
 
-def lock_runs(connection: Connection, run_keys: Sequence[int]) -> list[ChangedRun]:
-    """Read runs that are about to be changed, and keep other transactions from changing them.
+def read_fields(connection: Connection, run_keys: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
+    """Read columns of live runs, by row id."""
+    return _fields(connection, _live(tuple(columns)), run_keys, columns)
+
+
+def lock_runs(
+    connection: Connection, run_keys: Sequence[int], columns: Sequence[str] = ()
+) -> dict[int, dict[str, Any]]:
+    """Read columns of runs that are about to be changed, by row id, and keep other transactions from changing them.
 
     Raises:
         NotFoundError: One was deleted by another transaction since it was found.
     """
-    found = [ChangedRun(*row) for row in rows(connection, _LOCK, {"runs": run_keys})]
+    # The order in which everyone locks rows, so that no two transactions wait for each other, is in
+    # docs/architecture.md.
+    locked = _live(tuple(columns)).order_by(_C.id).with_for_update()
+    found = _fields(connection, locked, run_keys, columns)
     if len(found) < len(set(run_keys)):
         raise NotFoundError("a run was deleted meanwhile; nothing was changed")
     return found
+
+
+@lru_cache
+def _live(columns: tuple[str, ...]) -> Select[Any]:
+    return select(_C.id, *(_C[name] for name in columns)).where(_CHOSEN, _C.trash_id.is_(None))
+
+
+def _fields(
+    connection: Connection, statement: Select[Any], run_keys: Sequence[int], columns: Sequence[str]
+) -> dict[int, dict[str, Any]]:
+    flags = [name in _BOOLEANS for name in columns]
+    return {
+        key: {
+            name: bool(value) if is_flag else value for name, value, is_flag in zip(columns, values, flags, strict=True)
+        }
+        for key, *values in rows(connection, statement, {"runs": list(run_keys)})
+    }
 
 
 def projects_of(connection: Connection, run_keys: Sequence[int]) -> set[int]:
@@ -120,16 +134,20 @@ def move_holders(connection: Connection, run_keys: Sequence[int], project_id: in
     connection.execute(_FOLLOW, {"runs": list(run_keys), "project": project_id})
 
 
-def write_config_texts(connection: Connection, texts: Mapping[int, str]) -> None:
-    """Replace configs."""
-    if texts:
-        connection.execute(_SET_CONFIG, [{"run_pk": key, "config_text": text} for key, text in texts.items()])
+def write_fields(connection: Connection, made: Mapping[int, Mapping[str, Any]]) -> None:
+    """Give each of some runs columns of its own.
 
-
-def write_label_texts(connection: Connection, texts: Mapping[int, str]) -> None:
-    """Replace the ordered side of labels."""
-    if texts:
-        connection.execute(_SET_LABELS, [{"run_pk": key, "labels_text": text} for key, text in texts.items()])
+    Raises:
+        ConflictError: The project that one lies in then has a run of its id.
+    """
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for key, values in made.items():
+        given = {f"new_{name}": value for name, value in values.items()}
+        groups.setdefault(tuple(values), []).append({"run_pk": key, **given})
+    for columns, parameters in groups.items():
+        new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
+        with unique("the project has a run of one of these ids already"):
+            connection.execute(update(runs).where(_C.id == bindparam("run_pk")).values(new), parameters)
 
 
 def write_labels(connection: Connection, labels: Mapping[int, Iterable[str]], *, fresh: bool) -> None:

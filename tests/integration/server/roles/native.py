@@ -130,6 +130,12 @@ def _purge(world: World, _: str) -> Request:
     return Request("/trash/purge", {"json": {"trash_id": _trash(world), "expired_only": False}})
 
 
+def _change(world: World) -> str:
+    selection = {**SELECTION, "ids": [world.new_run()["id"]]}
+    patch = {"description": new_cuid()}
+    return str(world.make("POST", "runs/update", json={"selection": selection, "patch": patch})["change_id"])
+
+
 def _folder(world: World) -> str:
     made = world.make("POST", f"projects/{PATH}/folders", json={"name": new_cuid()})
     return f"/projects/{PATH}/folders/{made['id']}"
@@ -258,6 +264,17 @@ ROWS = (
     _made("GET /trash/{trash_id}/runs", RESTORE, _trashed),
     _made("POST /trash/{trash_id}/runs/restore", RESTORE, _restore_one),
     _made("POST /trash/purge", PURGE, _purge),
+    _plain("POST /changes/query", READ, {"path": PATH}),
+    _plain("POST /changes/query", READ, {"path": f"{PATH}/{RUN}"}, "of a run"),
+    _plain("POST /changes/query", SEE_WORKSPACE, {"path": LAB, "page": {"with_total": True}}, "of a workspace"),
+    _plain("POST /changes/query", ANYONE, {"page": {"with_total": True}}, "everywhere"),
+    _made("GET /changes/{change_id}", READ, lambda world, _: Request(f"/changes/{_change(world)}")),
+    _made("GET /changes/{change_id}/runs", READ, lambda world, _: Request(f"/changes/{_change(world)}/runs")),
+    _made(
+        "POST /changes/{change_id}/undo",
+        WRITE,
+        lambda world, _: Request(f"/changes/{_change(world)}/undo"),
+    ),
     _plain(f"GET {PROJECTS}/folders", READ),
     _new(f"POST {PROJECTS}/folders", WRITE),
     _made(

@@ -64,7 +64,7 @@ def add_params(call: EndpointCall) -> Answer:
     body = read_object(call)
     run = _open_run(call)
     if body:
-        call.services.runs.update_runs(call.user, _only(run), RunPatch(config=body), exact_names=True)
+        call.services.runs.update_runs(call.user, _only(run), RunPatch(config=body, by_run=True), exact_names=True)
     return answer({"ok": True})
 
 
@@ -134,7 +134,7 @@ def end_run(call: EndpointCall) -> Answer:
         raise ValidationError("status: expected completed or failed")
     error = optional(text, body, "error")
     run = _open_run(call)
-    patch = RunPatch(state="FINISHED" if status == "completed" else "CRASHED", error=error)
+    patch = RunPatch(state="FINISHED" if status == "completed" else "CRASHED", error=error, by_run=True)
     call.services.runs.update_runs(call.user, _only(run), patch)
     return answer({**RunObjects(call).make(call.services.runs.get_run(call.user, run.path)), "ok": True})
 

@@ -47,7 +47,7 @@ def ensure_run(services: Services, caller: Caller, run_id: str) -> RunPath | Non
 def resume_run(services: Services, caller: Caller, path: RunPath) -> None:
     """Let a run go on; one that does, does."""
     if services.runs.get_run(caller, path).state != "RUNNING":
-        change_run(services, caller, path, RunPatch(state="RUNNING"))
+        change_run(services, caller, path, RunPatch(state="RUNNING", by_run=True))
 
 
 def change_run(services: Services, caller: Caller, path: RunPath, patch: RunPatch) -> None:

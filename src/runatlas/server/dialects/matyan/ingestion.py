@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeGuard
 
+import attrs
+
 from runatlas.errors import NotFoundError, RunAtlasError, StoreError, ValidationError, shortened
 from runatlas.model.ids import RunPath
 from runatlas.model.log import LogDraft
@@ -220,4 +222,4 @@ class _Applying:
         self._services.labels.keep_label(self._caller, self._path.workspace, message.name)
 
     def _change(self, patch: RunPatch) -> None:
-        change_run(self._services, self._caller, self._path, patch)
+        change_run(self._services, self._caller, self._path, attrs.evolve(patch, by_run=True))

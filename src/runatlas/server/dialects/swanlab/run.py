@@ -54,7 +54,11 @@ def start_run(call: EndpointCall) -> Answer:
             return answer(run_object(found), 201)
     # A client that goes on sends a new random name and colour: the run keeps its own.
     patch = RunPatch(
-        state="RUNNING", labels_added=draft.labels, group=draft.group or None, job_type=draft.job_type or None
+        state="RUNNING",
+        labels_added=draft.labels,
+        group=draft.group or None,
+        job_type=draft.job_type or None,
+        by_run=True,
     )
     call.services.runs.update_runs(call.user, _only(found.path), patch)
     return answer(run_object(call.services.runs.get_run(call.user, found.path)))
@@ -157,6 +161,7 @@ def put_profile(call: EndpointCall) -> Answer:
         config=config,
         config_removed=tuple(config),
         profile=Profile(metadata, text(body, "requirements", ""), text(body, "conda", "")),
+        by_run=True,
     )
     call.services.runs.update_runs(call.user, _only(path), patch, exact_names=True)
     return answer({})
@@ -191,6 +196,7 @@ def put_state(call: EndpointCall) -> Answer:
         state=state,
         finished_at_ms=None if finished is None else read_instant(finished, "finishedAt"),
         error=_last_error(call, path) if state in {"CRASHED", "ABORTED"} else None,
+        by_run=True,
     )
     call.services.runs.update_runs(call.user, _only(path), patch)
     return answer({})
@@ -214,5 +220,6 @@ def _state(wanted: str) -> RunState:
 def beat(call: EndpointCall) -> Answer:
     """Note that a run is alive."""
     path = call.services.runs.locate_runs(call.user, [call.params["cuid"]])[call.params["cuid"]]
-    call.services.runs.update_runs(call.user, _only(path), RunPatch(heartbeat_at_ms=call.services.store.clock()))
+    patch = RunPatch(heartbeat_at_ms=call.services.store.clock(), by_run=True)
+    call.services.runs.update_runs(call.user, _only(path), patch)
     return answer({})

@@ -150,7 +150,7 @@ def _one(call: EndpointCall, run: RunRecord) -> Answer:
 
 def _put(call: EndpointCall, path: RunPath, folder_id: str) -> RunRecord:
     try:
-        return call.services.runs.update_run(call.user, path, RunPatch(folder_id=folder_id))
+        return call.services.runs.update_run(call.user, path, RunPatch(folder_id=folder_id, by_run=True))
     except NotFoundError:
         raise NotFoundError(f"project {path.project_path} has no folder {folder_id[:100]!r}") from None
 
@@ -207,7 +207,8 @@ def set_status(
     if status == "running":
         if "started_at_ms" in made and not isinstance(made["started_at_ms"], int):
             made["started_at_ms"] = now
-        return runs.update_run(call.user, path, RunPatch(state="RUNNING", error="", metadata={"syvain": made}))
+        patch = RunPatch(state="RUNNING", error="", metadata={"syvain": made}, by_run=True)
+        return runs.update_run(call.user, path, patch)
     repeated = status_of(run) == status and run.finished_at_ms is not None
     finished = None if repeated and time_ms is None else now
     error = ""
@@ -219,5 +220,6 @@ def set_status(
         error=error,
         finished_at_ms=finished,
         metadata={"syvain": made},
+        by_run=True,
     )
     return runs.update_run(call.user, path, patch)

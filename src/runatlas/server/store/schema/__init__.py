@@ -27,6 +27,7 @@ from runatlas.server.store.schema.file import (
     models,
     uploads,
 )
+from runatlas.server.store.schema.journal import change_projects, change_runs, changes
 from runatlas.server.store.schema.run import (
     described_labels,
     folders,
@@ -60,6 +61,9 @@ __all__ = [
     "blob_grants",
     "blob_refs",
     "blobs",
+    "change_projects",
+    "change_runs",
+    "changes",
     "chunks",
     "described_labels",
     "event_ids",
@@ -95,4 +99,4 @@ __all__ = [
     "writers",
 ]
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10

@@ -1,0 +1,109 @@
+"""Changes as the journal keeps them: who did what, when and by which door, and what it was before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+
+from runatlas.model.page import PageRequest
+
+__all__ = ["LASTING", "ChangeKind", "ChangeQuery", "ChangeRecord", "ChangedRunRecord", "UpdateRecord"]
+
+ChangeKind = Literal[
+    "update", "move", "protect", "unprotect", "create", "project", "delete", "cut", "restore", "purge", "stage", "undo"
+]
+"""``project`` is a change of a project's own fields, its name among them; ``stage`` one of a model version's."""
+
+LASTING: Mapping[str, str] = {
+    "create": "delete the project instead",
+    "restore": "delete it again instead",
+    "purge": "what was purged is gone for good",
+    "stage": "promote the version that was there before instead",
+}
+"""The kinds of change that are not taken back, and why, or what to do instead."""
+
+
+@attrs.frozen
+class ChangeRecord:
+    """A line of the journal.
+
+    Attributes:
+        door: How who made it came in: ``python`` for a directory in process, ``http``, ``chachaml``, ``matyan``,
+            ``swanlab``, ``syvain``, or ``policy``.
+        project: The name that the project had; ``""`` if it reached several, or none.
+        what: The same for people, in a sentence.
+        runs: How many runs it changed.
+        trash_id: The entry of the trash that a deletion made; ``""`` for other changes.
+        expires_at_ms: Until when it can be taken back; ``None`` for ever.
+        undoes: The change that this one took back; ``""`` if it took back none.
+        undone_by: The change that took this one back; ``""`` while it counts.
+    """
+
+    id: str
+    at_ms: int
+    by: str
+    door: str
+    kind: ChangeKind
+    workspace: str
+    project: str
+    what: str
+    runs: int
+    trash_id: str = ""
+    expires_at_ms: int | None = None
+    undoes: str = ""
+    undone_by: str = ""
+    undone_at_ms: int | None = None
+
+
+@attrs.frozen
+class ChangedRunRecord:
+    """What a change made of one run.
+
+    Attributes:
+        path: Its path today.
+        before: Just the fields that were changed, as they were; a config's by dotted key. What was not there is left
+            out. Without any, the change did not reach its fields, or its time to be taken back is over.
+        after: As the change made them.
+    """
+
+    path: str
+    cuid: str
+    name: str
+    before: dict[str, Any] = attrs.field(factory=dict)
+    after: dict[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class ChangeQuery:
+    """Which lines of the journal, newest first.
+
+    Attributes:
+        path: Of a workspace, a project or a run; ``None`` for all that the caller may read.
+        runs: Only what reached one of these runs, by cuid.
+        by: Only what that user did.
+        kind: Only changes of that kind.
+        since_ms: Only what was done from then on.
+    """
+
+    path: str | None = None
+    runs: tuple[str, ...] | None = None
+    by: str | None = None
+    kind: ChangeKind | None = None
+    since_ms: int | None = None
+    page: PageRequest = PageRequest()
+
+
+@attrs.frozen
+class UpdateRecord:
+    """What an update did.
+
+    Attributes:
+        updated: How many runs it was asked to change, and did.
+        change_id: The line of the journal, which takes it back; ``""`` if nothing differs from what was, or the server
+            keeps no journal.
+    """
+
+    updated: int
+    change_id: str = ""

@@ -1,0 +1,352 @@
+"""The rules of the journal for who reads it: what is seen of it, and how what it tells of is taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, get_args
+
+import attrs
+
+from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError
+from runatlas.model.change import LASTING, ChangedRunRecord, ChangeKind, ChangeQuery, ChangeRecord
+from runatlas.model.codec import dumps, loads
+from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.model.instant import iso_text
+from runatlas.model.page import Page, PageRequest
+from runatlas.model.run_config import revert_config
+from runatlas.model.text import check_text
+from runatlas.server.services.access import (
+    require_cuids,
+    require_project,
+    require_run,
+    require_unlimited,
+    require_workspace,
+    role_of,
+)
+from runatlas.server.services.caller import Caller
+from runatlas.server.services.journal import (
+    JSON_COLUMNS,
+    SOFT,
+    Line,
+    change_record,
+    changed_run,
+    differences,
+    note_change,
+)
+from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
+from runatlas.server.services.run_change import json_text, require_folders, write_texts
+from runatlas.server.services.trash import Trash
+from runatlas.server.services.validation import check_choice, check_time, checked
+from runatlas.server.store.engine import Store
+from runatlas.server.store.journal import (
+    ChangeRow,
+    ChangeScope,
+    Fields,
+    ReachedProject,
+    ReachedRun,
+    count_changes,
+    find_change,
+    list_changes,
+    mark_undone,
+    reached_projects,
+    reached_runs,
+    unmark_undone,
+)
+from runatlas.server.store.project import change_project, find_projects, keep_projects, lock_project, touch_projects
+from runatlas.server.store.run_write import lock_runs, projects_of, write_fields
+from runatlas.server.store.statement import Connection, unique
+from runatlas.server.store.transfer import Place, move_runs, taken_ids
+from runatlas.server.store.trash import find_trash
+
+__all__ = ["Changes"]
+
+_KINDS = get_args(ChangeKind)
+_SHOWN = 5
+
+
+class _RehearsedError(Exception):
+    """Raised to take back what was only tried."""
+
+
+class Changes:
+    """What may be done with the journal."""
+
+    def __init__(self, store: Store, trash: Trash) -> None:
+        self._store = store
+        self._trash = trash
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def list_changes(self, caller: Caller, query: ChangeQuery) -> Page[ChangeRecord]:
+        """List lines of the journal, newest first: those all of whose projects the caller may read.
+
+        Raises:
+            NotFoundError: There is no such workspace, project or run.
+            ValidationError: Something in the query is out of bounds.
+        """
+        page = query.page
+        check_page(page)
+        listing = f"changes {attrs.evolve(query, page=PageRequest())!r}"
+        after = None if page.cursor is None else read_cursor(page.cursor, listing, ["int"])[0]
+        with self._store.read() as connection:
+            scope = _scope(connection, caller, query)
+            found = list_changes(connection, scope, after, page.limit + 1, page.offset)
+            total = count_changes(connection, scope) if page.with_total else None
+        return make_page(
+            found, page.limit, item=change_record, cursor=lambda row: write_cursor(listing, [row.id]), total=total
+        )
+
+    def get_change(self, caller: Caller, change_id: str) -> ChangeRecord:
+        """Return a line of the journal.
+
+        Raises:
+            NotFoundError: There is none that the caller may see.
+        """
+        with self._store.read() as connection:
+            return change_record(_require(connection, caller, change_id))
+
+    def list_changed_runs(self, caller: Caller, change_id: str, page: PageRequest) -> Page[ChangedRunRecord]:
+        """List the runs that a change reached, and what it made of them; those that are gone for good are left out.
+
+        Raises:
+            NotFoundError: There is no such change that the caller may see.
+        """
+        check_page(page)
+        listing = f"changed runs {change_id}"
+        after = 0 if page.cursor is None else read_cursor(page.cursor, listing, ["int"])[0]
+        with self._store.read() as connection:
+            row = _require(connection, caller, change_id)
+            found = reached_runs(connection, row.id, after, page.limit + 1, page.offset)
+            places = reached_projects(connection, row.id, caller.user_id)
+        names = {place.id: place.name for place in places}
+        return make_page(
+            found,
+            page.limit,
+            item=lambda run: changed_run(run, names),
+            cursor=lambda run: write_cursor(listing, [run.id]),
+            total=row.runs if page.with_total else None,
+        )
+
+    # -- taking back --------------------------------------------------------------------------------------------
+
+    def undo_change(self, caller: Caller, change_id: str, *, dry_run: bool = False) -> ChangeRecord:
+        """Take a change back: all of it or nothing, in one transaction that the journal notes as another change.
+
+        Args:
+            caller: Who asks.
+            change_id: The change.
+            dry_run: Only see whether it can be taken back.
+
+        Returns:
+            The change that took it back, with an id of its own, also if that is only tried.
+
+        Raises:
+            ConflictError: It was taken back already, or is of a kind that is not; its time is over; something that it
+                changed was changed since, or a run or a project is gone. Nothing is taken back then.
+            NotFoundError: There is no such change that the caller may see.
+            PermissionDeniedError: The caller may not write to one of its projects.
+        """
+        made: list[ChangeRecord] = []
+        with suppress(_RehearsedError), self._store.together(), self._store.write() as connection:
+            row = _require(connection, caller, change_id)
+            _require_open(row, self._store.clock())
+            if row.trash_cuid is None:
+                self._revert(connection, caller, row)
+            else:
+                self._restore(connection, caller, row, row.trash_cuid)
+            newest = find_change(connection, _scope(connection, caller, ChangeQuery()))
+            made = [change_record(newest or row)]
+            if dry_run:
+                raise _RehearsedError
+        return made[0]
+
+    def _restore(self, connection: Connection, caller: Caller, row: ChangeRow, trash_id: str) -> None:
+        if find_trash(connection, caller.user_id, trash_id) is None:
+            raise ConflictError(f"change {row.cuid} cannot be taken back: {LASTING['purge']}")
+        self._trash.restore(caller, trash_id)
+
+    def _revert(self, connection: Connection, caller: Caller, row: ChangeRow) -> None:
+        reached = reached_runs(connection, row.id)
+        if len(reached) < row.runs:
+            raise _refusal(row, f"{row.runs - len(reached)} of its runs are gone for good")
+        fields = {run.id: (loads(run.before or "{}"), loads(run.after or "{}")) for run in reached}
+        homes = {before["project_id"] for before, _ in fields.values() if "project_id" in before}
+        keep_projects(connection, projects_of(connection, list(fields)))
+        if homes:
+            there = find_projects(connection, homes)
+            touch_projects(connection, {*projects_of(connection, list(fields)), *there}, self._store.clock())
+        places = reached_projects(connection, row.id, caller.user_id)
+        self._require_places(caller, row, places, homes)
+        _require_live(row, reached)
+        columns = sorted({name for before, _ in fields.values() for name in before} | {"project_id"})
+        held = lock_runs(connection, list(fields), columns)
+        # Who waited for a lock reads again.
+        _require_open(_require(connection, caller, row.cuid), self._store.clock())
+        changed = {**self._revert_runs(connection, row, reached, fields, held)}
+        own = self._revert_projects(connection, caller, row, places)
+        line = Line("undo", f"took back: {row.what}", len(changed), undoes=row.cuid)
+        reached_places = {place.id: own.get(place.id, Fields()) for place in places}
+        cuid = note_change(self._store, connection, caller, line, runs=changed, projects=reached_places)
+        if not mark_undone(connection, row.id, cuid, self._store.clock()):
+            raise _refusal(row, "it is taken back just now")
+        if row.undoes is not None:
+            unmark_undone(connection, row.undoes, row.cuid)
+
+    @staticmethod
+    def _require_places(caller: Caller, row: ChangeRow, places: Sequence[ReachedProject], homes: set[int]) -> None:
+        """Check that the projects of a change are there, and that the caller may write to them."""
+        gone = homes - {place.id for place in places}
+        if gone or not places:
+            raise _refusal(row, "a project of it is gone for good")
+        for place in places:
+            path = f"{place.workspace}/{place.name}"
+            if place.trash_id is not None:
+                raise _refusal(row, f"project {path} lies in the trash")
+            if role_of(caller, place.role) not in {"OWNER", "MEMBER"}:
+                raise PermissionDeniedError(f"{caller.username} may not change project {path}")
+
+    def _revert_runs(
+        self,
+        connection: Connection,
+        row: ChangeRow,
+        reached: Sequence[ReachedRun],
+        fields: Mapping[int, tuple[dict[str, Any], dict[str, Any]]],
+        held: Mapping[int, Mapping[str, Any]],
+    ) -> dict[int, Fields]:
+        made, told = {}, []
+        for run in reached:
+            made[run.id], changed = _reverted(held[run.id], *fields[run.id])
+            if changed:
+                told.append(f"{run.path} ({', '.join(changed[:_SHOWN])})")
+        if told:
+            raise _refusal(row, f"changed since: {_listed(told)}")
+        now = self._store.clock()
+        moved = [run for run in reached if made[run.id]["project_id"] != held[run.id]["project_id"]]
+        _require_free(connection, row, {run.run_id: made[run.id]["project_id"] for run in moved})
+        require_folders(connection, made.values())
+        move_runs(connection, {run.id: Place(made[run.id]["project_id"], None) for run in moved}, now)
+        write_texts(connection, held, made)
+        plain = {
+            key: {name: value for name, value in new.items() if name not in _NOT_PLAIN} | {"updated_at_ms": now}
+            for key, new in made.items()
+        }
+        write_fields(connection, plain)
+        return differences(held, made)
+
+    def _revert_projects(
+        self, connection: Connection, caller: Caller, row: ChangeRow, places: Sequence[ReachedProject]
+    ) -> dict[int, Fields]:
+        found: dict[int, Fields] = {}
+        for place in places:
+            if place.before is None or place.after is None:
+                continue
+            before, after = loads(place.before), loads(place.after)
+            path = f"{place.workspace}/{place.name}"
+            if "visibility" in before and role_of(caller, place.role) != "OWNER":
+                raise PermissionDeniedError(f"{caller.username} may not manage project {path}")
+            held = lock_project(connection, place.id, list(after))
+            raw = {name: _raw(name, value) for name, value in before.items()}
+            changed = [name for name, value in after.items() if held is None or held[name] != _raw(name, value)]
+            if changed or held is None:
+                raise _refusal(row, f"changed since: {path} ({', '.join(changed)})")
+            with unique(f"change {row.cuid} cannot be taken back: there is a project {raw.get('name')!r} by now"):
+                change_project(connection, place.id, {**raw, "updated_at_ms": self._store.clock()})
+            found |= differences({place.id: held}, {place.id: raw})
+        return found
+
+
+_NOT_PLAIN = {"config", "labels", "project_id"}
+"""What more hangs on than a column of the run."""
+
+
+def _scope(connection: Connection, caller: Caller, query: ChangeQuery) -> ChangeScope:
+    check_text(f"{query.path}{query.by}", "path")
+    check_choice(query.kind, _KINDS, "kind")
+    if query.since_ms is not None:
+        check_time(query.since_ms, "since_ms")
+    keys = None
+    if query.runs is not None:
+        keys = tuple(run.id for run in require_cuids(connection, caller, query.runs, "read").values())
+    narrowed = ChangeScope(
+        caller.user_id, caller.is_owner, run_keys=keys, author=query.by, kind=query.kind, since_ms=query.since_ms
+    )
+    parts = [] if query.path is None else query.path.split("/", 2)
+    if len(parts) == 1:
+        return attrs.evolve(narrowed, workspace_id=require_workspace(connection, caller, parts[0], None).id)
+    if len(parts) == 2:
+        path = checked(ProjectPath.parse, query.path or "", "path")
+        return attrs.evolve(narrowed, project_id=require_project(connection, caller, path, "read").id)
+    if parts:
+        run = require_run(connection, caller, checked(RunPath.parse, query.path or "", "path"), "read")
+        return attrs.evolve(narrowed, run_keys=(run.id,) if keys is None or run.id in keys else ())
+    require_unlimited(caller)
+    return narrowed
+
+
+def _require(connection: Connection, caller: Caller, change_id: str) -> ChangeRow:
+    check_text(change_id, "change")
+    require_unlimited(caller)
+    found = find_change(connection, ChangeScope(caller.user_id, caller.is_owner, cuid=change_id))
+    if found is None:
+        raise NotFoundError(f"there is no change {change_id!r}")
+    return found
+
+
+def _require_open(row: ChangeRow, now_ms: int) -> None:
+    """Check that a change may be taken back as far as its line tells."""
+    if row.kind in LASTING:
+        raise _refusal(row, LASTING[row.kind])
+    if row.undone_by is not None:
+        raise _refusal(row, f"it was already, by change {row.undone_by} at {iso_text(row.undone_at_ms or 0)}")
+    if row.expires_at_ms is not None and row.expires_at_ms <= now_ms:
+        raise _refusal(row, f"its time was over at {iso_text(row.expires_at_ms)}")
+
+
+def _require_live(row: ChangeRow, reached: Sequence[ReachedRun]) -> None:
+    trashed = [run.path for run in reached if run.trash_id is not None]
+    if trashed:
+        raise _refusal(row, f"in the trash are {_listed(trashed)}")
+
+
+def _require_free(connection: Connection, row: ChangeRow, wanted: Mapping[str, int]) -> None:
+    """Check that the ids of runs that go back to another project are free there."""
+    taken = [
+        name
+        for project_id in set(wanted.values())
+        for name in taken_ids(connection, project_id, [name for name, home in wanted.items() if home == project_id])
+    ]
+    if taken:
+        raise _refusal(row, f"the ids of these runs are taken where they were: {_listed(sorted(taken))}")
+
+
+def _refusal(row: ChangeRow, why: str) -> ConflictError:
+    return ConflictError(f"change {row.cuid} cannot be taken back: {why}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _reverted(
+    held: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the columns of a run as they were before a change, and what of them was changed since."""
+    made = dict(held)
+    changed = []
+    for name, old in before.items():
+        if name == "config":
+            config, spots = revert_config(loads(held[name]), old, after[name])
+            made[name] = json_text(config, "config")
+            changed += [f"config.{spot}" for spot in spots]
+        elif held[name] == _raw(name, after[name]):
+            made[name] = _raw(name, old)
+        elif name != SOFT:
+            changed.append(name)
+    return made, changed
+
+
+def _raw(name: str, value: Any) -> Any:
+    """Return what the store keeps of a column."""
+    return dumps(value) if name in JSON_COLUMNS else value

@@ -1,0 +1,94 @@
+"""Changes that meet others which take them back, change or delete the same: one outcome, and one clear conflict."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+
+import pytest
+from support.meeting import meanwhile
+from support.recording import Recorder
+
+from runatlas.errors import ConflictError, NotFoundError
+from runatlas.model.change import ChangeQuery, ChangeRecord
+from runatlas.model.project import ProjectPatch
+from runatlas.model.run import RunPatch
+
+
+@pytest.fixture
+def change(recorder: Recorder) -> str:
+    """A change of two runs."""
+    for name in ("a", "b"):
+        recorder.run(name)
+    return _update(recorder, "x")
+
+
+def _update(recorder: Recorder, name: str) -> str:
+    chosen = recorder.selection(*map(recorder.project.run, ("a", "b")))
+    return recorder.services.runs.update_runs(recorder.caller, chosen, RunPatch(name=name)).change_id
+
+
+def _names(recorder: Recorder) -> list[str]:
+    found = (recorder.services.runs.get_run(recorder.caller, recorder.project.run(name)) for name in ("a", "b"))
+    return [run.name for run in found]
+
+
+def _lines(recorder: Recorder) -> list[ChangeRecord]:
+    return list(recorder.services.changes.list_changes(recorder.caller, ChangeQuery(str(recorder.project))).items)
+
+
+def test_of_two_who_take_a_change_back_one_does(recorder: Recorder, change: str) -> None:
+    undo = partial(recorder.services.changes.undo_change, recorder.caller, change)
+    with pytest.raises(ConflictError, match="it was already, by change"):
+        meanwhile(recorder.services, undo, undo)
+    assert _names(recorder) == ["", ""]
+    assert [line.kind for line in _lines(recorder)].count("undo") == 1
+
+
+def test_what_is_changed_meanwhile_is_not_taken_back(recorder: Recorder, change: str) -> None:
+    undo = partial(recorder.services.changes.undo_change, recorder.caller, change)
+    with pytest.raises(ConflictError, match=r"changed since: .*/a \(name\), .*/b \(name\)$"):
+        meanwhile(recorder.services, lambda: _update(recorder, "y"), undo)
+    assert _names(recorder) == ["y", "y"]
+
+
+def test_what_was_is_read_once_the_runs_are_locked(recorder: Recorder, change: str) -> None:
+    meanwhile(recorder.services, lambda: _update(recorder, "y"), lambda: _update(recorder, name="z"))
+    newest = _lines(recorder)[0]
+    recorder.services.changes.undo_change(recorder.caller, newest.id)
+    assert _names(recorder) == ["y", "y"], change
+
+
+def test_a_project_that_is_deleted_takes_its_changed_runs_along(recorder: Recorder, change: str) -> None:
+    services, caller = recorder.services, recorder.caller
+
+    def delete() -> None:
+        services.trash.delete_project(caller, recorder.project, force=True)
+
+    meanwhile(services, lambda: _update(recorder, "y"), delete)
+    with pytest.raises(ConflictError, match="lies in the trash"):
+        services.changes.undo_change(caller, change)
+
+
+def test_runs_that_are_deleted_meanwhile_stay_as_they_are(recorder: Recorder, change: str) -> None:
+    services, caller = recorder.services, recorder.caller
+    chosen = recorder.selection(recorder.project.run("a"))
+    with pytest.raises((ConflictError, NotFoundError), match=r"in the trash|deleted meanwhile"):
+        meanwhile(
+            services,
+            lambda: services.trash.delete_runs(caller, chosen, force=True),
+            lambda: services.changes.undo_change(caller, change),
+        )
+    kept = services.runs.get_run(caller, recorder.project.run("b"))
+    assert kept.name == "x"
+
+
+def test_projects_that_two_rename_are_called_as_before_when_both_are_taken_back(recorder: Recorder) -> None:
+    services, caller = recorder.services, recorder.caller
+    recorder.run("a")
+    rename = partial(services.projects.update_project, caller, recorder.project)
+    with suppress(NotFoundError):  # on SQLite the second one finds the project only when it has another name
+        meanwhile(services, lambda: rename(ProjectPatch(name="one")), lambda: rename(ProjectPatch(name="two")))
+    for line in services.changes.list_changes(caller, ChangeQuery(kind="project")).items:
+        services.changes.undo_change(caller, line.id)
+    assert services.projects.get_project(caller, recorder.project).name == recorder.project.project
