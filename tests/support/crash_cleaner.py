@@ -1,6 +1,6 @@
 """A program that does something with the runs of a group and says when that was done, for tests that kill it.
 
-python crash_cleaner.py PLACE GROUP delete|move|merge|copy
+python crash_cleaner.py PLACE GROUP delete|cut|move|merge|copy
 python crash_cleaner.py PLACE TRASH_ID restore|purge
 """
 
@@ -11,11 +11,16 @@ import sys
 
 import runatlas
 
+CUT_FROM = 5
+"""The first step that a cut takes."""
+
 
 def change(workspace: runatlas.Workspace, group: str, operation: str) -> str:
     runs = workspace.project("clean").runs(f"group == '{group}'")
     if operation == "delete":
         return runs.delete(commit=True, force=True).unwrap().trash_id
+    if operation == "cut":
+        return runs.delete_metrics(["loss"], steps=(CUT_FROM, None), commit=True, force=True).unwrap().trash_id
     if operation == "move":
         runs.move(f"moved-{group}", create=True, commit=True).unwrap()
     elif operation == "merge":

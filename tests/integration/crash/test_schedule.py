@@ -38,11 +38,12 @@ from runatlas.settings import resolve
 from runatlas.tracking.sync import SyncReport, sync
 
 STEPS = 14
-GROUPS, GROUP_RUNS = 6, 3
+GROUPS, GROUP_RUNS, GROUP_POINTS = 6, 3, 12
 IMPORTED, IMPORTED_POINTS = 40, 3
 PATIENCE_S = 120
 AFTER = {
     "delete": "trashed",
+    "cut": "cut",
     "restore": "there",
     "purge": "purged",
     "move": "moved",
@@ -50,6 +51,8 @@ AFTER = {
     "copy": "there",
 }
 """How the runs of a group stand after something was done with them."""
+LENGTHS = {"cut": crash_cleaner.CUT_FROM, "shortened": crash_cleaner.CUT_FROM}
+"""How many points the runs of a group have that something was cut from."""
 CAN_MOUNT = sys.platform == "linux" and os.geteuid() == 0
 
 
@@ -146,7 +149,8 @@ class Schedule:
                     group=group,
                     capture_terminal_logs=False,
                 ) as run:
-                    run.log({"loss": 1.0})
+                    for step in range(GROUP_POINTS):
+                        run.log({"loss": float(step)}, step=step)
                     for content in (group, "shared"):
                         (self.logs / "scratch" / content).write_text(content)
                         run.log_artifact(self.logs / "scratch" / content)
@@ -257,7 +261,7 @@ class Schedule:
         group = self.random.choice(known)
         (state,) = self.groups[group]
         operation = self.random.choice(self._operations(group, {state}))
-        after = AFTER[operation]
+        after = "shortened" if (state, operation) == ("cut", "purge") else AFTER[operation]
         place = self.random.choice(self.places())
         subject = self.trash[group] if operation in {"restore", "purge"} else group
         command = [sys.executable, crash_cleaner.__file__, place, subject, operation]
@@ -282,10 +286,10 @@ class Schedule:
 
     def _operations(self, group: str, states: set[str]) -> list[str]:
         if states == {"there"}:
-            return ["delete", "move", *(["copy"] if self.copies[group] == {0} else [])]
+            return ["delete", "cut", "move", *(["copy"] if self.copies[group] == {0} else [])]
         if states == {"moved"}:
             return ["merge"]
-        return ["restore", "purge"] if states == {"trashed"} and group in self.trash else []
+        return ["restore", "purge"] if states in ({"trashed"}, {"cut"}) and group in self.trash else []
 
     def start_importing(self) -> None:
         if self.importing is None or self.importing.poll() is not None:
@@ -384,23 +388,32 @@ class Schedule:
     def _check_groups(self, api: runatlas.Api, workspace: runatlas.Workspace) -> None:
         found = Counter((run.group, run.project) for run in workspace.runs("group != ''"))
         for group, states in self.groups.items():
-            for state, project in (("there", "clean"), ("moved", f"moved-{group}")):
-                counts = {GROUP_RUNS if known == state else 0 for known in states}
+            for here, project in (({"there", *LENGTHS}, "clean"), ({"moved"}, f"moved-{group}")):
+                counts = {GROUP_RUNS if known in here else 0 for known in states}
                 count = found[group, project]
                 assert count in counts, f"{group}: {count} runs in {project}, though it is {states}"
             assert found[group, f"copies-{group}"] in self.copies[group], f"{group}: {found}"
         # A project that was merged lies in the trash without a run.
-        trashed = [entry.runs for entry in api.trash() if entry.kind == "runs"]
+        trashed = [entry.runs for entry in api.trash() if entry.kind != "project"]
         assert set(trashed) <= {GROUP_RUNS}
         assert api.purge(commit=True).ok
         files = self.store.files()
         for group, states in self.groups.items():
             if states == {"purged"} and self.copies[group] == {0}:
                 assert hashlib.sha256(group.encode()).hexdigest() not in files, f"{group}: purged, but not its file"
+            lengths = set()
             for run in workspace.runs(f"group == '{group}'"):
                 contents = {file.name: file.read().unwrap() for file in run.artifacts()}
                 assert contents == {content: content.encode() for content in (group, "shared")}
-                assert run.summary().unwrap()["loss"]["count"] == 1
+                steps = run.metrics(["loss"], all=True).unwrap()["loss"].steps.to_pylist()
+                assert steps == list(range(len(steps)))
+                assert run.summary().unwrap()["loss"]["count"] == len(steps)
+                if run.project == "clean":
+                    lengths.add(len(steps))
+                else:
+                    assert len(steps) == GROUP_POINTS
+            assert len(lengths) < 2
+            assert lengths <= {LENGTHS.get(state, GROUP_POINTS) for state in states}, f"{group}: {lengths}"
 
     def _check_writer(self, workspace: runatlas.Workspace, writer: Writer) -> None:
         acknowledged = writer.acknowledged()
