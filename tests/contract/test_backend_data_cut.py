@@ -483,6 +483,18 @@ class TestTrash:
         (left,) = site.root.list_artifacts(run, PageRequest()).items
         assert b"".join(site.root.open_link(left.url or "")) == b"shared"
 
+    def test_files_that_came_back_are_needed_again(self, site: Site) -> None:
+        (run,) = _filled(site, "run")
+        entry = _cut(site, run, DataCut(media=("img",), artifacts=("notes.txt", "weights.bin", "shared.bin")))
+        site.clock.advance(2 * 24 * 3600 * 1000)
+        site.root.restore(entry)
+        site.root.purge(expired_only=False)
+        contents = {
+            file.name: b"".join(site.root.open_link(file.url or ""))
+            for file in site.root.list_artifacts(run, PageRequest()).items
+        }
+        assert contents == {"notes.txt": b"notes run", "shared.bin": b"shared", "weights.bin": b"weights run"}
+
     @pytest.mark.parametrize(
         ("cut", "again", "why"),
         [

@@ -18,7 +18,7 @@ from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import chunks, runs, series
 from runatlas.server.store.series import CHUNK_POINTS, MERGE_CHUNKS, encode_chunk_row, replace_chunks
 
-__all__ = ["Merger", "merge_series"]
+__all__ = ["Merge", "Merger", "apply_merge", "merge_series", "next_merge"]
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ _RECOUNT_RUN = Prepared(
 
 
 @attrs.frozen
-class _Merge:
+class Merge:
     """Neighbouring chunks, as id and head, the row that takes their place, and how many bytes that frees."""
 
     sources: tuple[tuple[int, bytes], ...]
@@ -76,6 +76,7 @@ class _Merge:
 
     @property
     def bounds(self) -> tuple[int, int]:
+        """The first and the last of the rows."""
         return self.sources[0][0], self.sources[-1][0]
 
 
@@ -185,17 +186,22 @@ def merge_series(store: Store, series_id: int) -> int:
     made = 0
     while True:
         with store.read() as connection:
-            merge = _next_merge(connection, series_id)
+            merge = next_merge(connection, series_id)
         if merge is None:
             return made
         # A merged chunk is written before those that it takes the place of are gone.
         store.require_room()
         with store.write() as connection:
             # Where another process was quicker, there may be other chunks to merge now.
-            made += _apply(connection, series_id, merge)
+            made += apply_merge(connection, series_id, merge)
 
 
-def _next_merge(connection: Connection, series_id: int) -> _Merge | None:
+def next_merge(connection: Connection, series_id: int) -> Merge | None:
+    """Read neighbouring chunks that are worth merging, and encode what they become; ``None`` if there are none.
+
+    Raises:
+        ChunkError: One is damaged.
+    """
     sizes = _SIZES.all(connection, series_id)
     chosen = _choose([count for _, count in sizes])
     if chosen is None:
@@ -204,7 +210,7 @@ def _next_merge(connection: Connection, series_id: int) -> _Merge | None:
     rows = _DATA.all(connection, series_id, first, last)
     row = encode_chunk_row(join([decode_chunk(data) for _, data in rows]), {})
     freed = sum(len(held) for _, held in rows) - len(row[-1])
-    return _Merge(tuple((id_, bytes(held[:_HEAD_BYTES])) for id_, held in rows), row, freed)
+    return Merge(tuple((id_, bytes(held[:_HEAD_BYTES])) for id_, held in rows), row, freed)
 
 
 def _choose(counts: Sequence[int]) -> range | None:
@@ -220,7 +226,8 @@ def _choose(counts: Sequence[int]) -> range | None:
     return None
 
 
-def _apply(connection: Connection, series_id: int, merge: _Merge) -> bool:
+def apply_merge(connection: Connection, series_id: int, merge: Merge) -> bool:
+    """Put a merge in place, if the chunks are still those that were read; return whether they are."""
     if connection.dialect.name == "postgresql":
         # Of the run first, as who appends to it does, so that no two transactions wait for each other.
         locked, home = _LOCK.first(connection, series_id), _HOME.first(connection, series_id)
