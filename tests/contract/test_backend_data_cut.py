@@ -20,6 +20,7 @@ from support.recording import Row, line, points, rows_of, same_rows
 from runatlas.errors import ConflictError, NotFoundError, ValidationError
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import Batch
+from runatlas.model.change import ChangeQuery
 from runatlas.model.data_cut import DataCut
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.media import MediaDraft, MediaItem, MediaQuery
@@ -379,6 +380,9 @@ class TestCutting:
         assert [row[0] for row in _points(site, run)["run", "loss", ()]] == list(range(15))
         (entry,) = site.root.list_trash(None, PageRequest()).items
         assert (entry.kind, entry.runs, entry.deleted_by) == ("data", 1, site.home)
+        change = site.root.list_changes(ChangeQuery(path=str(run), page=PageRequest())).items[0]
+        assert (change.kind, change.trash_id) == ("cut", entry.id)
+        assert change.what == f"cut all metrics and media from step 10 on out of 1 run: {run}"
         assert site.root.append(Batch(run, rewind=14)).applied
         assert len(site.root.list_trash(None, PageRequest()).items) == 1, "there was nothing to cut"
         site.root.update_runs(_select(run, "run"), RunPatch(protected=True))

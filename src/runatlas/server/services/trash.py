@@ -319,12 +319,15 @@ class Trash:
         """
         require_unlimited(caller)
         cut = DataCut(None, None, first_step=last_step + 1)
-        plan = plan_held(connection, "data", held_by_key(connection, [run.id]), NAMED, weighed=False, cut=cut)
+        held = held_by_key(connection, [run.id])
+        plan = plan_held(connection, "data", held, NAMED, weighed=False, cut=cut)
         if plan.kept:
             raise guarded_error(plan.kept)
         if plan.items:
-            _, entry = self._add_entry(connection, caller, plan, run.project, run.project.name)
+            record, entry = self._add_entry(connection, caller, plan, run.project, run.project.name)
             cut_out(connection, [run.id], cut, entry, self._store.clock())
+            line = _deletion_line(plan, record, held)
+            note_change(self._store, connection, caller, line, runs=[run.id], projects=[run.project.id])
 
     def list_trash(self, caller: Caller, workspace: str | None, page: PageRequest) -> Page[TrashRecord]:
         """List the trash, newest first; ``None`` means every workspace the caller may write to.
