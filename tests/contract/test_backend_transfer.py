@@ -19,6 +19,7 @@ from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError,
 from runatlas.model.annotation import AnnotationDraft, AnnotationQuery
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import Batch
+from runatlas.model.data_cut import DataCut
 from runatlas.model.filters import Comparison, Field
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.log import LogDraft, LogQuery
@@ -545,6 +546,18 @@ class TestMerging:
             "/sweeps": 1,
             "/sweeps/lr": 1,
         }
+
+    def test_what_was_cut_out_of_its_runs_comes_back_into_them(
+        self, site: Site, demo: ProjectPath, other: ProjectPath
+    ) -> None:
+        held = content(site.root, demo.run("run-1"))
+        cut = site.root.plan_data_deletion(DataCut(metrics=("loss",)), select(demo, "run-1"))
+        entry = site.root.delete(cut).trash_id
+        merged = site.root.transfer(self._plan(site, demo, other)).trash_id
+        site.root.purge(trash_id=merged)
+        site.root.restore(entry)
+        found = content(site.root, other.run("run-1"))
+        assert {**found, "run": ""} == {**held, "run": ""}
 
     def test_an_id_that_is_taken_keeps_all(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
         plan = self._plan(site, demo, other)

@@ -91,7 +91,7 @@ def read(recorder: Recorder, project: str) -> object:
     held = {(names[part.run], part.key): values[part.start : part.start + part.length] for part in block.series}
     page = PageRequest(limit=1000)
     summaries = recorder.services.points.read_summaries(recorder.caller, SummaryQuery(chosen, page=page)).items
-    return held, sorted(repr(attrs.evolve(item, run="")) for item in summaries)
+    return names, held, sorted(repr(attrs.evolve(item, run="")) for item in summaries)
 
 
 def test_others_write_in_between_and_see_all_copies_or_none(location: Location) -> None:
