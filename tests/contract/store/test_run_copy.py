@@ -157,9 +157,9 @@ def test_what_a_kill_leaves_is_seen_by_nobody_and_collected(location: Location) 
     other, recorder = location.services(), Recorder.of(services)
     fill(recorder)
     before, held = counted(other), read(recorder, recorder.project.project)
-    calls = list[int]()
+    calls, whole = list[int](), plan(recorder, "whole")
     clock.call = lambda: calls.append(1)
-    services.transfers.copy_runs(recorder.caller, plan(recorder, "whole"))
+    services.transfers.copy_runs(recorder.caller, whole)
     clock.call = Watch.call
     broken = 0
     services.trash.delete_project(recorder.caller, ProjectPath(recorder.project.workspace, "whole"))

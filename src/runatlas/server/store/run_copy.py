@@ -29,7 +29,7 @@ _ROWS = 5000
 _BYTES = 8 << 20
 """The most runs that are read at once, and the most rows and bytes of points that one transaction writes."""
 
-LEFT_OUT = frozenset({"ingestion_keys", "model_versions"})
+LEFT_OUT = frozenset({"change_runs", "ingestion_keys", "model_versions"})
 """The tables whose rows belong to a run itself, and not to its copies."""
 
 _FRESH: dict[str, Any] = {
