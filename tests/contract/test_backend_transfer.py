@@ -392,6 +392,17 @@ class TestCopying:
         assert b"".join(site.root.open_link(str(file.url))) == b"run-1"
         assert content(site.root, copy)["series"][0] == ("loss", (), 15)
 
+    def test_what_was_changed_of_the_original_is_no_change_of_the_copy(
+        self, site: Site, demo: ProjectPath, other: ProjectPath
+    ) -> None:
+        change = site.root.update_runs(select(demo, "run-1"), RunPatch(name="wrong")).change_id
+        site.root.copy_runs(plan_copy(site, demo, other, "run-1"))
+        site.root.update_runs(select(other, "run-1"), RunPatch(name="mine"))
+        assert [run.path for run in site.root.list_changed_runs(change, PageRequest()).items] == [f"{demo}/run-1"]
+        site.root.undo_change(change)
+        assert site.root.get_run(demo.run("run-1")).name != "wrong"
+        assert site.root.get_run(other.run("run-1")).name == "mine"
+
     def test_long_series_are_copied_chunk_by_chunk(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
         run = demo.run("run-1")
         for first in range(0, 60_000, 20_000):
