@@ -372,6 +372,25 @@ class TestRights:
         with pytest.raises(PermissionDeniedError):
             guest.undo_change(change)
 
+    def test_of_runs_that_went_where_he_may_not_read_a_guest_is_told_nothing(
+        self, site: Site, demo: ProjectPath, change: str
+    ) -> None:
+        site.root.update_project(demo, ProjectPatch(visibility="PUBLIC"))
+        guest = self._guest(site, None)
+
+        def told(backend: Backend) -> list[str]:
+            return [run.cuid for run in backend.list_changed_runs(change, PageRequest()).items]
+
+        assert told(guest) == told(site.root)
+        one, two, three = (_find(site, name).cuid for name in NAMES)
+        assert sorted(told(guest)) == sorted([one, two, three])
+        _update(site, demo, "one", project="other")
+        entry = site.root.delete_runs(_select(demo, "two"), force=True).trash_id
+        assert told(guest) == [three]
+        assert told(self._guest(site, "VIEWER")) == told(site.root)
+        site.root.restore(entry)
+        assert two in told(guest)
+
     def test_who_may_not_publish_a_project_may_not_take_that_back(self, site: Site, demo: ProjectPath) -> None:
         site.root.update_project(demo, ProjectPatch(visibility="PUBLIC"))
         (line,) = _lines(site.root, kind="project")

@@ -420,8 +420,9 @@ class TestCopying:
         assert copy == as_copied(content(site.root, demo.run("run-1")), copy)
         again = plan_copy(site, demo, demo, "run-1", "run-2", suffix="-again")
         assert [bool(item.in_way) for item in again.items] == [True, False]
-        with pytest.raises(ValidationError, match="suffix"):
-            plan_copy(site, demo, demo, "run-1", suffix="/x")
+        for suffix in ("/x", "\ud800"):
+            with pytest.raises(ValidationError, match="suffix: "):
+                plan_copy(site, demo, demo, "run-1", suffix=suffix)
 
     def test_a_run_without_an_id_of_its_own_gets_another(self, site: Site, demo: ProjectPath) -> None:
         run, _ = site.root.create_run(RunDraft(demo, state="FINISHED"))

@@ -494,7 +494,9 @@ class Backend(Curation, Transfers, ABC):
 
     @operation("changes", Route("GET", "/changes/{change_id}/runs", "changes", errors=READ))
     def list_changed_runs(self, change_id: str, page: PageRequest) -> Page[ChangedRunRecord]:
-        """List the runs that a change reached, and what it made of them; those that are gone for good are left out.
+        """List the runs that a change reached, and what it made of them.
+
+        Those that are gone for good are left out, and those that lie now where the caller may not read them.
 
         Raises:
             NotFoundError: There is no such change that the caller may see.

@@ -29,7 +29,7 @@ _CUID = re.compile(r"[a-z][a-z0-9]{20}")
 _WORKSPACE = re.compile(r"[0-9A-Za-z_-]{1,25}")
 _PROJECT = re.compile(r"[0-9A-Za-z_.+-]{1,100}")
 _NOT_PROJECT = re.compile(r"[^0-9A-Za-z_.+-]+")
-_RUN_FORBIDDEN = re.compile(r'[<>:"/\\|?*#%\x00-\x1f\x7f]')
+_RUN_FORBIDDEN = re.compile(r'[<>:"/\\|?*#%\x00-\x1f\x7f\ud800-\udfff]')
 _RUN_ID_MAX, _TITLE_MAX = 512, 1000
 
 
@@ -119,7 +119,8 @@ def project_names(text: str, *, argument: str = "experiment") -> tuple[str, str]
 def validate_run_id(run_id: str, *, argument: str = "run") -> str:
     """Return ``run_id`` if it can be a run's id.
 
-    Any text of 1 to 512 characters without ``< > : " / \\ | ? * # %`` and control characters, not ``.`` or ``..``.
+    Any text of 1 to 512 characters without ``< > : " / \\ | ? * # %``, control characters and lone surrogates, not
+    ``.`` or ``..``.
 
     Raises:
         TypeError: It is not a string.

@@ -53,7 +53,7 @@ def test_run_ids(run_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "run_id", ["", " a", "a ", "x" * 513, ".", "..", *(f"a{c}b" for c in '<>:"/\\|?*#%\x00\n\x7f')]
+    "run_id", ["", " a", "a ", "x" * 513, ".", "..", *(f"a{c}b" for c in '<>:"/\\|?*#%\x00\n\x7f\ud800')]
 )
 def test_wrong_run_ids(run_id: str) -> None:
     with pytest.raises(ValueError, match=r"^run: .* is not a run id"):

@@ -107,7 +107,9 @@ class Changes:
             return change_record(_require(connection, caller, change_id))
 
     def list_changed_runs(self, caller: Caller, change_id: str, page: PageRequest) -> Page[ChangedRunRecord]:
-        """List the runs that a change reached, and what it made of them; those that are gone for good are left out.
+        """List the runs that a change reached, and what it made of them.
+
+        Those that are gone for good are left out, and those that lie now where the caller may not read them.
 
         Raises:
             NotFoundError: There is no such change that the caller may see.
@@ -117,7 +119,8 @@ class Changes:
         after = 0 if page.cursor is None else read_cursor(page.cursor, listing, ["int"])[0]
         with self._store.read() as connection:
             row = _require(connection, caller, change_id)
-            found = reached_runs(connection, row.id, after, page.limit + 1, page.offset)
+            reader = None if caller.is_owner else caller.user_id
+            found = reached_runs(connection, row.id, after, page.limit + 1, page.offset, reader=reader)
             places = reached_projects(connection, row.id, caller.user_id)
         names = {place.id: place.name for place in places}
         return make_page(
@@ -261,7 +264,8 @@ _NOT_PLAIN = {"config", "labels", "project_id"}
 
 
 def _scope(connection: Connection, caller: Caller, query: ChangeQuery) -> ChangeScope:
-    check_text(f"{query.path}{query.by}", "path")
+    check_text(query.path or "", "path")
+    check_text(query.by or "", "by")
     check_choice(query.kind, _KINDS, "kind")
     if query.since_ms is not None:
         check_time(query.since_ms, "since_ms")

@@ -187,14 +187,19 @@ def _reaches(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 
 def _is_seen(user_id: int) -> ColumnElement[bool]:
     """Lines all of whose projects a user may read; what reached several, or one that is gone, only members see."""
-    places, members = workspaces.alias(), memberships.alias()
-    is_member = and_(members.c.workspace_id == places.c.id, members.c.user_id == user_id, members.c.role.in_(_READERS))
     is_public = and_(projects.c.visibility == "PUBLIC", projects.c.trash_id.is_(None))
-    reached = change_projects.join(projects).join(places, places.c.id == projects.c.workspace_id)
+    reached = change_projects.join(projects)
     own = change_projects.c.change_id == changes.c.id
-    hidden = exists().select_from(reached).where(own, ~is_public, ~exists().where(is_member))
+    hidden = exists().select_from(reached).where(own, ~is_public, ~_reads_in(projects.c.workspace_id, user_id))
     is_of_one = and_(changes.c.project != "", exists().where(own))
     return and_(or_(is_of_one, _IS_READER), ~hidden)
+
+
+def _reads_in(workspace_id: ColumnElement[int], user_id: int) -> ColumnElement[bool]:
+    """Tell whether a user may read all of a workspace."""
+    members = memberships.alias()
+    own = members.c.workspace_id == workspace_id, members.c.user_id == user_id
+    return exists().where(*own, members.c.role.in_(_READERS))
 
 
 def list_changes(
@@ -237,10 +242,28 @@ _REACHED_RUN = (
 
 
 def reached_runs(
-    connection: Connection, change_id: int, after: int = 0, limit: int | None = None, offset: int = 0
+    connection: Connection,
+    change_id: int,
+    after: int = 0,
+    limit: int | None = None,
+    offset: int = 0,
+    *,
+    reader: int | None = None,
 ) -> list[ReachedRun]:
-    """List the runs that a change reached and that are not gone for good; ``after`` is the row id of one before."""
+    """List the runs that a change reached and that are not gone for good.
+
+    Args:
+        connection: An open transaction.
+        change_id: The row id of the change.
+        after: The row id of the run before.
+        limit: The most of them.
+        offset: How many to pass over.
+        reader: Only those that this user may read where they lie now; ``None`` for all.
+    """
     statement = _REACHED_RUN.where(runs.c.id > after).limit(limit).offset(offset)
+    if reader is not None:
+        is_public = and_(projects.c.visibility == "PUBLIC", runs.c.trash_id.is_(None))
+        statement = statement.where(or_(is_public, _reads_in(workspaces.c.id, reader)))
     return [ReachedRun(*row) for row in rows(connection, statement, {"change": change_id})]
 
 
