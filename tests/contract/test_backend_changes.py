@@ -165,7 +165,9 @@ class TestUndo:
             site.root.undo_change(change)
         site.root.delete_runs(_select(demo, "two"), force=True)
         site.root.delete_folder(demo, folder.id)
-        with pytest.raises(NotFoundError, match="no folder"):
+        with pytest.raises(
+            ConflictError, match=rf"the folders that these runs were in are gone: {site.home}/other/one$"
+        ):
             site.root.undo_change(change)
         site.root.delete(site.root.plan_project_deletion(demo))
         with pytest.raises(ConflictError, match=f"project {demo} lies in the trash"):
@@ -184,6 +186,17 @@ class TestUndo:
         assert site.root.get_change(first).what == "changed 3 runs: name='x'"
         runs = site.root.list_changed_runs(first, PageRequest()).items
         assert [(run.path, run.before) for run in runs] == [(str(demo.run(name)), {}) for name in NAMES]
+
+    def test_what_was_taken_back_again_and_again_is_so_or_is_not(self, site: Site, demo: ProjectPath) -> None:
+        made = [_update(site, demo, name="x")]
+        for _ in range(4):
+            made.append(site.root.undo_change(made[-1]).id)
+            counts = [not site.root.get_change(change).undone_by for change in made]
+            # The last one counts, it took back the one before, which so lets the one before that count, and so on.
+            assert counts == [number % 2 == (len(made) - 1) % 2 for number in range(len(made))]
+            assert (_find(site, "one").name == "x") == counts[0]
+        with pytest.raises(ConflictError, match=f"it was already, by change {made[2]} "):
+            site.root.undo_change(made[1])
 
     def test_what_is_only_tried_changes_nothing(self, site: Site, demo: ProjectPath) -> None:
         change = _update(site, demo, name="x")

@@ -35,7 +35,7 @@ from runatlas.server.services.journal import (
     note_change,
 )
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
-from runatlas.server.services.run_change import json_text, require_folders, write_texts
+from runatlas.server.services.run_change import json_text, write_texts
 from runatlas.server.services.trash import Trash
 from runatlas.server.services.validation import check_choice, check_time, checked
 from runatlas.server.store.engine import Store
@@ -54,10 +54,10 @@ from runatlas.server.store.journal import (
     unmark_undone,
 )
 from runatlas.server.store.project import change_project, find_projects, keep_projects, lock_project, touch_projects
-from runatlas.server.store.run_write import lock_runs, projects_of, write_fields
+from runatlas.server.store.run_write import has_folder, lock_runs, projects_of, write_fields
 from runatlas.server.store.statement import Connection, unique
 from runatlas.server.store.transfer import Place, move_runs, taken_ids
-from runatlas.server.store.trash import find_trash
+from runatlas.server.store.trash import find_trash, lock_trash
 
 __all__ = ["Changes"]
 
@@ -165,7 +165,11 @@ class Changes:
         return made[0]
 
     def _restore(self, connection: Connection, caller: Caller, row: ChangeRow, trash_id: str) -> None:
-        if find_trash(connection, caller.user_id, trash_id) is None:
+        found = find_trash(connection, caller.user_id, trash_id)
+        gone = found is None or not lock_trash(connection, [found.id])
+        # Who waited for a lock reads again.
+        _require_open(_require(connection, caller, row.cuid), self._store.clock())
+        if gone:
             raise ConflictError(f"change {row.cuid} cannot be taken back: {LASTING['purge']}")
         self._trash.restore(caller, trash_id)
 
@@ -193,8 +197,18 @@ class Changes:
         cuid = note_change(self._store, connection, caller, line, runs=changed, projects=reached_places)
         if not mark_undone(connection, row.id, cuid, self._store.clock()):
             raise _refusal(row, "it is taken back just now")
-        if row.undoes is not None:
-            unmark_undone(connection, row.undoes, row.cuid)
+        self._count_again(connection, caller, row)
+
+    def _count_again(self, connection: Connection, caller: Caller, row: ChangeRow) -> None:
+        """Let what a change took back count again now that it is itself taken back, and so on down to the first."""
+        counts = True
+        while row.undoes is not None:
+            earlier = _require(connection, caller, row.undoes)
+            if counts:
+                unmark_undone(connection, earlier.cuid, row.cuid)
+            else:
+                mark_undone(connection, earlier.id, row.cuid, row.at_ms)
+            row, counts = earlier, not counts
 
     @staticmethod
     def _require_places(caller: Caller, row: ChangeRow, places: Sequence[ReachedProject], homes: set[int]) -> None:
@@ -227,7 +241,7 @@ class Changes:
         now = self._store.clock()
         moved = [run for run in reached if made[run.id]["project_id"] != held[run.id]["project_id"]]
         _require_free(connection, row, {run.run_id: made[run.id]["project_id"] for run in moved})
-        require_folders(connection, made.values())
+        _require_folders(connection, row, reached, made)
         move_runs(connection, {run.id: Place(made[run.id]["project_id"], None) for run in moved}, now)
         write_texts(connection, held, made)
         plain = {
@@ -322,6 +336,17 @@ def _require_free(connection: Connection, row: ChangeRow, wanted: Mapping[str, i
     ]
     if taken:
         raise _refusal(row, f"the ids of these runs are taken where they were: {_listed(sorted(taken))}")
+
+
+def _require_folders(
+    connection: Connection, row: ChangeRow, reached: Sequence[ReachedRun], made: Mapping[int, Mapping[str, Any]]
+) -> None:
+    """Check that the folders that runs go back to are there."""
+    places = {(fields["project_id"], folder) for fields in made.values() if (folder := fields.get("folder_id"))}
+    gone = {place for place in places if not has_folder(connection, *place)}
+    lost = [run.path for run in reached if (made[run.id]["project_id"], made[run.id].get("folder_id")) in gone]
+    if lost:
+        raise _refusal(row, f"the folders that these runs were in are gone: {_listed(lost)}")
 
 
 def _refusal(row: ChangeRow, why: str) -> ConflictError:
