@@ -226,6 +226,7 @@ def test_what_is_no_policy_or_takes_too_much_is_refused(site: Site, demo: Projec
         Policy(older_than="30"): "older_than: '30' is no duration",
         Policy(where="stat == 1"): "where: unknown name 'stat'",
         Policy(older_than="1d", keep_best=("a\x00:3",)): "keep_best: ",
+        Policy(older_than="1d", keep_labels=("a\x00",)): "keep_labels: ",
     }.items():
         with pytest.raises(ValidationError) as told:
             plan(site, demo, policy)

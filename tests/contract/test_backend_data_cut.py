@@ -12,7 +12,7 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, update
 from support.backend import Site
 from support.examples import examples
 from support.recording import Row, line, points, rows_of, same_rows
@@ -31,7 +31,7 @@ from runatlas.model.transfer import TransferDraft
 from runatlas.model.trash import DeletionPlanRecord, PlannedItem
 from runatlas.server.store.check import check_store
 from runatlas.server.store.merging import merge_series
-from runatlas.server.store.schema import series
+from runatlas.server.store.schema import chunks, series
 from runatlas.server.store.statement import rows
 
 Key = tuple[str, str, Context]
@@ -390,9 +390,35 @@ class TestCutting:
         with pytest.raises(ConflictError, match="protected"):
             site.root.append(Batch(run, (line("loss", 1, start=30),), rewind=3))
         assert _points(site, run) == before
-        with pytest.raises(ValidationError, match="rewind"):
-            site.root.append(Batch(run, rewind=2**63))
+        for last in (2**63 - 1, -(2**63)):
+            with pytest.raises(ValidationError, match="rewind"):
+                site.root.append(Batch(run, rewind=last))
         assert _is_sound(site)
+
+    def test_damaged_points_are_not_parted_and_are_named(self, site: Site) -> None:
+        run = _run(site)
+        for start in (0, 10, 20):
+            site.root.append(Batch(run, (line("loss", 10, start=start),)))
+        with site.services.store.write() as connection:
+            number, data = rows(connection, select(chunks.c.id, chunks.c.data).order_by(chunks.c.id))[1]
+            damaged = bytes(data[:-1]) + bytes([data[-1] ^ 1])
+            connection.execute(update(chunks).where(chunks.c.id == number).values(data=damaged))
+        said = f"'loss' of {run} cannot be parted: the chunk is damaged"
+        for cut in (DataCut(("loss",), first_step=15), DataCut(None, thin=2)):
+            with pytest.raises(ConflictError, match=said):
+                site.root.plan_data_deletion(cut, run)
+        with pytest.raises(ConflictError, match=said):
+            _cut(site, run, DataCut(("loss",), first_step=25))
+        with pytest.raises(ConflictError, match=said):
+            site.root.append(Batch(run, (line("acc", 1),), rewind=25))
+        assert site.root.list_trash(None, PageRequest()).items == ()
+        entry = _cut(site, run, DataCut(("loss",)))
+        site.root.append(Batch(run, (line("loss", 1, start=15),)))
+        with pytest.raises(ConflictError, match="'loss' are damaged, and cannot be held against"):
+            site.root.restore(entry)
+        _cut(site, run, DataCut(("loss",)))
+        site.root.restore(entry)
+        assert site.root.get_usage().points == 31
 
     def test_metrics_of_the_system_count_steps_of_their_own(self, site: Site) -> None:
         run = _run(site)

@@ -57,7 +57,7 @@ def clean_batch(batch: Batch) -> Batch:
         check_length(batch.writer, "writer", _WRITER_MAX)
         _check_whole(batch.sequence, "sequence")
     if batch.rewind is not None:
-        _check_whole(batch.rewind, "rewind")
+        _check_whole(batch.rewind, "rewind", most=_WHOLE_MAX - 1)
     for media in batch.media:
         _check_media(media)
     for column in batch.columns:
@@ -127,10 +127,10 @@ def check_length(text: Any, what: str, most: int, *, least: int = 1) -> None:
     check_text(text, what)
 
 
-def _check_whole(number: Any, what: str, *, least: int = _WHOLE_MIN) -> None:
+def _check_whole(number: Any, what: str, *, least: int = _WHOLE_MIN, most: int = _WHOLE_MAX) -> None:
     if isinstance(number, bool) or not isinstance(number, int):
         raise ValidationError(f"{what}: expected a whole number, got {type(number).__name__}")
-    if not least <= number <= _WHOLE_MAX:
+    if not least <= number <= most:
         raise ValidationError(f"{what}: {number} is out of bounds")
 
 

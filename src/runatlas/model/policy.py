@@ -24,6 +24,7 @@ from runatlas.model.filters import Field, Filter
 from runatlas.terminal import counted
 
 __all__ = [
+    "HOUR_MS",
     "Best",
     "JudgedRun",
     "Policy",

@@ -107,7 +107,8 @@ def require_policy(policy: Policy) -> Rule:
     Raises:
         ValidationError: It cannot be understood, or is empty.
     """
-    check_text("".join(policy.keep_best), "keep_best")
+    for name in ("keep_best", "keep_labels"):
+        check_text("".join(getattr(policy, name)), name)
     try:
         return read_policy(policy)
     except (TypeError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 import attrs
@@ -39,6 +40,8 @@ from runatlas.server.store.held_policy import (
 )
 
 __all__ = ["HELD_MAX", "LOG_MAX", "LOG_MS", "Evaluation", "Policies"]
+
+_log = logging.getLogger(__name__)
 
 HELD_MAX = 20
 """How many policies a project may hold."""
@@ -216,7 +219,7 @@ class Policies:
         Raises:
             StoreError: It cannot be noted.
         """
-        return self._end(begun, attrs.evolve(begun.record, outcome="failed", reason=f"{type(error).__name__}: {error}"))
+        return self._end(begun, _failed(error, begun.record))
 
     def _end(self, begun: Evaluation, record: EvaluationRecord) -> EvaluationRecord:
         with self._store.write() as connection:
@@ -238,5 +241,12 @@ def _ended_by(error: RunAtlasError, record: EvaluationRecord) -> EvaluationRecor
     if isinstance(error, (PermissionDeniedError, NotFoundError)):
         sentence = f"{record.held_by}, who holds the policy, may not delete runs here any more: {sentence}"
     elif not isinstance(error, (ConflictError, ValidationError)):
-        return attrs.evolve(record, outcome="failed", reason=sentence)
+        _log.warning("the policy %r of %s was not evaluated: %s", record.name, record.project, sentence)
+        return _failed(error, record)
     return attrs.evolve(record, outcome="refused", reason=sentence)
+
+
+def _failed(error: Exception, record: EvaluationRecord) -> EvaluationRecord:
+    """Say that something was out of order; what it says itself may name what readers of the project may not see."""
+    reason = f"{type(error).__name__}: the log of the process that evaluated it says more"
+    return attrs.evolve(record, outcome="failed", reason=reason)

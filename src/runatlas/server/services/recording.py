@@ -8,7 +8,7 @@ from typing import BinaryIO
 import attrs
 import numpy as np
 
-from runatlas.errors import ValidationError
+from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import AppendRecord, Batch
 from runatlas.model.ids import ProjectPath
@@ -30,6 +30,7 @@ from runatlas.server.store.log import append_logs, set_apart
 from runatlas.server.store.media import MediaRow, decode_items, encode_items, held_media, put_media
 from runatlas.server.store.merging import Merger
 from runatlas.server.store.project import touch_projects
+from runatlas.server.store.run import RunRow
 from runatlas.server.store.series import (
     Encoded,
     SeriesRow,
@@ -77,11 +78,8 @@ class Recording:
         # Encoding needs no lock, unless event ids decide which points are new.
         encoded = None if _has_events(series) else _encode(series)
         with self._store.write(shared=batch.rewind is None) as connection:
-            run = require_run(connection, caller, batch.run, "write")
+            run = self._locked_run(connection, caller, batch)
             run_pk = run.id
-            if batch.rewind is not None:
-                touch_projects(connection, [run.project.id], self._store.clock())
-            lock_run(connection, run_pk)
             if batch.writer is not None and batch.sequence is not None:
                 if is_repeat(connection, run_pk, batch.writer, batch.sequence):
                     return AppendRecord(applied=False)
@@ -114,6 +112,19 @@ class Recording:
             logs=len(batch.logs),
             artifacts=len(batch.artifacts),
         )
+
+    def _locked_run(self, connection: Connection, caller: Caller, batch: Batch) -> RunRow:
+        """Find the run, and let no other transaction append to it; one that is to be rewound is there afterwards."""
+        run = require_run(connection, caller, batch.run, "write")
+        if batch.rewind is not None:
+            touch_projects(connection, [run.project.id], self._store.clock())
+        lock_run(connection, run.id)
+        if batch.rewind is None:
+            return run
+        again = require_run(connection, caller, batch.run, "write")
+        if again.id != run.id:
+            raise NotFoundError(f"run {batch.run} was deleted meanwhile, and another one has its id")
+        return again
 
     def put_blob(self, caller: Caller, project: ProjectPath, data: BinaryIO) -> BlobRecord:
         """Store bytes under their sha256, so that runs of a project may name them; the same content is stored once.

@@ -154,7 +154,7 @@ def cut_out(
         What was taken of each.
 
     Raises:
-        StoreError: Points that must be parted are damaged.
+        ConflictError: Points that must be parted are damaged.
     """
     _ADD_HOLDER.run_many(connection, [(new_cuid(), trash_id, run_pk) for run_pk in run_keys])
     holders = dict(rows(connection, _HOLDERS, {"entry": trash_id}))

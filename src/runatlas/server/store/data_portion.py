@@ -24,7 +24,7 @@ from sqlalchemy import (
     true,
 )
 
-from runatlas.errors import StoreError
+from runatlas.errors import ConflictError
 from runatlas.model.data_cut import DataCut
 from runatlas.model.filter_field import did_you_mean
 from runatlas.model.series import MEDIA_TYPES, NUMERIC_TYPES
@@ -158,7 +158,7 @@ def find_portions(connection: Connection, run_keys: Sequence[int], cut: DataCut)
     """Measure what a cut takes of runs, by row; runs that nothing is cut from are left out.
 
     Raises:
-        StoreError: Points that must be looked at are damaged.
+        ConflictError: Points that must be looked at are damaged.
     """
     found = find_cut(connection, run_keys, cut)
     parted = only_parted(found)
@@ -395,13 +395,13 @@ def _reading(connection: Connection, one: CutSeries) -> Iterator[None]:
     """Tell of damaged points whose they are.
 
     Raises:
-        StoreError: They are.
+        ConflictError: They are.
     """
     try:
         yield
     except ChunkError as error:
         path = run_paths(connection, [one.run_pk]).get(one.run_pk, f"run {one.run_pk}")
-        raise StoreError(
+        raise ConflictError(
             f"the points of {one.key!r} of {path} cannot be parted: {error}; leave that run out, or cut all of the "
             "metric"
         ) from error

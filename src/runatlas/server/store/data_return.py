@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from runatlas.errors import StoreError
+from runatlas.errors import ConflictError
 from runatlas.model.ids import ProjectPath
 from runatlas.model.series import MEDIA_TYPES
 from runatlas.server.store.blob_ref import add_refs
@@ -154,7 +154,7 @@ def obstacles(connection: Connection, holders: Sequence[Holder], most: int) -> l
         most: How many are wanted at the most.
 
     Raises:
-        StoreError: Points that must be looked at are damaged.
+        ConflictError: Points that must be looked at are damaged.
     """
     found = [
         f"run {one.run_id!r} ({'itself in the trash' if one.is_trashed else 'gone for good'})"
@@ -195,7 +195,9 @@ def _steps(connection: Connection, row: SeriesRow, low: int, high: int) -> Any:
     try:
         return held_values(connection, row.id, low, high)[0]
     except ChunkError as error:
-        raise StoreError(f"the points of {row.key!r} are damaged: {error}") from error
+        raise ConflictError(
+            f"the points of {row.key!r} are damaged, and cannot be held against those that come back: {error}"
+        ) from error
 
 
 _GIVE_SERIES = Prepared(

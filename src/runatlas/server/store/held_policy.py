@@ -11,7 +11,7 @@ from runatlas.errors import RunAtlasError
 from runatlas.model.codec import decode, dumps, encode, loads
 from runatlas.model.held_policy import EvaluationRecord, HeldPolicyRecord
 from runatlas.model.page import PageRequest
-from runatlas.model.policy import Policy
+from runatlas.model.policy import HOUR_MS, Policy
 from runatlas.server.store.engine import Store
 from runatlas.server.store.schema import held_policies, policy_evaluations, projects, users, workspaces
 from runatlas.server.store.statement import Connection, rows
@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 _H, _E = held_policies.c, policy_evaluations.c
+_seen = func.coalesce(_H.evaluated_at_ms, _H.held_at_ms)
 _JOINED = held_policies.join(users, users.c.id == _H.user_id)
 _RECORD = (
     _H.name,
@@ -113,14 +114,17 @@ def release_held_policy(connection: Connection, project_id: int, name: str) -> b
 
 
 def due_policies(connection: Connection, now_ms: int, limit: int) -> list[DuePolicy]:
-    """Read the policies whose time has come, the longest due first; those of projects in the trash wait."""
+    """Read the policies whose time has come, the longest due first; those of projects in the trash wait.
+
+    What was held or evaluated last in the future, by a clock that was wrong, is due too: its next time may never come.
+    """
     joined = _JOINED.join(projects, projects.c.id == _H.project_id).join(
         workspaces, workspaces.c.id == projects.c.workspace_id
     )
     statement = (
         select(_H.id, _H.project_id, workspaces.c.username, projects.c.name, users.c.id, _H.as_owner, *_RECORD)
         .select_from(joined)
-        .where(_H.next_at_ms <= now_ms, projects.c.trash_id.is_(None))
+        .where(or_(_H.next_at_ms <= now_ms, _seen > now_ms + HOUR_MS), projects.c.trash_id.is_(None))
         .order_by(_H.next_at_ms, _H.id)
         .limit(limit)
     )

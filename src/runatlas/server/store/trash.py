@@ -343,10 +343,20 @@ def entries_beside(connection: Connection, trash_ids: Collection[int]) -> list[i
 
 
 def lock_homes(connection: Connection, trash_id: int, run_keys: Sequence[int] | None) -> None:
-    """Keep the live projects of an entry's runs, all or these, from being deleted meanwhile."""
+    """Keep the live projects of an entry's runs, all or these, from being deleted meanwhile.
+
+    What holds data that was cut out of a run may have followed it to another project while this waited: then the locks
+    are let go and taken anew, so that all are taken in one order.
+    """
     homes = select(runs.c.project_id).where(runs.c.trash_id == trash_id, _chosen(runs, run_keys))
-    live = select(projects.c.id).where(projects.c.id.in_(homes), projects.c.trash_id.is_(None))
-    connection.execute(live.order_by(projects.c.id).with_for_update())
+    live = select(projects.c.id).where(projects.c.id.in_(homes), projects.c.trash_id.is_(None)).order_by(projects.c.id)
+    is_settled = False
+    while not is_settled:
+        with connection.begin_nested() as locks:
+            locked = rows(connection, live.with_for_update())
+            is_settled = rows(connection, live) == locked
+            if not is_settled:
+                locks.rollback()
 
 
 def taken_names(connection: Connection, trash_id: int, run_keys: Sequence[int] | None = None) -> list[str]:
