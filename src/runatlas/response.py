@@ -29,6 +29,8 @@ class ApiResponse(Generic[T]):
         errmsg: What went wrong, ``""`` when ``ok``.
         data: The result, ``None`` when not ``ok``.
         error: The typed error, ``None`` when ``ok``.
+        change: What the call changed, as the journal has it: ``answer.change.undo()`` takes it back. ``None`` for other
+            calls, and where nothing was changed.
 
     Example:
         >>> ApiResponse.success({"loss": 0.5})["loss"]
@@ -43,6 +45,7 @@ class ApiResponse(Generic[T]):
     errmsg: str
     data: T | None
     error: RunAtlasError | None
+    change: Any = None
 
     @classmethod
     def success(cls, data: T, *, code: int = 200) -> ApiResponse[T]:

@@ -11,7 +11,6 @@ from typing_extensions import assert_type
 
 import runatlas
 from runatlas import Api, ApiResponse, MetricTable, Project, RangeQuery, RunTable
-from runatlas.entities.collection import Update
 from runatlas.entities.column import Column, Columns
 from runatlas.entities.deletion import Deletion, DeletionPlan
 from runatlas.entities.log import LogLine, Logs
@@ -21,6 +20,7 @@ from runatlas.entities.run import Run
 from runatlas.entities.runs import Runs
 from runatlas.entities.stored_file import Link
 from runatlas.entities.trash import Trash, TrashEntry
+from runatlas.entities.update import Update
 from runatlas.entities.user import User, Users
 from runatlas.entities.workspace import Workspace, Workspaces
 from runatlas.errors import RunAtlasError

@@ -16,10 +16,9 @@ from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity, Readable
 from runatlas.errors import RunAtlasError
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
-from runatlas.model.series import ReadFailure
 from runatlas.process.fork import ProcessLock
 
-__all__ = ["PAGE_SIZE", "Collection", "Prefetch", "UnpagedCollection", "Update", "Window", "make_window"]
+__all__ = ["PAGE_SIZE", "Collection", "Prefetch", "UnpagedCollection", "Window", "make_window"]
 
 E = TypeVar("E", bound="Entity[Any]")
 R = TypeVar("R")
@@ -436,33 +435,3 @@ class UnpagedCollection(Collection[E, R]):
         start = page.offset if page.cursor is None else int(page.cursor)
         end = start + page.limit
         return Page(items[start:end], str(end) if end < len(items) else None, len(items))
-
-
-@attrs.frozen
-class Update:
-    """What a change of many things did; they were settled before anything was changed.
-
-    Attributes:
-        ids: What was chosen: the store's ids of runs, or paths of projects.
-        total: How many were changed.
-        failures: What could not be changed. Runs are changed in one transaction, so there never are any of them.
-    """
-
-    ids: tuple[str, ...] = attrs.field(repr=False)
-    total: int
-    failures: tuple[ReadFailure, ...] = ()
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything that was chosen was changed."""
-        return self.total == len(self.ids)
-
-    @property
-    def sampled(self) -> bool:
-        """Always false."""
-        return False
-
-    def json(self) -> dict[str, Any]:
-        """Return the fields as plain values."""
-        failures = [attrs.asdict(failure) for failure in self.failures]
-        return {"ids": list(self.ids), "total": self.total, "complete": self.complete, "failures": failures}

@@ -9,6 +9,7 @@ import attrs
 from typing_extensions import Self, Unpack
 
 from runatlas.entities.argument import choice, optional_text, texts
+from runatlas.entities.change import Audited
 from runatlas.entities.cleaning import Cleanable, PolicyFields, Scope
 from runatlas.entities.collection import make_window
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
@@ -62,7 +63,7 @@ def make_project_patch(
     return patch
 
 
-class Project(ProjectFields, Cleanable):
+class Project(ProjectFields, Audited, Cleanable):
     """A project, lazily.
 
     Args:
@@ -315,6 +316,9 @@ class Project(ProjectFields, Cleanable):
             TypeError: ``commit`` or ``force`` is no boolean.
         """
         return delete(self._handle, lambda: self._path, commit=commit, force=force)
+
+    def _audited(self) -> str:
+        return str(self._path)
 
     def _scope_to_clean(self) -> Scope:
         return self._path.workspace, self._path.project

@@ -8,8 +8,9 @@ import attrs
 
 from runatlas.entities.argument import choice, flag, optional, text
 from runatlas.entities.backend_handle import BackendHandle
-from runatlas.entities.collection import Collection, Update, Window
+from runatlas.entities.collection import Collection, Window
 from runatlas.entities.project import Project, make_project_patch
+from runatlas.entities.update import Update
 from runatlas.errors import ApiStatusError
 from runatlas.model.ids import validate_workspace_name
 from runatlas.model.page import Page, PageRequest

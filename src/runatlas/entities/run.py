@@ -13,6 +13,7 @@ from typing_extensions import Self, Unpack
 from runatlas.entities.annotation import Annotation, Annotations, IngestionKey, IngestionKeys
 from runatlas.entities.argument import choice, flag, optional, text, texts, whole
 from runatlas.entities.artifact import Artifact, Artifacts
+from runatlas.entities.change import Audited, noted
 from runatlas.entities.collection import make_window
 from runatlas.entities.column import Column, Columns, make_column_query
 from runatlas.entities.data_cut import Cuttable
@@ -58,7 +59,7 @@ _ROWS_MAX = 500_000
 _LINES = 1000
 
 
-class Run(RunFields, Cuttable, Copyable):
+class Run(RunFields, Audited, Cuttable, Copyable):
     """A run, lazily: its path is known, everything else is asked for once, when it is needed.
 
     Example:
@@ -366,12 +367,12 @@ class Run(RunFields, Cuttable, Copyable):
         target = folder_id(folder, "folder")
         if isinstance(folder, str) and not _FOLDER_ID.fullmatch(folder):
             raise ValueError(f"folder: {folder!r} is no folder's id; to move to a project write project={folder!r}")
-        return ApiResponse.of(lambda: self._lie_in(target))
+        return noted(self._handle, lambda: self._lie_in(target))
 
-    def _lie_in(self, target: str) -> Self:
-        self._handle.backend.update_runs(self.selection, RunPatch(folder_id=target))
+    def _lie_in(self, target: str) -> tuple[Self, str]:
+        change_id = self._handle.backend.update_runs(self.selection, RunPatch(folder_id=target)).change_id
         self._forget()
-        return self
+        return self, change_id
 
     def annotate(self, note: str, metadata: Mapping[str, Any] | None = None) -> ApiResponse[Annotation]:
         """Note something on it.
@@ -457,21 +458,25 @@ class Run(RunFields, Cuttable, Copyable):
                 ``config_removed``, ``project`` (moves the run), ``state`` (such as ``ABORTED``), ``error`` (why).
 
         Returns:
-            The run, which loads again when next asked; under its new path if it was moved.
+            The run, which loads again when next asked; under its new path if it was moved. The answer's ``change``
+            takes it back: ``answer.change.undo()``.
 
         Raises:
             TypeError: There is no such field, or it has another type.
             ValueError: Nothing is to be changed, or a value is out of bounds.
         """
         patch = make_run_patch(changes)
-        return ApiResponse.of(lambda: self._update(patch))
+        return noted(self._handle, lambda: self._update(patch))
 
-    def _update(self, patch: RunPatch) -> Self:
-        self._handle.backend.update_runs(self.selection, patch)
+    def _update(self, patch: RunPatch) -> tuple[Self, str]:
+        change_id = self._handle.backend.update_runs(self.selection, patch).change_id
         self._forget()
         if patch.project is None or patch.project == self._path.project:
-            return self
-        return type(self)(self._handle, RunPath(self._path.workspace, patch.project, self._path.run))
+            return self, change_id
+        return type(self)(self._handle, RunPath(self._path.workspace, patch.project, self._path.run)), change_id
+
+    def _audited(self) -> str:
+        return str(self._path)
 
     def usage(self, *, by: UsageGroup = "metric", limit: int = 1000) -> ApiResponse[Usage]:
         """Tell how much room the run takes; see ``Api.usage``.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
@@ -11,7 +12,8 @@ from typing_extensions import Unpack
 
 from runatlas.entities.argument import flag
 from runatlas.entities.backend_handle import BackendHandle
-from runatlas.entities.collection import Collection, Update, Window
+from runatlas.entities.change import Change, Changes, make_changes, noted
+from runatlas.entities.collection import Collection, Window
 from runatlas.entities.data_cut import Cuttable
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
 from runatlas.entities.project_fields import ProjectFields
@@ -20,6 +22,7 @@ from runatlas.entities.run import Run
 from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_query import Filters, field_value, make_groups, make_run_query
 from runatlas.entities.transfer import Copyable, Transfer, TransferPlan, project_path, transfer
+from runatlas.entities.update import Update
 from runatlas.model.change import UpdateRecord
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or
 from runatlas.model.ids import ProjectPath, RunPath, validate_run_id
@@ -318,16 +321,16 @@ class Runs(Collection[Run, RunRecord], Cuttable, Copyable):
             **changes: What ``Run.update`` takes.
 
         Returns:
-            Which runs were changed.
+            Which runs were changed; ``undo()`` takes it back.
 
         Raises:
             TypeError: There is no such field, or it has another type.
             ValueError: Nothing is to be changed, or a value is out of bounds.
         """
         patch = make_run_patch(changes)
-        return ApiResponse.of(lambda: self._update(patch))
+        return noted(self._handle, lambda: self._update(patch))
 
-    def _update(self, patch: RunPatch) -> Update:
+    def _update(self, patch: RunPatch) -> tuple[Update, str]:
         named = self._query.selection
         chosen = self._frozen()
         # Ids that were given and are none of a run's stop a change, as they stop a deletion.
@@ -336,7 +339,35 @@ class Runs(Collection[Run, RunRecord], Cuttable, Copyable):
         wanted = named if is_named else chosen
         done = self._handle.backend.update_runs(wanted, patch) if wanted.ids else UpdateRecord(0)
         self._forget()
-        return Update(chosen.ids or (), done.updated)
+        change = Change(self._handle, done.change_id) if done.change_id else None
+        return Update(chosen.ids or (), done.updated, change=change), done.change_id
+
+    def audit(
+        self,
+        *,
+        by: str | None = None,
+        kind: str | None = None,
+        since: datetime | str | None = None,
+        limit: int | None = None,
+    ) -> Changes:
+        """List what was changed of these runs, newest first; see ``Run.audit``.
+
+        Args:
+            by: Only what that user did.
+            kind: Only changes of that kind.
+            since: Only what was done from then on: a time, ISO 8601 text, or how long ago, such as ``7d``.
+            limit: How many at the most.
+
+        Returns:
+            The changes that reached one of these runs, as they are chosen when the first is asked for.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is out of bounds or unknown.
+        """
+        return make_changes(
+            self._handle, self._scope, by=by, kind=kind, since=since, limit=limit, runs=lambda: self._frozen().ids or ()
+        )
 
     def protect(self, reason: str = "") -> ApiResponse[Update]:
         """Keep all these runs from being deleted, through any door, until they are unprotected.

@@ -10,6 +10,7 @@ from typing_extensions import Self
 from runatlas.entities.argument import choice, optional, optional_text, text, texts
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
+from runatlas.entities.change import Audited
 from runatlas.entities.cleaning import Cleanable, Scope
 from runatlas.entities.collection import Collection, Window, make_window
 from runatlas.entities.project import VISIBILITIES, Project
@@ -36,7 +37,7 @@ _SORTS: tuple[WorkspaceSort, ...] = ("create", "name")
 _TYPES: tuple[WorkspaceType, ...] = ("PERSON", "TEAM")
 
 
-class Workspace(Entity[WorkspaceRecord], Cleanable):
+class Workspace(Entity[WorkspaceRecord], Audited, Cleanable):
     """A workspace, lazily; without a name, the caller's own.
 
     Args:
@@ -70,6 +71,9 @@ class Workspace(Entity[WorkspaceRecord], Cleanable):
         return self._handle.backend.get_workspace(self._username)
 
     def _name(self) -> str:
+        return self.username
+
+    def _audited(self) -> str:
         return self.username
 
     @property

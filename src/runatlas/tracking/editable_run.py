@@ -423,10 +423,10 @@ class EditableRun(StoredRun):
             self._recorder.losses.check()
             self._recorder.put(patch)
 
-    def _update(self, patch: RunPatch) -> Self:
+    def _update(self, patch: RunPatch) -> tuple[Self, str]:
         if not self._is_writable:
             return super()._update(patch)
         self._change(patch)
         if patch.project is not None:
             self._own_path = attrs.evolve(self._path, project=patch.project)
-        return self
+        return self, ""

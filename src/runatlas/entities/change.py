@@ -1,0 +1,415 @@
+"""The journal: who changed what, when and by which door, and how it is taken back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+import attrs
+
+from runatlas.entities.argument import choice, flag, optional_text, text
+from runatlas.entities.backend_handle import BackendHandle
+from runatlas.entities.base import Entity
+from runatlas.entities.collection import Collection, Window, make_window
+from runatlas.errors import NotFoundError
+from runatlas.model.change import LASTING, ChangedRunRecord, ChangeKind, ChangeQuery, ChangeRecord
+from runatlas.model.instant import iso_text, parse_iso
+from runatlas.model.page import Page, PageRequest, each_item
+from runatlas.model.policy import parse_duration
+from runatlas.response import ApiResponse
+
+if TYPE_CHECKING:
+    # A property that returns a Literal at run time makes Jedi, and so a notebook, complete nothing.
+    from runatlas.model.change import ChangeKind as Kind
+
+__all__ = ["Audited", "Change", "ChangedRun", "ChangedRuns", "Changes", "make_changes", "noted"]
+
+T = TypeVar("T")
+
+_KINDS = get_args(ChangeKind)
+_JSON = (
+    *("id", "at", "by", "door", "kind", "workspace", "project", "runs", "what", "trash_id", "expires_at"),
+    *("undoes", "undone_by", "undone_at"),
+)
+
+
+class Change(Entity[ChangeRecord]):
+    """A change that was made, lazily.
+
+    Args:
+        handle: The way to the backend.
+        change_id: Its id.
+        record: What is known of it.
+
+    Example:
+        >>> from runatlas import Api, Run
+        >>> with Run(repo="./experiments", experiment="demo") as made:
+        ...     pass
+        >>> run = Api("./experiments").run(made.path)
+        >>> change = run.update(labels_added=["good"]).change
+        >>> change.what, change.undo().ok, run.refresh().labels
+        ("changed 1 run: labels_added=('good',)", True, [])
+    """
+
+    __slots__ = ("_id",)
+
+    def __init__(self, handle: BackendHandle, change_id: str, record: ChangeRecord | None = None) -> None:
+        super().__init__(handle, record)
+        self._id = change_id
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What names the change."""
+        return (self._id,)
+
+    def _fetch(self) -> ChangeRecord:
+        return self._handle.backend.get_change(self._id)
+
+    @property
+    def id(self) -> str:
+        """The change's id."""
+        return self._id
+
+    @property
+    def at(self) -> str:
+        """When it was made: ISO 8601."""
+        return iso_text(self._held().at_ms)
+
+    @property
+    def by(self) -> str:
+        """Who made it."""
+        return self._held().by
+
+    @property
+    def door(self) -> str:
+        """How it came in: ``python``, ``http``, ``chachaml``, ``matyan``, ``swanlab``, ``syvain`` or ``policy``."""
+        return self._held().door
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of change it is: ``update``, ``move``, ``protect``, ``delete``, ``cut``, ``restore``, …."""
+        return self._held().kind
+
+    @property
+    def workspace(self) -> str:
+        """The workspace that it was made in."""
+        return self._held().workspace
+
+    @property
+    def project(self) -> str:
+        """What the project was called; ``""`` if it reached several, or none."""
+        return self._held().project
+
+    @property
+    def runs(self) -> int:
+        """How many runs it changed; ``list_runs()`` lists them."""
+        return self._held().runs
+
+    @property
+    def what(self) -> str:
+        """What was done, in a sentence."""
+        return self._held().what
+
+    @property
+    def trash_id(self) -> str:
+        """The entry of the trash that it made, brought back or purged; ``""`` for none."""
+        return self._held().trash_id
+
+    @property
+    def expires_at(self) -> str | None:
+        """Until when it can be taken back: ISO 8601; ``None`` for ever, or if it is of a kind that is not."""
+        return _iso(self._held().expires_at_ms)
+
+    @property
+    def undoes(self) -> str:
+        """The id of the change that it took back; ``""`` if it took back none."""
+        return self._held().undoes
+
+    @property
+    def undone_by(self) -> str:
+        """The id of the change that took it back; ``""`` while it counts."""
+        return self._held().undone_by
+
+    @property
+    def undone_at(self) -> str | None:
+        """When it was taken back: ISO 8601; ``None`` while it counts."""
+        return _iso(self._held().undone_at_ms)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether it is of a kind that is taken back, and was not yet; ``undo()`` looks at the rest."""
+        record = self._held()
+        return record.kind not in LASTING and not record.undone_by
+
+    def list_runs(self, *, limit: int | None = None) -> ChangedRuns:
+        """List the runs that it changed, with what was ``before`` and ``after``.
+
+        Args:
+            limit: How many at the most.
+
+        Raises:
+            TypeError: It is no whole number.
+            ValueError: It is out of bounds.
+        """
+        return ChangedRuns(self._handle, make_window(limit=limit), self._id)
+
+    def undo(self, *, commit: bool = True) -> ApiResponse[Change]:
+        """Take it back, all of it or nothing; that is a change itself, and can be taken back too.
+
+        A ``ConflictError`` takes nothing back if something that it changed was changed since, if a run is gone, or if
+        its time is over. What was deleted comes back out of the trash.
+
+        Args:
+            commit: Whether to take it back; else it is only told whether that can be done.
+
+        Returns:
+            The change that took it back, or would.
+
+        Raises:
+            TypeError: ``commit`` is no boolean.
+        """
+        dry_run = not flag(commit, "commit")
+
+        def undo() -> Change:
+            made = self._handle.backend.undo_change(self._id, dry_run=dry_run)
+            if not dry_run:
+                self._forget()
+            return Change(self._handle, made.id, made)
+
+        return ApiResponse.of(undo)
+
+    def json(self) -> dict[str, Any]:
+        """Return the change as plain values."""
+        self._whole()
+        return {name: getattr(self, name) for name in _JSON}
+
+
+class ChangedRun(Entity[ChangedRunRecord]):
+    """What a change made of one run.
+
+    Args:
+        handle: The way to the backend.
+        change_id: The change.
+        cuid: The store's id of the run.
+        record: What is known of it.
+    """
+
+    __slots__ = ("_change_id", "_cuid")
+
+    def __init__(
+        self, handle: BackendHandle, change_id: str, cuid: str, record: ChangedRunRecord | None = None
+    ) -> None:
+        super().__init__(handle, record)
+        self._change_id = change_id
+        self._cuid = cuid
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What names it."""
+        return (self._change_id, self._cuid)
+
+    def _fetch(self) -> ChangedRunRecord:
+        backend = self._handle.backend
+        for record in each_item(lambda page: backend.list_changed_runs(self._change_id, page)):
+            if record.cuid == self._cuid:
+                return record
+        raise NotFoundError(f"change {self._change_id} reached no run {self._cuid!r}")
+
+    @property
+    def cuid(self) -> str:
+        """The store's id of the run."""
+        return self._cuid
+
+    @property
+    def path(self) -> str:
+        """``workspace/project/run``, as it is today."""
+        return self._held().path
+
+    @property
+    def name(self) -> str:
+        """What people call it today."""
+        return self._held().name
+
+    @property
+    def before(self) -> dict[str, Any]:
+        """The fields that were changed, as they were, a config's by dotted key; what was not there is left out."""
+        return dict(self._held().before)
+
+    @property
+    def after(self) -> dict[str, Any]:
+        """The fields that were changed, as the change made them."""
+        return dict(self._held().after)
+
+    def json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        self._whole()
+        return {name: getattr(self, name) for name in ("path", "cuid", "name", "before", "after")}
+
+
+class ChangedRuns(Collection[ChangedRun, ChangedRunRecord]):
+    """The runs that a change reached; those that are gone for good are left out.
+
+    Args:
+        handle: The way to the backend.
+        window: Which part is wanted.
+        change_id: The change.
+    """
+
+    def __init__(self, handle: BackendHandle, window: Window, change_id: str) -> None:
+        super().__init__(handle, window)
+        self._change_id = change_id
+
+    def _read(self, page: PageRequest) -> Page[ChangedRunRecord]:
+        return self._handle.backend.list_changed_runs(self._change_id, page)
+
+    def _make(self, record: ChangedRunRecord) -> ChangedRun:
+        return ChangedRun(self._handle, self._change_id, record.cuid, record)
+
+    def _subject(self) -> str:
+        return repr(self._change_id)
+
+
+class Changes(Collection[Change, ChangeRecord]):
+    """Changes that were made, newest first.
+
+    Args:
+        handle: The way to the backend.
+        window: Which part is wanted.
+        query: Which, as far as it is known before the first is asked for.
+        runs: Tells the runs that they reached, by cuid; ``None`` for any.
+        path: Tells where; ``None`` for everywhere.
+    """
+
+    def __init__(
+        self,
+        handle: BackendHandle,
+        window: Window,
+        query: ChangeQuery,
+        *,
+        runs: Callable[[], tuple[str, ...]] | None = None,
+        path: Callable[[], str] | None = None,
+    ) -> None:
+        super().__init__(handle, window)
+        self._query = query
+        self._runs = runs
+        self._place = path
+
+    def _read(self, page: PageRequest) -> Page[ChangeRecord]:
+        query = attrs.evolve(self._query, page=page)
+        if self._place is not None:
+            query = attrs.evolve(query, path=self._place())
+        if self._runs is not None:
+            query = attrs.evolve(query, runs=self._runs())
+        return self._handle.backend.list_changes(query)
+
+    def _make(self, record: ChangeRecord) -> Change:
+        return Change(self._handle, record.id, record)
+
+    def _subject(self) -> str:
+        return "" if self._place is None else repr(self._place())
+
+
+def make_changes(
+    handle: BackendHandle,
+    path: Callable[[], str] | None,
+    *,
+    by: str | None = None,
+    kind: str | None = None,
+    since: datetime | str | None = None,
+    limit: int | None = None,
+    runs: Callable[[], tuple[str, ...]] | None = None,
+) -> Changes:
+    """List changes, as ``audit`` does.
+
+    Args:
+        handle: The way to the backend.
+        path: Tells where; ``None`` for everywhere.
+        by: Only what that user did.
+        kind: Only changes of that kind.
+        since: Only what was done from then on: a time, ISO 8601 text, or how long ago, such as ``7d``.
+        limit: How many at the most.
+        runs: Tells the runs that they reached, by cuid; ``None`` for any.
+
+    Raises:
+        TypeError: An argument has another type.
+        ValueError: An argument is out of bounds or unknown.
+    """
+    only: ChangeKind | None = None if kind is None else choice(kind, _KINDS, "kind")
+    query = ChangeQuery(by=optional_text(by, "by"), kind=only, since_ms=None if since is None else _since_ms(since))
+    return Changes(handle, make_window(limit=limit), query, runs=runs, path=path)
+
+
+def _since_ms(since: object) -> int:
+    if isinstance(since, datetime):
+        return int(since.timestamp() * 1000)
+    given = text(since, "since")
+    if given[0].isdigit() and given[-1].isalpha() and "T" not in given:
+        now = datetime.now(timezone.utc).timestamp()
+        return int(now * 1000) - parse_duration(given, argument="since")
+    try:
+        return int(parse_iso(given).timestamp() * 1000)
+    except ValueError:
+        raise ValueError(
+            f"since: {given!r} is no time; write '7d' for how long ago, or a date such as '2026-01-31'"
+        ) from None
+
+
+class Audited(ABC):
+    """A workspace, a project or a run: what was changed in it is in the journal."""
+
+    __slots__ = ()
+
+    _handle: BackendHandle
+
+    @abstractmethod
+    def _audited(self) -> str:
+        """Tell its path."""
+
+    def audit(
+        self,
+        *,
+        by: str | None = None,
+        kind: str | None = None,
+        since: datetime | str | None = None,
+        limit: int | None = None,
+    ) -> Changes:
+        """List what was changed here, newest first: who did it, when, by which door, and what takes it back.
+
+        Args:
+            by: Only what that user did.
+            kind: Only changes of that kind: ``update``, ``move``, ``protect``, ``delete``, ``cut``, ``restore``, ….
+            since: Only what was done from then on: a time, ISO 8601 text, or how long ago, such as ``7d``.
+            limit: How many at the most.
+
+        Returns:
+            The changes, each with ``undo()``.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is out of bounds or unknown.
+        """
+        return make_changes(self._handle, self._audited, by=by, kind=kind, since=since, limit=limit)
+
+
+def noted(handle: BackendHandle, call: Callable[[], tuple[T, str]]) -> ApiResponse[T]:
+    """Answer a call that is noted in the journal.
+
+    Args:
+        handle: The way to the backend.
+        call: Called once; returns the data, and the id of the change or ``""``.
+    """
+    made: list[str] = []
+
+    def do() -> T:
+        data, change_id = call()
+        made.append(change_id)
+        return data
+
+    answer = ApiResponse.of(do)
+    return attrs.evolve(answer, change=Change(handle, made[0])) if made and made[0] else answer
+
+
+def _iso(time_ms: int | None) -> str | None:
+    return None if time_ms is None else iso_text(time_ms)
