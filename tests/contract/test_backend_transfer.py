@@ -154,6 +154,15 @@ class TestMoving:
         with pytest.raises(NotFoundError):
             site.root.get_run(demo.run("run-1"))
 
+    def test_it_is_taken_back(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        before = everything(site)
+        done = move(site, demo, other)
+        line = site.root.get_change(done.change_id)
+        assert (line.kind, line.runs) == ("move", 3)
+        assert line.what.endswith(f"to {other}")
+        site.root.undo_change(done.change_id)
+        assert everything(site) == before
+
     def test_what_it_has_can_be_named_where_it_went(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
         move(site, demo, other, "run-1")
         (file,) = site.root.list_artifacts(other.run("run-1"), PageRequest()).items
@@ -506,6 +515,26 @@ class TestCopying:
             site.root.transfer(plan)
         assert site.root.count_runs(select(other)) == 0
 
+    def test_copies_are_taken_back_into_the_trash(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        before = everything(site)
+        done = site.root.copy_runs(plan_copy(site, demo, other))
+        line = site.root.get_change(done.change_id)
+        assert (line.kind, line.runs, line.project) == ("copy", 3, other.project)
+        site.root.update_runs(select(other, "run-1"), RunPatch(protected=True))
+        with pytest.raises(ConflictError, match="run-1 is protected"):
+            site.root.undo_change(done.change_id)
+        site.root.update_runs(select(other, "run-1"), RunPatch(protected=False))
+        site.root.update_runs(select(other, "run-2"), RunPatch(project=site.project("third").project))
+        undone = site.root.undo_change(done.change_id)
+        assert everything(site) == before
+        assert site.root.get_change(done.change_id).undone_by == undone.id
+        (entry,) = site.root.list_trash(None, PageRequest()).items
+        assert entry.runs == 3
+        with pytest.raises(ConflictError):
+            site.root.undo_change(done.change_id)
+        site.root.restore(entry.id)
+        assert site.root.count_runs(select(other)) == 2
+
     def test_an_empty_plan_copies_nothing(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
         empty = site.root.plan_transfer(TransferDraft("copy", str(other), RunSelection(site.home, "demo", ())))
         assert site.root.copy_runs(empty) == TransferRecord("copy", str(other))
@@ -533,12 +562,72 @@ class TestMerging:
         (entry,) = site.root.list_trash(None, PageRequest()).items
         assert (entry.id, entry.kind, entry.project, entry.runs) == (done.trash_id, "project", demo.project, 0)
 
-    def test_it_is_undone_by_restoring_and_moving_back(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+    @pytest.mark.parametrize("restored", ["not", "before", "after"])
+    def test_it_is_taken_back_with_what_lay_in_the_trash(
+        self, site: Site, demo: ProjectPath, other: ProjectPath, restored: str
+    ) -> None:
+        fill(site.root, other, "theirs")
         before = everything(site)
+        entry = site.root.delete_runs(select(demo, "run-0", "run-1")).trash_id
+        site.clock.advance(1000)
         done = site.root.transfer(self._plan(site, demo, other))
-        site.root.restore(done.trash_id)
-        move(site, other, demo, *done.runs)
+        site.clock.advance(1000)
+        if restored == "before":
+            site.root.restore(entry)
+        undone = site.root.undo_change(done.change_id)
+        assert (undone.kind, undone.undoes) == ("undo", done.change_id)
+        assert site.root.get_change(done.change_id).undone_by == undone.id
+        if restored == "not":
+            trashed = site.root.list_trashed_runs(entry, PageRequest()).items
+            assert {held.path for held in trashed} == {f"{demo}/run-0", f"{demo}/run-1"}
+        if restored != "before":
+            site.root.restore(entry)
         assert everything(site) == before
+        assert site.root.list_trash(None, PageRequest()).items == ()
+        assert {folder.path: folder.runs for folder in site.root.list_folders(demo)} == {"/sweeps": 1, "/sweeps/lr": 1}
+        with pytest.raises(ConflictError, match="it was already"):
+            site.root.undo_change(done.change_id)
+
+    def test_it_is_not_taken_back_where_that_would_not_be_whole(
+        self, site: Site, demo: ProjectPath, other: ProjectPath
+    ) -> None:
+        done = site.root.transfer(self._plan(site, demo, other))
+        changes: tuple[tuple[Callable[[], str], Callable[[str], object], str], ...] = (
+            (
+                lambda: site.root.delete_runs(select(other, "run-2")).trash_id,
+                site.root.restore,
+                f"in the trash are {other}/run-2",
+            ),
+            (
+                lambda: site.project(demo.project).project,
+                lambda _: site.root.update_project(demo, ProjectPatch(name="another")),
+                f"project '{demo.project}'",
+            ),
+            (
+                lambda: site.root.update_runs(select(other, "run-2"), RunPatch(project="another")).change_id,
+                site.root.undo_change,
+                "run-2",
+            ),
+        )
+        for change, back, why in changes:
+            meanwhile = change()
+            before = everything(site)
+            with pytest.raises(ConflictError, match=why):
+                site.root.undo_change(done.change_id)
+            assert everything(site) == before
+            back(meanwhile)
+        site.root.undo_change(done.change_id)
+        assert site.root.count_runs(select(demo)) == 3
+
+    def test_who_may_not_restore_it_does_not_take_it_back(
+        self, site: Site, demo: ProjectPath, other: ProjectPath
+    ) -> None:
+        member = site.user("mia")
+        site.root.set_member(site.home, "mia", "MEMBER")
+        done = site.root.transfer(self._plan(site, demo, other))
+        with pytest.raises(PermissionDeniedError):
+            member.undo_change(done.change_id)
+        assert site.root.count_runs(select(other)) == 3
 
     def test_what_lay_in_the_trash_comes_back_into_the_other_one(
         self, site: Site, demo: ProjectPath, other: ProjectPath
@@ -626,12 +715,13 @@ class TestRenaming:
         plan = self._plan(site, demo, "newer")
         assert (plan.kind, plan.project, plan.target, plan.total) == ("rename", str(demo), f"{site.home}/newer", 0)
         assert everything(site) == before
-        assert site.root.transfer(plan) == TransferRecord("rename", f"{site.home}/newer")
+        done = site.root.transfer(plan)
+        assert (done.kind, done.target, done.runs) == ("rename", f"{site.home}/newer", ())
         renamed = ProjectPath(site.home, "newer")
         assert site.root.count_runs(select(renamed)) == 3
         with pytest.raises(NotFoundError):
             site.root.get_project(demo)
-        site.root.transfer(self._plan(site, renamed, demo.project))
+        site.root.undo_change(done.change_id)
         assert everything(site) == before
 
     def test_a_name_that_is_taken_is_told(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:

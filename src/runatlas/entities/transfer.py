@@ -14,6 +14,7 @@ from runatlas.entities.argument import flag, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Readable
 from runatlas.entities.project_fields import ProjectFields
+from runatlas.model.change import ChangeRecord
 from runatlas.model.ids import ProjectPath, validate_project_name
 from runatlas.model.run import RunSelection
 from runatlas.model.transfer import DONE, TransferDraft, TransferItem, TransferPlanRecord, TransferRecord
@@ -38,20 +39,33 @@ class Transfer:
         target: The path of the project that they are in now, or that a project has.
         runs: The store's ids of the runs, or of their copies, and ``paths`` where these are now.
         trash_id: The entry of the trash that a merged project lies in.
+        change_id: The line of the journal that tells of it; ``""`` if there was nothing to do.
     """
 
-    def __init__(self, record: TransferRecord, items: Sequence[TransferItem]) -> None:
+    def __init__(self, handle: BackendHandle, record: TransferRecord, items: Sequence[TransferItem]) -> None:
+        self._handle = handle
         self.kind = record.kind
         self.total = len(record.runs)
         self.target = record.target
         self.runs = record.runs
         self.trash_id = record.trash_id
+        self.change_id = record.change_id
         self.paths = tuple(item.target for item in items)
+
+    def undo(self) -> ApiResponse[ChangeRecord]:
+        """Take it back: runs are moved back, copies go to the trash, a merged project comes back, a name is as it was.
+
+        A ``ConflictError`` says why nothing was taken back: something of it was changed since, or is gone.
+
+        Returns:
+            The change that took it back.
+        """
+        return ApiResponse.of(lambda: self._handle.backend.undo_change(self.change_id))
 
     def json(self) -> dict[str, Any]:
         """Return the fields as plain values."""
-        fields = {"kind": self.kind, "total": self.total, "target": self.target}
-        fields["trash_id"] = self.trash_id
+        fields: dict[str, Any] = {"kind": self.kind, "total": self.total, "target": self.target}
+        fields |= {"trash_id": self.trash_id, "change_id": self.change_id}
         return {**fields, "runs": list(self.runs), "paths": list(self.paths)}
 
     def __repr__(self) -> str:
@@ -135,7 +149,7 @@ class TransferPlan:
     def _apply(self) -> Transfer:
         backend = self._handle.backend
         apply = backend.copy_runs if self.record.kind == "copy" else backend.transfer
-        return Transfer(apply(self.record), self.items)
+        return Transfer(self._handle, apply(self.record), self.items)
 
     def json(self) -> dict[str, Any]:
         """Return the plan as plain values."""

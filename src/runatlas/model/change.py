@@ -12,7 +12,20 @@ from runatlas.model.page import PageRequest
 __all__ = ["LASTING", "ChangeKind", "ChangeQuery", "ChangeRecord", "ChangedRunRecord", "UpdateRecord"]
 
 ChangeKind = Literal[
-    "update", "move", "protect", "unprotect", "create", "project", "delete", "cut", "restore", "purge", "stage", "undo"
+    "update",
+    "move",
+    "copy",
+    "merge",
+    "protect",
+    "unprotect",
+    "create",
+    "project",
+    "delete",
+    "cut",
+    "restore",
+    "purge",
+    "stage",
+    "undo",
 ]
 """``project`` is a change of a project's own fields, its name among them; ``stage`` one of a model version's."""
 
@@ -35,7 +48,7 @@ class ChangeRecord:
         project: The name that the project had; ``""`` if it reached several, or none.
         what: The same for people, in a sentence.
         runs: How many runs it changed.
-        trash_id: The entry of the trash that a deletion made; ``""`` for other changes.
+        trash_id: The entry of the trash that a deletion or a merge made; ``""`` for other changes.
         expires_at_ms: Until when it can be taken back; ``None`` for ever.
         undoes: The change that this one took back; ``""`` if it took back none.
         undone_by: The change that took this one back; ``""`` while it counts.

@@ -130,9 +130,11 @@ class TransferRecord:
         target: The path of the project that the runs are in now, or that a project has.
         runs: The store's ids of the runs, or of their copies, in the order of the plan.
         trash_id: The entry of the trash that the emptied project lies in.
+        change_id: The line of the journal, which takes it back; ``""`` if there was nothing to do.
     """
 
     kind: TransferKind
     target: str
     runs: tuple[str, ...] = ()
     trash_id: str = ""
+    change_id: str = ""

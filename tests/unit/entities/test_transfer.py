@@ -10,9 +10,11 @@ import pytest
 from runatlas import Api
 from runatlas.backends.local import LocalBackend
 from runatlas.entities.runs import Runs
+from runatlas.entities.transfer import Transfer
 from runatlas.errors import ConflictError
 from runatlas.model.ids import ProjectPath
 from runatlas.model.run import RunDraft
+from runatlas.response import ApiResponse
 
 NAMES = ("a", "b", "c", "d")
 
@@ -107,6 +109,25 @@ def test_a_plan_says_all_that_it_would_do(api: Api) -> None:
     again = plan.apply()
     assert isinstance(again.error, ConflictError)
     assert "the plan is out of date" in again.errmsg
+
+
+def test_it_is_taken_back(api: Api) -> None:
+    runs = api.runs("team/demo", order="id")
+    before = [run.json() for run in runs]
+    ways: tuple[Callable[[], ApiResponse[Transfer]], ...] = (
+        lambda: runs.move("other", commit=True),
+        lambda: runs.copy("other", commit=True),
+        lambda: api.project("team/demo").merge_into("other", commit=True),
+        lambda: api.project("team/demo").rename("newer", commit=True),
+    )
+    for do in ways:
+        done = do().unwrap()
+        undone = done.undo().unwrap()
+        assert undone.kind in {"undo", "delete"}
+        now = [{**run.json(), "updated_at": ""} for run in api.runs("team/demo", order="id")]
+        assert now == [{**run, "updated_at": ""} for run in before]
+        assert len(api.runs("team/other")) == 0
+        assert isinstance(done.undo().error, ConflictError)
 
 
 def test_what_is_in_the_way_is_in_the_plan(api: Api) -> None:

@@ -14,8 +14,10 @@ from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.instant import iso_text
 from runatlas.model.page import Page, PageRequest
+from runatlas.model.run import RunSelection
 from runatlas.model.run_config import revert_config
 from runatlas.model.text import check_text
+from runatlas.model.trash import guarded_error
 from runatlas.server.services.access import (
     require_cuids,
     require_project,
@@ -57,7 +59,7 @@ from runatlas.server.store.project import change_project, find_projects, keep_pr
 from runatlas.server.store.run_write import has_folder, lock_runs, projects_of, write_fields
 from runatlas.server.store.statement import Connection, unique
 from runatlas.server.store.transfer import Place, move_runs, taken_ids
-from runatlas.server.store.trash import find_trash, lock_trash
+from runatlas.server.store.trash import entries_until, find_trash, lock_trash
 
 __all__ = ["Changes"]
 
@@ -154,7 +156,9 @@ class Changes:
         with suppress(_RehearsedError), self._store.together(), self._store.write() as connection:
             row = _require(connection, caller, change_id)
             _require_open(row, self._store.clock())
-            if row.trash_cuid is None:
+            if row.kind == "copy":
+                self._uncopy(connection, caller, row)
+            elif row.trash_cuid is None or row.kind == "merge":
                 self._revert(connection, caller, row)
             else:
                 self._restore(connection, caller, row, row.trash_cuid)
@@ -173,10 +177,47 @@ class Changes:
             raise ConflictError(f"change {row.cuid} cannot be taken back: {LASTING['purge']}")
         self._trash.restore(caller, trash_id)
 
+    def _uncopy(self, connection: Connection, caller: Caller, row: ChangeRow) -> None:
+        """Move copies to the trash."""
+        reached = reached_runs(connection, row.id)
+        _require_whole(row, reached)
+        _require_live(row, reached)
+        copies = RunSelection(row.workspace, ids=tuple(run.cuid for run in reached))
+        plan = self._trash.plan_run_deletion(caller, copies)
+        if plan.kept:
+            raise guarded_error(plan.kept)
+        self._trash.delete(caller, plan)
+        done = find_change(connection, ChangeScope(caller.user_id, is_owner=True, run_keys=(reached[0].id,)))
+        if done is None or not mark_undone(connection, row.id, done.cuid, self._store.clock()):
+            raise _refusal(row, "it is taken back just now")
+
+    def _unmerge(
+        self, connection: Connection, caller: Caller, row: ChangeRow, reached: Sequence[ReachedRun]
+    ) -> list[ReachedRun]:
+        """Bring back the project that was emptied, and into it what lay in its trash; return the runs that are left."""
+        entries = {run.trash_id for run in reached if run.trash_id is not None}
+        entry = find_trash(connection, caller.user_id, row.trash_cuid or "")
+        older = entries_until(connection, entries, row.at_ms, None if entry is None else entry.id)
+        lock_trash(connection, [*older, *([] if entry is None else [entry.id])])
+        # Who waited for a lock reads again.
+        _require_open(_require(connection, caller, row.cuid), self._store.clock())
+        if entry is not None:
+            self._trash.restore(caller, entry.cuid)
+        lay = {run.id: loads(run.before or "{}") for run in reached if run.trash_id in older}
+        there = find_projects(connection, {fields["project_id"] for fields in lay.values()})
+        back = {
+            key: Place(fields["project_id"], fields.get("folder_id"))
+            for key, fields in lay.items()
+            if fields["project_id"] in there
+        }
+        move_runs(connection, back, self._store.clock())
+        return [run for run in reached if run.id not in lay]
+
     def _revert(self, connection: Connection, caller: Caller, row: ChangeRow) -> None:
         reached = reached_runs(connection, row.id)
-        if len(reached) < row.runs:
-            raise _refusal(row, f"{row.runs - len(reached)} of its runs are gone for good")
+        _require_whole(row, reached)
+        if row.kind == "merge":
+            reached = self._unmerge(connection, caller, row, reached)
         fields = {run.id: (loads(run.before or "{}"), loads(run.after or "{}")) for run in reached}
         homes = {before["project_id"] for before, _ in fields.values() if "project_id" in before}
         keep_projects(connection, projects_of(connection, list(fields)))
@@ -319,6 +360,11 @@ def _require_open(row: ChangeRow, now_ms: int) -> None:
         raise _refusal(row, f"it was already, by change {row.undone_by} at {iso_text(row.undone_at_ms or 0)}")
     if row.expires_at_ms is not None and row.expires_at_ms <= now_ms:
         raise _refusal(row, f"its time was over at {iso_text(row.expires_at_ms)}")
+
+
+def _require_whole(row: ChangeRow, reached: Sequence[ReachedRun]) -> None:
+    if len(reached) < row.runs:
+        raise _refusal(row, f"{row.runs - len(reached)} of its runs are gone for good")
 
 
 def _require_live(row: ChangeRow, reached: Sequence[ReachedRun]) -> None:

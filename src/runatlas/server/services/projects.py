@@ -44,7 +44,7 @@ from runatlas.server.store.project import (
 )
 from runatlas.server.store.statement import Connection, unique
 
-__all__ = ["Projects", "list_project_page", "make_project"]
+__all__ = ["Projects", "insert_project", "list_project_page", "make_project"]
 
 _SORTS = get_args(ProjectSort)
 _VISIBILITIES = get_args(Visibility)
@@ -132,6 +132,14 @@ class Projects:
 
 def make_project(store: Store, connection: Connection, caller: Caller, draft: ProjectDraft) -> int:
     """Insert a project and return its row id; ``create_project`` says what may be raised."""
+    made = insert_project(store, connection, caller, draft)
+    line = Line("create", f"made project {draft.workspace or caller.username}/{draft.name}")
+    note_change(store, connection, caller, line, projects=[made])
+    return made
+
+
+def insert_project(store: Store, connection: Connection, caller: Caller, draft: ProjectDraft) -> int:
+    """Do what ``make_project`` does, and leave it to who asks to note it in the journal."""
     now_ms = store.clock()
     checked(validate_project_name, draft.name, "name")
     _check(draft)
@@ -152,10 +160,7 @@ def make_project(store: Store, connection: Connection, caller: Caller, draft: Pr
         "updated_at_ms": now_ms,
     }
     with unique(f"workspace {workspace.username!r} has a project {draft.name!r} already"):
-        made = add_project(connection, values)
-    line = Line("create", f"made project {workspace.username}/{draft.name}")
-    note_change(store, connection, caller, line, projects=[made])
-    return made
+        return add_project(connection, values)
 
 
 def list_project_page(

@@ -32,10 +32,12 @@ from runatlas.server.services.access import (
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.deletion_plan import what_became
 from runatlas.server.services.folders import FolderNames, folder_names, make_folders
-from runatlas.server.services.projects import Projects, make_project
+from runatlas.server.services.journal import Line, counted, differences, note_change
+from runatlas.server.services.projects import Projects, insert_project, make_project
 from runatlas.server.services.trash import Trash
 from runatlas.server.services.validation import check_choice, checked
 from runatlas.server.store.engine import Store
+from runatlas.server.store.journal import ChangeScope, Fields, find_change
 from runatlas.server.store.project import ProjectRow, touch_live_projects
 from runatlas.server.store.purge import mark_purged, remove_purged
 from runatlas.server.store.run_copy import RunCopy, copy_runs, lock_copies
@@ -127,12 +129,12 @@ class Transfers:
         try:
             copied = copy_runs(self._store, begun.entry, begun.project_id, begun.copies)
             with self._store.write() as connection:
-                self._publish(connection, caller, plan, begun, copied)
+                change = self._publish(connection, caller, plan, begun, copied)
             is_done = True
         finally:
             if not is_done:
                 self._drop(begun.entry)
-        return TransferRecord("copy", plan.target, tuple(copy.cuid for copy in begun.copies))
+        return TransferRecord("copy", plan.target, tuple(copy.cuid for copy in begun.copies), change_id=change)
 
     def _begin(
         self, connection: Connection, caller: Caller, plan: TransferPlanRecord, target: ProjectPath
@@ -157,7 +159,7 @@ class Transfers:
         if home is None:
             if plan.target_cuid:
                 raise NotFoundError(f"there is no project {target}")
-            project_id = make_project(self._store, connection, caller, ProjectDraft(target.project, target.workspace))
+            project_id = insert_project(self._store, connection, caller, ProjectDraft(target.project, target.workspace))
             trash_project(connection, project_id, entry)
         else:
             project_id = home.id
@@ -173,8 +175,8 @@ class Transfers:
         plan: TransferPlanRecord,
         begun: _BegunCopy,
         copied: Mapping[int, int],
-    ) -> None:
-        """Let copies be seen, in the folders of their originals."""
+    ) -> str:
+        """Let copies be seen, in the folders of their originals, and return the change's id in the journal."""
         target = ProjectPath.parse(plan.target)
         there = lock_copies(connection, begun.entry)
         if not begun.is_new and self._locked(connection, caller, {target: "write"})[target].id != begun.project_id:
@@ -187,6 +189,11 @@ class Transfers:
         restore_trash(connection, begun.entry)
         names = {copied[key]: folder for key, folder in begun.folders.items()}
         self._put(connection, names, list(copied.values()), begun.project_id)
+        what = f"copied {counted(plan.total, [item.path for item in plan.items])} to {target}"
+        line = Line("copy", what + (", which was made" if begun.is_new else ""), plan.total)
+        return note_change(
+            self._store, connection, caller, line, runs=list(copied.values()), projects=[begun.project_id]
+        )
 
     def _drop(self, entry: int) -> None:
         """Remove what is left of a copy that failed; if that fails too, it is garbage a day later."""
@@ -202,8 +209,11 @@ class Transfers:
         _require_home(path.workspace, target)
         found = self._locked(connection, caller, {path: "write"})[path]
         _require_planned(plan, path, found, plan.project_cuid)
+        if target == path:
+            raise refused(plan.kind, [f"workspace {path.workspace!r} has a project {path.project!r} already"])
         record = self._projects.update_project(caller, path, ProjectPatch(name=target.project))
-        return TransferRecord("rename", str(record.path))
+        noted = find_change(connection, ChangeScope(caller.user_id, is_owner=True, project_id=found.id))
+        return TransferRecord("rename", str(record.path), change_id="" if noted is None else noted.cuid)
 
     def _move(
         self, connection: Connection, caller: Caller, plan: TransferPlanRecord, target: ProjectPath
@@ -216,14 +226,18 @@ class Transfers:
             require_project(connection, caller, path, "write")
         if not plan.target_cuid and _find_target(connection, caller, target) is None:
             make_project(self._store, connection, caller, ProjectDraft(target.project, target.workspace))
-        home = self._locked(connection, caller, dict.fromkeys([target, *sources], "write"))[target]
+        locked = self._locked(connection, caller, dict.fromkeys([target, *sources], "write"))
+        home = locked[target]
         if plan.target_cuid:
             _require_planned(plan, target, home, plan.target_cuid)
         held = held_by_cuid(connection, [item.cuid for item in plan.items])
         _require_same(connection, plan, held, home.workspace_id)
         _require_free(connection, plan, home, [run.run_id for run in held])
-        self._place(connection, [run.id for run in held], home)
-        return TransferRecord("move", plan.target, tuple(item.cuid for item in plan.items))
+        fields = self._place(connection, [run.id for run in held], home)
+        line = Line("move", f"moved {counted(len(held), [run.path for run in held])} to {target}", len(held))
+        reached = [home.id, *(locked[path].id for path in sources)]
+        change = note_change(self._store, connection, caller, line, runs=fields, projects=reached)
+        return TransferRecord("move", plan.target, tuple(item.cuid for item in plan.items), change_id=change)
 
     def _merge(
         self, connection: Connection, caller: Caller, plan: TransferPlanRecord, target: ProjectPath
@@ -241,9 +255,12 @@ class Transfers:
         trashed = trashed_in(connection, source.id, entries)
         if set(entries_of(connection, source.id)) - set(entries):
             raise refused(plan.kind, [f"runs of {path} were deleted meanwhile; try again"])
-        self._place(connection, [*(run.id for run in held), *trashed], home)
-        entry = self._trash.delete_project(caller, path).trash_id
-        return TransferRecord("merge", plan.target, tuple(item.cuid for item in plan.items), entry)
+        fields = self._place(connection, [*(run.id for run in held), *trashed], home)
+        entry = self._trash.bury(connection, caller, source).trash_id
+        what = f"merged project {path} with {counted(len(held), [run.path for run in held])} into {target}"
+        line = Line("merge", what, len(held), trash_id=entry)
+        change = note_change(self._store, connection, caller, line, runs=fields, projects=[source.id, home.id])
+        return TransferRecord("merge", plan.target, tuple(item.cuid for item in plan.items), entry, change)
 
     def _locked(
         self, connection: Connection, caller: Caller, needs: Mapping[ProjectPath, Need]
@@ -256,9 +273,13 @@ class Transfers:
             raise ConflictError("a project was renamed meanwhile; nothing was changed")
         return again
 
-    def _place(self, connection: Connection, run_keys: Sequence[int], home: ProjectRow) -> None:
-        """Put runs into a project, each into the folder of the names that it was in."""
+    def _place(self, connection: Connection, run_keys: Sequence[int], home: ProjectRow) -> dict[int, Fields]:
+        """Put runs into a project, each into the folder of the names that it was in, and return what that changed."""
+        before = places_of(connection, run_keys)
         self._put(connection, _folders_of(connection, run_keys), run_keys, home.id)
+        after = places_of(connection, run_keys)
+        held, made = ({key: place._asdict() for key, place in places.items()} for places in (before, after))
+        return differences(held, made)
 
     def _put(
         self, connection: Connection, folders: Mapping[int, FolderNames], run_keys: Sequence[int], project_id: int

@@ -289,6 +289,13 @@ class Trash:
         note_change(self._store, connection, caller, line, runs=keys, projects=[project.id])
         return record
 
+    def bury(self, connection: Connection, caller: Caller, project: ProjectRow) -> DeletionRecord:
+        """Move a project without runs to the trash, within a transaction that holds its lock and notes the change."""
+        plan = DeletionPlanRecord("project", (), project=f"{project.workspace}/{project.name}")
+        record, entry = self._add_entry(connection, caller, plan, project, project.name)
+        trash_project(connection, project.id, entry)
+        return record
+
     def _add_entry(
         self, connection: Connection, caller: Caller, plan: DeletionPlanRecord, project: ProjectRow, name: str
     ) -> tuple[DeletionRecord, int]:

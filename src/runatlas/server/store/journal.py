@@ -304,7 +304,9 @@ def unmark_undone(connection: Connection, cuid: str, by: str) -> None:
 
 def mark_restored(connection: Connection, trash_cuid: str, by: str, at_ms: int) -> None:
     """Note which change brought back all that a deletion took."""
-    deletion = changes.c.trash_cuid == trash_cuid, changes.c.cuid != by, changes.c.undone_by.is_(None)
+    # Of a merge that is only the emptied project.
+    own = changes.c.trash_cuid == trash_cuid, changes.c.cuid != by, changes.c.kind != "merge"
+    deletion = *own, changes.c.undone_by.is_(None)
     connection.execute(update(changes).where(*deletion).values(undone_by=by, undone_at_ms=at_ms))
 
 

@@ -38,6 +38,7 @@ __all__ = [
     "add_trash",
     "count_trash",
     "entries_beside",
+    "entries_until",
     "files_by_run",
     "find_trash",
     "find_trashed",
@@ -333,6 +334,13 @@ def lock_trash(connection: Connection, trash_ids: Collection[int]) -> list[int]:
     wanted = select(trash.c.id).where(member_of(trash.c.id, "entries"), trash.c.kind.not_in(HIDDEN))
     locked = wanted.order_by(trash.c.id).with_for_update()
     return [key for (key,) in rows(connection, locked, {"entries": list(trash_ids)})]
+
+
+def entries_until(connection: Connection, trash_ids: Collection[int], at_ms: int, entry: int | None) -> list[int]:
+    """Return those of these entries that are older than another one, or made by a time if that one is gone."""
+    older = trash.c.deleted_at_ms <= at_ms if entry is None else trash.c.id < entry
+    statement = select(trash.c.id).where(member_of(trash.c.id, "entries"), older)
+    return [key for (key,) in rows(connection, statement, {"entries": list(trash_ids)})]
 
 
 def entries_beside(connection: Connection, trash_ids: Collection[int]) -> list[int]:
