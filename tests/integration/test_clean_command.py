@@ -148,6 +148,9 @@ def test_a_refused_policy_deletes_nothing(call: Call, store: Path) -> None:
     refused = call(*everything)
     assert refused.exit_code == 1
     assert "Error: the policy would take all 30 runs that it looks at" in refused.stderr
+    assert "add a keep, or a --where and --allow-all if that is meant" in refused.stderr
+    filtered = call(PATH, "--where", "state == 'CRASHED'", "--commit")
+    assert "add a keep, or say --allow-all if that is meant" in filtered.stderr
     assert call(*everything, "--exit-code").exit_code == 4
     assert call(*everything, "--keep-last", "1", "--max", "28", "--exit-code").exit_code == 4
     assert left(store) == 30

@@ -181,6 +181,30 @@ def test_runs_are_protected_one_or_many(call: Call) -> None:
     assert call("delete", RUN, "--commit").exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("delete", PROJECT, "--filter", "state", "==", "CRASHED"), "a filter is one text, in quotes"),
+        (("protect", PROJECT), f"'{PROJECT}' is a project: --filter says which runs of it"),
+        (("unprotect", PROJECT), f"'{PROJECT}' is a project: --filter says which runs of it"),
+        (("update", PROJECT, "--filter", "state == 'CRASHED'"), "say what to change, such as --name or --label"),
+        (("move", PROJECT, "archive"), f"'{PROJECT}' is a project: '--project TARGET' says where its runs move to"),
+        (("runs", PROJECT, "--filter", "model.lr == 1"), "config values are config.model.lr,"),
+    ],
+)
+def test_a_mistake_tells_what_to_write(call: Call, arguments: tuple[str, ...], told: str) -> None:
+    refused = call(*arguments)
+    assert (refused.exit_code, told in refused.stderr) == (2, True), refused.stderr
+
+
+def test_what_deletes_nothing_says_so(call: Call) -> None:
+    nothing = ("delete", PROJECT, "--filter", "name == 'nobody'")
+    shown = call(*nothing)
+    assert (shown.exit_code, shown.stderr) == (0, "nothing was deleted\n")
+    done = call(*nothing, "--commit")
+    assert (done.exit_code, done.stderr) == (0, "nothing was deleted: nothing that may go was found\n")
+
+
 def test_a_plan_is_written_to_a_file_and_applied_from_it(call: Call, tmp_path: Path) -> None:
     file = str(tmp_path / "plan.json")
     assert call("delete", RUN, "--save", file, "--commit").exit_code == 2
@@ -327,8 +351,8 @@ def test_a_run_that_was_recorded_offline_is_hinted_at(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["api", "projects", "--dir", str(tmp_path)])
     assert (done.exit_code, done.stderr) == (
         1,
-        f"Error: there is no RunAtlas store in {tmp_path} yet; 'runatlas sync {tmp_path}' makes it of what "
-        "runs left there\n",
+        f"Error: there is no RunAtlas store in {tmp_path} yet; check the path, or 'runatlas sync {tmp_path}' "
+        "makes it of what runs left there\n",
     )
     assert CliRunner().invoke(main, ["sync", str(tmp_path)]).exit_code == 0
     assert CliRunner().invoke(main, ["api", "projects", "--dir", str(tmp_path)]).exit_code == 0

@@ -124,6 +124,7 @@ def test_what_no_run_has_and_what_is_protected_refuse(call: Call, path: str) -> 
         ("--metric", "loss", "--steps", "a:b"),
         ("--metric", "loss", "--steps", ":"),
         ("--metric", "loss", "--steps", "5:2"),
+        ("--metric", "loss", "--steps", "3-10"),
         ("--thin", "-1"),
         ("--rewind", "3", "--commit", "--save", "x"),
     ],

@@ -90,7 +90,8 @@ def test_what_is_in_the_way_is_told(call: Call, store: Path) -> None:
         assert (refused.exit_code, "has a run 'run-1' already" in refused.stderr) == (1, True)
     assert runs(store) == before
     nowhere = call("move", DEMO, "--project", "nowhere", "--commit")
-    assert (nowhere.exit_code, "there is no project team/nowhere" in nowhere.stderr) == (1, True)
+    told = "there is no project team/nowhere to move to; move with --create if it is to be made"
+    assert (nowhere.exit_code, told in nowhere.stderr) == (1, True)
 
 
 def test_runs_are_copied(call: Call, store: Path) -> None:

@@ -281,7 +281,8 @@ def _step_name(source: FilterText, step: ast.Attribute | ast.Subscript) -> str:
 def _read_stable(source: FilterText, name: str, place: ast.expr, steps: list[ast.Attribute | ast.Subscript]) -> Field:
     if find_stable_name(name) is None:
         hint = did_you_mean(name, [*STABLE_FIELDS, "tags", *SCOPES])
-        hint = hint or f"; config values are config.{name}, metrics summary.{name}, and text goes in quotes"
+        path = ".".join([name, *(step.attr for step in steps if isinstance(step, ast.Attribute))])
+        hint = hint or f"; config values are config.{path}, metrics summary.{path}, and text goes in quotes"
         raise source.error(f"unknown name {name!r}{hint}", place)
     if steps:
         raise source.error(f"{name!r} has no parts", steps[0])

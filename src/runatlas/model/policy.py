@@ -451,9 +451,10 @@ def require_bounds(rule: Rule, runs: Sequence[JudgedRun], goes: Sequence[bool]) 
         return
     shown = [_group_text(rule, runs[places[0]]) for places in emptied[:_SHOWN]]
     more = f", and of {counted(len(emptied) - _SHOWN, 'more group')}" if len(emptied) > _SHOWN else ""
+    way = "or allow all" if rule.where is not None else "or a where that says which runs may all go, and then allow all"
     raise ConflictError(
         f"the policy would take {_all_of(sum(map(len, emptied)))}{' and'.join(shown)}{more} that it looks at; "
-        "add a keep, or allow all with a where that says which runs may all go"
+        f"add a keep, {way} if that is meant"
     )
 
 

@@ -174,7 +174,7 @@ def test_what_would_empty_a_group_or_take_too_many_is_refused() -> None:
     runs = [run("a", groups=("1",)), run("b", groups=("1",)), run("c", groups=("2",))]
     rule = read_policy(Policy(older_than="1d", group_by=("config.x",)))
     with pytest.raises(
-        ConflictError, match=r"would take all 2 runs of config\.x=1 that it looks at; add a keep, or allow"
+        ConflictError, match=r"would take all 2 runs of config\.x=1 that it looks at; add a keep, or a where"
     ):
         require_bounds(rule, runs, [True, True, False])
     require_bounds(rule, runs, [True, False, False])

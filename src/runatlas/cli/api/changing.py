@@ -72,6 +72,8 @@ def update(api: Api, path: str, filters: str | None, labels: tuple[str, ...], **
     changes = {name: value for name, value in rest.items() if value is not None}
     if labels:
         changes["labels"] = list(labels)
+    if not changes:
+        raise click.UsageError("say what to change, such as --name or --label; 'runatlas api update --help' lists all")
     if filters is not None:
         changed = api.runs(path, filters).update(**changes).unwrap()
         say(f"changed {counted(changed.total, 'run')}")
@@ -93,6 +95,7 @@ def protect(api: Api, path: str, filters: str | None, reason: str) -> None:
     PATH is a run, or with --filter a project.
     """
     if filters is None:
+        _require_run(path)
         api.run(path).protect(reason).unwrap()
         say(f"protected {path}")
     else:
@@ -110,11 +113,18 @@ def unprotect(api: Api, path: str, filters: str | None) -> None:
     PATH is a run, or with --filter a project.
     """
     if filters is None:
+        _require_run(path)
         api.run(path).unprotect().unwrap()
         say(f"unprotected {path}")
     else:
         count = api.runs(path, filters).unprotect().unwrap().total
         say(f"unprotected {counted(count, 'run')}")
+
+
+def _require_run(path: str) -> None:
+    """Refuse a project where a run is meant: of a project a filter says which runs."""
+    if path.removeprefix("/").count("/") == 1:
+        raise click.UsageError(f"{path!r} is a project: --filter says which runs of it, or write {path}/RUN for one")
 
 
 @click.command()
@@ -145,7 +155,9 @@ def delete(
     Deleted things lie in the trash: 'runatlas api trash' lists them, 'runatlas api restore' brings them back.
     """
     if runs and filters is not None:
-        raise click.UsageError("give either RUNS or --filter")
+        raise click.UsageError(
+            "give either RUNS or --filter; a filter is one text, in quotes: --filter \"state == 'CRASHED'\""
+        )
     if commit and save is not None:
         raise click.UsageError("--save writes what would be deleted, and --commit deletes it: give one of them")
     target: Any
@@ -236,7 +248,7 @@ def _cut(
     return partial(target.delete_media if media else target.delete_metrics, list(media or metrics), steps=_steps(steps))
 
 
-_STEPS = re.compile(r"(-?[0-9]{1,19})?(:)?(-?[0-9]{1,19})?", re.ASCII)
+_STEPS = re.compile(r"(-?[0-9]{1,19})?(?:(:)(-?[0-9]{1,19})?)?", re.ASCII)
 
 
 def _steps(text: str | None) -> tuple[int | None, int | None] | None:
@@ -283,13 +295,15 @@ def _print_outcome(outcome: DeletionPlan | Deletion, *, as_json: bool) -> None:
         print_fields({**outcome.json(), "kept": len(outcome.kept)})
         for line in kept_lines(outcome.kept):
             say(line, err=False)
-        if outcome.trash_id and outcome.kind == "data":
+        if not outcome.trash_id:
+            say("nothing was deleted: nothing that may go was found")
+        elif outcome.kind == "data":
             say(f"{hint('runatlas', 'api', 'restore', outcome.trash_id)} brings back what was cut")
-        elif outcome.trash_id:
+        else:
             say(f"{hint('runatlas', 'api', 'restore', outcome.trash_id)} brings {counted(outcome.runs, 'run')} back")
     else:
         say(repr(outcome), err=False)
-        say("nothing was deleted" if refusal else "nothing was deleted; add --commit to delete")
+        say("nothing was deleted; add --commit to delete" if outcome.total and not refusal else "nothing was deleted")
 
 
 def _exit_if_refused(outcome: DeletionPlan | Deletion) -> None:

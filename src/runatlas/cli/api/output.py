@@ -20,6 +20,14 @@ from runatlas.terminal import printable, printable_lines
 __all__ = ["print_fields", "print_json", "print_table", "refusal_text", "say", "size_text"]
 
 _UNBOUNDED = 100_000
+_OPTIONS = (
+    ("delete with force", "delete with --force"),
+    ("others with force", "others with --force"),
+    ("move with create", "move with --create"),
+    ("copy with create", "copy with --create"),
+    ("or allow all", "or say --allow-all"),
+    ("or a where that says which runs may all go, and then allow all", "or a --where and --allow-all"),
+)
 _KIBI = 1024
 
 
@@ -87,10 +95,10 @@ def size_text(size: int) -> str:
 
 
 def refusal_text(sentence: str) -> str:
-    """Return what refuses a deletion as it is said on the command line, where ``force`` is an option."""
-    return sentence.replace("delete with force", "delete with --force").replace(
-        "others with force", "others with --force"
-    )
+    """Return what refuses a plan as it is said on the command line, where ``force`` and its like are options."""
+    for said, option in _OPTIONS:
+        sentence = sentence.replace(said, option)
+    return sentence
 
 
 def say(text: str, *, err: bool = True) -> None:

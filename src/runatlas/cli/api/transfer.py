@@ -6,11 +6,11 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option
-from runatlas.cli.api.output import print_json, say
+from runatlas.cli.api.output import print_json, refusal_text, say
 from runatlas.entities.run import Run
 from runatlas.entities.runs import Runs
 from runatlas.entities.transfer import Transfer, TransferPlan
-from runatlas.errors import ConflictError
+from runatlas.errors import ConflictError, NotFoundError
 from runatlas.model.transfer import DONE
 from runatlas.response import ApiResponse
 from runatlas.terminal import counted, printable_lines
@@ -52,6 +52,8 @@ def move(
     if project is None:
         if filters is not None or create or commit:
             raise click.UsageError("--filter, --create and --commit go with --project")
+        if path.removeprefix("/").count("/") == 1:
+            raise click.UsageError(f"{path!r} is a project: '--project TARGET' says where its runs move to")
         api.run(path).move(folder).unwrap()
         say(f"moved {path}")
         return
@@ -132,6 +134,8 @@ def _runs(api: Api, path: str, filters: str | None) -> Run | Runs:
 def _show(answer: ApiResponse[TransferPlan] | ApiResponse[Transfer], *, as_json: bool) -> None:
     if isinstance(answer.error, ConflictError):
         raise click.ClickException(printable_lines(str(answer.error)))
+    if isinstance(answer.error, NotFoundError):
+        raise click.ClickException(printable_lines(refusal_text(str(answer.error))))
     outcome = answer.unwrap()
     if as_json:
         print_json(outcome.json())

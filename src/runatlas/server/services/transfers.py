@@ -352,7 +352,7 @@ def _plan_move(
     chosen = selected_runs(connection, caller, selection, "write")
     home = _find_target(connection, caller, target)
     if home is None and not create:
-        raise NotFoundError(f"there is no project {target} to move to; say that it is to be made if that is meant")
+        raise NotFoundError(f"there is no project {target} to move to; move with create if it is to be made")
     held = held_by_key(connection, [row[0] for row in rows(connection, chosen.query)])
     gone = [run for run in held if (run.workspace, run.project) != (target.workspace, target.project)]
     notes: tuple[str, ...] = ()
@@ -372,7 +372,7 @@ def _plan_copy(
     if home is None:
         require_workspace(connection, caller, target.workspace, "write")
         if not draft.create:
-            raise NotFoundError(f"there is no project {target} to copy to; say that it is to be made if that is meant")
+            raise NotFoundError(f"there is no project {target} to copy to; copy with create if it is to be made")
     held = held_by_key(connection, [row[0] for row in rows(connection, chosen.query)])
     notes: tuple[str, ...] = ()
     if selection.filter is not None:

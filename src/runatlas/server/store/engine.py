@@ -153,8 +153,8 @@ class Store:
             if not create:
                 if (directory / "spool").is_dir():
                     raise StoreMissingError(
-                        f"there is no RunAtlas store in {directory} yet; 'runatlas sync {directory}' makes it of what "
-                        "runs left there"
+                        f"there is no RunAtlas store in {directory} yet; check the path, or "
+                        f"'runatlas sync {directory}' makes it of what runs left there"
                     )
                 raise StoreMissingError(
                     f"there is no RunAtlas store in {directory}; check the path, or record a run there first"
