@@ -64,6 +64,15 @@ def _move(services: Services, caller: Caller, chosen: RunSelection, target: str)
     services.transfers.transfer(caller, services.transfers.plan_transfer(caller, draft))
 
 
+def _copy(services: Services, caller: Caller, chosen: RunSelection, target: str) -> None:
+    draft = TransferDraft("copy", f"{chosen.workspace}/{target}", runs=chosen, create=True)
+    services.transfers.copy_runs(caller, services.transfers.plan_transfer(caller, draft))
+
+
+def _undo(services: Services, caller: Caller, _: RunSelection, change: str) -> None:
+    services.changes.undo_change(caller, change)
+
+
 def _update(services: Services, caller: Caller, chosen: RunSelection, word: str) -> None:
     services.runs.update_runs(caller, chosen, RunPatch(labels_added=(word,), description=word, config={"word": word}))
 
@@ -82,7 +91,9 @@ OPERATIONS: dict[str, Operation] = {
     "cut": _cutting(DataCut(metrics=("loss",))),
     "rewind": _cutting(DataCut(metrics=None, media=None, artifacts=("weights.bin",), first_step=KEPT_STEPS)),
     "move": _move,
+    "copy": _copy,
     "update": _update,
+    "undo": _undo,
     "restore": _restore,
     "purge": _purge,
 }

@@ -26,6 +26,7 @@ from support.killed import KEPT_STEPS, act, open_services
 
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import Batch
+from runatlas.model.change import ChangeQuery
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest, each_item
 from runatlas.model.project import ProjectDraft
@@ -36,6 +37,7 @@ from runatlas.server.services.services import Services
 KILLS = int(os.environ.get("RUNATLAS_KILLS", "50"))
 PATIENCE_S = 60
 PROJECTS = ("first", "second")
+COPIES = "copies"
 GROUPS, GROUP_RUNS, STEPS = 5, 4, 150
 KEYS = ("loss", "accuracy")
 
@@ -65,10 +67,14 @@ class Cleaned:
         self.runs: World = {}
         self.trash: dict[str, Callable[[World], World]] = {}
         """What restoring an entry makes of the runs."""
+        self.undoable: dict[str, tuple[World, World]] = {}
+        """The runs before and after a change that can be taken back."""
+        self.lines = 0
         self.took: dict[str, float] = {}
         with closing(self._open()) as services:
             _fill(services)
-            self.runs, _ = _look(services)
+            self.runs, _, changes = _look(services)
+            self.lines = len(changes)
         self.groups = {
             f"group-{group}": [cuid for cuid, run in self.runs.items() if run.id.startswith(f"{group}-")]
             for group in range(GROUPS)
@@ -81,24 +87,30 @@ class Cleaned:
         """Begin something, kill it, and look; return what was done and what came of it."""
         name, group = chance.choice(list(_AFTER)), chance.choice(list(self.groups))
         subject = group
-        if name in {"restore", "purge"}:
-            if not self.trash:
+        if name in {"restore", "purge", "undo"}:
+            known = list(self.undoable if name == "undo" else self.trash)
+            if not known:
                 return name, "nothing to do"
-            subject = chance.choice(list(self.trash))
+            subject = chance.choice(known)
         found = [cuid for cuid in self.groups[group] if cuid in self.runs]
         project = self.runs[found[0]].project if found else PROJECTS[0]
         live = [cuid for cuid in found if self.runs[cuid].project == project]
-        if name in {"move", "update"}:
-            subject = PROJECTS[PROJECTS.index(project) - 1] if name == "move" else f"word-{chance.random()}"
+        if name in {"move", "update", "copy"}:
+            others = {"move": PROJECTS[PROJECTS.index(project) - 1], "copy": COPIES}
+            subject = others.get(name) or f"word-{chance.random()}"
         before, entries = deepcopy(self.runs), set(self.trash)
         expected, restoring = _AFTER[name](self, before, live, subject)
         is_long = expected != before or name == "purge"
         done = self._kill(name, project, [self.runs[cuid].id for cuid in live], subject, chance, is_long=is_long)
         with closing(self._open()) as services:
-            self.runs, trash = _look(services)
+            self.runs, trash, changes = _look(services)
         is_after = (self.runs, trash) != (before, entries)
         assert is_after or not done or expected == before, f"{name} said that it was done, and was not"
-        assert self.runs == (expected if is_after else before), f"{name} is half done"
+        assert _told_apart(self.runs, expected if is_after else before) == {}, f"{name} is half done"
+        assert len(changes) - self.lines == is_after, f"{name} and its line are apart"
+        self.lines = len(changes)
+        if is_after and name in {"update", "move", "undo"}:
+            self.undoable[changes[0]] = (before, expected)
         if is_after:
             if restoring is not None:
                 (entry,) = trash - entries
@@ -157,8 +169,8 @@ def _fill(services: Services) -> None:
             services.recording.append(caller, Batch(run.path, points=points, artifacts=(artifact,)))
 
 
-def _look(services: Services) -> tuple[World, set[str]]:
-    """Return the runs, and the entries of the trash."""
+def _look(services: Services) -> tuple[World, set[str], list[str]]:
+    """Return the runs, the entries of the trash, and the lines of the journal, newest first."""
     caller = services.owner()
     chosen = RunSelection(caller.username)
     points: dict[str, dict[str, int]] = {}
@@ -172,7 +184,19 @@ def _look(services: Services) -> tuple[World, set[str]]:
         world[run.cuid] = Held(
             run.project, run.id, run.labels, run.description, run.config or {}, points.get(run.cuid, {}), files
         )
-    return world, {entry.id for entry in each_item(lambda page: services.trash.list_trash(caller, None, page))}
+    trash = {entry.id for entry in each_item(lambda page: services.trash.list_trash(caller, None, page))}
+    lines = each_item(lambda page: services.changes.list_changes(caller, ChangeQuery(page=page)))
+    return world, trash, [line.id for line in lines]
+
+
+def _told_apart(found: World, expected: World) -> dict[str, tuple[Held | None, Held | None]]:
+    """Return the runs that are not as expected; a copy has an id that nobody knows before."""
+    expected = dict(expected)
+    for copy in [cuid for cuid in expected if cuid.startswith("copy of ")]:
+        held = expected.pop(copy)
+        expected[next((cuid for cuid in found if found[cuid] == held and cuid not in expected), copy)] = held
+    both = {*found, *expected}
+    return {cuid: (found.get(cuid), expected.get(cuid)) for cuid in both if found.get(cuid) != expected.get(cuid)}
 
 
 Expected = tuple[World, "Callable[[World], World] | None"]
@@ -222,6 +246,30 @@ def _updated(runs: World, live: list[str], word: str) -> Expected:
     return made, None
 
 
+def _copied(runs: World, live: list[str]) -> Expected:
+    """Copy runs, unless one of their ids is taken there."""
+    taken = {run.id for run in runs.values() if run.project == COPIES}
+    if any(runs[cuid].id in taken for cuid in live):
+        return runs, None
+    copies = {f"copy of {cuid}": attrs.evolve(deepcopy(runs[cuid]), project=COPIES) for cuid in live}
+    return {**runs, **copies}, None
+
+
+def _undone(cleaned: Cleaned, runs: World, change: str) -> Expected:
+    """Take a change back, unless what it changed was changed since, or a run is not there."""
+    before, after = cleaned.undoable[change]
+    made = deepcopy(runs)
+    for cuid, was in before.items():
+        became = after[cuid]
+        for field in attrs.fields_dict(Held) if was != became else ():
+            old, new = getattr(was, field), getattr(became, field)
+            if old != new and (cuid not in runs or getattr(runs[cuid], field) != new):
+                return runs, None
+            if old != new:
+                setattr(made[cuid], field, old)
+    return made, None
+
+
 def _restored(cleaned: Cleaned, runs: World, entry: str) -> Expected:
     try:
         return cleaned.trash[entry](runs), None
@@ -237,6 +285,8 @@ _AFTER: Mapping[str, Callable[[Cleaned, World, list[str], str], Expected]] = {
     ),
     "rewind": lambda _, runs, live, __: _cut(runs, live, _rewound),
     "move": lambda _, runs, live, target: _changed(runs, live, project=target),
+    "copy": lambda _, runs, live, __: _copied(runs, live),
+    "undo": lambda cleaned, runs, _, change: _undone(cleaned, runs, change),
     "update": lambda _, runs, live, word: _updated(runs, live, word),
     "restore": lambda cleaned, runs, _, entry: _restored(cleaned, runs, entry),
     "purge": lambda _, runs, __, ___: (runs, None),
