@@ -7,7 +7,7 @@ from sqlalchemy import select
 from support.meeting import meanwhile
 from support.recording import Recorder, line, rows_of
 
-from runatlas.errors import ConflictError, StoreError
+from runatlas.errors import ConflictError
 from runatlas.model.data_cut import DataCut
 from runatlas.model.ids import RunPath
 from runatlas.model.page import PageRequest
@@ -124,7 +124,7 @@ def test_damaged_points_are_cut_as_a_whole_and_not_parted(recorder: Recorder, ru
         chosen = select(series.c.id).where(series.c.key == "loss").scalar_subquery()
         connection.execute(chunks.update().where(chunks.c.series_id == chosen).values(data=b"nonsense"))
     for cut in (DataCut(("loss",), first_step=20), DataCut(None, thin=3)):
-        with pytest.raises(StoreError, match=f"'loss' of {run} cannot be parted"):
+        with pytest.raises(ConflictError, match=f"'loss' of {run} cannot be parted"):
             _plan(recorder, run, cut)
     assert len(_plan(recorder, run, DataCut(("acc",), first_step=20)).items) == 1
     entry = _delete(recorder, _plan(recorder, run, DataCut(("loss",))))
