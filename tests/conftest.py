@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
+from support.database import lend_database
 from support.examples import TIMES, examples
 from support.postgresql import postgresql
 
-__all__ = ["postgresql", "pytest_xdist_auto_num_workers"]
+__all__ = ["lend_database", "postgresql", "pytest_xdist_auto_num_workers"]
 
 # Hundreds of tests start interpreters, and none shall compile anew what was compiled before.
 sys.dont_write_bytecode = False

@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 from litestar.types import ASGIApp, Receive, Scope, Send
 from support.compared import make_compared
-from support.database import Clock, Location, new_schema
+from support.database import Clock, made_location
 
 from runatlas.backends.base import Backend
 from runatlas.backends.local import LocalBackend
@@ -187,18 +187,12 @@ REACHES: dict[str, tuple[str, Callable[[Services, Servers], AbstractContextManag
 """Each way to reach the data: the engine behind it, and what makes its backends."""
 
 
-def _location(engine: str, directory: Path, request: pytest.FixtureRequest) -> Location:
-    if engine == "sqlite":
-        return Location(engine, str(directory / "here"))
-    return Location(engine, new_schema(request.getfixturevalue("postgresql")), directory / "blobs")
-
-
 @pytest.fixture(params=REACHES)
 def site(request: pytest.FixtureRequest, tmp_path: Path, servers: Servers) -> Iterator[Site]:
     """An empty installation with one administrator."""
     engine, reach = REACHES[request.param]
-    location = _location(engine, tmp_path, request)
     with ExitStack() as closing:
+        location = closing.enter_context(made_location(engine, tmp_path, request))
         services = location.services()
         closing.callback(services.close)
         connect = closing.enter_context(reach(services, servers))

@@ -1,18 +1,25 @@
-"""Stores to test on: a SQLite directory and a PostgreSQL schema, each empty, one a test."""
+"""Stores to test on, each empty, one a test: a SQLite directory, and a schema or a database of PostgreSQL.
+
+To make all tables takes longer than most tests do, so that what is no test of just that begins with a copy.
+"""
 
 from __future__ import annotations
 
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import attrs
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from runatlas.server.services.services import Services
-from runatlas.server.store.engine import Store
+from runatlas.server.store.engine import DATABASE_NAME, Store
 
 ENGINES = ("sqlite", "postgresql")
 
@@ -57,13 +64,73 @@ def new_schema(server: str) -> str:
     return f"{server}&options=-csearch_path%3D{name}"
 
 
+@cache
+def _empty_file() -> bytes:
+    """Return the database of a directory where nothing but the store was made."""
+    with tempfile.TemporaryDirectory() as directory:
+        Location("sqlite", directory).open().close()
+        return (Path(directory) / DATABASE_NAME).read_bytes()
+
+
+def fill_directory(directory: Path) -> None:
+    """Make a store in a directory that is not there yet."""
+    directory.mkdir(mode=0o700)
+    path = directory / DATABASE_NAME
+    path.touch(mode=0o600)
+    path.write_bytes(_empty_file())
+
+
+Lend = Callable[[], AbstractContextManager[str]]
+"""Makes a database of PostgreSQL with an empty store in it, and tells its URL."""
+
+
+@pytest.fixture(scope="session")
+def lend_database(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lend]:
+    """Copy one database for each test, which goes with it."""
+    with psycopg.connect(postgresql, autocommit=True) as connection:
+
+        def url(name: str) -> str:
+            return make_url(postgresql).set(database=name).render_as_string(hide_password=False)
+
+        @contextmanager
+        def lend() -> Iterator[str]:
+            name = f"test_{secrets.token_hex(8)}"
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE made STRATEGY file_copy")
+            try:
+                yield url(name)
+            finally:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+        connection.execute("CREATE DATABASE made")
+        Location("postgresql", url("made"), tmp_path_factory.mktemp("made")).open().close()
+        yield lend
+
+
+@contextmanager
+def made_location(engine: str, directory: Path, request: pytest.FixtureRequest) -> Iterator[Location]:
+    """Make an empty store whose files lie in a directory."""
+    if engine == "sqlite":
+        fill_directory(directory / "here")
+        yield Location(engine, str(directory / "here"))
+        return
+    lend: Lend = request.getfixturevalue("lend_database")
+    with lend() as url:
+        yield Location(engine, url, directory / "blobs")
+
+
 Place = Callable[[], Location]
 
 
 @pytest.fixture(scope="session", params=ENGINES)
-def new_location(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """Make places for new stores of one engine, then of the other."""
-    engine: str = request.param
+def engine(request: pytest.FixtureRequest) -> str:
+    """One engine, then the other."""
+    found: str = request.param
+    return found
+
+
+@pytest.fixture(scope="session")
+def new_location(engine: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Make places where no store is yet."""
 
     def make() -> Location:
         directory = tmp_path_factory.mktemp("store")
@@ -76,9 +143,12 @@ def new_location(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture
-def location(new_location: Place) -> Location:
-    """A place where no store is yet."""
-    return new_location()
+def location(
+    engine: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Location]:
+    """An empty store."""
+    with made_location(engine, tmp_path_factory.mktemp("store"), request) as found:
+        yield found
 
 
 @pytest.fixture

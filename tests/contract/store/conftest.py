@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from support.database import location, new_location, services
+from support.database import engine, location, new_location, services
 from support.recording import Recorder
 
 from runatlas.server.services.services import Services
 
-__all__ = ["location", "new_location", "services"]
+__all__ = ["engine", "location", "new_location", "services"]
 
 
 @pytest.fixture

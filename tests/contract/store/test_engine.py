@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, inspect, select, text
 from sqlalchemy.exc import IntegrityError
-from support.database import Location
+from support.database import Location, Place
 from support.recording import Recorder, line, rows_of
 from support.worker import record_at_once, record_shared, record_until_killed
 
@@ -196,8 +196,8 @@ def test_a_migration_that_fails_changes_nothing(services: Services) -> None:
         assert connection.scalar(select(func.max(schema_version.c.version))) == SCHEMA_VERSION
 
 
-def test_processes_that_make_a_store_at_once_share_it(location: Location) -> None:
-    count, batches = 6, 20
+def test_processes_that_make_a_store_at_once_share_it(new_location: Place) -> None:
+    location, count, batches = new_location(), 6, 20
     barrier = SPAWN.Barrier(count)
     finish(processes(*((record_at_once, location, barrier, number, batches) for number in range(count))))
     services = location.services()

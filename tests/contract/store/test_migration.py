@@ -74,8 +74,9 @@ def description(location: Location) -> dict[str, Any]:
 
 
 @pytest.fixture
-def earlier(location: Location) -> Location:
+def earlier(new_location: Place) -> Location:
     """A store as the first version made it: two projects with a run, and three blobs."""
+    location = new_location()
     engine = engine_of(location)
     with engine.begin() as connection:
         run_script(connection, (VERSION_1 / f"{location.engine}.sql").read_text())

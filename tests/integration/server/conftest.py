@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.database import new_location
+from support.database import engine, new_location
 from support.server import server
 
-__all__ = ["new_location", "server"]
+__all__ = ["engine", "new_location", "server"]
