@@ -37,10 +37,7 @@ from runatlas.server.store.statement import rows
 Key = tuple[str, str, Context]
 
 
-@pytest.fixture(autouse=True)
-def _with_native_routes(site: Site) -> None:
-    if not site.is_exact:
-        pytest.skip("a SwanLab server cannot cut data out of runs")
+pytestmark = pytest.mark.parametrize("site", ["local-sqlite", "local-postgresql", "native"], indirect=True)
 
 
 def _run(site: Site, run_id: str = "run", project: str = "demo") -> RunPath:
