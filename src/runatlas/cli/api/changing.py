@@ -147,7 +147,7 @@ def delete(
     save: str | None,
     as_json: bool,
 ) -> None:
-    """Delete PATH: a run, a project, or some of its runs.
+    """Delete a run, a project, or some of its runs.
 
     Of a project the RUNS named go, those of --filter, or all of it. Runs that are protected, pinned, a baseline,
     running, or behind a model in staging or production are kept, and listed.
@@ -203,7 +203,7 @@ def cut(
     as_json: bool,
     **what: Any,
 ) -> None:
-    """Delete data of PATH, and keep the runs: a run, or the runs of a project.
+    """Delete data of a run, or of runs of a project.
 
     Metrics, media or files of these names, what came after a step, or what thinning leaves out. The same runs are kept
     as from deletion. What is cut lies in the trash: 'runatlas api restore' brings it back.

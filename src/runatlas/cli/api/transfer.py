@@ -43,7 +43,7 @@ def move(
     commit: bool,
     as_json: bool,
 ) -> None:
-    """Put the run PATH into FOLDER, or take it out of it; or move runs to another project.
+    """Put a run into a folder, or runs into a project.
 
     FOLDER is a folder's id; without it PATH is in no folder, at once.
 
@@ -86,7 +86,7 @@ def copy(
     commit: bool,
     as_json: bool,
 ) -> None:
-    """Copy the run PATH, or runs of the project PATH, to the project TARGET.
+    """Copy the run PATH, or runs of a project, to TARGET.
 
     TARGET is a name, or workspace/project. Copies are not pinned and not protected.
     """
