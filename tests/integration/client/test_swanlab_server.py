@@ -22,6 +22,7 @@ from runatlas.model.account import UserPatch, WorkspacePatch
 from runatlas.model.annotation import AnnotationDraft, AnnotationQuery
 from runatlas.model.batch import Batch
 from runatlas.model.change import ChangeQuery
+from runatlas.model.data_cut import DataCut
 from runatlas.model.filters import Comparison, Field
 from runatlas.model.folder import FolderPatch
 from runatlas.model.log import LogQuery
@@ -32,6 +33,7 @@ from runatlas.model.project import ProjectDraft, ProjectPatch, ProjectQuery
 from runatlas.model.registry import ModelVersionDraft
 from runatlas.model.run import RunDraft, RunPatch, RunQuery
 from runatlas.model.series import ColumnQuery, PointQuery, SummaryQuery
+from runatlas.model.transfer import TransferDraft, TransferPlanRecord
 
 WORKS: dict[str, Callable[[Backend], object]] = {
     "get_server": lambda backend: backend.get_server(),
@@ -103,6 +105,15 @@ REFUSED: dict[str, Callable[[Backend], object]] = {
     "list_model_versions": lambda backend: backend.list_model_versions("ann", "x"),
     "create_model_version": lambda backend: backend.create_model_version(ModelVersionDraft("m", str(RUN), "w.bin")),
     "promote_model": lambda backend: backend.promote_model("ann", "m", 1, "production"),
+    "plan_data_deletion": lambda backend: backend.plan_data_deletion(DataCut(metrics=("loss",)), RUNS),
+    "plan_transfer": lambda backend: backend.plan_transfer(TransferDraft("move", "ann/new", RUNS)),
+    "transfer": lambda backend: backend.transfer(TransferPlanRecord("move", "ann/new")),
+    "copy_runs": lambda backend: backend.copy_runs(TransferPlanRecord("copy", "ann/new")),
+    "list_policies": lambda backend: backend.list_policies(DEMO),
+    "hold_policy": lambda backend: backend.hold_policy(DEMO, "old", Policy(older_than="30d")),
+    "switch_policy": lambda backend: backend.switch_policy(DEMO, "old", acts=True),
+    "release_policy": lambda backend: backend.release_policy(DEMO, "old"),
+    "list_evaluations": lambda backend: backend.list_evaluations(DEMO, PageRequest()),
 }
 ASKS_NOTHING = {"close", "forget", "location", "web_url"}
 

@@ -183,7 +183,7 @@ def test_bodies_may_be_gzipped_and_have_one_bound(server: ServerProcess, run: Ru
 def test_large_answers_are_gzipped_for_those_who_take_it(server: ServerProcess, run: RunPath) -> None:
     config = {f"key{number}": number for number in range(500)}
     update = {"selection": _selection(run), "patch": {"config": config}}
-    assert server.call("POST", "runs/update", json=update).json() == {"updated": 1}
+    assert server.call("POST", "runs/update", json=update).json()["updated"] == 1
     packed = server.call("GET", f"runs/{run}", headers={"Accept-Encoding": "gzip"})
     plain = server.call("GET", f"runs/{run}", headers={"Accept-Encoding": "identity"})
     assert packed.headers["Content-Encoding"] == "gzip"

@@ -79,7 +79,9 @@ def test_a_run_is_made_kept_listed_counted_and_changed(server: ServerProcess, ow
     assert listed.items[0].config == {"lr": 0.1, "deep": {"n": 1}}
     assert server.call("POST", "runs/count", json=selection).json() == {"count": 1}
     update = {"selection": selection, "patch": {"name": "The first"}}
-    assert server.call("POST", "runs/update", json=update).json() == {"updated": 1}
+    changed = server.call("POST", "runs/update", json=update).json()
+    assert changed == {"updated": 1, "change_id": changed["change_id"]}
+    assert server.call("GET", f"changes/{changed['change_id']}").json()["runs"] == 1
     found = codec.decode(server.call("GET", f"runs/{owner}/demo/first").json(), RunRecord)
     assert (found.name, found.cuid) == ("The first", listed.items[0].cuid)
     assert server.call("GET", f"runs/{owner}/demo/{found.cuid}").json()["id"] == "first"

@@ -198,6 +198,22 @@ def test_a_way_that_breaks_large_bodies_off_lets_smaller_ones_through(
     assert 0 < len(broken) < 16
 
 
+def test_a_way_that_breaks_small_bodies_off_lets_their_parts_through(
+    server: ServerProcess, way: Way, proxy: FaultyServer
+) -> None:
+    run = Run(repo=proxy.url, experiment="program", capture_terminal_logs=False)
+    run.flush()
+    way.breaks_from = 30_000
+    run.track(Text("x" * 40_000), name="long", step=0)
+    flushed = run.flush(20)
+    run.close(20)
+
+    assert (flushed.where, run.health.dropped, run.health.spooled) == ("store", 0, 0)
+    content = find_run(server.origin, run.hash).medias(["long"]).unwrap()["long"][0][0].content
+    assert content is not None
+    assert len(content["text"]) == 40_000
+
+
 def test_flush_says_what_the_store_refused(make_run: Callable[..., Run], stored: Callable[[Run], Experiment]) -> None:
     run = make_run(experiment="program")
     run.track(Text("a text"), name="a", step=0)

@@ -40,8 +40,8 @@ _ANSWER_MAX = {"application/json": 1 << 29}
 _BLOCK_MAX = 1 << 34
 """Bytes of an answer at the most, unpacked: of a refusal, of a document, of points (some runs have many)."""
 _PART_MIN, _PART_MAX = 16 << 10, 8 << 20
-_LARGE = 256 << 10
-"""From so many bytes on, a connection that breaks may be a proxy that finds a body too large, and says nothing."""
+"""Bytes of a part. What has more than the least may go in parts: where a connection breaks again and again, that may be
+a proxy that finds a body too large, and says nothing."""
 _BREAKS_MAX = 2
 _BYTES = "application/octet-stream"
 
@@ -128,7 +128,7 @@ class Session:
         start, size = _start(request.body), _size(request.body)
         if self._parts is None or size < self._too_large:
             try:
-                return self._send_whole(request, may_pass_smaller=self._parts is not None and size >= _LARGE)
+                return self._send_whole(request, may_pass_smaller=self._parts is not None and size > _PART_MIN)
             except ApiStatusError as error:
                 if self._parts is None or not _is_barred(error) or size < _PART_MIN:
                     raise
