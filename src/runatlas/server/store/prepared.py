@@ -1,4 +1,4 @@
-"""Statements compiled once and run on the driver itself, for the paths where every microsecond counts."""
+"""Statements compiled once, when first used, and run on the driver itself: where every microsecond counts."""
 
 from __future__ import annotations
 
@@ -31,31 +31,37 @@ class Prepared:
     """
 
     def __init__(self, statement: ClauseElement, *parameters: str) -> None:
-        """Compile a statement.
+        """Keep a statement, to be compiled when it is first used: a program needs few of them.
 
         Args:
             statement: In the common SQL of both engines.
             parameters: The names of its parameters, in the order in which values will be given.
+        """
+        self._statement = statement
+        self._parameters = parameters
+        self._texts: dict[str, str] = {}
+
+    def text(self, dialect: str) -> str:
+        """Return its SQL for ``sqlite`` or ``postgresql``.
 
         Raises:
             ValueError: The statement has other parameters.
         """
-        self._texts: dict[str, str] = {}
-        for name, dialect in _DIALECTS.items():
-            compiled = statement.compile(dialect=dialect)
-            found = tuple(getattr(compiled, "positiontup", None) or ())
-            if found != parameters:
-                raise ValueError(f"parameters: the statement takes {found}, not {parameters}")
-            self._texts[name] = str(compiled)
+        text = self._texts.get(dialect)
+        return self._compile(dialect) if text is None else text
 
-    def text(self, dialect: str) -> str:
-        """Return its SQL for ``sqlite`` or ``postgresql``."""
-        return self._texts[dialect]
+    def _compile(self, dialect: str) -> str:
+        compiled = self._statement.compile(dialect=_DIALECTS[dialect])
+        found = tuple(getattr(compiled, "positiontup", None) or ())
+        if found != self._parameters:
+            raise ValueError(f"parameters: the statement takes {found}, not {self._parameters}")
+        text = self._texts[dialect] = str(compiled)
+        return text
 
     def all(self, connection: Connection, *values: Any) -> list[Any]:
         """Run it and return its rows."""
         cursor = cursor_of(connection)
-        text = self._texts[connection.dialect.name]
+        text = self.text(connection.dialect.name)
         try:
             cursor.execute(text, values)
             return cursor.fetchall()  # type: ignore[no-any-return]
@@ -65,7 +71,7 @@ class Prepared:
     def each(self, connection: Connection, *values: Any) -> Iterator[Any]:
         """Run it and yield its rows: for many of which little is kept."""
         cursor = cursor_of(connection)
-        text = self._texts[connection.dialect.name]
+        text = self.text(connection.dialect.name)
         try:
             cursor.execute(text, values)
             yield from cursor
@@ -75,7 +81,7 @@ class Prepared:
     def first(self, connection: Connection, *values: Any) -> Any:
         """Run it and return its first row; ``None`` if it has none."""
         cursor = cursor_of(connection)
-        text = self._texts[connection.dialect.name]
+        text = self.text(connection.dialect.name)
         try:
             cursor.execute(text, values)
             return cursor.fetchone()
@@ -85,7 +91,7 @@ class Prepared:
     def run(self, connection: Connection, *values: Any) -> int:
         """Run it and return how many rows it changed."""
         cursor = cursor_of(connection)
-        text = self._texts[connection.dialect.name]
+        text = self.text(connection.dialect.name)
         try:
             cursor.execute(text, values)
             return int(cursor.rowcount)
@@ -94,7 +100,7 @@ class Prepared:
 
     def run_many(self, connection: Connection, rows: Iterable[Sequence[Any]]) -> None:
         """Run it once a row."""
-        text = self._texts[connection.dialect.name]
+        text = self.text(connection.dialect.name)
         try:
             cursor_of(connection).executemany(text, rows)
         except connection.dialect.loaded_dbapi.Error as error:
