@@ -103,6 +103,7 @@ class TestUndo:
         undone = site.root.undo_change(change)
         assert _runs(site) == before
         assert site.root.get_change(change).undone_by == undone.id
+        assert undone == site.root.get_change(undone.id)
         site.root.undo_change(undone.id)
         assert [run for run, _ in _runs(site)] == [run for run, _ in after], "but for the order in their configs"
         site.root.undo_change(change)

@@ -115,6 +115,41 @@ def test_changes(call: Call) -> None:
     assert call("update", RUN).exit_code == 2
 
 
+def test_who_changed_what_is_told_and_taken_back(place: tuple[str, str], call: Call) -> None:
+    def top(*arguments: str) -> Result:
+        return CliRunner().invoke(main, [*arguments, *place])
+
+    name = _json(call("run", RUN, "--json"))["name"]
+    assert call("update", RUN, "--name", "wrong", "--group", "g").exit_code == 0
+    line = _json(top("audit", RUN, "--json", "--limit", "1"))["list"][0]
+    shown = top("audit", PROJECT, "--kind", "update", "--by", line["by"], "--since", "1h")
+    assert (shown.exit_code, line["id"] in shown.stdout, "name='wrong'" in shown.stdout) == (0, True, True)
+    assert line["id"] in top("audit", line["workspace"]).stdout
+    assert _json(top("audit", "--by", "nobody", "--json"))["list"] == []
+    plan = _json(top("undo", line["id"], "--json"))
+    (reached,) = plan["runs"]
+    assert (reached["path"], reached["before"]["name"], reached["after"]["name"]) == (RUN, name, "wrong")
+    told = top("undo", line["id"])
+    (row,) = (text.split() for text in told.stdout.splitlines() if " name " in text)
+    assert row == [RUN, "name", "'wrong'", *repr(name).split()]
+    assert told.stderr == "nothing was taken back; add --commit to do it\n"
+    assert _json(call("run", RUN, "--json"))["name"] == "wrong"
+    done = top("undo", line["id"], "--commit", "--json")
+    made = _json(done)
+    again = f"'runatlas undo {made['id']} --commit {' '.join(place)}' takes that back in turn"
+    assert (made["undoes"], again in done.stderr) == (line["id"], True)
+    assert _json(call("run", RUN, "--json"))["name"] == name
+    tried = top("undo", line["id"])
+    assert (tried.exit_code, f"with --commit this is refused: change {line['id']} " in tried.stderr) == (4, True)
+    assert f" by change {made['id']} at " in json.loads(top("undo", line["id"], "--json").stdout)["refusal"]
+    refused = top("undo", line["id"], "--commit")
+    assert (refused.exit_code, f"it was already, by change {made['id']}" in refused.stderr) == (1, True)
+    missing = top("undo", "nothing")
+    assert (missing.exit_code, "the store that was looked at is " in missing.stderr) == (1, True)
+    for wrong in (["--kind", "nothing"], ["--since", "soon"], ["--limit", "0"]):
+        assert top("audit", *wrong).exit_code == 2
+
+
 def test_what_takes_how_much_room(place: tuple[str, str]) -> None:
     def du(*arguments: str) -> Result:
         return CliRunner().invoke(main, ["du", *arguments, *place])

@@ -13,6 +13,8 @@ __all__ = ["COMMANDS", "Interruption", "main"]
 COMMANDS: dict[str, tuple[str, str]] = {
     "clean": ("runatlas.cli.clean:clean", "Delete what a policy says, and tell why the rest stays."),
     "policies": ("runatlas.cli.policies:policies", "Let projects clean themselves up by policies that they hold."),
+    "audit": ("runatlas.cli.journal:audit", "List who changed what, when, and by which door."),
+    "undo": ("runatlas.cli.journal:undo", "Take a change back, after a look at it."),
     "api": ("runatlas.cli.api.command:api", "Query, export and clean up runs."),
     "demo": ("runatlas.cli.demo:demo", "Train small models, record them, and show what can be done with the runs."),
     "import": ("runatlas.cli.import_:import_", "Import runs from files of other trackers."),

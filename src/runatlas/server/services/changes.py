@@ -162,8 +162,8 @@ class Changes:
                 self._revert(connection, caller, row)
             else:
                 self._restore(connection, caller, row, row.trash_cuid)
-            newest = find_change(connection, _scope(connection, caller, ChangeQuery()))
-            made = [change_record(newest or row)]
+            done = _require(connection, caller, row.cuid).undone_by or ""
+            made = [change_record(_require(connection, caller, done))]
             if dry_run:
                 raise _RehearsedError
         return made[0]
