@@ -605,6 +605,8 @@ class TestTrash:
             site.root.restore(entry)
         assert _is_sound(site)
         assert site.root.purge(trash_id=entry).points == 40
+        (noted, _) = site.root.list_changes(ChangeQuery(kind="purge")).items
+        assert noted.what == f"purged what was cut out of 1 run of deletion {entry}"
 
     def test_it_goes_and_comes_with_the_project(self, site: Site) -> None:
         (run,) = _filled(site, "run")

@@ -215,6 +215,8 @@ class TestDeleting:
         for path in ("nonsense", "a/b/c/d", f"{site.home}/demo/"):
             with pytest.raises((ValidationError, ConflictError)):
                 site.root.delete(attrs.evolve(plan, items=(attrs.evolve(plan.items[0], path=path),)))
+        with pytest.raises(ValidationError, match="names the project, and no other does"):
+            site.root.delete(attrs.evolve(plan, project=str(other)))
         assert site.root.count_runs(_select(demo)) == 4
 
     def test_an_empty_plan_deletes_nothing(self, site: Site, demo: ProjectPath) -> None:

@@ -222,6 +222,7 @@ def test_what_cannot_be_held_is_refused(site: Site, demo: ProjectPath) -> None:
         ("a", Policy(where="loss <"), "1d", "where"),
         ("a", OLD, "15 minutes", "every: '15 minutes' is no duration"),
         ("a", OLD, "0d", "every: '0d' is no duration"),
+        ("a", OLD, "9000y", "every: '9000y' is too long"),
         ("a", Policy(where=f"name != '{'x' * 17_000}'"), "1d", "too many"),
     ):
         with pytest.raises(ValidationError, match=sentence):
@@ -261,11 +262,14 @@ def test_the_log_is_bounded(site: Site, demo: ProjectPath, monkeypatch: pytest.M
     assert len(log(site.root, demo)) == 1
 
 
-def test_a_damaged_policy_is_refused_and_keeps_no_other_from_its_turn(site: Site, demo: ProjectPath) -> None:
+@pytest.mark.parametrize("damage", ["policy = '['", "every = 'soon'"])
+def test_a_damaged_policy_is_refused_and_keeps_no_other_from_its_turn(
+    site: Site, demo: ProjectPath, damage: str
+) -> None:
     site.root.hold_policy(demo, "damaged", OLD, acts=True)
     site.root.hold_policy(demo, "whole", OLD)
     with site.services.store.write() as connection:
-        connection.exec_driver_sql("UPDATE held_policies SET policy = '[' WHERE name = 'damaged'")
+        connection.exec_driver_sql(f"UPDATE held_policies SET {damage} WHERE name = 'damaged'")
     assert {record.name: record.outcome for record in evaluate(site)} == {"damaged": "refused", "whole": "planned"}
 
 

@@ -42,6 +42,7 @@ HOUR_MS = 3_600_000
 _UNITS = {"y": 365 * 24, "m": 30 * 24, "w": 7 * 24, "d": 24, "h": 1}
 """Hours of each unit of a duration, in the order that they are written in."""
 
+_HOURS_MAX = 1000 * _UNITS["y"]
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]{{1,6}}){unit})?" for unit in _UNITS), re.ASCII)
 _MEANT = re.compile(
     r"(?P<count>[0-9]{1,6})\s*(?P<unit>y(?:(?:ea)?rs?)?|m(?:o(?:nths?)?)?|w(?:(?:ee)?ks?)?|d(?:ays?)?|h(?:(?:ou)?rs?)?)"
@@ -174,7 +175,7 @@ def parse_duration(text: str, *, argument: str = "duration") -> int:
 
     Raises:
         TypeError: ``text`` is not a string.
-        ValueError: It is no duration, or none at all.
+        ValueError: It is no duration, none at all, or of more than a thousand years.
 
     Example:
         >>> parse_duration("1d12h") / 3_600_000
@@ -188,6 +189,8 @@ def parse_duration(text: str, *, argument: str = "duration") -> int:
         meant = _meant_duration(text)
         right = f"{meant!r}" if meant else "such as '12h', '30d', '2w' or '1y6m' (years, months, weeks, days, hours)"
         raise ValueError(f"{argument}: {shortened(repr(text))} is no duration; write {right}")
+    if hours > _HOURS_MAX:
+        raise ValueError(f"{argument}: {shortened(repr(text))} is too long; write 1000y at the most")
     return hours * HOUR_MS
 
 

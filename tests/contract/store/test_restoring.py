@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 
 import pytest
@@ -11,7 +12,7 @@ from support.meeting import meanwhile
 from support.recording import Recorder
 
 from runatlas.errors import ConflictError, NotFoundError
-from runatlas.model.run import RunQuery
+from runatlas.model.run import RunDraft, RunQuery
 from runatlas.server.store.schema import projects, runs
 
 RESTORES: dict[str, Callable[[Recorder, str], object]] = {
@@ -60,6 +61,29 @@ def test_a_project_goes_with_the_runs_that_came_back_or_stays(recorder: Recorder
         assert "the plan is out of date" in error.message  # noqa: PT017 - on SQLite it is made of what came back
         assert "a" in _alive(recorder)
     assert _lost(recorder) == 0
+
+
+@pytest.mark.parametrize("makes_project", [False, True])
+def test_no_run_is_made_in_a_project_that_is_deleted(recorder: Recorder, makes_project: bool) -> None:
+    recorder.run("a")
+    draft = RunDraft(recorder.project, id="b", create_project=makes_project)
+    make = partial(recorder.services.runs.create_run, recorder.caller, draft)
+    with nullcontext() if makes_project else pytest.raises(NotFoundError, match="project"):
+        meanwhile(recorder.services, lambda: _delete_project(recorder), make)
+    assert _lost(recorder) == 0
+    if makes_project:
+        assert _alive(recorder) == ["b"], "in a project of that name that is made for it"
+
+
+def test_what_came_back_is_counted_once(recorder: Recorder) -> None:
+    services, caller = recorder.services, recorder.caller
+    entry = _delete(recorder, "a", "b")
+    some, rest = meanwhile(
+        services,
+        lambda: services.trash.restore_runs(caller, entry, ["a"]),
+        lambda: services.trash.restore(caller, entry),
+    )
+    assert (some.runs, rest.runs) == (1, 1)
 
 
 def test_what_came_back_is_not_purged(recorder: Recorder) -> None:

@@ -70,7 +70,8 @@ class Purging:
                 raise no_entry(trash_id)
             record = self._count(connection, entries)
             for row in entries:
-                what = f"purged {counted(row.runs, ())} of deletion {row.cuid}"
+                what = "what was cut out of " if row.kind == "data" else ""
+                what = f"purged {what}{counted(row.runs, ())} of deletion {row.cuid}"
                 line = Line("purge", what, row.runs, row.workspace_id, row.project, trash_id=row.cuid)
                 homes = projects_of(connection, trashed_runs(connection, [row.id]))
                 note_change(self._store, connection, caller, line, projects=homes)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
 from runatlas.errors import ConflictError, NotFoundError
 from runatlas.model.account import UserRef
 from runatlas.model.codec import loads
@@ -58,11 +56,11 @@ def find_or_make_run(store: Store, caller: Caller, draft: RunDraft) -> tuple[Run
     """
     try:
         return _find_or_make(store, caller, draft)
-    except ConflictError:
+    except (ConflictError, NotFoundError):
         if not draft.create_project:
             raise
-    # Another transaction may have made the project meanwhile; if it was the run that is taken, this says so again.
-    return _find_or_make(store, caller, attrs.evolve(draft, create_project=False))
+    # Another transaction may have made or deleted the project meanwhile; anything else is said again.
+    return _find_or_make(store, caller, draft)
 
 
 def _find_or_make(store: Store, caller: Caller, draft: RunDraft) -> tuple[RunRecord, bool]:

@@ -157,6 +157,8 @@ class Trash:
             raise plan.refusal
         if (plan.kind == "data") != (plan.cut is not None):
             raise ValidationError("plan.cut: a plan of kind 'data' says what is cut, and no other does")
+        if (plan.kind == "project") != (plan.project is not None):
+            raise ValidationError("plan.project: a plan of kind 'project' names the project, and no other does")
         if plan.kind != "project" and not plan.items:
             return DeletionRecord("", plan.kind, 0, None, kept=plan.kept)
         if plan.cut is not None:
@@ -423,7 +425,7 @@ class Trash:
                 touched = restore_trash(connection, row.id) if keys is None else restore_runs(connection, row.id, keys)
             touch_projects(connection, touched, self._store.clock())
             self._note_restoration(connection, caller, row, held_by_cuid(connection, cuids), touched)
-            return _record(row if keys is None else row._replace(runs=len(keys)))
+            return _record(row._replace(runs=len(cuids)))
 
     def _restore_data(
         self, connection: Connection, caller: Caller, row: TrashRow, keys: Sequence[int] | None

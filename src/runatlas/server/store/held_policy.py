@@ -9,9 +9,9 @@ from sqlalchemy import and_, delete, func, insert, or_, select, update
 
 from runatlas.errors import RunAtlasError
 from runatlas.model.codec import decode, dumps, encode, loads
-from runatlas.model.held_policy import EvaluationRecord, HeldPolicyRecord
+from runatlas.model.held_policy import EVERY, EvaluationRecord, HeldPolicyRecord
 from runatlas.model.page import PageRequest
-from runatlas.model.policy import HOUR_MS, Policy
+from runatlas.model.policy import HOUR_MS, Policy, parse_duration
 from runatlas.server.store.engine import Store
 from runatlas.server.store.schema import held_policies, policy_evaluations, projects, users, workspaces
 from runatlas.server.store.statement import Connection, rows
@@ -132,9 +132,10 @@ def due_policies(connection: Connection, now_ms: int, limit: int) -> list[DuePol
     for key, project_id, workspace, project, user_id, as_owner, *row in rows(connection, statement):
         try:
             record = _record(row)
+            parse_duration(record.every)
         except (RunAtlasError, ValueError):
             # One that is damaged is an empty policy, which is refused: it keeps no other from its turn.
-            record = _record([row[0], "{}", *row[2:]])
+            record = _record([row[0], "{}", EVERY, *row[3:]])
         holder = Holder(user_id, record.held_by, bool(as_owner))
         found.append(DuePolicy(key, project_id, workspace, project, record, holder))
     return found

@@ -49,7 +49,9 @@ _INSERT_LABELS = Prepared(
 
 _LATER = {"id", "trash_id", "cut_of", "point_count", "point_bytes"}
 _ORDER = tuple(column.name for column in runs.c if column.name not in _LATER)
-_LOCK_PROJECT = Prepared(select(projects.c.id).where(projects.c.id == bindparam("id")).with_for_update(), "id")
+_LOCK_PROJECT = Prepared(
+    select(projects.c.id).where(projects.c.id == bindparam("id"), projects.c.trash_id.is_(None)).with_for_update(), "id"
+)
 _TAKEN = Prepared(
     select(_C.id).where(_C.project_id == bindparam("id"), _C.run_id == bindparam("run"), _C.trash_id.is_(None)),
     "id",
@@ -59,11 +61,15 @@ _INSERT = Prepared(insert(runs).values({name: bindparam(name) for name in _ORDER
 
 
 def add_run(connection: Connection, values: Mapping[str, Any]) -> int | None:
-    """Insert a run and return its row id; ``None`` when the project has a live run of that id."""
+    """Insert a run and return its row id; ``None`` when the project has a live run of that id.
+
+    Raises:
+        NotFoundError: The project was deleted by another transaction since it was found.
+    """
     project_id = values["project_id"]
-    if connection.dialect.name == "postgresql":
-        # SQLite has one writer at a time; here the project's row is what creators of one id wait for.
-        _LOCK_PROJECT.first(connection, project_id)
+    # SQLite has one writer at a time; on PostgreSQL the project's row is what creators of one id wait for.
+    if connection.dialect.name == "postgresql" and _LOCK_PROJECT.first(connection, project_id) is None:
+        raise NotFoundError("the project was deleted meanwhile; no run was made")
     if _TAKEN.first(connection, project_id, values["run_id"]) is not None:
         return None
     return int(_INSERT.first(connection, *(values[name] for name in _ORDER))[0])
