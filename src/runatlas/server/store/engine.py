@@ -315,17 +315,12 @@ class Store:
             StoreError: The database failed; nothing was changed.
         """
         outer = self._joined_connection()
-        if outer is None:
-            self._joined.later = []
         with self.write(shared=shared) as connection:
             self._joined.connection = connection
             try:
                 yield
             finally:
                 self._joined.connection = outer
-        if outer is None:
-            for call in self._joined.later:
-                call()
 
     def compact(self) -> None:
         """Write SQLite's file anew, without free pages, so that it can be made smaller bit by bit from then on.
@@ -366,13 +361,6 @@ class Store:
                 self._empty_log()
             # As long as it took: whoever waits for the lock looks for it only now and then.
             time.sleep(time.monotonic() - began)
-
-    def after_commit(self, call: Callable[[], None]) -> None:
-        """Do something once what was written in this thread is on the disk: at once, or when ``together`` ends well."""
-        if self._joined_connection() is None:
-            call()
-        else:
-            self._joined.later.append(call)
 
     def _joined_connection(self) -> Connection | None:
         found: Connection | None = getattr(self._joined, "connection", None)
