@@ -108,28 +108,22 @@ _NAMES: dict[str, tuple[ColumnElement[Any], ...]] = {
 
 def _sums(points: ColumnElement[int], size: ColumnElement[int]) -> tuple[ColumnElement[Any], ...]:
     there, gone = case((_THERE, 1), else_=0), case((_THERE, 0), else_=1)
-    gone_runs = case((and_(~_THERE, _IS_RUN), 1), else_=0)
-    return func.sum(there), func.sum(there * points), func.sum(there * size), func.sum(gone_runs), func.sum(gone * size)
+    # A run has a metric in several contexts.
+    runs_there, runs_gone = (
+        func.count(case((condition, runs.c.id)).distinct()) for condition in (_THERE, and_(~_THERE, _IS_RUN))
+    )
+    return runs_there, func.sum(there * points), func.sum(there * size), runs_gone, func.sum(gone * size)
 
 
 _OF_RUNS = _sums(runs.c.point_count, runs.c.point_bytes)
-_SERIES = (
-    select(
-        series.c.run_pk, series.c.key, func.sum(series.c.count).label("count"), func.sum(series.c.bytes).label("bytes")
-    )
-    .where(series.c.chunk_count > 0)
-    .group_by(series.c.run_pk, series.c.key)
-    .subquery()
-)
-"""A row a run and metric, whose contexts are put together."""
+_OF_METRICS = _sums(series.c.count, series.c.bytes)
 
 
 def space_of(connection: Connection, scope: SpaceScope, by: UsageGroup) -> list[SpaceItem]:
     """Measure what each workspace, project, run or metric takes, in no order."""
     if by == "metric":
-        sums, key = _sums(_SERIES.c.count, _SERIES.c.bytes), _SERIES.c.key
-        source = _RUNS.join(_SERIES, _SERIES.c.run_pk == runs.c.id)
-        found = _read(connection, scope, select(key, *sums).select_from(source).group_by(key))
+        source = _RUNS.join(series, and_(series.c.run_pk == runs.c.id, series.c.chunk_count > 0))
+        found = _read(connection, scope, select(series.c.key, *_OF_METRICS).select_from(source).group_by(series.c.key))
         return [_item(name, row, _NO_FILES) for name, *row in found]
     names = _NAMES[by]
     found = _read(connection, scope, select(*names, *_OF_RUNS).select_from(_RUNS).group_by(*names))
