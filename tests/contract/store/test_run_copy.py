@@ -105,6 +105,7 @@ def test_others_write_in_between_and_see_all_copies_or_none(location: Location) 
         usage = other.admin.get_usage(other.owner())
         seen.add((usage.runs, usage.projects, usage.trashed_runs))
         assert other.trash.list_trash(other.owner(), None, PageRequest()).items == ()
+        assert not other.retirement.is_retired(other.owner(), "r7")
         copies.append(counted(other)["chunks"])
         with suppress(BusyError), other.store.write(waits=False) as connection:
             connection.execute(runs.update().where(runs.c.run_id == "r0").values(name=f"{len(copies)}"))

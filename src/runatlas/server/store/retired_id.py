@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from runatlas.server.store.engine import Store
 from runatlas.server.store.schema import projects, retired_ids, runs, trash
 from runatlas.server.store.statement import Connection
+from runatlas.server.store.trash import COPYING
 
 __all__ = ["free_id", "is_retired", "retire_ids"]
 
@@ -35,7 +36,8 @@ def is_retired(connection: Connection, workspace_id: int, run_id: str) -> bool:
     trashed = connection.scalar(
         select(func.max(trash.c.deleted_at_ms))
         .select_from(runs.join(trash, runs.c.trash_id == trash.c.id).join(projects, runs.c.project_id == projects.c.id))
-        .where(projects.c.workspace_id == workspace_id, runs.c.run_id == run_id, runs.c.cut_of.is_(None))
+        .where(projects.c.workspace_id == workspace_id, runs.c.run_id == run_id)
+        .where(runs.c.cut_of.is_(None), trash.c.kind != COPYING)
     )
     return max(retired, -1 if trashed is None else trashed) > freed
 
