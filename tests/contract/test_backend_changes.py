@@ -84,7 +84,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "config_removed": st.lists(KEYS, max_size=3).map(tuple),
     "project": st.just("other"),
 }
-PATCHES = st.fixed_dictionaries({}, optional=FIELDS).map(lambda given: RunPatch(**given))
+PATCHES = st.fixed_dictionaries({}, optional=FIELDS).map(lambda given: RunPatch(replace_labels=True, **given))
 
 
 class TestUndo:

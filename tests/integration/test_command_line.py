@@ -113,6 +113,33 @@ def test_changes(call: Call) -> None:
     assert call("update", PROJECT, "--filter", "'a' in tags", "--group", "g").exit_code == 0
     assert _json(call("run", RUN, "--json"))["group"] == "g"
     assert call("update", RUN).exit_code == 2
+    for wrong in (["--group", "g"], ["--description", "x", "--dry-run"], ["--label-added", "x"]):
+        refused = call("update", PROJECT, *wrong)
+        assert (refused.exit_code, f"'{PROJECT}' is a project" in refused.stderr) == (2, True)
+
+
+def test_an_update_is_shown_and_loses_no_labels_unawares(call: Call) -> None:
+    def labels() -> dict[str, list[str]]:
+        return {run["id"]: run["labels"] for run in _json(call("runs", PROJECT, "--json"))["list"]}
+
+    before = labels()
+    these = ("update", PROJECT, "--filter", "state == 'FINISHED'")
+    shown = call(*these, "--label-added", "x", "--label-removed", "cv", "--dry-run")
+    assert (shown.exit_code, shown.stderr) == (0, "nothing was changed\n")
+    assert shown.stdout.startswith("UpdatePlan: 2 of 2 runs would be changed\n- ")
+    assert _json(call(*these, "--label-added", "x", "--dry-run", "--json"))["differ"] == 2
+    tried = call(*these, "--label", "x", "--dry-run")
+    assert (tried.exit_code, "without --dry-run this is refused: labels: these 2 runs" in tried.stderr) == (4, True)
+    refused = call(*these, "--label", "x")
+    said = "give --label-added … to add to them, --label-removed … to take some away, or --replace-labels to replace"
+    assert (refused.exit_code, said in refused.stderr, said in tried.stdout) == (1, True, True)
+    assert labels() == before
+    done = call(*these, "--label-added", "x", "--label-removed", "cv")
+    assert done.exit_code == 0
+    assert re.search(r"^'runatlas undo \S+ --commit --(dir|host) \S+' takes that back$", done.stderr, re.MULTILINE)
+    assert labels() != before
+    assert call(*these, "--label", "x", "--replace-labels").exit_code == 0
+    assert sorted(map(tuple, labels().values())).count(("x",)) == 2
 
 
 def test_who_changed_what_is_told_and_taken_back(place: tuple[str, str], call: Call) -> None:

@@ -81,8 +81,8 @@ def collections(runs: Runs, trash: Trash) -> None:
     for values, group in runs.groups("config.lr"):
         assert_type(values, tuple[Any, ...])
         assert_type(group, list[Run])
-    runs.update(colour="red")  # type: ignore[call-arg]
-    runs.update(show="yes")  # type: ignore[arg-type]
+    runs.update(colour="red")  # type: ignore[call-overload]
+    runs.update(show="yes")  # type: ignore[call-overload]
 
 
 def numbers(run: Run) -> None:

@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from runatlas.backends.changes import Changes
 from runatlas.backends.curation import Curation
 from runatlas.backends.operation import CHANGE, GUARDED, PROJECT, READ, RUN, Envelope, Route, operation
 from runatlas.backends.transfer import Transfers
@@ -33,7 +34,7 @@ from runatlas.model.account import (
 )
 from runatlas.model.artifact import ArtifactRecord
 from runatlas.model.batch import AppendRecord, Batch
-from runatlas.model.change import ChangedRunRecord, ChangeQuery, ChangeRecord, UpdateRecord
+from runatlas.model.change import UpdateRecord
 from runatlas.model.data_cut import DataCut
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.log import LogPage, LogQuery
@@ -49,7 +50,7 @@ from runatlas.model.usage import SpaceRecord, UsageGroup
 __all__ = ["Backend"]
 
 
-class Backend(Curation, Transfers, ABC):
+class Backend(Curation, Changes, Transfers, ABC):
     """Where the data is. Any method may raise ``AuthenticationError``, ``PermissionDeniedError`` or ``RequestError``.
 
     A thing the caller may not see answers like one that is not there: ``NotFoundError``.
@@ -235,6 +236,7 @@ class Backend(Curation, Transfers, ABC):
             How many were changed, and what takes that back.
 
         Raises:
+            ConflictError: It has ``labels`` for runs that have different ones, and no ``replace_labels``.
             NotFoundError: A selected id is no run; nothing is changed then.
         """
 
@@ -472,51 +474,6 @@ class Backend(Curation, Transfers, ABC):
 
         Raises:
             NotFoundError: There is none of that path that the caller may see.
-        """
-
-    # -- the journal --------------------------------------------------------------------------------------------
-
-    @operation("changes", Route("POST", "/changes/query", "changes", errors=READ))
-    def list_changes(self, query: ChangeQuery) -> Page[ChangeRecord]:
-        """List lines of the journal, newest first: those all of whose projects the caller may read.
-
-        Raises:
-            NotFoundError: There is no such workspace, project or run.
-        """
-
-    @operation("changes", Route("GET", "/changes/{change_id}", "changes", errors=READ))
-    def get_change(self, change_id: str) -> ChangeRecord:
-        """Return a line of the journal.
-
-        Raises:
-            NotFoundError: There is none that the caller may see.
-        """
-
-    @operation("changes", Route("GET", "/changes/{change_id}/runs", "changes", errors=READ))
-    def list_changed_runs(self, change_id: str, page: PageRequest) -> Page[ChangedRunRecord]:
-        """List the runs that a change reached, and what it made of them.
-
-        Those that are gone for good are left out, and those that lie now where the caller may not read them.
-
-        Raises:
-            NotFoundError: There is no such change that the caller may see.
-        """
-
-    @operation("changes", Route("POST", "/changes/{change_id}/undo", "changes", errors=CHANGE, changes=True))
-    def undo_change(self, change_id: str, *, dry_run: bool = False) -> ChangeRecord:
-        """Take a change back: all of it or nothing, in one transaction that the journal notes as another change.
-
-        Args:
-            change_id: The change.
-            dry_run: Only see whether it can be taken back.
-
-        Returns:
-            The change that took it back.
-
-        Raises:
-            ConflictError: It was taken back already, is of a kind that is not, or its time is over; something that it
-                changed was changed since, or a run is gone. Nothing is taken back then.
-            NotFoundError: There is no such change that the caller may see.
         """
 
     # -- keys and administration --------------------------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from typing import Any, get_args
 
 import click
@@ -12,10 +10,11 @@ from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, limit_option, mistakes_told, store_told
 from runatlas.cli.api.output import print_json, print_table, say
 from runatlas.cli.connection import hint
-from runatlas.entities.change import Change, ChangedRun
+from runatlas.entities.change import Change
 from runatlas.errors import ConflictError
 from runatlas.model.change import ChangeKind
 from runatlas.response import ApiResponse
+from runatlas.tables.update import field_rows
 from runatlas.terminal import counted, printable_lines
 
 __all__ = ["audit", "undo"]
@@ -90,23 +89,12 @@ def _show(change: Change, answer: ApiResponse[Change], *, as_json: bool) -> None
         print_json({"change": change.json(), "runs": runs, "refusal": refusal})
     else:
         say(f"{change.what}, by {change.by} at {change.at}", err=False)
-        fields = list(islice(_fields(change.list_runs(limit=_SHOWN)), _SHOWN))
+        fields = list(field_rows(run.record for run in change.list_runs(limit=_SHOWN)))
         if fields:
-            print_table(("run", "field", "now" if not refusal else "was made", "would be"), fields)
+            columns = ("run", "field", "was made" if refusal else "now", "would be")
+            print_table(columns, ((row.run, row.field, row.after, row.before) for row in fields))
         if change.runs > _SHOWN:
             say(f"and of {counted(change.runs - _SHOWN, 'run')} more; --json has all", err=False)
     say(f"with --commit this is refused: {refusal}" if refusal else "nothing was taken back; add --commit to do it")
     if refusal:
         click.get_current_context().exit(_REFUSED)
-
-
-def _fields(runs: Iterable[ChangedRun]) -> Iterator[tuple[object, ...]]:
-    for run in runs:
-        before, after = run.before, run.after
-        for name in dict.fromkeys((*after, *before)):
-            yield run.path, name, _value(after, name), _value(before, name)
-
-
-def _value(fields: Mapping[str, Any], name: str) -> str | None:
-    """Return a value as it is told apart from others: texts in quotes; ``None`` for what is not there."""
-    return repr(fields[name]) if name in fields else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
@@ -22,10 +22,8 @@ from runatlas.model.run import RunSelection
 from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, TrashRecord
 from runatlas.response import ApiResponse
 from runatlas.tables.deletion import PlanTable
+from runatlas.tables.frame import Tabled
 from runatlas.terminal import counted, printable
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["Deletion", "DeletionPlan", "apply_plan", "delete", "item_json", "kept_lines"]
 
@@ -80,7 +78,7 @@ class Deletion:
         return "\n".join([f"Deletion({fields!r})", *kept_lines(self.kept)])
 
 
-class DeletionPlan:
+class DeletionPlan(Tabled):
     """What a deletion would take, frozen: applying it deletes exactly this, or fails and deletes nothing.
 
     Attributes:
@@ -196,26 +194,6 @@ class DeletionPlan:
     def table(self) -> PlanTable:
         """Return one row a run, those that go and those that are kept; ``action`` says which."""
         return PlanTable(self.items, self.kept, complete=self.complete)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return ``table()`` as a pandas table.
-
-        Raises:
-            ImportError: pandas is not installed.
-        """
-        return self.table().to_pandas()
-
-    def to_csv(self, path: str | Path | None = None, *, exact: bool = False) -> str:
-        """Write ``table()`` as CSV text, which no spreadsheet runs.
-
-        Args:
-            path: A file to write; it is replaced.
-            exact: Whether texts are written as they are: for programs, not for spreadsheets.
-
-        Returns:
-            The file's path, or the text itself if no path was given.
-        """
-        return self.table().to_csv(path, exact=exact)
 
     def save(self, path: str | Path) -> str:
         """Write the plan to a file that only you can read, whole or not at all; ``Api.load_plan`` reads it.

@@ -33,6 +33,7 @@ from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_fields import RunFields
 from runatlas.entities.stored_file import Link
 from runatlas.entities.transfer import Copyable, Transfer, TransferPlan, project_path, transfer
+from runatlas.entities.update import UpdatePlan
 from runatlas.entities.usage import Usage, measure
 from runatlas.model.annotation import AnnotationDraft
 from runatlas.model.artifact import validate_artifact_name
@@ -448,10 +449,19 @@ class Run(RunFields, Audited, Cuttable, Copyable):
 
     # -- changes ------------------------------------------------------------------------------------------------
 
-    def update(self, **changes: Unpack[RunChanges]) -> ApiResponse[Self]:
+    @overload
+    def update(self, *, commit: Literal[True] = True, **changes: Unpack[RunChanges]) -> ApiResponse[Self]: ...
+    @overload
+    def update(self, *, commit: Literal[False], **changes: Unpack[RunChanges]) -> ApiResponse[UpdatePlan]: ...
+    @overload
+    def update(self, *, commit: bool, **changes: Unpack[RunChanges]) -> ApiResponse[Self] | ApiResponse[UpdatePlan]: ...
+    def update(
+        self, *, commit: bool = True, **changes: Unpack[RunChanges]
+    ) -> ApiResponse[Self] | ApiResponse[UpdatePlan]:
         """Change some of the run's own fields.
 
         Args:
+            commit: Whether to change them; else it is told what that would do.
             **changes: ``name``, ``description``, ``labels``, ``labels_added``, ``labels_removed``, ``group``,
                 ``job_type``, ``show``, ``pin``, ``baseline``, ``archived``, ``protected``, ``protected_reason``,
                 ``colors``, ``config`` (dotted keys),
@@ -459,14 +469,19 @@ class Run(RunFields, Audited, Cuttable, Copyable):
 
         Returns:
             The run, which loads again when next asked; under its new path if it was moved. The answer's ``change``
-            takes it back: ``answer.change.undo()``.
+            takes it back: ``answer.change.undo()``. Without ``commit`` the plan, with ``apply()``.
 
         Raises:
             TypeError: There is no such field, or it has another type.
             ValueError: Nothing is to be changed, or a value is out of bounds.
         """
         patch = make_run_patch(changes)
+        if not flag(commit, "commit"):
+            return ApiResponse.of(lambda: self._plan_update(patch))
         return noted(self._handle, lambda: self._update(patch))
+
+    def _plan_update(self, patch: RunPatch) -> UpdatePlan:
+        return UpdatePlan(self._handle, self._handle.backend.plan_update(self.selection, patch), self._forget)
 
     def _update(self, patch: RunPatch) -> tuple[Self, str]:
         change_id = self._handle.backend.update_runs(self.selection, patch).change_id

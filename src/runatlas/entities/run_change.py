@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from runatlas.entities.argument import choice, flag, text, texts, whole
 from runatlas.model.config_value import check_path, plain_config
+from runatlas.model.filter_field import did_you_mean
 from runatlas.model.ids import validate_project_name
 from runatlas.model.run import OWN_FIELDS, RUN_STATES, RunPatch, RunState
 
@@ -21,6 +22,7 @@ class RunChanges(TypedDict, total=False):
 
     Attributes:
         labels: Replaces all labels; ``labels_added`` and ``labels_removed`` change some.
+        replace_labels: Whether ``labels`` may replace different labels of several runs.
         protected: Whether no deletion takes it; ``protected_reason`` says why.
         config: Sets these dotted keys and keeps the others; ``config_removed`` takes some away.
         project: Moves to that project of the same workspace.
@@ -33,6 +35,7 @@ class RunChanges(TypedDict, total=False):
     labels: Sequence[str]
     labels_added: Sequence[str]
     labels_removed: Sequence[str]
+    replace_labels: bool
     group: str
     job_type: str
     show: bool
@@ -87,7 +90,13 @@ _BY_TYPE: tuple[tuple[type, Callable[[Any, str], Any]], ...] = (
     (str, _any_text),
     (int, partial(whole, least=-(2**63), most=2**63 - 1)),
 )
-_RULED: dict[str, Callable[[Any, str], Any]] = {"name": text, "config": _config, "project": _project, "state": _state}
+_RULED: dict[str, Callable[[Any, str], Any]] = {
+    "name": text,
+    "config": _config,
+    "project": _project,
+    "state": _state,
+    "replace_labels": flag,
+}
 _CHECKS = {name: _check_of(name) for name in RunChanges.__annotations__}
 
 
@@ -101,11 +110,15 @@ def make_run_patch(changes: Mapping[str, Any]) -> RunPatch:
         TypeError: There is no such field, or it has another type.
         ValueError: Nothing is to be changed, or a value is out of bounds.
     """
+    known = ", ".join(_CHECKS)
     if not changes:
-        raise ValueError(f"update: nothing to change; it takes {', '.join(_CHECKS)}")
+        raise ValueError(f"update: nothing to change; it takes {known}")
     for name in changes:
         if name not in _CHECKS:
-            raise TypeError(f"update: a run has no field {name!r} to change; it takes {', '.join(_CHECKS)}")
+            near = did_you_mean(name, _CHECKS)
+            raise TypeError(f"update: a run has no field {name!r} to change{near or f'; it takes {known}'}")
     if "labels" in changes and ("labels_added" in changes or "labels_removed" in changes):
         raise ValueError("labels: it replaces all labels; give labels_added and labels_removed without it")
+    if "replace_labels" in changes and "labels" not in changes:
+        raise ValueError("replace_labels: it goes with labels, which replace those of several runs")
     return RunPatch(**{name: _CHECKS[name](value, name) for name, value in changes.items()})

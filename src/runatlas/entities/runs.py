@@ -22,7 +22,7 @@ from runatlas.entities.run import Run
 from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_query import Filters, field_value, make_groups, make_run_query
 from runatlas.entities.transfer import Copyable, Transfer, TransferPlan, project_path, transfer
-from runatlas.entities.update import Update
+from runatlas.entities.update import Update, UpdatePlan
 from runatlas.model.change import UpdateRecord
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or
 from runatlas.model.ids import ProjectPath, RunPath, validate_run_id
@@ -314,21 +314,40 @@ class Runs(Collection[Run, RunRecord], Cuttable, Copyable):
 
     # -- changes ------------------------------------------------------------------------------------------------
 
-    def update(self, **changes: Unpack[RunChanges]) -> ApiResponse[Update]:
+    @overload
+    def update(self, *, commit: Literal[True] = True, **changes: Unpack[RunChanges]) -> ApiResponse[Update]: ...
+    @overload
+    def update(self, *, commit: Literal[False], **changes: Unpack[RunChanges]) -> ApiResponse[UpdatePlan]: ...
+    @overload
+    def update(
+        self, *, commit: bool, **changes: Unpack[RunChanges]
+    ) -> ApiResponse[Update] | ApiResponse[UpdatePlan]: ...
+    def update(
+        self, *, commit: bool = True, **changes: Unpack[RunChanges]
+    ) -> ApiResponse[Update] | ApiResponse[UpdatePlan]:
         """Change all these runs: their ids are settled first, then all are changed, or none.
 
+        A ``ConflictError`` changes nothing where ``labels`` would replace different labels of several runs;
+        ``labels_added`` and ``labels_removed`` keep the others, and ``replace_labels=True`` says that it is meant.
+
         Args:
+            commit: Whether to change them; else it is told what that would do.
             **changes: What ``Run.update`` takes.
 
         Returns:
-            Which runs were changed; ``undo()`` takes it back.
+            Which runs were changed, and ``undo()`` takes it back; or the plan, with ``apply()``.
 
         Raises:
             TypeError: There is no such field, or it has another type.
             ValueError: Nothing is to be changed, or a value is out of bounds.
         """
         patch = make_run_patch(changes)
+        if not flag(commit, "commit"):
+            return ApiResponse.of(lambda: self._plan_update(patch))
         return noted(self._handle, lambda: self._update(patch))
+
+    def _plan_update(self, patch: RunPatch) -> UpdatePlan:
+        return UpdatePlan(self._handle, self._handle.backend.plan_update(self._doomed(), patch), self._forget)
 
     def _update(self, patch: RunPatch) -> tuple[Update, str]:
         named = self._query.selection

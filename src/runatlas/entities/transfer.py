@@ -5,8 +5,7 @@ from __future__ import annotations
 import html
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal, overload
 
 import attrs
 
@@ -19,11 +18,9 @@ from runatlas.model.ids import ProjectPath, validate_project_name
 from runatlas.model.run import RunSelection
 from runatlas.model.transfer import DONE, TransferDraft, TransferItem, TransferPlanRecord, TransferRecord
 from runatlas.response import ApiResponse
+from runatlas.tables.frame import Tabled
 from runatlas.tables.transfer import TransferTable
 from runatlas.terminal import counted, printable
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["Copyable", "Transfer", "TransferPlan", "project_path", "transfer"]
 
@@ -72,7 +69,7 @@ class Transfer:
         return f"Transfer(kind={self.kind!r}, total={self.total}, target={self.target!r})"
 
 
-class TransferPlan:
+class TransferPlan(Tabled):
     """What would be done, frozen: applying it does exactly this, or fails and does nothing.
 
     Attributes:
@@ -170,26 +167,6 @@ class TransferPlan:
     def table(self) -> TransferTable:
         """Return one row a run."""
         return TransferTable(self.items, complete=self.complete)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return ``table()`` as a pandas table.
-
-        Raises:
-            ImportError: pandas is not installed.
-        """
-        return self.table().to_pandas()
-
-    def to_csv(self, path: str | Path | None = None, *, exact: bool = False) -> str:
-        """Write ``table()`` as CSV text, which no spreadsheet runs.
-
-        Args:
-            path: A file to write; it is replaced.
-            exact: Whether texts are written as they are: for programs, not for spreadsheets.
-
-        Returns:
-            The file's path, or the text itself if no path was given.
-        """
-        return self.table().to_csv(path, exact=exact)
 
     def __iter__(self) -> Iterator[TransferItem]:
         return iter(self.record.items)

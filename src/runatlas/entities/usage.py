@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runatlas.entities.argument import choice, whole
 from runatlas.entities.backend_handle import BackendHandle
@@ -12,18 +11,16 @@ from runatlas.model.codec import encode
 from runatlas.model.page import PAGE_LIMIT
 from runatlas.model.usage import USAGE_GROUPS, SpaceItem, SpaceRecord, StoreSpace, UsageGroup
 from runatlas.response import ApiResponse
+from runatlas.tables.frame import Tabled
 from runatlas.tables.usage import UsageTable
 from runatlas.terminal import counted, printable
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["Usage", "measure"]
 
 _SHOWN = 20
 
 
-class Usage:
+class Usage(Tabled):
     """What is taken in all, and by what.
 
     Attributes:
@@ -61,26 +58,6 @@ class Usage:
     def table(self) -> UsageTable:
         """Return one row an item, largest first."""
         return UsageTable(self.record)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return ``table()`` as a pandas table.
-
-        Raises:
-            ImportError: pandas is not installed.
-        """
-        return self.table().to_pandas()
-
-    def to_csv(self, path: str | Path | None = None, *, exact: bool = False) -> str:
-        """Write ``table()`` as CSV text, which no spreadsheet runs.
-
-        Args:
-            path: A file to write; it is replaced.
-            exact: Whether texts are written as they are: for programs, not for spreadsheets.
-
-        Returns:
-            The file's path, or the text itself if no path was given.
-        """
-        return self.table().to_csv(path, exact=exact)
 
     def json(self) -> dict[str, Any]:
         """Return the figures as plain values."""

@@ -8,8 +8,18 @@ from typing import Any, Literal
 import attrs
 
 from runatlas.model.page import PageRequest
+from runatlas.model.run import RunPatch
 
-__all__ = ["LASTING", "ChangeKind", "ChangeQuery", "ChangeRecord", "ChangedRunRecord", "UpdateRecord"]
+__all__ = [
+    "LASTING",
+    "ChangeKind",
+    "ChangeQuery",
+    "ChangeRecord",
+    "ChangedRunRecord",
+    "PlannedUpdate",
+    "UpdatePlanRecord",
+    "UpdateRecord",
+]
 
 ChangeKind = Literal[
     "update",
@@ -120,3 +130,49 @@ class UpdateRecord:
 
     updated: int
     change_id: str = ""
+
+
+@attrs.frozen
+class PlannedUpdate:
+    """One run of a planned update.
+
+    Attributes:
+        path: Where it is.
+        mark: What it is told by that the fields which would change are as they were; ``""`` if none would.
+    """
+
+    path: str
+    cuid: str
+    mark: str = ""
+
+
+@attrs.frozen
+class UpdatePlanRecord:
+    """What an update would do, frozen: applying it does exactly this, or fails with a ``ConflictError``.
+
+    Attributes:
+        patch: What would be changed.
+        items: The runs.
+        sample: The first of those that would differ, with just the fields that would; their paths and names are those
+            that they have.
+        missing: Asked for by id, but not there; a plan with missing ids changes nothing.
+        notes: What should be looked at before it is applied, such as a key of the filter that no run has.
+        refusal: Why applying it is refused, as far as that is known when it is made; ``""`` if nothing is known.
+    """
+
+    patch: RunPatch
+    items: tuple[PlannedUpdate, ...] = ()
+    sample: tuple[ChangedRunRecord, ...] = ()
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    refusal: str = ""
+
+    @property
+    def total(self) -> int:
+        """How many runs."""
+        return len(self.items)
+
+    @property
+    def differ(self) -> int:
+        """How many of them would be other than they are."""
+        return sum(1 for item in self.items if item.mark)

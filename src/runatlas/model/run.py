@@ -226,6 +226,7 @@ class RunPatch:
         config: Replaces these dotted keys, keeps the others. ``{"a.b": 1}`` sets one nested value.
         config_removed: Dotted keys to take away.
         labels: Replaces all; ``labels_added`` and ``labels_removed`` change some.
+        replace_labels: Whether ``labels`` are also meant for several runs that have different ones, which are lost.
         protected: Without protection there is no ``protected_reason``: ``False`` takes that away too.
         project: Moves the run to that project of the same workspace, out of its folder.
         folder_id: Puts the run into that folder of its project; ``""`` takes it out.
@@ -242,6 +243,7 @@ class RunPatch:
     labels: tuple[str, ...] | None = None
     labels_added: tuple[str, ...] = ()
     labels_removed: tuple[str, ...] = ()
+    replace_labels: bool = False
     group: str | None = None
     job_type: str | None = None
     show: bool | None = None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-__all__ = ["Frame", "load_extra", "plain_cell", "to_pandas"]
+__all__ = ["Frame", "Tabled", "load_extra", "plain_cell", "to_pandas"]
 
 _MILLISECONDS = DataType.timestamp("ms", tz="UTC")
 _FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
@@ -164,6 +164,36 @@ class Frame(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._describe()})"
+
+
+class Tabled(ABC):
+    """What has a table, and leaves for pandas and CSV with it."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def table(self) -> Frame:
+        """Return it as a table."""
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return ``table()`` as a pandas table.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        return self.table().to_pandas()
+
+    def to_csv(self, path: str | Path | None = None, *, exact: bool = False) -> str:
+        """Write ``table()`` as CSV text, which no spreadsheet runs.
+
+        Args:
+            path: A file to write; it is replaced.
+            exact: Whether texts are written as they are: for programs, not for spreadsheets.
+
+        Returns:
+            The file's path, or the text itself if no path was given.
+        """
+        return self.table().to_csv(path, exact=exact)
 
 
 def plain_cell(text: str) -> str:

@@ -21,7 +21,7 @@ from runatlas.errors import AuthenticationError, NotSupportedError, ResponseForm
 from runatlas.model.account import UserPatch, WorkspacePatch
 from runatlas.model.annotation import AnnotationDraft, AnnotationQuery
 from runatlas.model.batch import Batch
-from runatlas.model.change import ChangeQuery
+from runatlas.model.change import ChangeQuery, UpdatePlanRecord
 from runatlas.model.data_cut import DataCut
 from runatlas.model.filters import Comparison, Field
 from runatlas.model.folder import FolderPatch
@@ -83,6 +83,8 @@ REFUSED: dict[str, Callable[[Backend], object]] = {
     "restore": lambda backend: backend.restore("x"),
     "restore_runs": lambda backend: backend.restore_runs("x", ("y",)),
     "purge": lambda backend: backend.purge(),
+    "plan_update": lambda backend: backend.plan_update(RUNS, RunPatch(name="x")),
+    "apply_update": lambda backend: backend.apply_update(UpdatePlanRecord(RunPatch(name="x"))),
     "list_changes": lambda backend: backend.list_changes(ChangeQuery()),
     "get_change": lambda backend: backend.get_change("x"),
     "list_changed_runs": lambda backend: backend.list_changed_runs("x", PageRequest()),

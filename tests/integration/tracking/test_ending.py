@@ -108,7 +108,7 @@ def test_who_did_not_end_his_runs_can_end_them_later(place: str) -> None:
     }
     assert ended.update(state="RUNNING").unwrap().finished_at is None
     with pytest.raises(ValueError, match="state: 'DONE' is not one of"):
-        ended.update(state="DONE")  # type: ignore[arg-type]
+        ended.update(state="DONE")  # type: ignore[call-overload]
 
 
 # -- signals ----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from runatlas.cli.api.group import api_command, as_json_option, store_told
 from runatlas.cli.api.output import print_fields, print_json, refusal_text, say, size_text
 from runatlas.cli.connection import hint
 from runatlas.entities.deletion import Deletion, DeletionPlan, kept_lines
+from runatlas.entities.update import Update, UpdatePlan
 from runatlas.errors import ConflictError
 from runatlas.model.run import RUN_STATES
 from runatlas.model.trash import PurgeRecord
@@ -57,31 +58,60 @@ def create(api: Api, path: str, visibility: str, description: str | None, *, as_
 @click.option("--name", help="The new name.")
 @click.option("--description", help="The new description.")
 @click.option("--label", "labels", multiple=True, help="The labels from now on; repeat for more.")
+@click.option("--label-added", "labels_added", multiple=True, help="Add this label and keep the others; repeat.")
+@click.option("--label-removed", "labels_removed", multiple=True, help="Take this label away; repeat for more.")
+@click.option(
+    "--replace-labels", is_flag=True, default=None, help="With --label: also of several runs that have different ones."
+)
 @click.option("--group", help="The runs' new group.")
 @click.option("--job-type", help="The runs' new job type.")
 @click.option("--state", type=click.Choice(RUN_STATES), help="How the runs stand: for those that nobody ended.")
 @click.option("--error", help="Why they ended.")
 @click.option("--show/--hide", "show", default=None, help="Whether the runs are shown in comparisons.")
 @click.option("--visibility", type=click.Choice(["PUBLIC", "PRIVATE"]), help="The project's.")
+@click.option("--dry-run", is_flag=True, help="Show what would change of which runs, and change nothing.")
+@as_json_option
 @api_command
-def update(api: Api, path: str, filters: str | None, labels: tuple[str, ...], **rest: Any) -> None:
+def update(api: Api, path: str, filters: str | None, *, dry_run: bool, as_json: bool, **given: Any) -> None:
     """Change PATH: a run, a project, or some of its runs.
 
     With --filter it is the runs of a project.
+
+    'runatlas undo' takes a change back.
     """
-    changes = {name: value for name, value in rest.items() if value is not None}
-    if labels:
-        changes["labels"] = list(labels)
+    changes = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in given.items()
+        if value not in (None, ())
+    }
     if not changes:
         raise click.UsageError("say what to change, such as --name or --label; 'runatlas api update --help' lists all")
-    if filters is not None:
-        changed = api.runs(path, filters).update(**changes).unwrap()
-        say(f"changed {counted(changed.total, 'run')}")
+    is_project = filters is None and path.removeprefix("/").count("/") == 1
+    if is_project and (dry_run or not {*changes} <= {"name", "description", "labels", "visibility"}):
+        raise click.UsageError(f"{path!r} is a project, which has --name, --description, --label and --visibility only")
+    target: Any = api.project(path) if is_project else api.run(path) if filters is None else api.runs(path, filters)
+    answer = target.update(**changes, **({"commit": False} if dry_run else {}))
+    if isinstance(answer.error, ConflictError):
+        raise click.ClickException(printable_lines(refusal_text(str(answer.error))))
+    outcome = answer.unwrap()
+    if as_json:
+        print_json(outcome.json())
+    if isinstance(outcome, UpdatePlan):
+        _show_plan(outcome, as_json=as_json)
         return
-    is_project = path.removeprefix("/").count("/") == 1
-    answer: Any = api.project(path).update(**changes) if is_project else api.run(path).update(**changes)
-    answer.unwrap()
-    say(f"changed {path}")
+    say(f"changed {counted(outcome.total, 'run') if isinstance(outcome, Update) else path}")
+    if answer.change is not None:
+        say(f"{hint('runatlas', 'undo', answer.change.id, '--commit')} takes that back")
+
+
+def _show_plan(plan: UpdatePlan, *, as_json: bool) -> None:
+    if plan.refusal:
+        say(f"without --dry-run this is refused: {refusal_text(plan.refusal)}")
+    if not as_json:
+        say(refusal_text(repr(plan)), err=False)
+    say("nothing was changed")
+    if plan.refusal or plan.missing:
+        click.get_current_context().exit(_REFUSED if plan.refusal else 1)
 
 
 @click.command()

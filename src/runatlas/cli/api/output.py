@@ -25,6 +25,9 @@ _OPTIONS = (
     ("others with force", "others with --force"),
     ("move with create", "move with --create"),
     ("copy with create", "copy with --create"),
+    ("labels_added=", "--label-added "),
+    ("labels_removed=", "--label-removed "),
+    ("replace_labels=True", "--replace-labels"),
     ("or allow all", "or say --allow-all"),
     ("or a where that says which runs may all go, and then allow all", "or a --where and --allow-all"),
 )

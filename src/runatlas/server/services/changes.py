@@ -34,6 +34,7 @@ from runatlas.server.services.journal import (
     change_record,
     changed_run,
     differences,
+    listed,
     note_change,
 )
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
@@ -278,7 +279,7 @@ class Changes:
             if changed:
                 told.append(f"{run.path} ({', '.join(changed[:_SHOWN])})")
         if told:
-            raise _refusal(row, f"changed since: {_listed(told)}")
+            raise _refusal(row, f"changed since: {listed(told)}")
         now = self._store.clock()
         moved = [run for run in reached if made[run.id]["project_id"] != held[run.id]["project_id"]]
         _require_free(connection, row, {run.run_id: made[run.id]["project_id"] for run in moved})
@@ -370,7 +371,7 @@ def _require_whole(row: ChangeRow, reached: Sequence[ReachedRun]) -> None:
 def _require_live(row: ChangeRow, reached: Sequence[ReachedRun]) -> None:
     trashed = [run.path for run in reached if run.trash_id is not None]
     if trashed:
-        raise _refusal(row, f"in the trash are {_listed(trashed)}")
+        raise _refusal(row, f"in the trash are {listed(trashed)}")
 
 
 def _require_free(connection: Connection, row: ChangeRow, wanted: Mapping[str, int]) -> None:
@@ -381,7 +382,7 @@ def _require_free(connection: Connection, row: ChangeRow, wanted: Mapping[str, i
         for name in taken_ids(connection, project_id, [name for name, home in wanted.items() if home == project_id])
     ]
     if taken:
-        raise _refusal(row, f"the ids of these runs are taken where they were: {_listed(sorted(taken))}")
+        raise _refusal(row, f"the ids of these runs are taken where they were: {listed(sorted(taken))}")
 
 
 def _require_folders(
@@ -392,16 +393,11 @@ def _require_folders(
     gone = {place for place in places if not has_folder(connection, *place)}
     lost = [run.path for run in reached if (made[run.id]["project_id"], made[run.id].get("folder_id")) in gone]
     if lost:
-        raise _refusal(row, f"the folders that these runs were in are gone: {_listed(lost)}")
+        raise _refusal(row, f"the folders that these runs were in are gone: {listed(lost)}")
 
 
 def _refusal(row: ChangeRow, why: str) -> ConflictError:
     return ConflictError(f"change {row.cuid} cannot be taken back: {why}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _reverted(

@@ -28,6 +28,7 @@ __all__ = [
     "changed_run",
     "counted",
     "differences",
+    "listed",
     "note_change",
     "shown",
 ]
@@ -42,6 +43,7 @@ SOFT = "heartbeat_at_ms"
 """What a run says of itself by being alive, also after a change that gave it a state: that is no conflict."""
 
 _NAMED = 3
+_LISTED = 5
 _WHAT_MAX = 500
 _VALUE_MAX = 80
 
@@ -158,6 +160,12 @@ def counted(number: int, paths: Sequence[str]) -> str:
     count = "1 run" if number == 1 else f"{number} runs"
     named = ", ".join(paths[:_NAMED]) + (", …" if len(paths) > _NAMED else "")
     return f"{count}: {named}" if named else count
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names for a sentence, of many the first ones."""
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def shown(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from runatlas.errors import NotFoundError, ValidationError
+from runatlas.errors import ConflictError, NotFoundError, ValidationError
 from runatlas.model.change import ChangeKind
 from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import validate_project_name
@@ -19,6 +19,7 @@ from runatlas.server.services.journal import SOFT, Line, counted, differences, n
 from runatlas.server.services.validation import check_choice, check_fields, check_labels, check_time, checked
 from runatlas.server.store.config import flatten, write_configs
 from runatlas.server.store.engine import Store
+from runatlas.server.store.journal import Fields
 from runatlas.server.store.project import ProjectRow, keep_projects, touch_live_projects
 from runatlas.server.store.run_write import (
     change_runs,
@@ -70,6 +71,7 @@ class RunChange:
         metadata: Names of the profile's metadata to replace.
         kind: What kind of change it is.
         said: What is changed, for the journal: it follows ``changed 3 runs``.
+        may_lose_labels: Whether runs may lose labels that others of them do not have.
         by_run: Whether the runs' own process says it.
     """
 
@@ -82,6 +84,7 @@ class RunChange:
     metadata: Mapping[str, Any] | None = None
     kind: ChangeKind = "update"
     said: str = ""
+    may_lose_labels: bool = True
     by_run: bool = False
 
 
@@ -194,6 +197,7 @@ def change_of_patch(
         patch.metadata,
         kind=kind_of(patch),
         said=_said(patch),
+        may_lose_labels=patch.labels is None or patch.replace_labels,
         by_run=patch.by_run,
     )
 
@@ -217,7 +221,13 @@ def _label_edit(patch: RunPatch) -> Callable[[list[str]], list[str]] | None:
 
 
 def apply_change(
-    store: Store, connection: Connection, run_keys: Sequence[int], change: RunChange, author: Caller | None = None
+    store: Store,
+    connection: Connection,
+    run_keys: Sequence[int],
+    change: RunChange,
+    author: Caller | None = None,
+    *,
+    planned: Callable[[Mapping[int, Fields]], None] | None = None,
 ) -> str:
     """Change runs within a write transaction.
 
@@ -227,12 +237,15 @@ def apply_change(
         run_keys: The runs.
         change: What changes.
         author: Who the journal says to have changed them; ``None`` for what runs record of themselves.
+        planned: Looks at what would differ of the runs, by row id, once they are locked; what it raises keeps all of
+            them as they are.
 
     Returns:
         The change's id in the journal; ``""`` if nothing is noted there.
 
     Raises:
-        ConflictError: The project that they move to has a run of one's id.
+        ConflictError: The project that they move to has a run of one's id, or they would lose different labels without
+            that being said.
         NotFoundError: Their project has no such folder, or one of them or their project was deleted meanwhile.
     """
     now = store.clock()
@@ -241,7 +254,7 @@ def apply_change(
     elif author is not None and not change.by_run:
         keep_projects(connection, projects_of(connection, run_keys))
     held = lock_runs(connection, run_keys, changed_columns(change))
-    made = {key: foresee(fields, change) for key, fields in held.items()}
+    made = _made(held, change, planned)
     columns = dict(change.columns)
     if set(columns) - {"heartbeat_at_ms"} or _touches_more(change):
         columns["updated_at_ms"] = now
@@ -263,6 +276,21 @@ def apply_change(
     places = list(dict.fromkeys(side[key]["project_id"] for side in (held, made) for key in fields))
     line = Line(change.kind, f"{_DONE[change.kind]} {counted(len(fields), ())}{change.said}", len(fields))
     return note_change(store, connection, author, line, runs=fields, projects=places)
+
+
+def _made(
+    held: Mapping[int, Mapping[str, Any]],
+    change: RunChange,
+    planned: Callable[[Mapping[int, Fields]], None] | None,
+) -> dict[int, dict[str, Any]]:
+    """Return what a change makes of runs, if it may; ``apply_change`` says what may be raised."""
+    made = {key: foresee(fields, change) for key, fields in held.items()}
+    if planned is not None:
+        planned(differences(held, made))
+    lost = lost_labels(held, change)
+    if lost:
+        raise ConflictError(lost)
+    return made
 
 
 def _write_profiles(store: Store, connection: Connection, run_keys: Sequence[int], change: RunChange) -> None:
@@ -308,7 +336,7 @@ def _said(patch: RunPatch) -> str:
     given = {
         field.name: value
         for field in attrs.fields(RunPatch)
-        if field.name != "by_run" and (value := getattr(patch, field.name)) != field.default
+        if field.name not in {"by_run", "replace_labels"} and (value := getattr(patch, field.name)) != field.default
     }
     if kind_of(patch) in {"protect", "unprotect"}:
         return f": {patch.protected_reason}" if patch.protected_reason else ""
@@ -347,6 +375,20 @@ def foresee(held: Mapping[str, Any], change: RunChange) -> dict[str, Any]:
     if change.edit_labels is not None:
         made["labels"] = dumps(change.edit_labels(loads(held["labels"])))
     return made
+
+
+def lost_labels(held: Mapping[int, Mapping[str, Any]], change: RunChange) -> str:
+    """Say that runs would lose labels that others of them do not have, if nobody said so; ``""`` if they would not."""
+    if change.may_lose_labels or len(held) < 2:
+        return ""
+    different = {frozenset(labels): labels for labels in (loads(fields["labels"]) for fields in held.values())}
+    if len(different) < 2:
+        return ""
+    first, second, *_ = map(shown, different.values())
+    return (
+        f"labels: these {len(held)} runs have different ones, such as {first} and {second}, which would be lost; give "
+        "labels_added=… to add to them, labels_removed=… to take some away, or replace_labels=True to replace them all"
+    )
 
 
 def _touches_more(change: RunChange) -> bool:

@@ -143,7 +143,8 @@ class Runs:
             How many were changed, and what takes that back.
 
         Raises:
-            ConflictError: The project that they move to has a run of one's id.
+            ConflictError: The project that they move to has a run of one's id, or they have different labels that a
+                patch without ``replace_labels`` would replace.
             NotFoundError: A selected id is no run, or there is no such project or folder; nothing is changed then.
             PermissionDeniedError: The caller may not write to the project.
             ValidationError: Something in the patch is out of bounds.

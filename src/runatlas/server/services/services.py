@@ -36,6 +36,7 @@ from runatlas.server.services.runs import Runs
 from runatlas.server.services.sessions import Sessions
 from runatlas.server.services.transfers import Transfers
 from runatlas.server.services.trash import Trash
+from runatlas.server.services.updates import Updates
 from runatlas.server.services.uploads import Uploads
 from runatlas.server.services.usage import Usage
 from runatlas.server.services.workspaces import Workspaces
@@ -73,6 +74,7 @@ class Services:
         self.exports = Exports(store, self.links)
         self.folders = Folders(store)
         self.runs = Runs(store)
+        self.updates = Updates(store)
         self.repository = Repository(self.projects, self.runs)
         self.retirement = Retirement(store)
         self.labels = Labels(store)

@@ -130,6 +130,11 @@ def _purge(world: World, _: str) -> Request:
     return Request("/trash/purge", {"json": {"trash_id": _trash(world), "expired_only": False}})
 
 
+def _update(world: World, _: str) -> Request:
+    draft = {"selection": {**SELECTION, "ids": [world.new_run()["id"]]}, "patch": {"description": new_cuid()}}
+    return Request("/updates", {"json": world.make("POST", "updates/plan", json=draft)})
+
+
 def _change(world: World) -> str:
     selection = {**SELECTION, "ids": [world.new_run()["id"]]}
     patch = {"description": new_cuid()}
@@ -264,6 +269,8 @@ ROWS = (
     _made("GET /trash/{trash_id}/runs", RESTORE, _trashed),
     _made("POST /trash/{trash_id}/runs/restore", RESTORE, _restore_one),
     _made("POST /trash/purge", PURGE, _purge),
+    _plain("POST /updates/plan", WRITE, {"selection": {**SELECTION, "ids": [RUN]}, "patch": {"name": "x"}}),
+    _made("POST /updates", WRITE, _update),
     _plain("POST /changes/query", READ, {"path": PATH}),
     _plain("POST /changes/query", READ, {"path": f"{PATH}/{RUN}"}, "of a run"),
     _plain("POST /changes/query", SEE_WORKSPACE, {"path": LAB, "page": {"with_total": True}}, "of a workspace"),
