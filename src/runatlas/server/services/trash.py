@@ -102,9 +102,7 @@ class Trash:
             PermissionDeniedError: The caller may not delete there.
         """
         with self._store.read() as connection:
-            if isinstance(selection, RunPath):
-                return self._plan_run(connection, caller, selection, force=force, weighed=True)
-            return self._plan_runs(connection, caller, selection, FORCED if force else (), weighed=True)
+            return self._plan_runs(connection, caller, selection, force=force, weighed=True)
 
     def plan_project_deletion(self, caller: Caller, path: ProjectPath, *, force: bool = False) -> DeletionPlanRecord:
         """Tell what deleting a project with all its runs would take, without taking it; its workspace's owners may.
@@ -130,9 +128,7 @@ class Trash:
         """
         check_data_cut(cut)
         with self._store.read() as connection:
-            if isinstance(selection, RunPath):
-                return self._plan_run(connection, caller, selection, force=force, weighed=True, cut=cut)
-            return self._plan_runs(connection, caller, selection, FORCED if force else (), weighed=True, cut=cut)
+            return self._plan_runs(connection, caller, selection, force=force, weighed=True, cut=cut)
 
     def delete(self, caller: Caller, plan: DeletionPlanRecord) -> DeletionRecord:
         """Move exactly what was planned to the trash, in one transaction; names and ids are free at once.
@@ -176,7 +172,7 @@ class Trash:
             PermissionDeniedError: The caller may not delete there.
         """
         with self._store.together(), self._store.read() as connection:
-            return self.delete(caller, self._plan_runs(connection, caller, selection, FORCED if force else ()))
+            return self.delete(caller, self._plan_runs(connection, caller, selection, force=force))
 
     def delete_run(self, caller: Caller, run: RunPath, *, force: bool = False) -> DeletionRecord:
         """Move one run to the trash, also one that is pinned, a baseline or running.
@@ -187,7 +183,7 @@ class Trash:
             PermissionDeniedError: The caller may not delete it.
         """
         with self._store.together(), self._store.read() as connection:
-            return self.delete(caller, self._plan_run(connection, caller, run, force=force))
+            return self.delete(caller, self._plan_runs(connection, caller, run, force=force))
 
     def delete_named(self, caller: Caller, selection: RunSelection) -> DeletionRecord:
         """Move the runs that another protocol names to the trash: one as ``delete_run`` does, several all or none.
@@ -201,7 +197,7 @@ class Trash:
         """
         takes = NAMED if len(selection.ids or ()) == 1 else ()
         with self._store.together(), self._store.read() as connection:
-            plan = self._plan_runs(connection, caller, selection, takes)
+            plan = self._plan_runs(connection, caller, selection, takes=takes)
             return self.delete(caller, attrs.evolve(plan, whole=True))
 
     def delete_project(self, caller: Caller, path: ProjectPath, *, force: bool = False) -> DeletionRecord:
@@ -219,12 +215,17 @@ class Trash:
     def _plan_runs(
         connection: Connection,
         caller: Caller,
-        selection: RunSelection,
-        takes: tuple[TakenKind, ...],
+        what: RunSelection | RunPath,
         *,
+        force: bool = False,
+        takes: tuple[TakenKind, ...] = (),
         weighed: bool = False,
         cut: DataCut | None = None,
     ) -> DeletionPlanRecord:
+        """Plan a deletion; what is named by its path is taken whole, with all guards but those of ``force``."""
+        is_named = isinstance(what, RunPath)
+        selection = RunSelection(what.workspace, what.project, ids=(what.run,)) if isinstance(what, RunPath) else what
+        takes = FORCED if force else NAMED if is_named else takes
         chosen = selected_runs(connection, caller, selection, "write")
         held = held_by_key(connection, [row[0] for row in connection.execute(chosen.query)])
         plan = plan_held(connection, "runs" if cut is None else "data", held, takes, weighed=weighed, cut=cut)
@@ -232,21 +233,7 @@ class Trash:
         if selection.filter is not None:
             scope = require_scope(connection, caller, selection, "write")
             notes += unknown_keys(connection, scope, selection.filter, trashed=not plan.items)
-        return attrs.evolve(plan, missing=chosen.missing, notes=notes)
-
-    def _plan_run(
-        self,
-        connection: Connection,
-        caller: Caller,
-        run: RunPath,
-        *,
-        force: bool,
-        weighed: bool = False,
-        cut: DataCut | None = None,
-    ) -> DeletionPlanRecord:
-        selection = RunSelection(run.workspace, run.project, ids=(run.run,))
-        plan = self._plan_runs(connection, caller, selection, FORCED if force else NAMED, weighed=weighed, cut=cut)
-        return attrs.evolve(plan, whole=True)
+        return attrs.evolve(plan, missing=chosen.missing, notes=notes, whole=is_named)
 
     @staticmethod
     def _plan_project(
@@ -263,43 +250,47 @@ class Trash:
         if len({project.workspace_id for project in projects}) > 1:
             raise ValidationError("plan: a deletion takes runs of one workspace")
         touch_projects(connection, [project.id for project in projects], self._store.clock())
-        held = held_by_cuid(connection, [item.cuid for item in plan.items])
-        require_same(connection, plan, held, projects[0].workspace_id)
-        require_unguarded(connection, plan, held)
-        name = projects[0].name if len(projects) == 1 else ""
-        record, entry = self._add_entry(connection, caller, plan, projects[0], name)
-        if plan.cut is None:
-            trash_runs(connection, [run.id for run in held], entry)
-        else:
-            keys = [run.id for run in held]
-            require_portions(plan, held, cut_out(connection, keys, plan.cut, entry, self._store.clock()))
-        line, keys = _deletion_line(plan, record, held), [run.id for run in held]
-        note_change(self._store, connection, caller, line, runs=keys, projects=[project.id for project in projects])
-        return record
+        return self._take(
+            connection, caller, plan, held_by_cuid(connection, [item.cuid for item in plan.items]), projects
+        )
 
     def _delete_project(self, connection: Connection, caller: Caller, plan: DeletionPlanRecord) -> DeletionRecord:
         path = checked(ProjectPath.parse, plan.project or "", "plan.project")
         project = require_project(connection, caller, path, "manage")
-        held = held_by_project(connection, project.id, lock=True)
-        require_same(connection, plan, held, project.workspace_id)
+        return self._take(connection, caller, plan, held_by_project(connection, project.id, lock=True), [project])
+
+    def _take(
+        self,
+        connection: Connection,
+        caller: Caller,
+        plan: DeletionPlanRecord,
+        held: Sequence[HeldRun],
+        projects: Sequence[ProjectRow],
+    ) -> DeletionRecord:
+        """Move to the trash what is planned of runs that are locked, and note it in the journal."""
+        require_same(connection, plan, held, projects[0].workspace_id)
         require_unguarded(connection, plan, held)
-        record, entry = self._add_entry(connection, caller, plan, project, project.name)
-        trash_runs(connection, [run.id for run in held], entry)
-        if not trash_project(connection, project.id, entry):
-            raise ConflictError(f"project {path} is no longer there")
-        line, keys = _deletion_line(plan, record, held), [run.id for run in held]
-        note_change(self._store, connection, caller, line, runs=keys, projects=[project.id])
+        record, entry = self._add_entry(connection, caller, plan, projects)
+        keys = [run.id for run in held]
+        if plan.cut is None:
+            trash_runs(connection, keys, entry)
+        else:
+            require_portions(plan, held, cut_out(connection, keys, plan.cut, entry, self._store.clock()))
+        if plan.kind == "project" and not trash_project(connection, projects[0].id, entry):
+            raise ConflictError(f"project {plan.project} is no longer there")
+        line = _deletion_line(plan, record, held)
+        note_change(self._store, connection, caller, line, runs=keys, projects=[project.id for project in projects])
         return record
 
     def bury(self, connection: Connection, caller: Caller, project: ProjectRow) -> DeletionRecord:
         """Move a project without runs to the trash, within a transaction that holds its lock and notes the change."""
         plan = DeletionPlanRecord("project", (), project=f"{project.workspace}/{project.name}")
-        record, entry = self._add_entry(connection, caller, plan, project, project.name)
+        record, entry = self._add_entry(connection, caller, plan, [project])
         trash_project(connection, project.id, entry)
         return record
 
     def _add_entry(
-        self, connection: Connection, caller: Caller, plan: DeletionPlanRecord, project: ProjectRow, name: str
+        self, connection: Connection, caller: Caller, plan: DeletionPlanRecord, projects: Sequence[ProjectRow]
     ) -> tuple[DeletionRecord, int]:
         now = self._store.clock()
         expires = None if self._retention_ms is None else now + self._retention_ms
@@ -309,8 +300,8 @@ class Trash:
             {
                 "cuid": cuid,
                 "kind": plan.kind,
-                "workspace_id": project.workspace_id,
-                "project": name,
+                "workspace_id": projects[0].workspace_id,
+                "project": projects[0].name if len(projects) == 1 else "",
                 "runs": plan.total,
                 "deleted_by": caller.username,
                 "deleted_at_ms": now,
@@ -333,10 +324,7 @@ class Trash:
         if plan.kept:
             raise guarded_error(plan.kept)
         if plan.items:
-            record, entry = self._add_entry(connection, caller, plan, run.project, run.project.name)
-            cut_out(connection, [run.id], cut, entry, self._store.clock())
-            line = _deletion_line(plan, record, held)
-            note_change(self._store, connection, caller, line, runs=[run.id], projects=[run.project.id])
+            self._take(connection, caller, plan, held, [run.project])
 
     def list_trash(self, caller: Caller, workspace: str | None, page: PageRequest) -> Page[TrashRecord]:
         """List the trash, newest first; ``None`` means every workspace the caller may write to.
