@@ -207,8 +207,10 @@ class TestUndo:
         assert (_runs(site), _lines(site.root)) == (before, lines)
 
     def test_a_project_is_called_again_what_it_was(self, site: Site, demo: ProjectPath) -> None:
-        site.root.update_project(demo, ProjectPatch(name="new", labels=("a",)))
+        changed = site.root.update_project(demo, ProjectPatch(name="new", labels=("a",)))
         (line,) = _lines(site.root, kind="project")
+        assert (changed.change_id, site.root.get_project(changed.path).change_id) == (line.id, "")
+        assert site.root.update_project(changed.path, ProjectPatch(name="new", labels=("a",))).change_id == ""
         assert line.what == f"changed project {demo}: name='new', labels='[\"a\"]'"
         site.root.create_project(ProjectDraft("demo"))
         with pytest.raises(ConflictError, match="there is a project 'demo' by now"):

@@ -167,7 +167,7 @@ class Backend(Curation, Changes, Transfers, ABC):
 
     @operation("projects", Route("PATCH", PROJECT, "projects", errors=CHANGE))
     def update_project(self, path: ProjectPath, patch: ProjectPatch) -> ProjectRecord:
-        """Change a project.
+        """Change a project; the answer's ``change_id`` is the line of the journal, which takes it back.
 
         Raises:
             ConflictError: The new name is taken.

@@ -9,7 +9,7 @@ import attrs
 from typing_extensions import Self, Unpack
 
 from runatlas.entities.argument import choice, optional_text, texts
-from runatlas.entities.change import Audited
+from runatlas.entities.change import Audited, noted
 from runatlas.entities.cleaning import Cleanable, PolicyFields, Scope
 from runatlas.entities.collection import make_window
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
@@ -216,7 +216,8 @@ class Project(ProjectFields, Audited, Cleanable):
             labels: All labels.
 
         Returns:
-            The project, changed; under its new path if it was renamed.
+            The project, changed; under its new path if it was renamed. The answer's ``change`` takes it back:
+            ``answer.change.undo()``.
 
         Raises:
             TypeError: One of them has another type.
@@ -225,7 +226,7 @@ class Project(ProjectFields, Audited, Cleanable):
         patch = make_project_patch(
             name=name, title=title, description=description, visibility=visibility, labels=labels
         )
-        return ApiResponse.of(lambda: self._update(patch))
+        return noted(self._handle, lambda: self._update(patch))
 
     @overload
     def rename(self, name: str, *, commit: Literal[False] = False) -> ApiResponse[TransferPlan]: ...
@@ -286,13 +287,13 @@ class Project(ProjectFields, Audited, Cleanable):
         draft = TransferDraft("merge", target, project=str(self._path))
         return transfer(self._handle, lambda: draft, commit=commit, done=self._forget)
 
-    def _update(self, patch: ProjectPatch) -> Self:
+    def _update(self, patch: ProjectPatch) -> tuple[Self, str]:
         record = self._handle.backend.update_project(self._path, patch)
         self._forget()
         if record.path != self._path:
-            return type(self)(self._handle, record.path, record)
+            return type(self)(self._handle, record.path, record), record.change_id
         self._record = record
-        return self
+        return self, record.change_id
 
     @overload
     def delete(self, commit: Literal[False] = False, *, force: bool = False) -> ApiResponse[DeletionPlan]: ...

@@ -46,6 +46,8 @@ class ProjectRecord:
         name: URL-safe, unique in the workspace.
         title: Free text; ``""`` shows the name.
         count: ``None`` when the listing did not carry it (``detail=False``).
+        change_id: The line of the journal, which takes it back, in the answer of an update that changed something;
+            ``""`` elsewhere.
     """
 
     cuid: str
@@ -61,6 +63,7 @@ class ProjectRecord:
     created_at_ms: int = 0
     updated_at_ms: int = 0
     count: ProjectCountRecord | None = None
+    change_id: str = attrs.field(default="", eq=False)
 
     @property
     def path(self) -> ProjectPath:

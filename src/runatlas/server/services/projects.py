@@ -89,6 +89,9 @@ class Projects:
     def update_project(self, caller: Caller, path: ProjectPath, patch: ProjectPatch) -> ProjectRecord:
         """Change a project; members may, its visibility only owners.
 
+        Returns:
+            The project, with the line of the journal that takes it back.
+
         Raises:
             ConflictError: The new name is taken.
             NotFoundError: There is no such project.
@@ -106,14 +109,15 @@ class Projects:
                 require_project(connection, caller, path, "manage")
             if patch.name not in (None, found.name):
                 _require_free(connection, found.workspace, patch.name or "")
+            change_id = ""
             if values:
                 held = lock_project(connection, found.id, list(values))
                 if held is None:
                     raise NotFoundError(f"there is no project {path}")
                 with unique(f"workspace {found.workspace!r} has a project {patch.name!r} already"):
                     change_project(connection, found.id, {**values, "updated_at_ms": self._store.clock()})
-                self._note(connection, caller, found, held, values)
-            return _read(connection, caller, found.id)
+                change_id = self._note(connection, caller, found, held, values)
+            return attrs.evolve(_read(connection, caller, found.id), change_id=change_id)
 
     def _note(
         self,
@@ -122,12 +126,13 @@ class Projects:
         project: ProjectRow,
         held: Mapping[str, Any],
         values: Mapping[str, Any],
-    ) -> None:
+    ) -> str:
         fields = differences({project.id: held}, {project.id: values})
-        if fields:
-            given = ", ".join(f"{name}={shown(value)}" for name, value in values.items() if value != held[name])
-            line = Line("project", f"changed project {project.workspace}/{held.get('name', project.name)}: {given}")
-            note_change(self._store, connection, caller, line, projects=fields)
+        if not fields:
+            return ""
+        given = ", ".join(f"{name}={shown(value)}" for name, value in values.items() if value != held[name])
+        line = Line("project", f"changed project {project.workspace}/{held.get('name', project.name)}: {given}")
+        return note_change(self._store, connection, caller, line, projects=fields)
 
 
 def make_project(store: Store, connection: Connection, caller: Caller, draft: ProjectDraft) -> int:

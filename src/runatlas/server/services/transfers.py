@@ -37,7 +37,7 @@ from runatlas.server.services.projects import Projects, insert_project, make_pro
 from runatlas.server.services.trash import Trash
 from runatlas.server.services.validation import check_choice, checked
 from runatlas.server.store.engine import Store
-from runatlas.server.store.journal import ChangeScope, Fields, find_change
+from runatlas.server.store.journal import Fields
 from runatlas.server.store.project import ProjectRow, touch_live_projects
 from runatlas.server.store.purge import mark_purged, remove_purged
 from runatlas.server.store.run_copy import RunCopy, copy_runs, lock_copies
@@ -212,8 +212,7 @@ class Transfers:
         if target == path:
             raise refused(plan.kind, [f"workspace {path.workspace!r} has a project {path.project!r} already"])
         record = self._projects.update_project(caller, path, ProjectPatch(name=target.project))
-        noted = find_change(connection, ChangeScope(caller.user_id, is_owner=True, project_id=found.id))
-        return TransferRecord("rename", str(record.path), change_id="" if noted is None else noted.cuid)
+        return TransferRecord("rename", str(record.path), change_id=record.change_id)
 
     def _move(
         self, connection: Connection, caller: Caller, plan: TransferPlanRecord, target: ProjectPath
