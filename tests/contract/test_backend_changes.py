@@ -299,7 +299,21 @@ class TestLines:
         assert _update(site, demo, "one", state="RUNNING", by_run=True) == ""
         assert len(_lines(site.root)) == count
         assert _update(site, demo, "two", name="y", by_run=True), "it has ended"
-        assert _update(site, demo, "one", protected=True, by_run=True), "to protect it decides about it"
+        assert _update(site, demo, "one", "two", state="RUNNING", name="z", by_run=True), "no process has two runs"
+        for decision in ({"protected": True}, {"pin": True}, {"archived": True}, {"project": "other"}):
+            assert _update(site, demo, "one", by_run=True, **decision), "that decides about it"
+
+    def test_only_who_made_a_run_speaks_for_it(self, site: Site, demo: ProjectPath) -> None:
+        guest = site.user("guest")
+        site.root.set_member(site.home, "guest", "MEMBER")
+        for fields in ({"name": "x"}, {"state": "FINISHED"}, {"state": "RUNNING"}, {"config": {"lr": 2}}):
+            patch = RunPatch(by_run=True, **fields)
+            line = site.root.get_change(guest.update_runs(_select(demo, "one"), patch).change_id)
+            assert line.by == "guest"
+        own, _ = guest.create_run(RunDraft(demo, id="own"))
+        assert guest.update_runs(_select(demo, "own"), RunPatch(name="x", by_run=True)).change_id == ""
+        assert site.root.update_runs(_select(demo, "own"), RunPatch(heartbeat_at_ms=1, by_run=True)).change_id == ""
+        assert site.root.update_runs(_select(demo, own.id), RunPatch(name="y", by_run=True)).change_id
 
     def test_what_changes_nothing_is_none(self, site: Site, demo: ProjectPath) -> None:
         assert _update(site, demo, "one", name="first", labels=("b", "a"), config={"lr": 1}, pin=False) == ""

@@ -234,7 +234,8 @@ class RunPatch:
         project_title: The title of the project if the tracker makes it for a move; a store moves to a project that is
             there.
         by_run: Whether the run's own process says it, and not somebody who looks at the run: while the run goes on,
-            that is part of what it records and no change for the journal.
+            that is part of what it records and no change for the journal. It is believed from who made the run, or has
+            its key, about that run alone, and not where it is pinned, protected, archived or hidden.
     """
 
     name: str | None = None

@@ -52,7 +52,7 @@ class Schedule:
         services: Those of the store.
 
     Attributes:
-        failures: How many evaluations failed.
+        failures: How many evaluations, and looks for what is due, failed for a reason that is no trouble of the store.
     """
 
     def __init__(self, services: Services) -> None:
@@ -72,7 +72,7 @@ class Schedule:
         if self._thread.ident is not None:
             self._thread.join()
         if self.failures:
-            _log.warning("%d evaluations of policies failed", self.failures)
+            _log.warning("%d evaluations of policies, or looks for them, failed", self.failures)
 
     def _work(self) -> None:
         while True:
@@ -84,6 +84,7 @@ class Schedule:
             except StoreError as error:
                 _log.warning("policies that are due wait: %s", error)
             except Exception:
+                self.failures += 1
                 _log.exception("policies that are due wait")
             if self._closing.wait(_LOOK_S):
                 return

@@ -25,6 +25,7 @@ from runatlas.server.store.run_write import (
     change_runs,
     has_folder,
     lock_runs,
+    makers_of,
     projects_of,
     read_metadata,
     write_fields,
@@ -249,9 +250,10 @@ def apply_change(
         NotFoundError: Their project has no such folder, or one of them or their project was deleted meanwhile.
     """
     now = store.clock()
+    by_run = change.by_run and author is not None and _is_said_by_run(connection, run_keys, author)
     if change.project is not None:
         touch_live_projects(connection, projects_of(connection, run_keys) | {change.project.id}, now)
-    elif author is not None and not change.by_run:
+    elif author is not None and not by_run:
         keep_projects(connection, projects_of(connection, run_keys))
     held = lock_runs(connection, run_keys, changed_columns(change))
     made = _made(held, change, planned)
@@ -268,7 +270,7 @@ def apply_change(
         change_runs(connection, moved, {"project_id": change.project.id, "folder_id": None})
     if columns:
         change_runs(connection, run_keys, columns)
-    if author is None or (change.by_run and _is_recording(change, held)):
+    if author is None or (by_run and _is_recording(change, held)):
         return ""
     fields = differences(held, made)
     if not fields:
@@ -303,14 +305,26 @@ def _write_profiles(store: Store, connection: Connection, run_keys: Sequence[int
         write_metadata_texts(store, connection, texts)
 
 
+def _is_said_by_run(connection: Connection, run_keys: Sequence[int], author: Caller) -> bool:
+    """Tell whether who says to be the process of a run can be it: who made it, or has its own key."""
+    return len(run_keys) == 1 and (author.run_cuid is not None or makers_of(connection, run_keys) == {author.user_id})
+
+
 def _is_recording(change: RunChange, held: Mapping[int, Mapping[str, Any]]) -> bool:
     """Tell whether what runs say of themselves is part of what they record: while they go on, or begin to again.
 
-    Who moves or protects a run decides something about it, also from within.
+    Who moves, protects, pins or archives a run decides something about it, also from within.
     """
     goes_on = change.columns.get("state") == "RUNNING"
-    return change.kind == "update" and (goes_on or all(held[key]["state"] not in FINAL_STATES for key in held))
+    return (
+        change.kind == "update"
+        and not _DECIDED & set(change.columns)
+        and (goes_on or all(held[key]["state"] not in FINAL_STATES for key in held))
+    )
 
+
+_DECIDED = {"show", "pin", "baseline", "archived", "protected", "protected_reason"}
+"""What a run's process records nothing by."""
 
 _DONE: dict[ChangeKind, str] = {
     "update": "changed",

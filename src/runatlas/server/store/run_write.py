@@ -20,6 +20,7 @@ __all__ = [
     "change_runs",
     "has_folder",
     "lock_runs",
+    "makers_of",
     "move_holders",
     "projects_of",
     "read_fields",
@@ -36,6 +37,7 @@ _MOVED = runs.alias("moved")
 _CHOSEN = member_of(_C.id, "runs")
 _BOOLEANS = frozenset(column.name for column in runs.c if isinstance(column.type, Boolean))
 _PROJECTS = select(_C.project_id).distinct().where(_CHOSEN)
+_MAKERS = select(_C.user_id).distinct().where(_CHOSEN)
 _FOLLOW = (
     update(runs)
     .where(_C.cut_of.in_(select(_MOVED.c.cuid).where(member_of(_MOVED.c.id, "runs"))))
@@ -117,6 +119,11 @@ def _fields(
 def projects_of(connection: Connection, run_keys: Sequence[int]) -> set[int]:
     """Return the projects that runs lie in."""
     return {key for (key,) in rows(connection, _PROJECTS, {"runs": run_keys})}
+
+
+def makers_of(connection: Connection, run_keys: Sequence[int]) -> set[int]:
+    """Return the users who made runs."""
+    return {key for (key,) in rows(connection, _MAKERS, {"runs": list(run_keys)})}
 
 
 def change_runs(connection: Connection, run_keys: Sequence[int], values: Mapping[str, Any]) -> None:
