@@ -110,6 +110,7 @@ CHANGING: dict[str, tuple[str, ...]] = {
     "cut": (RUN, "--steps", HOSTILE),
     "merge": (PROJECT, HOSTILE),
     "rename-project": (PROJECT, HOSTILE),
+    "rename-metric": (RUN, HOSTILE, "x"),
 }
 
 

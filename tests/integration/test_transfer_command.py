@@ -1,4 +1,4 @@
-"""``runatlas api move --project``, ``merge`` and ``rename-project``: shown first, done with ``--commit``."""
+"""``runatlas api move --project``, ``merge``, and what gives other names: shown first, done with ``--commit``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from support.recording import line
 from support.server import running_server
 
 from runatlas import Api
 from runatlas.backends.local import LocalBackend
 from runatlas.cli.main import main
+from runatlas.model.batch import Batch
 from runatlas.model.ids import ProjectPath
 from runatlas.model.run import RunDraft
 
@@ -121,9 +123,28 @@ def test_projects_are_merged_and_renamed(call: Call, store: Path) -> None:
     assert {path.rpartition("/")[0] for path in runs(store)} == {"team/newer"}
 
 
+def test_metrics_are_renamed(call: Call, store: Path) -> None:
+    backend = LocalBackend(store)
+    for name in ("run-0", "run-1"):
+        backend.append(Batch(ProjectPath("team", "demo").run(name), (line("los", 3),)))
+    backend.close()
+    shown = call("rename-metric", DEMO, "los", "loss", "--filter", "config.n == 'run-0'")
+    assert "'los' would be renamed to 'loss' in 1 run\n- team/demo/run-0 (3 values)" in shown.stdout
+    assert "nothing was renamed; add --commit to do it" in shown.stderr
+    mistyped = call("rename-metric", DEMO, "lso", "loss", "--commit")
+    assert (mistyped.exit_code, "did you mean 'los'?" in mistyped.stderr) == (1, True)
+    assert call("rename-metric", DEMO, "lso", "loss").exit_code == 4
+    done = call("rename-metric", DEMO, "los", "loss", "--commit")
+    assert (done.exit_code, done.stderr) == (0, "renamed to 'loss' in 2 runs\n")
+    back = as_json(call("rename-metric", f"{DEMO}/run-1", "loss", "los", "--commit", "--json"))
+    assert (back["kind"], back["paths"]) == ("rename_metric", [f"{DEMO}/run-1"])
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("rename-metric", f"{DEMO}/run-1", "los"),
+        ("rename-metric", f"{DEMO}/run-1", "los", ""),
         ("move", f"{DEMO}/run-1", "--commit"),
         ("move", f"{DEMO}/run-1", "archive"),
         ("move", f"{DEMO}/run-1", "archive", "--project", "other"),

@@ -18,7 +18,10 @@ from runatlas.model.transfer import TransferDraft
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 
-__all__ = ["OPERATIONS", "act", "open_services"]
+__all__ = ["KEPT_STEPS", "OPERATIONS", "RENAMED", "act", "open_services"]
+
+RENAMED = ("warmup", "warm-up")
+"""What a metric is called, in turns; it has so few steps that no run that goes back loses any of them."""
 
 KEPT_STEPS = 100
 """How many steps a rewound run keeps."""
@@ -69,6 +72,12 @@ def _copy(services: Services, caller: Caller, chosen: RunSelection, target: str)
     services.transfers.copy_runs(caller, services.transfers.plan_transfer(caller, draft))
 
 
+def _rename(services: Services, caller: Caller, chosen: RunSelection, key: str) -> None:
+    (old,) = {*RENAMED} - {key}
+    draft = TransferDraft("rename_metric", key, runs=chosen, metric=old)
+    services.transfers.transfer(caller, services.transfers.plan_transfer(caller, draft))
+
+
 def _undo(services: Services, caller: Caller, _: RunSelection, change: str) -> None:
     services.changes.undo_change(caller, change)
 
@@ -92,6 +101,7 @@ OPERATIONS: dict[str, Operation] = {
     "rewind": _cutting(DataCut(metrics=None, media=None, artifacts=("weights.bin",), first_step=KEPT_STEPS)),
     "move": _move,
     "copy": _copy,
+    "rename": _rename,
     "update": _update,
     "undo": _undo,
     "restore": _restore,

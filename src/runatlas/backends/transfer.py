@@ -1,4 +1,4 @@
-"""The part of the contract about runs and projects that go elsewhere; see ``runatlas.backends.base``."""
+"""The part of the contract about runs that go elsewhere, and names that change; see ``runatlas.backends.base``."""
 # mypy: disable-error-code="empty-body"
 # ruff: noqa: B024, B027 - what is an operation is abstract
 
@@ -13,15 +13,18 @@ __all__ = ["Transfers"]
 
 
 class Transfers(ABC):
-    """Runs that are moved and copied, and projects that are merged and renamed."""
+    """Runs that are moved and copied, projects that are merged and renamed, and metrics that are renamed."""
 
     @operation("transfers", Route("POST", "/transfers/plan", "transfers", errors=CHANGE))
     def plan_transfer(self, draft: TransferDraft) -> TransferPlanRecord:
         """Tell what moving or copying runs, or merging or renaming a project, would do, without doing it.
 
+        Of kind ``rename_metric``: what giving a metric, or media, of runs another key would do, in all its contexts and
+        with what was cut out of it. A run that has that key in one of the contexts, or is protected, stands in the way.
+
         Raises:
             NotFoundError: There is no such project or workspace.
-            ValidationError: Something in the draft is no path, is missing, or is in another workspace.
+            ValidationError: Something in the draft is no path or key, is missing, or is in another workspace.
         """
 
     @operation("transfers", Route("POST", "/transfers", "transfers", errors=CHANGE, changes=True))

@@ -32,7 +32,7 @@ from runatlas.entities.reading import (
 from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_fields import RunFields
 from runatlas.entities.stored_file import Link
-from runatlas.entities.transfer import Copyable, Transfer, TransferPlan, project_path, transfer
+from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_path, transfer
 from runatlas.entities.update import UpdatePlan
 from runatlas.entities.usage import Usage, measure
 from runatlas.model.annotation import AnnotationDraft
@@ -60,7 +60,7 @@ _ROWS_MAX = 500_000
 _LINES = 1000
 
 
-class Run(RunFields, Audited, Cuttable, Copyable):
+class Run(RunFields, Audited, Cuttable, Transferable):
     """A run, lazily: its path is known, everything else is asked for once, when it is needed.
 
     Example:
@@ -76,7 +76,7 @@ class Run(RunFields, Audited, Cuttable, Copyable):
         """This run, as a selection of runs."""
         return RunSelection(self._path.workspace, self._path.project, ids=(self._path.run,))
 
-    def _copied(self) -> tuple[str, Callable[[], RunSelection]]:
+    def _transferred(self) -> tuple[str, Callable[[], RunSelection]]:
         return self._path.workspace, lambda: self.selection
 
     # -- numbers ------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from runatlas.entities.reading import make_metric_request, read_metrics
 from runatlas.entities.run import Run
 from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_query import Filters, field_value, make_groups, make_run_query
-from runatlas.entities.transfer import Copyable, Transfer, TransferPlan, project_path, transfer
+from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_path, transfer
 from runatlas.entities.update import Update, UpdatePlan
 from runatlas.model.change import UpdateRecord
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or
@@ -44,7 +44,7 @@ _TOLD_MAX = 20
 """How many configs and metrics of several listings a deletion is told of, as it looks at no more."""
 
 
-class Runs(Collection[Run, RunRecord], Cuttable, Copyable):
+class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
     """Runs of a project: filtered, ordered, grouped; each listed with its config and last values.
 
     A slice of them, what is in one listing and not in another (``runs - other``), in both (``runs & other``) or in
@@ -153,7 +153,7 @@ class Runs(Collection[Run, RunRecord], Cuttable, Copyable):
         runs = known if is_all else Runs(self._handle, self._window, attrs.evolve(self._query, parts=()))
         return RunSelection(whole.workspace, whole.project, ids=tuple(run.cuid for run in runs))
 
-    def _copied(self) -> tuple[str, Callable[[], RunSelection]]:
+    def _transferred(self) -> tuple[str, Callable[[], RunSelection]]:
         return self._place()[0], self.selection
 
     def _doomed(self) -> RunSelection:

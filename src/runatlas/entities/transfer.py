@@ -1,4 +1,4 @@
-"""Runs that go to another project, and projects that get another name: a plan to look at, and its execution."""
+"""Runs that go to another project, and projects and metrics that get another name: a plan, and its execution."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from runatlas.tables.frame import Tabled
 from runatlas.tables.transfer import TransferTable
 from runatlas.terminal import counted, printable
 
-__all__ = ["Copyable", "Transfer", "TransferPlan", "project_path", "transfer"]
+__all__ = ["Transfer", "TransferPlan", "Transferable", "project_path", "transfer"]
 
 _SHOWN = 20
 
@@ -31,9 +31,9 @@ class Transfer:
     """What was done.
 
     Attributes:
-        kind: ``"move"``, ``"copy"``, ``"merge"`` or ``"rename"``.
-        total: How many runs went, or were copied.
-        target: The path of the project that they are in now, or that a project has.
+        kind: ``"move"``, ``"copy"``, ``"merge"``, ``"rename"`` or ``"rename_metric"``.
+        total: How many runs went, were copied, or had the metric.
+        target: The path of the project that they are in now, or that a project has; or the key that a metric has.
         runs: The store's ids of the runs, or of their copies, and ``paths`` where these are now.
         trash_id: The entry of the trash that a merged project lies in.
         change_id: The line of the journal that tells of it; ``""`` if there was nothing to do.
@@ -50,7 +50,7 @@ class Transfer:
         self.paths = tuple(item.target for item in items)
 
     def undo(self) -> ApiResponse[ChangeRecord]:
-        """Take it back: runs are moved back, copies go to the trash, a merged project comes back, a name is as it was.
+        """Take it back: runs are moved back, copies go to the trash, a merged project comes back, names are as before.
 
         A ``ConflictError`` says why nothing was taken back: something of it was changed since, or is gone.
 
@@ -119,7 +119,7 @@ class TransferPlan(Tabled):
 
     @property
     def total(self) -> int:
-        """How many runs would go."""
+        """How many runs would go, or have the metric."""
         return self.record.total
 
     @property
@@ -128,8 +128,13 @@ class TransferPlan(Tabled):
         return self.record.project
 
     @property
+    def metric(self) -> str:
+        """The key of the metric that would get another one; ``""`` if none would."""
+        return self.record.metric
+
+    @property
     def target(self) -> str:
-        """The path of the project that the runs would go to, or that a project would have."""
+        """The path of the project that the runs would go to, or that a project would have; or a metric's new key."""
         return self.record.target
 
     def apply(self) -> ApiResponse[Transfer]:
@@ -154,6 +159,7 @@ class TransferPlan(Tabled):
         return {
             "kind": record.kind,
             "project": record.project,
+            "metric": record.metric,
             "target": record.target,
             "total": record.total,
             "items": [attrs.asdict(item) for item in record.items],
@@ -184,6 +190,8 @@ class TransferPlan(Tabled):
             what = f"project {record.project} {does} to {record.target}"
         elif record.kind == "merge":
             what = f"project {record.project} with {runs} {does} into {record.target} and go to the trash"
+        elif record.kind == "rename_metric":
+            what = f"{record.metric!r} {does} to {record.target!r} in {runs}"
         told = [what]
         if record.kind in {"move", "copy"} and not record.target_cuid:
             told[0] += ", which would be made"
@@ -192,6 +200,11 @@ class TransferPlan(Tabled):
         told += [f"folder {folder} would be made" for folder in record.folders[:_SHOWN]]
         return [printable(line) for line in [*told, *([f"refused: {self.refusal}"] if self.refusal else [])]]
 
+    def _line(self, item: TransferItem) -> str:
+        if self.record.kind == "rename_metric":
+            return f"{item.path} ({counted(item.points, 'value')})"
+        return f"{item.path} → {item.target}"
+
     def _repr_html_(self) -> str:
         parts = [f"<p>{html.escape(line)}</p>" for line in self._sentences()]
         return f"<div>{''.join(parts)}{self.table()._repr_html_() if self.items else ''}</div>"
@@ -199,19 +212,19 @@ class TransferPlan(Tabled):
     def __repr__(self) -> str:
         first, *rest = self._sentences()
         lines = [f"TransferPlan: {first}", *(f"- {line}" for line in rest)]
-        lines += [f"- {printable(f'{item.path} → {item.target}')}" for item in self.items[:_SHOWN]]
+        lines += [f"- {printable(self._line(item))}" for item in self.items[:_SHOWN]]
         return "\n".join(lines + ([f"- … and {self.total - _SHOWN} more"] if self.total > _SHOWN else []))
 
 
-class Copyable(Readable):
-    """A run or many, which can be copied."""
+class Transferable(Readable):
+    """A run or many, which can be copied, and whose metrics can get other keys."""
 
     __slots__ = ()
 
     _handle: BackendHandle
 
     @abstractmethod
-    def _copied(self) -> tuple[str, Callable[[], RunSelection]]:
+    def _transferred(self) -> tuple[str, Callable[[], RunSelection]]:
         """Tell the workspace, and which runs."""
 
     @overload
@@ -258,11 +271,54 @@ class Copyable(Readable):
             >>> Api("./experiments").run(done.paths[0]).summary().data["loss"]["value"]
             0.5
         """
-        workspace, runs = self._copied()
+        workspace, runs = self._transferred()
         target, made = str(project_path(project, workspace)), flag(create, "create")
         behind = text(suffix, "suffix") if suffix else ""
         draft = lambda: TransferDraft("copy", target, runs(), create=made, suffix=behind)  # noqa: E731
         return transfer(self._handle, draft, commit=commit, done=lambda: None)
+
+    @overload
+    def rename_metric(self, old: str, new: str, *, commit: Literal[False] = False) -> ApiResponse[TransferPlan]: ...
+    @overload
+    def rename_metric(self, old: str, new: str, *, commit: Literal[True]) -> ApiResponse[Transfer]: ...
+    @overload
+    def rename_metric(
+        self, old: str, new: str, *, commit: bool
+    ) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]: ...
+    def rename_metric(
+        self, old: str, new: str, *, commit: bool = False
+    ) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]:
+        """Give a metric, or media, another key in all its contexts, or tell what that would do.
+
+        Runs that do not have it are no part of it. A ``ConflictError`` renames it nowhere if a run has the new key
+        already in one of these contexts, or is protected. What was cut out of the metric before, and lies in the trash,
+        comes back under the new key. A process that goes on recording the old key makes it anew.
+
+        Args:
+            old: The key that it has.
+            new: The key that it gets.
+            commit: Whether to rename it; else nothing is changed.
+
+        Returns:
+            The plan, with ``apply()``; or what was done, with ``undo()``.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: A key is empty.
+
+        Example:
+            >>> from runatlas import Api, Run
+            >>> with Run(repo="./experiments", experiment="demo") as made:
+            ...     made.log({"los": 0.5})
+            >>> run = Api("./experiments").run(made.path)
+            >>> renamed = run.rename_metric("los", "loss", commit=True).data
+            >>> run.summary().data["loss"]["value"]
+            0.5
+        """
+        _, runs = self._transferred()
+        key, metric = text(new, "new"), text(old, "old")
+        draft = lambda: TransferDraft("rename_metric", key, runs(), metric=metric)  # noqa: E731
+        return transfer(self._handle, draft, commit=commit, done=self._forget)
 
 
 def project_path(project: ProjectFields | str, workspace: str) -> ProjectPath:

@@ -17,7 +17,16 @@ from runatlas.model.media import MediaDraft, MediaItem
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES, MEDIA_TYPES, ColumnDraft, Context, SeriesPoints
 from runatlas.model.text import check_text, is_storable, storable
 
-__all__ = ["EVENT_ID_MAX", "KEY_MAX", "Identity", "check_length", "clean_batch", "identity_of"]
+__all__ = [
+    "EVENT_ID_MAX",
+    "KEY_MAX",
+    "Identity",
+    "check_indexed",
+    "check_key",
+    "check_length",
+    "clean_batch",
+    "identity_of",
+]
 
 Identity: TypeAlias = "tuple[str, str]"
 """A series of a run: its key, and the canonical text of its context."""
@@ -83,21 +92,25 @@ def identity_of(series: ColumnDraft | SeriesPoints | MediaDraft) -> Identity:
         raise ValidationError(f"column_class: {series.column_class!r} is none of {', '.join(COLUMN_CLASSES)}")
     if not isinstance(key, str):
         raise ValidationError(f"key: expected text, got {type(key).__name__}")
-    _check_key(key)
+    check_key(key)
     if not series.context:
         return key, ""
     context = _context_text(series.context)
-    _check_indexed(key + context, f"context of {key!r}")
+    check_indexed(key + context, f"context of {key!r}")
     return key, context
 
 
 @lru_cache(maxsize=4096)
-def _check_key(key: str) -> None:
-    """Check a key; the same few come again and again."""
+def check_key(key: str) -> None:
+    """Check a key; the same few come again and again.
+
+    Raises:
+        ValidationError: It is empty, too long, or has control characters.
+    """
     check_length(key, "key", KEY_MAX)
     if _CONTROL.search(key):
         raise ValidationError(f"key: {key!r} must not have control characters")
-    _check_indexed(key, "key")
+    check_indexed(key, "key")
 
 
 def _context_text(context: Context) -> str:
@@ -107,7 +120,12 @@ def _context_text(context: Context) -> str:
         raise ValidationError(f"context: {error}") from error
 
 
-def _check_indexed(text: str, what: str) -> None:
+def check_indexed(text: str, what: str) -> None:
+    """Check that a name, or a key with its context, is short enough for an index.
+
+    Raises:
+        ValidationError: It is not; the sentence names it.
+    """
     if len(text) > _INDEXED_BYTES // 4 and len(text.encode()) > _INDEXED_BYTES:
         raise ValidationError(
             f"{what}: is too long; a name, or a key with its context, has at most {_INDEXED_BYTES} bytes"
@@ -170,7 +188,7 @@ def _check_artifact(artifact: ArtifactDraft) -> None:
     except (TypeError, ValueError) as error:
         raise ValidationError(str(error)) from error
     check_text(artifact.name, "name")
-    _check_indexed(artifact.name, "name")
+    check_indexed(artifact.name, "name")
     _check_blob(artifact.sha256, artifact.mime_type, f"artifact {artifact.name!r}")
 
 

@@ -26,6 +26,7 @@ ChangeKind = Literal[
     "move",
     "copy",
     "merge",
+    "rename_metric",
     "protect",
     "unprotect",
     "create",

@@ -1,4 +1,4 @@
-"""Runs that go to another project, and projects that get another name: planned, all or nothing."""
+"""Runs that go to another project, and projects and metrics that get another name: planned, all or nothing."""
 
 from __future__ import annotations
 
@@ -22,10 +22,16 @@ __all__ = [
     "refused",
 ]
 
-TransferKind = Literal["move", "copy", "merge", "rename"]
+TransferKind = Literal["move", "copy", "merge", "rename", "rename_metric"]
 TRANSFER_KINDS: tuple[TransferKind, ...] = get_args(TransferKind)
 
-DONE: dict[TransferKind, str] = {"move": "moved", "copy": "copied", "merge": "merged", "rename": "renamed"}
+DONE: dict[TransferKind, str] = {
+    "move": "moved",
+    "copy": "copied",
+    "merge": "merged",
+    "rename": "renamed",
+    "rename_metric": "renamed",
+}
 """What was done, in one word."""
 
 _SHOWN = 5
@@ -47,11 +53,12 @@ class TransferDraft:
     """What is to be planned.
 
     Attributes:
-        target: The path of the project that runs go to, or that a project is to have.
-        runs: The runs that go.
+        target: The path of the project that runs go to, or that a project is to have; or a metric's new key.
+        runs: The runs that go, or have the metric.
         project: The path of the project that is renamed, or goes with all its runs into another one.
         create: Whether a project that is not there is made for the runs.
         suffix: What is put behind ids of copies that are taken there; with ``""`` they stand in the way.
+        metric: The key of the metric, or of the media, that gets another one.
     """
 
     kind: TransferKind
@@ -60,6 +67,7 @@ class TransferDraft:
     project: str | None = None
     create: bool = False
     suffix: str = ""
+    metric: str | None = None
 
 
 @attrs.frozen
@@ -68,10 +76,10 @@ class TransferItem:
 
     Attributes:
         path: Where it is.
-        target: Where it would be.
+        target: Where it would be; its path if only a metric of it gets another key.
         folder: The path of its folder, which it has there too; ``""`` if it lies in none.
         in_way: Why it cannot go there; ``""`` if it can.
-        points: How many it has.
+        points: How many it has; of the metric if that gets another key, or steps of the media.
     """
 
     path: str
@@ -89,7 +97,7 @@ class TransferPlanRecord:
     """What would be done, frozen: applying it does exactly this, or fails with a ``ConflictError``.
 
     Attributes:
-        target: The path of the project that runs go to, or that a project gets.
+        target: The path of the project that runs go to, or that a project gets; or a metric's new key.
         items: The runs.
         missing: Asked for by id, but not there; a plan with missing ids does nothing.
         target_cuid: The project that the runs go to; ``""`` for one that is made.
@@ -97,6 +105,7 @@ class TransferPlanRecord:
         folders: Folders that the target gets.
         in_way: What stands in the way beside that of single runs.
         notes: What should be looked at before it is applied, such as a key of the filter that no run has.
+        metric: The key of the metric that gets another one.
     """
 
     kind: TransferKind
@@ -109,6 +118,7 @@ class TransferPlanRecord:
     folders: tuple[str, ...] = ()
     in_way: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    metric: str = ""
 
     @property
     def total(self) -> int:
@@ -127,7 +137,7 @@ class TransferRecord:
     """What was done.
 
     Attributes:
-        target: The path of the project that the runs are in now, or that a project has.
+        target: The path of the project that the runs are in now, or that a project has; or a metric's key.
         runs: The store's ids of the runs, or of their copies, in the order of the plan.
         trash_id: The entry of the trash that the emptied project lies in.
         change_id: The line of the journal, which takes it back; ``""`` if there was nothing to do.

@@ -1,4 +1,4 @@
-"""Who moves runs while others move, delete or rename gets one outcome, and a clear word on why not."""
+"""Who moves runs or renames their metrics while others change them gets one outcome, and a clear word on why not."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import func, select
 from support.meeting import meanwhile
-from support.recording import Recorder
+from support.recording import Recorder, line
 
 from runatlas.errors import ConflictError, NotFoundError
+from runatlas.model.data_cut import DataCut
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest
 from runatlas.model.project import ProjectDraft, ProjectPatch
 from runatlas.model.run import RunPatch
+from runatlas.model.series import ColumnQuery
 from runatlas.model.transfer import TransferDraft, TransferPlanRecord
 from runatlas.server.store.schema import projects, runs
 
@@ -118,3 +120,64 @@ def test_an_id_that_comes_up_meanwhile_is_named(recorder: Recorder, target: Proj
     there = Recorder(services, recorder.caller, target)
     with pytest.raises(ConflictError, match=f"{target} has a run 'a' already"):
         meanwhile(services, lambda: there.run("a"), lambda: _do(recorder, plan))
+
+
+def _plan_name(recorder: Recorder, new: str, old: str = "los") -> TransferPlanRecord:
+    draft = TransferDraft("rename_metric", new, recorder.selection(), metric=old)
+    return recorder.services.transfers.plan_transfer(recorder.caller, draft)
+
+
+def _keys(recorder: Recorder) -> dict[str, list[str]]:
+    services, caller = recorder.services, recorder.caller
+    names = ("a", "b")
+    listed = (services.columns.list_columns(caller, recorder.project.run(name), ColumnQuery()) for name in names)
+    return {name: [column.key for column in page.items] for name, page in zip(names, listed, strict=True)}
+
+
+def _record(recorder: Recorder, key: str) -> object:
+    return recorder.append(recorder.project.run("a"), line(key, 3))
+
+
+def _cut(recorder: Recorder, key: str) -> object:
+    services, caller = recorder.services, recorder.caller
+    plan = services.trash.plan_data_deletion(caller, DataCut((key,), first_step=2), recorder.selection(), force=True)
+    return services.trash.delete(caller, plan)
+
+
+MEANWHILE: dict[str, tuple[Callable[[Recorder], object], dict[str, list[str]]]] = {
+    "renamed": (lambda recorder: _do(recorder, _plan_name(recorder, "other")), {"a": ["other"], "b": ["other"]}),
+    "new key recorded": (lambda recorder: _record(recorder, "loss"), {"a": ["los", "loss"], "b": ["los"]}),
+    "protected": (
+        lambda recorder: recorder.services.runs.update_runs(
+            recorder.caller, recorder.selection(), RunPatch(protected=True)
+        ),
+        {"a": ["los"], "b": ["los"]},
+    ),
+}
+
+
+@pytest.mark.parametrize("change", MEANWHILE)
+def test_a_metric_is_not_renamed_where_something_came_in_the_way(recorder: Recorder, change: str) -> None:
+    for name in ("a", "b"):
+        recorder.append(recorder.run(name), line("los", 3))
+    plan = _plan_name(recorder, "loss")
+    act, left = MEANWHILE[change]
+    with pytest.raises(ConflictError, match=f"nothing was renamed: {recorder.project}/"):
+        meanwhile(recorder.services, lambda: act(recorder), lambda: _do(recorder, plan))
+    assert _keys(recorder) == left
+
+
+def test_what_is_cut_or_recorded_while_a_metric_is_renamed_has_its_key(recorder: Recorder) -> None:
+    services, caller = recorder.services, recorder.caller
+    for name in ("a", "b"):
+        recorder.append(recorder.run(name), line("los", 3))
+    plan = _plan_name(recorder, "loss")
+    meanwhile(services, lambda: _cut(recorder, "los"), lambda: _do(recorder, plan))
+    assert _keys(recorder) == {"a": ["loss"], "b": ["loss"]}
+    (entry,) = services.trash.list_trash(caller, None, PageRequest()).items
+    plan = _plan_name(recorder, "los", "loss")
+    meanwhile(services, lambda: services.trash.restore(caller, entry.id), lambda: _do(recorder, plan))
+    assert _keys(recorder) == {"a": ["los"], "b": ["los"]}
+    plan = _plan_name(recorder, "loss")
+    meanwhile(services, lambda: _do(recorder, plan), lambda: _record(recorder, "los"))
+    assert _keys(recorder) == {"a": ["los", "loss"], "b": ["loss"]}

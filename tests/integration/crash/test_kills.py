@@ -22,7 +22,7 @@ from arro3.core import Array, DataType
 from support.crash_store import CrashStore
 from support.database import ENGINES, new_schema
 from support.forked import start
-from support.killed import KEPT_STEPS, act, open_services
+from support.killed import KEPT_STEPS, RENAMED, act, open_services
 
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import Batch
@@ -95,8 +95,8 @@ class Cleaned:
         found = [cuid for cuid in self.groups[group] if cuid in self.runs]
         project = self.runs[found[0]].project if found else PROJECTS[0]
         live = [cuid for cuid in found if self.runs[cuid].project == project]
-        if name in {"move", "update", "copy"}:
-            others = {"move": PROJECTS[PROJECTS.index(project) - 1], "copy": COPIES}
+        if name in {"move", "update", "copy", "rename"}:
+            others = {"move": PROJECTS[PROJECTS.index(project) - 1], "copy": COPIES, "rename": chance.choice(RENAMED)}
             subject = others.get(name) or f"word-{chance.random()}"
         before, entries = deepcopy(self.runs), set(self.trash)
         expected, restoring = _AFTER[name](self, before, live, subject)
@@ -109,7 +109,8 @@ class Cleaned:
         assert _told_apart(self.runs, expected if is_after else before) == {}, f"{name} is half done"
         assert len(changes) - self.lines == is_after, f"{name} and its line are apart"
         self.lines = len(changes)
-        if is_after and name in {"update", "move", "undo"}:
+        if is_after and name in {"update", "move", "undo", "rename"}:
+            self.undoable.pop(subject, None)
             self.undoable[changes[0]] = (before, expected)
         if is_after:
             if restoring is not None:
@@ -165,8 +166,9 @@ def _fill(services: Services) -> None:
             run, _ = services.runs.create_run(caller, draft)
             blob = services.recording.put_blob(caller, project, io.BytesIO(b"weights %d" % (number % 2)))
             artifact = ArtifactDraft("weights.bin", blob.sha256, blob.size)
-            points = tuple(SeriesPoints(key, steps, values, steps) for key in KEYS)
-            services.recording.append(caller, Batch(run.path, points=points, artifacts=(artifact,)))
+            points = [SeriesPoints(key, steps, values, steps) for key in KEYS]
+            few = SeriesPoints(RENAMED[0], steps.slice(0, 3), values.slice(0, 3), steps.slice(0, 3))
+            services.recording.append(caller, Batch(run.path, points=(*points, few), artifacts=(artifact,)))
 
 
 def _look(services: Services) -> tuple[World, set[str], list[str]]:
@@ -246,6 +248,14 @@ def _updated(runs: World, live: list[str], word: str) -> Expected:
     return made, None
 
 
+def _renamed(runs: World, live: list[str], key: str) -> Expected:
+    """Give a metric another key, in those that have it; one that had both would refuse it."""
+    made, (old,) = deepcopy(runs), {*RENAMED} - {key}
+    for cuid in live:
+        made[cuid].points = {key if name == old else name: count for name, count in made[cuid].points.items()}
+    return made, None
+
+
 def _copied(runs: World, live: list[str]) -> Expected:
     """Copy runs, unless one of their ids is taken there."""
     taken = {run.id for run in runs.values() if run.project == COPIES}
@@ -263,9 +273,14 @@ def _undone(cleaned: Cleaned, runs: World, change: str) -> Expected:
         became = after[cuid]
         for field in attrs.fields_dict(Held) if was != became else ():
             old, new = getattr(was, field), getattr(became, field)
-            if old != new and (cuid not in runs or getattr(runs[cuid], field) != new):
+            if field == "points" and old != new:
+                (gone,), (came,) = new.keys() - old.keys(), old.keys() - new.keys()
+                if cuid not in runs or gone not in runs[cuid].points or came in runs[cuid].points:
+                    return runs, None
+                made[cuid].points = {came if key == gone else key: n for key, n in runs[cuid].points.items()}
+            elif old != new and (cuid not in runs or getattr(runs[cuid], field) != new):
                 return runs, None
-            if old != new:
+            elif old != new:
                 setattr(made[cuid], field, old)
     return made, None
 
@@ -286,6 +301,7 @@ _AFTER: Mapping[str, Callable[[Cleaned, World, list[str], str], Expected]] = {
     "rewind": lambda _, runs, live, __: _cut(runs, live, _rewound),
     "move": lambda _, runs, live, target: _changed(runs, live, project=target),
     "copy": lambda _, runs, live, __: _copied(runs, live),
+    "rename": lambda _, runs, live, key: _renamed(runs, live, key),
     "undo": lambda cleaned, runs, _, change: _undone(cleaned, runs, change),
     "update": lambda _, runs, live, word: _updated(runs, live, word),
     "restore": lambda cleaned, runs, _, entry: _restored(cleaned, runs, entry),

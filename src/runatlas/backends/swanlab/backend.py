@@ -114,7 +114,7 @@ _LACKING = {
     "plan_data_deletion": ("way to delete data of a run alone", ""),
     "trash": ("trash", "what is deleted there is gone"),
     "updates": ("plans of changes", "change runs at once, one by one"),
-    "transfers": ("way to move and copy runs or to rename projects from outside", "do it on its pages"),
+    "transfers": ("way to move and copy runs or to rename projects and metrics from outside", "do it on its pages"),
     "purging": ("trash", "what is deleted there is gone"),
     "changes": ("journal of changes", "what is changed there stays changed"),
     "usage": ("figures of the room that runs take", ""),

@@ -45,6 +45,7 @@ for _command in (
     transfer.copy,
     transfer.merge,
     transfer.rename_project,
+    transfer.rename_metric,
     curating.list_annotations,
     curating.annotate,
     curating.ingestion_keys,

@@ -1,4 +1,4 @@
-"""``runatlas api`` commands that put runs and projects elsewhere."""
+"""``runatlas api`` commands that put runs and projects elsewhere, and give projects and metrics other names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runatlas.model.transfer import DONE
 from runatlas.response import ApiResponse
 from runatlas.terminal import counted, printable_lines
 
-__all__ = ["copy", "merge", "move", "rename_project"]
+__all__ = ["copy", "merge", "move", "rename_metric", "rename_project"]
 
 _REFUSED = 4
 """The exit code of a plan that ``--commit`` would refuse."""
@@ -122,6 +122,22 @@ def rename_project(api: Api, path: str, name: str, *, commit: bool, as_json: boo
     _show(api.project(path).rename(name, commit=commit), as_json=as_json)
 
 
+@click.command()
+@click.argument("path")
+@click.argument("old")
+@click.argument("new")
+@click.option("-f", "--filter", "filters", help="PATH is a project: in these runs of it.")
+@_commit_option
+@as_json_option
+@api_command
+def rename_metric(api: Api, path: str, old: str, new: str, filters: str | None, *, commit: bool, as_json: bool) -> None:
+    """Give the metric or media OLD of runs the key NEW.
+
+    PATH is a run or a project. In all contexts; none of the runs may have NEW there.
+    """
+    _show(_runs(api, path, filters).rename_metric(old, new, commit=commit), as_json=as_json)
+
+
 def _runs(api: Api, path: str, filters: str | None) -> Run | Runs:
     """Return the run at a path, or the runs of a project."""
     if path.removeprefix("/").count("/") == 1:
@@ -141,7 +157,10 @@ def _show(answer: ApiResponse[TransferPlan] | ApiResponse[Transfer], *, as_json:
         print_json(outcome.json())
     if isinstance(outcome, Transfer):
         runs = f"{counted(outcome.total, 'run')} " if outcome.kind != "rename" else ""
-        say(f"{DONE[outcome.kind]} {runs}to {outcome.target}")
+        done = f"{DONE[outcome.kind]} {runs}to {outcome.target}"
+        if outcome.kind == "rename_metric":
+            done = f"renamed to {outcome.target!r} in {counted(outcome.total, 'run')}"
+        say(done)
         return
     if not as_json:
         say(repr(outcome), err=False)

@@ -28,19 +28,25 @@ from runatlas.server.services.access import (
 )
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.journal import (
+    CONTEXTS,
     JSON_COLUMNS,
+    METRIC,
     SOFT,
     Line,
     change_record,
     changed_run,
     differences,
     listed,
+    name_metric,
     note_change,
 )
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
+from runatlas.server.services.renaming import find_renamed
 from runatlas.server.services.run_change import json_text, write_texts
 from runatlas.server.services.trash import Trash
 from runatlas.server.services.validation import check_choice, check_time, checked
+from runatlas.server.store.column import rename_series
+from runatlas.server.store.data_cut import touch_runs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.journal import (
     ChangeRow,
@@ -222,17 +228,21 @@ class Changes:
         fields = {run.id: (loads(run.before or "{}"), loads(run.after or "{}")) for run in reached}
         homes = {before["project_id"] for before, _ in fields.values() if "project_id" in before}
         keep_projects(connection, projects_of(connection, list(fields)))
-        if homes:
+        is_renamed = any(METRIC in before for before, _ in fields.values())
+        if homes or is_renamed:
             there = find_projects(connection, homes)
             touch_projects(connection, {*projects_of(connection, list(fields)), *there}, self._store.clock())
         places = reached_projects(connection, row.id, caller.user_id)
         self._require_places(caller, row, places, homes)
         _require_live(row, reached)
-        columns = sorted({name for before, _ in fields.values() for name in before} | {"project_id"})
-        held = lock_runs(connection, list(fields), columns)
+        changed_names = {name for before, _ in fields.values() for name in before} - {METRIC, CONTEXTS}
+        held = lock_runs(connection, list(fields), sorted(changed_names | {"project_id", "protected"}))
         # Who waited for a lock reads again.
         _require_open(_require(connection, caller, row.cuid), self._store.clock())
-        changed = {**self._revert_runs(connection, row, reached, fields, held)}
+        if is_renamed:
+            changed = self._revert_names(connection, row, reached, fields, held)
+        else:
+            changed = self._revert_runs(connection, row, reached, fields, held)
         own = self._revert_projects(connection, caller, row, places)
         line = Line("undo", f"took back: {row.what}", len(changed), undoes=row.cuid)
         reached_places = {place.id: own.get(place.id, Fields()) for place in places}
@@ -264,6 +274,30 @@ class Changes:
                 raise _refusal(row, f"project {path} lies in the trash")
             if role_of(caller, place.role) not in {"OWNER", "MEMBER"}:
                 raise PermissionDeniedError(f"{caller.username} may not change project {path}")
+
+    def _revert_names(
+        self,
+        connection: Connection,
+        row: ChangeRow,
+        reached: Sequence[ReachedRun],
+        fields: Mapping[int, tuple[dict[str, Any], dict[str, Any]]],
+        held: Mapping[int, Mapping[str, Any]],
+    ) -> dict[int, Fields]:
+        """Give a metric of runs the key back that it had."""
+        before, after = next(iter(fields.values()))
+        new, old = after[METRIC], before[METRIC]
+        contexts = {key: was[CONTEXTS] for key, (was, _) in fields.items()}
+        found = find_renamed(connection, list(fields), new, old, contexts)
+        told = [
+            f"{run.path} ({why})"
+            for run in reached
+            if (why := "it is protected by now" if held[run.id]["protected"] else found[run.id].in_way)
+        ]
+        if told:
+            raise _refusal(row, f"changed since: {listed(told)}")
+        rename_series(connection, [key for one in found.values() for key in one.series], old)
+        touch_runs(connection, list(fields), self._store.clock())
+        return {key: name_metric(new, old, one.contexts) for key, one in found.items()}
 
     def _revert_runs(
         self,

@@ -20,7 +20,9 @@ from runatlas.server.store.project import find_projects
 from runatlas.server.store.statement import Connection
 
 __all__ = [
+    "CONTEXTS",
     "JSON_COLUMNS",
+    "METRIC",
     "RETENTION_MS",
     "SOFT",
     "Line",
@@ -29,6 +31,7 @@ __all__ = [
     "counted",
     "differences",
     "listed",
+    "name_metric",
     "note_change",
     "shown",
 ]
@@ -41,6 +44,9 @@ JSON_COLUMNS = {field.column for field in OWN_FIELDS.values() if isinstance(fiel
 
 SOFT = "heartbeat_at_ms"
 """What a run says of itself by being alive, also after a change that gave it a state: that is no conflict."""
+
+METRIC, CONTEXTS = "metric", "contexts"
+"""What is kept of a run one of whose metrics got another key: the key, and the contexts that it was in."""
 
 _NAMED = 3
 _LISTED = 5
@@ -155,6 +161,11 @@ def _fields(names: Sequence[str], old: Sequence[Any], new: Sequence[Any]) -> Fie
     return Fields(dumps(before), dumps(after))
 
 
+def name_metric(old: str, new: str, contexts: Sequence[str]) -> Fields:
+    """Return what is kept of a run one of whose metrics got another key."""
+    return Fields(*(dumps({METRIC: key, CONTEXTS: list(contexts)}) for key in (old, new)))
+
+
 def counted(number: int, paths: Sequence[str]) -> str:
     """Return a number of runs for a sentence, with the first of their paths: ``2 runs: a/b/c, a/b/d``."""
     count = "1 run" if number == 1 else f"{number} runs"
@@ -219,6 +230,8 @@ def _told(fields: Mapping[str, Any], project_names: Mapping[int, str]) -> Iterat
             yield from ((f"config.{'.'.join(spot[0])}", spot[1]) for spot in value if len(spot) > 1)
         elif name == "project_id":
             yield "project", project_names.get(value, "")
-        else:
+        elif name == METRIC:
+            yield name, value
+        elif name != CONTEXTS:
             is_time = name.endswith("_ms") and value is not None
             yield _NAMES[name], iso_text(value) if is_time else value

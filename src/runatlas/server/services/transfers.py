@@ -1,4 +1,4 @@
-"""The rules of moving and copying runs, and of merging and renaming projects: planned, all or nothing."""
+"""The rules of moving and copying runs, merging and renaming projects, renaming metrics: planned, all or nothing."""
 
 from __future__ import annotations
 
@@ -32,10 +32,13 @@ from runatlas.server.services.access import (
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.deletion_plan import what_became
 from runatlas.server.services.folders import FolderNames, folder_names, make_folders
-from runatlas.server.services.journal import Line, counted, differences, note_change
+from runatlas.server.services.journal import Line, counted, differences, name_metric, note_change
 from runatlas.server.services.projects import Projects, insert_project, make_project
+from runatlas.server.services.renaming import check_keys, find_renamed, metric_in_way, plan_metric
 from runatlas.server.services.trash import Trash
 from runatlas.server.services.validation import check_choice, checked
+from runatlas.server.store.column import rename_series
+from runatlas.server.store.data_cut import touch_runs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.journal import Fields
 from runatlas.server.store.project import ProjectRow, touch_live_projects
@@ -72,25 +75,26 @@ class Transfers:
         self._trash = trash
 
     def plan_transfer(self, caller: Caller, draft: TransferDraft) -> TransferPlanRecord:
-        """Tell what moving or copying runs, or merging or renaming a project, would do, without doing it.
+        """Tell what a transfer of runs, of a project or of a metric's name would do, without doing it.
 
         Raises:
             NotFoundError: There is no such project or workspace.
             PermissionDeniedError: The caller may not do it.
-            ValidationError: Something in the draft is no path, is missing, or is in another workspace.
+            ValidationError: Something in the draft is no path or key, is missing, or is in another workspace.
         """
         check_choice(draft.kind, TRANSFER_KINDS, "kind")
+        if draft.kind == "rename_metric":
+            with self._store.read() as connection:
+                return plan_metric(connection, caller, draft.metric or "", draft.target, _runs_of(draft))
         target = checked(ProjectPath.parse, draft.target, "target")
         with self._store.read() as connection:
             if draft.kind == "rename":
                 return _plan_name(connection, caller, _project_of(draft.project), target)
             if draft.kind == "merge":
                 return _plan_merge(connection, caller, _project_of(draft.project), target)
-            if draft.runs is None:
-                raise ValidationError("runs: say which runs are meant")
             if draft.kind == "copy":
-                return _plan_copy(connection, caller, draft, draft.runs, target)
-            return _plan_move(connection, caller, draft.runs, target, create=draft.create)
+                return _plan_copy(connection, caller, draft, _runs_of(draft), target)
+            return _plan_move(connection, caller, _runs_of(draft), target, create=draft.create)
 
     def transfer(self, caller: Caller, plan: TransferPlanRecord) -> TransferRecord:
         """Do exactly what was planned, in one transaction.
@@ -101,6 +105,10 @@ class Transfers:
             PermissionDeniedError: The caller may not do it.
             ValidationError: Something in the plan is no path, or is in another workspace.
         """
+        if plan.kind == "rename_metric":
+            _require_applicable(plan, ("rename_metric",))
+            with self._store.write() as connection:
+                return self._rename_metric(connection, caller, plan)
         target = _target_of(plan, ("move", "merge", "rename"))
         with self._store.together(), self._store.write() as connection:
             if plan.kind == "rename":
@@ -261,6 +269,31 @@ class Transfers:
         change = note_change(self._store, connection, caller, line, runs=fields, projects=[source.id, home.id])
         return TransferRecord("merge", plan.target, tuple(item.cuid for item in plan.items), entry, change)
 
+    def _rename_metric(self, connection: Connection, caller: Caller, plan: TransferPlanRecord) -> TransferRecord:
+        check_keys(plan.metric, plan.target)
+        sources = sorted({checked(RunPath.parse, item.path, "plan.items").project_path for item in plan.items})
+        if not sources:
+            return TransferRecord(plan.kind, plan.target)
+        locked = self._locked(connection, caller, dict.fromkeys(sources, "write"))
+        workspace_id = locked[sources[0]].workspace_id
+        if any(project.workspace_id != workspace_id for project in locked.values()):
+            raise ValidationError("plan.items: the runs are of several workspaces")
+        held = held_by_cuid(connection, [item.cuid for item in plan.items])
+        _require_same(connection, plan, held, workspace_id)
+        keys = [run.id for run in held]
+        found = find_renamed(connection, keys, plan.metric, plan.target)
+        told = [(run, metric_in_way(run, found.get(run.id), plan.metric)) for run in held]
+        if any(why for _, why in told):
+            raise refused(plan.kind, [f"{run.path}: {why}" for run, why in told if why])
+        rename_series(connection, [key for one in found.values() for key in one.series], plan.target)
+        touch_runs(connection, keys, self._store.clock())
+        what = counted(len(held), [run.path for run in held])
+        line = Line("rename_metric", f"renamed {plan.metric!r} to {plan.target!r} in {what}", len(held))
+        fields = {key: name_metric(plan.metric, plan.target, one.contexts) for key, one in found.items()}
+        reached = [project.id for project in locked.values()]
+        change = note_change(self._store, connection, caller, line, runs=fields, projects=reached)
+        return TransferRecord(plan.kind, plan.target, tuple(item.cuid for item in plan.items), change_id=change)
+
     def _locked(
         self, connection: Connection, caller: Caller, needs: Mapping[ProjectPath, Need]
     ) -> dict[ProjectPath, ProjectRow]:
@@ -307,13 +340,22 @@ class _BegunCopy:
 
 def _target_of(plan: TransferPlanRecord, kinds: Sequence[TransferKind]) -> ProjectPath:
     """Return where a plan leads that can be applied, as far as it says itself."""
+    _require_applicable(plan, kinds)
+    return checked(ProjectPath.parse, plan.target, "plan.target")
+
+
+def _require_applicable(plan: TransferPlanRecord, kinds: Sequence[TransferKind]) -> None:
     check_choice(plan.kind, kinds, "plan.kind")
-    target = checked(ProjectPath.parse, plan.target, "plan.target")
     if plan.missing:
         raise missing_runs(None, plan.missing)
     if plan.refusal is not None:
         raise plan.refusal
-    return target
+
+
+def _runs_of(draft: TransferDraft) -> RunSelection:
+    if draft.runs is None:
+        raise ValidationError("runs: say which runs are meant")
+    return draft.runs
 
 
 def _copy_of(run: HeldRun, item: TransferItem, target: ProjectPath) -> RunCopy:

@@ -1,16 +1,26 @@
-"""The columns of a run: its series, of points and of media."""
+"""The columns of runs: their series, of points and of media."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
 import attrs
-from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select, update
 
-from runatlas.server.store.schema import series
-from runatlas.server.store.statement import code_points, contains, rows
+from runatlas.server.store.schema import runs, series, trash
+from runatlas.server.store.statement import code_points, contains, member_of, rows
+from runatlas.server.store.trash import HIDDEN
 
-__all__ = ["ColumnChoice", "count_columns", "list_columns"]
+__all__ = [
+    "ColumnChoice",
+    "KeyedSeries",
+    "count_columns",
+    "keyed_series",
+    "known_keys",
+    "list_columns",
+    "rename_series",
+]
 
 
 @attrs.frozen
@@ -79,3 +89,52 @@ def list_columns(
 def count_columns(connection: Connection, choice: ColumnChoice) -> int:
     """Count columns."""
     return connection.scalar(select(func.count()).select_from(series).where(choice.condition())) or 0
+
+
+class KeyedSeries(NamedTuple):
+    """A series of a run, or one that was cut out of it.
+
+    Attributes:
+        run_pk: The run.
+        points: How many, or steps of media.
+        entry: The entry of the trash that it lies in; ``None`` if the run has it.
+    """
+
+    run_pk: int
+    id: int
+    key: str
+    context: str
+    points: int
+    entry: str | None = None
+
+
+_NAMED = tuple(series.c[name] for name in ("id", "key", "context", "count"))
+_OF_KEYS = member_of(series.c.key, "keys")
+_LIVE = select(series.c.run_pk, *_NAMED).where(member_of(series.c.run_pk, "runs"), _OF_KEYS)
+_SOURCE = runs.alias("source")
+_CUT = (
+    select(_SOURCE.c.id, *_NAMED, trash.c.cuid)
+    .select_from(_SOURCE.join(runs, runs.c.cut_of == _SOURCE.c.cuid).join(trash, trash.c.id == runs.c.trash_id))
+    .join(series, series.c.run_pk == runs.c.id)
+    .where(member_of(_SOURCE.c.id, "runs"), _OF_KEYS, trash.c.kind.not_in(HIDDEN))
+)
+
+
+def keyed_series(connection: Connection, run_keys: Collection[int], keys: Collection[str]) -> list[KeyedSeries]:
+    """Find the series of these keys that runs have, and those that were cut out of them and can be restored."""
+    values = {"runs": list(run_keys), "keys": list(keys)}
+    return [KeyedSeries(*row) for statement in (_LIVE, _CUT) for row in rows(connection, statement, values)]
+
+
+_KEYS = select(series.c.key).where(member_of(series.c.run_pk, "runs")).distinct().order_by(series.c.key)
+
+
+def known_keys(connection: Connection, run_keys: Collection[int], most: int) -> list[str]:
+    """List the keys that runs have, so many at the most."""
+    return [key for (key,) in rows(connection, _KEYS.limit(most), {"runs": list(run_keys)})]
+
+
+def rename_series(connection: Connection, series_ids: Collection[int], key: str) -> None:
+    """Give series another key, which none of their runs has in their contexts; a name that was just the key goes."""
+    name = case((series.c.name == series.c.key, ""), else_=series.c.name)
+    connection.execute(update(series).where(member_of(series.c.id, "named", series_ids)).values(key=key, name=name))

@@ -117,6 +117,12 @@ def _rename(world: World, name: str) -> Request:
     return _transfer(world, kind="rename", target=f"{LAB}/{new_cuid()}", project=made)
 
 
+def _rename_metric(world: World, _: str) -> Request:
+    run = world.new_run()["id"]
+    world.make("POST", f"runs/{PATH}/{run}/append", json={"points": POINTS})
+    return _transfer(world, kind="rename_metric", target="x", metric="dread", runs={**SELECTION, "ids": [run]})
+
+
 def _merging(world: World, name: str) -> Request:
     source, target = (_project(world, name).path.removeprefix("/projects/") for _ in range(2))
     return Request("/transfers/plan", {"json": {"kind": "merge", "target": target, "project": source}})
@@ -247,6 +253,7 @@ ROWS = (
     _plain("POST /transfers/plan", WRITE, {"kind": "rename", "target": f"{LAB}/x", "project": PATH}, "of a name"),
     _made("POST /transfers", WRITE, _move),
     _made("POST /transfers", WRITE, _rename, "of a name"),
+    _made("POST /transfers", WRITE, _rename_metric, "of a metric"),
     _made("POST /transfers", MANAGE, _merge, "of two projects"),
     _made("POST /transfers/copies", WRITE, _copy),
     _made("POST /transfers/plan", MANAGE, _merging, "of two projects"),
