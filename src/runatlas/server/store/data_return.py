@@ -183,7 +183,11 @@ def _in_the_way(connection: Connection, pair: _Pair) -> str:
     high = min(held.summary.last.step, live.summary.last.step)
     if low > high:
         return ""
-    both = np.intersect1d(_steps(connection, held, low, high), _steps(connection, live, low, high))
+    both = np.intersect1d(
+        _distinct(_steps(connection, held, low, high)),
+        _distinct(_steps(connection, live, low, high)),
+        assume_unique=True,
+    )
     if not len(both):
         return ""
     return f"recorded again at step {int(both[0])}" + (f" and {len(both) - 1} more" if len(both) > 1 else "")
@@ -198,6 +202,14 @@ def _steps(connection: Connection, row: SeriesRow, low: int, high: int) -> Any:
         raise ConflictError(
             f"the points of {row.key!r} are damaged, and cannot be held against those that come back: {error}"
         ) from error
+
+
+def _distinct(steps: Any) -> Any:
+    """Return steps in order, each once; NumPy would find them by a table of hashes, which takes long for a million."""
+    if len(steps) < 2 or (steps[1:] > steps[:-1]).all():
+        return steps
+    ordered = np.sort(steps)
+    return ordered[np.concatenate(([True], ordered[1:] > ordered[:-1]))]
 
 
 _GIVE_SERIES = Prepared(
