@@ -28,6 +28,8 @@ from runatlas.terminal import counted, printable
 __all__ = ["Deletion", "DeletionPlan", "apply_plan", "delete", "item_json", "kept_lines"]
 
 _SHOWN = 20
+_LONG = 2_000_000
+"""Cutting more points than these out of series takes more than about a second."""
 _NAMED = 5
 
 
@@ -259,6 +261,11 @@ class DeletionPlan(Tabled):
         if record.cut is not None:
             parts = ((record.points, "point"), (record.media or 0, "media step"), (record.artifacts or 0, "file"))
             told = ", ".join(counted(count, noun) for count, noun in parts if count) or "no points"
+            is_parted = record.cut.has_bounds or record.cut.thin is not None
+            waits = (
+                "; that takes seconds, in which others wait to write: cut it out of fewer runs at once if they must not"
+            )
+            freed += waits if is_parted and record.points > _LONG else ""
             return f"{printable(str(record.cut))} would be cut out of {what}: {told}; {freed}"
         held = f"{counted(record.points, 'point')}; {freed}"
         return f"{what} would be deleted, {held}"

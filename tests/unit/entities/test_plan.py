@@ -16,6 +16,7 @@ from support.place import Place
 from runatlas import Api
 from runatlas.entities.deletion import DeletionPlan
 from runatlas.errors import ConflictError
+from runatlas.model.data_cut import DataCut
 from runatlas.model.run import RunPatch, RunSelection
 
 PROJECT = "my-team/my-project"
@@ -57,6 +58,17 @@ def test_as_a_page_it_is_short_and_runs_nothing(own_place: Place, plan: Deletion
     many = DeletionPlan(plan._handle, attrs.evolve(plan.record, items=plan.items[:1] * 50))
     assert many._repr_html_().count("<tr>") == 1 + 20 + 1 + 2
     assert "50 rows" in many._repr_html_()
+
+
+def test_what_takes_long_is_told(plan: DeletionPlan) -> None:
+    for cut, points, is_long in (
+        (DataCut(None, thin=10), 3_000_000, True),
+        (DataCut(("loss",), first_step=10), 3_000_000, True),
+        (DataCut(("loss",), first_step=10), 300_000, False),
+        (DataCut(("loss",)), 3_000_000, False),
+    ):
+        record = attrs.evolve(plan.record, kind="data", cut=cut, points=points, kept=())
+        assert ("others wait to write" in repr(DeletionPlan(plan._handle, record))) == is_long
 
 
 def test_saved_it_is_applied_later_if_nothing_changed(own_place: Place, plan: DeletionPlan, tmp_path: Path) -> None:

@@ -346,8 +346,9 @@ def going(points: Points, cut: DataCut) -> Mask:
     steps = points.steps
     if cut.thin is None:
         return (steps >= cut.low) & (steps <= cut.high)
+    is_ordered = bool((steps[1:] > steps[:-1]).all())
     # With the places, as it sorts then: a table of hashes takes seconds for a million steps.
-    there, _ = np.unique(steps, return_index=True)
+    there = steps if is_ordered else np.unique(steps, return_index=True)[0]
     if len(there) <= cut.thin + _EXTREMES:
         return np.zeros(len(steps), bool)
     places = np.linspace(0, len(there) - 1, cut.thin + 2).round().astype(np.intp)
@@ -356,7 +357,11 @@ def going(points: Points, cut: DataCut) -> Mask:
     if known.any():
         values = points.values[known]
         kept += [[steps[known][values == extreme].min()] for extreme in (values.min(), values.max())]
-    return ~np.isin(steps, np.concatenate(kept))
+    if not is_ordered:
+        return ~np.isin(steps, np.concatenate(kept))
+    goes = np.ones(len(steps), bool)
+    goes[np.searchsorted(steps, np.concatenate(kept))] = False
+    return goes
 
 
 Held = list[tuple[int, int, Points]]
