@@ -588,6 +588,53 @@ class TestMerging:
         with pytest.raises(ConflictError, match="it was already"):
             site.root.undo_change(done.change_id)
 
+    def test_it_is_done_again_and_again_as_a_whole(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
+        fill(site.root, other, "theirs")
+        entry = site.root.delete_runs(select(demo, "run-0")).trash_id
+
+        def places() -> tuple[Any, ...]:
+            trashed = {item.path for item in site.root.list_trashed_runs(entry, PageRequest()).items}
+            entries = sorted(
+                (item.kind, item.project, item.runs) for item in site.root.list_trash(None, PageRequest()).items
+            )
+            return everything(site), trashed, entries
+
+        apart = places()
+        merge = site.root.transfer(self._plan(site, demo, other)).change_id
+        merged = places()
+        assert apart != merged
+        made = [merge]
+        for number in range(4):
+            site.clock.advance(1000)
+            made.append(site.root.undo_change(made[-1]).id)
+            assert places() == (merged if number % 2 else apart)
+        site.root.undo_change(merge)
+        assert places() == apart
+        again = site.root.undo_change(site.root.get_change(merge).undone_by)
+        with pytest.raises(NotFoundError):
+            site.root.get_project(demo)
+        site.root.restore(again.trash_id)
+        assert site.root.get_change(again.id).undone_by == ""
+        site.root.undo_change(again.id)
+        assert places() == apart
+
+    def test_it_is_not_done_again_where_something_came_since(
+        self, site: Site, demo: ProjectPath, other: ProjectPath
+    ) -> None:
+        undone = site.root.undo_change(site.root.transfer(self._plan(site, demo, other)).change_id).id
+        fill(site.root, demo, "newer")
+        before = everything(site)
+        with pytest.raises(ConflictError, match=f"project {demo} has by now 1 run: {demo}/newer$"):
+            site.root.undo_change(undone)
+        site.root.delete_runs(select(demo, "newer"))
+        with pytest.raises(ConflictError, match=f"runs of project {demo} were deleted since"):
+            site.root.undo_change(undone)
+        assert everything(site) == tuple(held for held in before if held["run"].id != "newer")
+        member = site.user("mia")
+        site.root.set_member(site.home, "mia", "MEMBER")
+        with pytest.raises(PermissionDeniedError):
+            member.undo_change(undone)
+
     def test_it_is_not_taken_back_where_that_would_not_be_whole(
         self, site: Site, demo: ProjectPath, other: ProjectPath
     ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any, get_args
 
 import attrs
@@ -35,6 +36,7 @@ from runatlas.server.services.journal import (
     Line,
     change_record,
     changed_run,
+    counted,
     differences,
     listed,
     name_metric,
@@ -65,8 +67,8 @@ from runatlas.server.store.journal import (
 from runatlas.server.store.project import change_project, find_projects, keep_projects, lock_project, touch_projects
 from runatlas.server.store.run_write import has_folder, lock_runs, projects_of, write_fields
 from runatlas.server.store.statement import Connection, unique
-from runatlas.server.store.transfer import Place, move_runs, taken_ids
-from runatlas.server.store.trash import entries_until, find_trash, lock_trash
+from runatlas.server.store.transfer import Place, entries_of, move_runs, places_of, taken_ids
+from runatlas.server.store.trash import entries_until, find_trash, held_by_project, lock_trash
 
 __all__ = ["Changes"]
 
@@ -165,7 +167,7 @@ class Changes:
             _require_open(row, self._store.clock())
             if row.kind == "copy":
                 self._uncopy(connection, caller, row)
-            elif row.trash_cuid is None or row.kind == "merge":
+            elif row.trash_cuid is None or row.kind in {"merge", "undo"}:
                 self._revert(connection, caller, row)
             else:
                 self._restore(connection, caller, row, row.trash_cuid)
@@ -198,10 +200,14 @@ class Changes:
         if done is None or not mark_undone(connection, row.id, done.cuid, self._store.clock()):
             raise _refusal(row, "it is taken back just now")
 
-    def _unmerge(
+    def _put_trashed(
         self, connection: Connection, caller: Caller, row: ChangeRow, reached: Sequence[ReachedRun]
-    ) -> list[ReachedRun]:
-        """Bring back the project that was emptied, and into it what lay in its trash; return the runs that are left."""
+    ) -> tuple[list[ReachedRun], dict[int, Fields]]:
+        """Put what lay in the trash of a merged project back where it was, after that project if it lies there too.
+
+        Returns:
+            The runs that are left, and what became of those in the trash.
+        """
         entries = {run.trash_id for run in reached if run.trash_id is not None}
         entry = find_trash(connection, caller.user_id, row.trash_cuid or "")
         older = entries_until(connection, entries, row.at_ms, None if entry is None else entry.id)
@@ -217,14 +223,42 @@ class Changes:
             for key, fields in lay.items()
             if fields["project_id"] in there
         }
+        held = places_of(connection, list(back))
         move_runs(connection, back, self._store.clock())
-        return [run for run in reached if run.id not in lay]
+        moved = differences(
+            {key: place._asdict() for key, place in held.items()}, {key: back[key]._asdict() for key in held}
+        )
+        return [run for run in reached if run.id not in lay], moved
+
+    def _empty_again(
+        self,
+        connection: Connection,
+        caller: Caller,
+        row: ChangeRow,
+        places: Sequence[ReachedProject],
+        moved: Sequence[Fields],
+    ) -> str | None:
+        """Move the project of a merge that is done again back to the trash, if nothing came into it since."""
+        left = {loads(fields.before or "{}").get("project_id") for fields in moved}
+        place = next((place for place in places if place.id in left), None)
+        if place is None:
+            return None
+        path = ProjectPath(place.workspace, place.name)
+        project = require_project(connection, caller, path, "manage")
+        came = held_by_project(connection, project.id, lock=True)
+        if came:
+            raise _refusal(row, f"project {path} has by now {counted(len(came), [run.path for run in came])}")
+        if entries_of(connection, project.id):
+            raise _refusal(row, f"runs of project {path} were deleted since")
+        return self._trash.bury(connection, caller, project).trash_id
 
     def _revert(self, connection: Connection, caller: Caller, row: ChangeRow) -> None:
         reached = reached_runs(connection, row.id)
         _require_whole(row, reached)
-        if row.kind == "merge":
-            reached = self._unmerge(connection, caller, row, reached)
+        lineage = _lineage(connection, caller, row)
+        trashed: dict[int, Fields] = {}
+        if lineage[-1].kind == "merge":
+            reached, trashed = self._put_trashed(connection, caller, row, reached)
         fields = {run.id: (loads(run.before or "{}"), loads(run.after or "{}")) for run in reached}
         homes = {before["project_id"] for before, _ in fields.values() if "project_id" in before}
         keep_projects(connection, projects_of(connection, list(fields)))
@@ -244,23 +278,15 @@ class Changes:
         else:
             changed = self._revert_runs(connection, row, reached, fields, held)
         own = self._revert_projects(connection, caller, row, places)
-        line = Line("undo", f"took back: {row.what}", len(changed), undoes=row.cuid)
+        trash_id = None
+        if lineage[-1].kind == "merge" and len(lineage) % 2 == 0:
+            trash_id = self._empty_again(connection, caller, row, places, [*changed.values(), *trashed.values()])
+        line = Line("undo", f"took back: {row.what}", len(changed), trash_id=trash_id, undoes=row.cuid)
         reached_places = {place.id: own.get(place.id, Fields()) for place in places}
-        cuid = note_change(self._store, connection, caller, line, runs=changed, projects=reached_places)
+        cuid = note_change(self._store, connection, caller, line, runs={**changed, **trashed}, projects=reached_places)
         if not mark_undone(connection, row.id, cuid, self._store.clock()):
             raise _refusal(row, "it is taken back just now")
-        self._count_again(connection, caller, row)
-
-    def _count_again(self, connection: Connection, caller: Caller, row: ChangeRow) -> None:
-        """Let what a change took back count again now that it is itself taken back, and so on down to the first."""
-        counts = True
-        while row.undoes is not None:
-            earlier = _require(connection, caller, row.undoes)
-            if counts:
-                unmark_undone(connection, earlier.cuid, row.cuid)
-            else:
-                mark_undone(connection, earlier.id, row.cuid, row.at_ms)
-            row, counts = earlier, not counts
+        _count_again(connection, lineage, trash_id)
 
     @staticmethod
     def _require_places(caller: Caller, row: ChangeRow, places: Sequence[ReachedProject], homes: set[int]) -> None:
@@ -385,6 +411,31 @@ def _require(connection: Connection, caller: Caller, change_id: str) -> ChangeRo
     if found is None:
         raise NotFoundError(f"there is no change {change_id!r}")
     return found
+
+
+def _lineage(connection: Connection, caller: Caller, row: ChangeRow) -> list[ChangeRow]:
+    """Return a change, the one that it took back, the one that that took back, and so on."""
+    found = [row]
+    while found[-1].undoes is not None:
+        found.append(_require(connection, caller, found[-1].undoes))
+    return found
+
+
+def _count_again(connection: Connection, lineage: Sequence[ChangeRow], trash_id: str | None) -> None:
+    """Let what a change took back count again now that it is itself taken back, and so on down to the first.
+
+    Args:
+        connection: An open transaction.
+        lineage: The change that was taken back, and all before it.
+        trash_id: The entry that the project of a merge lies in now.
+    """
+    counts = True
+    for later, earlier in pairwise(lineage):
+        if counts:
+            unmark_undone(connection, earlier.cuid, later.cuid, trash_id)
+        else:
+            mark_undone(connection, earlier.id, later.cuid, later.at_ms)
+        counts = not counts
 
 
 def _require_open(row: ChangeRow, now_ms: int) -> None:

@@ -296,16 +296,24 @@ def mark_undone(connection: Connection, change_id: int, by: str, at_ms: int) -> 
     return connection.execute(marked).rowcount == 1
 
 
-def unmark_undone(connection: Connection, cuid: str, by: str) -> None:
-    """Let a line count again that a change had taken back which is itself taken back."""
+def unmark_undone(connection: Connection, cuid: str, by: str, trash_cuid: str | None = None) -> None:
+    """Let a line count again that a change had taken back which is itself taken back.
+
+    Args:
+        connection: An open transaction.
+        cuid: The line.
+        by: What had taken it back.
+        trash_cuid: The entry of the trash that it has from now on; ``None`` keeps.
+    """
     taken_back = changes.c.cuid == cuid, changes.c.undone_by == by
-    connection.execute(update(changes).where(*taken_back).values(undone_by=None, undone_at_ms=None))
+    entry = {} if trash_cuid is None else {"trash_cuid": trash_cuid}
+    connection.execute(update(changes).where(*taken_back).values(undone_by=None, undone_at_ms=None, **entry))
 
 
 def mark_restored(connection: Connection, trash_cuid: str, by: str, at_ms: int) -> None:
     """Note which change brought back all that a deletion took."""
-    # Of a merge that is only the emptied project.
-    own = changes.c.trash_cuid == trash_cuid, changes.c.cuid != by, changes.c.kind != "merge"
+    # Of a merge, and of one that is done again, that is only the emptied project.
+    own = changes.c.trash_cuid == trash_cuid, changes.c.cuid != by, changes.c.kind.not_in(["merge", "undo"])
     deletion = *own, changes.c.undone_by.is_(None)
     connection.execute(update(changes).where(*deletion).values(undone_by=by, undone_at_ms=at_ms))
 
