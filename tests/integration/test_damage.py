@@ -8,14 +8,13 @@ import json
 import random
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from support.forked import command
 from support.server import ServerProcess, running_server
 
 import runatlas
@@ -213,21 +212,20 @@ def _arrives_whole(server: ServerProcess, link: str) -> bool:
 
 @pytest.mark.parametrize("name", ["fsck", "verify"])
 def test_what_is_damaged_is_named_with_the_runs_that_it_touches(copy: Path, tmp_path: Path, name: str) -> None:
-    command = [sys.executable, "-m", "runatlas", name, str(copy)]
     file = tmp_path / "weights.bin"
     file.write_bytes(b"weights")
     with runatlas.Run("r1", repo=copy, experiment="p", capture_terminal_logs=False) as run:
         run.log_artifact(file)
-    sound = subprocess.run(command, capture_output=True, text=True, check=False)
+    sound = command(name, copy)
     assert (sound.returncode, "can be read" in sound.stdout) == (0, True), sound.stderr
     _damage_a_chunk(copy)
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    told = command(name, copy)
     assert told.returncode == 1
     assert f"{RUN}: 'loss': the chunk is damaged" in told.stdout
     assert told.stdout.endswith(f"runs that are touched:\n  {RUN}\n")
     (blob,) = (path for path in (copy / "blobs").rglob("*") if path.is_file())
     blob.write_bytes(b"other")
-    both = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
+    both = command(name, copy, "--json")
     assert both.returncode == 1
     found = json.loads(both.stdout)
     assert found["runs"] == [RUN, f"{owner_name()}/p/r1"]

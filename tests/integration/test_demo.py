@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.forked import command
 
 from runatlas import Api
 from runatlas.backends.local import LocalBackend
@@ -19,8 +20,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def run_demo(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "runatlas", "demo", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    return command("demo", *arguments, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +85,8 @@ def test_every_line_it_shows_works(place: tuple[Path, str], monkeypatch: pytest.
     names["api"].close()
     commands = [line.removeprefix("$ ") for line in place[1].splitlines() if line.startswith("$ runatlas api")]
     assert len(commands) == 1
-    for command in commands:
-        done = subprocess.run(
-            [sys.executable, "-m", *command.split()], capture_output=True, text=True, check=False, cwd=place[0]
-        )
+    for line in commands:
+        done = command(*line.split()[1:], cwd=place[0])
         assert done.returncode == 0, done.stderr
         assert "wide" in done.stdout
 

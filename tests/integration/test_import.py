@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.forked import command
 from support.server import ServerProcess, running_server
 
 from runatlas import Api
@@ -43,8 +44,7 @@ Points = dict[str, list[tuple[int, float]]]
 
 
 def run_import(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "runatlas", "import", "jsonl", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    return command("import", "jsonl", *arguments, cwd=cwd)
 
 
 def summary(done: subprocess.CompletedProcess[str]) -> dict[str, Counter[str]]:

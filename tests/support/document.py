@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from support import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 SETUP = ("pip install '.[all]' && runatlas demo", "pip install -e '.[dev]' && pytest")
@@ -26,6 +28,8 @@ WRITER = "root"
 _FENCE = re.compile(
     r"^(?P<fence>`{3,})(?P<language>[a-z{}-]*)[^\n]*\n(?P<body>.*?)^(?P=fence)\s*$", re.MULTILINE | re.DOTALL
 )
+_SHELL_ONLY = re.compile(r"[|&;<>$`*?~\[\]{}#()\n]")
+"""What a shell reads in a command."""
 _SHELL = {"console", "bash", "shell", "sh"}
 _OUTPUT = {"", "{toctree}", "{eval-rst}", "text", "json", "csv", "toml", "ini"}
 
@@ -106,7 +110,15 @@ class Reader:
         if command.rstrip().endswith("&"):
             self._serve(command.rstrip().rstrip("&"))
             return
-        done = subprocess.run(
+        words = [] if _SHELL_ONLY.search(command) else shlex.split(command)
+        if words[:1] == ["runatlas"]:
+            done = forked.command(*words[1:], cwd=self._directory, environ=self._environment)
+        else:
+            done = self._bash(command)
+        assert done.returncode == 0, f"{self._path.name}: {command}\n{done.stdout}{done.stderr}"
+
+    def _bash(self, command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", command],
             cwd=self._directory,
             env=self._environment,
@@ -116,7 +128,6 @@ class Reader:
             timeout=120,
             check=False,
         )
-        assert done.returncode == 0, f"{self._path.name}: {command}\n{done.stdout}{done.stderr}"
 
     def _serve(self, command: str) -> None:
         process = subprocess.Popen(

@@ -8,13 +8,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TextIO
 
-__all__ = ["ForkedProcess", "run_command", "run_server", "start"]
+__all__ = ["ForkedProcess", "command", "run_command", "run_server", "start"]
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
@@ -73,19 +75,46 @@ def start(call: Callable[..., None], *arguments: Any, streams: tuple[int, ...] =
         streams: Which of 1 and 2 are read here; what is written to the other goes nowhere.
     """
     here, there = multiprocessing.Pipe(duplex=False)
+    outputs = dict.fromkeys(streams, there)
     process = _FORKS.Process(
-        target=_begin, args=(call, arguments, streams, there, dict(os.environ), str(Path.cwd())), daemon=True
+        target=_begin, args=(call, arguments, outputs, dict(os.environ), str(Path.cwd())), daemon=True
     )
     process.start()
     there.close()
     return ForkedProcess(process, os.fdopen(os.dup(here.fileno()), "r", encoding="utf-8"))
 
 
+def command(
+    *arguments: str | Path, cwd: Path | None = None, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run ``runatlas`` with these arguments to its end.
+
+    Args:
+        arguments: Of the command line.
+        cwd: Where; ``None`` for the directory of this process.
+        environ: Its environment; ``None`` for that of this process.
+    """
+    words = [str(argument) for argument in arguments]
+    with tempfile.TemporaryDirectory() as directory:
+        outputs = {number: str(Path(directory, str(number))) for number in (1, 2)}
+        process = _FORKS.Process(
+            target=_begin,
+            args=(run_command, (words,), outputs, dict(environ or os.environ), str(cwd or Path.cwd())),
+            daemon=True,
+        )
+        process.start()
+        process.join(120)
+        if process.exitcode is None:
+            process.kill()
+            raise TimeoutError(f"runatlas {' '.join(words)} did not end")
+        told, errors = (Path(outputs[number]).read_text(encoding="utf-8") for number in (1, 2))
+    return subprocess.CompletedProcess(["runatlas", *words], process.exitcode, told, errors)
+
+
 def _begin(
     call: Callable[..., None],
     arguments: tuple[Any, ...],
-    streams: tuple[int, ...],
-    stream: Connection,
+    outputs: Mapping[int, Connection | str],
     environ: dict[str, str],
     directory: str,
 ) -> None:
@@ -93,11 +122,12 @@ def _begin(
     os.environ.clear()
     os.environ.update(environ)
     os.chdir(directory)
-    with Path(os.devnull).open("w") as nowhere:
-        for number in (1, 2):
-            os.dup2(stream.fileno() if number in streams else nowhere.fileno(), number)
-    stream.close()
-    sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
+    for number in (1, 2):
+        output = outputs.get(number, os.devnull)
+        os.dup2(
+            os.open(output, os.O_WRONLY | os.O_CREAT, 0o600) if isinstance(output, str) else output.fileno(), number
+        )
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, encoding="utf-8", closefd=False) for number in (1, 2))
     call(*arguments)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
 import pytest
+from support.forked import command
 from support.server import ServerProcess
 
 from runatlas import Api
@@ -110,8 +109,7 @@ def _repo(world: World, ids: list[str]) -> tuple[int, str]:
 
 
 def _command(world: World, *arguments: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "runatlas", "api", "delete", *arguments, "--commit", "--host", world.server.origin]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = command("api", "delete", *arguments, "--commit", "--host", world.server.origin)
     return (200 if done.returncode == 0 else 409), done.stdout + done.stderr
 
 

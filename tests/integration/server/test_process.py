@@ -8,13 +8,13 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from support.database import new_schema
+from support.forked import command
 from support.server import ServerProcess, make_key, running_server
 
 from runatlas.server.process import listen
@@ -26,8 +26,7 @@ def _address(server: ServerProcess) -> tuple[str, int]:
 
 
 def _serve(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "runatlas", "serve", *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return command("serve", *options)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -94,8 +93,7 @@ def test_a_database_is_served_as_a_directory_is(tmp_path: Path, postgresql: str)
         assert server.stop() == 0
     assert list(tmp_path.rglob(blob["sha256"]))
     options = ["--database", url, "--blobs-dir", str(tmp_path)]
-    command = [sys.executable, "-m", "runatlas", "keys", "create", "ann", *options]
-    key = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    key = command("keys", "create", "ann", *options).stdout.strip()
     with running_server(tmp_path, database=url) as server:
         assert server.call("GET", f"runs/{owner}/demo/r").status_code == 401
         assert server.call("GET", f"runs/{owner}/demo/r", key=key).status_code == 404

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.forked import command
 from support.run_content import log_lines, points
 
 from runatlas import Api, Experiment, Run
@@ -97,9 +98,8 @@ def test_who_did_not_end_his_runs_can_end_them_later(place: str) -> None:
         False,
     )
     assert project.runs("id in ['r1', 'r2']").update(state="CRASHED").unwrap().total == 2
-    command = [sys.executable, "-m", "runatlas", "api", "update", project.run("r3").path, "--state", "FINISHED"]
     where = ["--host" if place.startswith("http") else "--dir", place]
-    subprocess.run([*command, *where], check=True, capture_output=True)
+    command("api", "update", project.run("r3").path, "--state", "FINISHED", *where).check_returncode()
     assert {run.id: run.state for run in project.runs().refresh()} == {
         "r0": "ABORTED",
         "r1": "CRASHED",
@@ -304,12 +304,12 @@ def test_closing_a_run_that_was_deleted_waits_for_nothing(place: str) -> None:
     Api(place, cache=False).run(run.path).delete(commit=True).unwrap()
     run.log({"a": 2})
     run.close(timeout=3600)
-    command = [sys.executable, "-m", "runatlas", "sync", str(Path(run.health.spool or "").parent.parent)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    spools = Path(run.health.spool or "").parent.parent
+    done = command("sync", spools)
 
     assert "gone" in run.health.problem
     assert (done.returncode, "was deleted" in done.stderr, "--discard" in done.stderr) == (1, True, True)
-    assert subprocess.run([*command, "--discard"], check=False).returncode == 0
+    assert command("sync", spools, "--discard").returncode == 0
 
 
 # -- notebooks --------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support.forked import command
 from support.patience import eventually
 from support.run_content import points
 from support.server import ServerProcess, running_server
@@ -163,8 +164,7 @@ def test_a_key_that_is_refused_stops_nothing(tmp_path: Path, monkeypatch: pytest
 
 
 def _make_key(server: ServerProcess) -> str:
-    command = [sys.executable, "-m", "runatlas", "keys", "create", "ann", "--dir", str(server.directory)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return command("keys", "create", "ann", "--dir", server.directory).stdout.strip()
 
 
 def test_a_run_that_is_deleted_while_it_is_written_is_kept_until_it_is_discarded(

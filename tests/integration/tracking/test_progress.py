@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from support.forked import command
+
 from runatlas import Api, Experiment, Run
 from runatlas.model.batch import Batch
 from runatlas.model.log import LogDraft
@@ -75,7 +77,7 @@ def test_a_bar_that_nobody_can_read_yet_is_spooled_now_and_then_and_synced_as_on
     first, last = spooled(tmp_path)
     assert (last.message, last.is_open, last.key) == ("100%", False, first.key)
 
-    subprocess.run([sys.executable, "-m", "runatlas", "sync", str(tmp_path)], check=True, capture_output=True)
+    command("sync", tmp_path).check_returncode()
     assert [line.message for line in find(str(tmp_path)).logs().unwrap()] == ["100%"]
 
 
