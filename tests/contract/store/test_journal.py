@@ -11,7 +11,7 @@ from support.recording import Recorder
 
 from runatlas.errors import ConflictError, NotFoundError
 from runatlas.model.change import ChangeQuery, ChangeRecord
-from runatlas.model.project import ProjectPatch
+from runatlas.model.project import ProjectDraft, ProjectPatch
 from runatlas.model.run import RunPatch
 
 
@@ -50,6 +50,22 @@ def test_what_is_changed_meanwhile_is_not_taken_back(recorder: Recorder, change:
     with pytest.raises(ConflictError, match=r"changed since: .*/a \(name\), .*/b \(name\)$"):
         meanwhile(recorder.services, lambda: _update(recorder, "y"), undo)
     assert _names(recorder) == ["y", "y"]
+
+
+def test_a_plan_that_meets_a_change_of_its_runs_does_nothing(recorder: Recorder, change: str) -> None:
+    services, caller = recorder.services, recorder.caller
+    services.projects.create_project(caller, ProjectDraft("other", recorder.project.workspace))
+    chosen = recorder.selection(*map(recorder.project.run, ("a", "b")))
+    plan = services.updates.plan_update(caller, chosen, RunPatch(name="planned"))
+    apply = partial(services.updates.apply_update, caller, plan)
+    with pytest.raises(ConflictError, match=r"not as it was when it was planned: .*/[ab], .*/[ab]$"):
+        meanwhile(services, apply, apply)
+    assert _names(recorder) == ["planned", "planned"], change
+    services.changes.undo_change(caller, _lines(recorder)[0].id)
+    alone = recorder.selection(recorder.project.run("a"))
+    move = partial(services.runs.update_runs, caller, alone, RunPatch(project="other"))
+    with pytest.raises(ConflictError, match=f"no longer there: {recorder.project}/a$"):
+        meanwhile(services, move, apply)
 
 
 def test_what_was_is_read_once_the_runs_are_locked(recorder: Recorder, change: str) -> None:

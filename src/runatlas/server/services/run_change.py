@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -58,6 +58,9 @@ _PLAIN = [
     for field in OWN_FIELDS.values()
     if field.column and field.attribute in attrs.fields_dict(RunPatch) and field.attribute not in _RULED
 ]
+
+
+Planned: TypeAlias = Callable[[Mapping[int, Mapping[str, Any]], Mapping[int, Fields]], None]
 
 
 @attrs.frozen
@@ -228,7 +231,7 @@ def apply_change(
     change: RunChange,
     author: Caller | None = None,
     *,
-    planned: Callable[[Mapping[int, Fields]], None] | None = None,
+    planned: Planned | None = None,
 ) -> str:
     """Change runs within a write transaction.
 
@@ -238,8 +241,8 @@ def apply_change(
         run_keys: The runs.
         change: What changes.
         author: Who the journal says to have changed them; ``None`` for what runs record of themselves.
-        planned: Looks at what would differ of the runs, by row id, once they are locked; what it raises keeps all of
-            them as they are.
+        planned: Looks at the runs once they are locked, and at what would differ of them, by row id; what it raises
+            keeps all of them as they are.
 
     Returns:
         The change's id in the journal; ``""`` if nothing is noted there.
@@ -283,12 +286,12 @@ def apply_change(
 def _made(
     held: Mapping[int, Mapping[str, Any]],
     change: RunChange,
-    planned: Callable[[Mapping[int, Fields]], None] | None,
+    planned: Planned | None,
 ) -> dict[int, dict[str, Any]]:
     """Return what a change makes of runs, if it may; ``apply_change`` says what may be raised."""
     made = {key: foresee(fields, change) for key, fields in held.items()}
     if planned is not None:
-        planned(differences(held, made))
+        planned(held, differences(held, made))
     lost = lost_labels(held, change)
     if lost:
         raise ConflictError(lost)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
+from typing import Any
 
 import attrs
 
@@ -38,6 +39,8 @@ from runatlas.server.store.statement import Connection, rows
 __all__ = ["Updates"]
 
 _SAMPLE = 10
+_GONE = "these runs are no longer there"
+_CHANGED = "what it would change of these runs is not as it was when it was planned"
 
 
 class Updates:
@@ -112,19 +115,14 @@ class Updates:
             change = self._change(connection, caller, homes[0].workspace, plan.patch)
             check_text("".join(paths), "plan.items")
             found = find_runs_by_cuid(connection, caller.user_id, paths)
-            gone = [item.path for item in plan.items if _path(found.get(item.cuid)) != item.path]
-            if gone:
-                raise ConflictError(f"nothing was changed: these runs are no longer there: {listed(gone)}")
+            _refuse(_GONE, [item.path for item in plan.items if _path(found.get(item.cuid)) != item.path])
             keys = [found[cuid].id for cuid in paths]
 
-            def require_same(fields: Mapping[int, Fields]) -> None:
-                marks = {cuid: _mark(_texts(fields.get(found[cuid].id, Fields()))[0]) for cuid in paths}
-                other = [item.path for item in plan.items if marks[item.cuid] != item.mark]
-                if other:
-                    raise ConflictError(
-                        "nothing was changed: what it would change of these runs is not as it was when it was planned: "
-                        f"{listed(other)}"
-                    )
+            def require_same(held: Mapping[int, Mapping[str, Any]], fields: Mapping[int, Fields]) -> None:
+                moved = {cuid for cuid, run in found.items() if held[run.id]["project_id"] != run.project.id}
+                _refuse(_GONE, [item.path for item in plan.items if item.cuid in moved])
+                marks = {cuid: _mark(_texts(fields.get(run.id, Fields()))[0]) for cuid, run in found.items()}
+                _refuse(_CHANGED, [item.path for item in plan.items if item.mark != marks[item.cuid]])
 
             return UpdateRecord(
                 len(keys), apply_change(self._store, connection, keys, change, caller, planned=require_same)
@@ -135,6 +133,11 @@ class Updates:
         if patch.project is not None:
             target = require_project(connection, caller, ProjectPath(workspace, patch.project), "write")
         return change_of_patch(attrs.evolve(patch, by_run=False), self._store.clock(), target)
+
+
+def _refuse(why: str, paths: Sequence[str]) -> None:
+    if paths:
+        raise ConflictError(f"nothing was changed: {why}: {listed(paths)}")
 
 
 def _texts(fields: Fields) -> tuple[str | None, str | None]:
