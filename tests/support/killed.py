@@ -83,7 +83,8 @@ def _undo(services: Services, caller: Caller, _: RunSelection, change: str) -> N
 
 
 def _update(services: Services, caller: Caller, chosen: RunSelection, word: str) -> None:
-    services.runs.update_runs(caller, chosen, RunPatch(labels_added=(word,), description=word, config={"word": word}))
+    patch = RunPatch(labels_added=(word,), description=word, config={"word": word})
+    services.updates.apply_update(caller, services.updates.plan_update(caller, chosen, patch))
 
 
 def _restore(services: Services, caller: Caller, _: RunSelection, entry: str) -> None:
