@@ -20,7 +20,7 @@ from runatlas.entities.run import Run
 from runatlas.entities.runs import Runs
 from runatlas.entities.stored_file import Link
 from runatlas.entities.trash import Trash, TrashEntry
-from runatlas.entities.update import Update
+from runatlas.entities.update import Update, UpdatePlan
 from runatlas.entities.user import User, Users
 from runatlas.entities.workspace import Workspace, Workspaces
 from runatlas.errors import RunAtlasError
@@ -77,6 +77,7 @@ def collections(runs: Runs, trash: Trash) -> None:
     assert_type(runs.to_pandas(), pd.DataFrame)
     assert_type(runs.metrics(["loss"]), ApiResponse[MetricTable[tuple[str, str]]])
     assert_type(runs.update(group="x", labels=["a"]), ApiResponse[Update])
+    assert_type(runs.update(group="x", commit=False), ApiResponse[UpdatePlan])
     assert_type(trash[0], TrashEntry)
     for values, group in runs.groups("config.lr"):
         assert_type(values, tuple[Any, ...])
