@@ -7,7 +7,6 @@ from typing import Any, ClassVar, NamedTuple
 
 from arro3.core import Array, DataType, Table
 
-from runatlas.model.series import ReadFailure
 from runatlas.model.trash import PlannedItem
 from runatlas.tables.frame import Frame
 
@@ -30,9 +29,7 @@ class PlanTable(Frame):
     def __init__(self, items: Iterable[PlannedItem], kept: Iterable[PlannedItem], *, complete: bool = True) -> None:
         self._rows = [*(("delete", item) for item in items), *(("keep", item) for item in kept)]
         self.complete = complete
-        self.sampled = False
         self.total = len(self._rows)
-        self.failures: tuple[ReadFailure, ...] = ()
 
     def to_arrow(self) -> Table:
         """Return an Arrow table; ``created_at`` is a timestamp in UTC."""
@@ -67,10 +64,7 @@ class ReportTable(Frame):
 
     def __init__(self, rows: Iterable[ReportRow]) -> None:
         self._rows = list(rows)
-        self.complete = True
-        self.sampled = False
         self.total = len(self._rows)
-        self.failures: tuple[ReadFailure, ...] = ()
 
     def to_arrow(self) -> Table:
         """Return an Arrow table; ``created_at`` is a timestamp in UTC."""

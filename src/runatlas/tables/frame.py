@@ -60,10 +60,10 @@ class Frame(ABC):
         failures: Parts that could not be had.
     """
 
-    complete: bool
-    sampled: bool
+    complete: bool = True
+    sampled: bool = False
     total: int | None
-    failures: tuple[ReadFailure, ...]
+    failures: tuple[ReadFailure, ...] = ()
     _html_rows: ClassVar[int] = 10
 
     @abstractmethod

@@ -13,7 +13,6 @@ from arro3.core import Array, DataType, Table
 from runatlas.model import codec
 from runatlas.model.run import OWN_FIELDS, OwnField, RunRecord
 from runatlas.model.run_value import flatten
-from runatlas.model.series import ReadFailure
 from runatlas.tables.frame import Frame, load_extra
 
 if TYPE_CHECKING:
@@ -66,8 +65,6 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
         self._summary_names = _names("summary.", self._summaries)
         self.total = len(self._records) if total is None else total
         self.complete = len(self._records) >= self.total
-        self.sampled = False
-        self.failures: tuple[ReadFailure, ...] = ()
         self.missing: tuple[str, ...] = ()
 
     @property

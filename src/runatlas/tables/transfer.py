@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from arro3.core import Array, DataType, Table
 
-from runatlas.model.series import ReadFailure
 from runatlas.model.transfer import TransferItem
 from runatlas.tables.frame import Frame
 
@@ -36,9 +35,7 @@ class TransferTable(Frame):
     def __init__(self, items: Iterable[TransferItem], *, complete: bool = True) -> None:
         self._items = list(items)
         self.complete = complete
-        self.sampled = False
         self.total = len(self._items)
-        self.failures: tuple[ReadFailure, ...] = ()
 
     def to_arrow(self) -> Table:
         """Return an Arrow table; ``in_way`` says why a run cannot go."""

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, NamedTuple
 from arro3.core import Array, DataType, Table
 
 from runatlas.model.change import ChangedRunRecord
-from runatlas.model.series import ReadFailure
 from runatlas.tables.frame import Frame
 
 __all__ = ["FieldRow", "UpdateTable", "field_rows"]
@@ -51,7 +50,6 @@ class UpdateTable(Frame):
         self.complete = complete
         self.sampled = len(held) < differ
         self.total = None if self.sampled else len(self._rows)
-        self.failures: tuple[ReadFailure, ...] = ()
 
     def to_arrow(self) -> Table:
         """Return an Arrow table of texts."""

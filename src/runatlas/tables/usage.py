@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from arro3.core import Array, DataType, Table
 
-from runatlas.model.series import ReadFailure
 from runatlas.model.usage import SpaceRecord
 from runatlas.tables.frame import Frame
 
@@ -36,9 +35,7 @@ class UsageTable(Frame):
     def __init__(self, record: SpaceRecord) -> None:
         self._record = record
         self.complete = len(record.items) == record.groups
-        self.sampled = False
         self.total = record.groups
-        self.failures: tuple[ReadFailure, ...] = ()
 
     def to_arrow(self) -> Table:
         """Return an Arrow table; the first column is named for what is told apart."""
