@@ -345,7 +345,7 @@ class Backend(Curation, Changes, Transfers, ABC):
             ValidationError: The cut says nothing, or is out of bounds.
         """
 
-    @operation("trash", Route("POST", "/deletions", "deletions", errors=CHANGE, status=201, changes=True))
+    @operation("trash", Route("POST", "/deletions", "deletions", errors=CHANGE, status=201, changes=True, large=True))
     def delete(self, plan: DeletionPlanRecord) -> DeletionRecord:
         """Move exactly what was planned to the trash, in one transaction.
 

@@ -37,7 +37,7 @@ class Changes(ABC):
             ValidationError: Something in the patch is out of bounds.
         """
 
-    @operation("updates", Route("POST", "/updates", "changes", errors=CHANGE, changes=True))
+    @operation("updates", Route("POST", "/updates", "changes", errors=CHANGE, changes=True, large=True))
     def apply_update(self, plan: UpdatePlanRecord) -> UpdateRecord:
         """Do exactly what was planned, in one transaction.
 

@@ -86,6 +86,7 @@ class Route:
         repeatable: Whether a repeat is told by its ``Idempotency-Key``; the answer is stored for that.
         keep: For how long a client may keep the answer.
         changes: Whether it changes anything; a POST does if that is said.
+        large: Whether its body may be as large as a batch of points: a plan names all its runs.
     """
 
     method: Method
@@ -98,6 +99,7 @@ class Route:
     repeatable: bool = True
     keep: Keep = ""
     changes: bool = attrs.field()
+    large: bool = False
 
     @changes.default
     def _is_no_read(self) -> bool:

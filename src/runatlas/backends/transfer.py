@@ -27,7 +27,7 @@ class Transfers(ABC):
             ValidationError: Something in the draft is no path or key, is missing, or is in another workspace.
         """
 
-    @operation("transfers", Route("POST", "/transfers", "transfers", errors=CHANGE, changes=True))
+    @operation("transfers", Route("POST", "/transfers", "transfers", errors=CHANGE, changes=True, large=True))
     def transfer(self, plan: TransferPlanRecord) -> TransferRecord:
         """Do exactly what was planned, in one transaction.
 
@@ -38,7 +38,16 @@ class Transfers(ABC):
 
     @operation(
         "transfers",
-        Route("POST", "/transfers/copies", "transfers", errors=CHANGE, status=201, repeatable=False, changes=True),
+        Route(
+            "POST",
+            "/transfers/copies",
+            "transfers",
+            errors=CHANGE,
+            status=201,
+            repeatable=False,
+            changes=True,
+            large=True,
+        ),
     )
     def copy_runs(self, plan: TransferPlanRecord) -> TransferRecord:
         """Copy exactly the runs that were planned; nobody sees a copy before all of them are there.

@@ -177,7 +177,10 @@ def test_bodies_may_be_gzipped_and_have_one_bound(server: ServerProcess, run: Ru
         bomb = gzip.compress(bytes(size))
         assert server.call("POST", f"runs/{run}/append", data=bomb, headers=headers).status_code == status
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-    assert server.call("PATCH", "user", data=gzip.compress(b" " * (17 << 20)), headers=headers).status_code == 413
+    packed = gzip.compress(b" " * (17 << 20))
+    assert server.call("PATCH", "user", data=packed, headers=headers).status_code == 413
+    for path in ("deletions", "transfers", "transfers/copies", "updates"):
+        assert server.call("POST", path, data=packed, headers=headers).status_code == 400, "plans name all their runs"
 
 
 def test_large_answers_are_gzipped_for_those_who_take_it(server: ServerProcess, run: RunPath) -> None:

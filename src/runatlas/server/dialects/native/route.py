@@ -154,6 +154,7 @@ def _route_of(item: Operation, route: DeclaredRoute) -> Route:
         statuses=(204,) if answer is type(None) else (route.status,),
         errors=route.errors,
         write=route.method == "POST" and route.changes and route.repeatable,
+        limit="batch" if route.large else "body",
     )
 
 
