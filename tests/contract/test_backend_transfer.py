@@ -421,9 +421,11 @@ class TestCopying:
         assert copy == as_copied(held, copy)
 
     def test_a_suffix_tells_copies_apart(self, site: Site, demo: ProjectPath) -> None:
-        plan = plan_copy(site, demo, demo, "run-1")
-        with pytest.raises(ConflictError, match=f"nothing was copied: {demo} has a run 'run-1' already, and no suffix"):
-            site.root.copy_runs(plan)
+        taken = [f"{demo} has a run {name!r} already" for name in ("run-1", "run-2")]
+        with pytest.raises(ConflictError) as caught:
+            site.root.copy_runs(plan_copy(site, demo, demo, "run-1", "run-2"))
+        told = "nothing was copied: no suffix tells the copies apart from what is there; "
+        assert caught.value.message == told + "; ".join(taken), "what to do is said once"
         site.root.copy_runs(plan_copy(site, demo, demo, "run-1", suffix="-again"))
         copy = content(site.root, demo.run("run-1-again"))
         assert copy == as_copied(content(site.root, demo.run("run-1")), copy)

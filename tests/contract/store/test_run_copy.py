@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count, pairwise
@@ -14,8 +15,9 @@ from sqlalchemy import func, select
 from support.database import Clock, Location
 from support.recording import Recorder, line
 
-from runatlas.errors import BusyError, ConflictError, NotFoundError
+from runatlas.errors import BusyError, ConflictError, NotFoundError, PermissionDeniedError
 from runatlas.model.buffer import make_array
+from runatlas.model.change import ChangeQuery
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest
 from runatlas.model.project import ProjectDraft, ProjectPatch
@@ -37,12 +39,16 @@ class Killed(BaseException):
 
 
 class Watch(Clock):
-    """A clock that calls when it is looked at, which a store does before each transaction."""
+    """A clock that calls when it is looked at, which a store does before each transaction.
+
+    Who merges chunks in the background looks at it too, whenever there is time for that; it calls only for the test.
+    """
 
     call: Callable[[], None] = staticmethod(lambda: None)
 
     def __call__(self) -> int:
-        self.call()
+        if threading.current_thread() is threading.main_thread():
+            self.call()
         return super().__call__()
 
 
@@ -260,6 +266,60 @@ def test_a_copy_that_cannot_be_shown_leaves_nothing(location: Location, gone: st
         RUNS + (gone == "taken"),
     )
     assert list(check_store(other.store)) == []
+    other.close()
+    services.close()
+
+
+def _meanwhile(recorder: Recorder, other: Services) -> dict[str, tuple[Callable[[], object], str]]:
+    """What may become of a copy's ends while it is at work, and what is said of it."""
+    owner, project = other.owner(), recorder.project
+    run = RunSelection(project.workspace, project.project, ids=("r7",))
+    return {
+        "project deleted": (lambda: other.trash.delete_project(owner, project, force=True), str(project)),
+        "run deleted": (lambda: other.trash.delete_runs(owner, run, force=True), r"r7 \(in the trash"),
+        "run moved": (lambda: other.runs.update_runs(owner, run, RunPatch(project="third")), "r7.*now .*/third/r7"),
+        "run goes on": (lambda: other.runs.update_runs(owner, run, RunPatch(state="RUNNING")), "r7 is still running"),
+        "role taken": (
+            lambda: other.workspaces.set_member(owner, project.workspace, "ann", None),
+            "there is no",
+        ),
+        "role less": (
+            lambda: other.workspaces.set_member(owner, project.workspace, "ann", "VIEWER"),
+            "ann may not",
+        ),
+    }
+
+
+@pytest.mark.parametrize("target", ["copies", "new"])
+def test_a_copy_whose_ends_are_not_as_they_were_is_refused(location: Location, target: str) -> None:
+    """Another takes the runs away, or the right to copy them, once a copy has begun."""
+    clock, services = watched(location)
+    other, recorder = location.services(), Recorder.of(services)
+    fill(recorder, 8, keys=1)
+    owner = other.owner()
+    for name in ("copies", "third"):
+        other.projects.create_project(owner, ProjectDraft(name))
+    other.admin.create_user(owner, "ann")
+    ann = services.accounts.authenticate(other.accounts.create_key(owner, "ann").secret)
+    assert ann is not None
+    for change, (act, told) in _meanwhile(recorder, other).items():
+        other.workspaces.set_member(owner, recorder.project.workspace, "ann", "MEMBER")
+        chosen, before = plan(recorder, target), counted(other)
+
+        def look(act: Callable[[], object] = act) -> None:
+            if counted(other)["runs"] > 8:
+                clock.call = Watch.call
+                act()
+
+        clock.call = look
+        with pytest.raises((ConflictError, NotFoundError, PermissionDeniedError), match=told):
+            services.transfers.copy_runs(ann, chosen)
+        assert clock.call is Watch.call, change
+        found = counted(other)
+        assert (found["runs"], found["chunks"], found["projects"]) == (8, before["chunks"], 3), change
+        for line_ in other.changes.list_changes(owner, ChangeQuery(page=PageRequest(limit=1))).items:
+            if "role" not in change:
+                other.changes.undo_change(owner, line_.id)
     other.close()
     services.close()
 

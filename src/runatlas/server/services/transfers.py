@@ -41,7 +41,7 @@ from runatlas.server.store.column import rename_series
 from runatlas.server.store.data_cut import touch_runs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.journal import Fields
-from runatlas.server.store.project import ProjectRow, touch_live_projects
+from runatlas.server.store.project import ProjectRow, keep_projects, touch_live_projects
 from runatlas.server.store.purge import mark_purged, remove_purged
 from runatlas.server.store.run_copy import RunCopy, copy_runs, lock_copies
 from runatlas.server.store.run_key import unknown_keys
@@ -148,18 +148,13 @@ class Transfers:
         self, connection: Connection, caller: Caller, plan: TransferPlanRecord, target: ProjectPath
     ) -> _BegunCopy:
         """Make the entry that copies lie in until all of them are there, with the project if that is made for them."""
-        paths = {checked(RunPath.parse, item.path, "plan.items").project_path for item in plan.items}
-        for path in sorted(paths):
+        for path in _sources_of(plan):
             require_project(connection, caller, path, "read")
         home = _find_target(connection, caller, target)
         if home is not None and plan.target_cuid:
             _require_planned(plan, target, home, plan.target_cuid)
-        held = held_by_cuid(connection, [item.cuid for item in plan.items])
         workspace = require_workspace(connection, caller, target.workspace, "write")
-        _require_same(connection, plan, held, workspace.id)
-        running = [_still_running(run) for run in held if run.state == "RUNNING"]
-        if running:
-            raise refused(plan.kind, running)
+        held = _held_originals(connection, plan, workspace.id)
         now = self._store.clock()
         values = {"cuid": new_cuid(), "kind": COPYING, "workspace_id": workspace.id, "project": target.project}
         values |= {"runs": len(held), "deleted_by": caller.username, "deleted_at_ms": now, "expires_at_ms": None}
@@ -184,11 +179,18 @@ class Transfers:
         begun: _BegunCopy,
         copied: Mapping[int, int],
     ) -> str:
-        """Let copies be seen, in the folders of their originals, and return the change's id in the journal."""
+        """Let copies be seen, in the folders of their originals, and return the change's id in the journal.
+
+        Much may have happened since the copy began, so that rights and states are looked at again.
+        """
         target = ProjectPath.parse(plan.target)
         there = lock_copies(connection, begun.entry)
+        sources = [require_project(connection, caller, path, "read").id for path in _sources_of(plan)]
+        workspace = require_workspace(connection, caller, target.workspace, "write")
+        keep_projects(connection, sources if begun.is_new else [*sources, begun.project_id])
         if not begun.is_new and self._locked(connection, caller, {target: "write"})[target].id != begun.project_id:
             raise refused(plan.kind, [f"{target} is another project than the one that was planned"])
+        _held_originals(connection, plan, workspace.id)
         taken = taken_names(connection, begun.entry)
         if taken:
             raise refused(plan.kind, [f"{target} has by now a {name}" for name in taken])
@@ -225,7 +227,7 @@ class Transfers:
     def _move(
         self, connection: Connection, caller: Caller, plan: TransferPlanRecord, target: ProjectPath
     ) -> TransferRecord:
-        sources = sorted({checked(RunPath.parse, item.path, "plan.items").project_path for item in plan.items})
+        sources = _sources_of(plan)
         if not sources:
             return TransferRecord("move", plan.target)
         for path in sources:
@@ -271,7 +273,7 @@ class Transfers:
 
     def _rename_metric(self, connection: Connection, caller: Caller, plan: TransferPlanRecord) -> TransferRecord:
         check_keys(plan.metric, plan.target)
-        sources = sorted({checked(RunPath.parse, item.path, "plan.items").project_path for item in plan.items})
+        sources = _sources_of(plan)
         if not sources:
             return TransferRecord(plan.kind, plan.target)
         locked = self._locked(connection, caller, dict.fromkeys(sources, "write"))
@@ -352,6 +354,21 @@ def _require_applicable(plan: TransferPlanRecord, kinds: Sequence[TransferKind])
         raise plan.refusal
 
 
+def _sources_of(plan: TransferPlanRecord) -> list[ProjectPath]:
+    """Return the projects that the runs of a plan are in."""
+    return sorted({checked(RunPath.parse, item.path, "plan.items").project_path for item in plan.items})
+
+
+def _held_originals(connection: Connection, plan: TransferPlanRecord, workspace_id: int) -> list[HeldRun]:
+    """Read the runs that are copied, and keep other transactions from them; they are as planned, and have ended."""
+    held = held_by_cuid(connection, [item.cuid for item in plan.items])
+    _require_same(connection, plan, held, workspace_id)
+    running = [_still_running(run) for run in held if run.state == "RUNNING"]
+    if running:
+        raise refused(plan.kind, running)
+    return held
+
+
 def _runs_of(draft: TransferDraft) -> RunSelection:
     if draft.runs is None:
         raise ValidationError("runs: say which runs are meant")
@@ -426,7 +443,10 @@ def _plan_copy(
     items = tuple(
         _copied_item(run, item, target, taken, draft.suffix) for run, item in zip(held, planned.items, strict=True)
     )
-    return attrs.evolve(planned, items=items)
+    in_way: tuple[str, ...] = ()
+    if any(item.in_way and run.state != "RUNNING" for run, item in zip(held, items, strict=True)):
+        in_way = (f"no {'other ' if draft.suffix else ''}suffix tells the copies apart from what is there",)
+    return attrs.evolve(planned, items=items, in_way=in_way)
 
 
 def _copied_item(run: HeldRun, item: TransferItem, target: ProjectPath, taken: set[str], suffix: str) -> TransferItem:
@@ -436,7 +456,7 @@ def _copied_item(run: HeldRun, item: TransferItem, target: ProjectPath, taken: s
         name = checked(validate_run_id, f"{name}{suffix}", "suffix")
     in_way = ""
     if name in taken:
-        in_way = f"{target} has a run {name!r} already, and no {'other ' if suffix else ''}suffix tells the copy apart"
+        in_way = f"{target} has a run {name!r} already"
     if run.state == "RUNNING":
         in_way = _still_running(run)
     taken.add(name)
