@@ -13,6 +13,7 @@ from runatlas.errors import ConflictError, NotFoundError
 from runatlas.model.change import ChangeQuery, ChangeRecord
 from runatlas.model.project import ProjectDraft, ProjectPatch
 from runatlas.model.run import RunPatch
+from runatlas.model.transfer import TransferDraft
 
 
 @pytest.fixture
@@ -37,6 +38,15 @@ def _lines(recorder: Recorder) -> list[ChangeRecord]:
     return list(recorder.services.changes.list_changes(recorder.caller, ChangeQuery(str(recorder.project))).items)
 
 
+def _merged_and_apart(recorder: Recorder) -> tuple[str, str]:
+    """Merge the project into another one and take that back; return both changes."""
+    services, caller, project = recorder.services, recorder.caller, recorder.project
+    services.projects.create_project(caller, ProjectDraft("other", project.workspace))
+    draft = TransferDraft("merge", f"{project.workspace}/other", project=str(project))
+    merged = services.transfers.transfer(caller, services.transfers.plan_transfer(caller, draft)).change_id
+    return merged, services.changes.undo_change(caller, merged).id
+
+
 def test_of_two_who_take_a_change_back_one_does(recorder: Recorder, change: str) -> None:
     undo = partial(recorder.services.changes.undo_change, recorder.caller, change)
     with pytest.raises(ConflictError, match="it was already, by change"):
@@ -50,6 +60,28 @@ def test_what_is_changed_meanwhile_is_not_taken_back(recorder: Recorder, change:
     with pytest.raises(ConflictError, match=r"changed since: .*/a \(name\), .*/b \(name\)$"):
         meanwhile(recorder.services, lambda: _update(recorder, "y"), undo)
     assert _names(recorder) == ["y", "y"]
+
+
+def test_of_two_who_merge_a_project_again_one_does(recorder: Recorder, change: str) -> None:
+    services, caller, project = recorder.services, recorder.caller, recorder.project
+    merged, apart = _merged_and_apart(recorder)
+    again = partial(services.changes.undo_change, caller, apart)
+    with pytest.raises(ConflictError, match=r"it was already, by change|lies in the trash"):
+        meanwhile(services, again, again)
+    with pytest.raises(NotFoundError):
+        services.projects.get_project(caller, project)
+    services.changes.undo_change(caller, merged)
+    assert _names(recorder) == ["x", "x"], change
+
+
+def test_a_run_that_is_made_while_its_project_is_merged_again_is_in_the_way_or_refused(
+    recorder: Recorder, change: str
+) -> None:
+    services, caller, project = recorder.services, recorder.caller, recorder.project
+    _, apart = _merged_and_apart(recorder)
+    with pytest.raises(ConflictError, match=f"project {project} has by now 1 run: {project}/newer"):
+        meanwhile(services, lambda: recorder.run("newer"), lambda: services.changes.undo_change(caller, apart))
+    assert _names(recorder) == ["x", "x"], change
 
 
 def test_a_plan_that_meets_a_change_of_its_runs_does_nothing(recorder: Recorder, change: str) -> None:

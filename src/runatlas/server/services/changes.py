@@ -266,6 +266,10 @@ class Changes:
         if homes or is_renamed:
             there = find_projects(connection, homes)
             touch_projects(connection, {*projects_of(connection, list(fields)), *there}, self._store.clock())
+        is_merged_again = lineage[-1].kind == "merge" and len(lineage) % 2 == 0
+        if is_merged_again:
+            for key in sorted({after["project_id"] for _, after in fields.values() if "project_id" in after}):
+                lock_project(connection, key, ["id"])
         places = reached_projects(connection, row.id, caller.user_id)
         self._require_places(caller, row, places, homes)
         _require_live(row, reached)
@@ -279,7 +283,7 @@ class Changes:
             changed = self._revert_runs(connection, row, reached, fields, held)
         own = self._revert_projects(connection, caller, row, places)
         trash_id = None
-        if lineage[-1].kind == "merge" and len(lineage) % 2 == 0:
+        if is_merged_again:
             trash_id = self._empty_again(connection, caller, row, places, [*changed.values(), *trashed.values()])
         line = Line("undo", f"took back: {row.what}", len(changed), trash_id=trash_id, undoes=row.cuid)
         reached_places = {place.id: own.get(place.id, Fields()) for place in places}
