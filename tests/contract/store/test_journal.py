@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 
 import pytest
+from sqlalchemy import text
 from support.meeting import meanwhile
+from support.patience import eventually
 from support.recording import Recorder
 
 from runatlas.errors import ConflictError, NotFoundError
@@ -140,3 +143,23 @@ def test_projects_that_two_rename_are_called_as_before_when_both_are_taken_back(
     for line in services.changes.list_changes(caller, ChangeQuery(kind="project")).items:
         services.changes.undo_change(caller, line.id)
     assert services.projects.get_project(caller, recorder.project).name == recorder.project.project
+
+
+def test_the_process_of_a_run_waits_for_the_project_before_others_wait_for_the_run(recorder: Recorder) -> None:
+    services, run = recorder.services, recorder.run("a")
+    chosen = recorder.selection(run)
+    services.runs.update_runs(recorder.caller, chosen, RunPatch(state="FINISHED"))
+    change = partial(services.runs.update_runs, recorder.caller, chosen, RunPatch(name="x", by_run=True))
+
+    def waits() -> bool:
+        with services.store.read() as connection:
+            return bool(connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+
+    with ThreadPoolExecutor(1) as pool:
+        with services.store.together():
+            services.projects.update_project(recorder.caller, recorder.project, ProjectPatch(title="t"))
+            later = pool.submit(change)
+            assert services.store.dialect == "sqlite" or eventually(waits)
+            services.trash.delete_runs(recorder.caller, chosen)
+        with pytest.raises(NotFoundError):
+            later.result(60)

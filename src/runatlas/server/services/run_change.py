@@ -256,7 +256,7 @@ def apply_change(
     by_run = change.by_run and author is not None and _is_said_by_run(connection, run_keys, author)
     if change.project is not None:
         touch_live_projects(connection, projects_of(connection, run_keys) | {change.project.id}, now)
-    elif author is not None and not by_run:
+    elif author is not None:
         keep_projects(connection, projects_of(connection, run_keys))
     held = lock_runs(connection, run_keys, changed_columns(change))
     made = _made(held, change, planned)
