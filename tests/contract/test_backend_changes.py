@@ -211,7 +211,7 @@ class TestUndo:
         (line,) = _lines(site.root, kind="project")
         assert (changed.change_id, site.root.get_project(changed.path).change_id) == (line.id, "")
         assert site.root.update_project(changed.path, ProjectPatch(name="new", labels=("a",))).change_id == ""
-        assert line.what == f"changed project {demo}: name='new', labels='[\"a\"]'"
+        assert line.what == f"changed project {demo}: name='new' (was 'demo'), labels=['a'] (was [])"
         site.root.create_project(ProjectDraft("demo"))
         with pytest.raises(ConflictError, match="there is a project 'demo' by now"):
             site.root.undo_change(line.id)

@@ -130,7 +130,11 @@ class Projects:
         fields = differences({project.id: held}, {project.id: values})
         if not fields:
             return ""
-        given = ", ".join(f"{name}={shown(value)}" for name, value in values.items() if value != held[name])
+        plain = {
+            name: (loads(new), loads(held[name])) if name == "labels" else (new, held[name])
+            for name, new in values.items()
+        }
+        given = ", ".join(f"{name}={shown(new)} (was {shown(old)})" for name, (new, old) in plain.items() if new != old)
         line = Line("project", f"changed project {project.workspace}/{held.get('name', project.name)}: {given}")
         return note_change(self._store, connection, caller, line, projects=fields)
 

@@ -253,7 +253,7 @@ def apply_change(
         NotFoundError: Their project has no such folder, or one of them or their project was deleted meanwhile.
     """
     now = store.clock()
-    by_run = change.by_run and author is not None and _is_said_by_run(connection, run_keys, author)
+    by_run = author is not None and _is_said_by_run(connection, run_keys, change, author)
     if change.project is not None:
         touch_live_projects(connection, projects_of(connection, run_keys) | {change.project.id}, now)
     elif author is not None:
@@ -308,22 +308,21 @@ def _write_profiles(store: Store, connection: Connection, run_keys: Sequence[int
         write_metadata_texts(store, connection, texts)
 
 
-def _is_said_by_run(connection: Connection, run_keys: Sequence[int], author: Caller) -> bool:
-    """Tell whether who says to be the process of a run can be it: who made it, or has its own key."""
-    return len(run_keys) == 1 and (author.run_cuid is not None or makers_of(connection, run_keys) == {author.user_id})
-
-
-def _is_recording(change: RunChange, held: Mapping[int, Mapping[str, Any]]) -> bool:
-    """Tell whether what runs say of themselves is part of what they record: while they go on, or begin to again.
+def _is_said_by_run(connection: Connection, run_keys: Sequence[int], change: RunChange, author: Caller) -> bool:
+    """Tell whether a run's own process says a change: of that run alone, with the rights of its maker or its own key.
 
     Who moves, protects, pins or archives a run decides something about it, also from within.
     """
+    is_record = change.kind == "update" and not _DECIDED & set(change.columns)
+    if not (change.by_run and is_record and len(run_keys) == 1):
+        return False
+    return author.run_cuid is not None or makers_of(connection, run_keys) == {author.user_id}
+
+
+def _is_recording(change: RunChange, held: Mapping[int, Mapping[str, Any]]) -> bool:
+    """Tell whether what runs say of themselves is part of what they record: while they go on, or begin to again."""
     goes_on = change.columns.get("state") == "RUNNING"
-    return (
-        change.kind == "update"
-        and not _DECIDED & set(change.columns)
-        and (goes_on or all(held[key]["state"] not in FINAL_STATES for key in held))
-    )
+    return goes_on or all(held[key]["state"] not in FINAL_STATES for key in held)
 
 
 _DECIDED = {"show", "pin", "baseline", "archived", "protected", "protected_reason"}
