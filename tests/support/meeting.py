@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from sqlalchemy import text
@@ -15,17 +15,32 @@ First = TypeVar("First")
 Second = TypeVar("Second")
 
 
-def meanwhile(services: Services, first: Callable[[], First], second: Callable[[], Second]) -> tuple[First, Second]:
-    """Do the second, which has to wait for the first, before that is committed; raise what it raises."""
+def meanwhile(
+    services: Services, first: Callable[[], First], second: Callable[[], Second], *others: Callable[[], object]
+) -> tuple[First, Second]:
+    """Do the second, which has to wait for the first, before that is committed; raise what it raises.
 
-    def waits() -> bool:
-        with services.store.read() as connection:
-            return bool(connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
+    Others follow, each once the one before waits.
+    """
 
-    with ThreadPoolExecutor(1) as pool:
+    def wait(number: int) -> bool:
+        def waits() -> bool:
+            with services.store.read() as connection:
+                return (connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")) or 0) >= number
+
+        # SQLite lets one write at a time: there the others have not begun.
+        return services.store.dialect == "sqlite" or eventually(waits)
+
+    with ThreadPoolExecutor(1 + len(others)) as pool:
         with services.store.together():
             done = first()
             later = pool.submit(second)
-            # SQLite lets one write at a time: there the second one has not begun.
-            assert services.store.dialect == "sqlite" or eventually(waits)
-        return done, later.result(60)
+            assert wait(1)
+            rest: list[Future[object]] = []
+            for other in others:
+                rest.append(pool.submit(other))
+                assert wait(1 + len(rest))
+        found = later.result(60)
+        for one in rest:
+            one.result(60)
+        return done, found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import func, select
@@ -14,7 +15,7 @@ from runatlas.model.data_cut import DataCut
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest
 from runatlas.model.project import ProjectDraft, ProjectPatch
-from runatlas.model.run import RunPatch
+from runatlas.model.run import RunPatch, RunQuery, RunSelection
 from runatlas.model.series import ColumnQuery
 from runatlas.model.transfer import TransferDraft, TransferPlanRecord
 from runatlas.server.store.schema import projects, runs
@@ -142,6 +143,36 @@ def _cut(recorder: Recorder, key: str) -> object:
     services, caller = recorder.services, recorder.caller
     plan = services.trash.plan_data_deletion(caller, DataCut((key,), first_step=2), recorder.selection(), force=True)
     return services.trash.delete(caller, plan)
+
+
+@pytest.mark.parametrize("changed", ["update", "undo"])
+def test_who_changes_runs_that_are_moved_meanwhile_stands_in_nobodys_way(recorder: Recorder, changed: str) -> None:
+    """Who gives data back to them has the lock of the project that they are in by now, and waits for theirs."""
+    services, caller = recorder.services, recorder.caller
+    target = services.projects.create_project(caller, ProjectDraft("target")).path
+    for path in (Recorder(services, caller, target).run("x"), *map(recorder.run, "abz")):
+        recorder.append(path, line("loss", 3))
+    chosen = recorder.selection(recorder.project.run("a"), recorder.project.run("b"))
+    change_id = services.runs.update_runs(caller, chosen, RunPatch(name="old")).change_id
+    cut = DataCut(("loss",), first_step=2)
+    everywhere = services.trash.plan_data_deletion(caller, cut, RunSelection(target.workspace), force=True)
+    entry = services.trash.delete(caller, everywhere).trash_id
+    plan = services.transfers.plan_transfer(caller, TransferDraft("move", str(target), chosen))
+
+    def change() -> None:
+        with suppress(NotFoundError):
+            if changed == "undo":
+                services.changes.undo_change(caller, change_id)
+            else:
+                services.runs.update_runs(caller, chosen, RunPatch(name="new"))
+
+    meanwhile(services, lambda: _do(recorder, plan), lambda: services.trash.restore(caller, entry), change)
+    assert services.trash.list_trash(caller, None, PageRequest()).items == ()
+    moved = services.runs.list_runs(caller, RunQuery(Recorder(services, caller, target).selection())).items
+    # With one writer at a time they are moved before anybody looks for them where they were.
+    updated = "old" if services.store.dialect == "sqlite" else "new"
+    name = "" if changed == "undo" else updated
+    assert {run.id: run.name for run in moved} == {"a": name, "b": name, "x": ""}
 
 
 MEANWHILE: dict[str, tuple[Callable[[Recorder], object], dict[str, list[str]]]] = {

@@ -65,7 +65,7 @@ from runatlas.server.store.journal import (
     unmark_undone,
 )
 from runatlas.server.store.project import change_project, find_projects, keep_projects, lock_project, touch_projects
-from runatlas.server.store.run_write import has_folder, lock_runs, projects_of, write_fields
+from runatlas.server.store.run_write import has_folder, lock_runs, lock_runs_at_home, write_fields
 from runatlas.server.store.statement import Connection, unique
 from runatlas.server.store.transfer import Place, entries_of, move_runs, places_of, taken_ids
 from runatlas.server.store.trash import entries_until, find_trash, held_by_project, lock_trash
@@ -261,15 +261,21 @@ class Changes:
             reached, trashed = self._put_trashed(connection, caller, row, reached)
         fields = {run.id: (loads(run.before or "{}"), loads(run.after or "{}")) for run in reached}
         homes = {before["project_id"] for before, _ in fields.values() if "project_id" in before}
-        keep_projects(connection, projects_of(connection, list(fields)))
         is_renamed = any(METRIC in before for before, _ in fields.values())
-        if homes or is_renamed:
-            there = find_projects(connection, homes)
-            touch_projects(connection, {*projects_of(connection, list(fields)), *there}, self._store.clock())
         is_merged_again = lineage[-1].kind == "merge" and len(lineage) % 2 == 0
-        if is_merged_again:
-            for key in sorted({after["project_id"] for _, after in fields.values() if "project_id" in after}):
-                lock_project(connection, key, ["id"])
+        emptied = {after["project_id"] for _, after in fields.values() if "project_id" in after}
+        there = find_projects(connection, homes)
+        noted = {place.id for place in reached_projects(connection, row.id, caller.user_id)}
+
+        def lock_projects(lying: set[int]) -> None:
+            keep_projects(connection, lying | noted)
+            if homes or is_renamed:
+                touch_projects(connection, {*lying, *there}, self._store.clock())
+            if is_merged_again:
+                for key in sorted(emptied):
+                    lock_project(connection, key, ["id"])
+
+        lock_runs_at_home(connection, list(fields), lock_projects)
         places = reached_projects(connection, row.id, caller.user_id)
         self._require_places(caller, row, places, homes)
         _require_live(row, reached)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import attrs
@@ -25,8 +26,8 @@ from runatlas.server.store.run_write import (
     change_runs,
     has_folder,
     lock_runs,
+    lock_runs_at_home,
     makers_of,
-    projects_of,
     read_metadata,
     write_fields,
     write_labels,
@@ -254,10 +255,11 @@ def apply_change(
     """
     now = store.clock()
     by_run = author is not None and _is_said_by_run(connection, run_keys, change, author)
-    if change.project is not None:
-        touch_live_projects(connection, projects_of(connection, run_keys) | {change.project.id}, now)
+    target = change.project
+    if target is not None:
+        lock_runs_at_home(connection, run_keys, lambda homes: touch_live_projects(connection, homes | {target.id}, now))
     elif author is not None:
-        keep_projects(connection, projects_of(connection, run_keys))
+        lock_runs_at_home(connection, run_keys, partial(keep_projects, connection))
     held = lock_runs(connection, run_keys, changed_columns(change))
     made = _made(held, change, planned)
     columns = dict(change.columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +20,7 @@ __all__ = [
     "change_runs",
     "has_folder",
     "lock_runs",
+    "lock_runs_at_home",
     "makers_of",
     "move_holders",
     "projects_of",
@@ -114,6 +115,35 @@ def _fields(
         }
         for key, *values in rows(connection, statement, {"runs": list(run_keys)})
     }
+
+
+_LOCK = select(_C.id).where(_CHOSEN).order_by(_C.id).with_for_update()
+
+
+def lock_runs_at_home(
+    connection: Connection, run_keys: Sequence[int], lock_projects: Callable[[set[int]], object]
+) -> None:
+    """Lock the projects that runs lie in and the runs after them, in the order in which everyone does.
+
+    A run may be moved while this waits: then the locks are let go and taken anew.
+
+    Args:
+        connection: The transaction.
+        run_keys: The runs.
+        lock_projects: Locks these projects, and perhaps others.
+    """
+    if connection.dialect.name != "postgresql":
+        lock_projects(projects_of(connection, run_keys))
+        return
+    is_settled = False
+    while not is_settled:
+        with connection.begin_nested() as locks:
+            homes = projects_of(connection, run_keys)
+            lock_projects(homes)
+            connection.execute(_LOCK, {"runs": list(run_keys)})
+            is_settled = projects_of(connection, run_keys) == homes
+            if not is_settled:
+                locks.rollback()
 
 
 def projects_of(connection: Connection, run_keys: Sequence[int]) -> set[int]:
