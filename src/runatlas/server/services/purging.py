@@ -13,8 +13,7 @@ from runatlas.server.services.journal import Line, counted, note_change
 from runatlas.server.services.trash import no_entry, require_entry
 from runatlas.server.store.engine import Store
 from runatlas.server.store.garbage import DAY_MS, collect_garbage
-from runatlas.server.store.purge import mark_purged, weigh_runs
-from runatlas.server.store.run_write import projects_of
+from runatlas.server.store.purge import homes_of, mark_purged, weigh_runs
 from runatlas.server.store.statement import Connection
 from runatlas.server.store.trash import (
     TrashRow,
@@ -69,12 +68,12 @@ class Purging:
             if trash_id is not None and not entries:
                 raise no_entry(trash_id)
             record = self._count(connection, entries)
+            homes = homes_of(connection, [row.id for row in entries])
             for row in entries:
                 what = "what was cut out of " if row.kind == "data" else ""
                 what = f"purged {what}{counted(row.runs, ())} of deletion {row.cuid}"
                 line = Line("purge", what, row.runs, row.workspace_id, row.project, trash_id=row.cuid)
-                homes = projects_of(connection, trashed_runs(connection, [row.id]))
-                note_change(self._store, connection, caller, line, projects=homes)
+                note_change(self._store, connection, caller, line, projects=homes.get(row.id, ()))
             mark_purged(connection, [row.id for row in entries])
         collected = collect_garbage(self._store)
         self._store.shrink()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from sqlalchemy import bindparam, case, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import bindparam, case, delete, exists, func, or_, select, tuple_, union, update
 from sqlalchemy.sql import Executable
 
 from runatlas.server.store.blob_ref import known_blobs, lock_blobs
@@ -17,7 +17,7 @@ from runatlas.server.store.schema import chunks, media, metadata, projects, runs
 from runatlas.server.store.statement import Connection, member_of, rows
 from runatlas.server.store.trash import COPYING, PURGING, entries_beside, find_unneeded_blobs, forget_blobs
 
-__all__ = ["mark_broken_copies", "mark_purged", "remove_purged", "remove_unneeded_blobs", "weigh_runs"]
+__all__ = ["homes_of", "mark_broken_copies", "mark_purged", "remove_purged", "remove_unneeded_blobs", "weigh_runs"]
 
 _RUNS = 100
 _ROWS = 1000
@@ -79,6 +79,20 @@ def weigh_runs(connection: Connection, run_keys: Sequence[int]) -> tuple[int, in
     found = rows(connection, select(*sums).where(member_of(runs.c.id, "runs")), {"runs": list(run_keys)})[0]
     count, points, size = (int(number or 0) for number in found)
     return count, points, size
+
+
+_HOMES = union(
+    select(runs.c.trash_id, runs.c.project_id).where(member_of(runs.c.trash_id, "entries")),
+    select(projects.c.trash_id, projects.c.id).where(member_of(projects.c.trash_id, "entries")),
+)
+
+
+def homes_of(connection: Connection, trash_ids: Collection[int]) -> dict[int, set[int]]:
+    """Return the projects of what entries hold."""
+    found: dict[int, set[int]] = {}
+    for entry, project_id in rows(connection, _HOMES, {"entries": list(trash_ids)}):
+        found.setdefault(entry, set()).add(project_id)
+    return found
 
 
 def mark_purged(connection: Connection, trash_ids: Collection[int]) -> None:
