@@ -15,6 +15,7 @@ from support.recording import Recorder, line, rows_of
 from support.worker import record_at_once, record_shared, record_until_killed
 
 from runatlas.errors import StoreError
+from runatlas.model.ids import new_cuid
 from runatlas.model.project import ProjectQuery
 from runatlas.model.series import PointQuery, SummaryQuery
 from runatlas.server.services.services import Services
@@ -102,6 +103,31 @@ def test_a_transaction_that_fails_changes_nothing(services: Services) -> None:
             change()
     with store.read() as connection:
         assert connection.scalar(select(func.count()).where(settings.c.name == "a")) == 0
+
+
+def test_what_the_database_says_of_statements_is_told_as_an_error_of_the_store(services: Services) -> None:
+    """A table that somebody removed, a role that may not read one, or a statement that is wrong, on either engine."""
+    store = services.store
+
+    def read(wrong: str) -> None:
+        with store.read() as connection:
+            connection.execute(text(wrong))
+
+    def write(wrong: str) -> None:
+        with store.write() as connection:
+            connection.execute(text(wrong))
+
+    write("DROP TABLE annotations")
+    for act in (read, write):
+        with pytest.raises(StoreError, match=r"is not the database that was opened .*annotations"):
+            act("SELECT id FROM annotations")
+        with pytest.raises(StoreError, match=r"failed: .*syntax error"):
+            act("SELECT FROM WHERE")
+    if store.dialect == "postgresql":
+        role = f"role_{new_cuid()}"
+        with pytest.raises(StoreError, match="give your user the right") as caught:
+            write(f"CREATE ROLE {role}; SET LOCAL ROLE {role}; SELECT * FROM runs")
+        assert "LINE 1" not in caught.value.message
 
 
 def test_a_reader_sees_one_moment(services: Services) -> None:

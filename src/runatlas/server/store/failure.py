@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from runatlas.errors import BusyError, NoSpaceError, RunAtlasError, StoreError
@@ -19,7 +19,7 @@ __all__ = ["damage_error", "decoding", "file_error", "store_error", "store_error
 
 _SENTENCES: tuple[tuple[tuple[str, ...], str], ...] = (
     (
-        ("readonly_dbmoved", "no such table"),
+        ("readonly_dbmoved", "no such table", "undefinedtable", "invalidschemaname"),
         "{where} is not the database that was opened ({cause}): it was removed or replaced; put it back and restart "
         "what uses it, or use another directory",
     ),
@@ -80,9 +80,10 @@ def store_error(error: Exception, where: str) -> StoreError:
         The error, not raised.
     """
     driver = getattr(error, "orig", None) or error
-    cause = " ".join(str(driver).split())
-    # The name tells more than the text, from Python 3.11 on.
-    lowered = f"{cause} {getattr(driver, 'sqlite_errorname', '')}".lower()
+    # PostgreSQL tells beside it where in a statement, which is nothing that its user wrote.
+    cause = " ".join((getattr(getattr(driver, "diag", None), "message_primary", None) or str(driver)).split())
+    # The name tells more than the text; SQLite's is known from Python 3.11 on.
+    lowered = f"{cause} {getattr(driver, 'sqlite_errorname', type(driver).__name__)}".lower()
     if any(word in lowered for word in _BUSY):
         return BusyError(_BUSY_SENTENCE.format(where=where, cause=cause))
     if any(word in lowered for word in _FULL):
@@ -146,13 +147,13 @@ def decoding(what: str, where: str) -> Iterator[None]:
 
 @contextmanager
 def store_errors(where: str) -> Iterator[None]:
-    """Turn what the database raises inside into a ``StoreError``; broken constraints and wrong SQL pass through.
+    """Turn what the database raises inside into a ``StoreError``; broken constraints pass through.
 
     Text of the database that is no text, or no JSON, is damage: what comes from callers was decoded before.
     """
     try:
         yield
-    except (IntegrityError, ProgrammingError, sqlite3.IntegrityError, sqlite3.ProgrammingError):
+    except (IntegrityError, sqlite3.IntegrityError):
         raise
     except (DBAPIError, DisconnectionError, PoolTimeoutError, sqlite3.Error) as error:
         work = current_work()
