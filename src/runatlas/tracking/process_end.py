@@ -94,10 +94,18 @@ class _Watch:
                 atexit.register(self._on_exit)
                 hold_while_forking()
                 if hasattr(os, "register_at_fork"):
-                    os.register_at_fork(after_in_child=self._on_fork)
+                    signals = self._signals
+                    os.register_at_fork(
+                        before=signals.hold, after_in_parent=signals.release, after_in_child=self._on_fork
+                    )
             self._listen_to_notebook()
             self._open.add(run)
         self._attend_end_of_child()
+
+    def attend(self) -> None:
+        """Take signals from the first record of a forked child on, as its parent does."""
+        if self._signals.is_inherited:
+            self._signals.listen()
 
     def remove(self, run: Closable) -> None:
         """Forget a run that is closed."""

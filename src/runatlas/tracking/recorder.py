@@ -26,6 +26,7 @@ from runatlas.tracking.event import Event, Marker, Rewind, count_records, is_rec
 from runatlas.tracking.health import Flushed, Health, Losses
 from runatlas.tracking.orphan_spools import deliver_in_background
 from runatlas.tracking.outbox import Outbox
+from runatlas.tracking.process_end import watch
 from runatlas.tracking.sender import Dispatcher, FirstSteps
 from runatlas.tracking.spool import SpoolFile
 from runatlas.tracking.step import StepCounter
@@ -440,7 +441,8 @@ class Recorder:
             self.losses.warn("away", f"the store cannot be reached: {describe(error)}; it is tried again")
 
     def _append_first(self, event: Event) -> None:
-        """The first event starts the threads: a forked child that records nothing gets none."""
+        """The first event starts the threads: a forked child that records nothing gets none, and dies of signals."""
+        watch.attend()
         self._start()
         self.append = self.events.append
         self.events.append(event)

@@ -39,6 +39,9 @@ class EndingSignals:
     for it there would wait in vain, so then the handler returns, the call goes on to its end, and only where it would
     return to the program the main thread waits, and the process dies.
 
+    A forked child dies of them as if nobody had taken them, until it records something itself. While a process forks
+    they wait: Python forgets in the child what came before it could look, and who told it to end would wait in vain.
+
     Args:
         close_all: Closes every run, as ended by this, within this many seconds; called by a thread of its own.
     """
@@ -46,13 +49,19 @@ class EndingSignals:
     def __init__(self, close_all: Callable[[str, float], None]) -> None:
         self._close_all = close_all
         self._is_over = False
-        self._process = os.getpid()
+        self._process = 0
+        self._masks = threading.local()
         self.is_told_to_end = False
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether it was the parent of this process that listened."""
+        return self._process != os.getpid()
 
     def listen(self) -> None:
         """Begin."""
-        self._process = os.getpid()
         if is_main_thread():
+            self._process = os.getpid()
             for number in _NUMBERS:
                 if signal.getsignal(number) is signal.SIG_DFL:
                     signal.signal(number, self._on_signal)
@@ -64,14 +73,22 @@ class EndingSignals:
                 if signal.getsignal(number) == self._on_signal:
                     signal.signal(number, signal.SIG_DFL)
 
+    def hold(self) -> None:
+        """Before a fork, let signals wait."""
+        self._masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, _NUMBERS)
+
+    def release(self) -> None:
+        """Let them come after a fork."""
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.before)
+
     def forked(self) -> None:
-        """Begin anew in a forked child, whose runs have done so: what its parent was told is not meant for it."""
+        """Leave them alone in a forked child: what its parent was told is not meant for it."""
         self._is_over = self.is_told_to_end = False
-        self._process = os.getpid()
+        self.restore()
+        self.release()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._is_over or self._process != os.getpid():
-            # A forked child that has not begun yet has recorded nothing, and what it holds is its parent's.
+        if self._is_over:
             _die(number)
         if self.is_told_to_end:
             return
