@@ -198,6 +198,35 @@ def test_a_workspace_shows_only_what_is_public(place: Place) -> None:
         stranger.get_project(PATH)
 
 
+def test_what_is_like_a_mistyped_path_is_named_if_the_caller_may_see_it(place: Place) -> None:
+    owner, member, stranger = place.owner, place.visitor("MEMBER"), place.site.user("bob")
+    owner.create_project(ProjectDraft("open-demos", "team", visibility="PUBLIC"))
+    owner.create_run(RunDraft(PATH, id="k3x9q2ab", name="the best one"))
+
+    def told(backend: Backend, path: ProjectPath | RunPath) -> str:
+        with pytest.raises(NotFoundError) as caught:
+            backend.get_run(path) if isinstance(path, RunPath) else backend.get_project(path)
+        return caught.value.message
+
+    mistyped = ProjectPath("team", "dmeo")
+    for backend in (owner, member):
+        assert told(backend, mistyped) == "there is no project team/dmeo, did you mean 'team/demo'?"
+        assert told(backend, mistyped.run("one")) == "there is no project team/dmeo, did you mean 'team/demo'?"
+        assert told(backend, ProjectPath("taem", "demo")) == "there is no project taem/demo, did you mean 'team/demo'?"
+        assert told(backend, PATH.run("onne")) == "project team/demo has no run 'onne', did you mean 'one'?"
+        assert told(backend, PATH.run("k3x9q2a")).endswith("did you mean 'k3x9q2ab'?")
+        assert told(backend, PATH.run("the best one")).endswith("did you mean 'k3x9q2ab', which is called that?")
+        assert told(backend, PATH.run("gone")).endswith("did you mean 'one'?"), "not of what lies in the trash"
+        with pytest.raises(NotFoundError, match="has no run 'onne', did you mean 'one'"):
+            backend.update_runs(RunSelection("team", "demo", ("onne",)), RunPatch(name="x"))
+        assert told(backend, ProjectPath("zzz", "unheard")) == "there is no project zzz/unheard"
+    for path in (mistyped, PATH, PATH.run("one"), PATH.run("onne")):
+        near = "did you mean 'team/demo'" in told(stranger, path)
+        assert not near, "nothing tells who may not see it that it is there"
+    assert told(stranger, ProjectPath("team", "open-demo")).endswith("did you mean 'team/open-demos'?")
+    assert "project team/demo," not in told(stranger, ProjectPath("team", "open-demo"))
+
+
 def test_runs_move_only_where_one_may_write(place: Place) -> None:
     place.owner.create_project(ProjectDraft("open", "team", visibility="PUBLIC"))
     guest = place.visitor("VIEWER")

@@ -11,12 +11,13 @@ from typing import Literal
 
 from runatlas.errors import NotFoundError, PermissionDeniedError
 from runatlas.model.account import Role
+from runatlas.model.filter_field import did_you_mean
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.run import RunSelection
 from runatlas.model.text import check_text
 from runatlas.server.services.caller import Caller
-from runatlas.server.store.project import ProjectRow, find_project
-from runatlas.server.store.run import RunRow, find_run, find_runs_by_cuid
+from runatlas.server.store.project import ProjectListing, ProjectRow, find_project, list_projects
+from runatlas.server.store.run import RunRow, find_run, find_runs_by_cuid, newest_names
 from runatlas.server.store.selection import Scope, SelectedRuns, resolve_ids, selection_select
 from runatlas.server.store.statement import Connection, rows
 from runatlas.server.store.workspace import WorkspaceRow, find_workspace
@@ -41,6 +42,9 @@ Need = Literal["read", "write", "manage"]
 _RANK: dict[Role, int] = {"VISITOR": 0, "VIEWER": 1, "MEMBER": 2, "OWNER": 3}
 _NEEDED: dict[Need, int] = {"read": 1, "write": 2, "manage": 3}
 _SHOWN = 5
+_NEAR_AMONG = 500
+"""Among how many names one is looked for that is like a mistyped one."""
+
 _DOING: dict[Need, str] = {"read": "read", "write": "change", "manage": "manage"}
 
 
@@ -55,13 +59,15 @@ def _allows(caller: Caller, membership: Role | None, need: Need) -> bool:
     return _RANK[role_of(caller, membership)] >= _NEEDED[need]
 
 
+def _is_known(caller: Caller, workspace: WorkspaceRow) -> bool:
+    return bool(workspace.role or workspace.has_public or caller.is_owner)
+
+
 def _is_seen(caller: Caller, project: ProjectRow) -> bool:
     return project.visibility == "PUBLIC" or _allows(caller, project.role, "read")
 
 
-def _check(caller: Caller, project: ProjectRow | None, path: ProjectPath, need: Need) -> ProjectRow:
-    if project is None or not _is_seen(caller, project):
-        raise NotFoundError(f"there is no project {path}")
+def _check(caller: Caller, project: ProjectRow, path: ProjectPath, need: Need) -> ProjectRow:
     if need != "read" and not _allows(caller, project.role, need):
         raise PermissionDeniedError(f"{caller.username} may not {_DOING[need]} project {path}")
     return project
@@ -87,7 +93,33 @@ def require_project(connection: Connection, caller: Caller, path: ProjectPath, n
     check_text(str(path), "path")
     require_unlimited(caller)
     found = find_project(connection, caller.user_id, path.workspace, path.project)
+    if found is None or not _is_seen(caller, found):
+        raise _no_project(connection, caller, path)
     return _check(caller, found, path, need)
+
+
+def _no_project(connection: Connection, caller: Caller, path: ProjectPath) -> NotFoundError:
+    """Make the error that says that there is no project, and names one that is like it and the caller may see.
+
+    It looks among those of the workspace, if that is seen.
+    """
+    if caller.run_cuid is not None:
+        return NotFoundError(f"there is no project {path}")
+    workspace = find_workspace(connection, caller.user_id, path.workspace)
+    inside = workspace.id if workspace is not None and _is_known(caller, workspace) else None
+    seen = ProjectListing(caller.user_id, visible_only=not caller.is_owner, workspace_id=inside)
+    found = list_projects(connection, seen, None, _NEAR_AMONG, 0)
+    near = did_you_mean(str(path), [f"{project.workspace}/{project.name}" for project in found])
+    return NotFoundError(f"there is no project {path}{near}")
+
+
+def _near_run(connection: Connection, project_id: int, name: str) -> str:
+    """Ask whether another run of a project is meant, by its id or by what it is called."""
+    found = newest_names(connection, project_id, _NEAR_AMONG)
+    if near := did_you_mean(name, [run_id for run_id, _ in found]):
+        return near
+    called = next((run_id for run_id, called in found if called == name), None)
+    return "" if called is None else f", did you mean {called!r}, which is called that?"
 
 
 def require_run(connection: Connection, caller: Caller, path: RunPath, need: Need) -> RunRow:
@@ -99,9 +131,12 @@ def require_run(connection: Connection, caller: Caller, path: RunPath, need: Nee
     """
     check_text(str(path), "path")
     found = find_run(connection, caller.user_id, path.workspace, path.project, path.run)
+    if found is not None and not _is_seen(caller, found.project):
+        raise _no_project(connection, caller, path.project_path)
     if found is None:
-        require_project(connection, caller, path.project_path, "read")
-        raise NotFoundError(f"project {path.project_path} has no run {path.run!r}")
+        project = require_project(connection, caller, path.project_path, "read")
+        near = _near_run(connection, project.id, path.run)
+        raise NotFoundError(f"project {path.project_path} has no run {path.run!r}{near}")
     _check(caller, found.project, path.project_path, need)
     if found.cuid != caller.run_cuid:
         require_unlimited(caller)
@@ -144,7 +179,7 @@ def require_workspace(connection: Connection, caller: Caller, username: str, nee
     check_text(username, "workspace")
     require_unlimited(caller)
     found = find_workspace(connection, caller.user_id, username)
-    if found is None or not (found.role or found.has_public or caller.is_owner):
+    if found is None or not _is_known(caller, found):
         raise NotFoundError(f"there is no workspace {username!r}")
     if need is not None and not _allows(caller, found.role, need):
         raise PermissionDeniedError(f"{caller.username} may not {_DOING[need]} workspace {username!r}")
@@ -202,12 +237,14 @@ def require_runs(connection: Connection, caller: Caller, selection: RunSelection
     """
     chosen = selected_runs(connection, caller, selection, need)
     if chosen.missing:
-        raise missing_runs(selection, chosen.missing)
+        home = require_scope(connection, caller, selection, need).project_id
+        near = "" if home is None or chosen.missing[1:] else _near_run(connection, home, chosen.missing[0])
+        raise missing_runs(selection, chosen.missing, near)
     return [row[0] for row in rows(connection, chosen.query)]
 
 
-def missing_runs(selection: RunSelection | None, missing: Sequence[str]) -> NotFoundError:
-    """Make the error that says which runs are not there, and where if that is known."""
+def missing_runs(selection: RunSelection | None, missing: Sequence[str], near: str = "") -> NotFoundError:
+    """Make the error that says which runs are not there, where if that is known, and which is near if it is one."""
     shown = ", ".join(repr(name) for name in missing[:_SHOWN]) + (", …" if len(missing) > _SHOWN else "")
     if selection is None:
         return NotFoundError(f"there is no run {shown}")
@@ -216,4 +253,4 @@ def missing_runs(selection: RunSelection | None, missing: Sequence[str]) -> NotF
         if selection.project is None
         else f"project {selection.workspace}/{selection.project}"
     )
-    return NotFoundError(f"{where} has no run {shown}")
+    return NotFoundError(f"{where} has no run {shown}{near}")

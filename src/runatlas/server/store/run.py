@@ -10,9 +10,9 @@ from sqlalchemy import Select, bindparam, select
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.project import MEMBERSHIP, PROJECT_ROW, ProjectRow
 from runatlas.server.store.schema import memberships, projects, runs, workspaces
-from runatlas.server.store.statement import Connection, listing, member_of
+from runatlas.server.store.statement import Connection, listing, member_of, rows
 
-__all__ = ["RunRow", "find_run", "find_runs_by_cuid"]
+__all__ = ["RunRow", "find_run", "find_runs_by_cuid", "newest_names"]
 
 
 class RunRow(NamedTuple):
@@ -54,6 +54,19 @@ def find_runs_by_cuid(connection: Connection, user_id: int, cuids: Collection[st
     """Find live runs of any project, with a user's role there."""
     found = (_row(row) for row in _BY_CUIDS.all(connection, user_id, listing(connection.dialect, cuids)))
     return {row.cuid: row for row in found}
+
+
+_NEWEST = (
+    select(runs.c.run_id, runs.c.name)
+    .where(runs.c.project_id == bindparam("project"), runs.c.trash_id.is_(None))
+    .order_by(runs.c.id.desc())
+)
+
+
+def newest_names(connection: Connection, project_id: int, most: int) -> list[tuple[str, str]]:
+    """Return the ids and names of so many of a project's live runs, the newest first."""
+    found = rows(connection, _NEWEST.limit(most), {"project": project_id})
+    return [(run_id, name) for run_id, name in found]
 
 
 def _row(found: Any) -> RunRow:
