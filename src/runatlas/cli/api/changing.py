@@ -13,8 +13,11 @@ import click
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, store_told
 from runatlas.cli.api.output import print_fields, print_json, refusal_text, say, size_text
+from runatlas.cli.api.transfer import runs_at
 from runatlas.cli.connection import hint
 from runatlas.entities.deletion import Deletion, DeletionPlan, kept_lines
+from runatlas.entities.run import Run
+from runatlas.entities.runs import Runs
 from runatlas.entities.update import Update, UpdatePlan
 from runatlas.errors import ConflictError
 from runatlas.model.run import RUN_STATES
@@ -124,13 +127,7 @@ def protect(api: Api, path: str, filters: str | None, reason: str) -> None:
 
     PATH is a run, or with --filter a project.
     """
-    if filters is None:
-        _require_run(path)
-        api.run(path).protect(reason).unwrap()
-        say(f"protected {path}")
-    else:
-        count = api.runs(path, filters).protect(reason).unwrap().total
-        say(f"protected {counted(count, 'run')}")
+    say(f"protected {_named(path, _runs_meant(api, path, filters).protect(reason).unwrap())}")
 
 
 @click.command()
@@ -142,19 +139,18 @@ def unprotect(api: Api, path: str, filters: str | None) -> None:
 
     PATH is a run, or with --filter a project.
     """
-    if filters is None:
-        _require_run(path)
-        api.run(path).unprotect().unwrap()
-        say(f"unprotected {path}")
-    else:
-        count = api.runs(path, filters).unprotect().unwrap().total
-        say(f"unprotected {counted(count, 'run')}")
+    say(f"unprotected {_named(path, _runs_meant(api, path, filters).unprotect().unwrap())}")
 
 
-def _require_run(path: str) -> None:
-    """Refuse a project where a run is meant: of a project a filter says which runs."""
-    if path.removeprefix("/").count("/") == 1:
+def _runs_meant(api: Api, path: str, filters: str | None) -> Run | Runs:
+    """Return a run, or those of a project that a filter says."""
+    if filters is None and path.removeprefix("/").count("/") == 1:
         raise click.UsageError(f"{path!r} is a project: --filter says which runs of it, or write {path}/RUN for one")
+    return api.run(path) if filters is None else api.runs(path, filters)
+
+
+def _named(path: str, done: object) -> str:
+    return counted(done.total, "run") if isinstance(done, Update) else path
 
 
 @click.command()
@@ -188,8 +184,6 @@ def delete(
         raise click.UsageError(
             "give either RUNS or --filter; a filter is one text, in quotes: --filter \"state == 'CRASHED'\""
         )
-    if commit and save is not None:
-        raise click.UsageError("--save writes what would be deleted, and --commit deletes it: give one of them")
     target: Any
     if path.removeprefix("/").count("/") != 1:
         if runs or filters is not None:
@@ -197,9 +191,18 @@ def delete(
         target = api.run(path)
     else:
         target = api.project(path) if filters is None else api.runs(path, filters)
-    options = {"commit": commit, "force": force}
-    answer = target.delete_runs(list(runs), **options) if runs else target.delete(**options)
-    outcome = _outcome(answer)
+    verb = partial(target.delete_runs, list(runs)) if runs else target.delete
+    _settle(partial(verb, force=force), commit=commit, save=save, as_json=as_json)
+
+
+_Answer = ApiResponse[DeletionPlan] | ApiResponse[Deletion]
+
+
+def _settle(verb: Callable[..., _Answer], *, commit: bool, save: str | None, as_json: bool) -> None:
+    """Plan a deletion or do it, save the plan where that is wanted, and say what came of it."""
+    if commit and save is not None:
+        raise click.UsageError("--save writes what would be deleted, and --commit deletes it: give one of them")
+    outcome = _outcome(verb(commit=commit))
     if save is not None and isinstance(outcome, DeletionPlan):
         outcome.save(save)
     _print_outcome(outcome, as_json=as_json)
@@ -238,19 +241,8 @@ def cut(
     Metrics, media or files of these names, what came after a step, or what thinning leaves out. The same runs are kept
     as from deletion. What is cut lies in the trash: 'runatlas api restore' brings it back.
     """
-    if commit and save is not None:
-        raise click.UsageError("--save writes what would be deleted, and --commit deletes it: give one of them")
-    is_project = path.removeprefix("/").count("/") == 1
-    if filters is not None and not is_project:
-        raise click.UsageError("--filter goes with a project, not with a run")
-    target = api.runs(path, filters) if is_project else api.run(path)
-    outcome = _outcome(_cut(target, **what)(commit=commit, force=force))
-    if save is not None and isinstance(outcome, DeletionPlan):
-        outcome.save(save)
-    _print_outcome(outcome, as_json=as_json)
-    if save is not None:
-        say(f"the plan is in {save}; {hint('runatlas', 'api', 'apply', save)} shows it, with --commit it deletes")
-    _exit_if_refused(outcome)
+    verb = _cut(runs_at(api, path, filters), **what)
+    _settle(partial(verb, force=force), commit=commit, save=save, as_json=as_json)
 
 
 def _cut(
@@ -262,7 +254,7 @@ def _cut(
     steps: str | None,
     rewind: int | None,
     thin: int | None,
-) -> Callable[..., ApiResponse[DeletionPlan] | ApiResponse[Deletion]]:
+) -> Callable[..., _Answer]:
     """Tell which verb the options mean."""
     said = [bool(metrics) and thin is None, bool(media), bool(artifacts), rewind is not None, thin is not None]
     if said.count(True) != 1:
@@ -309,7 +301,7 @@ def apply(api: Api, plan: str, *, commit: bool, as_json: bool) -> None:
     _exit_if_refused(outcome)
 
 
-def _outcome(answer: ApiResponse[DeletionPlan] | ApiResponse[Deletion]) -> DeletionPlan | Deletion:
+def _outcome(answer: _Answer) -> DeletionPlan | Deletion:
     if isinstance(answer.error, ConflictError):
         raise click.ClickException(printable_lines(refusal_text(str(answer.error))))
     return answer.unwrap()

@@ -15,7 +15,7 @@ from runatlas.model.transfer import DONE
 from runatlas.response import ApiResponse
 from runatlas.terminal import counted, printable_lines
 
-__all__ = ["copy", "merge", "move", "rename_metric", "rename_project"]
+__all__ = ["copy", "merge", "move", "rename_metric", "rename_project", "runs_at"]
 
 _REFUSED = 4
 """The exit code of a plan that ``--commit`` would refuse."""
@@ -59,7 +59,7 @@ def move(
         return
     if folder is not None:
         raise click.UsageError("give either FOLDER or --project")
-    target = _runs(api, path, filters)
+    target = runs_at(api, path, filters)
     if isinstance(target, Run):
         _show(target.move(project=project, create=create, commit=commit), as_json=as_json)
     else:
@@ -90,7 +90,7 @@ def copy(
 
     TARGET is a name, or workspace/project. Copies are not pinned and not protected.
     """
-    runs = _runs(api, path, filters)
+    runs = runs_at(api, path, filters)
     _show(runs.copy(target, create=create, suffix=suffix, commit=commit), as_json=as_json)
 
 
@@ -135,10 +135,10 @@ def rename_metric(api: Api, path: str, old: str, new: str, filters: str | None, 
 
     PATH is a run or a project. In all contexts; none of the runs may have NEW there.
     """
-    _show(_runs(api, path, filters).rename_metric(old, new, commit=commit), as_json=as_json)
+    _show(runs_at(api, path, filters).rename_metric(old, new, commit=commit), as_json=as_json)
 
 
-def _runs(api: Api, path: str, filters: str | None) -> Run | Runs:
+def runs_at(api: Api, path: str, filters: str | None) -> Run | Runs:
     """Return the run at a path, or the runs of a project."""
     if path.removeprefix("/").count("/") == 1:
         return api.runs(path, filters)
