@@ -11,6 +11,7 @@ from runatlas.model.text import check_text
 from runatlas.server.services.access import require_run, require_workspace
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.journal import Line, note_change
+from runatlas.server.services.validation import checked
 from runatlas.server.store.engine import Store
 from runatlas.server.store.registry import (
     add_version,
@@ -65,7 +66,7 @@ class Registry:
         check_text(draft.name, "name")
         check_text(draft.description, "description")
         _check_stage(draft.stage)
-        path = _read_path(draft.run)
+        path = checked(RunPath.parse, draft.run, "run")
         with self._store.write() as connection:
             lock_runs(connection, [require_run(connection, caller, path, "write").id])
             # Who waited for the lock reads again: the run may have another path by now.
@@ -123,13 +124,6 @@ class Registry:
             record = list_versions(connection, model_id, version)[0]
             self._note(connection, caller, found.id, record)
             return record
-
-
-def _read_path(text: str) -> RunPath:
-    try:
-        return RunPath.parse(text, argument="run")
-    except (ValueError, TypeError) as error:
-        raise ValidationError(str(error)) from error
 
 
 def _check_stage(stage: str) -> None:
