@@ -145,7 +145,7 @@ def test_every_filter_chooses_the_runs_that_python_chooses(site: Site) -> None:
     facts = _make_runs(site, project)
 
     # Over HTTP each costs many requests, and what it costs is not what differs.
-    most = 150 if isinstance(site.root, LocalBackend) else 40
+    most = 80 if isinstance(site.root, LocalBackend) else 25
 
     @settings(max_examples=examples(most), suppress_health_check=list(HealthCheck))
     @given(filters)

@@ -127,7 +127,7 @@ def seen(act: Act, backend: NativeBackend, workspace: str) -> object:
     return answer if isinstance(answer, bytes) else codec.encode(answer)
 
 
-@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(8), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(acts=st.lists(st.sampled_from(sorted(WRITES)), min_size=1, max_size=8))
 def test_its_own_writes_are_seen_at_once(backends: tuple[NativeBackend, NativeBackend], acts: list[str]) -> None:
     keeping, steady = backends

@@ -96,7 +96,7 @@ def test_the_server_tells_its_document(crowded: Crowded) -> None:
     assert crowded.server.call("GET", "openapi.json").json() == native_document()
 
 
-BOUNDED = settings(max_examples=examples(20), database=None, suppress_health_check=list(HealthCheck))
+BOUNDED = settings(max_examples=examples(12), database=None, suppress_health_check=list(HealthCheck))
 
 
 def _cases(operation: Any) -> st.SearchStrategy[Any]:

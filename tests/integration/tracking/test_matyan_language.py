@@ -277,7 +277,7 @@ def holds(text: str, run: PlainRun) -> bool:
             return False
 
 
-@settings(max_examples=examples(100))
+@settings(max_examples=examples(60))
 @given(conditions)
 def test_a_query_finds_the_runs_for_which_python_says_yes(repo: Repo, text: str) -> None:
     expected = [run.hash for run in RUNS if holds(text, run)]

@@ -1,4 +1,4 @@
-"""A hundred random schedules of recording, flushing, outages and kills: nothing is lost, and nothing doubled."""
+"""Random schedules of recording, flushing, outages and kills: nothing is lost, and nothing doubled."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from support.examples import examples
 from support.flaky_proxy import FlakyProxy, flaky_proxy
 from support.run_content import points
 from support.server import ServerProcess
@@ -84,7 +85,7 @@ def origin(server: ServerProcess) -> str:
     return server.origin
 
 
-@pytest.mark.parametrize("seed", range(80))
+@pytest.mark.parametrize("seed", range(examples(40)))
 def test_broken_connections_lose_and_double_nothing(
     origin: str, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +103,7 @@ def test_broken_connections_lose_and_double_nothing(
     schedule.check(origin)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(examples(12)))
 def test_killed_programs_lose_nothing_flushed_and_double_nothing(origin: str, tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     run_id, spools = new_cuid(), tmp_path / "own"
