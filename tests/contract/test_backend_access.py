@@ -219,6 +219,8 @@ def test_what_is_like_a_mistyped_path_is_named_if_the_caller_may_see_it(place: P
         assert told(backend, PATH.run("gone")).endswith("did you mean 'one'?"), "not of what lies in the trash"
         with pytest.raises(NotFoundError, match="has no run 'onne', did you mean 'one'"):
             backend.update_runs(RunSelection("team", "demo", ("onne",)), RunPatch(name="x"))
+        with pytest.raises(NotFoundError, match="has no run 'onne', did you mean 'one'"):
+            backend.delete_run(PATH.run("onne"))
         assert told(backend, ProjectPath("zzz", "unheard")) == "there is no project zzz/unheard"
     for path in (mistyped, PATH, PATH.run("one"), PATH.run("onne")):
         near = "did you mean 'team/demo'" in told(stranger, path)

@@ -25,6 +25,7 @@ from runatlas.model.trash import (
 from runatlas.server.services.access import (
     missing_runs,
     require_project,
+    require_run,
     require_scope,
     require_unlimited,
     require_workspace,
@@ -183,7 +184,11 @@ class Trash:
             PermissionDeniedError: The caller may not delete it.
         """
         with self._store.together(), self._store.read() as connection:
-            return self.delete(caller, self._plan_runs(connection, caller, run, force=force))
+            plan = self._plan_runs(connection, caller, run, force=force)
+            if plan.missing:
+                # Which says also what is like it.
+                require_run(connection, caller, run, "write")
+            return self.delete(caller, plan)
 
     def delete_named(self, caller: Caller, selection: RunSelection) -> DeletionRecord:
         """Move the runs that another protocol names to the trash: one as ``delete_run`` does, several all or none.
