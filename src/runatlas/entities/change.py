@@ -13,7 +13,7 @@ from runatlas.entities.argument import choice, flag, optional_text, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection, Window, make_window
-from runatlas.errors import NotFoundError
+from runatlas.errors import ConflictError, NotFoundError
 from runatlas.model.change import LASTING, ChangedRunRecord, ChangeKind, ChangeQuery, ChangeRecord
 from runatlas.model.instant import iso_text, parse_iso
 from runatlas.model.page import Page, PageRequest, each_item
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     # A property that returns a Literal at run time makes Jedi, and so a notebook, complete nothing.
     from runatlas.model.change import ChangeKind as Kind
 
-__all__ = ["Audited", "Change", "ChangedRun", "ChangedRuns", "Changes", "make_changes", "noted"]
+__all__ = ["Audited", "Change", "ChangedRun", "ChangedRuns", "Changes", "make_changes", "noted", "undo"]
 
 T = TypeVar("T")
 
@@ -347,7 +347,7 @@ def _since_ms(since: object) -> int:
     given = text(since, "since")
     if given[0].isdigit() and given[-1].isalpha() and "T" not in given:
         now = datetime.now(timezone.utc).timestamp()
-        return int(now * 1000) - parse_duration(given, argument="since")
+        return max(0, int(now * 1000) - parse_duration(given, argument="since"))
     try:
         return int(parse_iso(given).timestamp() * 1000)
     except ValueError:
@@ -409,6 +409,13 @@ def noted(handle: BackendHandle, call: Callable[[], tuple[T, str]]) -> ApiRespon
 
     answer = ApiResponse.of(do)
     return attrs.evolve(answer, change=Change(handle, made[0])) if made and made[0] else answer
+
+
+def undo(change: Change | None) -> ApiResponse[Change]:
+    """Take back what was done by one call; a ``ConflictError`` if there is nothing to take back."""
+    if change is None:
+        return ApiResponse.failure(ConflictError("nothing was changed that one line of the journal takes back"))
+    return change.undo()
 
 
 def _iso(time_ms: int | None) -> str | None:

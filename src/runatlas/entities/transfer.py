@@ -12,8 +12,8 @@ import attrs
 from runatlas.entities.argument import flag, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Readable
+from runatlas.entities.change import Change, noted, undo
 from runatlas.entities.project_fields import ProjectFields
-from runatlas.model.change import ChangeRecord
 from runatlas.model.ids import ProjectPath, validate_project_name
 from runatlas.model.run import RunSelection
 from runatlas.model.transfer import DONE, TransferDraft, TransferItem, TransferPlanRecord, TransferRecord
@@ -36,7 +36,7 @@ class Transfer:
         target: The path of the project that they are in now, or that a project has; or the key that a metric has.
         runs: The store's ids of the runs, or of their copies, and ``paths`` where these are now.
         trash_id: The entry of the trash that a merged project lies in.
-        change_id: The line of the journal that tells of it; ``""`` if there was nothing to do.
+        change: The line of the journal that tells of it; ``None`` if there was nothing to do.
     """
 
     def __init__(self, handle: BackendHandle, record: TransferRecord, items: Sequence[TransferItem]) -> None:
@@ -46,10 +46,10 @@ class Transfer:
         self.target = record.target
         self.runs = record.runs
         self.trash_id = record.trash_id
-        self.change_id = record.change_id
+        self.change = Change(handle, record.change_id) if record.change_id else None
         self.paths = tuple(item.target for item in items)
 
-    def undo(self) -> ApiResponse[ChangeRecord]:
+    def undo(self) -> ApiResponse[Change]:
         """Take it back: runs are moved back, copies go to the trash, a merged project comes back, names are as before.
 
         A ``ConflictError`` says why nothing was taken back: something of it was changed since, or is gone.
@@ -57,12 +57,12 @@ class Transfer:
         Returns:
             The change that took it back.
         """
-        return ApiResponse.of(lambda: self._handle.backend.undo_change(self.change_id))
+        return undo(self.change)
 
     def json(self) -> dict[str, Any]:
         """Return the fields as plain values."""
         fields: dict[str, Any] = {"kind": self.kind, "total": self.total, "target": self.target}
-        fields |= {"trash_id": self.trash_id, "change_id": self.change_id}
+        fields |= {"trash_id": self.trash_id, "change": "" if self.change is None else self.change.id}
         return {**fields, "runs": list(self.runs), "paths": list(self.paths)}
 
     def __repr__(self) -> str:
@@ -146,12 +146,13 @@ class TransferPlan(Tabled):
         Returns:
             What was done.
         """
-        return ApiResponse.of(self._apply)
+        return noted(self._handle, self._apply)
 
-    def _apply(self) -> Transfer:
+    def _apply(self) -> tuple[Transfer, str]:
         backend = self._handle.backend
         apply = backend.copy_runs if self.record.kind == "copy" else backend.transfer
-        return Transfer(self._handle, apply(self.record), self.items)
+        done = apply(self.record)
+        return Transfer(self._handle, done, self.items), done.change_id
 
     def json(self) -> dict[str, Any]:
         """Return the plan as plain values."""
@@ -360,9 +361,9 @@ def transfer(
     def plan() -> TransferPlan:
         return TransferPlan(handle, handle.backend.plan_transfer(draft()))
 
-    def do() -> Transfer:
+    def do() -> tuple[Transfer, str]:
         made = plan().apply().unwrap()
         done()
-        return made
+        return made, "" if made.change is None else made.change.id
 
-    return ApiResponse.of(do) if flag(commit, "commit") else ApiResponse.of(plan)
+    return noted(handle, do) if flag(commit, "commit") else ApiResponse.of(plan)

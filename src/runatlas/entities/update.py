@@ -9,8 +9,7 @@ from typing import Any
 import attrs
 
 from runatlas.entities.backend_handle import BackendHandle
-from runatlas.entities.change import Change, noted
-from runatlas.errors import ConflictError
+from runatlas.entities.change import Change, noted, undo
 from runatlas.model.change import ChangedRunRecord, PlannedUpdate, UpdatePlanRecord
 from runatlas.model.series import ReadFailure
 from runatlas.response import ApiResponse
@@ -56,9 +55,7 @@ class Update:
         Returns:
             The change that took it back; a ``ConflictError`` if there is nothing to take back.
         """
-        if self.change is None:
-            return ApiResponse.failure(ConflictError("nothing was changed that one line of the journal takes back"))
-        return self.change.undo()
+        return undo(self.change)
 
     def json(self) -> dict[str, Any]:
         """Return the fields as plain values."""

@@ -102,7 +102,7 @@ def test_since_when(own_place: Place) -> None:
     api = own_place.api
     api.run(PATH).update(name="x")
     now = datetime.now(timezone.utc)
-    for since in ("1d", now - timedelta(days=1), (now - timedelta(days=1)).isoformat(), "2020-01-31"):
+    for since in ("1d", "99y", now - timedelta(days=1), (now - timedelta(days=1)).isoformat(), "2020-01-31"):
         assert len(api.audit(since=since)) == 2
     assert len(api.audit(since=now + timedelta(days=1))) == 0
     for wrong in ("yesterday", "7 tomorrows", ""):

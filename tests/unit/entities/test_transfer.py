@@ -121,7 +121,11 @@ def test_it_is_taken_back(api: Api) -> None:
         lambda: api.project("team/demo").rename("newer", commit=True),
     )
     for do in ways:
-        done = do().unwrap()
+        answer = do()
+        done = answer.unwrap()
+        assert done.change is not None
+        assert answer.change is not None
+        assert done.json()["change"] == done.change.id == answer.change.id
         undone = done.undo().unwrap()
         assert undone.kind in {"undo", "delete"}
         now = [{**run.json(), "updated_at": ""} for run in api.runs("team/demo", order="id")]
