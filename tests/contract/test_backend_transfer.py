@@ -19,12 +19,14 @@ from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError,
 from runatlas.model.annotation import AnnotationDraft, AnnotationQuery
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import Batch
+from runatlas.model.change import ChangeQuery
 from runatlas.model.data_cut import DataCut
 from runatlas.model.filters import Comparison, Field
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.log import LogDraft, LogQuery
 from runatlas.model.media import MediaDraft, MediaItem, MediaQuery
 from runatlas.model.page import PageRequest
+from runatlas.model.policy import Policy
 from runatlas.model.project import ProjectDraft, ProjectPatch
 from runatlas.model.registry import ModelVersionDraft
 from runatlas.model.run import Profile, RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
@@ -434,6 +436,8 @@ class TestCopying:
         for suffix in ("/x", "\ud800"):
             with pytest.raises(ValidationError, match=r"suffix: |lone surrogates"):
                 plan_copy(site, demo, demo, "run-1", suffix=suffix)
+        with pytest.raises(ValidationError, match="suffix: "):
+            plan_copy(site, demo, ProjectPath(site.home, "made"), suffix="x" * 600, create=True)
 
     def test_a_run_without_an_id_of_its_own_gets_another(self, site: Site, demo: ProjectPath) -> None:
         run, _ = site.root.create_run(RunDraft(demo, state="FINISHED"))
@@ -452,6 +456,12 @@ class TestCopying:
         for name in FOLDERS:
             copy = content(site.root, target.run(name))
             assert copy == as_copied(content(site.root, demo.run(name)), copy)
+
+    def test_who_reads_the_copies_is_not_told_where_they_came_from(self, site: Site, demo: ProjectPath) -> None:
+        public = site.root.create_project(ProjectDraft("public", visibility="PUBLIC")).path
+        site.root.copy_runs(plan_copy(site, demo, public))
+        (noted,) = site.user("sam").list_changes(ChangeQuery(str(public), kind="copy")).items
+        assert noted.what == f"copied 3 runs: {public}/run-2, {public}/run-1, {public}/run-0"
 
     def test_who_may_read_may_copy_to_where_he_writes(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
         viewer = site.user("vic")
@@ -549,9 +559,11 @@ class TestMerging:
     def test_a_project_goes_into_another_one(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
         fill(site.root, other, "theirs")
         before = {name: content(site.root, demo.run(name)) for name in FOLDERS}
+        site.root.hold_policy(demo, "old", Policy(older_than="30d"))
         plan = self._plan(site, demo, other)
         assert (plan.kind, plan.project, plan.target, plan.total) == ("merge", str(demo), str(other), 3)
-        assert (plan.folders, plan.notes) == (("/sweeps/lr",), ())
+        assert plan.folders == ("/sweeps/lr",)
+        assert plan.notes == (f"the policy that {demo} holds goes to the trash with it",)
         done = site.root.transfer(plan)
         assert (done.kind, done.target, len(done.runs)) == ("merge", str(other), 3)
         assert site.root.count_runs(select(other)) == 4

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from runatlas.errors import ConflictError, ValidationError
 from runatlas.model.data_cut import DataCut, check_cut
@@ -16,7 +17,7 @@ from runatlas.server.store.data_portion import Portion, find_portions, weigh_por
 from runatlas.server.store.statement import Connection
 from runatlas.server.store.trash import HeldRun, Weight, files_by_run, trashed_by_cuid, weigh
 
-__all__ = ["check_data_cut", "plan_held", "require_portions", "require_same", "require_unguarded", "what_became"]
+__all__ = ["changed_since", "check_data_cut", "plan_held", "require_portions", "require_same", "require_unguarded"]
 
 _SHOWN = 5
 
@@ -98,27 +99,39 @@ def _weights(connection: Connection, held: Sequence[HeldRun]) -> dict[int, tuple
 
 def require_same(connection: Connection, plan: DeletionPlanRecord, held: Sequence[HeldRun], workspace_id: int) -> None:
     """Refuse a plan that is not of just these runs, and say what became of its own as far as the workspace knows."""
-    planned = {item.cuid: item for item in plan.items}
+    changed = changed_since(
+        connection, plan.items, held, workspace_id, lambda item, run: (item.path, item.state) == (run.path, run.state)
+    )
+    if changed:
+        raise ConflictError(f"the plan is out of date, nothing was deleted; changed since: {changed}")
+
+
+Item = TypeVar("Item", bound="PlannedItem | TransferItem")
+
+
+def changed_since(
+    connection: Connection,
+    items: Sequence[Item],
+    held: Sequence[HeldRun],
+    workspace_id: int,
+    is_same: Callable[[Item, HeldRun], bool],
+) -> str:
+    """Say what became of planned runs, as far as the workspace knows, and which are new; ``""`` if all are the same."""
+    planned = {item.cuid: item for item in items}
     found = {run.cuid: run for run in held}
-    changed = [item for item in planned.values() if not _is_same(item, found.get(item.cuid))]
+    changed = [item for item in planned.values() if item.cuid not in found or not is_same(item, found[item.cuid])]
     added = [run for run in held if run.cuid not in planned]
-    if not changed and not added and len(plan.items) == len(planned):
-        return
+    if not changed and not added:
+        return "" if len(items) == len(planned) else "it names a run twice"
     shown = changed[:_SHOWN]
     trashed = trashed_by_cuid(connection, [item.cuid for item in shown], workspace_id)
-    told = [f"{item.path} ({what_became(item, found.get(item.cuid), trashed.get(item.cuid))})" for item in shown]
+    told = [f"{item.path} ({_what_became(item, found.get(item.cuid), trashed.get(item.cuid))})" for item in shown]
     told += [f"{run.path} (new)" for run in added[: _SHOWN - len(shown)]]
     more = len(changed) + len(added) - len(told)
-    told += [f"and {more} more"] if more else []
-    told = told or ["it names a run twice"]
-    raise ConflictError(f"the plan is out of date, nothing was deleted; changed since: {', '.join(told)}")
+    return ", ".join([*told, *([f"and {more} more"] if more else [])])
 
 
-def _is_same(item: PlannedItem, run: HeldRun | None) -> bool:
-    return run is not None and (item.path, item.state) == (run.path, run.state)
-
-
-def what_became(item: PlannedItem | TransferItem, run: HeldRun | None, trashed: tuple[str, int] | None) -> str:
+def _what_became(item: PlannedItem | TransferItem, run: HeldRun | None, trashed: tuple[str, int] | None) -> str:
     """Say what became of a planned run; of one in another workspace nothing but that it is gone."""
     if trashed is not None:
         return f"in the trash since {iso_text(trashed[1])} as entry {trashed[0]}"

@@ -30,7 +30,7 @@ from runatlas.server.services.access import (
     selected_runs,
 )
 from runatlas.server.services.caller import Caller
-from runatlas.server.services.deletion_plan import what_became
+from runatlas.server.services.deletion_plan import changed_since
 from runatlas.server.services.folders import FolderNames, folder_names, make_folders
 from runatlas.server.services.journal import Line, counted, differences, name_metric, note_change
 from runatlas.server.services.projects import Projects, insert_project, make_project
@@ -40,6 +40,7 @@ from runatlas.server.services.validation import check_choice, checked
 from runatlas.server.store.column import rename_series
 from runatlas.server.store.data_cut import touch_runs
 from runatlas.server.store.engine import Store
+from runatlas.server.store.held_policy import count_held_policies
 from runatlas.server.store.journal import Fields
 from runatlas.server.store.project import ProjectRow, keep_projects, touch_live_projects
 from runatlas.server.store.purge import mark_purged, remove_purged
@@ -58,7 +59,6 @@ from runatlas.server.store.trash import (
     restore_trash,
     taken_names,
     trash_project,
-    trashed_by_cuid,
 )
 
 __all__ = ["Transfers"]
@@ -199,7 +199,8 @@ class Transfers:
         restore_trash(connection, begun.entry)
         names = {copied[key]: folder for key, folder in begun.folders.items()}
         self._put(connection, names, list(copied.values()), begun.project_id)
-        what = f"copied {counted(plan.total, [item.path for item in plan.items])} to {target}"
+        # Who reads the target may not see where they came from.
+        what = f"copied {counted(plan.total, [item.target for item in plan.items])}"
         line = Line("copy", what + (", which was made" if begun.is_new else ""), plan.total)
         return note_change(
             self._store, connection, caller, line, runs=list(copied.values()), projects=[begun.project_id]
@@ -425,6 +426,9 @@ def _plan_move(
 def _plan_copy(
     connection: Connection, caller: Caller, draft: TransferDraft, selection: RunSelection, target: ProjectPath
 ) -> TransferPlanRecord:
+    if draft.suffix:
+        # Before it is put behind the ids of all runs.
+        checked(validate_run_id, f"run{draft.suffix}", "suffix")
     chosen = selected_runs(connection, caller, selection, "read")
     home = _find_target(connection, caller, target)
     if home is None:
@@ -469,9 +473,13 @@ def _plan_merge(connection: Connection, caller: Caller, path: ProjectPath, targe
     home = require_project(connection, caller, target, "write")
     if home.id == source.id:
         raise ValidationError(f"target: {target} cannot be merged into itself")
-    has_trash = bool(entries_of(connection, source.id))
-    notes = (f"what lies in the trash of {path} goes along: when restored it is in {target}",) if has_trash else ()
-    plan = TransferPlanRecord("merge", str(target), project=str(path), project_cuid=source.cuid, notes=notes)
+    notes = []
+    if entries_of(connection, source.id):
+        notes.append(f"what lies in the trash of {path} goes along: when restored it is in {target}")
+    if held := count_held_policies(connection, source.id):
+        it = "policy that" if held == 1 else f"{held} policies that"
+        notes.append(f"the {it} {path} holds {'goes' if held == 1 else 'go'} to the trash with it")
+    plan = TransferPlanRecord("merge", str(target), project=str(path), project_cuid=source.cuid, notes=tuple(notes))
     return _planned(connection, plan, held_by_project(connection, source.id), home)
 
 
@@ -533,20 +541,9 @@ def _require_planned(plan: TransferPlanRecord, path: ProjectPath, found: Project
 
 def _require_same(connection: Connection, plan: TransferPlanRecord, held: Sequence[HeldRun], workspace_id: int) -> None:
     """Refuse a plan whose runs are not where they were, and say what became of them."""
-    found = {run.cuid: run for run in held}
-    changed = [item for item in plan.items if item.cuid not in found or found[item.cuid].path != item.path]
-    planned = {item.cuid for item in plan.items}
-    added = [run.path for run in held if run.cuid not in planned]
-    if not changed and len(held) == len(plan.items):
-        return
-    trashed = trashed_by_cuid(connection, [item.cuid for item in changed[:_SHOWN]], workspace_id)
-    told = [
-        f"{item.path} ({what_became(item, found.get(item.cuid), trashed.get(item.cuid))})" for item in changed[:_SHOWN]
-    ]
-    told += [f"{path} (new)" for path in added[: _SHOWN - len(told)]]
-    more = len(changed) + len(added) - len(told)
-    told += [f"and {more} more"] if more else []
-    raise refused(plan.kind, [f"the plan is out of date; changed since: {', '.join(told or ['it names a run twice'])}"])
+    changed = changed_since(connection, plan.items, held, workspace_id, lambda item, run: item.path == run.path)
+    if changed:
+        raise refused(plan.kind, [f"the plan is out of date; changed since: {changed}"])
 
 
 def _require_free(connection: Connection, plan: TransferPlanRecord, home: ProjectRow, names: Sequence[str]) -> None:

@@ -327,18 +327,19 @@ def find_unknown(connection: Connection, run_keys: Sequence[int], cut: DataCut) 
         ("media", cut.media, select(series.c.key).where(of_runs, is_media)),
         ("file", cut.artifacts, select(artifacts.c.name).where(member_of(artifacts.c.run_pk, "runs", run_keys))),
     )
-    notes = []
+    notes: list[str] = []
     for what, names, statement in sources:
         if names:
             there = {name for (name,) in rows(connection, statement.distinct())}
-            missing = [name for name in names if name not in there]
-            notes += [
-                f"none of these runs has the {what} {name!r}{did_you_mean(name, sorted(there))}" for name in missing
-            ]
-    return tuple(notes[:_NOTES_MAX])
+            missing = [name for name in names if name not in there][: _NOTES_MAX - len(notes)]
+            near = sorted(there)[:_NEAR_MAX]
+            notes += [f"none of these runs has the {what} {name!r}{did_you_mean(name, near)}" for name in missing]
+    return tuple(notes)
 
 
 _NOTES_MAX = 20
+_NEAR_MAX = 2000
+"""How many unknown names are told, and among how many known ones each is looked for."""
 
 
 def going(points: Points, cut: DataCut) -> Mask:
