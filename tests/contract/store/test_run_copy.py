@@ -214,7 +214,9 @@ def test_a_run_is_copied_as_it_is_at_one_moment(location: Location) -> None:
         if not counted(other)["trash"]:
             return  # It has not begun, and keeps who writes waiting.
         with suppress(BusyError):
-            with other.store.write(waits=False):
+            with other.store.write(waits=False) as connection:
+                # Not while the copy holds the lock of the run, in this same thread.
+                connection.execute(select(runs.c.id).where(runs.c.run_id == "r0").with_for_update())
                 place = next(step)
             writer.append(run, *(line(f"k{key}", 1, start=place) for key in range(30)))
 
