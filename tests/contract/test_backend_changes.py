@@ -284,7 +284,7 @@ class TestLines:
             kind="update",
             workspace=site.home,
             project="demo",
-            what="changed 2 runs: name='x', config={'lr': 2}, config_removed=('net',)",
+            what="changed 2 runs: name='x', config=('lr',), config_removed=('net',)",
             runs=2,
             expires_at_ms=started + 1000 + 30 * DAY_MS,
         )

@@ -18,7 +18,7 @@ from runatlas.model.filters import Comparison, Field
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest
 from runatlas.model.project import ProjectDraft, ProjectPatch
-from runatlas.model.run import RUN_PARTS, RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
+from runatlas.model.run import RUN_PARTS, Profile, RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
 
 __all__ = ["demo"]
 
@@ -129,13 +129,20 @@ class TestPlans:
         assert _plan(site, project, group="g").differ == 1
 
     def test_what_cannot_be_planned_is_refused(self, site: Site, demo: ProjectPath) -> None:
+        plan = _plan(site, demo, name="x")
         for fields, error in (
             ({"labels": ("",)}, ValidationError),
+            ({"profile": Profile({"x": 1})}, ValidationError),
+            ({"metadata": {"x": 1}}, ValidationError),
             ({"folder_id": "none"}, NotFoundError),
             ({"project": "nowhere"}, NotFoundError),
         ):
             with pytest.raises(error):
                 _plan(site, demo, **fields)
+            with pytest.raises(error):
+                site.root.update_runs(_select(demo), RunPatch(**fields))
+            with pytest.raises((error, ConflictError)):
+                site.root.apply_update(attrs.evolve(plan, patch=RunPatch(**fields)))
         with pytest.raises(NotFoundError):
             _plan(site, ProjectPath(site.home, "nowhere"), name="x")
 

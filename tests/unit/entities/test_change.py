@@ -20,7 +20,7 @@ def test_an_update_of_a_run_is_taken_back_by_its_answer(own_place: Place) -> Non
     before = {**run.json(), "updated_at": ""}
     answer = run.update(name="new", labels_added=["x"], config={"net.depth": 5})
     assert answer.unwrap() is run
-    assert answer.change.what == "changed 1 run: name='new', labels_added=('x',), config={'net.depth': 5}"
+    assert answer.change.what == "changed 1 run: name='new', labels_added=('x',), config=('net.depth',)"
     assert answer.change.undo().ok
     assert {**run.refresh().json(), "updated_at": ""} == before
     assert run.update(name="baseline v2").change is None, "nothing differs"

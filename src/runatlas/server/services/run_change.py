@@ -41,6 +41,7 @@ __all__ = [
     "RunChange",
     "apply_change",
     "change_of_patch",
+    "check_noted",
     "check_own_fields",
     "check_patch",
     "json_text",
@@ -149,6 +150,17 @@ def check_patch(patch: RunPatch) -> None:
     if patch.config is not None:
         json_text(patch.config, "config")
         flatten(patch.config)
+
+
+def check_noted(patch: RunPatch) -> None:
+    """Check that a patch gives nothing that the journal does not keep, and that no undo would bring back.
+
+    Raises:
+        ValidationError: It gives something of the profile.
+    """
+    for name in ("profile", "metadata"):
+        if getattr(patch, name):
+            raise ValidationError(f"{name}: it is what a run's own process records, and changed of one run at a time")
 
 
 def state_values(state: str | None, finished_at_ms: int | None, now_ms: int) -> dict[str, Any]:
@@ -350,12 +362,13 @@ def kind_of(patch: RunPatch) -> ChangeKind:
 
 
 def _said(patch: RunPatch) -> str:
-    """Say what a patch gives: `` to other``, ``: name='x', labels_added=('good',)``."""
-    given = {
-        field.name: value
-        for field in attrs.fields(RunPatch)
-        if field.name not in {"by_run", "replace_labels"} and (value := getattr(patch, field.name)) != field.default
-    }
+    """Say what a patch gives: `` to other``, ``: name='x', labels_added=('good',)``.
+
+    Of configs only the keys: a value, such as a password, is to go with the run or when it is removed, and lines stay.
+    """
+    named = (field for field in attrs.fields(RunPatch) if field.name not in {"by_run", "replace_labels", "profile"})
+    given = {field.name: value for field in named if (value := getattr(patch, field.name)) != field.default}
+    given |= {name: tuple(given[name] or ()) for name in ("config", "metadata") if name in given}
     if kind_of(patch) in {"protect", "unprotect"}:
         return f": {patch.protected_reason}" if patch.protected_reason else ""
     where = f" to {given.pop('project')}" if patch.project is not None else ""

@@ -12,7 +12,7 @@ from runatlas.model.text import check_text
 from runatlas.server.services.access import require_cuids, require_project, require_run, require_runs, require_scope
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.paging import check_page, read_cursor, write_cursor
-from runatlas.server.services.run_change import apply_change, change_of_patch, check_patch
+from runatlas.server.services.run_change import apply_change, change_of_patch, check_noted, check_patch
 from runatlas.server.services.run_creation import find_or_make_run
 from runatlas.server.services.validation import check_choice
 from runatlas.server.store.engine import Store
@@ -147,7 +147,7 @@ class Runs:
                 patch without ``replace_labels`` would replace.
             NotFoundError: A selected id is no run, or there is no such project or folder; nothing is changed then.
             PermissionDeniedError: The caller may not write to the project.
-            ValidationError: Something in the patch is out of bounds.
+            ValidationError: Something in the patch is out of bounds, or is of the profile, for several runs.
         """
         check_patch(patch)
         with self._store.write() as connection:
@@ -158,6 +158,8 @@ class Runs:
                 target = require_project(connection, caller, path, "write")
             if not keys:
                 return UpdateRecord(0)
+            if len(keys) > 1:
+                check_noted(patch)
             change = change_of_patch(patch, self._store.clock(), target, exact_names=exact_names)
             return UpdateRecord(len(keys), apply_change(self._store, connection, keys, change, caller))
 

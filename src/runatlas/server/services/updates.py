@@ -22,6 +22,7 @@ from runatlas.server.services.run_change import (
     apply_change,
     change_of_patch,
     changed_columns,
+    check_noted,
     check_patch,
     foresee,
     lost_labels,
@@ -58,6 +59,7 @@ class Updates:
             ValidationError: Something in the patch is out of bounds.
         """
         check_patch(patch)
+        check_noted(patch)
         with self._store.read() as connection:
             chosen = selected_runs(connection, caller, selection, "write")
             change = self._change(connection, caller, selection.workspace, patch)
@@ -100,6 +102,7 @@ class Updates:
             ValidationError: Something in the plan is out of bounds, or is of another workspace.
         """
         check_patch(plan.patch)
+        check_noted(plan.patch)
         paths = {item.cuid: checked(RunPath.parse, item.path, "plan.items") for item in plan.items}
         homes = sorted({path.project_path for path in paths.values()})
         if len({home.workspace for home in homes}) > 1:
