@@ -250,7 +250,7 @@ class Changes:
             raise _refusal(row, f"project {path} has by now {counted(len(came), [run.path for run in came])}")
         if entries_of(connection, project.id):
             raise _refusal(row, f"runs of project {path} were deleted since")
-        return self._trash.bury(connection, caller, project).trash_id
+        return self._trash.trash_emptied(connection, caller, project).trash_id
 
     def _revert(self, connection: Connection, caller: Caller, row: ChangeRow) -> None:
         reached = reached_runs(connection, row.id)

@@ -266,7 +266,7 @@ class Transfers:
         if set(entries_of(connection, source.id)) - set(entries):
             raise refused(plan.kind, [f"runs of {path} were deleted meanwhile; try again"])
         fields = self._place(connection, [*(run.id for run in held), *trashed], home)
-        entry = self._trash.bury(connection, caller, source).trash_id
+        entry = self._trash.trash_emptied(connection, caller, source).trash_id
         what = f"merged project {path} with {counted(len(held), [run.path for run in held])} into {target}"
         line = Line("merge", what, len(held), trash_id=entry)
         change = note_change(self._store, connection, caller, line, runs=fields, projects=[source.id, home.id])

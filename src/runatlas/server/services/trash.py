@@ -287,7 +287,7 @@ class Trash:
         note_change(self._store, connection, caller, line, runs=keys, projects=[project.id for project in projects])
         return record
 
-    def bury(self, connection: Connection, caller: Caller, project: ProjectRow) -> DeletionRecord:
+    def trash_emptied(self, connection: Connection, caller: Caller, project: ProjectRow) -> DeletionRecord:
         """Move a project without runs to the trash, within a transaction that holds its lock and notes the change."""
         plan = DeletionPlanRecord("project", (), project=f"{project.workspace}/{project.name}")
         record, entry = self._add_entry(connection, caller, plan, [project])
