@@ -110,10 +110,10 @@ class TestUndo:
         assert _runs(site) == before
 
     def test_a_field_that_was_changed_since_refuses_it_and_is_named(self, site: Site, demo: ProjectPath) -> None:
-        change = _update(site, demo, name="x", description="y", labels_added=("z",))
-        _update(site, demo, "two", name="again")
+        change = _update(site, demo, name="x", group="y", labels_added=("z",))
+        _update(site, demo, "two", name="again", group="other")
         before = _runs(site)
-        with pytest.raises(ConflictError, match=rf"changed since: {demo}/two \(name\)$"):
+        with pytest.raises(ConflictError, match=rf"changed since: {demo}/two \(name, group\)$"):
             site.root.undo_change(change)
         assert _runs(site) == before
         assert site.root.get_change(change).undone_by == ""

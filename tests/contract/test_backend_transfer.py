@@ -426,7 +426,7 @@ class TestCopying:
         taken = [f"{demo} has a run {name!r} already" for name in ("run-1", "run-2")]
         with pytest.raises(ConflictError) as caught:
             site.root.copy_runs(plan_copy(site, demo, demo, "run-1", "run-2"))
-        told = "nothing was copied: no suffix tells the copies apart from what is there; "
+        told = "nothing was copied: copy with suffix='-copy' or another to tell the copies apart; "
         assert caught.value.message == told + "; ".join(taken), "what to do is said once"
         site.root.copy_runs(plan_copy(site, demo, demo, "run-1", suffix="-again"))
         copy = content(site.root, demo.run("run-1-again"))

@@ -115,7 +115,8 @@ def make_run_patch(changes: Mapping[str, Any]) -> RunPatch:
         raise ValueError(f"update: nothing to change; it takes {known}")
     for name in changes:
         if name not in _CHECKS:
-            near = did_you_mean(name, _CHECKS)
+            meant = next((field.name for field in OWN_FIELDS.values() if name in field.aliases), name)
+            near = did_you_mean(meant, _CHECKS)
             raise TypeError(f"update: a run has no field {name!r} to change{near or f'; it takes {known}'}")
     if "labels" in changes and ("labels_added" in changes or "labels_removed" in changes):
         raise ValueError("labels: it replaces all labels; give labels_added and labels_removed without it")

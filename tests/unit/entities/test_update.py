@@ -80,6 +80,8 @@ def test_mistyped_arguments_are_told_with_what_is_near(own_place: Place) -> None
     run = own_place.api.run(PATH)
     with pytest.raises(TypeError, match=r"no field 'lables' to change, did you mean 'labels'\?$"):
         run.update(lables=["x"])  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"no field 'tags' to change, did you mean 'labels'\?$"):
+        run.update(tags=["x"])  # type: ignore[call-overload]
     with pytest.raises(TypeError, match=r"no field 'xyz' to change; it takes name, "):
         run.update(xyz=1)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="it goes with labels"):

@@ -91,8 +91,11 @@ def update(api: Api, path: str, filters: str | None, *, dry_run: bool, as_json: 
         raise click.UsageError("say what to change, such as --name or --label; 'runatlas api update --help' lists all")
     is_project = filters is None and path.removeprefix("/").count("/") == 1
     if is_project and (dry_run or not {*changes} <= {"name", "description", "labels", "visibility"}):
-        raise click.UsageError(f"{path!r} is a project, which has --name, --description, --label and --visibility only")
-    target: Any = api.project(path) if is_project else api.run(path) if filters is None else api.runs(path, filters)
+        only = "--name, --description, --label and --visibility only, and no --dry-run"
+        raise click.UsageError(f"{path!r} is a project, which has {only}; --filter says which runs of it to change")
+    if not is_project and "visibility" in changes:
+        raise click.UsageError("--visibility goes with a project, not with runs")
+    target: Any = api.project(path) if is_project else runs_at(api, path, filters)
     answer = target.update(**changes, **({"commit": False} if dry_run else {}))
     if isinstance(answer.error, ConflictError):
         raise click.ClickException(printable_lines(refusal_text(str(answer.error))))

@@ -25,6 +25,7 @@ _OPTIONS = (
     ("others with force", "others with --force"),
     ("move with create", "move with --create"),
     ("copy with create", "copy with --create"),
+    ("copy with suffix=", "copy with --suffix="),
     ("labels_added=", "--label-added "),
     ("labels_removed=", "--label-removed "),
     ("replace_labels=True", "--replace-labels"),

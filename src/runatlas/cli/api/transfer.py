@@ -7,6 +7,7 @@ import click
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option
 from runatlas.cli.api.output import print_json, refusal_text, say
+from runatlas.cli.connection import hint
 from runatlas.entities.run import Run
 from runatlas.entities.runs import Runs
 from runatlas.entities.transfer import Transfer, TransferPlan
@@ -148,9 +149,7 @@ def runs_at(api: Api, path: str, filters: str | None) -> Run | Runs:
 
 
 def _show(answer: ApiResponse[TransferPlan] | ApiResponse[Transfer], *, as_json: bool) -> None:
-    if isinstance(answer.error, ConflictError):
-        raise click.ClickException(printable_lines(str(answer.error)))
-    if isinstance(answer.error, NotFoundError):
+    if isinstance(answer.error, ConflictError | NotFoundError):
         raise click.ClickException(printable_lines(refusal_text(str(answer.error))))
     outcome = answer.unwrap()
     if as_json:
@@ -161,10 +160,12 @@ def _show(answer: ApiResponse[TransferPlan] | ApiResponse[Transfer], *, as_json:
         if outcome.kind == "rename_metric":
             done = f"renamed to {outcome.target!r} in {counted(outcome.total, 'run')}"
         say(done)
+        if outcome.change is not None:
+            say(f"{hint('runatlas', 'undo', outcome.change.id, '--commit')} takes that back")
         return
     if not as_json:
-        say(repr(outcome), err=False)
+        say(refusal_text(repr(outcome)), err=False)
     done = DONE[outcome.record.kind]
     say(f"nothing was {done}" if outcome.refusal or outcome.missing else f"nothing was {done}; add --commit to do it")
-    if outcome.refusal:
-        click.get_current_context().exit(_REFUSED)
+    if outcome.refusal or outcome.missing:
+        click.get_current_context().exit(_REFUSED if outcome.refusal else 1)

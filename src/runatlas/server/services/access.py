@@ -25,6 +25,7 @@ from runatlas.server.store.workspace import WorkspaceRow, find_workspace
 __all__ = [
     "Need",
     "missing_runs",
+    "no_project",
     "require_cuids",
     "require_project",
     "require_root",
@@ -94,14 +95,19 @@ def require_project(connection: Connection, caller: Caller, path: ProjectPath, n
     require_unlimited(caller)
     found = find_project(connection, caller.user_id, path.workspace, path.project)
     if found is None or not _is_seen(caller, found):
-        raise _no_project(connection, caller, path)
+        raise no_project(connection, caller, path)
     return _check(caller, found, path, need)
 
 
-def _no_project(connection: Connection, caller: Caller, path: ProjectPath) -> NotFoundError:
+def no_project(connection: Connection, caller: Caller, path: ProjectPath) -> NotFoundError:
     """Make the error that says that there is no project, and names one that is like it and the caller may see.
 
     It looks among those of the workspace, if that is seen.
+
+    Args:
+        connection: A connection to the database.
+        caller: Who asks.
+        path: What there is not.
     """
     if caller.run_cuid is not None:
         return NotFoundError(f"there is no project {path}")
@@ -132,7 +138,7 @@ def require_run(connection: Connection, caller: Caller, path: RunPath, need: Nee
     check_text(str(path), "path")
     found = find_run(connection, caller.user_id, path.workspace, path.project, path.run)
     if found is not None and not _is_seen(caller, found.project):
-        raise _no_project(connection, caller, path.project_path)
+        raise no_project(connection, caller, path.project_path)
     if found is None:
         project = require_project(connection, caller, path.project_path, "read")
         near = _near_run(connection, project.id, path.run)

@@ -38,6 +38,7 @@ from runatlas.server.services.journal import (
     changed_run,
     counted,
     differences,
+    field_name,
     listed,
     name_metric,
     note_change,
@@ -509,7 +510,7 @@ def _reverted(
         elif held[name] == _raw(name, after[name]):
             made[name] = _raw(name, old)
         elif name != SOFT:
-            changed.append(name)
+            changed.append(field_name(name))
     return made, changed
 
 

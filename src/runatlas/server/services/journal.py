@@ -30,6 +30,7 @@ __all__ = [
     "changed_run",
     "counted",
     "differences",
+    "field_name",
     "listed",
     "name_metric",
     "note_change",
@@ -208,7 +209,12 @@ def change_record(row: ChangeRow) -> ChangeRecord:
     )
 
 
-_NAMES = {field.column: field.name for field in OWN_FIELDS.values() if field.column}
+_NAMES = {field.column: field.name for field in OWN_FIELDS.values() if field.column} | {"project_id": "project"}
+
+
+def field_name(column: str) -> str:
+    """Return what a column of runs is called by who reads it."""
+    return _NAMES.get(column, column)
 
 
 def changed_run(run: ReachedRun, project_names: Mapping[int, str]) -> ChangedRunRecord:

@@ -24,6 +24,7 @@ from runatlas.model.transfer import (
 from runatlas.server.services.access import (
     Need,
     missing_runs,
+    no_project,
     require_project,
     require_scope,
     require_workspace,
@@ -411,7 +412,7 @@ def _plan_move(
     chosen = selected_runs(connection, caller, selection, "write")
     home = _find_target(connection, caller, target)
     if home is None and not create:
-        raise NotFoundError(f"there is no project {target} to move to; move with create if it is to be made")
+        raise NotFoundError(f"{no_project(connection, caller, target)}; move with create if it is to be made")
     held = held_by_key(connection, [row[0] for row in rows(connection, chosen.query)])
     gone = [run for run in held if (run.workspace, run.project) != (target.workspace, target.project)]
     notes: tuple[str, ...] = ()
@@ -434,7 +435,7 @@ def _plan_copy(
     if home is None:
         require_workspace(connection, caller, target.workspace, "write")
         if not draft.create:
-            raise NotFoundError(f"there is no project {target} to copy to; copy with create if it is to be made")
+            raise NotFoundError(f"{no_project(connection, caller, target)}; copy with create if it is to be made")
     held = held_by_key(connection, [row[0] for row in rows(connection, chosen.query)])
     notes: tuple[str, ...] = ()
     if selection.filter is not None:
@@ -449,7 +450,8 @@ def _plan_copy(
     )
     in_way: tuple[str, ...] = ()
     if any(item.in_way and run.state != "RUNNING" for run, item in zip(held, items, strict=True)):
-        in_way = (f"no {'other ' if draft.suffix else ''}suffix tells the copies apart from what is there",)
+        other = f"another suffix than {draft.suffix!r}" if draft.suffix else "suffix='-copy' or another"
+        in_way = (f"copy with {other} to tell the copies apart",)
     return attrs.evolve(planned, items=items, in_way=in_way)
 
 
