@@ -159,7 +159,7 @@ def test_what_is_in_hand_is_copied(api: Api) -> None:
     one = api.run("team/demo/a").copy("demo", suffix="-copy", commit=True).unwrap()
     assert one.paths == ("team/demo/a-copy",)
     taken = api.run("team/demo/a").copy("demo", commit=True)
-    assert taken.errmsg.startswith("nothing was copied: no suffix")
+    assert taken.errmsg.startswith("nothing was copied: copy with suffix=")
     assert "team/demo has a run 'a' already" in taken.errmsg
     with pytest.raises(TypeError, match="suffix"):
         runs.copy("copies", suffix=1)  # type: ignore[call-overload]
