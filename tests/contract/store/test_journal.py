@@ -14,6 +14,7 @@ from support.recording import Recorder
 
 from runatlas.errors import ConflictError, NotFoundError
 from runatlas.model.change import ChangeQuery, ChangeRecord
+from runatlas.model.ids import ProjectPath
 from runatlas.model.project import ProjectDraft, ProjectPatch
 from runatlas.model.run import RunPatch
 from runatlas.model.transfer import TransferDraft
@@ -75,6 +76,32 @@ def test_of_two_who_merge_a_project_again_one_does(recorder: Recorder, change: s
         services.projects.get_project(caller, project)
     services.changes.undo_change(caller, merged)
     assert _names(recorder) == ["x", "x"], change
+
+
+@pytest.mark.parametrize("kind", ["merge", "project"])
+def test_two_who_take_back_a_change_of_projects_do_not_wait_for_each_other(
+    recorder: Recorder, change: str, kind: str
+) -> None:
+    """Both have looked at the projects when a third one lets go of them."""
+    services, caller, project = recorder.services, recorder.caller, recorder.project
+    third = recorder.run("third")
+    if kind == "project":
+        services.projects.update_project(caller, project, ProjectPatch(title="t"))
+        change = _lines(recorder)[0].id
+    else:
+        _, change = _merged_and_apart(recorder)
+        third = Recorder(services, caller, ProjectPath(project.workspace, "other")).run("third")
+    refused = []
+
+    def undo() -> None:
+        try:
+            services.changes.undo_change(caller, change)
+        except ConflictError as error:
+            refused.append(error)
+
+    meanwhile(services, lambda: services.trash.delete_run(caller, third, force=True), undo, undo)
+    assert len(refused) == 1
+    assert services.changes.get_change(caller, change).undone_by
 
 
 def test_a_run_that_is_made_while_its_project_is_merged_again_is_in_the_way_or_refused(

@@ -175,6 +175,33 @@ def test_who_changes_runs_that_are_moved_meanwhile_stands_in_nobodys_way(recorde
     assert {run.id: run.name for run in moved} == {"a": name, "b": name, "x": ""}
 
 
+def test_a_copy_and_a_merge_of_the_project_that_it_goes_to_do_not_wait_for_each_other(
+    recorder: Recorder, target: ProjectPath
+) -> None:
+    """Both wait for a third one."""
+    services, caller = recorder.services, recorder.caller
+    services.projects.create_project(caller, ProjectDraft("last"))
+    recorder.append(Recorder(services, caller, target).run("third"), line("loss", 3))
+    there = RunSelection(target.workspace, target.project)
+    renaming = services.transfers.plan_transfer(caller, TransferDraft("rename_metric", "los", there, metric="loss"))
+    services.runs.update_run(caller, recorder.run("over"), RunPatch(state="FINISHED"))
+    draft = TransferDraft("copy", str(target), recorder.selection(recorder.project.run("over")))
+    plan = services.transfers.plan_transfer(caller, draft)
+    draft = TransferDraft("merge", f"{target.workspace}/last", project=str(target))
+    merge = services.transfers.plan_transfer(caller, draft)
+
+    def copy() -> None:
+        with suppress(ConflictError, NotFoundError):
+            services.transfers.copy_runs(caller, plan)
+
+    def do_merge() -> None:
+        with suppress(ConflictError):
+            _do(recorder, merge)
+
+    meanwhile(services, lambda: _do(recorder, renaming), do_merge, copy)
+    assert _lost(recorder) == 0
+
+
 MEANWHILE: dict[str, tuple[Callable[[Recorder], object], dict[str, list[str]]]] = {
     "renamed": (lambda recorder: _do(recorder, _plan_name(recorder, "other")), {"a": ["other"], "b": ["other"]}),
     "new key recorded": (lambda recorder: _record(recorder, "loss"), {"a": ["los", "loss"], "b": ["los"]}),

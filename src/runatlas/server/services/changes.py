@@ -65,7 +65,14 @@ from runatlas.server.store.journal import (
     reached_runs,
     unmark_undone,
 )
-from runatlas.server.store.project import change_project, find_projects, keep_projects, lock_project, touch_projects
+from runatlas.server.store.project import (
+    change_project,
+    find_projects,
+    keep_projects,
+    lock_project,
+    lock_projects,
+    touch_projects,
+)
 from runatlas.server.store.run_write import has_folder, lock_runs, lock_runs_at_home, write_fields
 from runatlas.server.store.statement import Connection, unique
 from runatlas.server.store.transfer import Place, entries_of, move_runs, places_of, taken_ids
@@ -268,15 +275,17 @@ class Changes:
         there = find_projects(connection, homes)
         noted = {place.id for place in reached_projects(connection, row.id, caller.user_id)}
 
-        def lock_projects(lying: set[int]) -> None:
-            keep_projects(connection, lying | noted)
+        def lock_places(lying: set[int]) -> None:
+            keys = {*lying, *noted, *there}
+            # The strongest lock that is needed comes first: who holds a weaker one would wait for another who does.
+            if is_merged_again or lineage[-1].kind == "project":
+                lock_projects(connection, keys | emptied, whole=True)
             if homes or is_renamed:
-                touch_projects(connection, {*lying, *there}, self._store.clock())
-            if is_merged_again:
-                for key in sorted(emptied):
-                    lock_project(connection, key, ["id"])
+                touch_projects(connection, keys, self._store.clock())
+            else:
+                keep_projects(connection, keys)
 
-        lock_runs_at_home(connection, list(fields), lock_projects)
+        lock_runs_at_home(connection, list(fields), lock_places)
         places = reached_projects(connection, row.id, caller.user_id)
         self._require_places(caller, row, places, homes)
         _require_live(row, reached)

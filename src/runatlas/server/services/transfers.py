@@ -43,7 +43,7 @@ from runatlas.server.store.data_cut import touch_runs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.held_policy import count_held_policies
 from runatlas.server.store.journal import Fields
-from runatlas.server.store.project import ProjectRow, keep_projects, touch_live_projects
+from runatlas.server.store.project import ProjectRow, lock_projects, touch_live_projects
 from runatlas.server.store.purge import mark_purged, remove_purged
 from runatlas.server.store.run_copy import RunCopy, copy_runs, lock_copies
 from runatlas.server.store.run_key import unknown_keys
@@ -188,7 +188,7 @@ class Transfers:
         there = lock_copies(connection, begun.entry)
         sources = [require_project(connection, caller, path, "read").id for path in _sources_of(plan)]
         workspace = require_workspace(connection, caller, target.workspace, "write")
-        keep_projects(connection, sources if begun.is_new else [*sources, begun.project_id])
+        lock_projects(connection, sources if begun.is_new else [*sources, begun.project_id])
         if not begun.is_new and self._locked(connection, caller, {target: "write"})[target].id != begun.project_id:
             raise refused(plan.kind, [f"{target} is another project than the one that was planned"])
         _held_originals(connection, plan, workspace.id)

@@ -29,6 +29,7 @@ __all__ = [
     "keep_projects",
     "list_projects",
     "lock_project",
+    "lock_projects",
     "project_counts",
     "read_project",
     "touch_live_projects",
@@ -253,7 +254,23 @@ def touch_projects(connection: Connection, project_ids: Iterable[int], now_ms: i
     _TOUCH.run_many(connection, [(now_ms, project_id) for project_id in sorted(project_ids)])
 
 
-_SHARE = select(_C.id).where(member_of(_C.id, "projects")).order_by(_C.id).with_for_update(read=True, key_share=True)
+_CHOSEN = select(_C.id).where(member_of(_C.id, "projects")).order_by(_C.id)
+_SHARE = _CHOSEN.with_for_update(read=True, key_share=True)
+
+
+def lock_projects(connection: Connection, project_ids: Collection[int], *, whole: bool = False) -> None:
+    """Keep other transactions from changing projects, in the order of all.
+
+    Who will need a stronger lock than that of ``keep_projects`` takes it at once: two who hold the weaker one would
+    wait for each other.
+
+    Args:
+        connection: The transaction.
+        project_ids: The projects.
+        whole: Whether also no rows may be added that name them, as where they are deleted or get another name.
+    """
+    locked = _CHOSEN.with_for_update(key_share=not whole)
+    connection.execute(locked, {"projects": list(project_ids)})
 
 
 def keep_projects(connection: Connection, project_ids: Collection[int]) -> None:
