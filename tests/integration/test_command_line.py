@@ -138,6 +138,8 @@ def test_an_update_is_shown_and_loses_no_labels_unawares(call: Call) -> None:
     assert done.exit_code == 0
     assert re.search(r"^'runatlas undo \S+ --commit --(dir|host) \S+' takes that back$", done.stderr, re.MULTILINE)
     assert labels() != before
+    noted = call("update", PROJECT, "--filter", "config.lrr == 1", "--group", "x").stderr
+    assert re.fullmatch(r"note: no run here has a config 'lrr'.*\nchanged 0 runs\n", noted)
     assert call(*these, "--label", "x", "--replace-labels").exit_code == 0
     assert sorted(map(tuple, labels().values())).count(("x",)) == 2
 

@@ -143,6 +143,10 @@ def test_metrics_are_renamed(call: Call, store: Path) -> None:
     done = call("rename-metric", DEMO, "los", "loss", "--commit")
     assert (done.exit_code, done.stderr.splitlines()[0]) == (0, "renamed to 'loss' in 2 runs")
     assert call("rename-metric", f"{DEMO}/run-9", "loss", "los").exit_code == 1, "there is no such run"
+    noted = call("rename-metric", DEMO, "loss", "lost", "--filter", "config.nn == 1", "--commit").stderr.splitlines()
+    assert noted == ["note: no run here has a config 'nn', did you mean 'n'?", "renamed to 'lost' in 0 runs"]
+    none = call("rename-metric", DEMO, "loss", "lost", "--filter", "config.n == 'none'")
+    assert none.stderr == "nothing was renamed\n", "--commit would do nothing either"
     back = as_json(call("rename-metric", f"{DEMO}/run-1", "loss", "los", "--commit", "--json"))
     assert (back["kind"], back["paths"]) == ("rename_metric", [f"{DEMO}/run-1"])
 

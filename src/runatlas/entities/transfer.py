@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, overload
 
 import attrs
@@ -36,10 +36,11 @@ class Transfer:
         target: The path of the project that they are in now, or that a project has; or the key that a metric has.
         runs: The store's ids of the runs, or of their copies, and ``paths`` where these are now.
         trash_id: The entry of the trash that a merged project lies in.
+        notes: What the plan said should be looked at, such as a key of the filter that no run has.
         change: The line of the journal that tells of it; ``None`` if there was nothing to do.
     """
 
-    def __init__(self, handle: BackendHandle, record: TransferRecord, items: Sequence[TransferItem]) -> None:
+    def __init__(self, handle: BackendHandle, record: TransferRecord, plan: TransferPlanRecord) -> None:
         self._handle = handle
         self.kind = record.kind
         self.total = len(record.runs)
@@ -47,7 +48,8 @@ class Transfer:
         self.runs = record.runs
         self.trash_id = record.trash_id
         self.change = Change(handle, record.change_id) if record.change_id else None
-        self.paths = tuple(item.target for item in items)
+        self.paths = tuple(item.target for item in plan.items)
+        self.notes = plan.notes
 
     def undo(self) -> ApiResponse[Change]:
         """Take it back: runs are moved back, copies go to the trash, a merged project comes back, names are as before.
@@ -63,7 +65,7 @@ class Transfer:
         """Return the fields as plain values."""
         fields: dict[str, Any] = {"kind": self.kind, "total": self.total, "target": self.target}
         fields |= {"trash_id": self.trash_id, "change": "" if self.change is None else self.change.id}
-        return {**fields, "runs": list(self.runs), "paths": list(self.paths)}
+        return {**fields, "runs": list(self.runs), "paths": list(self.paths), "notes": list(self.notes)}
 
     def __repr__(self) -> str:
         return f"Transfer(kind={self.kind!r}, total={self.total}, target={self.target!r})"
@@ -152,7 +154,7 @@ class TransferPlan(Tabled):
         backend = self._handle.backend
         apply = backend.copy_runs if self.record.kind == "copy" else backend.transfer
         done = apply(self.record)
-        return Transfer(self._handle, done, self.items), done.change_id
+        return Transfer(self._handle, done, self.record), done.change_id
 
     def json(self) -> dict[str, Any]:
         """Return the plan as plain values."""

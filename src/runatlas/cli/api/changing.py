@@ -96,6 +96,10 @@ def update(api: Api, path: str, filters: str | None, *, dry_run: bool, as_json: 
     if not is_project and "visibility" in changes:
         raise click.UsageError("--visibility goes with a project, not with runs")
     target: Any = api.project(path) if is_project else runs_at(api, path, filters)
+    if filters is not None and not dry_run:
+        plan = target.update(**changes, commit=False).data
+        for note in () if plan is None else plan.notes:
+            say(f"note: {note}")
     answer = target.update(**changes, **({"commit": False} if dry_run else {}))
     if isinstance(answer.error, ConflictError):
         raise click.ClickException(printable_lines(refusal_text(str(answer.error))))

@@ -159,6 +159,8 @@ def _show(answer: ApiResponse[TransferPlan] | ApiResponse[Transfer], *, as_json:
         done = f"{DONE[outcome.kind]} {runs}to {outcome.target}"
         if outcome.kind == "rename_metric":
             done = f"renamed to {outcome.target!r} in {counted(outcome.total, 'run')}"
+        for note in outcome.notes:
+            say(f"note: {note}")
         say(done)
         if outcome.change is not None:
             say(f"{hint('runatlas', 'undo', outcome.change.id, '--commit')} takes that back")
@@ -166,6 +168,7 @@ def _show(answer: ApiResponse[TransferPlan] | ApiResponse[Transfer], *, as_json:
     if not as_json:
         say(refusal_text(repr(outcome)), err=False)
     done = DONE[outcome.record.kind]
-    say(f"nothing was {done}" if outcome.refusal or outcome.missing else f"nothing was {done}; add --commit to do it")
+    is_possible = not (outcome.refusal or outcome.missing) and (outcome.total or outcome.project)
+    say(f"nothing was {done}; add --commit to do it" if is_possible else f"nothing was {done}")
     if outcome.refusal or outcome.missing:
         click.get_current_context().exit(_REFUSED if outcome.refusal else 1)
