@@ -65,7 +65,9 @@ class ClientEnvironment:
         if "/" not in command[0]:
             command[0] = str(self.directory / "bin" / command[0])
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        environment |= {"HOME": str(home), "NO_PROXY": "*", **(variables or {})}
+        # Clients ask uv what is installed.
+        path = f"{Path(find_uv_bin()).parent}{os.pathsep}{os.environ['PATH']}"
+        environment |= {"HOME": str(home), "NO_PROXY": "*", "PATH": path, **(variables or {})}
         found = subprocess.run(
             command, cwd=home, env=environment, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
         )
