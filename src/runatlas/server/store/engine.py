@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from runatlas.model.liveness import heartbeat_timeout_ms
 from runatlas.process.fork import is_inherited, note_closed, note_opened
 from runatlas.server.store import postgresql, sqlite
 from runatlas.server.store.blob import BlobStore
+from runatlas.server.store.disk import Disk
 from runatlas.server.store.failure import file_error, store_errors
 from runatlas.server.store.group_commit import GroupCommit
 from runatlas.server.store.installation import SECRET_NAME, install, new_secret, read_secret
@@ -96,7 +96,8 @@ class Store:
         self._reader = engine
         if self.dialect == "postgresql":
             self._reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        self._commits = GroupCommit(self._writer, location, sqlite.check_files, sqlite.keep_log_short)
+        self._disk = Disk(directory)
+        self._commits = self._make_commits()
         self._joined = threading.local()
         self._closing: list[Callable[[], None]] = []
         self._pid = os.getpid()
@@ -385,15 +386,7 @@ class Store:
         Raises:
             NoSpaceError: There is not.
         """
-        if self.dialect != "sqlite":
-            return
-        try:
-            disk = shutil.disk_usage(self.directory)
-        except OSError:
-            # What is wrong with the directory is told by whoever writes to it.
-            return
-        # Some file systems, such as those of a network, do not tell.
-        if disk.total and disk.free < ROOM_BYTES:
+        if self.dialect == "sqlite" and not self._disk.has_room(ROOM_BYTES):
             raise NoSpaceError(
                 f"{self.location} cannot grow: the disk is full but for {ROOM_BYTES >> 20} MiB, which are kept for "
                 "cleaning up; delete and purge runs, or free some space, and try again"
@@ -438,13 +431,16 @@ class Store:
             self._is_closed = True
             note_closed(self.directory)
 
+    def _make_commits(self) -> GroupCommit:
+        return GroupCommit(self._writer, self.location, sqlite.check_files, partial(sqlite.keep_log_short, self._disk))
+
     def _check_process(self) -> None:
         """Leave the parent's connections alone after a fork: they must not be shared."""
         if os.getpid() != self._pid:
             if self.dialect == "sqlite":
                 _require_own(self.directory)
             self._pid = os.getpid()
-            self._commits = GroupCommit(self._writer, self.location, sqlite.check_files, sqlite.keep_log_short)
+            self._commits = self._make_commits()
             self._joined = threading.local()
             self._closing = []
             self._engine.dispose(close=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-import shutil
 import sqlite3
 import time
 from contextlib import suppress
@@ -19,6 +18,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 from runatlas.errors import StoreError, StoreRemovedError
+from runatlas.server.store.disk import Disk
 from runatlas.server.store.substring import fits_pattern, has_part
 
 __all__ = [
@@ -282,9 +282,9 @@ def rewrite(engine: Engine) -> None:
     empty_log(engine)
 
 
-def keep_log_short(connection: Connection) -> None:
+def keep_log_short(disk: Disk, connection: Connection) -> None:
     """Empty the log after a commit where the disk is nearly full: a database that cannot take its log is stuck."""
-    if shutil.disk_usage(str(connection.engine.url.database)).free >= _LOW_BYTES:
+    if disk.has_room(_LOW_BYTES):
         return
     cursor = connection.connection.cursor()
     cursor.execute("PRAGMA busy_timeout=0")
