@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import attrs
 from runatlas.backends.base import Backend
 from runatlas.entities.argument import flag
 from runatlas.entities.backend_handle import BackendHandle
+from runatlas.entities.plan import SHOWN, Plan, more
 from runatlas.errors import ConflictError, NotFoundError
 from runatlas.file_access import FileAccess, open_to_read
 from runatlas.model.codec import encode
@@ -22,12 +22,11 @@ from runatlas.model.run import RunSelection
 from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, TrashRecord
 from runatlas.response import ApiResponse
 from runatlas.tables.deletion import PlanTable
-from runatlas.tables.frame import Tabled
+from runatlas.tables.frame import Frame
 from runatlas.terminal import counted, printable
 
 __all__ = ["Deletion", "DeletionPlan", "apply_plan", "delete", "item_json", "kept_lines"]
 
-_SHOWN = 20
 _LONG = 2_000_000
 """Cutting more points than these out of series takes more than about a second."""
 _NAMED = 5
@@ -77,28 +76,19 @@ class Deletion:
 
     def __repr__(self) -> str:
         fields = {**self.json(), "kept": len(self.kept)}
-        return "\n".join([f"Deletion({fields!r})", *kept_lines(self.kept)])
+        return "\n".join([f"Deletion({fields!r})", *(f"- {line}" for line in kept_lines(self.kept))])
 
 
-class DeletionPlan(Tabled):
+class DeletionPlan(Plan[DeletionPlanRecord, PlannedItem]):
     """What a deletion would take, frozen: applying it deletes exactly this, or fails and deletes nothing.
 
     Attributes:
-        record: The plan as the backend made it.
-        complete: Whether everything asked for by id is there; a plan that is not complete cannot be applied.
-        sampled: Always false.
-        failures: Asked for by id, but not there.
         store: The location of the store that it is of.
     """
 
-    sampled = False
-
     def __init__(self, handle: BackendHandle, record: DeletionPlanRecord, *, store: str | None = None) -> None:
-        self._handle = handle
-        self.record = record
+        super().__init__(handle, record)
         self.store = handle.location if store is None else store
-        self.failures = record.missing
-        self.complete = not record.missing
 
     @property
     def items(self) -> tuple[PlannedItem, ...]:
@@ -111,27 +101,12 @@ class DeletionPlan(Tabled):
         return self.record.kept
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """Ids that are no runs."""
-        return self.record.missing
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What should be looked at before it is applied, such as a key of the filter that no run has."""
-        return self.record.notes
-
-    @property
     def refusal(self) -> str:
         """Why applying it is refused, as far as that is known by now; ``""`` if nothing is known."""
         if self.missing:
-            more = f" and {len(self.missing) - _NAMED} more" if len(self.missing) > _NAMED else ""
-            return f"there is no run {', '.join(map(repr, self.missing[:_NAMED]))}{more}"
+            rest = f" and {len(self.missing) - _NAMED} more" if len(self.missing) > _NAMED else ""
+            return f"there is no run {', '.join(map(repr, self.missing[:_NAMED]))}{rest}"
         return "" if self.record.refusal is None else str(self.record.refusal)
-
-    @property
-    def total(self) -> int:
-        """How many runs would go."""
-        return self.record.total
 
     @property
     def project(self) -> str | None:
@@ -169,7 +144,7 @@ class DeletionPlan(Tabled):
     def _foreign(self) -> str:
         """Say that it is of another store: one at another location, in which none of its first runs is."""
         here = self._handle.location
-        if self.store == here or any(_is_there(self._handle.backend, item) for item in self.record.items[:_SHOWN]):
+        if self.store == here or any(_is_there(self._handle.backend, item) for item in self.record.items[:SHOWN]):
             return ""
         return f"the plan is of another store, {self.store}, and not of {here}, where none of its runs is"
 
@@ -237,14 +212,7 @@ class DeletionPlan(Tabled):
             raise ValueError(f"{path}: {foreign}")
         return plan
 
-    def __iter__(self) -> Iterator[PlannedItem]:
-        return iter(self.record.items)
-
-    def __len__(self) -> int:
-        return len(self.record.items)
-
     def _summary(self) -> str:
-        """Say in one sentence what would happen."""
         record = self.record
         is_refused = bool(record.whole and record.kept)
         total = record.total + (len(record.kept) if is_refused else 0)
@@ -270,26 +238,14 @@ class DeletionPlan(Tabled):
         held = f"{counted(record.points, 'point')}; {freed}"
         return f"{what} would be deleted, {held}"
 
-    def _repr_html_(self) -> str:
-        record = self.record
-        parts = [f"<p>{html.escape(printable(self._summary()))}</p>"]
-        parts += [f"<p>there is no run {html.escape(printable(name))}</p>" for name in record.missing[:_SHOWN]]
-        parts += [f"<p>note: {html.escape(printable(note))}</p>" for note in record.notes[:_SHOWN]]
-        for items, kept in ((record.items, ()), ((), record.kept)):
-            if items or kept:
-                parts.append(PlanTable(items, kept)._repr_html_())
-        return f"<div>{''.join(parts)}</div>"
+    def _tables(self) -> Sequence[Frame]:
+        parts = ((self.items, ()), ((), self.kept))
+        return [PlanTable(items, kept) for items, kept in parts if items or kept]
 
-    def __repr__(self) -> str:
+    def _lines(self) -> list[str]:
         record = self.record
-        lines = [f"DeletionPlan: {self._summary()}"]
-        lines += [f"- note: {printable(note)}" for note in record.notes]
-        lines += [f"- {_item_text(item)}{_item_amount(record, item)}" for item in record.items[:_SHOWN]]
-        if record.total > _SHOWN:
-            lines.append(f"- … and {record.total - _SHOWN} more")
-        lines += kept_lines(record.kept)
-        lines += [f"- {printable(name)}: there is no such run, so nothing would be deleted" for name in record.missing]
-        return "\n".join(lines)
+        lines = [f"{_item_text(item)}{_item_amount(record, item)}" for item in record.items[:SHOWN]]
+        return lines + more(record.total - SHOWN) + kept_lines(record.kept)
 
 
 def _is_there(backend: Backend, item: PlannedItem) -> bool:
@@ -347,9 +303,9 @@ def _plan(backend: Backend, what: RunSelection | RunPath | ProjectPath, *, force
 
 def kept_lines(kept: Sequence[PlannedItem]) -> list[str]:
     """Say what a deletion keeps and why, a line a run, for people; of many the first ones."""
-    lines = [f"- kept: {_item_text(item)}" for item in kept[:_SHOWN]]
-    if len(kept) > _SHOWN:
-        lines.append(f"- kept: … and {len(kept) - _SHOWN} more")
+    lines = [f"kept: {_item_text(item)}" for item in kept[:SHOWN]]
+    if len(kept) > SHOWN:
+        lines.append(f"kept: … and {len(kept) - SHOWN} more")
     return lines
 
 

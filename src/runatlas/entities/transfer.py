@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import html
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Literal, overload
 
 import attrs
@@ -13,18 +12,16 @@ from runatlas.entities.argument import flag, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Readable
 from runatlas.entities.change import Change, noted, undo
+from runatlas.entities.plan import SHOWN, Plan, more
 from runatlas.entities.project_fields import ProjectFields
 from runatlas.model.ids import ProjectPath, validate_project_name
 from runatlas.model.run import RunSelection
 from runatlas.model.transfer import DONE, TransferDraft, TransferItem, TransferPlanRecord, TransferRecord
 from runatlas.response import ApiResponse
-from runatlas.tables.frame import Tabled
 from runatlas.tables.transfer import TransferTable
-from runatlas.terminal import counted, printable
+from runatlas.terminal import counted
 
 __all__ = ["Transfer", "TransferPlan", "Transferable", "project_path", "transfer"]
-
-_SHOWN = 20
 
 
 class Transfer:
@@ -71,23 +68,8 @@ class Transfer:
         return f"Transfer(kind={self.kind!r}, total={self.total}, target={self.target!r})"
 
 
-class TransferPlan(Tabled):
-    """What would be done, frozen: applying it does exactly this, or fails and does nothing.
-
-    Attributes:
-        record: The plan as the backend made it.
-        complete: Whether everything asked for by id is there; a plan that is not complete cannot be applied.
-        sampled: Always false.
-        failures: Asked for by id, but not there.
-    """
-
-    sampled = False
-
-    def __init__(self, handle: BackendHandle, record: TransferPlanRecord) -> None:
-        self._handle = handle
-        self.record = record
-        self.failures = record.missing
-        self.complete = not record.missing
+class TransferPlan(Plan[TransferPlanRecord, TransferItem]):
+    """What would be done, frozen: applying it does exactly this, or fails and does nothing."""
 
     @property
     def items(self) -> tuple[TransferItem, ...]:
@@ -105,24 +87,9 @@ class TransferPlan(Tabled):
         return self.record.folders
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """Ids that are no runs."""
-        return self.record.missing
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What should be looked at before it is applied, such as a key of the filter that no run has."""
-        return self.record.notes
-
-    @property
     def refusal(self) -> str:
         """Why applying it is refused, as far as that is known by now; ``""`` if nothing is known."""
         return "" if self.record.refusal is None else str(self.record.refusal)
-
-    @property
-    def total(self) -> int:
-        """How many runs would go, or have the metric."""
-        return self.record.total
 
     @property
     def project(self) -> str | None:
@@ -177,46 +144,28 @@ class TransferPlan(Tabled):
         """Return one row a run."""
         return TransferTable(self.items, complete=self.complete)
 
-    def __iter__(self) -> Iterator[TransferItem]:
-        return iter(self.record.items)
-
-    def __len__(self) -> int:
-        return len(self.record.items)
-
-    def _sentences(self) -> list[str]:
-        """Say what would happen, and what should be known before."""
+    def _summary(self) -> str:
         record = self.record
         does = f"would be {DONE[record.kind]}"
         runs = counted(record.total, "run")
-        what = f"{runs} {does} to {record.target}"
         if record.kind == "rename":
-            what = f"project {record.project} {does} to {record.target}"
-        elif record.kind == "merge":
-            what = f"project {record.project} with {runs} {does} into {record.target} and go to the trash"
-        elif record.kind == "rename_metric":
-            what = f"{record.metric!r} {does} to {record.target!r} in {runs}"
-        told = [what]
-        if record.kind in {"move", "copy"} and not record.target_cuid:
-            told[0] += ", which would be made"
-        told += [f"there is no such run: {name}" for name in record.missing[:_SHOWN]]
-        told += [f"note: {note}" for note in record.notes[:_SHOWN]]
-        told += [f"folder {folder} would be made" for folder in record.folders[:_SHOWN]]
-        return [printable(line) for line in [*told, *([f"refused: {self.refusal}"] if self.refusal else [])]]
+            return f"project {record.project} {does} to {record.target}"
+        if record.kind == "merge":
+            return f"project {record.project} with {runs} {does} into {record.target} and go to the trash"
+        if record.kind == "rename_metric":
+            return f"{record.metric!r} {does} to {record.target!r} in {runs}"
+        return f"{runs} {does} to {record.target}" + ("" if record.target_cuid else ", which would be made")
+
+    def _details(self) -> list[str]:
+        return [f"folder {folder} would be made" for folder in self.folders[:SHOWN]]
 
     def _line(self, item: TransferItem) -> str:
         if self.record.kind == "rename_metric":
             return f"{item.path} ({counted(item.points, 'value')})"
         return f"{item.path} → {item.target}"
 
-    def _repr_html_(self) -> str:
-        parts = [f"<p>{html.escape(line)}</p>" for line in self._sentences()]
-        return f"<div>{''.join(parts)}{self.table()._repr_html_() if self.items else ''}</div>"
-
-    def __repr__(self) -> str:
-        first, *rest = self._sentences()
-        lines = [f"TransferPlan: {first}", *(f"- {line}" for line in rest)]
-        lines += [f"- {printable(self._line(item))}" for item in self.items[:_SHOWN]]
-        return "\n".join(lines + ([f"- … and {self.total - _SHOWN} more"] if self.total > _SHOWN else []))
+    def _lines(self) -> list[str]:
+        return [self._line(item) for item in self.items[:SHOWN]] + more(self.total - SHOWN)
 
 
 class Transferable(Readable):

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
 
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.change import Change, noted, undo
+from runatlas.entities.plan import Plan, more
 from runatlas.model.change import ChangedRunRecord, PlannedUpdate, UpdatePlanRecord
 from runatlas.model.series import ReadFailure
 from runatlas.response import ApiResponse
-from runatlas.tables.frame import Tabled
+from runatlas.tables.frame import Frame
 from runatlas.tables.update import UpdateTable, field_rows
-from runatlas.terminal import counted, printable
+from runatlas.terminal import counted
 
 __all__ = ["Update", "UpdatePlan"]
-
-_SHOWN = 20
 
 
 @attrs.frozen
@@ -65,18 +63,13 @@ class Update:
         return {**told, "change": change}
 
 
-class UpdatePlan(Tabled):
+class UpdatePlan(Plan[UpdatePlanRecord, PlannedUpdate]):
     """What an update would do, frozen: applying it does exactly this, or fails and changes nothing.
 
     Args:
         handle: The way to the backend.
         record: The plan as the backend made it.
         done: Called when it was applied.
-
-    Attributes:
-        record: The plan as the backend made it.
-        complete: Whether everything asked for by id is there; a plan that is not complete cannot be applied.
-        failures: Asked for by id, but not there.
 
     Example:
         >>> from runatlas import Api, Run
@@ -90,21 +83,13 @@ class UpdatePlan(Tabled):
     """
 
     def __init__(self, handle: BackendHandle, record: UpdatePlanRecord, done: Callable[[], None]) -> None:
-        self._handle = handle
+        super().__init__(handle, record)
         self._done = done
-        self.record = record
-        self.failures = record.missing
-        self.complete = not record.missing
 
     @property
     def items(self) -> tuple[PlannedUpdate, ...]:
         """The runs, each with its ``path``, and a ``mark`` if something of it would differ."""
         return self.record.items
-
-    @property
-    def total(self) -> int:
-        """How many runs were chosen."""
-        return self.record.total
 
     @property
     def differ(self) -> int:
@@ -120,16 +105,6 @@ class UpdatePlan(Tabled):
     def sampled(self) -> bool:
         """Whether more runs would differ than ``sample`` and ``table()`` show."""
         return len(self.sample) < self.differ
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Ids that are no runs."""
-        return self.record.missing
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What should be looked at before it is applied, such as a key of the filter that no run has."""
-        return self.record.notes
 
     @property
     def refusal(self) -> str:
@@ -171,28 +146,15 @@ class UpdatePlan(Tabled):
         """Return one row a run and field of the ``sample``, with its value before and after as text."""
         return UpdateTable(self.sample, self.differ, complete=self.complete)
 
-    def __iter__(self) -> Iterator[PlannedUpdate]:
-        return iter(self.record.items)
+    def _summary(self) -> str:
+        return f"{self.differ:,} of {counted(self.total, 'run')} would be changed"
 
-    def __len__(self) -> int:
-        return len(self.record.items)
+    def _tables(self) -> Sequence[Frame]:
+        return [self.table()] if self.sample else []
 
-    def _sentences(self) -> list[str]:
-        """Say what would happen, and what should be known before."""
-        told = [f"{self.differ:,} of {counted(self.total, 'run')} would be changed"]
-        told += [f"there is no such run: {name}" for name in self.missing[:_SHOWN]]
-        told += [f"note: {note}" for note in self.notes[:_SHOWN]]
-        return [printable(line) for line in [*told, *([f"refused: {self.refusal}"] if self.refusal else [])]]
-
-    def _repr_html_(self) -> str:
-        parts = [f"<p>{html.escape(line)}</p>" for line in self._sentences()]
-        return f"<div>{''.join(parts)}{self.table()._repr_html_() if self.sample else ''}</div>"
-
-    def __repr__(self) -> str:
-        first, *rest = self._sentences()
-        lines = [f"UpdatePlan: {first}", *(f"- {line}" for line in rest)]
+    def _lines(self) -> list[str]:
+        lines = []
         for row in field_rows(self.sample):
             before, after = ("nothing" if value is None else value for value in (row.before, row.after))
-            lines.append(f"- {printable(f'{row.run}: {row.field} {before} → {after}')}")
-        more = self.differ - len(self.sample)
-        return "\n".join(lines + ([f"- … and {counted(more, 'run')} more"] if more else []))
+            lines.append(f"{row.run}: {row.field} {before} → {after}")
+        return lines + more(self.differ - len(self.sample))

@@ -323,7 +323,7 @@ def _print_outcome(outcome: DeletionPlan | Deletion, *, as_json: bool) -> None:
     elif isinstance(outcome, Deletion):
         print_fields({**outcome.json(), "kept": len(outcome.kept)})
         for line in kept_lines(outcome.kept):
-            say(line, err=False)
+            say(f"- {line}", err=False)
         if not outcome.trash_id:
             say("nothing was deleted: nothing that may go was found")
         elif outcome.kind == "data":
