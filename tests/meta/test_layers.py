@@ -30,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "settings": {"errors", "model", "credential"},
     "credential": {"errors", "model"},
     "tables": {"terminal", "errors", "process", "model", "response"},
+    "statistics": {"tables"},
     "objects": {"errors", "model"},
     "backends": set(),
     "backends.operation": {"model"},

@@ -26,6 +26,7 @@ _MILLISECONDS = DataType.timestamp("ms", tz="UTC")
 _FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 """What a spreadsheet takes for the beginning of a formula, in full width too."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|Infinity)|-?NaN", re.ASCII)
+_EXTRAS = {"pandas": "notebook", "matplotlib": "notebook", "scipy": "report", "numpy": "report"}
 _TIMES = "%Y-%m-%dT%H:%M:%S%.3fZ"
 
 
@@ -46,7 +47,8 @@ def load_extra(package: str, purpose: str) -> Any:
         return import_module(package)
     except ImportError as error:
         name = package.partition(".")[0]
-        wanted = "'runatlas[notebook]'" if name in {"pandas", "matplotlib"} else name
+        extra = _EXTRAS.get(name)
+        wanted = name if extra is None else f"'runatlas[{extra}]'"
         raise ImportError(f"{purpose} needs {name}; install it with: pip install {wanted}", name=name) from error
 
 
