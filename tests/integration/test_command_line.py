@@ -68,6 +68,12 @@ def test_listings(call: Call) -> None:
     assert _json(call("runs", "my-team", "--json"))["list"] == everything["list"]
     assert call("runs", "my-team").stdout.split()[:3] == ["project", "id", "name"]
     assert "loss" in [column["key"] for column in _json(call("columns", RUN, "--json"))["list"]]
+    page = call("runs", PROJECT, "--size", "1")
+    first = page.stdout.rstrip().splitlines()[-1].split()[0]
+    cursor = page.stderr.removeprefix("the next page: --after ").strip()
+    rest = _json(call("runs", PROJECT, "--after", cursor, "--json"))
+    assert [first, *(run["id"] for run in rest["list"])] == [run["id"] for run in everything["list"]]
+    assert rest["cursor"] is None
 
 
 def test_one_run(call: Call) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast, get_args
 
 from runatlas.entities.argument import text
+from runatlas.entities.run import Run
 from runatlas.model.config_name import Section
 from runatlas.model.expression import parse_field, parse_filter, parse_order
 from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filter_rule import from_rules, groups_from_rules, sorts_from_rules
 from runatlas.model.filters import Field, Filter, Sort
-from runatlas.model.ids import ProjectPath
+from runatlas.model.ids import ProjectPath, RunPath, validate_run_id
 from runatlas.model.instant import iso_text
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.model.run_value import value_of
@@ -24,6 +25,7 @@ __all__ = [
     "field_value",
     "make_groups",
     "make_run_query",
+    "select_ids",
 ]
 
 Filters: TypeAlias = str | Sequence[Mapping[str, Any]] | Filter
@@ -147,3 +149,33 @@ def field_value(record: RunRecord, field: Field) -> Any:
     if field.type == "STABLE" and STABLE_FIELDS[field.key] == "time":
         return None if value is None else iso_text(value)
     return ", ".join(value) if isinstance(value, tuple) else value
+
+
+def select_ids(project: ProjectPath, runs: object, argument: str) -> RunSelection:
+    """Return a list of runs as a selection.
+
+    Args:
+        project: Their project.
+        runs: Runs, ids or paths.
+        argument: What the caller named them.
+
+    Raises:
+        TypeError: It is no list of those.
+        ValueError: An id or path is malformed, or of another project.
+    """
+    if isinstance(runs, (str, bytes)) or not isinstance(runs, Sequence):
+        raise TypeError(f"{argument}: expected a list of runs or ids, got {type(runs).__name__}")
+    ids = (_run_id(project, item, f"{argument}[{index}]") for index, item in enumerate(runs))
+    return RunSelection(project.workspace, project.project, ids=tuple(dict.fromkeys(ids)))
+
+
+def _run_id(project: ProjectPath, item: Any, argument: str) -> str:
+    if isinstance(item, Run):
+        path = item.run_path
+    elif isinstance(item, str) and "/" in item:
+        path = RunPath.parse(item, argument=argument)
+    else:
+        return validate_run_id(item, argument=argument)
+    if path.project_path != project:
+        raise ValueError(f"{argument}: {path} is not a run of {project}")
+    return path.run

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 import attrs
 from typing_extensions import Unpack
 
-from runatlas.entities.argument import flag
+from runatlas.entities.argument import flag, text, whole
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.change import Change, Changes, make_changes, noted
-from runatlas.entities.collection import Collection, Window
+from runatlas.entities.collection import PAGE_SIZE, Collection, Window
 from runatlas.entities.data_cut import Cuttable
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
 from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.reading import make_metric_request, read_metrics
 from runatlas.entities.run import Run
 from runatlas.entities.run_change import RunChanges, make_run_patch
-from runatlas.entities.run_query import Filters, field_value, make_groups, make_run_query
+from runatlas.entities.run_query import Filters, field_value, make_groups, make_run_query, select_ids
 from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_path, transfer
 from runatlas.entities.update import Update, UpdatePlan
 from runatlas.model.change import UpdateRecord
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or
-from runatlas.model.ids import ProjectPath, RunPath, validate_run_id
-from runatlas.model.page import Page, PageRequest
+from runatlas.model.ids import ProjectPath
+from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RUN_PARTS, RunPart, RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.model.transfer import TransferDraft
@@ -37,7 +37,7 @@ from runatlas.tables.run import RunTable
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Experiments", "RunChoice", "Runs", "choose_runs", "select_ids"]
+__all__ = ["Experiments", "RunChoice", "Runs", "choose_runs"]
 
 
 _TOLD_MAX = 20
@@ -54,6 +54,10 @@ class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
         handle: The way to the backend.
         window: Which part is wanted.
         query: Which runs, in which order, with what.
+
+    Attributes:
+        cursor: What ``page(after=…)`` takes to go on behind the runs of a page; ``None`` if none follow, and for runs
+            that are not a page.
     """
 
     _repeats = False  # the backend lists runs by keyset: each once, also while runs come and go
@@ -61,6 +65,7 @@ class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
     def __init__(self, handle: BackendHandle, window: Window, query: RunQuery | _Combination) -> None:
         super().__init__(handle, window)
         self._given = query
+        self.cursor: str | None = None
 
     @property
     def _query(self) -> RunQuery:
@@ -180,10 +185,48 @@ class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
         return part
 
     def _listed(self, runs: Sequence[Run]) -> Runs:
-        workspace, project = self._place()
-        selection = RunSelection(workspace, project, ids=tuple(run.cuid for run in runs))
-        found = Runs(self._handle, Window(), RunQuery(selection, parts=self._query.parts))
+        selection = RunSelection(*self._place(), ids=tuple(run.cuid for run in runs))
+        found = Runs(self._handle, Window(), attrs.evolve(self._query, selection=selection))
         found._hold(runs)
+        return found
+
+    def page(self, size: int = PAGE_SIZE, after: str | None = None) -> Runs:
+        """Return the runs that follow the ``cursor`` of another page, with one request.
+
+        A cursor stays good: in another process, after runs were added or deleted, and for as long as the project has
+        its name. From page to page no run comes twice and none is left out, unless it was changed meanwhile in what
+        they are ordered by. Pages by number (``page=`` of the listing) cannot promise that.
+
+        Args:
+            size: How many runs at the most, 1 to 1000.
+            after: The ``cursor`` of the page before, of the same filter and order; ``None`` for the first page.
+
+        Returns:
+            The runs, loaded, to which everything can be done that can be done to runs.
+
+        Raises:
+            RunAtlasError: They could not be listed; a ``ValidationError`` if ``after`` is of another listing.
+            TypeError: An argument has another type.
+            ValueError: ``size`` is out of bounds, or these are a part of a listing.
+
+        Example:
+            >>> from runatlas import Api, Run
+            >>> for number in range(3):
+            ...     with Run(repo="./experiments", experiment="demo") as made:
+            ...         pass
+            >>> runs = Api("./experiments").projects().first().runs()
+            >>> page = runs.page(2)
+            >>> len(page), len(runs.page(2, after=page.cursor)), runs.page(3).cursor
+            (2, 1, None)
+        """
+        if not self._window.is_all:
+            raise ValueError("page: these runs are a part of a listing; ask the whole listing for its pages")
+        asked = PageRequest(
+            whole(size, "size", least=1, most=PAGE_LIMIT), None if after is None else text(after, "after")
+        )
+        page = self._read(asked)
+        found = self._listed([self._make(record) for record in page.items])
+        found.cursor = following(after, page.next_cursor)
         return found
 
     def __sub__(self, other: Runs | Sequence[str | Run]) -> Runs:
@@ -531,33 +574,3 @@ def choose_runs(handle: BackendHandle, project: ProjectPath, runs: RunChoice | N
     if isinstance(runs, Sequence) and runs and all(isinstance(item, Mapping) for item in runs):
         return Runs(handle, Window(), make_run_query(project, cast("Sequence[Mapping[str, Any]]", runs)))
     return Runs(handle, Window(), RunQuery(select_ids(project, runs, "runs")))
-
-
-def select_ids(project: ProjectPath, runs: object, argument: str) -> RunSelection:
-    """Return a list of runs as a selection.
-
-    Args:
-        project: Their project.
-        runs: Runs, ids or paths.
-        argument: What the caller named them.
-
-    Raises:
-        TypeError: It is no list of those.
-        ValueError: An id or path is malformed, or of another project.
-    """
-    if isinstance(runs, (str, bytes)) or not isinstance(runs, Sequence):
-        raise TypeError(f"{argument}: expected a list of runs or ids, got {type(runs).__name__}")
-    ids = (_run_id(project, item, f"{argument}[{index}]") for index, item in enumerate(runs))
-    return RunSelection(project.workspace, project.project, ids=tuple(dict.fromkeys(ids)))
-
-
-def _run_id(project: ProjectPath, item: Any, argument: str) -> str:
-    if isinstance(item, Run):
-        path = item.run_path
-    elif isinstance(item, str) and "/" in item:
-        path = RunPath.parse(item, argument=argument)
-    else:
-        return validate_run_id(item, argument=argument)
-    if path.project_path != project:
-        raise ValueError(f"{argument}: {path} is not a run of {project}")
-    return path.run

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.place import Place
 
+from runatlas import Api
 from runatlas.entities.runs import Runs
-from runatlas.errors import ConflictError, NotFoundError
+from runatlas.errors import ConflictError, NotFoundError, ValidationError
 
 PROJECT = "my-team/my-project"
 ALL = ["run_id_3", "run_id_2", "run_id_1", "abc123"]
@@ -160,3 +161,44 @@ def test_what_is_mistyped_in_either_listing_or_their_order_stops_a_deletion(own_
     assert len(project.runs()) == 4
     kept = project.runs() - project.runs(order="summary.loss")[:3]
     assert kept.delete().unwrap().notes == ()
+
+
+def test_pages_follow_each_other_by_cursor_whatever_comes_and_goes(own_place: Place) -> None:
+    account = own_place.account
+    with account.asking("list_runs"):
+        page = own_place.api.runs(PROJECT, order="-created_at").page(2)
+        assert [run.name for run in page] != []
+        assert (len(page), page.total) == (2, 2)
+    assert ids(page) == ALL[:2]
+    assert page[1:].delete(commit=True, force=True).ok
+    assert page[:1].update(name="first").ok
+    later = Api(own_place.account.real.location)
+    rest = later.runs(PROJECT, order="-created_at").page(2, after=page.cursor)
+    assert (ids(rest), rest.cursor) == (ALL[2:], None)
+    assert rest.update(group="rest").unwrap().total == 2
+    assert ids(rest) == ALL[2:]
+    later.close()
+
+
+@pytest.mark.parametrize(
+    ("ask", "error"),
+    [
+        (lambda runs: runs.page(0), ValueError),
+        (lambda runs: runs.page(1001), ValueError),
+        (lambda runs: runs.page("2"), TypeError),
+        (lambda runs: runs.page(after=3), TypeError),
+        (lambda runs: runs.page(after=""), ValueError),
+        (lambda runs: runs[:3].page(2), ValueError),
+        (lambda runs: runs.page(after="W10"), ValidationError),
+    ],
+)
+def test_a_page_that_cannot_be_is_refused(place: Place, ask: Callable[[Any], Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        ask(place.api.runs(PROJECT))
+
+
+def test_a_cursor_is_of_one_listing(place: Place) -> None:
+    cursor = place.api.runs(PROJECT).page(2).cursor
+    for other in (place.api.runs(PROJECT, "state == 'FINISHED'"), place.api.runs(PROJECT, order="name")):
+        with pytest.raises(ValidationError, match="is not one that this listing gave out"):
+            other.page(2, after=cursor)

@@ -10,9 +10,11 @@ import click
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, limit_option
 from runatlas.cli.api.output import print_json, print_table, say
+from runatlas.entities.collection import PAGE_SIZE
 from runatlas.entities.run import Run
 from runatlas.entities.trash import TrashedRuns
 from runatlas.model.filter_field import did_you_mean
+from runatlas.model.page import PAGE_LIMIT
 from runatlas.model.run_value import flatten
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES
 
@@ -68,6 +70,8 @@ def projects(
 @click.option("--config", "config_keys", multiple=True, help="Show this config value; repeat for more.")
 @click.option("--metric", "metric_keys", multiple=True, help="Show the last value of this metric; repeat for more.")
 @limit_option
+@click.option("--size", type=click.IntRange(1, PAGE_LIMIT), help="One page of so many, and the cursor of the next one.")
+@click.option("--after", metavar="CURSOR", help="The page that follows a cursor.")
 @as_json_option
 @api_command
 def runs(  # noqa: PLR0917 - one argument an option
@@ -79,6 +83,8 @@ def runs(  # noqa: PLR0917 - one argument an option
     config_keys: tuple[str, ...],
     metric_keys: tuple[str, ...],
     limit: int | None,
+    size: int | None,
+    after: str | None,
     *,
     as_json: bool,
 ) -> None:
@@ -86,9 +92,14 @@ def runs(  # noqa: PLR0917 - one argument an option
 
     PATH is a project (workspace/project), or a workspace: then the runs of all its projects.
     """
+    is_page = size is not None or after is not None
+    if is_page and limit is not None:
+        raise click.UsageError("--limit goes with a whole listing: a page is as long as --size says")
     found = api.runs(path, filters, search=search, order=order, limit=limit)
+    if is_page:
+        found = found.page(size or PAGE_SIZE, after)
     if as_json:
-        print_json(found.json())
+        print_json({**found.json(), **({"cursor": found.cursor} if is_page else {})})
         return
     names: tuple[str, ...] = ("project",) if "/" not in path else ()
     configs: set[str] = set()
@@ -103,6 +114,8 @@ def runs(  # noqa: PLR0917 - one argument an option
                 if key not in known:
                     say(f"no run of these has a {what} {key!r}{did_you_mean(key, known)}")
     print_table((*names, "id", "name", "state", "protected", "created", *config_keys, *metric_keys), shown)
+    if found.cursor is not None:
+        say(f"the next page: --after {found.cursor}")
 
 
 def _run_row(
