@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from runatlas.backends.changes import Changes
 from runatlas.backends.curation import Curation
+from runatlas.backends.many_runs import ManyRuns
 from runatlas.backends.operation import CHANGE, GUARDED, PROJECT, READ, RUN, Envelope, Route, operation
 from runatlas.backends.transfer import Transfers
 from runatlas.model.account import (
@@ -50,7 +51,7 @@ from runatlas.model.usage import SpaceRecord, UsageGroup
 __all__ = ["Backend"]
 
 
-class Backend(Curation, Changes, Transfers, ABC):
+class Backend(ManyRuns, Curation, Changes, Transfers, ABC):
     """Where the data is. Any method may raise ``AuthenticationError``, ``PermissionDeniedError`` or ``RequestError``.
 
     A thing the caller may not see answers like one that is not there: ``NotFoundError``.

@@ -10,6 +10,7 @@ import attrs
 from runatlas.importers.point import PointTable
 from runatlas.model.ids import ProjectPath
 from runatlas.model.run import Profile, RunDraft
+from runatlas.model.run_import import ImportedSeries, RunImport
 
 __all__ = ["MARK", "ImportedRun"]
 
@@ -58,6 +59,21 @@ class ImportedRun:
             return mark["project"] == self.project
         # Earlier imports did not note it.
         return (mark.get("file"), mark.get("line")) == (self.source, self.line)
+
+    def whole(self, workspace: str, time_ms: int) -> RunImport:
+        """Return the run with all its points, as it comes in one piece.
+
+        Args:
+            workspace: Where to.
+            time_ms: The time given to every point.
+        """
+        draft = attrs.evolve(self.draft(workspace), state="FINISHED", profile=self.profile(complete=True))
+        points = self.points
+        series = (
+            ImportedSeries(key, tuple(points.steps[key]), tuple(values), points.type_of(key))
+            for key, values in points.values.items()
+        )
+        return RunImport(draft, tuple(series), time_ms)
 
     def draft(self, workspace: str) -> RunDraft:
         """Return the draft that makes the run, or finds it."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from runatlas.backends.base import Backend
-from runatlas.errors import ConflictError, ValidationError
 from runatlas.importers.imported_run import ImportedRun
 from runatlas.importers.jsonl import BrokenLine, JsonlFile, RepeatedLine
 from runatlas.importers.layout import RecordLayout
-from runatlas.importers.recorder import Recorder, RunConflictError
+from runatlas.importers.recorder import TOGETHER, TOGETHER_VALUES, Recorder, Refusal
 from runatlas.importers.report import ImportReport, LineNote
 
 __all__ = ["import_jsonl"]
@@ -32,7 +31,7 @@ def import_jsonl(
         path: The file, compressed with gzip or not.
         layout: Which field means what.
         workspace: The workspace; ``None`` is the caller's own.
-        on_note: Told of each line that something is wrong with, at once.
+        on_note: Told of each line that something is wrong with, in their order, once those before are in the store.
         on_progress: Told after each line how many bytes of the file are read, and of how many.
 
     Returns:
@@ -45,29 +44,41 @@ def import_jsonl(
     file = JsonlFile(path, layout)
     recorder = Recorder(backend, workspace)
     report = ImportReport(recorder.workspace)
-    for item in file.read():
-        for note in _take(item, recorder, report):
+    waiting: list[ImportedRun] = []
+    values = 0
+
+    def tell(notes: Iterable[LineNote]) -> None:
+        for note in notes:
             report.notes.append(note)
             if on_note is not None:
                 on_note(note)
+
+    for item in file.read():
+        if isinstance(item, ImportedRun):
+            waiting.append(item)
+            values += item.points.count
+        elif isinstance(item, RepeatedLine):
+            (report.repeated if item.same else report.twins).append(item.line)
+        if isinstance(item, BrokenLine) or len(waiting) >= TOGETHER or values >= TOGETHER_VALUES:
+            tell(_write(waiting, recorder, report))
+            waiting, values = [], 0
+        if isinstance(item, BrokenLine):
+            tell([LineNote(item.line, item.reason)])
         if on_progress is not None:
             on_progress(file.position, file.size)
+    tell(_write(waiting, recorder, report))
     return report
 
 
-def _take(
-    item: ImportedRun | BrokenLine | RepeatedLine, recorder: Recorder, report: ImportReport
-) -> Iterator[LineNote]:
-    if isinstance(item, BrokenLine):
-        yield LineNote(item.line, item.reason)
-    elif isinstance(item, RepeatedLine):
-        (report.repeated if item.same else report.twins).append(item.line)
-    else:
-        yield from _odd_values(item)
-        try:
-            report.count(item, recorder.record(item))
-        except (RunConflictError, ConflictError, ValidationError) as error:
-            yield LineNote(item.line, str(error))
+def _write(runs: Sequence[ImportedRun], recorder: Recorder, report: ImportReport) -> Iterator[LineNote]:
+    if not runs:
+        return
+    for run, outcome in zip(runs, recorder.record(runs), strict=True):
+        yield from _odd_values(run)
+        if isinstance(outcome, Refusal):
+            yield LineNote(run.line, outcome.reason)
+        else:
+            report.count(run, outcome)
 
 
 def _odd_values(run: ImportedRun) -> Iterator[LineNote]:

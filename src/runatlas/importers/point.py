@@ -7,7 +7,7 @@ import math
 import re
 from array import array
 from collections import Counter
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 from arro3.core import Array, DataType
@@ -57,6 +57,10 @@ class PointTable:
             found.update(array("d", self.values[key]).tobytes())
         return found.hexdigest()
 
+    def type_of(self, key: str) -> Literal["FLOAT", "BOOLEAN"]:
+        """Return the type of a metric's column."""
+        return "BOOLEAN" if key in self.flags else "FLOAT"
+
     def pieces(self, size: int, time_ms: int) -> list[tuple[SeriesPoints, ...]]:
         """Cut the points into batches of at the most ``size`` values, always at the same places.
 
@@ -84,7 +88,7 @@ class PointTable:
             steps=Array(self.steps[key][start:stop], DataType.int64()),
             values=Array(self.values[key][start:stop], DataType.float64()),
             times_ms=make_array(array("q", [time_ms]) * (stop - start)),
-            column_type="BOOLEAN" if key in self.flags else "FLOAT",
+            column_type=self.type_of(key),
         )
 
 

@@ -109,6 +109,7 @@ _LACKING = {
     "list_keys": ("list of keys from outside", "see its pages"),
     "revoke_key": ("way to revoke a key from outside", "revoke it on its pages"),
     "list_artifacts": ("list of a run's saved files", ""),
+    "run_imports": ("way to take many runs at once", "make them one by one"),
     "cleaning": ("policies of clean-up", "filter its runs and delete those"),
     "policies": ("policies of clean-up", "filter its runs and delete those"),
     "plan_data_deletion": ("way to delete data of a run alone", ""),

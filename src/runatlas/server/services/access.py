@@ -227,11 +227,20 @@ def selected_runs(connection: Connection, caller: Caller, selection: RunSelectio
         NotFoundError: There is no such project or workspace.
         PermissionDeniedError: The caller sees it, but may not do what is needed.
     """
-    scope = require_scope(connection, caller, selection, need)
-    check_text("".join(selection.ids or ()), "ids")
+    scope, keys, missing = _resolved(connection, caller, selection, need)
     search = check_text(selection.search or "", "search")
-    keys, missing = (None, ()) if selection.ids is None else resolve_ids(connection, scope, selection.ids)
     return SelectedRuns(selection_select(connection, scope, keys, selection.filter, search), missing)
+
+
+def _resolved(
+    connection: Connection, caller: Caller, selection: RunSelection, need: Need
+) -> tuple[Scope, list[int] | None, tuple[str, ...]]:
+    """Find where a selection reaches, the rows of its ids, ``None`` without any, and those ids that are no runs."""
+    scope = require_scope(connection, caller, selection, need)
+    if selection.ids is None:
+        return scope, None, ()
+    check_text("".join(selection.ids), "ids")
+    return scope, *resolve_ids(connection, scope, selection.ids)
 
 
 def require_runs(connection: Connection, caller: Caller, selection: RunSelection, need: Need) -> list[int]:
@@ -241,12 +250,15 @@ def require_runs(connection: Connection, caller: Caller, selection: RunSelection
         NotFoundError: There is no such project or workspace, or an id is no run.
         PermissionDeniedError: The caller sees it, but may not do what is needed.
     """
-    chosen = selected_runs(connection, caller, selection, need)
-    if chosen.missing:
-        home = require_scope(connection, caller, selection, need).project_id
-        near = "" if home is None or chosen.missing[1:] else _near_run(connection, home, chosen.missing[0])
-        raise missing_runs(selection, chosen.missing, near)
-    return [row[0] for row in rows(connection, chosen.query)]
+    scope, keys, missing = _resolved(connection, caller, selection, need)
+    if missing:
+        home = scope.project_id
+        near = "" if home is None or missing[1:] else _near_run(connection, home, missing[0])
+        raise missing_runs(selection, missing, near)
+    search = check_text(selection.search or "", "search")
+    if keys is not None and selection.filter is None and not search:
+        return keys
+    return [row[0] for row in rows(connection, selection_select(connection, scope, keys, selection.filter, search))]
 
 
 def missing_runs(selection: RunSelection | None, missing: Sequence[str], near: str = "") -> NotFoundError:

@@ -31,10 +31,10 @@ from runatlas.server.store.engine import Store
 from runatlas.server.store.project import ProjectRow, touch_projects
 from runatlas.server.store.run_record import read_runs
 from runatlas.server.store.run_version import RunVersion, add_version
-from runatlas.server.store.run_write import add_run, lock_runs, write_labels, write_profile
+from runatlas.server.store.run_write import add_profiles, add_run, lock_runs, write_labels
 from runatlas.server.store.statement import Connection
 
-__all__ = ["find_or_make_run"]
+__all__ = ["check_draft", "find_or_make_run", "profile_texts", "project_of", "values_of"]
 
 _STORED = [field for field in OWN_FIELDS.values() if field.column]
 _RULED = {"id", "cuid", "state", "labels", "created_at_ms", "finished_at_ms"}
@@ -64,13 +64,13 @@ def find_or_make_run(store: Store, caller: Caller, draft: RunDraft) -> tuple[Run
 
 
 def _find_or_make(store: Store, caller: Caller, draft: RunDraft) -> tuple[RunRecord, bool]:
-    _check(draft)
+    check_draft(draft)
     config = json_text(draft.config, "config")
     flat = flatten(draft.config)
     labels = list(dict.fromkeys(draft.labels))
     with store.write() as connection:
-        project = _project(store, connection, caller, draft)
-        values = _values(caller, draft, project, store.clock())
+        project = project_of(store, connection, caller, draft)
+        values = values_of(caller, draft, project, store.clock())
         values |= {"config": config, "labels": json_text(labels, "labels")}
         run_key = add_run(connection, values)
         if run_key is None:
@@ -80,15 +80,19 @@ def _find_or_make(store: Store, caller: Caller, draft: RunDraft) -> tuple[RunRec
         if labels:
             write_labels(connection, {run_key: labels}, fresh=True)
         if draft.profile is not None:
-            metadata = json_text(draft.profile.metadata, "profile")
-            write_profile(store, connection, [run_key], draft.profile, metadata)
+            add_profiles(connection, {run_key: profile_texts(draft.profile)})
         touch_projects(connection, [project.id], values["updated_at_ms"])
         name = display_name(connection, caller.user_id)
     user = None if name is None else UserRef(caller.username, name)
     return _record(draft, project, values, user), True
 
 
-def _check(draft: RunDraft) -> None:
+def check_draft(draft: RunDraft) -> None:
+    """Check all of a draft but its config.
+
+    Raises:
+        ValidationError: Something is out of bounds; the sentence names it.
+    """
     if draft.id is not None:
         checked(validate_run_id, draft.id, "id")
     checked(validate_project_name, draft.project.project, "project")
@@ -97,7 +101,13 @@ def _check(draft: RunDraft) -> None:
     check_choice(draft.if_exists, _ON_CONFLICT, "if_exists")
 
 
-def _project(store: Store, connection: Connection, caller: Caller, draft: RunDraft) -> ProjectRow:
+def project_of(store: Store, connection: Connection, caller: Caller, draft: RunDraft) -> ProjectRow:
+    """Find the project of a draft, or make it if the draft says so.
+
+    Raises:
+        NotFoundError: There is none, and ``create_project`` is false, or no such workspace.
+        PermissionDeniedError: The caller may not write to it.
+    """
     try:
         return require_project(connection, caller, draft.project, "write")
     except NotFoundError:
@@ -108,7 +118,8 @@ def _project(store: Store, connection: Connection, caller: Caller, draft: RunDra
     return require_project(connection, caller, path, "write")
 
 
-def _values(caller: Caller, draft: RunDraft, project: ProjectRow, now_ms: int) -> dict[str, Any]:
+def values_of(caller: Caller, draft: RunDraft, project: ProjectRow, now_ms: int) -> dict[str, Any]:
+    """Return the columns of a new run, but for its config and labels."""
     cuid = new_cuid()
     finished = draft.finished_at_ms
     if finished is None and draft.state in FINAL_STATES:
@@ -124,6 +135,11 @@ def _values(caller: Caller, draft: RunDraft, project: ProjectRow, now_ms: int) -
         "finished_at_ms": None if draft.state == "RUNNING" else finished,
         "heartbeat_at_ms": now_ms if draft.state == "RUNNING" else None,
     }
+
+
+def profile_texts(profile: Profile) -> tuple[str, str, str]:
+    """Return the sections of a profile as the store keeps them."""
+    return json_text(profile.metadata, "profile"), profile.requirements, profile.conda
 
 
 def _record(draft: RunDraft, project: ProjectRow, values: Mapping[str, Any], user: UserRef | None) -> RunRecord:

@@ -32,6 +32,7 @@ from runatlas.server.services.recording import Recording
 from runatlas.server.services.registry import Registry
 from runatlas.server.services.repository import Repository
 from runatlas.server.services.retired_ids import Retirement
+from runatlas.server.services.run_import import RunImports
 from runatlas.server.services.runs import Runs
 from runatlas.server.services.sessions import Sessions
 from runatlas.server.services.transfers import Transfers
@@ -74,6 +75,7 @@ class Services:
         self.exports = Exports(store, self.links)
         self.folders = Folders(store)
         self.runs = Runs(store)
+        self.run_imports = RunImports(store)
         self.updates = Updates(store)
         self.repository = Repository(self.projects, self.runs)
         self.retirement = Retirement(store)

@@ -32,7 +32,7 @@ from sqlalchemy import bindparam, delete
 from runatlas.model.config_name import list_text, named_values, number_of, text_of, time_of
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import run_configs
-from runatlas.server.store.statement import Connection, member_of
+from runatlas.server.store.statement import Connection, listing, member_of
 
 __all__ = ["ConfigRow", "as_double", "flatten", "write_configs"]
 
@@ -98,7 +98,7 @@ _INSERT = Prepared(
     run_configs.insert().values({name: bindparam(name) for name in ("run_pk", "key", "kind", "number", "text")}),
     *("run_pk", "key", "kind", "number", "text"),
 )
-_DELETE = delete(run_configs).where(member_of(run_configs.c.run_pk, "runs"))
+_DELETE = Prepared(delete(run_configs).where(member_of(run_configs.c.run_pk, "runs")), "runs")
 
 
 def write_configs(connection: Connection, configs: Mapping[int, list[ConfigRow]], *, fresh: bool) -> None:
@@ -110,5 +110,5 @@ def write_configs(connection: Connection, configs: Mapping[int, list[ConfigRow]]
         fresh: Whether the runs are new, so that there are no rows to replace.
     """
     if not fresh:
-        connection.execute(_DELETE, {"runs": list(configs)})
+        _DELETE.run(connection, listing(connection.dialect, configs))
     _INSERT.run_many(connection, [(run, *row) for run, made in configs.items() for row in made])

@@ -91,6 +91,17 @@ class ReachedProject(NamedTuple):
     after: str | None
 
 
+_LINE = tuple(column.name for column in changes.c if column.name not in {"id", "undone_by", "undone_at_ms"})
+_ADD = Prepared(
+    insert(changes).values({name: bindparam(f"the_{name}") for name in _LINE}).returning(changes.c.id),
+    *(f"the_{name}" for name in _LINE),
+)
+_ADD_PROJECT = Prepared(
+    insert(change_projects).values(
+        {name: bindparam(f"the_{name}") for name in ("change_id", "project_id", "before", "after")}
+    ),
+    *("the_change_id", "the_project_id", "the_before", "the_after"),
+)
 _ADD_RUN = Prepared(
     insert(change_runs).values({name: bindparam(f"the_{name}") for name in ("change_id", "run_pk", "before", "after")}),
     *("the_change_id", "the_run_pk", "the_before", "the_after"),
@@ -111,10 +122,8 @@ def add_change(
         reached: The projects that it reached, by row id.
         changed: The runs that it reached, by row id.
     """
-    key = int(connection.execute(insert(changes).values(**values).returning(changes.c.id)).scalar_one())
-    if reached:
-        made = [{"change_id": key, "project_id": project, **pair._asdict()} for project, pair in reached.items()]
-        connection.execute(insert(change_projects), made)
+    key = int(_ADD.first(connection, *(values[name] for name in _LINE))[0])
+    _ADD_PROJECT.run_many(connection, [(key, project, *pair) for project, pair in reached.items()])
     _ADD_RUN.run_many(connection, [(key, run, *pair) for run, pair in sorted(changed.items())])
 
 

@@ -14,7 +14,7 @@ from runatlas.model.project import ProjectSort, Visibility
 from runatlas.server.store.liveness import STATE
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import memberships, projects, runs, users, workspaces
-from runatlas.server.store.statement import Connection, code_points, contains, member_of, rows
+from runatlas.server.store.statement import Connection, code_points, contains, listing, member_of, rows
 
 __all__ = [
     "ProjectCounts",
@@ -112,12 +112,12 @@ def find_project(connection: Connection, user_id: int, workspace: str, project: 
     return ProjectRow(*found) if found else None
 
 
-_NAMES = select(_C.id, _C.workspace_id, _C.name).where(member_of(_C.id, "projects"))
+_NAMES = Prepared(select(_C.id, _C.workspace_id, _C.name).where(member_of(_C.id, "projects")), "projects")
 
 
 def find_projects(connection: Connection, project_ids: Iterable[int]) -> dict[int, tuple[int, str]]:
     """Return the workspace and the name of projects, also of those in the trash, by row id."""
-    found = rows(connection, _NAMES, {"projects": list(project_ids)})
+    found = _NAMES.all(connection, listing(connection.dialect, project_ids))
     return {key: (workspace_id, name) for key, workspace_id, name in found}
 
 
@@ -188,17 +188,17 @@ class ProjectListing:
 
 
 def list_projects(
-    connection: Connection, listing: ProjectListing, after: list[Any] | None, limit: int, offset: int
+    connection: Connection, listed: ProjectListing, after: list[Any] | None, limit: int, offset: int
 ) -> list[ProjectDetail]:
     """List projects; ``after`` are the sort keys of the last one before."""
-    statement = listing.order(listing.restrict(_DETAIL), after).limit(limit).offset(offset)
-    return [ProjectDetail(*row) for row in rows(connection, statement, {"user_id": listing.user_id})]
+    statement = listed.order(listed.restrict(_DETAIL), after).limit(limit).offset(offset)
+    return [ProjectDetail(*row) for row in rows(connection, statement, {"user_id": listed.user_id})]
 
 
-def count_projects(connection: Connection, listing: ProjectListing) -> int:
+def count_projects(connection: Connection, listed: ProjectListing) -> int:
     """Count projects."""
-    statement = listing.restrict(select(func.count()).select_from(_JOINED))
-    return int(connection.scalar(statement, {"user_id": listing.user_id}) or 0)
+    statement = listed.restrict(select(func.count()).select_from(_JOINED))
+    return int(connection.scalar(statement, {"user_id": listed.user_id}) or 0)
 
 
 _RUN_COUNTS = (
@@ -255,7 +255,7 @@ def touch_projects(connection: Connection, project_ids: Iterable[int], now_ms: i
 
 
 _CHOSEN = select(_C.id).where(member_of(_C.id, "projects")).order_by(_C.id)
-_SHARE = _CHOSEN.with_for_update(read=True, key_share=True)
+_SHARE = Prepared(_CHOSEN.with_for_update(read=True, key_share=True), "projects")
 
 
 def lock_projects(connection: Connection, project_ids: Collection[int], *, whole: bool = False) -> None:
@@ -276,7 +276,7 @@ def lock_projects(connection: Connection, project_ids: Collection[int], *, whole
 def keep_projects(connection: Connection, project_ids: Collection[int]) -> None:
     """Keep other transactions from deleting projects, before their runs are locked: rows that name them need that."""
     if connection.dialect.name == "postgresql":
-        connection.execute(_SHARE, {"projects": list(project_ids)})
+        _SHARE.all(connection, listing(connection.dialect, project_ids))
 
 
 _ALIVE = select(_C.id).where(member_of(_C.id, "projects"), _C.trash_id.is_(None))

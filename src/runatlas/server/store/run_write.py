@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Boolean, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Boolean, bindparam, delete, func, insert, select, update
 
 from runatlas.errors import NotFoundError
 from runatlas.model.run import Profile
 from runatlas.server.store.engine import Store
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import folders, projects, run_labels, run_profiles, runs
-from runatlas.server.store.statement import Connection, member_of, rows, unique
+from runatlas.server.store.statement import Connection, listing, member_of, rows, unique
 
 __all__ = [
+    "add_profiles",
     "add_run",
     "change_runs",
     "has_folder",
@@ -37,17 +38,21 @@ _C = runs.c
 _MOVED = runs.alias("moved")
 _CHOSEN = member_of(_C.id, "runs")
 _BOOLEANS = frozenset(column.name for column in runs.c if isinstance(column.type, Boolean))
-_PROJECTS = select(_C.project_id).distinct().where(_CHOSEN)
-_MAKERS = select(_C.user_id).distinct().where(_CHOSEN)
+_PROJECTS = Prepared(select(_C.project_id).distinct().where(_CHOSEN), "runs")
+_MAKERS = Prepared(select(_C.user_id).distinct().where(_CHOSEN), "runs")
 _FOLLOW = (
     update(runs)
     .where(_C.cut_of.in_(select(_MOVED.c.cuid).where(member_of(_MOVED.c.id, "runs"))))
     .values(project_id=bindparam("project"))
 )
-_DELETE_LABELS = delete(run_labels).where(member_of(run_labels.c.run_pk, "runs"))
+_DELETE_LABELS = Prepared(delete(run_labels).where(member_of(run_labels.c.run_pk, "runs")), "runs")
 _INSERT_LABELS = Prepared(
     insert(run_labels).values(run_pk=bindparam("run_pk"), label=bindparam("label")), "run_pk", "label"
 )
+
+
+_PROFILE = ("run_pk", "metadata", "requirements", "conda")
+_INSERT_PROFILE = Prepared(insert(run_profiles).values({name: bindparam(name) for name in _PROFILE}), *_PROFILE)
 
 
 _LATER = {"id", "trash_id", "cut_of", "point_count", "point_bytes"}
@@ -80,7 +85,7 @@ def add_run(connection: Connection, values: Mapping[str, Any]) -> int | None:
 
 def read_fields(connection: Connection, run_keys: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
     """Read columns of live runs, by row id."""
-    return _fields(connection, _live(tuple(columns)), run_keys, columns)
+    return _fields(connection, _live(tuple(columns), locked=False), run_keys, columns)
 
 
 def lock_runs(
@@ -93,27 +98,27 @@ def lock_runs(
     """
     # The order in which everyone locks rows, so that no two transactions wait for each other, is in
     # docs/architecture.md.
-    locked = _live(tuple(columns)).order_by(_C.id).with_for_update()
-    found = _fields(connection, locked, run_keys, columns)
+    found = _fields(connection, _live(tuple(columns), locked=True), run_keys, columns)
     if len(found) < len(set(run_keys)):
         raise NotFoundError("a run was deleted meanwhile; nothing was changed")
     return found
 
 
 @lru_cache
-def _live(columns: tuple[str, ...]) -> Select[Any]:
-    return select(_C.id, *(_C[name] for name in columns)).where(_CHOSEN, _C.trash_id.is_(None))
+def _live(columns: tuple[str, ...], *, locked: bool) -> Prepared:
+    statement = select(_C.id, *(_C[name] for name in columns)).where(_CHOSEN, _C.trash_id.is_(None))
+    return Prepared(statement.order_by(_C.id).with_for_update() if locked else statement, "runs")
 
 
 def _fields(
-    connection: Connection, statement: Select[Any], run_keys: Sequence[int], columns: Sequence[str]
+    connection: Connection, statement: Prepared, run_keys: Sequence[int], columns: Sequence[str]
 ) -> dict[int, dict[str, Any]]:
     flags = [name in _BOOLEANS for name in columns]
     return {
         key: {
             name: bool(value) if is_flag else value for name, value, is_flag in zip(columns, values, flags, strict=True)
         }
-        for key, *values in rows(connection, statement, {"runs": list(run_keys)})
+        for key, *values in statement.all(connection, listing(connection.dialect, run_keys))
     }
 
 
@@ -148,12 +153,12 @@ def lock_runs_at_home(
 
 def projects_of(connection: Connection, run_keys: Sequence[int]) -> set[int]:
     """Return the projects that runs lie in."""
-    return {key for (key,) in rows(connection, _PROJECTS, {"runs": run_keys})}
+    return {key for (key,) in _PROJECTS.all(connection, listing(connection.dialect, run_keys))}
 
 
 def makers_of(connection: Connection, run_keys: Sequence[int]) -> set[int]:
     """Return the users who made runs."""
-    return {key for (key,) in rows(connection, _MAKERS, {"runs": list(run_keys)})}
+    return {key for (key,) in _MAKERS.all(connection, listing(connection.dialect, run_keys))}
 
 
 def change_runs(connection: Connection, run_keys: Sequence[int], values: Mapping[str, Any]) -> None:
@@ -162,14 +167,23 @@ def change_runs(connection: Connection, run_keys: Sequence[int], values: Mapping
     Raises:
         ConflictError: The project that they are moved to has a run of one's id.
     """
-    columns = dict(values)
-    for name in ("finished_at_ms", "pinned_at_ms"):
-        if f"keep_{name}" in columns:
-            columns[name] = func.coalesce(_C[name], columns.pop(f"keep_{name}"))
+    names = tuple(values)
     with unique("the project has a run of one of these ids already"):
-        connection.execute(update(runs).where(member_of(_C.id, "runs", run_keys)).values(**columns))
-    if "project_id" in columns:
-        move_holders(connection, run_keys, columns["project_id"])
+        _change(names).run(connection, *values.values(), listing(connection.dialect, run_keys))
+    if "project_id" in values:
+        move_holders(connection, run_keys, values["project_id"])
+
+
+@lru_cache
+def _change(names: tuple[str, ...]) -> Prepared:
+    new: dict[str, Any] = {}
+    for name in names:
+        column = name.removeprefix("keep_")
+        given = bindparam(f"new_{name}", type_=_C[column].type)
+        new[column] = given if column == name else func.coalesce(_C[column], given)
+    # The values are bound in the order in which they are given, and not in that of the table.
+    statement = update(runs).where(_CHOSEN).ordered_values(*new.items())
+    return Prepared(statement, *(f"new_{name}" for name in names), "runs")
 
 
 def move_holders(connection: Connection, run_keys: Sequence[int], project_id: int) -> None:
@@ -183,21 +197,32 @@ def write_fields(connection: Connection, made: Mapping[int, Mapping[str, Any]]) 
     Raises:
         ConflictError: The project that one lies in then has a run of its id.
     """
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
     for key, values in made.items():
-        given = {f"new_{name}": value for name, value in values.items()}
-        groups.setdefault(tuple(values), []).append({"run_pk": key, **given})
+        groups.setdefault(tuple(values), []).append((*values.values(), key))
     for columns, parameters in groups.items():
-        new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
         with unique("the project has a run of one of these ids already"):
-            connection.execute(update(runs).where(_C.id == bindparam("run_pk")).values(new), parameters)
+            _set_fields(columns).run_many(connection, parameters)
+
+
+@lru_cache
+def _set_fields(columns: tuple[str, ...]) -> Prepared:
+    new = ((_C[name], bindparam(f"new_{name}", type_=_C[name].type)) for name in columns)
+    statement = update(runs).where(_C.id == bindparam("run_pk")).ordered_values(*new)
+    return Prepared(statement, *(f"new_{name}" for name in columns), "run_pk")
 
 
 def write_labels(connection: Connection, labels: Mapping[int, Iterable[str]], *, fresh: bool) -> None:
     """Replace the searchable side of labels; ``fresh`` runs have none yet."""
     if not fresh:
-        connection.execute(_DELETE_LABELS, {"runs": list(labels)})
+        _DELETE_LABELS.run(connection, listing(connection.dialect, labels))
     _INSERT_LABELS.run_many(connection, [(key, label) for key, held in labels.items() for label in held])
+
+
+def add_profiles(connection: Connection, profiles: Mapping[int, tuple[str, str, str]]) -> None:
+    """Give new runs their profiles: metadata as text, requirements, and conda."""
+    given = {key: sections for key, sections in profiles.items() if sections not in {("{}", "", ""), ("", "", "")}}
+    _INSERT_PROFILE.run_many(connection, [(key, *sections) for key, sections in given.items()])
 
 
 def write_profile(
@@ -215,10 +240,10 @@ def write_profile(
 
 def write_metadata_texts(store: Store, connection: Connection, texts: Mapping[int, str]) -> None:
     """Replace the metadata of profiles, keep their other sections."""
+    made = store.insert(run_profiles)
+    replaced = made.on_conflict_do_update(index_elements=["run_pk"], set_={"metadata": made.excluded.metadata})
     sections = {"requirements": "", "conda": ""}
-    for key, text in texts.items():
-        made = store.insert(run_profiles).values(run_pk=key, metadata=text, **sections)
-        connection.execute(made.on_conflict_do_update(index_elements=["run_pk"], set_={"metadata": text}))
+    connection.execute(replaced, [{"run_pk": key, "metadata": text, **sections} for key, text in texts.items()])
 
 
 def read_metadata(connection: Connection, run_keys: Sequence[int]) -> dict[int, str]:

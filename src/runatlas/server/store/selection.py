@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import attrs
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, or_, select
 
 from runatlas.model.filters import Filter
+from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.run_filter import compile_filter
 from runatlas.server.store.schema import projects, runs
-from runatlas.server.store.statement import Connection, contains, listed, member_of, rows
+from runatlas.server.store.statement import Connection, contains, listed, listing, member_of, rows
 
 __all__ = ["Scope", "SelectedRuns", "resolve_ids", "selection_condition", "selection_select"]
 
@@ -60,6 +61,15 @@ class Scope:
         return reached.where(projects.c.visibility == "PUBLIC") if self.public_only else reached
 
 
+def _of_project(column: ColumnElement[Any]) -> Prepared:
+    inside = runs.c.project_id == bindparam("project"), runs.c.trash_id.is_(None)
+    found = select(runs.c.id, column).where(*inside, member_of(column, "ids")).order_by(runs.c.id)
+    return Prepared(found, "project", "ids")
+
+
+_BY_ID = [(column, _of_project(column)) for column in (runs.c.run_id, runs.c.cuid)]
+
+
 def resolve_ids(connection: Connection, scope: Scope, ids: Sequence[str]) -> tuple[list[int], tuple[str, ...]]:
     """Find runs by the ids their clients chose, and what is none of these by cuid.
 
@@ -73,12 +83,16 @@ def resolve_ids(connection: Connection, scope: Scope, ids: Sequence[str]) -> tup
     """
     wanted = list(dict.fromkeys(ids))
     found: dict[str, list[int]] = {}
-    for column in (runs.c.run_id, runs.c.cuid):
+    for column, of_project in _BY_ID:
         rest = [name for name in wanted if name not in found]
         if not rest:
             break
-        statement = select(runs.c.id, column).where(scope.condition, member_of(column, "ids", rest))
-        for row_id, name in rows(connection, statement.order_by(runs.c.id)):
+        if scope.project_id is not None:
+            there = of_project.all(connection, scope.project_id, listing(connection.dialect, rest))
+        else:
+            statement = select(runs.c.id, column).where(scope.condition, member_of(column, "ids", rest))
+            there = rows(connection, statement.order_by(runs.c.id))
+        for row_id, name in there:
             found.setdefault(name, []).append(row_id)
     keys = dict.fromkeys(row_id for name in wanted for row_id in found.get(name, ()))
     return list(keys), tuple(name for name in wanted if name not in found)

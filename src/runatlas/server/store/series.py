@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -22,6 +22,7 @@ __all__ = [
     "SeriesRow",
     "add_chunks",
     "add_series",
+    "add_series_of_runs",
     "encode_chunk_row",
     "encode_series",
     "find_series",
@@ -50,6 +51,10 @@ _FIND = Prepared(
     ),
     "run_pk",
     "keys",
+)
+_OF_RUNS = Prepared(
+    select(series.c.run_pk, series.c.key, series.c.context, series.c.id).where(member_of(series.c.run_pk, "runs")),
+    "runs",
 )
 _ADD = Prepared(
     insert(series).values(
@@ -189,6 +194,17 @@ def add_series(connection: Connection, run_pk: int, rows: Collection[SeriesRow],
     stored = find_series(connection, run_pk, {row.key for row in rows})
     for row in rows:
         row.id = stored[row.key, row.context].id
+
+
+def add_series_of_runs(connection: Connection, rows: Mapping[int, Collection[SeriesRow]], now_ms: int) -> None:
+    """Store the series of new runs, by the run's row id, and give each its id."""
+    added = [_new_row(run_pk, row, now_ms) for run_pk, found in rows.items() for row in found]
+    _ADD.run_many(connection, added)
+    found = _OF_RUNS.all(connection, listing(connection.dialect, rows))
+    stored = {(run_pk, key, context): id_ for run_pk, key, context, id_ in found}
+    for run_pk, of_run in rows.items():
+        for row in of_run:
+            row.id = stored[run_pk, row.key, row.context]
 
 
 def update_series(connection: Connection, rows: Iterable[SeriesRow]) -> None:

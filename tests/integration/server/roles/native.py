@@ -75,6 +75,11 @@ def _new(route: str, access: Access, field: str = "name", **body: Any) -> Row:
     return _made(route, access, lambda *_: Request(path, {"json": {**body, field: new_cuid()}}))
 
 
+def _whole_run() -> Any:
+    draft = {"project": {"workspace": LAB, "project": PROJECT}, "id": new_cuid(), "state": "FINISHED"}
+    return {"draft": draft, "series": [{"key": "dread", "steps": [1], "values": [0.5]}], "time_ms": 1}
+
+
 def _plan(world: World) -> Any:
     selection = {**SELECTION, "ids": [world.new_run()["id"]]}
     return world.make("POST", "deletions/plan", json={"runs": selection})
@@ -230,6 +235,7 @@ ROWS = (
     _plain("POST /runs/count", READ, SELECTION),
     _plain("POST /runs/count", SEE_WORKSPACE, {"workspace": LAB}, "of a workspace"),
     _new("POST /runs", WRITE, "id", project=SELECTION),
+    _made("POST /runs/import", WRITE, lambda *_: Request("/runs/import", {"json": {"runs": [_whole_run()]}})),
     _plain("POST /runs/update", WRITE, {"selection": SELECTION, "patch": {"show": True}}),
     _plain(f"GET {RUNS}", READ),
     _plain(f"POST {RUNS}/append", WRITE, {"points": POINTS}),

@@ -1,0 +1,45 @@
+"""The part of the contract about many runs at once; see ``runatlas.backends.base``."""
+# mypy: disable-error-code="empty-body"
+# ruff: noqa: B024, B027 - what is an operation is abstract
+
+from __future__ import annotations
+
+from abc import ABC
+
+from runatlas.backends.operation import CHANGE, Envelope, Route, operation
+from runatlas.model.run_import import RunImport, RunImportRecord
+
+__all__ = ["ManyRuns"]
+
+
+class ManyRuns(ABC):
+    """Runs that come whole, many at once."""
+
+    @operation(
+        "run_imports",
+        Route(
+            "POST",
+            "/runs/import",
+            "runs",
+            errors=CHANGE,
+            body=Envelope("RunImports", "Runs that come whole, up to 1000."),
+            answer=Envelope("RunImportAnswer", "What became of each run, in their order.", "runs"),
+            changes=True,
+            large=True,
+        ),
+        makes_store=True,
+    )
+    def import_runs(self, runs: tuple[RunImport, ...]) -> tuple[RunImportRecord, ...]:
+        """Make runs with all their points, in one transaction: each is there whole, or not at all.
+
+        A run that cannot be stored is refused and does not keep the others out; one whose id its project has is left
+        as it is.
+
+        Returns:
+            What became of each, in their order.
+
+        Raises:
+            NotFoundError: There is no such workspace, or project that is not to be made; nothing is made then.
+            PermissionDeniedError: The caller may not write to one of the projects; nothing is made then.
+            ValidationError: There are more than 1000.
+        """

@@ -1,0 +1,188 @@
+"""Runs that come whole: checked one by one, and written together."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from runatlas.errors import ConflictError, NotFoundError, ValidationError
+from runatlas.model.batch_check import Identity, check_key
+from runatlas.model.run import Profile
+from runatlas.model.run_import import IMPORT_RUNS_MAX, ImportedSeries, RunImport, RunImportRecord
+from runatlas.model.series import NUMERIC_TYPES
+from runatlas.server.services.caller import Caller
+from runatlas.server.services.run_change import FINAL_STATES, json_text
+from runatlas.server.services.run_creation import check_draft, profile_texts, project_of, values_of
+from runatlas.server.services.validation import check_choice, check_time
+from runatlas.server.store.chunk import Points, join
+from runatlas.server.store.config import ConfigRow, flatten, write_configs
+from runatlas.server.store.engine import Store
+from runatlas.server.store.project import ProjectRow, lock_projects, touch_projects
+from runatlas.server.store.run_write import add_profiles, add_run, write_labels
+from runatlas.server.store.series import Encoded, SeriesRow, add_chunks, add_series_of_runs, encode_series, touch_run
+from runatlas.server.store.statement import Connection
+
+__all__ = ["RunImports"]
+
+_ADDED, _PRESENT = RunImportRecord("added"), RunImportRecord("present")
+
+
+@attrs.frozen(eq=False)
+class _Checked:
+    """A run that can be stored, as the store takes it.
+
+    Attributes:
+        place: Which of those that came it is.
+    """
+
+    place: int
+    given: RunImport
+    config: str
+    rows: list[ConfigRow]
+    labels: list[str]
+    profile: tuple[str, str, str]
+    types: dict[Identity, str]
+    points: dict[Identity, Points]
+
+
+class RunImports:
+    """What may be done with runs that come whole."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def import_runs(self, caller: Caller, runs: tuple[RunImport, ...]) -> tuple[RunImportRecord, ...]:
+        """Make runs with all their points, in one transaction: each is there whole, or not at all.
+
+        Raises:
+            NotFoundError: There is no such workspace or project; nothing is made then.
+            PermissionDeniedError: The caller may not write to one of the projects; nothing is made then.
+            ValidationError: There are too many.
+        """
+        if len(runs) > IMPORT_RUNS_MAX:
+            raise ValidationError(f"runs: at most {IMPORT_RUNS_MAX} come at once, got {len(runs)}")
+        self._store.require_room()
+        found = [_check(place, run) for place, run in enumerate(runs)]
+        answers = {place: answer for place, answer in enumerate(found) if isinstance(answer, RunImportRecord)}
+        ready = [run for run in found if isinstance(run, _Checked)]
+        encoded = _encode(ready)
+        try:
+            answers |= self._write(caller, ready, encoded)
+        except (ConflictError, NotFoundError):
+            # Another transaction made or deleted a project meanwhile; anything else is said again.
+            answers |= self._write(caller, ready, encoded)
+        return tuple(answers[place] for place in range(len(runs)))
+
+    def _write(
+        self, caller: Caller, ready: Sequence[_Checked], encoded: Mapping[int, Mapping[Identity, Encoded]]
+    ) -> dict[int, RunImportRecord]:
+        store = self._store
+        answers: dict[int, RunImportRecord] = {}
+        with store.write() as connection:
+            drafts = {run.given.draft.project: run.given.draft for run in ready}
+            projects = {path: project_of(store, connection, caller, draft) for path, draft in drafts.items()}
+            keys = {project.id for project in projects.values()}
+            lock_projects(connection, keys, whole=True)
+            now_ms = store.clock()
+            added: dict[int, _Checked] = {}
+            for run in ready:
+                project = projects[run.given.draft.project]
+                key = add_run(connection, _columns(caller, run, project, now_ms))
+                answers[run.place] = _PRESENT if key is None else _ADDED
+                if key is not None:
+                    added[key] = run
+            _write_parts(connection, added, encoded, now_ms)
+            touch_projects(connection, keys, now_ms)
+        return answers
+
+
+def _check(place: int, run: RunImport) -> _Checked | RunImportRecord:
+    try:
+        return _checked(place, run)
+    except ValidationError as error:
+        return RunImportRecord("refused", str(error))
+
+
+def _checked(place: int, run: RunImport) -> _Checked:
+    """Check a run, and bring it into the form that the store takes.
+
+    Raises:
+        ValidationError: Something of it cannot be stored; the sentence names it.
+    """
+    draft = run.draft
+    check_draft(draft)
+    if draft.state not in FINAL_STATES:
+        raise ValidationError(f"state: a run that comes whole has ended, and is not {draft.state}")
+    check_time(run.time_ms, "time_ms")
+    types: dict[Identity, str] = {}
+    points: dict[Identity, Points] = {}
+    for series in run.series:
+        check_key(series.key)
+        check_choice(series.column_type, NUMERIC_TYPES, "column_type")
+        identity = (series.key, "")
+        new = _points(series, run.time_ms)
+        types[identity] = series.column_type if types.get(identity) in {None, series.column_type} else "FLOAT"
+        points[identity] = join([points[identity], new]) if identity in points else new
+    return _Checked(
+        place,
+        run,
+        json_text(draft.config, "config"),
+        flatten(draft.config),
+        list(dict.fromkeys(draft.labels)),
+        profile_texts(draft.profile or Profile()),
+        types,
+        {identity: found for identity, found in points.items() if len(found)},
+    )
+
+
+def _points(series: ImportedSeries, time_ms: int) -> Points:
+    try:
+        steps, values = array("q", series.steps), array("d", series.values)
+    except (TypeError, OverflowError) as error:
+        raise ValidationError(f"series: steps or values of {series.key!r}: {error}") from error
+    if len(steps) != len(values):
+        raise ValidationError(f"series: {series.key!r} has {len(steps)} steps and {len(values)} values")
+    times = np.full(len(steps), time_ms, np.int64)
+    return Points(np.array(steps, np.int64), times, np.array(values, np.float64))
+
+
+def _encode(ready: Sequence[_Checked]) -> dict[int, dict[Identity, Encoded]]:
+    """Encode the points of all runs at once; this needs no lock."""
+    encoded = iter(encode_series([points for run in ready for points in run.points.values()]))
+    return {run.place: {identity: next(encoded) for identity in run.points} for run in ready}
+
+
+def _columns(caller: Caller, run: _Checked, project: ProjectRow, now_ms: int) -> dict[str, Any]:
+    values = values_of(caller, run.given.draft, project, now_ms)
+    return values | {"config": run.config, "labels": json_text(run.labels, "labels")}
+
+
+def _write_parts(
+    connection: Connection,
+    added: Mapping[int, _Checked],
+    encoded: Mapping[int, Mapping[Identity, Encoded]],
+    now_ms: int,
+) -> None:
+    """Write what hangs on new runs, by row id."""
+    write_configs(connection, {key: run.rows for key, run in added.items()}, fresh=True)
+    write_labels(connection, {key: run.labels for key, run in added.items()}, fresh=True)
+    add_profiles(connection, {key: run.profile for key, run in added.items()})
+    rows: dict[int, list[SeriesRow]] = {}
+    chunks: list[tuple[SeriesRow, Encoded]] = []
+    for key, run in added.items():
+        held = encoded[run.place]
+        rows[key] = [SeriesRow(*identity, "CUSTOM", column_type) for identity, column_type in run.types.items()]
+        found = [(row, held[row.key, row.context]) for row in rows[key] if (row.key, row.context) in held]
+        for row, points in found:
+            row.add(points)
+        chunks += found
+    add_series_of_runs(connection, rows, now_ms)
+    add_chunks(connection, [(row.id, points) for row, points in chunks])
+    for key, run in added.items():
+        of_run = encoded[run.place].values()
+        points_, bytes_ = sum(found.summary.points for found in of_run), sum(found.bytes for found in of_run)
+        touch_run(connection, key, now_ms, points=points_, bytes_=bytes_)

@@ -1,0 +1,147 @@
+"""What every backend does with runs that come whole, many at once."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.backend import Site
+from support.examples import examples
+from support.recording import points
+
+from runatlas.errors import NotFoundError, ValidationError
+from runatlas.model.batch import Batch
+from runatlas.model.ids import ProjectPath, new_cuid
+from runatlas.model.run import RUN_PARTS, Profile, RunDraft, RunPatch, RunQuery, RunSelection
+from runatlas.model.run_import import ImportedSeries, RunImport
+from runatlas.model.series import ColumnQuery, PointQuery
+from runatlas.server.store.check import check_store
+
+# A SwanLab server has no way to do this.
+pytestmark = pytest.mark.parametrize("site", ["local-sqlite", "local-postgresql", "native"], indirect=True)
+
+_VALUES = st.floats() | st.integers(-9, 9).map(float)
+_POINTS = st.lists(st.tuples(st.integers(-3, 99), _VALUES), max_size=6)
+_SERIES = st.tuples(st.sampled_from(("loss", "acc", "ok")), st.sampled_from(("FLOAT", "BOOLEAN")), _POINTS)
+_CONFIG = st.dictionaries(st.sampled_from(("lr", "model")), st.none() | _VALUES | st.text(max_size=3), max_size=2)
+_RUN = st.fixed_dictionaries(
+    {
+        "config": _CONFIG,
+        "labels": st.lists(st.sampled_from("ab"), max_size=3),
+        "metadata": st.dictionaries(st.just("host"), st.sampled_from("xy")),
+        "series": st.lists(_SERIES, max_size=3, unique_by=lambda item: item[0]),
+        "is_broken": st.booleans(),
+        "state": st.sampled_from(("FINISHED", "CRASHED")),
+    }
+)
+
+
+def _imported(project: ProjectPath, number: int, run: dict[str, Any]) -> RunImport:
+    draft = RunDraft(
+        project,
+        id=f"run-{number}",
+        labels=("x" * 501,) if run["is_broken"] else tuple(run["labels"]),
+        state=run["state"],
+        config=run["config"],
+        profile=Profile(metadata=run["metadata"]),
+        created_at_ms=5,
+        create_project=True,
+    )
+    series = (
+        ImportedSeries(key, tuple(step for step, _ in rows), tuple(value for _, value in rows), kind)
+        for key, kind, rows in run["series"]
+    )
+    return RunImport(draft, tuple(series), time_ms=7)
+
+
+def _record(site: Site, run: RunImport, project: ProjectPath) -> None:
+    """Make a run as its own process does."""
+    path = site.root.create_run(attrs.evolve(run.draft, state="RUNNING", project=project))[0].path
+    pairs = ((each, zip(each.steps, each.values, strict=True)) for each in run.series)
+    series = (
+        points(each.key, [(step, 7, value, None) for step, value in rows], column_type=each.column_type)
+        for each, rows in pairs
+    )
+    site.root.append(Batch(path, tuple(series)))
+    chosen = RunSelection(path.workspace, path.project, (path.run,))
+    site.root.update_runs(chosen, RunPatch(state=run.draft.state, by_run=True))
+
+
+def _content(site: Site, project: ProjectPath) -> tuple[Any, ...]:
+    """All of a project's runs: what they say of themselves, their columns, and their points."""
+    selection = RunSelection(project.workspace, project.project)
+    runs = site.root.list_runs(RunQuery(selection, parts=RUN_PARTS)).items
+    told = {
+        run.id: (run.state, run.labels, repr(run.config), repr(run.summary), run.profile, run.finished_at_ms)
+        for run in runs
+    }
+    columns = {run.id: site.root.list_columns(run.path, ColumnQuery()).items for run in runs}
+    block = site.root.read_points(PointQuery(selection))
+    held = [column.to_pylist() for column in (block.steps, block.values, block.times_ms)]
+    series = {
+        (block.runs[item.run][1], item.key): repr([column[item.start : item.start + item.length] for column in held])
+        for item in block.series
+    }
+    return told, columns, series
+
+
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(drawn=st.lists(_RUN, min_size=1, max_size=4))
+def test_runs_that_come_whole_are_as_if_recorded_one_by_one(site: Site, drawn: list[dict[str, Any]]) -> None:
+    whole, single = ProjectPath(site.home, new_cuid()), ProjectPath(site.home, new_cuid())
+    runs = [_imported(whole, number, run) for number, run in enumerate(drawn)]
+    outcomes = site.root.import_runs((*runs, runs[0]))
+    wanted = ["refused" if run["is_broken"] else "added" for run in drawn]
+    assert [answer.outcome for answer in outcomes] == [*wanted, wanted[0].replace("added", "present")]
+    assert all(("labels" in answer.reason) == (answer.outcome == "refused") for answer in outcomes)
+    for run, outcome in zip(runs, wanted, strict=True):
+        if outcome == "added":
+            _record(site, run, single)
+    if "added" in wanted:
+        assert _content(site, whole) == _content(site, single)
+    assert list(check_store(site.services.store)) == []
+
+
+def test_what_is_there_stays_as_it_is(site: Site) -> None:
+    project = site.project()
+    made, _ = site.root.create_run(RunDraft(project, id="a", name="mine", config={"lr": 1}))
+    other = RunImport(
+        RunDraft(project, id="a", name="other", state="FINISHED"), (ImportedSeries("loss", (1,), (2.0,)),)
+    )
+    assert [answer.outcome for answer in site.root.import_runs((other,))] == ["present"]
+    assert site.root.get_run(made.path) == made
+
+
+@pytest.mark.parametrize(
+    ("run", "why"),
+    [
+        ({"state": "RUNNING"}, "has ended"),
+        ({"series": (ImportedSeries("", (1,), (1.0,)),)}, "key"),
+        ({"series": (ImportedSeries("a", (1, 2), (1.0,)),)}, "2 steps and 1 values"),
+        ({"series": (ImportedSeries("a", (1,), (1.0,), "IMAGE"),)}, "column_type"),
+        ({"time_ms": -1}, "time_ms"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_alone(site: Site, run: dict[str, Any], why: str) -> None:
+    project = site.project()
+    parts = {"state": "FINISHED", **run}
+    bad = RunImport(RunDraft(project, id="bad", state=parts.pop("state")), **parts)
+    good = RunImport(RunDraft(project, id="good", state="FINISHED"), (ImportedSeries("a", (1,), (math.inf,)),))
+    refused, added = site.root.import_runs((bad, good))
+    assert (refused.outcome, added.outcome) == ("refused", "added")
+    assert why in refused.reason
+    assert [found.id for found in site.root.list_runs(RunQuery(RunSelection(site.home))).items] == ["good"]
+
+
+def test_too_many_and_no_place_are_refused_whole(site: Site) -> None:
+    run = RunImport(RunDraft(ProjectPath(site.home, "nowhere"), state="FINISHED"))
+    with pytest.raises(ValidationError, match="at most 1000"):
+        site.root.import_runs((run,) * 1001)
+    here = RunImport(RunDraft(site.project(), state="FINISHED"))
+    with pytest.raises(NotFoundError, match="nowhere"):
+        site.root.import_runs((here, run))
+    assert not site.root.list_runs(RunQuery(RunSelection(site.home))).items
