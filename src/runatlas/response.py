@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
+from runatlas.display.markup import Html, anything, failure
+from runatlas.display.shown import Shown
 from runatlas.errors import RunAtlasError
 
 __all__ = ["ApiResponse"]
@@ -16,7 +18,7 @@ U = TypeVar("U")
 
 
 @attrs.frozen(repr=False, eq=False)
-class ApiResponse(Generic[T]):
+class ApiResponse(Shown, Generic[T]):
     """What a call answered.
 
     Indexing, ``in``, ``len`` and iteration are forwarded to ``data``, and so are attributes it does not have itself
@@ -111,9 +113,17 @@ class ApiResponse(Generic[T]):
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             return getattr(self.unwrap(), name)
 
-    def _repr_html_(self) -> str | None:
+    def _show(self) -> Html:
+        if self.error is not None:
+            return failure(self.error.message, type(self.error).__name__)
         make = getattr(self.data, "_repr_html_", None)
-        return None if make is None else str(make())
+        return anything(self.data) if make is None else Html(str(make()))
+
+    def _repr_mimebundle_(
+        self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
+    ) -> dict[str, Any]:
+        make = getattr(self.data, "_repr_mimebundle_", None)
+        return super()._repr_mimebundle_(include, exclude) if make is None else dict(make(include, exclude))
 
     def _ipython_key_completions_(self) -> list[str]:
         return [key for key in self.data if isinstance(key, str)] if isinstance(self.data, Mapping) else []

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from support.source import Module, modules, resolve
 
-_CLIENT = {"terminal", "errors", "process", "file_access", "model", "response", "settings", "credential", "tables"}
+_CLIENT = {
+    "terminal",
+    "errors",
+    "display",
+    "process",
+    "file_access",
+    "model",
+    "response",
+    "settings",
+    "credential",
+    "tables",
+}
 _BACKENDS = {
     "backends",
     "backends.base",
@@ -27,10 +38,11 @@ ALLOWED: dict[str, set[str]] = {
     "process": {"file_access"},
     "model": {"errors", "terminal"},
     "file_access": set(),
-    "response": {"errors", "model"},
+    "display": {"terminal", "errors"},
+    "response": {"errors", "model", "display"},
     "settings": {"errors", "model", "credential"},
     "credential": {"errors", "model"},
-    "tables": {"terminal", "errors", "process", "model", "response"},
+    "tables": {"terminal", "errors", "process", "display", "model", "response"},
     "statistics": {"tables"},
     "objects": {"errors", "model"},
     "backends": set(),
@@ -70,7 +82,17 @@ ALLOWED: dict[str, set[str]] = {
         "server.services",
     },
     "backends.store_process": {"errors", "settings", "process", "backends.base", "backends.native"},
-    "entities": {"terminal", "errors", "process", "file_access", "model", "response", "tables", "backends.base"},
+    "entities": {
+        "terminal",
+        "errors",
+        "process",
+        "file_access",
+        "display",
+        "model",
+        "response",
+        "tables",
+        "backends.base",
+    },
     "api": _CLIENT | _BACKENDS | {"entities"},
     "compat": set(),
     "compat.matyanql": {"errors", "model"},
@@ -119,6 +141,7 @@ DOORS: dict[str, tuple[str, ...]] = {
 
 NO_NUMPY = (
     "model",
+    "display",
     "response",
     "settings",
     "backends",

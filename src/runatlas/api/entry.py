@@ -13,6 +13,8 @@ from typing_extensions import Self, Unpack
 from runatlas.api.curation import ApiCuration
 from runatlas.api.opener import BackendOpener, OpenedBackend
 from runatlas.backends.base import Backend
+from runatlas.display.markup import Html, heading, joined
+from runatlas.display.shown import Shown, shown
 from runatlas.entities.argument import flag, optional_text, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.cleaning import FilePolicy, PolicyFields, read_policies
@@ -41,7 +43,7 @@ _INSIDE: tuple[UsageGroup, ...] = ("project", "project", "run", "metric")
 """What lies in a path, by how many parts it has."""
 
 
-class Api(ApiCuration):
+class Api(ApiCuration, Shown):
     """The entry point to everything: a directory, or a server.
 
     Constructing makes no request and opens nothing; the first attribute that needs data does. An ``Api`` may be used
@@ -101,6 +103,9 @@ class Api(ApiCuration):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _show(self) -> Html:
+        return joined(heading(repr(self)), shown(self.projects()))
 
     def __repr__(self) -> str:
         return f"Api({self.location!r})"

@@ -28,6 +28,8 @@ class Annotation(Entity[AnnotationRecord]):
         record: The note.
     """
 
+    _SHOWN = ("text", "author", "created_at", "metadata")
+
     __slots__ = ("_id", "_run")
 
     def __init__(self, handle: BackendHandle, run: RunPath, record: AnnotationRecord) -> None:
@@ -112,6 +114,8 @@ class IngestionKey(Entity[IngestionKeyRecord]):
         record: The key.
         secret: What clients send; known only when the key was just made.
     """
+
+    _SHOWN = ("name", "created_at", "expires_at", "revoked_at", "last_used_at", "id")
 
     __slots__ = ("_id", "_run", "secret")
 

@@ -32,6 +32,8 @@ class Artifact(Entity[ArtifactRecord]):
         record: What is known of it.
     """
 
+    _SHOWN = ("name", "size", "mime_type", "created_at")
+
     __slots__ = ("_name", "_run")
 
     def __init__(self, handle: BackendHandle, run: RunFields, name: str, record: ArtifactRecord | None = None) -> None:

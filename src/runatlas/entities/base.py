@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any, Generic, TypeVar
+from abc import abstractmethod
+from typing import Any, ClassVar, Generic, TypeVar
 
 from typing_extensions import Self
 
+from runatlas.display.markup import Html, facts, failure, heading, joined, note
+from runatlas.display.shown import Shown
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import RunAtlasError
 from runatlas.process.fork import ProcessLock
@@ -16,7 +18,7 @@ __all__ = ["Entity", "Readable"]
 R = TypeVar("R")
 
 
-class Readable(ABC):
+class Readable(Shown):
     """Something that is read when it is needed, and is the answer to that request too."""
 
     __slots__ = ()
@@ -77,6 +79,9 @@ class Entity(Readable, Generic[R]):
     The first data attribute makes one, under a lock, then none; an entity out of a list already holds what the list
     carried. A failed request is not remembered as an answer: the next attribute asks again.
     """
+
+    _SHOWN: ClassVar[tuple[str, ...]] = ()
+    """What a notebook shows of it: attributes that its record has, however little of it was loaded."""
 
     __slots__ = ("__weakref__", "_failure", "_handle", "_lock", "_record")
 
@@ -165,6 +170,17 @@ class Entity(Readable, Generic[R]):
         """
         self._held()
         return self
+
+    def _show(self) -> Html:
+        if self._record is not None:
+            return joined(heading(repr(self)), facts({name: getattr(self, name) for name in self._SHOWN}))
+        known = facts({"where": self._handle.location})
+        error = self._failure
+        if error is not None:
+            return joined(heading(repr(self)), known, failure(error.message, type(error).__name__))
+        return joined(
+            heading(repr(self)), known, note("not loaded yet: .unwrap() loads it, as any of its attributes does")
+        )
 
     def __eq__(self, other: object) -> bool:
         if self is other:

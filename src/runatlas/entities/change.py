@@ -53,6 +53,8 @@ class Change(Entity[ChangeRecord]):
         ("changed 1 run: labels_added=('good',)", True, [])
     """
 
+    _SHOWN = ("at", "by", "door", "kind", "what", "runs", "undone_at", "id")
+
     __slots__ = ("_id",)
 
     def __init__(self, handle: BackendHandle, change_id: str, record: ChangeRecord | None = None) -> None:
@@ -195,6 +197,8 @@ class ChangedRun(Entity[ChangedRunRecord]):
         cuid: The store's id of the run.
         record: What is known of it.
     """
+
+    _SHOWN = ("path", "before", "after")
 
     __slots__ = ("_change_id", "_cuid")
 

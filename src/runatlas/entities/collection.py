@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar, overload
 import attrs
 from typing_extensions import Self
 
+from runatlas.display.markup import Html, heading, joined, note, table
 from runatlas.entities.argument import flag, whole
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity, Readable
@@ -29,6 +30,9 @@ PAGE_SIZE = 100
 
 _KEPT = 2000
 """How many items a collection remembers; of longer ones it keeps the first pages only."""
+
+_GLIMPSE = 10
+"""How many items a notebook shows."""
 
 
 @attrs.frozen
@@ -350,6 +354,41 @@ class Collection(Readable, Generic[E, R]):
             if cursor is None or not chunk.items:
                 break
         return found[:length]
+
+    # -- in a notebook ------------------------------------------------------------------------------------------
+
+    def _show(self) -> Html:
+        return joined(heading(repr(self)), self._first_shown())
+
+    def _first_shown(self) -> Html:
+        """Return the first ten: those in memory, or one page of ten, which is asked for and not kept."""
+        known, is_all = self._memory
+        cost = self._cost()
+        asks = not known and not is_all and self._window.bound != 0
+        if asks:
+            chunk = self._fetch(0, None, most=_GLIMPSE, total=True)
+            known, is_all = chunk.items, chunk.cursor is None
+        told = f"{len(known[:_GLIMPSE])} of {self._told_length(len(known), is_all=is_all)}" if known else "none"
+        # One that was changed meanwhile would be asked for alone.
+        items = [item for item in known[:_GLIMPSE] if item._record is not None]  # noqa: SLF001 - its entities
+        shown = self._items_shown(items) if items else None
+        return joined(shown, note(f"{told}; {cost}" if asks else told))
+
+    def _cost(self) -> str:
+        """Say what asking for the first page takes."""
+        return "one request"
+
+    def _told_length(self, known: int, *, is_all: bool) -> str:
+        total = self._total
+        length = known if is_all else None if total is None else self._window.length(total)
+        if length is None:
+            return f"at least {known:,}"
+        return f"{length:,}" if total is None or total == length else f"{length:,}, of {total:,} in all"
+
+    def _items_shown(self, items: Sequence[E]) -> Html:
+        """Show some of its entities, of which there is one at least; no request."""
+        names = type(items[0])._SHOWN  # noqa: SLF001 - what its entities show
+        return table(names, ([getattr(item, name) for name in names] for item in items))
 
     # -- the answer ---------------------------------------------------------------------------------------------
 

@@ -75,6 +75,8 @@ class Column(Entity[ColumnRecord]):
         record: What is known of it.
     """
 
+    _SHOWN = ("key", "context", "column_type", "column_class", "count")
+
     __slots__ = ("_context", "_query", "_run")
 
     def __init__(

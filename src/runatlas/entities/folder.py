@@ -30,6 +30,8 @@ class Folder(Entity[FolderRecord]):
         record: What is known of it.
     """
 
+    _SHOWN = ("path", "run_count", "created_at", "id")
+
     __slots__ = ("_id", "_project")
 
     def __init__(

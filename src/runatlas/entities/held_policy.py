@@ -38,6 +38,8 @@ class HeldPolicy(Entity[HeldPolicyRecord]):
         record: What is known of it.
     """
 
+    _SHOWN = ("name", "every", "acts", "held_by", "evaluated_at", "next_at")
+
     __slots__ = ("_name", "_project")
 
     def __init__(
@@ -183,6 +185,8 @@ class Evaluation(Entity[EvaluationRecord]):
         project: The project.
         record: What is known of it.
     """
+
+    _SHOWN = ("at", "name", "outcome", "acts", "taken", "kept", "trash_id", "reason")
 
     __slots__ = ("_id", "_project")
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from html import escape
 from typing import Any, overload
 
 import attrs
 
+from runatlas.display.markup import Html, joined, lines, more, note
+from runatlas.display.shown import Shown
 from runatlas.entities.run_fields import RunFields
 from runatlas.model.instant import iso_text, moment
 from runatlas.model.log import LogLevel, LogPage, LogRecord
-from runatlas.terminal import printable_lines
+from runatlas.terminal import counted, printable_lines
 
 __all__ = ["LogLine", "Logs", "make_logs"]
+
+_SHOWN, _LONG = 200, 20_000
 
 
 @attrs.frozen
@@ -50,7 +53,7 @@ class LogLine:
 
 
 @attrs.frozen(eq=False, repr=False)
-class Logs:
+class Logs(Shown):
     """Lines, ascending; indexing and iterating go over them.
 
     Attributes:
@@ -109,8 +112,11 @@ class Logs:
     def __repr__(self) -> str:
         return f"Logs({len(self.lines)} of {self.count} lines)"
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{escape(str(self))}</pre>"
+    def _show(self) -> Html:
+        shown = "\n".join(line.message for line in self.lines[:_SHOWN])
+        last = "" if self.complete else f"; offset={self.next_offset} goes on"
+        told = note(f"{len(self.lines):,} of {counted(self.count, 'line')}{last}")
+        return joined(lines(shown, _LONG), more(len(self.lines) - _SHOWN, "line"), told)
 
 
 def make_logs(pages: Sequence[LogPage], owner: RunFields, *, timed: bool) -> Logs:

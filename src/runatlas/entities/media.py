@@ -8,15 +8,21 @@ from typing import Any, overload
 
 import attrs
 
+from runatlas.display.graphic import PICTURE_MAX, figure, is_drawn, picture, unseen
+from runatlas.display.markup import Html, anything, failure, heading, joined, lines, more, note
+from runatlas.display.shown import Shown
 from runatlas.entities.argument import flag, texts, whole
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.run_fields import RunFields
 from runatlas.entities.stored_file import StoredFile
+from runatlas.errors import RunAtlasError
 from runatlas.model import codec
 from runatlas.model.instant import iso_text
 from runatlas.model.media import MediaItem, MediaPage, MediaQuery, MediaRecord
 
 __all__ = ["MediaFile", "MediaSeries", "MediaStep", "MediaTable", "make_media_query", "make_media_table"]
+
+_SHOWN, _TEXT = 12, 4_000
 
 
 class MediaFile(StoredFile):
@@ -59,6 +65,27 @@ class MediaFile(StoredFile):
             "expires_at": self.expires_at,
         }
 
+    def _show(self) -> Html:
+        return joined(*_drawn([self]))
+
+    def looked_at(self) -> Html:
+        """Return what is to be seen of it; a picture is fetched, unless it is too large.
+
+        Raises:
+            RunAtlasError: It could not be fetched.
+        """
+        if self.content is not None:
+            text = self.content.get("text")
+            return lines(text, _TEXT) if isinstance(text, str) else anything(self.content)
+        if not is_drawn(self.mime_type, self.size):
+            return unseen(self.mime_type, self.size)
+        content = b""
+        for piece in self._pieces():
+            content += piece
+            if len(content) > PICTURE_MAX:
+                return unseen(self.mime_type, self.size)
+        return picture(content, self.mime_type, self.caption or self.path)
+
     def _pieces(self, start: int = 0) -> Iterator[bytes]:
         if self.content is None:
             return super()._pieces(start)
@@ -67,7 +94,7 @@ class MediaFile(StoredFile):
         return iter([data.encode()[start:]])
 
 
-class MediaStep(Sequence[MediaFile]):
+class MediaStep(Sequence[MediaFile], Shown):
     """The objects of one series at one step."""
 
     def __init__(self, handle: BackendHandle, record: MediaRecord) -> None:
@@ -101,11 +128,14 @@ class MediaStep(Sequence[MediaFile]):
     def __len__(self) -> int:
         return len(self.items)
 
+    def _show(self) -> Html:
+        return joined(heading(repr(self)), *_drawn(self.items))
+
     def __repr__(self) -> str:
         return f"MediaStep(step={self.step}, items={len(self.items)})"
 
 
-class MediaSeries(Sequence[MediaStep]):
+class MediaSeries(Sequence[MediaStep], Shown):
     """The steps of one media column that were asked for."""
 
     def __init__(self, key: str, context: Mapping[str, Any], column_type: str, steps: tuple[MediaStep, ...]) -> None:
@@ -148,12 +178,16 @@ class MediaSeries(Sequence[MediaStep]):
     def __len__(self) -> int:
         return len(self._steps)
 
+    def _show(self) -> Html:
+        files = [item for step in self._steps for item in step]
+        return joined(heading(f"{self.key}{codec.context_text(tuple(self.context.items()))}"), *_drawn(files))
+
     def __repr__(self) -> str:
         return f"MediaSeries({self.key!r}, steps={self.steps})"
 
 
 @attrs.frozen(eq=False)
-class MediaTable(Mapping[str, MediaSeries]):
+class MediaTable(Mapping[str, MediaSeries], Shown):
     """Media by key; a key without any is an empty series and listed in ``missing``.
 
     Attributes:
@@ -197,6 +231,28 @@ class MediaTable(Mapping[str, MediaSeries]):
 
     def __len__(self) -> int:
         return len(self.series)
+
+    def _show(self) -> Html:
+        files = [(label, item) for label, series in self.series.items() for step in series for item in step]
+        absent = note(f"no media of {', '.join(map(repr, self.missing))}") if self.missing else None
+        drawn = _drawn([item for _, item in files], [label for label, _ in files])
+        return joined(heading(f"media of {self.owner.path}"), *drawn, absent)
+
+
+def _drawn(files: Sequence[MediaFile], labels: Sequence[str] = ()) -> Iterator[Html]:
+    """Yield what is to be seen of files: of many the first twelve; none is asked for after one could not be had."""
+    has_failed = False
+    for place, file in enumerate(files[:_SHOWN]):
+        seen = unseen(file.mime_type, file.size)
+        try:
+            seen = seen if has_failed else file.looked_at()
+        except RunAtlasError as error:
+            has_failed = True
+            seen = failure(error.message, type(error).__name__)
+        yield figure(seen, *labels[place : place + 1], file.caption or file.path)
+    left = more(len(files) - _SHOWN, "object")
+    if left is not None:
+        yield left
 
 
 def _download(files: Iterable[MediaFile], to: str | Path) -> list[Path]:

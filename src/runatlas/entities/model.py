@@ -31,6 +31,8 @@ class ModelVersion(Entity[ModelVersionRecord]):
         record: The version.
     """
 
+    _SHOWN = ("version", "stage", "run_path", "artifact", "size", "created_at", "description")
+
     __slots__ = ("_model", "_version", "_workspace")
 
     def __init__(self, handle: BackendHandle, record: ModelVersionRecord) -> None:
@@ -153,6 +155,8 @@ class Model(Entity[ModelRecord]):
         name: Its name.
         record: What is known of it.
     """
+
+    _SHOWN = ("name", "latest", "production", "created_at")
 
     __slots__ = ("_name", "_workspace")
 

@@ -8,6 +8,8 @@ from typing import Any, Literal, overload
 import attrs
 from typing_extensions import Self, Unpack
 
+from runatlas.display.markup import Html, joined
+from runatlas.display.shown import shown
 from runatlas.entities.argument import choice, optional_text, texts
 from runatlas.entities.change import Audited, noted
 from runatlas.entities.cleaning import Cleanable, PolicyFields, Scope
@@ -317,6 +319,9 @@ class Project(ProjectFields, Audited, Cleanable):
             TypeError: ``commit`` or ``force`` is no boolean.
         """
         return delete(self._handle, lambda: self._path, commit=commit, force=force)
+
+    def _show(self) -> Html:
+        return joined(super()._show(), shown(self.runs()))
 
     def _audited(self) -> str:
         return str(self._path)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from runatlas.display.markup import Html, facts, heading, joined
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.frozen import frozen_labels
@@ -30,6 +31,8 @@ class ProjectFields(Entity[ProjectRecord]):
         path: ``workspace/project`` in parts.
         record: What is known of it.
     """
+
+    _SHOWN = ("path", "title", "visibility", "labels", "updated_at")
 
     __slots__ = ("_path",)
 
@@ -131,6 +134,21 @@ class ProjectFields(Entity[ProjectRecord]):
         """How many ``experiments``, ``contributors``, ``collaborators``, ``running``, … it has."""
         count = self._held().count or self._whole().count
         return {} if count is None else attrs.asdict(count)
+
+    def _show(self) -> Html:
+        record = self._held()
+        count = record.count
+        told = {
+            "title": record.title,
+            "description": record.description,
+            "labels": ", ".join(record.labels),
+            "visibility": record.visibility,
+            "role": record.role,
+            "created": self.created_at,
+            "changed": self.updated_at,
+            "runs": count and f"{count.experiments:,}, {count.running:,} running",
+        }
+        return joined(heading(self.path), facts(told))
 
     def json(self) -> dict[str, Any]:
         """Return the project as plain values."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
+from runatlas.display.markup import Html, table
 from runatlas.entities.argument import choice, flag, optional, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.collection import Collection, Window
@@ -13,6 +14,7 @@ from runatlas.entities.project import Project, make_project_patch
 from runatlas.entities.update import Update
 from runatlas.errors import ApiStatusError
 from runatlas.model.ids import validate_workspace_name
+from runatlas.model.instant import iso_text
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.project import ProjectPatch, ProjectQuery, ProjectRecord, ProjectSort, Visibility
 from runatlas.model.run import RUN_STATES
@@ -97,6 +99,14 @@ class Projects(Collection[Project, ProjectRecord]):
     def _make(self, record: ProjectRecord) -> Project:
         return Project(self._handle, record.path, record)
 
+    def _items_shown(self, items: Sequence[Project]) -> Html:
+        found = [item.record for item in items]
+        rows = (
+            (str(item.path), item.title, *_counts(item), item.visibility, iso_text(item.updated_at_ms))
+            for item in found
+        )
+        return table(("path", "title", "runs", "running", "visibility", "changed"), rows)
+
     def _subject(self) -> str:
         return "" if self._query.workspace is None else repr(self._query.workspace)
 
@@ -144,3 +154,7 @@ class Projects(Collection[Project, ProjectRecord]):
         except ApiStatusError as error:
             return ReadFailure(project.path, "", error.message)
         return None
+
+
+def _counts(record: ProjectRecord) -> tuple[int | None, int | None]:
+    return (None, None) if record.count is None else (record.count.experiments, record.count.running)

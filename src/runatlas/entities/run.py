@@ -51,7 +51,7 @@ from runatlas.model.usage import UsageGroup
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable, make_run_metric_table
 from runatlas.tables.series import series_label
-from runatlas.tables.statistic import SummaryItem, make_summary_item
+from runatlas.tables.statistic import Summaries, SummaryItem, make_summary_item
 
 __all__ = ["Experiment", "Run"]
 
@@ -141,7 +141,7 @@ class Run(RunFields, Audited, Cuttable, Transferable):
         found = list(read_summaries(self._handle, self.selection, keys))
         if not found:
             self._handle.backend.get_run(self._path)  # a run without metrics is not the same as no run
-        return {series_label(record.key, record.context): make_summary_item(record) for record in found}
+        return Summaries((series_label(record.key, record.context), make_summary_item(record)) for record in found)
 
     # -- media and logs -----------------------------------------------------------------------------------------
 

@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from runatlas.display.markup import Html
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.frozen import frozen_config, frozen_labels
+from runatlas.entities.run_display import card_parts, show_run
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.instant import iso_text, moment
 from runatlas.model.run import OWN_FIELDS, RunRecord
@@ -271,6 +273,10 @@ class RunFields(Entity[RunRecord]):
             "requirements": profile.requirements if profile else "",
             "conda": profile.conda if profile else "",
         }
+
+    def _show(self) -> Html:
+        record = self._held()
+        return show_run(record, *card_parts(self._handle, self._path, record))
 
     def json(self) -> dict[str, Any]:
         """Return the run as plain values."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeAlias, cast, get_args
 
+from runatlas.display.markup import written
 from runatlas.entities.argument import text
 from runatlas.entities.run import Run
+from runatlas.model.codec import context_text
 from runatlas.model.config_name import Section
 from runatlas.model.expression import parse_field, parse_filter, parse_order
 from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filter_rule import from_rules, groups_from_rules, sorts_from_rules
-from runatlas.model.filters import Field, Filter, Sort
+from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or, Sort
 from runatlas.model.ids import ProjectPath, RunPath, validate_run_id
 from runatlas.model.instant import iso_text
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
@@ -22,9 +25,13 @@ __all__ = [
     "Groups",
     "Order",
     "Sorts",
+    "always",
     "field_value",
+    "fields_of",
+    "filter_text",
     "make_groups",
     "make_run_query",
+    "query_texts",
     "select_ids",
 ]
 
@@ -134,6 +141,76 @@ def make_run_query(
         search=None if search is None else text(search, "search"),
     )
     return RunQuery(selection, sorts=_make_sorts(sorts, order), groups=make_groups(groups))
+
+
+_SIGNS = {"EQ": "==", "NEQ": "!=", "GTE": ">=", "LTE": "<=", "GT": ">", "LT": "<"}
+_TOLD_MAX = 20
+"""How many configs and metrics of several listings a deletion is told of, as it looks at no more."""
+_NAMED, _NAMED_TEXT = 8, 60
+_TIME_MAX = 10**14
+"""Unix milliseconds beyond which no calendar goes."""
+
+
+def field_name(field: Field) -> str:
+    """Return what filters call a field."""
+    if field.type == "STABLE":
+        return field.key
+    name = f"{'config' if field.type == 'CONFIG' else 'summary'}.{field.key}{context_text(field.context)}"
+    return name if field.stat == "last" else f"{name}.{field.stat}"
+
+
+def filter_text(wanted: Filter) -> str:
+    """Write a filter for people, who may have given it in another form; of many parts the first ones.
+
+    Args:
+        wanted: The filter.
+
+    Example:
+        >>> filter_text(_make_filter("not (config.lr < 0.1 or 'x' in name)"))
+        "not (config.lr < 0.1 or name contain 'x')"
+    """
+    if isinstance(wanted, Not):
+        return f"not {_in_brackets(wanted.item)}"
+    if isinstance(wanted, Comparison):
+        sign = _SIGNS.get(wanted.op, wanted.op.lower())
+        return f"{field_name(wanted.field)} {sign} {_literal(wanted)}"
+    parts = list(map(_in_brackets, wanted.items[:_NAMED])) + (["…"] if len(wanted.items) > _NAMED else [])
+    return (" and " if isinstance(wanted, And) else " or ").join(parts)
+
+
+def query_texts(query: RunQuery) -> tuple[str, ...]:
+    """Say for people what a listing was asked for: its filter, and what it is ordered by."""
+    asked = query.selection.filter
+    orders = (f"by {field_name(sort.field)} ({sort.order.lower()})" for sort in query.sorts)
+    return (*(() if asked is None else (filter_text(asked),)), *orders)
+
+
+def _in_brackets(wanted: Filter) -> str:
+    return filter_text(wanted) if isinstance(wanted, Comparison) else f"({filter_text(wanted)})"
+
+
+def _literal(wanted: Comparison) -> str:
+    field, held = wanted.field, wanted.value
+    if field.type == "STABLE" and STABLE_FIELDS.get(field.key) == "time" and isinstance(held, int):
+        return repr(iso_text(held)) if abs(held) < _TIME_MAX else written(held)
+    return repr(held[:_NAMED_TEXT]) if isinstance(held, str) else written(held)
+
+
+def fields_of(wanted: Filter) -> Iterator[Field]:
+    """Yield what a filter looks at."""
+    if isinstance(wanted, Comparison):
+        yield wanted.field
+    else:
+        for item in (wanted.item,) if isinstance(wanted, Not) else wanted.items:
+            yield from fields_of(item)
+
+
+def always(*fields: Field) -> Filter | None:
+    """Make a filter that holds for every run, and names these configs and metrics."""
+    named = dict.fromkeys(Field(field.type, field.key, context=field.context) for field in fields)
+    items = (Comparison(field, "EQ", None) for field in named if field.type != "STABLE")
+    both = tuple(Or((item, Not(item))) for item in islice(items, _TOLD_MAX))
+    return And(both) if both else None
 
 
 def field_value(record: RunRecord, field: Field) -> Any:

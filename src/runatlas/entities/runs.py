@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import groupby, islice
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
 
 import attrs
 from typing_extensions import Unpack
 
+from runatlas.display.markup import Html, heading, joined
 from runatlas.entities.argument import flag, text, whole
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.change import Change, Changes, make_changes, noted
@@ -20,7 +21,17 @@ from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.reading import make_metric_request, read_metrics
 from runatlas.entities.run import Run
 from runatlas.entities.run_change import RunChanges, make_run_patch
-from runatlas.entities.run_query import Filters, field_value, make_groups, make_run_query, select_ids
+from runatlas.entities.run_display import show_runs
+from runatlas.entities.run_query import (
+    Filters,
+    always,
+    field_value,
+    fields_of,
+    make_groups,
+    make_run_query,
+    query_texts,
+    select_ids,
+)
 from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_path, transfer
 from runatlas.entities.update import Update, UpdatePlan
 from runatlas.model.change import UpdateRecord
@@ -38,10 +49,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Experiments", "RunChoice", "Runs", "choose_runs"]
-
-
-_TOLD_MAX = 20
-"""How many configs and metrics of several listings a deletion is told of, as it looks at no more."""
 
 
 class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
@@ -86,7 +93,7 @@ class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
         first, second = (dict.fromkeys(ids or ()) for ids in (left._frozen().ids, right._frozen().ids))
         both = first | second if how == "|" else [cuid for cuid in first if (cuid in second) == (how == "&")]
         unknown = tuple(dict.fromkeys((*left._unknown(), *right._unknown())))
-        asked = _always(*left._asked(), *right._asked())
+        asked = always(*left._asked(), *right._asked())
         selection = RunSelection(*self._place(), ids=(*both, *unknown), filter=asked)
         return attrs.evolve(left._query, selection=selection), unknown
 
@@ -106,7 +113,7 @@ class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
         """Yield the configs and metrics that decide which runs these are."""
         query = self._query
         if query.selection.filter is not None:
-            yield from _fields(query.selection.filter)
+            yield from fields_of(query.selection.filter)
         if not self._window.is_all:
             yield from (sort.field for sort in query.sorts)
             yield from query.groups
@@ -131,6 +138,18 @@ class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
 
     def _subject(self) -> str:
         return repr(self._scope())
+
+    def _show(self) -> Html:
+        given = self._given
+        told = query_texts(given) if isinstance(given, RunQuery) else ()
+        return joined(heading(repr(self), *told), self._first_shown())
+
+    def _cost(self) -> str:
+        is_open = isinstance(self._given, _Combination) and self._given.settled is None
+        return "worked out of two listings" if is_open else super()._cost()
+
+    def _items_shown(self, items: Sequence[Run]) -> Html:
+        return show_runs([run.record for run in items], [*self._asked(), *(sort.field for sort in self._query.sorts)])
 
     def _carrying(self, *parts: RunPart) -> Runs:
         """Return the same listing with these parts; itself if it carries them."""
@@ -163,7 +182,7 @@ class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
 
     def _doomed(self) -> RunSelection:
         """Return these runs as a deletion names them: with what was asked, so that a mistyped key in it is told."""
-        asked = self._query.selection.filter if self._window.is_all else _always(*self._asked())
+        asked = self._query.selection.filter if self._window.is_all else always(*self._asked())
         return attrs.evolve(self.selection(), filter=asked)
 
     # -- some of them, and those of two listings -----------------------------------------------------------------
@@ -517,22 +536,6 @@ class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
 
     def _cut_of(self) -> RunSelection:
         return self._doomed()
-
-
-def _fields(wanted: Filter) -> Iterator[Field]:
-    if isinstance(wanted, Comparison):
-        yield wanted.field
-    else:
-        for item in (wanted.item,) if isinstance(wanted, Not) else wanted.items:
-            yield from _fields(item)
-
-
-def _always(*fields: Field) -> Filter | None:
-    """Make a filter that holds for every run, and names these configs and metrics."""
-    named = dict.fromkeys(Field(field.type, field.key, context=field.context) for field in fields)
-    items = (Comparison(field, "EQ", None) for field in named if field.type != "STABLE")
-    both = tuple(Or((item, Not(item))) for item in islice(items, _TOLD_MAX))
-    return And(both) if both else None
 
 
 @attrs.define(eq=False)

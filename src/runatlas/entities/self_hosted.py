@@ -26,6 +26,8 @@ __all__ = ["SelfHosted"]
 class SelfHosted(Entity[ServerRecord]):
     """The installation behind an ``Api``; what it offers is for administrators."""
 
+    _SHOWN = ("product", "version", "plan", "seats", "root", "expired")
+
     __slots__ = ()
 
     @property

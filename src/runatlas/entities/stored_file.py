@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from runatlas.display.markup import Html, facts, heading, joined, note
+from runatlas.display.shown import Shown
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import ResponseFormatError, StoreError
 from runatlas.model.instant import iso_text
@@ -38,7 +40,7 @@ def as_directory(to: str | Path | None) -> Path | None:
     return place if place.is_dir() or (isinstance(to, str) and to.endswith(ends)) else None
 
 
-class StoredFile(Mapping[str, Any]):
+class StoredFile(Mapping[str, Any], Shown):
     """A file that a link points at; ``file["url"]`` and ``file.url`` are the same.
 
     Attributes:
@@ -98,6 +100,11 @@ class StoredFile(Mapping[str, Any]):
     def json(self) -> dict[str, Any]:
         """Return the fields as plain values."""
         return {"url": self.url, "name": self.name, "size": self.size, "expires_at": self.expires_at}
+
+    def _show(self) -> Html:
+        # The link itself is a key to the file, and notebooks are handed around.
+        told = {"bytes": self.size, "sha256": self.sha256, "link works until": self.expires_at}
+        return joined(heading(self.name), facts(told), note(".download() saves it, .read() returns its bytes"))
 
     def _whole(self) -> bytes:
         content = b"".join(self._pieces())

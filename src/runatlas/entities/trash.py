@@ -31,6 +31,8 @@ class TrashEntry(Entity[TrashRecord]):
         record: What is known of it.
     """
 
+    _SHOWN = ("id", "kind", "project_path", "runs", "deleted_at", "deleted_by", "expires_at")
+
     __slots__ = ("_id",)
 
     def __init__(self, handle: BackendHandle, trash_id: str, record: TrashRecord | None = None) -> None:
@@ -148,6 +150,8 @@ class TrashedRun(Entity[PlannedItem]):
         cuid: The store's id of it.
         record: What is known of it.
     """
+
+    _SHOWN = ("path", "name", "state", "created_at", "cuid")
 
     __slots__ = ("_cuid", "_trash_id")
 

@@ -29,6 +29,8 @@ class User(Entity[UserRecord]):
         record: What is known of it.
     """
 
+    _SHOWN = ("username", "name", "email", "institution", "is_root", "created_at")
+
     __slots__ = ("_username",)
 
     def __init__(self, handle: BackendHandle, username: str | None = None, record: UserRecord | None = None) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
+from runatlas.display.markup import Html, joined
+from runatlas.display.shown import shown
 from runatlas.entities.argument import choice, optional, optional_text, text, texts
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
@@ -50,6 +52,8 @@ class Workspace(Entity[WorkspaceRecord], Audited, Cleanable):
         >>> Api("./experiments").workspace("ann")
         Workspace('ann')
     """
+
+    _SHOWN = ("username", "name", "workspace_type", "role", "comment", "created_at")
 
     __slots__ = ("_username",)
 
@@ -116,6 +120,10 @@ class Workspace(Entity[WorkspaceRecord], Audited, Cleanable):
         """The workspace's web page; for an embedded store the directory, with the name as the fragment."""
         base, name = self._handle.backend.web_url, self.username
         return f"{base}#@{name}" if base.startswith("file:") else f"{base}/@{name}"
+
+    def _show(self) -> Html:
+        self._held()
+        return joined(super()._show(), shown(self.projects()))
 
     def json(self) -> dict[str, Any]:
         """Return the workspace as plain values."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import arro3.io
 from arro3.core import Array, ChunkedArray, DataType, Table
 
+from runatlas.display.markup import Html, failure, joined, more, note, number, table
+from runatlas.display.shown import Shown, shown
 from runatlas.model.series import ReadFailure
-from runatlas.terminal import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,7 @@ _FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 """What a spreadsheet takes for the beginning of a formula, in full width too."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|Infinity)|-?NaN", re.ASCII)
 _EXTRAS = {"pandas": "notebook", "matplotlib": "notebook", "scipy": "report", "numpy": "report"}
+_HTML_COLUMNS = 40
 _TIMES = "%Y-%m-%dT%H:%M:%S%.3fZ"
 
 
@@ -52,7 +54,7 @@ def load_extra(package: str, purpose: str) -> Any:
         raise ImportError(f"{purpose} needs {name}; install it with: pip install {wanted}", name=name) from error
 
 
-class Frame(ABC):
+class Frame(Shown):
     """A table of columns of one length.
 
     Attributes:
@@ -141,17 +143,24 @@ class Frame(ABC):
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
-    def _repr_html_(self) -> str:
-        table = self.to_arrow()
-        shown = table.slice(0, min(self._html_rows, table.num_rows))
-        rows = zip(*(shown[name].to_pylist() for name in table.column_names), strict=True)
-        head = "".join(f"<th>{html.escape(printable(name))}</th>" for name in table.column_names)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(printable(_cell(value)))}</td>" for value in row) + "</tr>"
-            for row in rows
-        )
-        note = html.escape(self._describe())
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{note}</p>"
+    def _show(self) -> Html:
+        return joined(self._rows_shown(), self._told())
+
+    def _rows_shown(self) -> Html:
+        names = self.columns[:_HTML_COLUMNS]
+        rows = ([number(held) if isinstance(held, float) else held for held in row] for row in self._first_rows(names))
+        return joined(table(names, rows), more(len(self.columns) - len(names), "column"))
+
+    def _first_rows(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
+        """Return the rows that are shown."""
+        arrow = self.to_arrow()
+        part = arrow.slice(0, min(self._html_rows, arrow.num_rows))
+        return zip(*(part[name].to_pylist() for name in names), strict=True)
+
+    def _told(self) -> Html:
+        """Say how large it is, what is not in it and why."""
+        reasons = (f"{item.path} {item.key}: {item.reason}" for item in self.failures[: self._html_rows])
+        return joined(note(self._describe()), *map(failure, reasons))
 
     def _describe(self) -> str:
         """Return one line on size and completeness."""
@@ -168,7 +177,7 @@ class Frame(ABC):
         return f"{type(self).__name__}({self._describe()})"
 
 
-class Tabled(ABC):
+class Tabled(Shown):
     """What has a table, and leaves for pandas and CSV with it."""
 
     __slots__ = ()
@@ -176,6 +185,9 @@ class Tabled(ABC):
     @abstractmethod
     def table(self) -> Frame:
         """Return it as a table."""
+
+    def _show(self) -> Html:
+        return shown(self.table())
 
     def to_pandas(self) -> pd.DataFrame:
         """Return ``table()`` as a pandas table.
@@ -217,12 +229,6 @@ def _plain_column(column: Array) -> Array:
     texts = column.to_pylist()
     plain = [text if text is None else plain_cell(text) for text in texts]
     return column if plain == texts else Array(plain, DataType.string())
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def to_pandas(pandas: Any, table: Table) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import attrs
 from arro3.core import Array, ChunkedArray, DataType, RecordBatch, Table
 
+from runatlas.display.markup import Html, heading, joined, more, note, table
 from runatlas.model import codec
 from runatlas.model.buffer import make_array
 from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, ReadFailure, SeriesSlice
@@ -17,6 +18,7 @@ from runatlas.tables.plot import plot_series
 from runatlas.tables.series import Piece, Series
 from runatlas.tables.statistic import Statistics
 from runatlas.tables.wide_table import WideTable
+from runatlas.terminal import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +69,7 @@ class Reading:
 
 _ABSENT_MAX = 5
 """How many metrics without points are named where a table is shown."""
+_SHOWN_MAX = 20
 
 
 class MetricTable(Frame, Mapping[K, Series], Generic[K]):
@@ -115,6 +118,16 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
         absent = [repr(key) for key in self.keys_asked or () if key not in found]
         told = ", ".join(absent[:_ABSENT_MAX]) + (", …" if absent[_ABSENT_MAX:] else "")
         return super()._describe() + (f", no points of {told}" if absent else "")
+
+    def _show(self) -> Html:
+        several = len(self.runs) > 1
+        head = ("run", "name") if several else ()
+        found = self.series[:_SHOWN_MAX]
+        rows = ((*((item.run, item.run_name) if several else ()), *item.shown()) for item in found)
+        columns = (*head, *Series.SHOWN)
+        left = more(len(self.series) - len(found), "row")
+        title = heading(f"{len(self.series):,} series of {counted(len(self.runs), 'run')}")
+        return joined(title, table(columns, rows), left, *map(note, self.notes), self._told())
 
     @property
     def notes(self) -> tuple[str, ...]:

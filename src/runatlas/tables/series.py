@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any, overload
+from typing import Any, ClassVar, overload
 
 import attrs
 from arro3.core import Array, DataType
 from typing_extensions import NotRequired, TypedDict
 
+from runatlas.display.graphic import sparkline
+from runatlas.display.markup import Html, facts, heading, joined, number
+from runatlas.display.shown import Shown
 from runatlas.model.buffer import join_arrays
 from runatlas.model.codec import context_text
 from runatlas.model.series import Context, PointBlock
@@ -52,7 +55,7 @@ def series_label(key: str, context: Context) -> str:
     return key + context_text(context)
 
 
-class Series(Sequence[Point]):
+class Series(Sequence[Point], Shown):
     """The points of one metric of one run, by step; of one step, in the order they arrived.
 
     Columns (``steps``, ``values``, ``timestamps``) are Arrow arrays: ``numpy.asarray(series.values)`` takes them
@@ -69,6 +72,9 @@ class Series(Sequence[Point]):
             sampled by a server that does not tell.
         sampled: Whether points were left out by sampling.
     """
+
+    SHOWN: ClassVar[tuple[str, ...]] = ("metric", "points", "first", "last", "smallest", "largest", "course")
+    """The columns of ``shown``."""
 
     __slots__ = ("_cuid", "_pairs", "_pieces", "_statistics", "_timed", "key", "run", "run_name", "sampled", "total")
 
@@ -212,6 +218,22 @@ class Series(Sequence[Point]):
         times = stamps.slice(start, length).to_pylist()
         rows = zip(pairs, times, strict=True)
         return ({"step": step, "value": value, "timestamp": time} for (step, value), time in rows)
+
+    def shown(self) -> tuple[object, ...]:
+        """Return the cells that a notebook shows of it, in the order of ``SHOWN``; no request."""
+        values = list(self.values.to_pylist())
+        if not values:
+            return (self.label, 0)
+        # NaN compares with nothing: the smallest of what is left.
+        numbers = [held for held in values if held == held]  # noqa: PLR0124
+        ends = (values[0], values[-1], *((min(numbers), max(numbers)) if numbers else (None, None)))
+        whole = "more" if self.total is None else f"{self.total:,}"
+        points = f"{len(values):,} of {whole}" if self.sampled else f"{len(values):,}"
+        return (self.label, points, *map(number, ends), sparkline(values))
+
+    def _show(self) -> Html:
+        title = heading(self.label, self.run_name or self.run)
+        return joined(title, facts(dict(zip(self.SHOWN[1:], self.shown()[1:], strict=False))))
 
     def to_dict(self) -> dict[int, float]:
         """Return ``{step: value}``, the last that arrived of each step."""

@@ -17,8 +17,10 @@ from runatlas.compat.trace import (
     object_traces,
     read_summaries,
 )
+from runatlas.display.markup import Html, note
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.run import Run as StoredRun
+from runatlas.entities.run_display import show_run
 from runatlas.errors import RunAtlasError
 from runatlas.model.config_value import plain_value
 from runatlas.model.ids import RunPath, project_names
@@ -102,6 +104,14 @@ class EditableRun(StoredRun):
         with self._describing:
             self._record = record
         return self
+
+    def _show(self) -> Html:
+        if not self._is_writable:
+            return super()._show()
+        # What is recorded here is still on its way: waiting for it is for who reads it.
+        return show_run(
+            self._held(), note("being recorded here: run.summary() and run.metrics() read what came so far")
+        )
 
     # -- its own fields -----------------------------------------------------------------------------------------
 

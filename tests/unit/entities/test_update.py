@@ -31,7 +31,7 @@ def test_a_plan_says_what_would_be_done_and_does_it(own_place: Place) -> None:
     )
     assert f"\n- {PATH}: config.net.depth 18 → 5\n" in f"{plan!r}\n"
     assert repr(plan).startswith("UpdatePlan: 4 of 4 runs would be changed\n- ")
-    assert "<td>&#x27;&lt;g&gt;&#x27;</td>" in plan._repr_html_()
+    assert ">&#x27;&lt;g&gt;&#x27;</td>" in plan._repr_html_()
     assert plan.to_csv().splitlines()[0] == "run,field,before,after"
     assert list(plan.to_pandas().columns) == ["run", "field", "before", "after"]
     done = plan.apply()

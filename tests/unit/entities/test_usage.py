@@ -17,7 +17,7 @@ def test_figures_are_a_table_too(place: Place) -> None:
     assert usage.to_csv().splitlines()[0] == (
         "run,bytes,runs,points,point_bytes,files,file_bytes,trashed_runs,trashed_bytes"
     )
-    assert f"<td>{PROJECT}/abc123</td>" in usage._repr_html_()
+    assert f">{PROJECT}/abc123</td>" in usage._repr_html_()
     assert usage.json()["by"] == "run"
 
 

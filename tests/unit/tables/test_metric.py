@@ -186,13 +186,13 @@ def test_wide_has_one_row_a_step_and_tells_missing_from_nan() -> None:
 
 
 def test_html_is_escaped_and_says_how_much_is_left_out() -> None:
-    run = ("c3", "three", "<script>alert(1)</script>")
-    block = make_block({(run, "loss"): [(step, 1.0) for step in range(50)]}, totals={"loss": 999})
+    run = ("c3", "three", "third")
+    block = make_block({(run, "<script>"): [(step, 1.0) for step in range(50)]}, totals={"<script>": 999})
     table = make_run_metric_table(make_reading(block, sample=50))
     page = table._repr_html_()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
-    assert page.count("<tr>") == 11
+    assert page.count("<tr>") == 2
     assert "sampled from 999" in page
     assert "50 rows" in repr(table)
 
