@@ -1,0 +1,207 @@
+"""What a notebook shows of runs: many in a table, and one as a card."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from runatlas.backends.base import Backend
+from runatlas.display.markup import (
+    Html,
+    facts,
+    failure,
+    folded,
+    heading,
+    joined,
+    lasting,
+    more,
+    note,
+    number,
+    table,
+    tree,
+    value,
+)
+from runatlas.entities.backend_handle import BackendHandle
+from runatlas.errors import NotSupportedError, RunAtlasError
+from runatlas.model.annotation import AnnotationQuery
+from runatlas.model.filters import Field
+from runatlas.model.ids import RunPath
+from runatlas.model.instant import iso_text
+from runatlas.model.page import PageRequest
+from runatlas.model.run import RunRecord, RunSelection
+from runatlas.model.run_value import flatten
+from runatlas.model.series import PointQuery
+from runatlas.tables.metric import Reading, make_run_metric_table
+from runatlas.tables.series import Series
+from runatlas.tables.statistic import Statistics
+from runatlas.terminal import counted
+
+__all__ = ["card_parts", "show_run", "show_runs"]
+
+_CONFIGS, _METRICS = 6, 4
+"""How many columns of a table of runs are of their configs, and how many of their last values."""
+_TOLD = 8
+_SERIES, _POINTS = 12, 60
+"""How many series a card shows, and how many points of each."""
+_PAGE = PageRequest(limit=10, with_total=True)
+
+
+def show_runs(records: Sequence[RunRecord], asked: Sequence[Field] = ()) -> Html:
+    """Show runs in a table: what differs in its columns, what is the same in all once above.
+
+    Args:
+        records: The runs, one at least.
+        asked: The configs and metrics that they were filtered and ordered by, which come first.
+    """
+    configs = [dict(flatten(record.config or {})) for record in records]
+    keys = dict.fromkeys(key for config in configs for key in config)
+    same = {key: configs[0][key] for key in keys if _is_same(key, configs)} if len(records) > 1 else {}
+    wanted = dict.fromkeys(field.key for field in asked if field.type == "CONFIG")
+    differing = [key for key in (*(key for key in wanted if key in keys), *keys) if key not in same]
+    shown = list(dict.fromkeys(differing))[:_CONFIGS]
+    metrics = _chosen_metrics(records, asked)
+    now_ms = time.time_ns() // 1_000_000
+    rows = [
+        (
+            *(record.name, record.id, record.state, _when(record.created_at_ms), lasting(record.duration_s(now_ms))),
+            *(config.get(key) for key in shown),
+            *(number((record.summary or {}).get(name)) for name in metrics),
+        )
+        for record, config in zip(records, configs, strict=True)
+    ]
+    head = ("name", "run", "state", "created", "lasted", *(f"config.{key}" for key in shown), *metrics)
+    told = [more(len(keys) - len(same) - len(shown), "config that differs")] if len(keys) - len(same) > _CONFIGS else []
+    if any(record.config is None or record.summary is None for record in records):
+        told.append(note("listed without config and last values, which runs() lists too"))
+    return joined(_shared(same, len(records)), table(head, rows), *told)
+
+
+def _shared(same: Mapping[str, Any], runs: int) -> Html | None:
+    """Tell what all runs of a table have in common."""
+    if not same:
+        return None
+    if len(same) <= _TOLD:
+        told = ", ".join(f"{value(key).text} = {value(held).text}" for key, held in same.items())
+        return note(Html(f"the same in all {runs}: {told}"))
+    return folded(f"the same in all {runs}: {counted(len(same), 'config')}", tree(same))
+
+
+def _is_same(key: str, configs: Sequence[Mapping[str, Any]]) -> bool:
+    first = configs[0].get(key)
+    is_nan = isinstance(first, float) and first != first  # noqa: PLR0124
+    return all(
+        key in config and (config[key] == first or (is_nan and config[key] != config[key])) for config in configs
+    )
+
+
+def _chosen_metrics(records: Sequence[RunRecord], asked: Sequence[Field]) -> list[str]:
+    """Return the metrics that were asked for, then those that most of the runs have."""
+    found = Counter(name for record in records for name in record.summary or {})
+    wanted = [field.key for field in asked if field.type == "SCALAR" and field.key in found]
+    return list(dict.fromkeys((*wanted, *(name for name, _ in found.most_common(_METRICS + len(wanted))))))[:_METRICS]
+
+
+def _when(time_ms: int | None) -> str:
+    return "" if time_ms is None else iso_text(time_ms)[:19].replace("T", " ")
+
+
+def show_run(record: RunRecord, *parts: Html) -> Html:
+    """Show one run as a card.
+
+    Args:
+        record: What is known of it.
+        parts: What was read of it beside.
+    """
+    flags = ("pin", "baseline", "archived", "protected")
+    told = {
+        "path": str(record.path),
+        "created": _when(record.created_at_ms),
+        "ended": _when(record.finished_at_ms),
+        "lasted": lasting(record.duration_s(time.time_ns() // 1_000_000)),
+        "by": record.user and record.user.username,
+        "group": record.group,
+        "job type": record.job_type,
+        "labels": ", ".join(record.labels),
+        "is": ", ".join(name for name in flags if getattr(record, name)),
+        "protected for": record.protected_reason,
+        "description": record.description,
+    }
+    config = note("its config was not listed: run.config loads it")
+    if record.config is not None:
+        config = folded(f"config ({len(record.config):,})", tree(record.config))
+    crash = failure(record.error, record.state) if record.error else None
+    return joined(heading(record.name or record.id, record.state), crash, facts(told), config, *parts)
+
+
+def last_values(record: RunRecord) -> Html | None:
+    """Show the last values that a record holds."""
+    held = record.summary or {}
+    rows = ((name, number(last)) for name, last in list(held.items())[:_SERIES])
+    return joined(table(("metric", "last"), rows), more(len(held) - _SERIES, "metric")) if held else None
+
+
+def card_parts(handle: BackendHandle, path: RunPath, record: RunRecord) -> Iterator[Html]:
+    """Yield what a card shows beside a run's record: the course of its metrics, its files and its notes.
+
+    They are one request each; the first that fails is told in place of the rest.
+
+    Args:
+        handle: The way to the backend.
+        path: The run.
+        record: What is known of it.
+    """
+    for read in (_courses, _files, _notes):
+        try:
+            found = read(handle.backend, path)
+        except NotSupportedError:
+            found = None
+        except RunAtlasError as error:
+            yield joined(
+                last_values(record) if read is _courses else None, failure(error.message, type(error).__name__)
+            )
+            return
+        if found is not None:
+            yield found
+
+
+def _courses(backend: Backend, path: RunPath) -> Html | None:
+    selection = RunSelection(path.workspace, path.project, ids=(path.run,))
+    query = PointQuery(selection, sample=_POINTS, column_class="CUSTOM", point_limit=_SERIES * _POINTS)
+    block = backend.read_points(query)
+    reading = Reading(
+        blocks=(block,),
+        keys=None,
+        sample=_POINTS,
+        requested_sample=None,
+        timed=True,
+        statistics=Statistics(tuple),
+        project_id=str,
+    )
+    series = make_run_metric_table(reading).series
+    is_cut = block.next_cursor is not None or len(series) > _SERIES
+    left = note("… and more metrics: run.summary() tells of all") if is_cut else None
+    rows = ((label, item.total, *rest) for item in series[:_SERIES] for label, _, *rest in [item.shown()])
+    return joined(table(Series.SHOWN, rows), left) if series else None
+
+
+def _files(backend: Backend, path: RunPath) -> Html | None:
+    page = backend.list_artifacts(path, _PAGE)
+    if not page.items:
+        return None
+    rows = ((item.name, f"{item.size:,}", item.mime_type) for item in page.items)
+    return joined(table(("file", "bytes", "type"), rows), _rest(page.total, len(page.items), "file"))
+
+
+def _notes(backend: Backend, path: RunPath) -> Html | None:
+    page = backend.list_annotations(path, AnnotationQuery(page=_PAGE))
+    if not page.items:
+        return None
+    rows = ((value(item.text, 400), item.author, _when(item.created_at_ms)) for item in page.items)
+    left = None if page.next_cursor is None else note("… and more: run.annotations() lists all")
+    return joined(table(("note", "by", "at"), rows), left)
+
+
+def _rest(total: int | None, shown: int, noun: str) -> Html | None:
+    return None if total is None else more(total - shown, noun)
