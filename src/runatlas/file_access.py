@@ -9,13 +9,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import attrs
 
-__all__ = ["FileAccess", "is_own_directory", "open_to_read", "read_pieces", "sync_directory"]
+__all__ = ["FileAccess", "is_own_directory", "open_to_read", "read_pieces", "replacing", "sync_directory"]
 
 _PIECE = 1 << 20
 
@@ -122,17 +123,8 @@ class FileAccess:
         Raises:
             OSError: It cannot be written.
         """
-        part = path.with_name(f".{path.name}-{os.urandom(8).hex()}")
-        try:
-            with os.fdopen(self.open_file(part, os.O_WRONLY | os.O_EXCL), "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        sync_directory(path.parent)
+        with replacing(path, lambda part: self.open_file(part, os.O_WRONLY | os.O_EXCL)) as file:
+            file.write(content)
 
     def tighten(self, path: Path) -> bool:
         """Take from a file or directory of this user's what these modes do not grant.
@@ -162,6 +154,34 @@ class FileAccess:
         if self.group is not None and path.stat().st_gid != self.group:
             os.chown(path, -1, self.group)
         path.chmod(mode)
+
+
+def _open_as_usual(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _ITSELF, 0o666)
+
+
+@contextmanager
+def replacing(path: Path, open_new: Callable[[Path], int] = _open_as_usual) -> Iterator[BinaryIO]:
+    """Open a file that takes another one's place once it is whole and on the disk; if the block raises, it never does.
+
+    Args:
+        path: The file whose place it takes.
+        open_new: Opens a new file.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    part = path.with_name(f".{path.name}-{os.urandom(8).hex()}")
+    try:
+        with os.fdopen(open_new(part), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
 
 
 def _group_number(name: str) -> int:

@@ -413,9 +413,15 @@ def test_a_table_is_exported_only_as_what_its_file_is_called(call: Call, tmp_pat
     for name in ("runs.xls", "runs.parqet", "runs.json"):
         refused = call("export", PROJECT, "--output", str(tmp_path / name))
         assert refused.exit_code == 2
-        assert "is no table that can be written; let the file end in .csv or .parquet" in refused.stderr
+        assert "is no table that can be written; let the file end in .csv, .parquet or .jsonl" in refused.stderr
     assert call("export", PROJECT, "--output", str(tmp_path / "runs.CSV")).exit_code == 0
     assert [path.name for path in tmp_path.glob("runs.*")] == ["runs.CSV"]
+    lines = tmp_path / "runs.jsonl"
+    assert call("export", PROJECT, "--output", str(lines)).exit_code == 0
+    listed = [run["id"] for run in _json(call("runs", PROJECT, "--json"))["list"]]
+    for written in (lines.read_text(), call("export", PROJECT, "--format", "jsonl").stdout):
+        assert [json.loads(line)["run"] for line in written.splitlines()] == listed
+    assert call("export", PROJECT, "--resume").exit_code == 2
 
 
 def test_a_run_that_was_recorded_offline_is_hinted_at(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ _CLIENT = {
     "terminal",
     "errors",
     "display",
+    "progress",
     "process",
     "file_access",
     "model",
@@ -34,6 +35,7 @@ _COMPAT = {"compat.deletion", "compat.matyanql", "compat.sequence", "compat.trac
 
 ALLOWED: dict[str, set[str]] = {
     "terminal": set(),
+    "progress": {"terminal"},
     "errors": {"terminal"},
     "process": {"file_access"},
     "model": {"errors", "terminal"},
@@ -91,6 +93,7 @@ ALLOWED: dict[str, set[str]] = {
         "model",
         "response",
         "tables",
+        "progress",
         "backends.base",
     },
     "api": _CLIENT | _BACKENDS | {"entities"},

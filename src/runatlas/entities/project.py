@@ -19,8 +19,9 @@ from runatlas.entities.folder import Folders
 from runatlas.entities.held_policy import Evaluations, HeldPolicies, HeldPolicy, hold_policy
 from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.run import Run
+from runatlas.entities.run_choice import RunChoice, choose_runs
 from runatlas.entities.run_query import Filters, Groups, Order, Sorts, make_run_query, select_ids
-from runatlas.entities.runs import RunChoice, Runs, choose_runs
+from runatlas.entities.runs import Runs
 from runatlas.entities.transfer import Transfer, TransferPlan, project_path, transfer
 from runatlas.entities.usage import Usage, measure
 from runatlas.model.held_policy import EVERY, validate_policy_name

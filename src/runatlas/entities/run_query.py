@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast, get_args
 
 from runatlas.display.markup import written
@@ -14,7 +13,7 @@ from runatlas.model.config_name import Section
 from runatlas.model.expression import parse_field, parse_filter, parse_order
 from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filter_rule import from_rules, groups_from_rules, sorts_from_rules
-from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or, Sort
+from runatlas.model.filters import And, Comparison, Field, Filter, Not, Sort
 from runatlas.model.ids import ProjectPath, RunPath, validate_run_id
 from runatlas.model.instant import iso_text
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
@@ -25,9 +24,7 @@ __all__ = [
     "Groups",
     "Order",
     "Sorts",
-    "always",
     "field_value",
-    "fields_of",
     "filter_text",
     "make_groups",
     "make_run_query",
@@ -144,8 +141,6 @@ def make_run_query(
 
 
 _SIGNS = {"EQ": "==", "NEQ": "!=", "GTE": ">=", "LTE": "<=", "GT": ">", "LT": "<"}
-_TOLD_MAX = 20
-"""How many configs and metrics of several listings a deletion is told of, as it looks at no more."""
 _NAMED, _NAMED_TEXT = 8, 60
 _TIME_MAX = 10**14
 """Unix milliseconds beyond which no calendar goes."""
@@ -194,23 +189,6 @@ def _literal(wanted: Comparison) -> str:
     if field.type == "STABLE" and STABLE_FIELDS.get(field.key) == "time" and isinstance(held, int):
         return repr(iso_text(held)) if abs(held) < _TIME_MAX else written(held)
     return repr(held[:_NAMED_TEXT]) if isinstance(held, str) else written(held)
-
-
-def fields_of(wanted: Filter) -> Iterator[Field]:
-    """Yield what a filter looks at."""
-    if isinstance(wanted, Comparison):
-        yield wanted.field
-    else:
-        for item in (wanted.item,) if isinstance(wanted, Not) else wanted.items:
-            yield from fields_of(item)
-
-
-def always(*fields: Field) -> Filter | None:
-    """Make a filter that holds for every run, and names these configs and metrics."""
-    named = dict.fromkeys(Field(field.type, field.key, context=field.context) for field in fields)
-    items = (Comparison(field, "EQ", None) for field in named if field.type != "STABLE")
-    both = tuple(Or((item, Not(item))) for item in islice(items, _TOLD_MAX))
-    return And(both) if both else None
 
 
 def field_value(record: RunRecord, field: Field) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import attrs
 from typing_extensions import Unpack
@@ -20,27 +21,26 @@ from runatlas.entities.deletion import Deletion, DeletionPlan, delete
 from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.reading import make_metric_request, read_metrics
 from runatlas.entities.run import Run
+from runatlas.entities.run_algebra import How, always, filter_fields, merged_query
 from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_display import show_runs
+from runatlas.entities.run_export import RunExport, format_of
 from runatlas.entities.run_query import (
-    Filters,
-    always,
     field_value,
-    fields_of,
     make_groups,
-    make_run_query,
     query_texts,
     select_ids,
 )
 from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_path, transfer
 from runatlas.entities.update import Update, UpdatePlan
 from runatlas.model.change import UpdateRecord
-from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or
+from runatlas.model.filters import Field
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RUN_PARTS, RunPart, RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.model.transfer import TransferDraft
+from runatlas.progress import Progress
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable, make_metric_table
 from runatlas.tables.run import RunTable
@@ -48,7 +48,7 @@ from runatlas.tables.run import RunTable
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Experiments", "RunChoice", "Runs", "choose_runs"]
+__all__ = ["Experiments", "Runs"]
 
 
 class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
@@ -84,7 +84,7 @@ class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
             given.settled, given.unknown = self._settle(given.how, given.left, given.right)
         return given.settled
 
-    def _settle(self, how: Literal["-", "&", "|"], left: Runs, right: Runs) -> tuple[RunQuery, tuple[str, ...]]:
+    def _settle(self, how: How, left: Runs, right: Runs) -> tuple[RunQuery, tuple[str, ...]]:
         """Work out what two listings come to, by the ids that they have now.
 
         Ids that are no run's stay among them, and what either listing asks stays in the filter: a deletion or a change
@@ -113,7 +113,7 @@ class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
         """Yield the configs and metrics that decide which runs these are."""
         query = self._query
         if query.selection.filter is not None:
-            yield from fields_of(query.selection.filter)
+            yield from filter_fields(query.selection.filter)
         if not self._window.is_all:
             yield from (sort.field for sort in query.sorts)
             yield from query.groups
@@ -231,9 +231,9 @@ class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
         Example:
             >>> from runatlas import Api, Run
             >>> for number in range(3):
-            ...     with Run(repo="./experiments", experiment="demo") as made:
+            ...     with Run(repo="./experiments", experiment="pages") as made:
             ...         pass
-            >>> runs = Api("./experiments").projects().first().runs()
+            >>> runs = Api("./experiments").projects(search="pages").first().runs()
             >>> page = runs.page(2)
             >>> len(page), len(runs.page(2, after=page.cursor)), runs.page(3).cursor
             (2, 1, None)
@@ -257,7 +257,7 @@ class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
     def __or__(self, other: Runs | Sequence[str | Run]) -> Runs:
         return self._combined("|", other)
 
-    def _combined(self, how: Literal["-", "&", "|"], other: Runs | Sequence[str | Run]) -> Runs:
+    def _combined(self, how: How, other: Runs | Sequence[str | Run]) -> Runs:
         workspace, project = self._place()
         if not isinstance(other, Runs):
             if isinstance(other, str) or not isinstance(other, Sequence) or project is None:
@@ -266,30 +266,61 @@ class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
         if other._place()[0] != workspace:
             raise ValueError(f"other: {other._scope()} is not of the workspace {workspace}")
         place = (workspace, None if how == "|" and other._place()[1] != project else project)
-        merged = self._merged(how, other) or _Combination(how, self, other, place)
-        return Runs(self._handle, Window(), merged)
-
-    def _merged(self, how: Literal["-", "&", "|"], other: Runs) -> RunQuery | None:
-        """Return what two whole listings come to as one filter, which a deletion can look at; ``None`` for others."""
         left, right = self._given, other._given
-        if isinstance(left, _Combination) or isinstance(right, _Combination):
-            return None
-        first, second = left.selection, right.selection
-        is_plain = (
-            first.ids is None and second.ids is None and second.search is None and (how != "|" or first.search is None)
-        )
-        if not (is_plain and self._window.is_all and other._window.is_all and self._place() == other._place()):
-            return None
-        if how == "|":
-            both: Filter | None = None
-            if first.filter is not None and second.filter is not None:
-                both = Or((first.filter, second.filter))
-            return attrs.evolve(left, selection=attrs.evolve(first, filter=both))
-        if second.filter is None:
-            return left if how == "&" else attrs.evolve(left, selection=attrs.evolve(first, ids=()))
-        wanted = second.filter if how == "&" else Not(second.filter)
-        both = wanted if first.filter is None else And((first.filter, wanted))
-        return attrs.evolve(left, selection=attrs.evolve(first, filter=both))
+        merged: RunQuery | None = None
+        is_whole = self._window.is_all and other._window.is_all and self._place() == other._place()
+        if is_whole and isinstance(left, RunQuery) and isinstance(right, RunQuery):
+            merged = merged_query(how, left, right)
+        return Runs(self._handle, Window(), merged or _Combination(how, self, other, place))
+
+    def export(
+        self,
+        path: str | Path,
+        *,
+        format: Literal["csv", "parquet", "jsonl"] | None = None,
+        exact: bool = False,
+        resume: bool = False,
+        progress: Progress = None,
+    ) -> ApiResponse[str]:
+        """Write ``table()`` to a file as it is read, in the same little memory for any number of runs.
+
+        The file is there when all of it is written. What was read lies beside it meanwhile, in ``<path>.part``, and
+        stays when the export is interrupted.
+
+        Args:
+            path: The file; it is replaced.
+            format: ``None`` for what the path ends in. JSON lines leave out what a run does not have, and have NaN and
+                ±Inf as the texts of that name.
+            exact: Whether texts of a CSV file are written as they are: for programs, not for spreadsheets.
+            resume: Whether to go on where an export to this file was interrupted: of the same filter and order.
+            progress: ``None`` shows it on a terminal and in a notebook, ``True`` in any case, ``False`` never; a
+                function is called with how many runs are done, and of how many.
+
+        Returns:
+            The file's path.
+
+        Raises:
+            OSError: The file cannot be written.
+            ValueError: The format is unknown.
+
+        Example:
+            >>> from runatlas import Api, Run
+            >>> with Run(repo="./experiments", experiment="demo") as made:
+            ...     pass
+            >>> Api("./experiments").projects().first().runs().export("runs.jsonl").data
+            'runs.jsonl'
+        """
+        made = RunExport(Path(path), format_of(Path(path), format), exact=flag(exact, "exact"))
+        goes_on = flag(resume, "resume")
+
+        def write() -> str:
+            selection = self.selection()
+            query = attrs.evolve(self._query, selection=selection, parts=("config", "summary"))
+            list_runs = self._handle.backend.list_runs
+            made.write(lambda page: list_runs(attrs.evolve(query, page=page)), resume=goes_on, progress=progress)
+            return str(path)
+
+        return ApiResponse.of(write)
 
     # -- groups and tables --------------------------------------------------------------------------------------
 
@@ -542,7 +573,7 @@ class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
 class _Combination:
     """Two listings, and what is wanted of them; which runs these are is settled when it is first needed."""
 
-    how: Literal["-", "&", "|"]
+    how: How
     left: Runs
     right: Runs
     place: tuple[str, str | None]
@@ -552,28 +583,3 @@ class _Combination:
 
 Experiments = Runs
 """The SwanLab API's other name for runs."""
-
-
-RunChoice: TypeAlias = Runs | Filters | Sequence[str | Run]
-"""Runs as a collection, a filter, or a list of runs, ids or paths."""
-
-
-def choose_runs(handle: BackendHandle, project: ProjectPath, runs: RunChoice | None) -> Runs:
-    """Return the runs that are meant.
-
-    Args:
-        handle: The way to the backend.
-        project: Their project.
-        runs: ``None`` for all, a filter, a collection, or a list of runs, ids or paths; an empty list means none.
-
-    Raises:
-        TypeError: It is something else.
-        ValueError: It cannot be understood, or a run is not of this project.
-    """
-    if isinstance(runs, Runs):
-        return runs
-    if runs is None or isinstance(runs, (str, And, Or, Not, Comparison)):
-        return Runs(handle, Window(), make_run_query(project, runs))
-    if isinstance(runs, Sequence) and runs and all(isinstance(item, Mapping) for item in runs):
-        return Runs(handle, Window(), make_run_query(project, cast("Sequence[Mapping[str, Any]]", runs)))
-    return Runs(handle, Window(), RunQuery(select_ids(project, runs, "runs")))

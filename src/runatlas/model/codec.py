@@ -31,6 +31,7 @@ __all__ = [
     "dumps",
     "encode",
     "encode_json",
+    "finite",
     "loads",
     "loads_all",
     "make_context",
@@ -269,6 +270,17 @@ def dumps(value: Any) -> str:
         return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     except ValueError:
         return json.dumps(_mark(value), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def finite(value: Any) -> Any:
+    """Return plain values for JSON that other programs read: NaN and ±Inf as the texts of that name."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return _float_text(value)
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return value
 
 
 def loads(text: str | bytes) -> Any:

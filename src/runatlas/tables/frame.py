@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import arro3.io
 from arro3.core import Array, ChunkedArray, DataType, Table
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-__all__ = ["Frame", "Tabled", "load_extra", "plain_cell", "to_pandas"]
+__all__ = ["Frame", "Tabled", "load_extra", "plain_cell", "to_pandas", "write_csv"]
 
 _MILLISECONDS = DataType.timestamp("ms", tz="UTC")
 _FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
@@ -114,17 +114,11 @@ class Frame(Shown):
             The file's path, or the text itself if no path was given.
         """
         buffer = BytesIO()
-        arro3.io.write_csv(self.to_arrow() if exact else self._to_plain_cells(), buffer, timestamp_tz_format=_TIMES)
+        write_csv(self.to_arrow(), buffer, exact=exact)
         if path is None:
             return buffer.getvalue().decode()
         Path(path).write_bytes(buffer.getbuffer())
         return str(path)
-
-    def _to_plain_cells(self) -> Table:
-        """Return an Arrow table that no spreadsheet runs."""
-        table = self.to_arrow()
-        columns = [_plain_column(column.combine_chunks()) for column in table.columns]
-        return Table.from_arrays(columns, names=list(map(plain_cell, table.column_names))) if columns else table
 
     def to_parquet(self, path: str | Path) -> str:
         """Write a Parquet file.
@@ -208,6 +202,25 @@ class Tabled(Shown):
             The file's path, or the text itself if no path was given.
         """
         return self.table().to_csv(path, exact=exact)
+
+
+def write_csv(table: Table, file: BinaryIO, *, exact: bool, header: bool = True) -> None:
+    """Write CSV text.
+
+    Args:
+        table: What to write.
+        file: Where to.
+        exact: Whether texts are written as they are, also those that a spreadsheet would run.
+        header: Whether the names of the columns come first.
+    """
+    written = table if exact else _plain_cells(table)
+    arro3.io.write_csv(written, file, header=header, timestamp_tz_format=_TIMES)
+
+
+def _plain_cells(table: Table) -> Table:
+    """Return a table that no spreadsheet runs."""
+    columns = [_plain_column(column.combine_chunks()) for column in table.columns]
+    return Table.from_arrays(columns, names=list(map(plain_cell, table.column_names))) if columns else table
 
 
 def plain_cell(text: str) -> str:

@@ -19,7 +19,7 @@ from runatlas.tables.frame import Frame, load_extra
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RunTable"]
+__all__ = ["RunColumns", "RunTable"]
 
 _MILLISECONDS = DataType.timestamp("ms", tz="UTC")
 _INT64 = range(-(2**63), 2**63)
@@ -55,11 +55,12 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
     Args:
         records: The runs, each with config and summary.
         total: How many runs there are; the table is complete when it has them all.
+        now_ms: Until when runs that are RUNNING have lasted, in Unix milliseconds; ``None`` for now.
     """
 
-    def __init__(self, records: Iterable[RunRecord], *, total: int | None = None) -> None:
+    def __init__(self, records: Iterable[RunRecord], *, total: int | None = None, now_ms: int | None = None) -> None:
         self._records = tuple(records)
-        self._now_ms = time.time_ns() // 1_000_000
+        self._now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
         self._configs = [_flat(record.config or {}) for record in self._records]
         self._summaries = [record.summary or {} for record in self._records]
         self._config_names = _names("config.", self._configs)
@@ -95,7 +96,9 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
 
     def to_arrow(self) -> Table:
         """Return an Arrow table; times are timestamps in UTC."""
-        return Table.from_pydict({name: _to_arrow_column(name, self.column(name)) for name in self.columns})
+        columns = RunColumns()
+        columns.add(self)
+        return columns.fill(self)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a pandas table: times aware UTC, config values as they are.
@@ -145,23 +148,68 @@ def _names(prefix: str, rows: list[dict[str, Any]]) -> dict[str, str]:
     return {prefix + key: key for key in sorted(set(chain.from_iterable(rows)))}
 
 
-def _kind(values: list[Any]) -> type | None:
-    """Return the one type that holds all values without loss; ``None`` if there is none."""
-    kinds = {type(value) for value in values if value is not None}
-    if kinds == {int, float}:
-        return float if _fit(values, _EXACT_IN_FLOAT) else None
-    kind = kinds.pop() if len(kinds) == 1 else None
-    return None if kind is int and not _fit(values, _INT64) else kind
+class RunColumns:
+    """The columns of runs that come in portions: which there are, and what holds the values of each without loss."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, _Kind] = {name: _Kind() for name in _FIELDS}
+
+    @property
+    def names(self) -> list[str]:
+        """Their names: the own fields, then config, then summary."""
+        rest = sorted(self._kinds.keys() - _FIELDS.keys())  # "config." comes before "summary."
+        return [*_FIELDS, *rest]
+
+    def add(self, table: RunTable) -> None:
+        """Look at a portion."""
+        for name in table.columns:
+            self._kinds.setdefault(name, _Kind()).add(table.column(name))
+
+    def fill(self, table: RunTable) -> Table:
+        """Return a portion, of those that were added, as an Arrow table of all these columns."""
+        there = set(table.columns)
+        nothing = [None] * table.num_rows
+        return Table.from_pydict(
+            {
+                name: _to_arrow_column(name, table.column(name) if name in there else nothing, self._kinds[name].kind)
+                for name in self.names
+            }
+        )
+
+
+class _Kind:
+    """The one type that holds all values of a column without loss."""
+
+    def __init__(self) -> None:
+        self._types: set[type] = set()
+        self._fits_int = self._fits_float = True
+
+    def add(self, values: list[Any]) -> None:
+        """Look at more values."""
+        found = set(map(type, values)) - {type(None)}
+        self._types |= found
+        if int in found:
+            self._fits_int = self._fits_int and _fit(values, _INT64)
+            self._fits_float = self._fits_float and _fit(values, _EXACT_IN_FLOAT)
+
+    @property
+    def kind(self) -> type | None:
+        """The type; ``None`` if there is none."""
+        if self._types == {int, float}:
+            return float if self._fits_float else None
+        if len(self._types) != 1:
+            return None
+        (kind,) = self._types
+        return None if kind is int and not self._fits_int else kind
 
 
 def _fit(values: list[Any], bounds: range) -> bool:
     return all(value in bounds for value in values if type(value) is int)
 
 
-def _to_arrow_column(name: str, values: list[Any]) -> Array:
+def _to_arrow_column(name: str, values: list[Any], kind: type | None) -> Array:
     if name in _TIME_FIELDS:
         return Array(values, DataType.int64()).cast(_MILLISECONDS)
-    kind = _kind(values)
     if kind is float:
         return Array([None if value is None else float(value) for value in values], DataType.float64())
     if kind is bool or kind is int:
@@ -174,7 +222,9 @@ def _to_arrow_column(name: str, values: list[Any]) -> Array:
 def _to_pandas_column(pandas: Any, name: str, values: list[Any]) -> Any:
     if name in _TIME_FIELDS:
         return pandas.to_datetime(pandas.array(values, dtype="Int64"), unit="ms", utc=True)
-    kind = _kind(values)
+    held = _Kind()
+    held.add(values)
+    kind = held.kind
     if kind is float:
         return pandas.Series(values, dtype="float64")
     if kind in {int, bool} and None in values:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from runatlas.model.codec import finite
 from runatlas.terminal import printable, printable_lines
 
 __all__ = ["print_fields", "print_json", "print_table", "refusal_text", "say", "size_text"]
@@ -35,19 +35,9 @@ _OPTIONS = (
 _KIBI = 1024
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value
-
-
 def print_json(value: Any) -> None:
     """Print plain values as JSON, every digit of every number; NaN and ±Inf as the texts of that name."""
-    click.echo(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, indent=2))
+    click.echo(json.dumps(finite(value), ensure_ascii=False, allow_nan=False, indent=2))
 
 
 _FORMS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
@@ -55,7 +45,7 @@ _FORMS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
     (float, lambda value: f"{value:.6g}"),
     (datetime, lambda value: value.isoformat(timespec="milliseconds").replace("+00:00", "Z")),
     ((list, tuple), lambda value: ", ".join(map(str, value))),
-    (Mapping, lambda value: json.dumps(_finite(value), ensure_ascii=False)),
+    (Mapping, lambda value: json.dumps(finite(value), ensure_ascii=False)),
 )
 
 

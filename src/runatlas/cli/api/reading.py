@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
 
 import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, output_option
 from runatlas.cli.api.output import print_fields, print_json, print_table, say
+from runatlas.cli.main import Interruption
 from runatlas.entities.run import Run
+from runatlas.entities.run_export import FORMATS, ExportFormat
+from runatlas.entities.runs import Runs
 from runatlas.model.filter_field import did_you_mean
 from runatlas.model.log import LOG_LEVELS, LogLevel
 from runatlas.response import ApiResponse
-from runatlas.tables.run import RunTable
 from runatlas.terminal import counted
 
 __all__ = ["export", "logs", "medias", "metrics", "run", "summary"]
@@ -190,24 +195,32 @@ def medias(
 @click.option("--logs", "as_logs", is_flag=True, help="Of a run: its log lines.")
 @click.option("-f", "--filter", "filters", help="Of a project: which runs.")
 @click.option("--exact", is_flag=True, help="Of a project: texts as they are, also those a spreadsheet would run.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="Of a project; else as the file ends, or CSV.")
+@click.option("--resume", is_flag=True, help="Of a project: go on where writing this file was interrupted.")
 @output_option
 @api_command
-def export(
-    api: Api, path: str, csv_key: str | None, filters: str | None, output: Path | None, *, as_logs: bool, exact: bool
+def export(  # noqa: PLR0917 - one argument an option
+    api: Api,
+    path: str,
+    csv_key: str | None,
+    filters: str | None,
+    form: ExportFormat | None,
+    output: Path | None,
+    *,
+    as_logs: bool,
+    exact: bool,
+    resume: bool,
 ) -> None:
     """Write a table of runs, a metric, or log lines.
 
     PATH is a project for its runs: CSV, with an apostrophe before what a spreadsheet would run as a formula, or
-    Parquet if the file ends in .parquet. It is a run for one of its metrics
+    Parquet or JSON lines if the file ends in .parquet or .jsonl. It is a run for one of its metrics
     (--csv KEY), or for its log lines (--logs).
     """
     if path.removeprefix("/").count("/") == 1:
         if csv_key is not None or as_logs:
             raise click.UsageError("--csv and --logs go with a run, not with a project")
-        if output is not None and output.suffix.lower() not in _TABLES:
-            what = f"{output.suffix!r} is no table that can be written; let the file end in .csv or .parquet"
-            raise click.BadParameter(what, param_hint="--output")
-        _write_table(api.runs(path, filters).table().unwrap(), output, exact=exact)
+        _export_runs(api.runs(path, filters), form, output, exact=exact, resume=resume)
         return
     if (csv_key is None) != as_logs:
         raise click.UsageError("give either --csv KEY or --logs")
@@ -216,21 +229,43 @@ def export(
     _write(link.unwrap().read().unwrap(), output)
 
 
-_TABLES = ("", ".csv", ".txt", ".parquet")
+_ENDINGS: dict[str, ExportFormat] = {"": "csv", ".txt": "csv", **{f".{form}": form for form in FORMATS}}
 
 
-def _write_table(table: RunTable, output: Path | None, *, exact: bool) -> None:
-    if output is None or output.suffix.lower() != ".parquet":
-        _write(table.to_csv(exact=exact).encode(), output)
+def _export_runs(runs: Runs, form: ExportFormat | None, output: Path | None, *, exact: bool, resume: bool) -> None:
+    ending = ".csv" if output is None else output.suffix.lower()
+    wanted = form or _ENDINGS.get(ending)
+    if wanted is None:
+        what = f"{ending!r} is no table that can be written; let the file end in .csv, .parquet or .jsonl"
+        raise click.BadParameter(what, param_hint="--output")
+    if output is not None and (output.is_file() or not output.exists()):
+        try:
+            runs.export(output, format=wanted, exact=exact, resume=resume).unwrap()
+        except KeyboardInterrupt:
+            raise Interruption("interrupted; what was read is kept: export again with --resume to go on") from None
+        say(f"wrote {output} ({output.stat().st_size} bytes)")
         return
-    table.to_parquet(output)
-    say(f"wrote {output} ({output.stat().st_size} bytes)")
+    if resume:
+        raise click.UsageError("--resume goes with the file of --output")
+    with TemporaryDirectory() as folder:  # a pipe takes what is whole
+        made = runs.export(Path(folder) / "runs", format=wanted, exact=exact).unwrap()
+        with Path(made).open("rb") as file, _opened(output) as stream:
+            shutil.copyfileobj(file, stream)
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[BinaryIO]:
+    """Open what is written to: a file, a pipe, or stdout."""
+    if output is None:
+        yield sys.stdout.buffer
+        sys.stdout.flush()
+        return
+    with output.open("wb") as stream:
+        yield stream
 
 
 def _write(data: bytes, output: Path | None) -> None:
-    if output is None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.flush()
-        return
-    output.write_bytes(data)
-    say(f"wrote {output} ({len(data)} bytes)")
+    with _opened(output) as stream:
+        stream.write(data)
+    if output is not None:
+        say(f"wrote {output} ({len(data)} bytes)")

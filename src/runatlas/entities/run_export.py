@@ -1,0 +1,194 @@
+"""Listings of any length as files: what was read lies in a file beside them, so that an export can go on."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, get_args
+
+import arro3.io
+import attrs
+from arro3.core import RecordBatchReader
+
+from runatlas.errors import BusyError, RunAtlasError, ValidationError
+from runatlas.file_access import replacing
+from runatlas.model.codec import decode_json, dumps, encode_json, finite
+from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
+from runatlas.model.run import RunRecord
+from runatlas.process.file_lock import FileLock
+from runatlas.progress import Progress, showing
+from runatlas.tables.frame import write_csv
+from runatlas.tables.run import RunColumns, RunTable
+
+__all__ = ["FORMATS", "ExportFormat", "RunExport", "format_of"]
+
+ExportFormat = Literal["csv", "parquet", "jsonl"]
+FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
+
+_ROW_GROUP = 10_000
+_HEAD = b'{"runatlas":"runs","version":1}\n'
+"""The first line of the file beside. Runs follow, a line each, and a mark behind each page of them."""
+
+
+def format_of(path: Path, wanted: str | None) -> ExportFormat:
+    """Return the format of a file: what is wanted, or what its name ends in.
+
+    Raises:
+        ValueError: There is no such format.
+    """
+    name = path.suffix.lower().removeprefix(".") if wanted is None else wanted
+    for found in FORMATS:
+        if name == found:
+            return found
+    if wanted is None:
+        raise ValueError(f"path: {path.name!r} ends in none of .csv, .parquet and .jsonl; name the format")
+    raise ValueError(f"format: expected one of {', '.join(FORMATS)}, got {wanted!r}")
+
+
+@attrs.frozen
+class _Mark:
+    """How far an export came: how many runs are there, where the next ones begin, and whether there are none."""
+
+    done: int = 0
+    cursor: str | None = None
+    is_last: bool = False
+
+
+class RunExport:
+    """An export of a listing.
+
+    Args:
+        path: The file; it is replaced when all of it is written.
+        form: Its format.
+        exact: Whether texts of a CSV file are written as they are, also those that a spreadsheet would run.
+    """
+
+    def __init__(self, path: Path, form: ExportFormat, *, exact: bool) -> None:
+        self._path = path
+        self._part = path.with_name(f"{path.name}.part")
+        self._form = form
+        self._exact = exact
+        self._now_ms = time.time_ns() // 1_000_000
+        self._columns = RunColumns()
+
+    def write(self, read: Callable[[PageRequest], Page[RunRecord]], *, resume: bool, progress: Progress) -> None:
+        """Read what was not read before, and write the file.
+
+        Args:
+            read: Reads a page of the listing.
+            resume: Whether to go on where another export to this file was interrupted; else it begins anew.
+            progress: Whether and how to show how far it is.
+
+        Raises:
+            OSError: A file cannot be written.
+            RunAtlasError: Runs could not be read; what was read stays for the next time.
+        """
+        lock = FileLock(self._part)
+        if not lock.acquire():
+            raise BusyError(f"{self._path} is being written by another process")
+        try:
+            with self._part.open("r+b") as part, showing(progress, "exporting", "run") as tell:
+                head = part.readline()
+                if not _HEAD.startswith(head):
+                    raise FileExistsError(f"{self._part} is not of an export, and in its way; move it away")
+                self._collect(part, read, tell, self._take_up(part) if resume and head == _HEAD else _Mark())
+                self._convert(part)
+            self._part.unlink()
+        finally:
+            lock.release()
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def _take_up(self, part: BinaryIO) -> _Mark:
+        """Return how far the file beside came, and leave off what comes behind."""
+        mark, end = _Mark(), part.tell()
+        for records, found in _pages(part):
+            self._columns.add(self._table(records))
+            mark, end = found, part.tell()
+        part.seek(end)
+        part.truncate()
+        return mark
+
+    def _collect(
+        self,
+        part: BinaryIO,
+        read: Callable[[PageRequest], Page[RunRecord]],
+        tell: Callable[[int, int], object],
+        mark: _Mark,
+    ) -> None:
+        """Put all runs into the file beside, from a mark on."""
+        if not mark.done:
+            part.seek(0)
+            part.truncate()
+            part.write(_HEAD)
+        total: int | None = None
+        while not mark.is_last:
+            try:
+                page = read(PageRequest(limit=PAGE_LIMIT, cursor=mark.cursor, with_total=total is None))
+                cursor = following(mark.cursor, page.next_cursor)
+            except RunAtlasError as error:
+                if not mark.done:
+                    self._part.unlink()
+                    raise
+                raise self._told(error, mark.done) from error
+            self._columns.add(self._table(page.items))
+            part.writelines(encode_json(record) + b"\n" for record in page.items)
+            mark = _Mark(mark.done + len(page.items), cursor, cursor is None)
+            part.write(dumps(attrs.astuple(mark)).encode() + b"\n")
+            part.flush()
+            total = page.total if total is None else total
+            tell(mark.done, max(total or 0, mark.done))
+
+    def _told(self, error: RunAtlasError, done: int) -> RunAtlasError:
+        """Say with an error how to go on."""
+        if isinstance(error, ValidationError):
+            return error.reworded(
+                f"{self._part} has runs of another filter or order: give the same ones, or begin anew without resume"
+            )
+        return error.reworded(f"{error.message}; {done:,} runs are kept: exporting again with resume goes on")
+
+    def _table(self, records: Sequence[RunRecord]) -> RunTable:
+        return RunTable(records, now_ms=self._now_ms)
+
+    # -- writing ------------------------------------------------------------------------------------------------
+
+    def _convert(self, part: BinaryIO) -> None:
+        """Make the file of what lies beside it."""
+        with replacing(self._path) as file:
+            if self._form == "jsonl":
+                for table in self._tables(part):
+                    file.writelines(_line(row) for row in table.json())
+                return
+            empty = self._columns.fill(self._table(()))
+            filled = (self._columns.fill(table) for table in self._tables(part) if len(table))
+            if self._form == "csv":
+                write_csv(empty, file, exact=self._exact)
+                for portion in filled:
+                    write_csv(portion, file, exact=self._exact, header=False)
+                return
+            batches = (batch for portion in filled for batch in portion.to_batches())
+            reader = RecordBatchReader.from_batches(empty.schema, batches)
+            arro3.io.write_parquet(reader, file, max_row_group_size=_ROW_GROUP)
+
+    def _tables(self, part: BinaryIO) -> Iterator[RunTable]:
+        part.seek(len(_HEAD))
+        return (self._table(records) for records, _ in _pages(part))
+
+
+def _pages(part: BinaryIO) -> Iterator[tuple[list[RunRecord], _Mark]]:
+    """Yield the runs of each page that is there whole, and the mark behind it; the file stands behind that then."""
+    records: list[RunRecord] = []
+    while (line := part.readline()).endswith(b"\n"):
+        if line.startswith(b"["):
+            yield records, _Mark(*json.loads(line))
+            records = []
+        else:
+            records.append(decode_json(line, RunRecord))
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    """Return a row as JSON, without what a run does not have."""
+    there = {name: finite(value) for name, value in row.items() if value is not None}
+    return dumps(there).encode() + b"\n"
