@@ -10,10 +10,12 @@ from typing import Literal, overload
 
 from typing_extensions import TypedDict, Unpack
 
+from runatlas.display.markup import Html, facts, heading, joined
+from runatlas.display.shown import Shown
 from runatlas.entities.argument import flag
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.deletion import Deletion, DeletionPlan, apply_plan
-from runatlas.entities.held_policy import HeldPolicy, hold_policy
+from runatlas.entities.held_policy import HeldPolicy, hold_policy, policy_json
 from runatlas.model.held_policy import EVERY
 from runatlas.model.policy import Policy, make_policy
 from runatlas.model.policy_file import TEXT_MAX, NamedPolicy, parse_policy_file
@@ -104,7 +106,7 @@ class Cleanable(ABC):
         return clean(self._handle, self._scope_to_clean, make_policy(**policy), commit=commit, force=force)
 
 
-class FilePolicy:
+class FilePolicy(Shown):
     """A policy of a file.
 
     Args:
@@ -168,6 +170,9 @@ class FilePolicy:
             ValueError: The name or ``every`` cannot be understood.
         """
         return hold_policy(self._handle, self._named.project, self.name, self.policy, every=every, acts=acts)
+
+    def _show(self) -> Html:
+        return joined(heading(self.name, self.project), facts(policy_json(self.policy)))
 
     def __repr__(self) -> str:
         return f"FilePolicy({self.name!r}, {self.project!r})"

@@ -9,6 +9,8 @@ from typing import Any
 import attrs
 
 from runatlas.backends.base import Backend
+from runatlas.display.markup import Html, facts, heading, joined, note
+from runatlas.display.shown import Shown, shown
 from runatlas.entities.argument import flag
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.plan import SHOWN, Plan, more
@@ -32,7 +34,7 @@ _LONG = 2_000_000
 _NAMED = 5
 
 
-class Deletion:
+class Deletion(Shown):
     """What was deleted; it lies in the trash until it expires.
 
     Attributes:
@@ -73,6 +75,13 @@ class Deletion:
             "expires_at": self.expires_at,
             "kept": [item_json(item) for item in self.kept],
         }
+
+    def _show(self) -> Html:
+        what = f"project {self.project} with {counted(self.runs, 'run')}" if self.project else counted(self.runs, "run")
+        title = f"data of {what} was deleted" if self.kind == "data" else f"deleted: {what}"
+        told = facts({"in the trash as": self.trash_id, "until": self.expires_at})
+        kept = shown(PlanTable((), self.kept)) if self.kept else None
+        return joined(heading(title), told, kept, note("restore() brings it back") if self.trash_id else None)
 
     def __repr__(self) -> str:
         fields = {**self.json(), "kept": len(self.kept)}

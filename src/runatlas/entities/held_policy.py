@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from runatlas.display.markup import Html, facts, joined, rows_of
+from runatlas.display.shown import shown
 from runatlas.entities.argument import flag
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
@@ -20,6 +22,7 @@ from runatlas.model.page import Page, PageRequest, each_item
 from runatlas.model.policy import Policy, parse_duration
 from runatlas.model.trash import PlannedItem
 from runatlas.response import ApiResponse
+from runatlas.tables.deletion import PlanTable
 
 if TYPE_CHECKING:
     # A property that returns a Literal at run time makes Jedi, and so a notebook, complete nothing.
@@ -138,6 +141,10 @@ class HeldPolicy(Entity[HeldPolicyRecord]):
     def release(self) -> ApiResponse[None]:
         """Let the project hold it no longer; what it deleted stays in the trash, and its log where it is."""
         return ApiResponse.of(lambda: self._handle.backend.release_policy(self._project, self._name))
+
+    def _show(self) -> Html:
+        record = self._record
+        return joined(super()._show(), None if record is None else facts(policy_json(record.policy)))
 
     def json(self) -> dict[str, Any]:
         """Return the policy as plain values."""
@@ -276,6 +283,13 @@ class Evaluation(Entity[EvaluationRecord]):
     def reason(self) -> str:
         """Why it was refused or failed."""
         return self._held().reason
+
+    def _show(self) -> Html:
+        record = self._record
+        if record is None:
+            return super()._show()
+        rules = rows_of(record.rules) if record.rules else None
+        return joined(super()._show(), rules, shown(PlanTable(record.items, ())) if record.items else None)
 
     def json(self) -> dict[str, Any]:
         """Return the evaluation as plain values."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
+from runatlas.display.markup import Html, failure, heading, joined, note
+from runatlas.display.shown import shown
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.tables.frame import Frame, Tabled
 from runatlas.terminal import counted, printable
@@ -109,9 +110,11 @@ class Plan(Tabled, Generic[Record, Item]):
     def __len__(self) -> int:
         return len(self.items)
 
-    def _repr_html_(self) -> str:
-        sentences = [f"<p>{html.escape(line)}</p>" for line in self._sentences()]
-        return f"<div>{''.join([*sentences, *(table._repr_html_() for table in self._tables())])}</div>"
+    def _show(self) -> Html:
+        refused = [failure(self.refusal, "refused")] if self.refusal else []
+        first, *told = self._sentences()
+        told = told[: len(told) - len(refused)]
+        return joined(heading(first), *refused, *map(note, told), *map(shown, self._tables()))
 
     def __repr__(self) -> str:
         first, *rest = [*self._sentences(), *map(printable, self._lines())]

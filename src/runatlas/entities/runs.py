@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import attrs
 from typing_extensions import Unpack
 
-from runatlas.display.markup import Html, heading, joined
+from runatlas.display.markup import Html, heading, joined, note
 from runatlas.entities.argument import flag, text, whole
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.change import Change, Changes, make_changes, noted
@@ -142,7 +142,8 @@ class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
     def _show(self) -> Html:
         given = self._given
         told = query_texts(given) if isinstance(given, RunQuery) else ()
-        return joined(heading(repr(self), *told), self._first_shown())
+        further = note("its cursor goes on: page(after=…)") if self.cursor else None
+        return joined(heading(repr(self), *told), self._first_shown(), further)
 
     def _cost(self) -> str:
         is_open = isinstance(self._given, _Combination) and self._given.settled is None

@@ -8,6 +8,8 @@ from typing import Any, Literal, overload
 
 import attrs
 
+from runatlas.display.markup import Html, facts, heading, joined, note
+from runatlas.display.shown import Shown
 from runatlas.entities.argument import flag, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Readable
@@ -24,7 +26,7 @@ from runatlas.terminal import counted
 __all__ = ["Transfer", "TransferPlan", "Transferable", "project_path", "transfer"]
 
 
-class Transfer:
+class Transfer(Shown):
     """What was done.
 
     Attributes:
@@ -63,6 +65,12 @@ class Transfer:
         fields: dict[str, Any] = {"kind": self.kind, "total": self.total, "target": self.target}
         fields |= {"trash_id": self.trash_id, "change": "" if self.change is None else self.change.id}
         return {**fields, "runs": list(self.runs), "paths": list(self.paths), "notes": list(self.notes)}
+
+    def _show(self) -> Html:
+        told = {"in the trash as": self.trash_id, "change": "" if self.change is None else self.change.id}
+        listed = "; ".join(self.paths[:SHOWN]) + ("; …" if len(self.paths) > SHOWN else "")
+        title = heading(f"{counted(self.total, 'run')} {DONE[self.kind]} to {self.target}")
+        return joined(title, facts({**told, "paths": listed}), *map(note, self.notes[:SHOWN]))
 
     def __repr__(self) -> str:
         return f"Transfer(kind={self.kind!r}, total={self.total}, target={self.target!r})"

@@ -7,9 +7,11 @@ from typing import Any
 
 import attrs
 
+from runatlas.display.markup import Html, facts, failure, heading, joined, note
+from runatlas.display.shown import Shown
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.change import Change, noted, undo
-from runatlas.entities.plan import Plan, more
+from runatlas.entities.plan import SHOWN, Plan, more
 from runatlas.model.change import ChangedRunRecord, PlannedUpdate, UpdatePlanRecord
 from runatlas.model.series import ReadFailure
 from runatlas.response import ApiResponse
@@ -21,7 +23,7 @@ __all__ = ["Update", "UpdatePlan"]
 
 
 @attrs.frozen
-class Update:
+class Update(Shown):
     """What a change of many things did; they were settled before anything was changed.
 
     Attributes:
@@ -55,9 +57,15 @@ class Update:
         """
         return undo(self.change)
 
+    def _show(self) -> Html:
+        told = facts({"change": self.change and self.change.id})
+        reasons = (f"{item.path}: {item.reason}" for item in self.failures[:SHOWN])
+        back = note("undo() takes it back") if self.change is not None else None
+        return joined(heading(f"{self.total:,} of {len(self.ids):,} changed"), told, *map(failure, reasons), back)
+
     def json(self) -> dict[str, Any]:
         """Return the fields as plain values."""
-        failures = [attrs.asdict(failure) for failure in self.failures]
+        failures = [attrs.asdict(item) for item in self.failures]
         change = "" if self.change is None else self.change.id
         told = {"ids": list(self.ids), "total": self.total, "complete": self.complete, "failures": failures}
         return {**told, "change": change}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from runatlas.display.markup import Html, heading, joined
 from runatlas.entities.argument import choice, whole
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.model.codec import encode
@@ -64,8 +65,8 @@ class Usage(Tabled):
         plain: dict[str, Any] = encode(self.record)
         return plain
 
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
+    def _show(self) -> Html:
+        return joined(heading(_item_text(self.total)), super()._show())
 
     def __repr__(self) -> str:
         lines = [f"Usage: {_item_text(self.total)}"]

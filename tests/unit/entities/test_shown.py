@@ -18,14 +18,26 @@ from support.world import START, World, make_points, make_world
 from runatlas import Api
 from runatlas.backends.base import Backend
 from runatlas.backends.local import LocalBackend
+from runatlas.entities.change import Change
+from runatlas.entities.cleaning import FilePolicy
+from runatlas.entities.deletion import Deletion
+from runatlas.entities.held_policy import Evaluation
+from runatlas.entities.transfer import Transfer
+from runatlas.entities.update import Update
 from runatlas.errors import RequestError
 from runatlas.model.annotation import AnnotationDraft
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import Batch
+from runatlas.model.held_policy import EvaluationRecord, RuleCount
 from runatlas.model.ids import ProjectPath
 from runatlas.model.log import LogDraft
+from runatlas.model.policy import make_policy
+from runatlas.model.policy_file import NamedPolicy
 from runatlas.model.project import ProjectDraft
 from runatlas.model.registry import ModelVersionDraft
+from runatlas.model.series import ReadFailure
+from runatlas.model.transfer import TransferItem, TransferPlanRecord, TransferRecord
+from runatlas.model.trash import DeletionRecord, PlannedItem
 
 HOSTILE = "<script>alert('x')</script>\u202e\ud83d\x07 & \"quoted\" </td>"
 NAME = HOSTILE.replace("\ud83d", "").replace("\x07", "")
@@ -77,6 +89,18 @@ def place(filled: tuple[Backend, World]) -> Place:
 def _loaded(entity: Any) -> Any:
     return entity.unwrap()
 
+
+ITEM = PlannedItem("a/b/c", "c", NAME, "FINISHED", START, ("protected",), f"protected: {NAME}")
+DELETED = DeletionRecord("t1", "runs", 3, START, kept=(ITEM,))
+ITEMS = (TransferItem("a/c/x", f"a/b/{NAME}", "x", NAME, "FINISHED"),)
+MOVED = TransferPlanRecord("move", "a/b", ITEMS, notes=(NAME,))
+POLICY = NamedPolicy(NAME, ProjectPath("my-team", "my-project"), make_policy(where="name != '<i>'", older_than="30d"))
+EVALUATED = EvaluationRecord(
+    *("e1", PROJECT, NAME, POLICY.policy, True, NAME, START, "refused"),
+    rules=(RuleCount(NAME, 3, True),),
+    items=(ITEM,),
+    reason=NAME,
+)
 
 KINDS: dict[str, tuple[Callable[[Api], Any], list[str]]] = {
     "api": (lambda api: api, ["list_projects"]),
@@ -142,6 +166,16 @@ KINDS: dict[str, tuple[Callable[[Api], Any], list[str]]] = {
     "installation": (lambda api: _loaded(api.self_hosted()), []),
     "usage": (lambda api: api.usage(), []),
     "deletion plan": (lambda api: api.runs(PROJECT).delete(), []),
+    "update plan": (lambda api: api.runs(PROJECT).update(group="<g>", commit=False), []),
+    "transfer plan": (lambda api: api.runs(PROJECT).copy("archive"), []),
+    "refused plan": (lambda api: api.project(PROJECT).run("hostile").rename_metric(NAME, "loss"), []),
+    "plan that names nothing": (lambda api: api.project(PROJECT).delete_runs(["none"]), []),
+    "deletion": (lambda api: Deletion(api._handle, DELETED), []),
+    "transfer": (lambda api: Transfer(api._handle, TransferRecord("move", "a/b", ("x",), change_id="c"), MOVED), []),
+    "update": (lambda api: Update((NAME,), 0, (ReadFailure(NAME, NAME, NAME),), Change(api._handle, "c")), []),
+    "policies of a file": (lambda api: FilePolicy(api._handle, POLICY), []),
+    "evaluation": (lambda api: Evaluation(api._handle, api.project(PROJECT).project_path, EVALUATED), []),
+    "page with a cursor": (lambda api: api.runs(PROJECT).page(3), []),
     "purge": (lambda api: api.purge(), []),
     "failed answer": (lambda api: api.run(f"{PROJECT}/none").summary(), []),
     "a run that is not there": (lambda api: api.run(f"{PROJECT}/none"), ["get_run"]),

@@ -100,7 +100,7 @@ def test_a_plan_says_all_that_it_would_do(api: Api) -> None:
         "- folder /sweeps would be made",
     ]
     assert "- team/demo/a → team/new/a" in repr(plan)
-    assert "<p>folder /sweeps would be made</p>" in plan._repr_html_()
+    assert ">folder /sweeps would be made</p>" in plan._repr_html_()
     assert plan.to_csv().splitlines()[0] == "run,target,name,state,folder,in_way,points"
     assert len(plan.to_pandas()) == 4
     told = plan.json()
