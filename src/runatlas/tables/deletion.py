@@ -33,8 +33,17 @@ class PlanTable(Frame):
 
     def to_arrow(self) -> Table:
         """Return an Arrow table; ``created_at`` is a timestamp in UTC."""
-        action = Array([action for action, _ in self._rows], DataType.string())
-        return Table.from_pydict({"action": action, **_columns([item for _, item in self._rows])})
+        return self._head(len(self._rows))
+
+    @property
+    def num_rows(self) -> int:
+        """How many runs it has."""
+        return len(self._rows)
+
+    def _head(self, rows: int) -> Table:
+        part = self._rows[:rows]
+        action = Array([action for action, _ in part], DataType.string())
+        return Table.from_pydict({"action": action, **_columns([item for _, item in part])})
 
 
 class ReportRow(NamedTuple):

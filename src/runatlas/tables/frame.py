@@ -77,7 +77,7 @@ class Frame(Shown):
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""
-        return tuple(self.to_arrow().column_names)
+        return tuple(self._head(0).column_names)
 
     @property
     def num_rows(self) -> int:
@@ -147,9 +147,13 @@ class Frame(Shown):
 
     def _first_rows(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
         """Return the rows that are shown."""
-        arrow = self.to_arrow()
-        part = arrow.slice(0, min(self._html_rows, arrow.num_rows))
+        part = self._head(self._html_rows)
         return zip(*(part[name].to_pylist() for name in names), strict=True)
+
+    def _head(self, rows: int) -> Table:
+        """Return so many of the first rows."""
+        arrow = self.to_arrow()
+        return arrow.slice(0, min(rows, arrow.num_rows))
 
     def _told(self) -> Html:
         """Say how large it is, what is not in it and why."""

@@ -39,9 +39,18 @@ class TransferTable(Frame):
 
     def to_arrow(self) -> Table:
         """Return an Arrow table; ``in_way`` says why a run cannot go."""
+        return self._head(len(self._items))
+
+    @property
+    def num_rows(self) -> int:
+        """How many runs it has."""
+        return len(self._items)
+
+    def _head(self, rows: int) -> Table:
+        part = self._items[:rows]
         columns = {
-            column: Array([getattr(item, attribute) for item in self._items], DataType.string())
+            column: Array([getattr(item, attribute) for item in part], DataType.string())
             for column, attribute in _TEXTS.items()
         }
-        points = Array([item.points for item in self._items], DataType.int64())
+        points = Array([item.points for item in part], DataType.int64())
         return Table.from_pydict({**columns, "points": points})
