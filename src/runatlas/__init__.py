@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runatlas.errors import RunAtlasError
     from runatlas.model.ranges import RangeQuery
     from runatlas.response import ApiResponse
+    from runatlas.statistics.grouping import all_but
     from runatlas.tables.metric import MetricTable
     from runatlas.tables.run import RunTable
     from runatlas.tracking.run import Run
@@ -41,6 +42,7 @@ __all__ = [
     "RunTable",
     "User",
     "Workspace",
+    "all_but",
     "finish",
     "init",
     "log",
@@ -61,6 +63,7 @@ _HOMES = {
     "RunTable": "runatlas.tables.run",
     "User": "runatlas.entities.user",
     "Workspace": "runatlas.entities.workspace",
+    "all_but": "runatlas.statistics.grouping",
     "finish": "runatlas.tracking.session",
     "init": "runatlas.tracking.session",
     "log": "runatlas.tracking.session",

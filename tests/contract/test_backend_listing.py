@@ -74,6 +74,28 @@ def _list(site: Site, project: ProjectPath, **query: Any) -> list[RunRecord]:
         cursor = answer.next_cursor
 
 
+def test_a_listing_carries_the_statistics_that_it_is_asked_for(site: Site, demo: ProjectPath) -> None:
+    asked = [stat for stat in STATISTICS if stat != "median" and (site.is_exact or stat not in {"count", "first_step"})]
+    fields = (*(Field("SCALAR", "loss", stat=stat) for stat in asked), Field("SCALAR", "none"))
+    for run in _list(site, demo, statistics=fields, parts=()):
+        known = [_statistic(run, stat) for stat in asked]
+        has_series = known[0] is not None
+        wanted = [(math.nan if value is None else value) if has_series else None for value in known]
+        assert run.statistics == pytest.approx((*wanted, None), nan_ok=True), run.id
+        assert (run.config, run.summary) == (None, None)
+    assert all(run.statistics is None for run in _list(site, demo))
+
+
+@pytest.mark.parametrize(
+    "field", [Field("CONFIG", "x"), Field("SCALAR", "loss", stat="median"), Field("SCALAR", "loss", stat="len")]
+)
+def test_what_is_no_statistic_of_a_listing_is_refused(site: Site, demo: ProjectPath, field: Field) -> None:
+    with pytest.raises(ValidationError, match="statistics"):
+        _list(site, demo, statistics=(field,))
+    with pytest.raises(ValidationError, match="statistics: up to 100"):
+        _list(site, demo, statistics=(Field("SCALAR", "loss"),) * 101)
+
+
 def _number(value: Any) -> tuple[Any, ...] | None:
     return None if value is None or math.isnan(value) else (value,)
 

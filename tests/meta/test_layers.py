@@ -16,6 +16,7 @@ _CLIENT = {
     "settings",
     "credential",
     "tables",
+    "statistics",
 }
 _BACKENDS = {
     "backends",
@@ -45,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "settings": {"errors", "model", "credential"},
     "credential": {"errors", "model"},
     "tables": {"terminal", "errors", "process", "display", "model", "response"},
-    "statistics": {"tables"},
+    "statistics": {"display", "model", "tables"},
     "objects": {"errors", "model"},
     "backends": set(),
     "backends.operation": {"model"},
@@ -94,6 +95,7 @@ ALLOWED: dict[str, set[str]] = {
         "response",
         "tables",
         "progress",
+        "statistics",
         "backends.base",
     },
     "api": _CLIENT | _BACKENDS | {"entities"},

@@ -189,6 +189,7 @@ class ComparedBackend:
             got = attrs.evolve(got, summary={key: summary[key] for key in told.summary if key in summary})
         elif got.summary is None:
             left_out["summary"] = None
+        told = attrs.evolve(told, statistics=got.statistics)  # a run alone is told without
         return cast(RunRecord, _filled(got, attrs.evolve(told, **cast(Any, left_out))))
 
     def _summary(self, got: SummaryRecord) -> SummaryRecord:

@@ -31,6 +31,7 @@ from runatlas.entities.run_query import (
     query_texts,
     select_ids,
 )
+from runatlas.entities.run_statistics import RunStatistics
 from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_path, transfer
 from runatlas.entities.update import Update, UpdatePlan
 from runatlas.model.change import UpdateRecord
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 __all__ = ["Experiments", "Runs"]
 
 
-class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
+class Runs(Collection[Run, RunRecord], Cuttable, RunStatistics, Transferable):
     """Runs of a project: filtered, ordered, grouped; each listed with its config and last values.
 
     A slice of them, what is in one listing and not in another (``runs - other``), in both (``runs & other``) or in
@@ -157,6 +158,10 @@ class Runs(Collection[Run, RunRecord], Cuttable, Transferable):
         if set(parts) <= set(self._query.parts):
             return self
         return Runs(self._handle, self._window, attrs.evolve(self._query, parts=parts))
+
+    def _read_records(self, parts: Sequence[RunPart], statistics: Sequence[Field]) -> Iterator[RunRecord]:
+        query = attrs.evolve(self._query, parts=tuple(parts), statistics=tuple(statistics))
+        return (run.record for run in Runs(self._handle, self._window, query))
 
     def _whole_items(self) -> Sequence[Run]:
         known, is_all = self._memory

@@ -35,6 +35,8 @@ DEPTH_MAX = 64
 
 _NUMBER = re.compile(r"[ \t\n\r]*-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?[ \t\n\r]*", re.ASCII)
 _WHOLE = re.compile(r"[ \t\n\r]*-?[0-9]+[ \t\n\r]*", re.ASCII)
+_HARD = frozenset("#\ufffd")
+"""What is in names that are not those of the keys."""
 _WHOLE_MAX = 4000
 """So many digits Python reads as a whole number."""
 _TIME = re.compile(
@@ -112,6 +114,15 @@ def _name(key: str) -> str:
 
 def find_value(config: Mapping[str, Any], name: str) -> Any:
     """Return what a config has under a name: a value, a ``Section``, or ``None``."""
+    if _HARD.isdisjoint(name):
+        held: Any = config
+        for part in name.split("."):
+            if not isinstance(held, Mapping) or any("." in key for key in held):
+                break
+            held = held.get(part)
+        else:  # no key on the way has a dot of its own: there is one way only
+            if not isinstance(held, Mapping):
+                return held
     values = dict(named_values(config, depth_max=None))
     found = values.get(name)
     if not isinstance(found, Mapping):

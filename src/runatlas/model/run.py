@@ -100,6 +100,8 @@ class RunRecord:
         config: ``None`` when the listing did not carry it.
         summary: The last value of each series without context; ``None`` when the listing did not carry it.
         profile: ``None`` when the listing did not carry it.
+        statistics: What ``RunQuery.statistics`` asked for, in that order: NaN where a series has no such number, since
+            only NaN was logged, ``None`` where there is no such series; ``None`` when nothing was asked for.
         group: Free text that ties runs together (SwanLab: cluster).
         protected: Whether no deletion takes it; ``protected_reason`` says why.
         error: Why it crashed, ``""`` otherwise.
@@ -135,6 +137,7 @@ class RunRecord:
     config: dict[str, Any] | None = None
     summary: dict[str, float] | None = None
     profile: Profile | None = None
+    statistics: tuple[float | None, ...] | None = None
 
     @property
     def path(self) -> RunPath:
@@ -298,6 +301,7 @@ class RunQuery:
         sorts: Applied in order; then pinned first, then newest first, then the id, so that the order is total.
         groups: Listed runs come group by group, in the order of these fields' values.
         parts: What the records carry beside the run's own fields.
+        statistics: Which statistics of metrics the records carry, up to 100.
     """
 
     selection: RunSelection
@@ -305,3 +309,4 @@ class RunQuery:
     groups: tuple[Field, ...] = ()
     parts: tuple[RunPart, ...] = ("config", "summary")
     page: PageRequest = PageRequest()
+    statistics: tuple[Field, ...] = ()

@@ -17,6 +17,7 @@ __all__ = [
     "SORTS_MAX",
     "check_filter",
     "check_order",
+    "check_statistics",
     "has_length",
     "simplify",
     "too_deep",
@@ -29,6 +30,7 @@ PART_MAX = 1000
 """How long a text may be that is looked for inside another."""
 
 SORTS_MAX = 10
+STATISTICS_MAX = 100
 """How many fields runs may be sorted and grouped by."""
 
 _DEPTH_MAX = 20
@@ -182,3 +184,19 @@ def check_order(sorts: Sequence[Sort]) -> None:
             raise ValidationError("sorts: runs cannot be sorted by 'labels'")
         if sort.field.stat == "len":
             raise ValidationError(f"sorts: runs cannot be sorted by the length of {sort.field.key!r}")
+
+
+def check_statistics(fields: Sequence[Field]) -> None:
+    """Check which statistics a listing is asked for.
+
+    Raises:
+        ValidationError: One is none of a metric, its points would have to be read, or there are too many.
+    """
+    if len(fields) > STATISTICS_MAX:
+        raise ValidationError(f"statistics: up to {STATISTICS_MAX} are listed at once, got {len(fields)}")
+    for field in fields:
+        if field.type != "SCALAR":
+            raise ValidationError(f"statistics: {field.key!r} is no metric")
+        if field.stat not in STATISTICS or field.stat == "median":
+            raise ValidationError(f"statistics: {field.key!r} has no statistic {field.stat!r} that a listing carries")
+        check_text(field.key, "statistics")

@@ -61,7 +61,7 @@ class Estimate:
         is_symmetric: Whether the interval reaches as far down as up by the way it is made: it is written with ``±``.
     """
 
-    values: tuple[float, ...]
+    values: tuple[float, ...] = attrs.field(repr=False)
     center: float | None
     low: float | None
     high: float | None

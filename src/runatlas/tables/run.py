@@ -19,7 +19,7 @@ from runatlas.tables.frame import Frame, load_extra
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RunColumns", "RunTable"]
+__all__ = ["RunColumns", "RunTable", "arrow_column"]
 
 _MILLISECONDS = DataType.timestamp("ms", tz="UTC")
 _INT64 = range(-(2**63), 2**63)
@@ -210,6 +210,21 @@ def _fit(values: list[Any], bounds: range) -> bool:
 def _to_arrow_column(name: str, values: list[Any], kind: type | None) -> Array:
     if name in _TIME_FIELDS:
         return Array(values, DataType.int64()).cast(_MILLISECONDS)
+    return _typed_column(values, kind)
+
+
+def arrow_column(values: list[Any]) -> Array:
+    """Return values of runs as an Arrow column; of several types, or lists, it holds their JSON text.
+
+    Args:
+        values: The values, ``None`` where a run has none.
+    """
+    held = _Kind()
+    held.add(values)
+    return _typed_column(values, held.kind)
+
+
+def _typed_column(values: list[Any], kind: type | None) -> Array:
     if kind is float:
         return Array([None if value is None else float(value) for value in values], DataType.float64())
     if kind is bool or kind is int:

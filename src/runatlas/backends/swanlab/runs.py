@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -23,7 +24,7 @@ from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.project import ProjectQuery
 from runatlas.model.run import RunPart, RunQuery, RunRecord, RunSelection
-from runatlas.model.run_check import check_filter, check_order
+from runatlas.model.run_check import check_filter, check_order, check_statistics
 from runatlas.model.run_value import arrange, matches, value_of
 from runatlas.model.series import SummaryRecord
 from runatlas.model.text import has_part
@@ -78,10 +79,12 @@ class Runs:
         self._states.forget()
 
     def list_runs(self, query: RunQuery) -> Page[RunRecord]:
-        question = attrs.evolve(query, page=PageRequest())
+        question = attrs.evolve(query, page=PageRequest(), statistics=())
         runs, cursor, total = self._snapshots.page(question, query.page, lambda: self._ordered(query))
         if "summary" in query.parts:
             runs = self._with_summaries(runs, None)
+        if query.statistics:
+            runs = self._with_statistics(runs, query.statistics)
         items = tuple(_carrying(run, query.parts) for run in runs)
         return Page(items, cursor, total if query.page.with_total else None)
 
@@ -157,11 +160,7 @@ class Runs:
 
     def _reader(self, runs: list[RunRecord], fields: list[Field]) -> Mapping[str, Any]:
         """Return what tells of each run what it has in these fields; last values and the like are read at once."""
-        scalars = [field for field in fields if field.type == "SCALAR"]
-        for field in scalars:
-            if field.context or field.stat in {"count", "first_step"}:
-                raise unsupported(f"{'context' if field.context else field.stat} of a metric to choose or order by")
-        keys = tuple(dict.fromkeys(field.key for field in scalars))
+        keys = _scalar_keys(fields)
         summed = self.summaries(runs, keys) if keys else {}
 
         if any(field.type == "CONFIG" for field in fields):
@@ -207,6 +206,17 @@ class Runs:
             attrs.evolve(run, summary={key: item.latest.value for key, item in found.get(run.cuid, {}).items()})
             for run in runs
         ]
+
+    def _with_statistics(self, runs: list[RunRecord], fields: tuple[Field, ...]) -> list[RunRecord]:
+        check_statistics(fields)
+        summed = self.summaries(runs, _scalar_keys(fields))
+
+        def read(run: RunRecord, field: Field) -> float | None:
+            found = summed.get(run.cuid, {}).get(field.key)
+            value = None if found is None else _statistic(found, field.stat)
+            return math.nan if found is not None and value is None else value
+
+        return [attrs.evolve(run, statistics=tuple(read(run, field) for field in fields)) for run in runs]
 
     # -- deletion -----------------------------------------------------------------------------------------------
 
@@ -331,6 +341,15 @@ def _fields(wanted: Filter) -> Iterable[Field]:
     else:
         for item in (wanted.item,) if isinstance(wanted, Not) else wanted.items:
             yield from _fields(item)
+
+
+def _scalar_keys(fields: Iterable[Field]) -> tuple[str, ...]:
+    """Return the metrics among fields; these servers know no contexts."""
+    scalars = [field for field in fields if field.type == "SCALAR"]
+    for field in scalars:
+        if field.context or field.stat in {"count", "first_step"}:
+            raise unsupported(f"{'context' if field.context else field.stat} of a metric to choose or order by")
+    return tuple(dict.fromkeys(field.key for field in scalars))
 
 
 def _statistic(summary: SummaryRecord, stat: str) -> float | None:

@@ -8,6 +8,7 @@ from runatlas.model.change import UpdateRecord
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import Page
 from runatlas.model.run import RUN_PARTS, RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
+from runatlas.model.run_check import check_statistics
 from runatlas.model.text import check_text
 from runatlas.server.services.access import require_cuids, require_project, require_run, require_runs, require_scope
 from runatlas.server.services.caller import Caller
@@ -55,12 +56,13 @@ class Runs:
 
         Raises:
             NotFoundError: There is no such project or workspace.
-            ValidationError: The page, the filter, a sort or a part is none.
+            ValidationError: The page, the filter, a sort, a part or a statistic is none.
         """
         page = query.page
         check_page(page)
         for part in query.parts:
             check_choice(part, RUN_PARTS, "parts")
+        check_statistics(query.statistics)
         order = make_order(query.sorts, query.groups)
         listing = f"runs {query.selection!r} {query.sorts!r} {query.groups!r}"
         after = None if page.cursor is None else read_cursor(page.cursor, listing, order.kinds)
@@ -74,6 +76,7 @@ class Runs:
                 limit=page.limit,
                 offset=page.offset,
                 parts=query.parts,
+                statistics=query.statistics,
             )
             total = count_runs(connection, condition) if page.with_total else None
         more = None if found.next_values is None else write_cursor(listing, found.next_values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import NoneType
 from typing import Any
@@ -12,15 +12,17 @@ import attrs
 from sqlalchemy import ColumnElement, Select, func, literal_column, select
 
 from runatlas.model.account import UserRef
-from runatlas.model.codec import loads, loads_all
+from runatlas.model.codec import context_text, loads, loads_all
+from runatlas.model.filters import Field, Statistic
 from runatlas.model.run import OWN_FIELDS, OwnField, Profile, RunRecord
-from runatlas.model.series import SCALAR_TYPES
+from runatlas.model.series import NUMERIC_TYPES, SCALAR_TYPES
 from runatlas.server.store.failure import decoding
 from runatlas.server.store.liveness import state_of
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.run_order import RunOrder
 from runatlas.server.store.schema import projects, run_profiles, runs, series, users, workspaces
 from runatlas.server.store.statement import Connection, listing, member_of, one_of, rows
+from runatlas.server.store.summary import average, deviation
 
 __all__ = ["Home", "RunPage", "count_runs", "find_homes", "list_runs", "read_runs"]
 
@@ -59,6 +61,30 @@ _SUMMARIES = Prepared(
     ),
     "runs",
 )
+_STATISTICS = Prepared(
+    select(
+        *(series.c.run_pk, series.c.key, series.c.context, series.c.count, series.c.first_step, series.c.last_step),
+        *(series.c.last_value, series.c.min_value, series.c.max_value),
+        *(series.c.finite_count, series.c.value_sum, series.c.value_sum_squares),
+    ).where(
+        member_of(series.c.run_pk, "runs"),
+        member_of(series.c.key, "keys"),
+        one_of(series.c.column_type, NUMERIC_TYPES),
+        series.c.count > literal_column("0"),
+    ),
+    *("runs", "keys"),
+)
+_STATISTICS_OF: dict[Statistic, Callable[..., float | None]] = {
+    "last": lambda _count, _first, _last, value, *_: value,
+    "min": lambda _count, _first, _last, _value, low, *_: low,
+    "max": lambda _count, _first, _last, _value, _low, high, *_: high,
+    "avg": lambda _count, _first, _last, _value, low, high, finite, total, _: average(finite, total, low, high),
+    "std": lambda _count, _first, _last, _value, low, high, finite, _, squares: deviation(finite, squares, low, high),
+    "count": lambda count, *_: count,
+    "first_step": lambda _count, first, *_: first,
+    "last_step": lambda _count, _first, last, *_: last,
+}
+"""How a statistic is made of what ``_STATISTICS`` reads of a series."""
 _PROFILES = Prepared(
     select(run_profiles.c.run_pk, run_profiles.c.metadata, run_profiles.c.requirements, run_profiles.c.conda).where(
         member_of(run_profiles.c.run_pk, "runs")
@@ -89,6 +115,7 @@ def list_runs(
     limit: int,
     offset: int,
     parts: Collection[str],
+    statistics: Sequence[Field] = (),
 ) -> RunPage:
     """Read a page of the runs that meet a condition.
 
@@ -100,12 +127,13 @@ def list_runs(
         limit: How many runs.
         offset: How many to skip.
         parts: What the records carry beside the run's own fields.
+        statistics: Which statistics of metrics they carry.
     """
     statement = order.apply(select(_own(parts), *order.values).where(condition), after)
     found = rows(connection, statement.limit(limit + 1).offset(offset))
     shown = found[:limit]
     more = list(shown[-1][-len(order.values) :]) if len(found) > limit else None
-    return RunPage(_records(connection, shown, parts), more and _plain(more))
+    return RunPage(_records(connection, shown, parts, statistics), more and _plain(more))
 
 
 def read_runs(connection: Connection, run_keys: Sequence[int], parts: Collection[str]) -> list[RunRecord]:
@@ -130,12 +158,16 @@ def _plain(values: list[Any]) -> list[Any]:
     return [int(value) if isinstance(value, bool) else value for value in values]
 
 
-def _records(connection: Connection, found: Sequence[Any], parts: Collection[str]) -> list[RunRecord]:
+def _records(
+    connection: Connection, found: Sequence[Any], parts: Collection[str], statistics: Sequence[Field] = ()
+) -> list[RunRecord]:
     with decoding("rows of runs", "the store"):
-        return _decoded(connection, found, parts) if found else []
+        return _decoded(connection, found, parts, statistics) if found else []
 
 
-def _decoded(connection: Connection, found: Sequence[Any], parts: Collection[str]) -> list[RunRecord]:
+def _decoded(
+    connection: Connection, found: Sequence[Any], parts: Collection[str], statistics: Sequence[Field]
+) -> list[RunRecord]:
     held = dict(zip((*_COLUMNS, "config"), zip(*found, strict=True), strict=False))
     keys = held["id"]
     homes = find_homes(connection, set(held["project_id"]))
@@ -158,6 +190,7 @@ def _decoded(connection: Connection, found: Sequence[Any], parts: Collection[str
         "config": configs,
         "summary": none if summaries is None else [summaries.get(key, {}) for key in keys],
         "profile": none if profiles is None else [profiles.get(key) or Profile() for key in keys],
+        "statistics": _statistics(connection, keys, statistics) if statistics else none,
     }
     return list(map(RunRecord, *(values[name] for name in _ATTRIBUTES)))
 
@@ -189,6 +222,24 @@ def _summaries(connection: Connection, keys: Sequence[int]) -> Mapping[int, dict
             summary = found[run_pk] = {}
         summary[key] = math.nan if value is None else value
     return found
+
+
+def _statistics(
+    connection: Connection, keys: Sequence[int], fields: Sequence[Field]
+) -> Iterable[tuple[float | None, ...]]:
+    """Read statistics of metrics of runs, all in one statement."""
+    places: dict[tuple[str, str], list[int]] = {}
+    for place, field in enumerate(fields):
+        places.setdefault((field.key, context_text(tuple(sorted(field.context)))), []).append(place)
+    dialect = connection.dialect
+    wanted = listing(dialect, keys), listing(dialect, {key for key, _ in places})
+    columns: list[dict[int, float]] = [{} for _ in fields]
+    reads = [_STATISTICS_OF[field.stat] for field in fields]
+    for run_pk, key, context, *row in _STATISTICS.each(connection, *wanted):
+        for place in places.get((key, context), ()):
+            value = reads[place](*row)
+            columns[place][run_pk] = math.nan if value is None else float(value)
+    return zip(*(map(column.get, keys) for column in columns), strict=True)
 
 
 def _profiles(connection: Connection, keys: Sequence[int]) -> Mapping[int, Profile]:

@@ -1,0 +1,76 @@
+"""A table of columns of plain values, with what is to be said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, overload
+
+from arro3.core import Table
+
+from runatlas.display.markup import Html, joined, note
+from runatlas.tables.frame import Frame
+from runatlas.tables.run import arrow_column
+
+__all__ = ["ValueTable"]
+
+
+class ValueTable(Frame, Sequence[dict[str, Any]]):
+    """Rows of plain values: ``table[0]["key"]``, ``table.column("key")``.
+
+    In Arrow, pandas, CSV and Parquet a column whose values have several types, or are lists, holds their JSON text.
+
+    Args:
+        columns: The columns, all of one length.
+        description: What the table tells.
+        notes: What is to be known of it.
+    """
+
+    def __init__(self, columns: Mapping[str, list[Any]], *, description: str = "", notes: Sequence[str] = ()) -> None:
+        self._columns = dict(columns)
+        self.description = description
+        self.notes = tuple(notes)
+        self.total = len(self)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(self._columns)
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows it has."""
+        return len(self)
+
+    def column(self, name: str) -> list[Any]:
+        """Return one column's values, ``None`` where there is none.
+
+        Args:
+            name: The column's name.
+
+        Raises:
+            KeyError: There is no such column.
+        """
+        return list(self._columns[name])
+
+    def to_arrow(self) -> Table:
+        """Return an Arrow table."""
+        return Table.from_pydict({name: arrow_column(values) for name, values in self._columns.items()})
+
+    def json(self) -> dict[str, Any]:
+        """Return the description, the notes and the rows as plain values."""
+        return {"description": self.description, "notes": list(self.notes), "rows": list(self)}
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(index, slice):
+            return [self[position] for position in range(len(self))[index]]
+        return {name: values[index] for name, values in self._columns.items()}
+
+    def __len__(self) -> int:
+        return len(next(iter(self._columns.values()), ()))
+
+    def _told(self) -> Html:
+        return joined(*map(note, filter(None, (self.description, *self.notes))), super()._told())
