@@ -14,7 +14,7 @@ _ATTRIBUTES = {
     "svg": {"role", "aria-label", "width", "height", "viewbox"},
     "path": {"d", "fill", "stroke", "stroke-width", "stroke-linecap"},
     "img": {"src", "alt", "style"},
-    **{tag: {"style"} for tag in ("div", "p", "td", "ul", "pre", "figure")},
+    **{tag: {"style"} for tag in ("div", "p", "td", "ul", "pre", "figure", "span")},
     **{
         tag: set()
         for tag in ("strong", "table", "thead", "tbody", "tr", "details", "summary", "li", "figcaption", "br")

@@ -34,12 +34,14 @@ __all__ = [
     "text",
     "tree",
     "value",
+    "when",
     "written",
 ]
 
 LONG = 400
 """How many characters of a text are shown."""
-_CELL = 48
+_CELL, _SLACK = 64, 16
+"""How many characters of a text a cell has; cutting off fewer than the slack would gain nothing."""
 _LEAVES = 100
 _DEPTH = 12
 _WHOLE_BITS = 400
@@ -109,7 +111,13 @@ def value(given: object, most: int = _CELL) -> Html:
     """
     if isinstance(given, Html):
         return given
-    return text(given, most) if isinstance(given, str) else text(written(given, most), 2 * most)
+    if not isinstance(given, str):
+        return text(written(given, most), 2 * most)
+    if most >= LONG:
+        return text(given, most)
+    if len(given) <= most + _SLACK:
+        return text(given, most + _SLACK)
+    return Html(f"{text(given[:most], most).text}… (+{len(given) - most:,})")
 
 
 def written(given: object, most: int = _CELL) -> str:
@@ -150,6 +158,20 @@ def lasting(seconds: float | None) -> str:
     return f"{whole // 60} min {whole % 60} s"
 
 
+def when(iso: str | None) -> Html | None:
+    """Show a time to the second, in one line; ``None`` if there is none.
+
+    Args:
+        iso: ISO 8601 text in UTC.
+
+    Example:
+        >>> "2026-01-02 03:04:05" in when("2026-01-02T03:04:05.678Z").text
+        True
+    """
+    shown = None if iso is None else text(iso[:19].replace("T", " "))
+    return shown and Html(f'<span style="white-space:nowrap">{shown.text}</span>')
+
+
 def number(given: float | None) -> Html:
     """Show a measured number by six digits; ``None`` is nothing.
 
@@ -183,7 +205,7 @@ def note(said: str | Html) -> Html:
 
 def more(left: int, noun: str) -> Html | None:
     """Return the remark that things were left out; ``None`` if none were."""
-    return note(f"… and {counted(left, noun)} more") if left > 0 else None
+    return note(f"… and {counted(left, f'more {noun}')}") if left > 0 else None
 
 
 def failure(sentence: str, kind: str = "") -> Html:
@@ -203,8 +225,8 @@ def folded(title: str | Html, content: Html) -> Html:
     return Html(f"<details><summary>{value(title, LONG).text}</summary>{content.text}</details>")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
-    """Return a table; a cell of ``None`` is empty.
+def table(head: Sequence[str], rows: Iterable[Iterable[object]]) -> Html:
+    """Return a table; a cell of ``None``, or of an empty list, is empty.
 
     Args:
         head: The names of the columns.
@@ -259,7 +281,8 @@ def anything(given: object) -> Html:
 
 
 def _cell(given: object) -> str:
-    return f"<td{_LEFT}>{'' if given is None else value(given).text}</td>"
+    is_empty = given is None or (isinstance(given, Collection) and not given)
+    return f"<td{_LEFT}>{'' if is_empty else value(given).text}</td>"
 
 
 def _escaped(shown: str) -> str:

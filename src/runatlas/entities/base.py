@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from typing_extensions import Self
 
-from runatlas.display.markup import Html, facts, failure, heading, joined, note
+from runatlas.display.markup import Html, facts, failure, heading, joined, note, when
 from runatlas.display.shown import Shown
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import RunAtlasError
@@ -171,9 +171,14 @@ class Entity(Readable, Generic[R]):
         self._held()
         return self
 
+    def _facts(self) -> dict[str, object]:
+        """Return what a notebook shows of it, loaded as it is."""
+        held = {name: getattr(self, name) for name in self._SHOWN}
+        return {name: when(told) if name.endswith("at") else told for name, told in held.items()}
+
     def _show(self) -> Html:
         if self._record is not None:
-            return joined(heading(repr(self)), facts({name: getattr(self, name) for name in self._SHOWN}))
+            return joined(heading(repr(self)), facts(self._facts()))
         known = facts({"where": self._handle.location})
         error = self._failure
         if error is not None:

@@ -387,8 +387,8 @@ class Collection(Readable, Generic[E, R]):
 
     def _items_shown(self, items: Sequence[E]) -> Html:
         """Show some of its entities, of which there is one at least; no request."""
-        names = type(items[0])._SHOWN  # noqa: SLF001 - what its entities show
-        return table(names, ([getattr(item, name) for name in names] for item in items))
+        shown = [item._facts() for item in items]  # noqa: SLF001 - its entities
+        return table(list(shown[0]), (told.values() for told in shown))
 
     # -- the answer ---------------------------------------------------------------------------------------------
 

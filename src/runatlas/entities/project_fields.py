@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from runatlas.display.markup import Html, facts, heading, joined
+from runatlas.display.markup import Html, facts, heading, joined, when
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.frozen import frozen_labels
@@ -144,8 +144,8 @@ class ProjectFields(Entity[ProjectRecord]):
             "labels": ", ".join(record.labels),
             "visibility": record.visibility,
             "role": record.role,
-            "created": self.created_at,
-            "changed": self.updated_at,
+            "created": when(self.created_at),
+            "changed": when(self.updated_at),
             "runs": count and f"{count.experiments:,}, {count.running:,} running",
         }
         return joined(heading(self.path), facts(told))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from runatlas.display.markup import Html, table
+from runatlas.display.markup import Html, table, when
 from runatlas.entities.argument import choice, flag, optional, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.collection import Collection, Window
@@ -102,7 +102,7 @@ class Projects(Collection[Project, ProjectRecord]):
     def _items_shown(self, items: Sequence[Project]) -> Html:
         found = [item.record for item in items]
         rows = (
-            (str(item.path), item.title, *_counts(item), item.visibility, iso_text(item.updated_at_ms))
+            (str(item.path), item.title, *_counts(item), item.visibility, when(iso_text(item.updated_at_ms)))
             for item in found
         )
         return table(("path", "title", "runs", "running", "visibility", "changed"), rows)

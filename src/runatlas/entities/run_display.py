@@ -22,6 +22,7 @@ from runatlas.display.markup import (
     table,
     tree,
     value,
+    when,
 )
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import NotSupportedError, RunAtlasError
@@ -72,7 +73,7 @@ def show_runs(records: Sequence[RunRecord], asked: Sequence[Field] = ()) -> Html
         for record, config in zip(records, configs, strict=True)
     ]
     head = ("name", "run", "state", "created", "lasted", *(f"config.{key}" for key in shown), *metrics)
-    told = [more(len(keys) - len(same) - len(shown), "config that differs")] if len(keys) - len(same) > _CONFIGS else []
+    told = [more(len(keys) - len(same) - len(shown), "differing config")] if len(keys) - len(same) > _CONFIGS else []
     if any(record.config is None or record.summary is None for record in records):
         told.append(note("listed without config and last values, which runs() lists too"))
     return joined(_shared(same, len(records)), table(head, rows), *told)
@@ -103,8 +104,8 @@ def _chosen_metrics(records: Sequence[RunRecord], asked: Sequence[Field]) -> lis
     return list(dict.fromkeys((*wanted, *(name for name, _ in found.most_common(_METRICS + len(wanted))))))[:_METRICS]
 
 
-def _when(time_ms: int | None) -> str:
-    return "" if time_ms is None else iso_text(time_ms)[:19].replace("T", " ")
+def _when(time_ms: int | None) -> Html | None:
+    return None if time_ms is None else when(iso_text(time_ms))
 
 
 def show_run(record: RunRecord, *parts: Html) -> Html:

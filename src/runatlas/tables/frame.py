@@ -143,7 +143,8 @@ class Frame(Shown):
     def _rows_shown(self) -> Html:
         names = self.columns[:_HTML_COLUMNS]
         rows = ([number(held) if isinstance(held, float) else held for held in row] for row in self._first_rows(names))
-        return joined(table(names, rows), more(len(self.columns) - len(names), "column"))
+        left = more(self.num_rows - self._html_rows, "row")
+        return joined(table(names, rows), left, more(len(self.columns) - len(names), "column"))
 
     def _first_rows(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
         """Return the rows that are shown."""

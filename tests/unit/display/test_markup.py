@@ -57,6 +57,8 @@ def test_what_is_left_out_is_told() -> None:
     config = {f"key{index}": index for index in range(412)}
     assert "… and 312 more" in check_html(tree(config).text)
     assert "… and 600 more characters" in check_html(value("x" * 1000, 400).text)
+    assert check_html(value("x" * 1000).text) == "x" * 64 + "… (+936)"
+    assert check_html(value("x" * 80).text) == "x" * 80
     assert "… (412)" in check_html(value(config).text)
     assert "a whole number of 16,610 bits" in check_html(value(10**5000).text)
     assert len(tree({"a": {"b": ["\U000e0001" * 10**6] * 10**4}}).text) < 60_000
