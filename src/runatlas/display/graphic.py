@@ -33,7 +33,7 @@ def sparkline(values: Sequence[float]) -> Html:
         >>> sparkline([]).text
         ''
     """
-    finite = [held for held in values if math.isfinite(held)]
+    finite = list(filter(math.isfinite, values))
     if not finite:
         return Html("")
     low, high = min(finite), max(finite)
@@ -62,12 +62,12 @@ def _thinned(values: Sequence[float]) -> Sequence[float]:
     found: list[float] = []
     for bucket in range(_BUCKETS):
         part = values[bucket * len(values) // _BUCKETS : (bucket + 1) * len(values) // _BUCKETS]
-        places = [place for place, held in enumerate(part) if math.isfinite(held)]
-        if not places:
+        finite = list(filter(math.isfinite, part))
+        if not finite:
             found.append(math.nan)
             continue
-        ends = {min(places, key=part.__getitem__), max(places, key=part.__getitem__)}
-        found += [part[place] for place in sorted(ends)]
+        low, high = min(finite), max(finite)
+        found += [low] if low == high else [low, high] if finite.index(low) < finite.index(high) else [high, low]
     return found
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from functools import partial
+from itertools import filterfalse
 from typing import Any, ClassVar, overload
 
 import attrs
@@ -224,8 +226,7 @@ class Series(Sequence[Point], Shown):
         values = list(self.values.to_pylist())
         if not values:
             return (self.label, 0)
-        # NaN compares with nothing: the smallest of what is left.
-        numbers = [held for held in values if held == held]  # noqa: PLR0124
+        numbers = list(filterfalse(math.isnan, values))
         ends = (values[0], values[-1], *((min(numbers), max(numbers)) if numbers else (None, None)))
         whole = "more" if self.total is None else f"{self.total:,}"
         points = f"{len(values):,} of {whole}" if self.sampled else f"{len(values):,}"
