@@ -1,11 +1,14 @@
 """Draws the pictures of these pages: ``runatlas demo && python docs/pictures.py``.
 
-Where the page about cleaning up has imported real runs to ``./speedruns``, it draws those too.
+Where the page about cleaning up has imported real runs to ``./speedruns``, it draws those too; and what notebooks show
+where ``weasyprint`` and ``pymupdf`` are installed, which set and draw HTML.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import matplotlib as mpl
@@ -88,6 +91,20 @@ def reported(project: runatlas.Project) -> None:
     figure.savefig(IMAGES / "report.png")
 
 
+def shown(project: runatlas.Project) -> None:
+    """The page about exploring: a listing and a run as the last lines of two cells."""
+    runs = project.runs("config.lr < 1 and state == 'FINISHED'", order="summary.val_loss.min")
+    style = "@page{size:1140px 905px;margin:12px} body{font:12px sans-serif} code{background:#eee;padding:4px 8px}"
+    style += "table{border-collapse:collapse} th,td{padding:2px 7px;border-bottom:1px solid #e4e4e4}"
+    cells = "".join(
+        f"<p><code>{name}</code></p>{item._repr_html_()}" for name, item in (("runs", runs), ("runs[0]", runs[0]))
+    )
+    weasyprint, pymupdf = import_module("weasyprint"), import_module("pymupdf")
+    page = weasyprint.HTML(string=f"<!DOCTYPE html><title>.</title><body>{cells}</body>")
+    document = pymupdf.open(stream=page.write_pdf(stylesheets=[weasyprint.CSS(string=style)]), filetype="pdf")
+    document[0].get_pixmap(dpi=120).save(IMAGES / "notebook.png")
+
+
 def main() -> None:
     """Draw all of them."""
     mpl.use("Agg")
@@ -98,6 +115,8 @@ def main() -> None:
         curves(project)
         cleaned(project)
         reported(project)
+        if find_spec("weasyprint") and find_spec("pymupdf"):
+            shown(project)
     if Path("./speedruns").is_dir():
         with runatlas.Api("./speedruns") as api:
             chosen(next(project for project in api.projects() if project.name == "track_1_short"))

@@ -33,6 +33,7 @@ __all__ = [
     "table",
     "text",
     "tree",
+    "unbroken",
     "value",
     "when",
     "written",
@@ -168,8 +169,12 @@ def when(iso: str | None) -> Html | None:
         >>> "2026-01-02 03:04:05" in when("2026-01-02T03:04:05.678Z").text
         True
     """
-    shown = None if iso is None else text(iso[:19].replace("T", " "))
-    return shown and Html(f'<span style="white-space:nowrap">{shown.text}</span>')
+    return None if iso is None else unbroken(iso[:19].replace("T", " "))
+
+
+def unbroken(said: str) -> Html:
+    """Show a few words that stay in one line."""
+    return Html(f'<span style="white-space:nowrap">{text(said).text}</span>')
 
 
 def number(given: float | None) -> Html:

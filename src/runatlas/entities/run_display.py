@@ -21,6 +21,7 @@ from runatlas.display.markup import (
     number,
     table,
     tree,
+    unbroken,
     value,
     when,
 )
@@ -63,16 +64,26 @@ def show_runs(records: Sequence[RunRecord], asked: Sequence[Field] = ()) -> Html
     differing = [key for key in (*(key for key in wanted if key in keys), *keys) if key not in same]
     shown = list(dict.fromkeys(differing))[:_CONFIGS]
     metrics = _chosen_metrics(records, asked)
+    are_named = any(record.name not in {"", record.id} for record in records)
     now_ms = time.time_ns() // 1_000_000
     rows = [
         (
-            *(record.name, record.id, record.state, _when(record.created_at_ms), lasting(record.duration_s(now_ms))),
+            *((record.name,) if are_named else ()),
+            *(record.id, record.state, _when(record.created_at_ms), unbroken(lasting(record.duration_s(now_ms)))),
             *(config.get(key) for key in shown),
             *(number((record.summary or {}).get(name)) for name in metrics),
         )
         for record, config in zip(records, configs, strict=True)
     ]
-    head = ("name", "run", "state", "created", "lasted", *(f"config.{key}" for key in shown), *metrics)
+    head = (
+        *(("name",) if are_named else ()),
+        "run",
+        "state",
+        "created",
+        "lasted",
+        *(f"config.{key}" for key in shown),
+        *metrics,
+    )
     told = [more(len(keys) - len(same) - len(shown), "differing config")] if len(keys) - len(same) > _CONFIGS else []
     if any(record.config is None or record.summary is None for record in records):
         told.append(note("listed without config and last values, which runs() lists too"))
