@@ -17,8 +17,8 @@ def test_a_project_its_runs_and_a_run_show_themselves(site: Site) -> None:
         site.root.create_run(RunDraft(project, id=name, name=name, state="FINISHED", config={"lr": name, "seed": 1}))
         site.root.append(Batch(project.run(name), points=(make_points("loss", [0.5, 0.25]),)))
     api = Api(backend=site.root)
-    for item in (api, api.workspace(site.home), api.projects()):
-        assert str(project) in check_html(item._repr_html_())
+    for place in (api, api.workspace(site.home), api.projects()):
+        assert str(project) in check_html(place._repr_html_())
     for item in (api.project(str(project)), api.project(str(project)).runs()):
         shown = check_html(item._repr_html_())
         assert "2 of 2; one request" in shown
