@@ -125,6 +125,9 @@ class ApiResponse(Shown, Generic[T]):
         make = getattr(self.data, "_repr_mimebundle_", None)
         return super()._repr_mimebundle_(include, exclude) if make is None else dict(make(include, exclude))
 
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *(dir(self.data) if self.ok else ())})
+
     def _ipython_key_completions_(self) -> list[str]:
         return [key for key in self.data if isinstance(key, str)] if isinstance(self.data, Mapping) else []
 

@@ -167,6 +167,7 @@ class Collection(Readable, Generic[E, R]):
         self._lock = ProcessLock()
         self._chunks: list[_Chunk[E]] = []
         self._total: int | None = None
+        self._notes: tuple[str, ...] | None = None
         self._failure: RunAtlasError | None = None
 
     @abstractmethod
@@ -208,7 +209,7 @@ class Collection(Readable, Generic[E, R]):
             raise
         self._failure = None
         if page.total is not None and chunks is self._chunks:
-            self._total = page.total
+            self._total, self._notes = page.total, page.notes
         end = start + len(page.items)
         done = bound is not None and end >= bound
         return _Chunk(tuple(map(self._make, page.items)), end, None if done else after)
@@ -291,6 +292,17 @@ class Collection(Readable, Generic[E, R]):
             return len(items) if is_all else None
         return self._total
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is asked for that nothing has, such as a mistyped key of a filter; only listings of runs tell any.
+
+        Raises:
+            RunAtlasError: It could not be asked.
+        """
+        if self._notes is None:
+            self._fetch(0, None, most=1, total=True)
+        return self._notes or ()
+
     def __len__(self) -> int:
         if not self._chunks and self._known_total() is None:
             self._chunk(0, None, most=PAGE_LIMIT, total=True)  # ``list(...)`` asks for the length first
@@ -372,7 +384,8 @@ class Collection(Readable, Generic[E, R]):
         # One that was changed meanwhile would be asked for alone.
         items = [item for item in known[:_GLIMPSE] if item._record is not None]  # noqa: SLF001 - its entities
         shown = self._items_shown(items) if items else None
-        return joined(shown, note(f"{told}; {cost}" if asks else told))
+        notes = (note(f"note: {text}") for text in self._notes or ())
+        return joined(shown, note(f"{told}; {cost}" if asks else told), *notes)
 
     def _cost(self) -> str:
         """Say what asking for the first page takes."""
@@ -425,6 +438,7 @@ class Collection(Readable, Generic[E, R]):
         with self._lock:
             self._chunks = []
             self._total = None
+            self._notes = None
             self._failure = None
 
     def json(self) -> dict[str, Any]:
@@ -444,7 +458,7 @@ class Collection(Readable, Generic[E, R]):
         return list(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        left_out = {"_lock", "_chunks", "_total", "_failure"}
+        left_out = {"_lock", "_chunks", "_total", "_notes", "_failure"}
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -452,6 +466,7 @@ class Collection(Readable, Generic[E, R]):
         self._lock = ProcessLock()
         self._chunks = []
         self._total = None
+        self._notes = None
         self._failure = None
 
     @abstractmethod

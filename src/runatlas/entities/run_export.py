@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -85,6 +87,8 @@ class RunExport:
             OSError: A file cannot be written.
             RunAtlasError: Runs could not be read; what was read stays for the next time.
         """
+        if not self._path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._path))
         lock = FileLock(self._part)
         if not lock.acquire():
             raise BusyError(f"{self._path} is being written by another process")

@@ -455,10 +455,11 @@ class Runs(Collection[Run, RunRecord], Cuttable, RunStatistics, Transferable):
         is_listed = named.filter is None or isinstance(self._given, _Combination)
         is_named = bool(named.ids) and is_listed and named.search is None and self._window.is_all
         wanted = named if is_named else chosen
+        notes = self.notes if named.filter is not None else ()
         done = self._handle.backend.update_runs(wanted, patch) if wanted.ids else UpdateRecord(0)
         self._forget()
         change = Change(self._handle, done.change_id) if done.change_id else None
-        return Update(chosen.ids or (), done.updated, change=change), done.change_id
+        return Update(chosen.ids or (), done.updated, change=change, notes=notes), done.change_id
 
     def audit(
         self,

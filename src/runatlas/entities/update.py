@@ -32,12 +32,14 @@ class Update(Shown):
         failures: What could not be changed. Runs are changed in one transaction, so there never are any of them.
         change: The line of the journal; ``None`` if nothing differs from what was, and for projects, which are changed
             one by one.
+        notes: What should be looked at, such as a key of the filter that no run has.
     """
 
     ids: tuple[str, ...] = attrs.field(repr=False)
     total: int
     failures: tuple[ReadFailure, ...] = ()
     change: Change | None = attrs.field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -60,15 +62,17 @@ class Update(Shown):
     def _show(self) -> Html:
         told = facts({"change": self.change and self.change.id})
         reasons = (f"{item.path}: {item.reason}" for item in self.failures[:SHOWN])
+        notes = (note(f"note: {text}") for text in self.notes)
         back = note("undo() takes it back") if self.change is not None else None
-        return joined(heading(f"{self.total:,} of {len(self.ids):,} changed"), told, *map(failure, reasons), back)
+        head = heading(f"{self.total:,} of {len(self.ids):,} changed")
+        return joined(head, told, *map(failure, reasons), *notes, back)
 
     def json(self) -> dict[str, Any]:
         """Return the fields as plain values."""
         failures = [attrs.asdict(item) for item in self.failures]
         change = "" if self.change is None else self.change.id
         told = {"ids": list(self.ids), "total": self.total, "complete": self.complete, "failures": failures}
-        return {**told, "change": change}
+        return {**told, "change": change, "notes": list(self.notes)}
 
 
 class UpdatePlan(Plan[UpdatePlanRecord, PlannedUpdate]):

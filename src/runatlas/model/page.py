@@ -27,7 +27,7 @@ class PageRequest:
         limit: How many items at the most, 1 to ``PAGE_LIMIT``.
         cursor: ``Page.next_cursor`` of the page before; ``None`` for the first.
         offset: Items to skip, for numbered pages; only without ``cursor``.
-        with_total: Whether ``Page.total`` is wanted (it costs a count).
+        with_total: Whether ``Page.total`` and ``Page.notes`` are wanted (they cost a count).
     """
 
     limit: int = 100
@@ -44,11 +44,13 @@ class Page(Generic[T]):
         items: The items, in the listing's order.
         next_cursor: Opaque; ``None`` when nothing comes after.
         total: How many the whole listing has; ``None`` unless asked for.
+        notes: What the listing asks for and nothing has, such as a mistyped key of a filter; empty unless asked for.
     """
 
     items: tuple[T, ...]
     next_cursor: str | None = None
     total: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 def following(asked: str | None, told: str | None) -> str | None:

@@ -180,6 +180,32 @@ def test_pages_follow_each_other_by_cursor_whatever_comes_and_goes(own_place: Pl
     later.close()
 
 
+def test_what_no_run_has_is_told_of_a_listing(place: Place) -> None:
+    project = place.api.project(PROJECT)
+    mistyped = project.runs("config.lrr < 1 or summary.loss.max > 2", order="-summary.los.min")
+    with place.account.asking("list_runs"):
+        assert mistyped.notes == (
+            "no run here has a config 'lrr', did you mean 'lr'?",
+            "no run here has a metric 'los', did you mean 'loss'?",
+        )
+    with place.account.asking():
+        assert (len(mistyped.notes), mistyped.total) == (2, 1)
+    with place.account.asking("list_runs"):
+        assert "did you mean &#x27;lr&#x27;?" in mistyped._repr_html_()
+    right = project.runs("config.lr < 1", order="-summary.loss.min")
+    with place.account.asking("list_runs"):
+        assert len(right) == 3
+        assert right.notes == ()
+
+
+def test_an_update_tells_what_no_run_has(own_place: Place) -> None:
+    project = own_place.api.project(PROJECT)
+    done = project.runs("config.lrr != 1").update(group="x").unwrap()
+    assert (done.total, done.notes) == (4, ("no run here has a config 'lrr', did you mean 'lr'?",))
+    assert done.json()["notes"] == list(done.notes)
+    assert project.runs("config.lr < 1").update(group="y").unwrap().notes == ()
+
+
 @pytest.mark.parametrize(
     ("ask", "error"),
     [

@@ -96,10 +96,6 @@ def update(api: Api, path: str, filters: str | None, *, dry_run: bool, as_json: 
     if not is_project and "visibility" in changes:
         raise click.UsageError("--visibility goes with a project, not with runs")
     target: Any = api.project(path) if is_project else runs_at(api, path, filters)
-    if filters is not None and not dry_run:
-        plan = target.update(**changes, commit=False).data
-        for note in () if plan is None else plan.notes:
-            say(f"note: {note}")
     answer = target.update(**changes, **({"commit": False} if dry_run else {}))
     if isinstance(answer.error, ConflictError):
         raise click.ClickException(printable_lines(refusal_text(str(answer.error))))
@@ -109,6 +105,8 @@ def update(api: Api, path: str, filters: str | None, *, dry_run: bool, as_json: 
     if isinstance(outcome, UpdatePlan):
         _show_plan(outcome, as_json=as_json)
         return
+    for note in outcome.notes if isinstance(outcome, Update) else ():
+        say(f"note: {note}")
     say(f"changed {counted(outcome.total, 'run') if isinstance(outcome, Update) else path}")
     if answer.change is not None:
         say(f"{hint('runatlas', 'undo', answer.change.id, '--commit')} takes that back")

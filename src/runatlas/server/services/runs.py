@@ -17,6 +17,7 @@ from runatlas.server.services.run_change import apply_change, change_of_patch, c
 from runatlas.server.services.run_creation import find_or_make_run
 from runatlas.server.services.validation import check_choice
 from runatlas.server.store.engine import Store
+from runatlas.server.store.run_key import unknown_keys
 from runatlas.server.store.run_order import make_order
 from runatlas.server.store.run_record import count_runs, list_runs, read_runs
 from runatlas.server.store.selection import resolve_ids, selection_condition
@@ -79,8 +80,9 @@ class Runs:
                 statistics=query.statistics,
             )
             total = count_runs(connection, condition) if page.with_total else None
+            notes = _notes(connection, caller, query) if page.with_total else ()
         more = None if found.next_values is None else write_cursor(listing, found.next_values)
-        return Page(tuple(found.records), more, total)
+        return Page(tuple(found.records), more, total, notes)
 
     def count_runs(self, caller: Caller, selection: RunSelection) -> int:
         """Count runs without loading them.
@@ -165,6 +167,15 @@ class Runs:
                 check_noted(patch)
             change = change_of_patch(patch, self._store.clock(), target, exact_names=exact_names)
             return UpdateRecord(len(keys), apply_change(self._store, connection, keys, change, caller))
+
+
+def _notes(connection: Connection, caller: Caller, query: RunQuery) -> tuple[str, ...]:
+    """Say what a listing asks for that no run has."""
+    named = [*(sort.field for sort in query.sorts), *query.groups, *query.statistics]
+    if query.selection.filter is None and not named:
+        return ()
+    scope = require_scope(connection, caller, query.selection, "read")
+    return unknown_keys(connection, scope, query.selection.filter, fields=named)
 
 
 def _condition(connection: Connection, caller: Caller, selection: RunSelection) -> Condition:

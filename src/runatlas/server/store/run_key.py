@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import attrs
 from sqlalchemy import ColumnElement, Select, Text, literal, select
 
 from runatlas.model.filter_field import did_you_mean
@@ -23,19 +24,29 @@ _NAMED_MAX = 20
 _KNOWN_MAX = 2000
 
 
-def unknown_keys(connection: Connection, scope: Scope, wanted: Filter, *, trashed: bool = False) -> tuple[str, ...]:
-    """Say which configs, metrics and labels a filter names that no run there has; nothing where there are no runs.
+def unknown_keys(
+    connection: Connection,
+    scope: Scope,
+    wanted: Filter | None,
+    *,
+    fields: Iterable[Field] = (),
+    trashed: bool = False,
+) -> tuple[str, ...]:
+    """Say which configs, metrics and labels are named that no run there has; nothing where there are no runs.
 
     Args:
         connection: An open transaction.
-        scope: Where the filter looks.
-        wanted: The filter.
+        scope: Where they are looked for.
+        wanted: A filter that names them.
+        fields: Others that are named, as for an order.
         trashed: Whether also those count that only runs in the trash have.
 
     Returns:
         A sentence for each.
     """
-    named = list(dict.fromkeys(_named(wanted)))[:_NAMED_MAX]
+    asked = (*(() if wanted is None else _named(wanted)), *(field for field in fields if field.type != "STABLE"))
+    keys = (one if isinstance(one, str) else attrs.evolve(one, stat="last") for one in asked)
+    named = list(dict.fromkeys(keys))[:_NAMED_MAX]
     live = scope.condition
     if not named or not rows(connection, select(runs.c.id).where(live).limit(1)):
         return ()
