@@ -10,7 +10,7 @@ from typing_extensions import Self, Unpack
 
 from runatlas.display.markup import Html, joined
 from runatlas.display.shown import shown
-from runatlas.entities.argument import choice, optional_text, texts
+from runatlas.entities.argument import choice, optional_text, text, texts
 from runatlas.entities.change import Audited, noted
 from runatlas.entities.cleaning import Cleanable, PolicyFields, Scope
 from runatlas.entities.collection import make_window
@@ -26,7 +26,8 @@ from runatlas.entities.transfer import Transfer, TransferPlan, project_path, tra
 from runatlas.entities.usage import Usage, measure
 from runatlas.model.held_policy import EVERY, validate_policy_name
 from runatlas.model.ids import ProjectPath, validate_project_name
-from runatlas.model.policy import make_policy
+from runatlas.model.metric import MetricDefinition
+from runatlas.model.policy import Goal, make_policy
 from runatlas.model.project import ProjectPatch, Visibility
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunQuery, RunSelection
@@ -230,6 +231,38 @@ class Project(ProjectFields, Audited, Cleanable):
             name=name, title=title, description=description, visibility=visibility, labels=labels
         )
         return noted(self._handle, lambda: self._update(patch))
+
+    def define_metric(self, key: str, *, goal: Goal | None = None, unit: str = "") -> ApiResponse[Self]:
+        """Say of a metric which way is better and in which unit it is: once, for all who look at the project.
+
+        ``runs.best("val_loss")`` and ``runs.compare(...)`` go by it.
+
+        Args:
+            key: The metric's key, or a pattern such as ``val/*``; a key of its own counts more than patterns, which
+                are tried in the order in which they were defined.
+            goal: ``"min"`` if lower values are better, ``"max"`` if higher ones are.
+            unit: The unit of its values, such as ``"s"`` or ``"percent"``. Neither goal nor unit takes the definition
+                away.
+
+        Returns:
+            The project; ``answer.change.undo()`` takes it back.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is out of bounds.
+
+        Example:
+            >>> from runatlas import Api
+            >>> project = Api("./experiments").create_project(name="seeds").data
+            >>> project.define_metric("val_loss", goal="min").data.metric_definitions["val_loss"].goal
+            'min'
+        """
+        made = MetricDefinition(
+            text(key, "key"),
+            None if goal is None else choice(goal, ("min", "max"), "goal"),
+            unit=optional_text(unit, "unit") or "",
+        )
+        return noted(self._handle, lambda: self._update(ProjectPatch(metrics=(made,))))
 
     @overload
     def rename(self, name: str, *, commit: Literal[False] = False) -> ApiResponse[TransferPlan]: ...

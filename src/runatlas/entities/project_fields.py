@@ -13,6 +13,7 @@ from runatlas.entities.base import Entity
 from runatlas.entities.frozen import frozen_labels
 from runatlas.model.ids import ProjectPath
 from runatlas.model.instant import iso_text, moment
+from runatlas.model.metric import MetricDefinition
 from runatlas.model.project import ProjectRecord
 
 if TYPE_CHECKING:
@@ -103,6 +104,11 @@ class ProjectFields(Entity[ProjectRecord]):
     def labels(self) -> list[str]:
         """The labels, to be read: ``update`` changes them."""
         return frozen_labels(self._held().labels, "project")
+
+    @property
+    def metric_definitions(self) -> dict[str, MetricDefinition]:
+        """What is said of its metrics, by key or pattern: ``goal`` and ``unit``; ``define_metric`` says it."""
+        return {item.key: item for item in self._held().metrics}
 
     @property
     def visibility(self) -> Visibility:

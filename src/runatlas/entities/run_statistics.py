@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any, TypeAlias
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import attrs
 
-from runatlas.entities.argument import choice, texts
+from runatlas.entities.argument import choice, texts, whole
+from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.metric_name import make_metric
+from runatlas.entities.reading import make_metric_request, read_metrics
 from runatlas.entities.run_query import field_value, make_groups
 from runatlas.model.config_name import Section
-from runatlas.model.filters import Field
-from runatlas.model.run import RUN_STATES, RunPart, RunRecord, RunState
+from runatlas.model.filters import Comparison, Field, Filter, Not, Sort
+from runatlas.model.ids import ProjectPath
+from runatlas.model.metric import find_definition
+from runatlas.model.policy import Goal
+from runatlas.model.run import RUN_STATES, RunPart, RunRecord, RunSelection, RunState
 from runatlas.model.run_value import flatten, value_of
 from runatlas.response import ApiResponse
 from runatlas.statistics.aggregate import AggregateTable, aggregate
+from runatlas.statistics.compare import compare
+from runatlas.statistics.curve import aggregate_runs
 from runatlas.statistics.estimate import Center, Spread
-from runatlas.statistics.grouping import AllBut, Duplicates, Grouping, Member, identity
+from runatlas.statistics.grouping import AllBut, Duplicates, Grouping, Member, identity, split
+from runatlas.statistics.varying import correlate, count_values, differing, varying_keys
+from runatlas.tables.metric import make_metric_table
+from runatlas.tables.series import Series
 from runatlas.tables.value import ValueTable
 
-__all__ = ["By", "RunStatistics", "varying_keys"]
+if TYPE_CHECKING:
+    from runatlas.entities.run import Run
+    from runatlas.entities.runs import Runs
+
+__all__ = ["By", "RunStatistics"]
 
 By: TypeAlias = str | Sequence[str] | AllBut
 """Fields that tell groups apart, or every key that varies but some."""
@@ -32,11 +48,33 @@ FINISHED: tuple[RunState, ...] = ("FINISHED",)
 class RunStatistics(ABC):
     """Runs of which statistics can be asked."""
 
-    __slots__ = ()
+    _handle: BackendHandle
 
     @abstractmethod
     def _read_records(self, parts: Sequence[RunPart], statistics: Sequence[Field]) -> Iterator[RunRecord]:
         """Read the runs with these parts and statistics, a page a request."""
+
+    @abstractmethod
+    def _place(self) -> tuple[str, str | None]:
+        """Return the workspace, and the project if all of them are of one."""
+
+    @abstractmethod
+    def _first_of(self, wanted: Sequence[Filter], sort: Sort, n: int) -> Runs:
+        """Return the first runs in an order, of those that meet these filters."""
+
+    def _goals(self, keys: Sequence[str]) -> list[Goal | None]:
+        """Return which way metrics are better, as their project says it."""
+        workspace, project = self._place()
+        if project is None:
+            return [None] * len(keys)
+        told = self._handle.backend.get_project(ProjectPath(workspace, project)).metrics
+        return [found.goal if (found := find_definition(told, key)) else None for key in keys]
+
+    def _read_curves(self, cuids: Sequence[str], keys: Sequence[str]) -> Iterable[Series]:
+        """Read all points of these metrics of some of the runs."""
+        request = make_metric_request(keys, sample=1, all=True, range_query=None, context=None, ignore_timestamp=True)
+        chosen = RunSelection(*self._place(), ids=tuple(cuids))
+        return make_metric_table(read_metrics(self._handle, chosen, request, project_id=str)).series
 
     def aggregate(
         self,
@@ -129,7 +167,220 @@ class RunStatistics(ABC):
 
         return ApiResponse.of(read)
 
+    @overload
+    def best(self, metric: str, n: None = None, *, goal: Goal | None = None) -> Run | None: ...
+    @overload
+    def best(self, metric: str, n: int, *, goal: Goal | None = None) -> Runs: ...
+    def best(self, metric: str, n: int | None = None, *, goal: Goal | None = None) -> Run | Runs | None:
+        """Return the best of these runs, whatever their state.
 
+        Runs without the metric are never the best, nor are those whose value is NaN; of equally good ones that comes
+        first which a listing has first: pinned, then newer ones.
+
+        Args:
+            metric: The metric: ``"val_loss"`` means the best value that it ever had, ``"val_loss.last"`` its last one;
+                ``'loss{"split":"val"}'`` is one of a context.
+            n: How many; without it the one that is best.
+            goal: ``"min"`` or ``"max"``; without it as ``project.define_metric`` recorded it.
+
+        Returns:
+            The run, ``None`` if no run has the metric; with ``n`` so many runs, the best first.
+
+        Raises:
+            RunAtlasError: A request failed.
+            TypeError: An argument has another type.
+            ValueError: The metric cannot be understood, or nothing says which way is better.
+        """
+        most = None if n is None else whole(n, "n", least=1)
+        direction = _goal(goal) or self._goals([make_metric(metric).key])[0]
+        if direction is None:
+            raise ValueError(
+                f"goal: nothing says which way {metric!r} is better; give goal='min' or goal='max', or say it once for "
+                f"the project: project.define_metric({make_metric(metric).key!r}, goal='min')"
+            )
+        field = make_metric(metric, stat=direction)
+        has_number = (Comparison(field, "NEQ", None), Not(Comparison(field, "EQ", math.nan)))
+        found = self._first_of(has_number, Sort(field, "ASC" if direction == "min" else "DESC"), most or 1)
+        return found if most is not None else found.first()
+
+    def compare(
+        self,
+        field: str,
+        first: Any,
+        second: Any,
+        metrics: str | Sequence[str],
+        *,
+        pair: str | None = None,
+        goal: Goal | None = None,
+        states: Collection[RunState] | None = FINISHED,
+        duplicates: Duplicates = "refuse",
+    ) -> ApiResponse[ValueTable]:
+        """Compare the runs that have one value of a field with those that have another.
+
+        Args:
+            field: The field, such as ``"config.lr"``.
+            first: One value.
+            second: The other.
+            metrics: Metrics with the statistic that counts of each run, as ``aggregate`` takes them.
+            pair: What makes pairs of runs, such as ``"config.seed"``: their differences are averaged, with the interval
+                of Student's t. Without it the means of both groups are compared, with the interval of Welch's t.
+            goal: ``"min"`` or ``"max"``; without it as ``project.define_metric`` recorded it.
+            states: Runs in these states count; ``None`` for all.
+            duplicates: What becomes of several runs of one side with one value of ``pair``: ``"refuse"`` or
+                ``"newest"``.
+
+        Returns:
+            One row a metric: ``difference`` (second less first) from ``low`` to ``high``, how many ``pairs``, and
+            ``improvement``: how often the second is better, from 0 to 1. Runs without a partner are named in ``notes``.
+
+        Raises:
+            ImportError: SciPy is not installed.
+            TypeError: An argument has another type.
+            ValueError: An argument cannot be understood, or two runs could be the partner of one.
+        """
+        names = _names(metrics)
+        fields = [make_metric(name) for name in names]
+        if duplicates == "keep":
+            raise ValueError("duplicates: a run has one partner; use 'refuse' or 'newest'")
+        grouping = Grouping(by=(field,), over=pair, states=_states(states), duplicates=duplicates)
+        grouping.check()
+        columns, given = _Columns(grouping, (field,)), _goal(goal)
+
+        def read() -> ValueTable:
+            found, members = columns.members(list(self._read_records(columns.parts, fields)))
+            sides = tuple(
+                [one for one in members if identity(one.group[0]) == identity(side)] for side in (first, second)
+            )
+            for side, value in zip(sides, (first, second), strict=True):
+                if not side:
+                    known = ", ".join(repr(group[0]) for group, _ in split(members, lambda one: one.group)[:5])
+                    raise ValueError(f"no run has {field}={value!r}; there are {known or 'no runs'}")
+            goals = [given] * len(names) if given else self._goals([one.key for one in fields])
+            return compare(
+                (sides[0], sides[1]),
+                names,
+                found,
+                names=(f"{field}={first!r}", f"{field}={second!r}"),
+                goals=dict(zip(names, goals, strict=True)),
+            )
+
+        return ApiResponse.of(read)
+
+    def aggregate_curves(
+        self,
+        keys: str | Sequence[str],
+        *,
+        by: By = (),
+        over: str | None = None,
+        center: Center = "mean",
+        spread: Spread = "ci95",
+        states: Collection[RunState] | None = FINISHED,
+        duplicates: Duplicates = "refuse",
+        resample: int | None = None,
+    ) -> ApiResponse[ValueTable]:
+        """Tell what the curves of groups of runs amount to at each step.
+
+        Every point of these metrics is read. A step counts where all runs of a group that begin before and end after it
+        have a point: when a run ends, n falls, and nothing is carried forward.
+
+        Args:
+            keys: Metric keys.
+            by: What tells groups apart, as ``aggregate`` takes it.
+            over: What is averaged over.
+            center: The centre.
+            spread: The interval.
+            states: Runs in these states count; ``None`` for all.
+            duplicates: What becomes of several runs of a group that have one value of ``over``.
+            resample: Read the curves of a group at so many steps, equally far apart, each on the line between its own
+                points: for runs that log at different steps. Never done unless it is asked for.
+
+        Returns:
+            One row a group, metric and step: ``center``, ``low``, ``high``, ``n``.
+
+        Raises:
+            ImportError: SciPy or NumPy is needed and not installed.
+            TypeError: An argument has another type.
+            ValueError: An argument cannot be understood, or two runs have one value of ``over``.
+        """
+        names = _names(keys, "keys")
+        grouping = Grouping(
+            by=() if isinstance(by, AllBut) else _names(by, "by", empty=True),
+            over=over,
+            center=center,
+            spread=spread,
+            states=_states(states),
+            duplicates=duplicates,
+        )
+        grouping.check()
+        count = None if resample is None else whole(resample, "resample", least=2, most=100_000)
+        columns = _Columns(grouping, by)
+
+        def read() -> ValueTable:
+            found, members = columns.members(list(self._read_records(columns.parts, ())))
+            return aggregate_runs(members, names, found, self._read_curves, resample=count)
+
+        return ApiResponse.of(read)
+
+    def varying(self) -> ApiResponse[ValueTable]:
+        """Tell which keys of the config are not the same in all these runs, and which values they have.
+
+        Returns:
+            One row a key: ``distinct`` values, ``values`` as pairs of a value and its number of runs, and how many runs
+            are ``missing`` it.
+        """
+        return ApiResponse.of(lambda: count_values(_flat(self._read_records(("config",), ()))))
+
+    def diff(self) -> ApiResponse[ValueTable]:
+        """Tell how these runs differ: in state, config and last values; what is the same in all is left out.
+
+        Returns:
+            One row a run, one column for each that differs; ``notes`` tell what is the same.
+        """
+
+        def read() -> ValueTable:
+            records = list(self._read_records(("config", "summary"), ()))
+            rows = [
+                {
+                    **{name: getattr(record, name) for name in _TOLD},
+                    **{f"config.{key}": value for key, value in flatten(record.config or {})},
+                    **{f"summary.{key}": value for key, value in (record.summary or {}).items()},
+                }
+                for record in records
+            ]
+            return differing(rows, [record.id for record in records])
+
+        return ApiResponse.of(read)
+
+    def correlation(self, metric: str, *, states: Collection[RunState] | None = FINISHED) -> ApiResponse[ValueTable]:
+        """Tell how much each key of the config that varies goes with a result.
+
+        Args:
+            metric: The metric with the statistic that counts of each run, as ``aggregate`` takes it.
+            states: Runs in these states count; ``None`` for all.
+
+        Returns:
+            One row a key, the strongest first: ``n`` runs, Spearman's and Pearson's correlation of numbers, or
+            ``eta_squared`` of other values: the share of the variance that lies between them.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: The metric cannot be understood.
+        """
+        wanted, counted = make_metric(metric), _states(states)
+
+        def read() -> ValueTable:
+            records = list(self._read_records(("config",), [wanted]))
+            chosen = [record for record in records if counted is None or record.state in counted]
+            others = Counter(record.state for record in records if counted is not None and record.state not in counted)
+            notes = [
+                f"{count} of {len(records)} runs do not count, as they are {state}" for state, count in others.items()
+            ]
+            return correlate(_flat(chosen), [(record.statistics or (None,))[0] for record in chosen], metric, notes)
+
+        return ApiResponse.of(read)
+
+
+_TOLD = ("name", "state", "group", "job_type", "labels")
 _OWN = {"run": "id", "name": "name", "state": "state"}
 
 
@@ -154,7 +405,7 @@ class _Columns:
         grouping, by = self._grouping, self._by
         if self._rest is not None:
             known = {field.key for field in (*self._over, *self._task) if field.type == "CONFIG"}
-            keys = [key for key in varying_keys(records) if key not in {*self._rest.keys, *known}]
+            keys = [key for key in varying_keys(_flat(records)) if key not in {*self._rest.keys, *known}]
             by = tuple(Field("CONFIG", key) for key in keys)
             grouping = attrs.evolve(grouping, by=tuple(f"config.{key}" for key in keys))
         nothing: list[Any] = [None] * len(records)
@@ -165,7 +416,7 @@ class _Columns:
         groups = zip(*(_column(records, field, "by") for field in by), strict=True) if by else [()] * len(records)
         rows = zip(records, groups, overs, tasks, strict=True)
         return grouping, [
-            Member(one.id, one.name, one.state, one.created_at_ms, group, over, task, one.statistics or ())
+            Member(one.id, one.cuid, one.state, one.created_at_ms, group, over, task, one.statistics or ())
             for one, group, over, task in rows
         ]
 
@@ -185,18 +436,13 @@ def _column(records: Sequence[RunRecord], field: Field, argument: str) -> list[A
     return found
 
 
-def varying_keys(records: Sequence[RunRecord]) -> list[str]:
-    """Return the keys of configs that are not the same in all runs, in order; a run without a key differs."""
-    first: dict[str, Any] = {}
-    counts: dict[str, int] = {}
-    varying: set[str] = set()
-    for record in records:
-        for key, value in flatten(record.config or {}):
-            held = identity(value)
-            counts[key] = counts.get(key, 0) + 1
-            if first.setdefault(key, held) != held:
-                varying.add(key)
-    return sorted(key for key, count in counts.items() if key in varying or count < len(records))
+def _flat(records: Iterable[RunRecord]) -> list[dict[str, Any]]:
+    return [dict(flatten(record.config or {})) for record in records]
+
+
+def _goal(given: Goal | None) -> Goal | None:
+    goals: tuple[Goal, ...] = ("min", "max")
+    return None if given is None else choice(given, goals, "goal")
 
 
 def _names(given: str | Sequence[str], argument: str = "metrics", *, empty: bool = False) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import attrs
 
 from runatlas.model.account import Role, WorkspaceType
 from runatlas.model.ids import ProjectPath
+from runatlas.model.metric import MetricDefinition
 from runatlas.model.page import PageRequest
 
 __all__ = [
@@ -45,6 +46,7 @@ class ProjectRecord:
         workspace: The ``username`` of its workspace.
         name: URL-safe, unique in the workspace.
         title: Free text; ``""`` shows the name.
+        metrics: What is said of its metrics.
         count: ``None`` when the listing did not carry it (``detail=False``).
         change_id: The line of the journal, which takes it back, in the answer of an update that changed something;
             ``""`` elsewhere.
@@ -62,6 +64,7 @@ class ProjectRecord:
     workspace_type: WorkspaceType = "PERSON"
     created_at_ms: int = 0
     updated_at_ms: int = 0
+    metrics: tuple[MetricDefinition, ...] = ()
     count: ProjectCountRecord | None = None
     change_id: str = attrs.field(default="", eq=False)
 
@@ -85,13 +88,18 @@ class ProjectDraft:
 
 @attrs.frozen
 class ProjectPatch:
-    """What to change of a project; ``None`` keeps."""
+    """What to change of a project; ``None`` keeps.
+
+    Attributes:
+        metrics: Each takes the place of the definition with its key; one without goal and unit takes it away.
+    """
 
     name: str | None = None
     title: str | None = None
     description: str | None = None
     visibility: Visibility | None = None
     labels: tuple[str, ...] | None = None
+    metrics: tuple[MetricDefinition, ...] | None = None
 
 
 @attrs.frozen

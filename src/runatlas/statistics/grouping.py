@@ -70,7 +70,7 @@ class Member:
 
     Attributes:
         run: Its id.
-        name: Its name.
+        cuid: The store's id of it.
         state: Its state.
         created_at_ms: When it was made.
         group: What it has in the fields of ``by``.
@@ -80,7 +80,7 @@ class Member:
     """
 
     run: str
-    name: str
+    cuid: str
     state: str
     created_at_ms: int
     group: tuple[Any, ...] = ()
@@ -154,8 +154,10 @@ def identity(value: Any) -> Hashable:
     """
     if isinstance(value, float) and math.isnan(value):
         return ("nan",)
-    if isinstance(value, (list, dict, tuple)):
-        return ("json", dumps(list(value) if isinstance(value, tuple) else value))
+    if isinstance(value, tuple):
+        return ("tuple", *map(identity, value))
+    if isinstance(value, (list, dict)):
+        return ("json", dumps(value))
     return value  # type: ignore[no-any-return]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from support.counting import make_counting
 from support.examples import examples
 from support.world import make_points
@@ -23,6 +24,7 @@ from runatlas.model.batch import Batch
 from runatlas.model.ids import ProjectPath
 from runatlas.model.run import RunDraft
 from runatlas.statistics.aggregate import aggregate
+from runatlas.statistics.curve import aggregate_curves, resampled
 from runatlas.statistics.grouping import Grouping, Member
 
 SEEDS: dict[tuple[float, str], list[float]] = {
@@ -235,6 +237,188 @@ def test_what_cannot_be_meant_is_refused(
         sweep.runs().aggregate(metrics, **options)
 
 
+# -- one against another ------------------------------------------------------------------------------------------
+
+
+def test_pairs_are_compared_by_their_differences(own_sweep: Sweep) -> None:
+    own_sweep.add("alone", 0.7, lr=0.1, model={"kind": "mlp"}, seed=9)
+    runs = own_sweep.runs("config.lr == 0.1")
+    found = runs.compare("config.model.kind", "mlp", "cnn", "val_loss.min", pair="config.seed", goal="min").unwrap()
+    (row,) = found
+    differences = [-0.10, -0.07, -0.10]
+    wanted = stats.t.interval(0.95, 2, np.mean(differences), stats.sem(differences))
+    assert (row["pairs"], row["n_first"], row["n_second"]) == (3, 3, 3)
+    assert row["difference"] == pytest.approx(-0.09)
+    assert (row["low"], row["high"]) == pytest.approx(wanted)
+    assert (row["improvement"], row["larger"], row["goal"]) == (1.0, 0.0, "min")
+    assert found.notes == (
+        "left out of val_loss.min, as no partner of config.model.kind='cnn' with its config.seed: 1 of 4 runs (alone)",
+    )
+    assert "mean over pairs of one config.seed of config.model.kind='cnn' less" in found.description
+
+    (apart,) = runs.compare("config.model.kind", "mlp", "cnn", "val_loss.min").unwrap()
+    welch = stats.ttest_ind([0.40, 0.41, 0.42], [0.50, 0.48, 0.52, 0.7], equal_var=False).confidence_interval(0.95)
+    assert (apart["low"], apart["high"]) == pytest.approx((welch.low, welch.high))
+    assert (apart["pairs"], apart["goal"], apart["improvement"]) == (None, None, None)
+
+    with pytest.raises(ValueError, match=r"no run has config.model.kind='vit'; there are 'cnn', 'mlp'"):
+        runs.compare("config.model.kind", "mlp", "vit", "val_loss.min")
+    with pytest.raises(ValueError, match=r"both have config.batch=32"):
+        runs.compare("config.model.kind", "mlp", "cnn", "val_loss.min", pair="config.batch")
+    with pytest.raises(ValueError, match="duplicates: a run has one partner"):
+        runs.compare("config.model.kind", "mlp", "cnn", "val_loss", pair="config.batch", duplicates="keep")
+
+
+def test_curves_are_put_together_at_the_steps_that_they_have_in_common(own_sweep: Sweep) -> None:
+    path = own_sweep.path
+    for run, steps in (("cnn-0.1-0", [0, 10, 20]), ("cnn-0.1-1", [0, 5, 10]), ("cnn-0.1-2", [0, 10])):
+        values = [float(step) for step in steps] if run != "cnn-0.1-2" else [3.0, math.nan]
+        own_sweep.backend.append(Batch(path.run(run), points=(make_points("acc", values, steps=steps),)))
+    runs = own_sweep.runs("config.model.kind == 'cnn'")
+    found = runs.aggregate_curves("acc", by="config.lr", over="config.seed", spread="minmax").unwrap()
+    assert [tuple(row.values()) for row in found] == [
+        (0.1, "acc", 0, 3, 1.0, 0.0, 3.0),
+        (0.1, "acc", 10, 2, 10.0, 10.0, 10.0),
+        (0.1, "acc", 20, 1, 20.0, None, None),
+    ]
+    assert found.columns == ("config.lr", "metric", "step", "n", "center", "low", "high")
+    assert found.notes == (
+        "left out of acc, as no acc: 1 of 4 runs (cnn-0.01-0)",
+        "1 steps are left out, as not every run that reaches them has a point; resample= reads all",
+        "1 values are NaN or infinite, and do not count at their steps",
+    )
+    own_sweep.account.calls.clear()
+    read = runs.aggregate_curves("acc", by="config.lr", resample=5).unwrap()
+    assert own_sweep.account.calls == ["list_runs", "read_points"]
+    assert [(row["step"], row["n"], row["center"]) for row in read] == [
+        *((0, 3, 1.0), (5, 2, 5.0), (10, 2, 10.0), (15, 1, 15.0), (20, 1, 20.0)),
+    ]
+    assert "at 5 steps, linear between points" in read.description
+    assert len(runs.aggregate_curves("ac").unwrap()) == 0
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(st.lists(st.dictionaries(st.integers(0, 12), st.floats(-10, 10), max_size=8), max_size=5))
+def test_nothing_is_carried_beyond_a_curve(curves: list[dict[int, float]]) -> None:
+    points, left_out = aggregate_curves(curves, spread="minmax")
+    steps = {step for curve in curves for step in curve}
+    assert len(points) + left_out == len(steps)
+    for point in points:
+        reaching = [curve for curve in curves if curve and min(curve) <= point.step <= max(curve)]
+        assert sorted(point.estimate.values) == sorted(curve[point.step] for curve in reaching)
+    filled = [curve for curve in curves if curve]
+    for curve, read in zip(filled, resampled(filled, 7), strict=True):
+        for step, value in read.items():
+            assert min(curve) <= step <= max(curve)
+            assert min(curve.values()) - 1e-9 <= value <= max(curve.values()) + 1e-9
+
+
+# -- questions in one line ----------------------------------------------------------------------------------------
+
+
+def test_the_best_run_is_the_one_that_the_goal_says(own_sweep: Sweep) -> None:
+    runs = own_sweep.runs()
+    with pytest.raises(ValueError, match=r"goal: nothing says .*project.define_metric\('val_loss', goal='min'\)"):
+        runs.best("val_loss.last")
+    project = Api(backend=own_sweep.backend).project(str(own_sweep.path))
+    project.define_metric("val_*", goal="min", unit="nats").unwrap()
+    own_sweep.account.calls.clear()
+    best = runs.best("val_loss")
+    assert best is not None
+    assert best.id == "cnn-0.01-0"
+    assert own_sweep.account.calls == ["get_project", "list_runs"]
+
+    assert [run.id for run in runs.best("val_loss", 3)] == ["cnn-0.01-0", "mlp-0.01-0", "mlp-0.01-2"]
+    assert [run.id for run in runs.best("val_loss", n=99)][-1] == "mlp-0.1-2"  # the one of NaN is none of them
+    assert len(runs.best("val_loss", n=99)) == 9
+    assert [run.id for run in runs.best("val_loss.last", n=1, goal="max")] == ["mlp-0.1-2"]
+    assert [run.id for run in runs.best('val_loss{"split":"test"}', n=1)] == ["cnn-0.01-0"]
+    assert [run.id for run in own_sweep.runs("config.lr == 0.1").best("val_loss", n=1)] == ["cnn-0.1-0"]
+    known = {
+        f"{kind}-{rate}-{seed}": value for (rate, kind), values in SEEDS.items() for seed, value in enumerate(values)
+    }
+    lowest = min((run for run in runs[2:6] if not math.isnan(known[run.id])), key=lambda run: known[run.id])
+    assert [run.id for run in runs[2:6].best("val_loss", n=1)] == [lowest.id]
+    assert runs.best("nothing", goal="min") is None
+
+    row = runs.compare("config.model.kind", "mlp", "cnn", "val_loss.min").unwrap()[0]
+    assert row["goal"] == "min"
+
+
+def test_what_a_project_says_of_its_metrics_is_kept_and_taken_back(own_sweep: Sweep) -> None:
+    project = Api(backend=own_sweep.backend).project(str(own_sweep.path))
+    project.define_metric("val_loss", goal="min", unit="nats").unwrap()
+    made = project.define_metric("acc", goal="max")
+    again = Api(backend=own_sweep.backend).project(str(own_sweep.path))
+    held = {key: (item.goal, item.unit) for key, item in again.metric_definitions.items()}
+    assert held == {"val_loss": ("min", "nats"), "acc": ("max", "")}
+    made.change.undo().unwrap()
+    project.define_metric("val_loss", goal="max").unwrap()
+    assert {key: item.goal for key, item in project.metric_definitions.items()} == {"val_loss": "max"}
+    project.define_metric("val_loss").unwrap()
+    assert project.metric_definitions == {}
+    wrong: tuple[tuple[dict[str, Any], type[Exception]], ...]
+    wrong = (({"goal": "up"}, ValueError), ({"goal": 1}, TypeError), ({"unit": 1}, TypeError))
+    for given_wrong, error in wrong:
+        with pytest.raises(error):
+            project.define_metric("x", **given_wrong)
+    assert "50 characters" in project.define_metric("x", unit="u" * 51).errmsg
+    assert "stars" in project.define_metric("*a" * 20, goal="min").errmsg
+
+
+def test_what_varies_is_told_with_its_values(own_sweep: Sweep) -> None:
+    own_sweep.add("odd", 0.1, lr=0.1, layers=[1, 2], seed=1)
+    found = own_sweep.runs().varying().unwrap()
+    assert {row["key"]: (row["distinct"], row["values"], row["missing"]) for row in found} == {
+        "config.layers": (1, [[[1, 2], 1]], 10),
+        "config.lr": (2, [[0.01, 4], [0.1, 7]], 0),
+        "config.model.kind": (2, [["cnn", 4], ["mlp", 6]], 1),
+        "config.seed": (3, [[0, 4], [1, 4], [2, 3]], 0),
+    }
+    assert found.notes == ("1 keys of the config are the same in all 11 runs",)
+    assert list(found.to_pandas()["distinct"]) == [1, 2, 2, 3]
+
+
+def test_a_difference_leaves_out_what_is_the_same(sweep: Sweep) -> None:
+    found = sweep.runs("config.lr == 0.1 and config.seed == 1").diff().unwrap()
+    assert found.columns == ("run", "config.model.kind", "summary.val_loss")
+    assert {row["run"]: row["config.model.kind"] for row in found} == {"mlp-0.1-1": "mlp", "cnn-0.1-1": "cnn"}
+    (said,) = found.notes
+    assert "config.batch=32" in said
+    assert "state='FINISHED'" in said
+
+
+def test_correlations_are_by_numbers_and_by_categories(sweep: Sweep) -> None:
+    found = sweep.runs().correlation("val_loss.min").unwrap()
+    rows = {row["key"]: row for row in found}
+    assert found[0]["key"] == "config.lr"
+    pairs = [(rate, value) for (rate, _), values in SEEDS.items() for value in values if not math.isnan(value)]
+    rates, values = map(list, zip(*pairs, strict=True))
+    assert rows["config.lr"]["spearman"] == pytest.approx(stats.spearmanr(rates, values).statistic)
+    assert rows["config.lr"]["pearson"] == pytest.approx(stats.pearsonr(rates, values).statistic)
+    assert (rows["config.model.kind"]["kind"], rows["config.model.kind"]["spearman"]) == ("category", None)
+    assert 0 < rows["config.model.kind"]["eta_squared"] < 1
+    assert {row["n"] for row in found} == {9}
+    assert found.notes[0] == "1 of 10 runs do not count, as val_loss.min is missing, NaN or infinite"
+
+
+def test_tables_of_no_runs_are_empty(sweep: Sweep) -> None:
+    none = sweep.runs("config.lr == 5")
+    for table in (
+        none.aggregate("val_loss", by="config.lr"),
+        none.summary("val_loss"),
+        none.aggregate_curves("val_loss", by="config.lr"),
+        none.varying(),
+        none.diff(),
+        none.correlation("val_loss"),
+    ):
+        found: Any = table.unwrap()
+        assert (len(found), found.num_rows) == (0, 0)
+        found.to_csv()
+        found._repr_html_()
+        json.dumps(found.json())
+
+
 @settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(
@@ -248,7 +432,7 @@ def test_what_cannot_be_meant_is_refused(
 )
 def test_each_run_counts_once_or_is_named(given_runs: list[tuple[Any, str, float | None]]) -> None:
     members = [
-        Member(f"run-{place}", "", state, place, (group,), values=(value,))
+        Member(f"run-{place}", f"cuid-{place}", state, place, (group,), values=(value,))
         for place, (group, state, value) in enumerate(given_runs)
     ]
     found = aggregate(members, ["loss"], Grouping(by=("config.x",), spread="minmax"))

@@ -8,8 +8,9 @@ from typing import Any, get_args
 import attrs
 
 from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError
-from runatlas.model.codec import dumps, loads
+from runatlas.model.codec import decode, dumps, encode, loads
 from runatlas.model.ids import ProjectPath, new_cuid, validate_project_name
+from runatlas.model.metric import MetricDefinition, check_definitions, define
 from runatlas.model.page import Page
 from runatlas.model.project import (
     ProjectCountRecord,
@@ -103,6 +104,7 @@ class Projects:
         values = {name: value for name in names if (value := getattr(patch, name)) is not None}
         if patch.labels is not None:
             values["labels"] = dumps(patch.labels)
+        defines = ("metrics",) if patch.metrics is not None else ()
         with self._store.write() as connection:
             found = require_project(connection, caller, path, "write")
             if patch.visibility not in (None, found.visibility):
@@ -110,10 +112,14 @@ class Projects:
             if patch.name not in (None, found.name):
                 _require_free(connection, found.workspace, patch.name or "")
             change_id = ""
-            if values:
-                held = lock_project(connection, found.id, list(values))
+            if values or defines:
+                held = lock_project(connection, found.id, [*values, *defines])
                 if held is None:
                     raise NotFoundError(f"there is no project {path}")
+                if patch.metrics is not None:
+                    metrics = define(_definitions(held["metrics"]), patch.metrics)
+                    check_definitions(metrics)
+                    values["metrics"] = dumps(encode(metrics))
                 with unique(f"workspace {found.workspace!r} has a project {patch.name!r} already"):
                     change_project(connection, found.id, {**values, "updated_at_ms": self._store.clock()})
                 change_id = self._note(connection, caller, found, held, values)
@@ -131,7 +137,7 @@ class Projects:
         if not fields:
             return ""
         plain = {
-            name: (loads(new), loads(held[name])) if name == "labels" else (new, held[name])
+            name: (loads(new), loads(held[name])) if name in {"labels", "metrics"} else (new, held[name])
             for name, new in values.items()
         }
         given = ", ".join(f"{name}={shown(new)} (was {shown(old)})" for name, (new, old) in plain.items() if new != old)
@@ -210,6 +216,10 @@ def _check(record: ProjectDraft | ProjectPatch) -> None:
     check_labels(record.labels)
 
 
+def _definitions(held: str) -> tuple[MetricDefinition, ...]:
+    return decode(loads(held), tuple[MetricDefinition, ...])
+
+
 def _require_free(connection: Connection, workspace: str, name: str) -> None:
     if find_project(connection, 0, workspace, name) is not None:
         raise ConflictError(f"workspace {workspace!r} has a project {name!r} already")
@@ -229,6 +239,7 @@ def _record(caller: Caller, row: ProjectDetail, counts: ProjectCounts | None) ->
         description=row.description,
         visibility=row.visibility,
         labels=tuple(loads(row.labels)),
+        metrics=_definitions(row.metrics) if row.metrics != "[]" else (),
         role=role_of(caller, row.role),
         workspace_name=row.workspace_name,
         workspace_type=row.workspace_type,

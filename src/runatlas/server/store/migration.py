@@ -177,6 +177,11 @@ def _keep_journal(connection: Connection) -> None:
         connection.execute(text(step))
 
 
+def _define_metrics(connection: Connection) -> None:
+    """Let projects say of their metrics which way is better."""
+    connection.execute(text("ALTER TABLE projects ADD COLUMN metrics TEXT NOT NULL DEFAULT '[]'"))
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, _grant_blobs),
     Migration(3, _name_sections),
@@ -187,6 +192,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(8, _hold_policies),
     Migration(9, _cut_data),
     Migration(10, _keep_journal),
+    Migration(11, _define_metrics),
 )
 """From version 1 to ``SCHEMA_VERSION``, in order. Each says its SQL itself: the tables go on changing behind it."""
 

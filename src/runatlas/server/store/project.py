@@ -62,6 +62,7 @@ class ProjectDetail(NamedTuple):
     title: str
     description: str
     labels: str
+    metrics: str
     workspace_name: str
     workspace_type: WorkspaceType
     created_at_ms: int
@@ -98,6 +99,7 @@ _DETAIL: Select[Any] = select(
     _C.title,
     _C.description,
     _C.labels,
+    _C.metrics,
     workspaces.c.name,
     workspaces.c.workspace_type,
     _C.created_at_ms,

@@ -99,4 +99,4 @@ __all__ = [
     "writers",
 ]
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11

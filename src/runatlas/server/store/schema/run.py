@@ -36,6 +36,7 @@ projects = Table(
     Column("description", Text, nullable=False, default=""),
     Column("visibility", String(10), nullable=False, default="PRIVATE"),
     Column("labels", Text, nullable=False, default="[]"),
+    Column("metrics", Text, nullable=False, default="[]"),
     Column("user_id", Id, ForeignKey("users.id", ondelete="SET NULL")),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),

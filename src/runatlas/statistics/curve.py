@@ -1,0 +1,169 @@
+"""The centre of several curves at each step, with its interval and with how many curves there are at that step."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from runatlas.statistics.estimate import Center, Estimate, Spread, estimate
+from runatlas.statistics.grouping import Grouping, LeftOut, Member, choose_members, left_out_words, split
+from runatlas.tables.series import Series
+from runatlas.tables.value import ValueTable
+
+__all__ = ["CurvePoint", "aggregate_curves", "aggregate_runs", "resampled"]
+
+
+@attrs.frozen
+class CurvePoint:
+    """What curves amount to at one step.
+
+    Attributes:
+        step: The step.
+        estimate: The centre and interval of those that count; ``estimate.n`` is their number.
+        left_out: How many are NaN or infinite there.
+    """
+
+    step: int
+    estimate: Estimate
+    left_out: int
+
+
+def aggregate_curves(
+    curves: Sequence[Mapping[int, float]],
+    center: Center = "mean",
+    spread: Spread = "ci95",
+    *,
+    resample: int | None = None,
+) -> tuple[list[CurvePoint], int]:
+    """Return what curves amount to at each step that they have in common.
+
+    A step counts if every curve that begins before and ends after it has a point there: where one ends, n falls, and
+    nothing is carried forward. Where a value is NaN or infinite, n falls too.
+
+    Args:
+        curves: The value of each step, of each curve.
+        center: The centre.
+        spread: The interval.
+        resample: How many steps, equally far apart, curves are read at instead, each on the straight line between its
+            own points; beyond its first and last point a curve has nothing.
+
+    Returns:
+        The points, and how many steps are left out, as some curves have no point there.
+
+    Raises:
+        ImportError: SciPy or NumPy is needed and not installed.
+
+    Example:
+        >>> points, left_out = aggregate_curves([{0: 1.0, 1: 2.0, 2: 3.0}, {0: 3.0, 2: 5.0}, {0: 5.0}], spread="sd")
+        >>> [(point.step, point.estimate.n, point.estimate.center) for point in points], left_out
+        ([(0, 3, 3.0), (2, 2, 4.0)], 1)
+    """
+    filled = [curve for curve in curves if curve]
+    if resample is not None:
+        filled = [read for curve in resampled(filled, resample) if (read := curve)]
+    ends = [(min(curve), max(curve)) for curve in filled]
+    points: list[CurvePoint] = []
+    left_out = 0
+    for step in sorted({step for curve in filled for step in curve}):
+        reaching = [curve for curve, (first, last) in zip(filled, ends, strict=True) if first <= step <= last]
+        if not all(step in curve for curve in reaching):
+            left_out += 1
+            continue
+        values = [curve[step] for curve in reaching]
+        known = [value for value in values if math.isfinite(value)]
+        points.append(CurvePoint(step, estimate(known, center, spread), len(values) - len(known)))
+    return points, left_out
+
+
+def resampled(curves: Sequence[Mapping[int, float]], count: int) -> Iterator[dict[int, float]]:
+    """Read curves at equally distant steps from the first to the last of all, linear between the points of each.
+
+    Args:
+        curves: The value of each step, of each curve.
+        count: How many steps, at least two.
+
+    Yields:
+        The curve at those steps that lie between its own first and last.
+
+    Example:
+        >>> list(resampled([{0: 0.0, 10: 10.0}, {0: 1.0, 4: 5.0}], 3))
+        [{0: 0.0, 5: 5.0, 10: 10.0}, {0: 1.0}]
+    """
+    if not curves:
+        return
+    low, high = min(map(min, curves)), max(map(max, curves))
+    grid = sorted({low + round((high - low) * place / (count - 1)) for place in range(count)})
+    for curve in curves:
+        steps = sorted(curve)
+        yield {step: _at(curve, steps, step) for step in grid if steps[0] <= step <= steps[-1]}
+
+
+def _at(curve: Mapping[int, float], steps: Sequence[int], step: int) -> float:
+    if step in curve:
+        return curve[step]
+    place = bisect_left(steps, step)
+    before, after = steps[place - 1], steps[place]
+    share = (step - before) / (after - before)
+    return curve[before] * (1 - share) + curve[after] * share
+
+
+def aggregate_runs(
+    members: Sequence[Member],
+    keys: Sequence[str],
+    grouping: Grouping,
+    read: Callable[[Sequence[str], Sequence[str]], Iterable[Series]],
+    *,
+    resample: int | None = None,
+) -> ValueTable:
+    """Make one row a group of runs, metric and step.
+
+    Args:
+        members: The runs.
+        keys: The metrics.
+        grouping: What is grouped by what, averaged over what, and how.
+        read: Reads all points of metrics of runs: of those with these cuids, of these keys.
+        resample: How many steps curves are read at; ``None`` for those that they have in common.
+
+    Raises:
+        ImportError: SciPy or NumPy is needed and not installed.
+        ValueError: Several runs of a group have one value of ``over``.
+    """
+    groups = [(group, *choose_members(held, grouping)) for group, held in split(members, lambda one: one.group)]
+    left_out = [item for _, _, items, _ in groups for item in items]
+    chosen = [member for _, kept, _, _ in groups for member in kept]
+    curves: dict[str, dict[str, dict[int, float]]] = {}
+    for series in read([member.cuid for member in chosen], keys) if chosen else ():
+        if len(series):
+            curves.setdefault(series.label, {})[series.run] = series.to_dict()
+    rows: list[tuple[Any, ...]] = []
+    dropped = unknown = 0
+    for label in curves or keys:
+        for group, kept, _, _ in groups:
+            known = curves.get(label, {})
+            held = {one.run: found for one in kept if (found := known.get(one.run) or known.get(one.cuid))}
+            left_out += [LeftOut(one.run, label, f"no {label}") for one in kept if one.run not in held]
+            points, missed = aggregate_curves(list(held.values()), grouping.center, grouping.spread, resample=resample)
+            dropped += missed
+            unknown += sum(point.left_out for point in points)
+            rows += [(*group, label, point.step, *_numbers(point.estimate)) for point in points]
+    names = (*grouping.by, "metric", "step", "n", "center", "low", "high")
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in names]
+    notes = [*left_out_words(left_out, len(members))]
+    if dropped:
+        notes.append(
+            f"{dropped} steps are left out, as not every run that reaches them has a point; resample= reads all"
+        )
+    if unknown:
+        notes.append(f"{unknown} values are NaN or infinite, and do not count at their steps")
+    where = (
+        "at the steps that runs have in common" if resample is None else f"at {resample} steps, linear between points"
+    )
+    return ValueTable(dict(zip(names, columns, strict=True)), description=f"{grouping.words}, {where}", notes=notes)
+
+
+def _numbers(found: Estimate) -> tuple[int, float | None, float | None, float | None]:
+    return found.n, found.center, found.low, found.high
