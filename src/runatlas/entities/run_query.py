@@ -142,8 +142,8 @@ def make_run_query(
 
 _SIGNS = {"EQ": "==", "NEQ": "!=", "GTE": ">=", "LTE": "<=", "GT": ">", "LT": "<"}
 _NAMED, _NAMED_TEXT = 8, 60
-_TIME_MAX = 10**14
-"""Unix milliseconds beyond which no calendar goes."""
+_CALENDAR = range(-62_135_596_800_000, 253_402_300_800_000)
+"""The Unix milliseconds that a calendar has: the years 1 to 9999."""
 
 
 def field_name(field: Field) -> str:
@@ -169,6 +169,8 @@ def filter_text(wanted: Filter) -> str:
     if isinstance(wanted, Comparison):
         sign = _SIGNS.get(wanted.op, wanted.op.lower())
         return f"{field_name(wanted.field)} {sign} {_literal(wanted)}"
+    if not wanted.items:
+        return "every run" if isinstance(wanted, And) else "no run"
     parts = list(map(_in_brackets, wanted.items[:_NAMED])) + (["…"] if len(wanted.items) > _NAMED else [])
     return (" and " if isinstance(wanted, And) else " or ").join(parts)
 
@@ -187,8 +189,10 @@ def _in_brackets(wanted: Filter) -> str:
 def _literal(wanted: Comparison) -> str:
     field, held = wanted.field, wanted.value
     if field.type == "STABLE" and STABLE_FIELDS.get(field.key) == "time" and isinstance(held, int):
-        return repr(iso_text(held)) if abs(held) < _TIME_MAX else written(held)
-    return repr(held[:_NAMED_TEXT]) if isinstance(held, str) else written(held)
+        return repr(iso_text(held)) if held in _CALENDAR else written(held)
+    if not isinstance(held, str):
+        return written(held)
+    return repr(held) if len(held) <= _NAMED_TEXT else f"{held[:_NAMED_TEXT]!r}…"
 
 
 def field_value(record: RunRecord, field: Field) -> Any:

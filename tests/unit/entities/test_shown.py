@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.counting import make_counting
+from support.examples import examples
+from support.filter_strategies import filters
+from support.odd_value import odd_values
 from support.page import check_html
 from support.place import Place
 from support.world import START, World, make_points, make_world
@@ -18,16 +23,20 @@ from support.world import START, World, make_points, make_world
 from runatlas import Api
 from runatlas.backends.base import Backend
 from runatlas.backends.local import LocalBackend
+from runatlas.display.markup import heading
 from runatlas.entities.change import Change
 from runatlas.entities.cleaning import FilePolicy
 from runatlas.entities.deletion import Deletion
 from runatlas.entities.held_policy import Evaluation
+from runatlas.entities.run_display import show_run, show_runs
+from runatlas.entities.run_query import query_texts
 from runatlas.entities.transfer import Transfer
 from runatlas.entities.update import Update
 from runatlas.errors import RequestError
 from runatlas.model.annotation import AnnotationDraft
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import Batch
+from runatlas.model.filters import Field, Filter, Sort
 from runatlas.model.held_policy import EvaluationRecord, RuleCount
 from runatlas.model.ids import ProjectPath
 from runatlas.model.log import LogDraft
@@ -35,6 +44,7 @@ from runatlas.model.policy import make_policy
 from runatlas.model.policy_file import NamedPolicy
 from runatlas.model.project import ProjectDraft
 from runatlas.model.registry import ModelVersionDraft
+from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.model.series import ReadFailure
 from runatlas.model.transfer import TransferItem, TransferPlanRecord, TransferRecord
 from runatlas.model.trash import DeletionRecord, PlannedItem
@@ -181,6 +191,31 @@ KINDS: dict[str, tuple[Callable[[Api], Any], list[str]]] = {
     "a run that is not there": (lambda api: api.run(f"{PROJECT}/none"), ["get_run"]),
 }
 """What is shown, and what is asked for it."""
+
+
+TEXTS = st.text(max_size=100) | st.just(HOSTILE)
+CONFIGS = st.dictionaries(TEXTS, odd_values(HOSTILE, with_infinite=True), max_size=20)
+KEYS = (Field("CONFIG", HOSTILE), Field("SCALAR", HOSTILE), Field("STABLE", "name"))
+TIMES = st.integers(0, 253_402_300_799_999)
+RECORDS = st.builds(
+    RunRecord,
+    *(st.just(name) for name in ("my-team", "my-project", "id", "cuid")),
+    **dict.fromkeys(("name", "description", "group", "job_type", "protected_reason", "error"), TEXTS),
+    labels=st.lists(TEXTS, max_size=3).map(tuple),
+    created_at_ms=TIMES,
+    finished_at_ms=st.none() | TIMES,
+    config=st.none() | CONFIGS,
+    summary=st.none() | st.dictionaries(TEXTS, st.floats(), max_size=9),
+)
+
+
+@settings(max_examples=examples(40))
+@given(st.lists(RECORDS, min_size=1, max_size=3), filters)
+def test_whatever_runs_hold_and_whatever_is_asked_is_shown(records: list[RunRecord], asked: Filter) -> None:
+    told = query_texts(RunQuery(RunSelection("my-team", filter=asked), sorts=(Sort(Field("CONFIG", HOSTILE)),)))
+    for part in (heading("runs", *told), show_runs(records, KEYS), *map(show_run, records)):
+        check_html(part.text)
+        assert len(part.text) < 60_000
 
 
 @pytest.mark.parametrize("kind", KINDS)
