@@ -81,7 +81,7 @@ def collections(runs: Runs, trash: Trash) -> None:
     assert_type(trash[0], TrashEntry)
     for values, group in runs.groups("config.lr"):
         assert_type(values, tuple[Any, ...])
-        assert_type(group, list[Run])
+        assert_type(group, Runs)
     runs.update(colour="red")  # type: ignore[call-overload]
     runs.update(show="yes")  # type: ignore[call-overload]
 

@@ -6,14 +6,45 @@ from __future__ import annotations
 
 from abc import ABC
 
-from runatlas.backends.operation import CHANGE, Envelope, Route, operation
+from runatlas.backends.operation import CHANGE, READ, Envelope, Route, operation
+from runatlas.model.filters import Field
+from runatlas.model.run import RunSelection
+from runatlas.model.run_group import RunGroupRecord
 from runatlas.model.run_import import RunImport, RunImportRecord
 
 __all__ = ["ManyRuns"]
 
 
 class ManyRuns(ABC):
-    """Runs that come whole, many at once."""
+    """Runs that come whole, many at once, and runs counted by what they have."""
+
+    @operation(
+        "runs",
+        Route(
+            "POST",
+            "/runs/groups",
+            "runs",
+            errors=READ,
+            body=Envelope("RunGrouping", "Which runs are grouped by what."),
+            answer=Envelope(
+                "RunGroups", "The groups: numbers first, then texts, and runs that have none last.", "groups"
+            ),
+            keep="moving",
+        ),
+    )
+    def group_runs(self, selection: RunSelection, fields: tuple[Field, ...]) -> tuple[RunGroupRecord, ...]:
+        """Count runs by the values that they have in some fields, without loading them.
+
+        Values are equal as filters have it: ``1``, ``1.0`` and ``True`` are, ``1`` and ``"1"`` are not, NaN is equal to
+        itself. Runs that have nothing there, ``null`` or a section make the group of ``None``.
+
+        Returns:
+            All groups, in the order in which a listing has them.
+
+        Raises:
+            NotFoundError: There is no such project or workspace.
+            ValidationError: Runs cannot be grouped by one of the fields, or there are more than 20,000 groups.
+        """
 
     @operation(
         "run_imports",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -25,8 +24,8 @@ from runatlas.entities.run_algebra import How, always, filter_fields, merged_que
 from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_display import show_runs
 from runatlas.entities.run_export import RunExport, format_of
+from runatlas.entities.run_groups import RunGroups
 from runatlas.entities.run_query import (
-    field_value,
     make_groups,
     query_texts,
     select_ids,
@@ -336,14 +335,15 @@ class Runs(Collection[Run, RunRecord], Cuttable, RunStatistics, Transferable):
 
     # -- groups and tables --------------------------------------------------------------------------------------
 
-    def groups(self, *fields: str) -> Iterator[tuple[tuple[Any, ...], list[Run]]]:
-        """Iterate over groups of runs with equal values.
+    def groups(self, *fields: str) -> RunGroups[Runs]:
+        """Group the runs by equal values, which the store counts: ``groups["resnet", 0.1]`` are ``Runs``.
 
         Args:
             *fields: Fields as filters name them, such as ``"config.lr"``; those of ``groups=`` if none are given.
 
-        Yields:
-            The values of the fields, ``None`` where a run has none, and the runs that have them.
+        Returns:
+            The groups, which are counted when they are first needed. Iterating yields the values of the fields,
+            ``None`` where a run has none, and the runs that have them.
 
         Raises:
             ValueError: No field is given, or one cannot be understood.
@@ -351,10 +351,15 @@ class Runs(Collection[Run, RunRecord], Cuttable, RunStatistics, Transferable):
         wanted = make_groups(fields) if fields else self._query.groups
         if not wanted:
             raise ValueError("fields: name at least one field to group by, such as 'config.lr'")
-        query = attrs.evolve(self._query, groups=wanted, parts=("config", "summary"))
-        runs = self if query == self._query else Runs(self._handle, self._window, query)
-        pairs = groupby(runs, lambda run: tuple(field_value(run.record, field) for field in wanted))
-        return ((values, list(group)) for values, group in pairs)
+        return RunGroups(wanted, self._handle, self._settled, self._made)
+
+    def _settled(self) -> RunQuery:
+        return attrs.evolve(self._query, selection=self.selection(), groups=())
+
+    def _made(self, query: RunQuery, total: int | None) -> Runs:
+        found = Runs(self._handle, Window(), query)
+        found._total = total
+        return found
 
     def table(self) -> ApiResponse[RunTable]:
         """Return one row a run: its own fields, ``config.…`` and ``summary.…``.

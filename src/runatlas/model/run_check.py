@@ -16,6 +16,7 @@ __all__ = [
     "PART_MAX",
     "SORTS_MAX",
     "check_filter",
+    "check_groups",
     "check_order",
     "check_statistics",
     "has_length",
@@ -200,3 +201,19 @@ def check_statistics(fields: Sequence[Field]) -> None:
         if field.stat not in STATISTICS or field.stat == "median":
             raise ValidationError(f"statistics: {field.key!r} has no statistic {field.stat!r} that a listing carries")
         check_text(field.key, "statistics")
+
+
+def check_groups(fields: Sequence[Field]) -> None:
+    """Check what runs are to be grouped by.
+
+    Raises:
+        ValidationError: Nothing is given, too much, or a field that no filter can ask for one value of.
+    """
+    if not fields:
+        raise ValidationError("fields: name at least one field to group by, such as 'config.lr'")
+    check_order([Sort(field, "ASC") for field in fields])
+    for field in fields:
+        if (field.type, field.key) == ("STABLE", "colors"):
+            raise ValidationError("fields: runs cannot be grouped by their colors; a run may have several")
+        if field.type == "SCALAR" and field.stat != "last":
+            raise ValidationError(f"fields: runs can be grouped by the last value of {field.key!r} only")

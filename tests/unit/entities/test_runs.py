@@ -130,6 +130,39 @@ def test_groups_are_runs_of_equal_values(place: Place) -> None:
             project.runs().groups()
 
 
+def test_groups_are_counted_and_not_loaded(place: Place) -> None:
+    project = place.api.project(PROJECT)
+    with place.account.asking():
+        groups = project.runs("state != 'RUNNING'", order="name").groups("state", "config.net.depth")
+        assert repr(groups) == "RunGroups(by state, config.net.depth)"
+    with place.account.asking("group_runs"):
+        assert len(groups) == 3
+        assert {values: len(runs) for values, runs in groups} == {
+            ("CRASHED", None): 1,
+            ("FINISHED", 18): 1,
+            ("FINISHED", None): 1,
+        }
+        assert ("FINISHED", 18.0) in groups
+        assert "CRASHED" not in groups
+        with pytest.raises(KeyError, match="no run has"):
+            groups["CRASHED", 18]
+        table = groups.table()
+        assert table.columns[:5] == ("state", "config.net.depth", "runs", "crashed", "finished")
+        assert table.to_arrow()["runs"].to_pylist() == [1, 1, 1]
+    with place.account.asking("list_runs"):
+        assert ids(groups["FINISHED", None]) == ["run_id_2"]
+    assert [item.path for item in groups["FINISHED", 18].delete().unwrap().items] == [f"{PROJECT}/abc123"]
+
+
+def test_groups_have_their_best_runs_and_the_rest(place: Place) -> None:
+    groups = place.api.project(PROJECT).runs().groups("state")
+    assert sorted(ids(groups.best("acc", goal="max"))) == ["abc123", "run_id_1"]
+    assert sorted(ids(groups.rest("acc", goal="max"))) == ["run_id_2", "run_id_3"]
+    assert sorted(ids(groups.best("acc", n=2))) == sorted(ids(place.api.runs(PROJECT, "summary.acc is not None")))
+    with pytest.raises(ValueError, match="goal"):
+        groups.best("acc", goal="least")
+
+
 def test_a_table_has_one_row_a_run(place: Place) -> None:
     with place.account.asking("list_runs"):
         table = place.api.runs(PROJECT, order="name").table().unwrap()

@@ -24,7 +24,8 @@ from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.project import ProjectQuery
 from runatlas.model.run import RunPart, RunQuery, RunRecord, RunSelection
-from runatlas.model.run_check import check_filter, check_order, check_statistics
+from runatlas.model.run_check import check_filter, check_groups, check_order, check_statistics
+from runatlas.model.run_group import RunGroupRecord, count_groups, group_value
 from runatlas.model.run_value import arrange, matches, value_of
 from runatlas.model.series import SummaryRecord
 from runatlas.model.text import has_part
@@ -94,6 +95,21 @@ class Runs:
             if count is not None:
                 return count.experiments
         return len(self.select(selection))
+
+    def group_runs(self, selection: RunSelection, fields: tuple[Field, ...]) -> tuple[RunGroupRecord, ...]:
+        check_groups(fields)
+        runs = self.select(selection)
+        read = self._reader(runs, list(fields))
+        return count_groups(
+            RunGroupRecord(
+                tuple(group_value(field, read[run.cuid](field)) for field in fields),
+                1,
+                {run.state: 1},
+                run.created_at_ms,
+                run.created_at_ms,
+            )
+            for run in runs
+        )
 
     # -- which runs ---------------------------------------------------------------------------------------------
 

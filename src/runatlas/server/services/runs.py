@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from runatlas.model.change import UpdateRecord
+from runatlas.model.filters import Field
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import Page
 from runatlas.model.run import RUN_PARTS, RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
-from runatlas.model.run_check import check_statistics
+from runatlas.model.run_check import check_groups, check_statistics
+from runatlas.model.run_group import RunGroupRecord
 from runatlas.model.text import check_text
 from runatlas.server.services.access import require_cuids, require_project, require_run, require_runs, require_scope
 from runatlas.server.services.caller import Caller
@@ -17,6 +19,7 @@ from runatlas.server.services.run_change import apply_change, change_of_patch, c
 from runatlas.server.services.run_creation import find_or_make_run
 from runatlas.server.services.validation import check_choice
 from runatlas.server.store.engine import Store
+from runatlas.server.store.run_group import group_runs
 from runatlas.server.store.run_key import unknown_keys
 from runatlas.server.store.run_order import make_order
 from runatlas.server.store.run_record import count_runs, list_runs, read_runs
@@ -92,6 +95,19 @@ class Runs:
         """
         with self._store.read() as connection:
             return count_runs(connection, _condition(connection, caller, selection))
+
+    def group_runs(
+        self, caller: Caller, selection: RunSelection, fields: tuple[Field, ...]
+    ) -> tuple[RunGroupRecord, ...]:
+        """Count runs by the values that they have in some fields, without loading them.
+
+        Raises:
+            NotFoundError: There is no such project or workspace.
+            ValidationError: There are too many fields or groups, or runs cannot be grouped by a field.
+        """
+        check_groups(fields)
+        with self._store.read() as connection:
+            return group_runs(connection, _condition(connection, caller, selection), fields)
 
     def create_run(self, caller: Caller, draft: RunDraft) -> tuple[RunRecord, bool]:
         """Make a run, or find it by id as ``draft.if_exists`` says.

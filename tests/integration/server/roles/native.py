@@ -234,6 +234,7 @@ ROWS = (
     _plain("POST /runs/query", SEE_WORKSPACE, {"selection": {"workspace": LAB}}, "of a workspace"),
     _plain("POST /runs/count", READ, SELECTION),
     _plain("POST /runs/count", SEE_WORKSPACE, {"workspace": LAB}, "of a workspace"),
+    _plain("POST /runs/groups", READ, {"selection": SELECTION, "fields": [{"type": "STABLE", "key": "name"}]}),
     _new("POST /runs", WRITE, "id", project=SELECTION),
     _made("POST /runs/import", WRITE, lambda *_: Request("/runs/import", {"json": {"runs": [_whole_run()]}})),
     _plain("POST /runs/update", WRITE, {"selection": SELECTION, "patch": {"show": True}}),

@@ -1,0 +1,210 @@
+"""Runs in groups of equal values."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+from runatlas.entities.argument import choice, text, whole
+from runatlas.entities.backend_handle import BackendHandle
+from runatlas.entities.collection import Collection
+from runatlas.entities.run import Run
+from runatlas.entities.run_algebra import always
+from runatlas.entities.run_query import field_name
+from runatlas.model.filter_field import STABLE_FIELDS
+from runatlas.model.filters import And, Field, Sort
+from runatlas.model.instant import iso_text
+from runatlas.model.page import Order
+from runatlas.model.run import RunQuery, RunRecord, RunSelection
+from runatlas.model.run_group import GroupValue, Place, RunGroupRecord, group_filter, group_value, place_of
+from runatlas.model.run_value import value_of
+from runatlas.tables.frame import Tabled
+from runatlas.tables.run_group import RunGroupTable
+from runatlas.terminal import counted, printable
+
+__all__ = ["RunGroups"]
+
+R = TypeVar("R", bound=Collection[Run, RunRecord])
+
+
+class RunGroups(Tabled, Generic[R]):
+    """Runs in groups of equal values, counted by the store: no run is loaded before it is asked for.
+
+    Iterating yields the values and the runs of each group, which are ``Runs`` again. Values are equal as filters have
+    it: ``1``, ``1.0`` and ``True`` are, ``1`` and ``"1"`` are not. Runs that have nothing there make the group of
+    ``None``.
+
+    Args:
+        fields: What the runs are grouped by.
+        handle: The way to the backend.
+        query: Tells which runs, and what they carry, when that is first needed.
+        make: Makes a listing of a query, and of how many runs it has if that is known.
+
+    Example:
+        >>> from runatlas import Api
+        >>> groups = Api().project("ann/demo").runs().groups("config.model", "config.lr")  # doctest: +SKIP
+        >>> groups["resnet", 0.1].delete()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        fields: tuple[Field, ...],
+        handle: BackendHandle,
+        query: Callable[[], RunQuery],
+        make: Callable[[RunQuery, int | None], R],
+    ) -> None:
+        self._fields = fields
+        self._handle = handle
+        self._given = query
+        self._make = make
+        self._settled: RunQuery | None = None
+        self._known: tuple[RunGroupRecord, ...] | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What the runs are grouped by, as filters name it."""
+        return tuple(map(field_name, self._fields))
+
+    @property
+    def _query(self) -> RunQuery:
+        if self._settled is None:
+            self._settled = self._given()
+        return self._settled
+
+    @property
+    def records(self) -> tuple[RunGroupRecord, ...]:
+        """The groups as the backend counted them, when they were first asked for.
+
+        Raises:
+            RunAtlasError: The request failed.
+            ValidationError: There are more than 20,000 groups.
+        """
+        if self._known is None:
+            self._known = self._handle.backend.group_runs(self._query.selection, self._fields)
+        return self._known
+
+    @property
+    def values(self) -> list[tuple[Any, ...]]:
+        """The values of each group; times as ISO 8601."""
+        return [tuple(map(_shown, self._fields, record.values)) for record in self.records]
+
+    def __iter__(self) -> Iterator[tuple[tuple[Any, ...], R]]:
+        runs = self._runs()
+        return ((values, runs(record)) for values, record in zip(self.values, self.records, strict=True))
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, values: Any) -> R:
+        """Return the runs of a group: ``groups["resnet", 0.1]``.
+
+        Raises:
+            KeyError: There is no such group.
+        """
+        record = self._find(values)
+        if record is None:
+            raise KeyError(f"no run has {values!r} in {', '.join(self.fields)}")
+        return self._runs()(record)
+
+    def __contains__(self, values: Any) -> bool:
+        return self._find(values) is not None
+
+    def _find(self, values: Any) -> RunGroupRecord | None:
+        several = isinstance(values, tuple) and len(values) == len(self._fields)
+        wanted = _places(values if several else (values,))
+        found = zip(self.values, self.records, strict=True)
+        return next((record for held, record in found if _places(held) == wanted), None)
+
+    def _runs(self) -> Callable[[RunGroupRecord], R]:
+        """Return what makes the runs of a group."""
+        columns = zip(*(record.values for record in self.records), strict=True)
+        lists = [[held for held in column if isinstance(held, tuple)] for column in columns]
+        known = [list(dict.fromkeys(column)) for column in lists]
+        query, asked = self._query, self._query.selection.filter
+
+        def make(record: RunGroupRecord) -> R:
+            wanted = group_filter(self._fields, record.values, known)
+            both = wanted if asked is None else And((asked, wanted))
+            selection = attrs.evolve(query.selection, filter=both)
+            return self._make(attrs.evolve(query, selection=selection), record.count)
+
+        return make
+
+    # -- which of them ------------------------------------------------------------------------------------------
+
+    def best(self, metric: str, n: int = 1, *, goal: str = "min") -> R:
+        """Return the runs of each group whose last value of a metric is the best.
+
+        Args:
+            metric: The metric's key.
+            n: How many of each group at the most; those without a value, or with NaN, are none of them.
+            goal: ``"min"`` if the smallest is the best, ``"max"`` if the largest is.
+
+        Raises:
+            RunAtlasError: A request failed.
+            TypeError: An argument has another type.
+            ValueError: An argument is out of bounds.
+        """
+        return self._parted(metric, n, goal)[0]
+
+    def rest(self, metric: str, n: int = 1, *, goal: str = "min") -> R:
+        """Return all runs that are not among the ``best`` of their group: ``groups.rest("val_loss", 3).delete()``.
+
+        Args:
+            metric: The metric's key.
+            n: How many of each group are not in it.
+            goal: ``"min"`` if the smallest is the best, ``"max"`` if the largest is.
+
+        Raises:
+            RunAtlasError: A request failed.
+            TypeError: An argument has another type.
+            ValueError: An argument is out of bounds.
+        """
+        return self._parted(metric, n, goal)[1]
+
+    def _parted(self, metric: str, n: int, goal: str) -> tuple[R, R]:
+        """Part the runs by whether they are among the best of their group."""
+        field, most = Field("SCALAR", text(metric, "metric")), whole(n, "n", least=1)
+        order: Order = "ASC" if choice(goal, ("min", "max"), "goal") == "min" else "DESC"
+        selection = self._query.selection
+        parts: tuple[list[str], list[str]] = ([], [])
+        taken: Counter[tuple[Place, ...]] = Counter()
+        for run in self._make(RunQuery(selection, sorts=(Sort(field, order),)), None):
+            value, place = (run.record.summary or {}).get(metric), self._place(run.record)
+            is_best = value is not None and not math.isnan(value) and taken[place] < most
+            taken[place] += is_best
+            parts[not is_best].append(run.cuid)
+        asked = always(*self._fields, field)
+        chosen = (RunSelection(selection.workspace, selection.project, ids=tuple(ids), filter=asked) for ids in parts)
+        best, rest = (self._make(attrs.evolve(self._query, selection=part), None) for part in chosen)
+        return best, rest
+
+    def _place(self, record: RunRecord) -> tuple[Place, ...]:
+        return tuple(place_of(group_value(field, value_of(record, field))) for field in self._fields)
+
+    # -- as a table ---------------------------------------------------------------------------------------------
+
+    def table(self) -> RunGroupTable:
+        """Return one row a group: its values, how many runs it has, in which states, and when they were made.
+
+        Raises:
+            RunAtlasError: The request failed.
+        """
+        return RunGroupTable(self.fields, self.records, self.values)
+
+    def __repr__(self) -> str:
+        told = "" if self._known is None else f": {counted(len(self._known), 'group')}"
+        return f"RunGroups(by {printable(', '.join(self.fields))}{told})"
+
+
+def _shown(field: Field, value: GroupValue) -> Any:
+    is_time = field.type == "STABLE" and STABLE_FIELDS[field.key] == "time"
+    return iso_text(value) if is_time and isinstance(value, int) else value
+
+
+def _places(values: Iterable[Any]) -> tuple[Place, ...]:
+    return tuple(place_of(tuple(value) if isinstance(value, list) else value) for value in values)

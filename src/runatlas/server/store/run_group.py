@@ -1,0 +1,122 @@
+"""Runs counted by the values that they have."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Text, and_, func, literal, select
+
+from runatlas.model.config_name import number_of
+from runatlas.model.filters import Field
+from runatlas.model.run import OWN_FIELDS
+from runatlas.model.run_group import GROUPS_MAX, GroupValue, RunGroupRecord, count_groups, group_value, too_many_groups
+from runatlas.server.store.liveness import STATE
+from runatlas.server.store.run_column import NUMBER_COLUMNS, TEXT_COLUMNS, scalar_series, statistic
+from runatlas.server.store.schema import run_configs, runs, series
+from runatlas.server.store.statement import Connection, rows
+
+__all__ = ["group_runs"]
+
+_ROWS_MAX = 10 * GROUPS_MAX
+"""Values that are equal may come in several forms, and a group in several states."""
+
+_SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def group_runs(
+    connection: Connection, condition: ColumnElement[bool], fields: Sequence[Field]
+) -> tuple[RunGroupRecord, ...]:
+    """Count the runs that meet a condition by their values: numbers come first, then texts, and what has none last.
+
+    Args:
+        connection: An open transaction.
+        condition: Over ``runs``.
+        fields: What they are grouped by.
+
+    Raises:
+        ValidationError: There are too many groups, or a value is one that no filter can ask for.
+    """
+    whole: FromClause = runs
+    parts: list[ColumnElement[Any]] = []
+    for field in fields:
+        table = {"CONFIG": run_configs.alias(), "SCALAR": series.alias()}.get(field.type)
+        if table is not None:
+            whole = whole.outerjoin(table, _joins(table, field))
+        parts += _parts(field, table)
+    named = [part.label(f"part{place}") for place, part in enumerate(parts)]
+    created = runs.c.created_at_ms.label("created")
+    inner = select(*named, STATE.label("state"), created).select_from(whole).where(condition).subquery()
+    keys = [inner.c[part.name] for part in named]
+    counted = func.count(), func.min(inner.c.created), func.max(inner.c.created)
+    statement = select(*counted, inner.c.state, *keys).group_by(*keys, inner.c.state)
+    found = rows(connection, statement.limit(_ROWS_MAX + 1))
+    if len(found) > _ROWS_MAX:
+        raise too_many_groups()
+    known: dict[Any, GroupValue] = {}
+    return count_groups(
+        RunGroupRecord(_values(fields, parts, known), count, {state: count}, first, last)
+        for count, first, last, state, *parts in found
+    )
+
+
+def _joins(table: FromClause, field: Field) -> ColumnElement[bool]:
+    picked = table.c.key == literal(field.key, Text()) if field.type == "CONFIG" else scalar_series(table, field)
+    return and_(table.c.run_pk == runs.c.id, picked)
+
+
+def _parts(field: Field, table: FromClause | None) -> list[ColumnElement[Any]]:
+    """Return the two expressions that tell what a run has in a field: of which kind it is, and what it is."""
+    if table is None:
+        is_text = field.key in TEXT_COLUMNS
+        return [literal("text" if is_text else "number", Text()), (TEXT_COLUMNS | NUMBER_COLUMNS)[field.key]]
+    if field.type == "CONFIG":
+        return [table.c.kind, table.c.text]
+    return [table.c.last_kind, statistic(table, field)]
+
+
+def _values(fields: Sequence[Field], parts: Sequence[Any], known: dict[Any, GroupValue]) -> tuple[GroupValue, ...]:
+    """Read the values of a row; ``known`` are those that were read before."""
+    values = []
+    for place, field in enumerate(fields):
+        asked = (place, *parts[2 * place : 2 * place + 2])
+        if asked not in known:
+            known[asked] = _value(field, *asked[1:])
+        values.append(known[asked])
+    return tuple(values)
+
+
+def _value(field: Field, kind: str | None, held: Any) -> GroupValue:
+    """Return what runs have, as a filter asks for it.
+
+    Args:
+        field: What is asked for.
+        kind: Of a config's row, or of the last value of a series; ``None`` where there is none.
+        held: A number, a text, or how the config's row writes it.
+    """
+    if kind in {None, "null", "sect", "none"}:
+        return None
+    if field.type == "SCALAR":
+        return math.nan if kind == "nan" else float(held)
+    if field.type == "CONFIG":
+        return _config_value(field, str(kind), held)
+    is_flag = OWN_FIELDS[field.key].kind == "bool" and held is not None
+    return bool(held) if is_flag else held
+
+
+def _config_value(field: Field, kind: str, text: str) -> GroupValue:
+    if kind == "nan":
+        return math.nan
+    if kind == "bool":
+        return text == "true"
+    if kind == "num":
+        return _SPECIAL[text] if text in _SPECIAL else number_of(text)
+    if kind != "json":
+        return text
+    try:
+        # Of lists, ``list_text`` wrote one element a line.
+        return group_value(field, json.loads(f"[{','.join(text.split(chr(10))[1:-1])}]"))
+    except (ValueError, RecursionError):
+        return group_value(field, [{}])
