@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from support.forked import command
+from support.program import Program, run_program
 from support.server import ServerProcess, running_server
 
 from runatlas import Api
@@ -196,7 +197,7 @@ def test_an_import_that_is_killed_is_completed_by_the_next(tmp_path: Path) -> No
     os.mkfifo(pipe)
     arguments = ["--dir", str(tmp_path / "store"), "--project", "demo", "--id-fields", "run"]
     command = [sys.executable, "-m", "runatlas", "import", "jsonl", str(pipe), *arguments]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with Program(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         with pipe.open("w") as writing:
             writing.write("\n".join(map(json.dumps, lines[:3])) + "\nbroken\n")
@@ -401,7 +402,7 @@ def test_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "runatlas", "import", "jsonl", str(path), "--dir", str(tmp_path / "store")]
     environment = os.environ | {"TERM": "xterm"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, text=True, env=environment) as process:
+    with Program(command, stdout=subprocess.PIPE, stderr=theirs, text=True, env=environment) as process:
         os.close(theirs)
         shown = _read_terminal(ours)
         assert process.stdout is not None
@@ -430,7 +431,7 @@ def test_an_interrupted_import_says_how_it_goes_on(tmp_path: Path) -> None:
     os.mkfifo(path)  # as long as it is held open, the import is not at its end
     command = [sys.executable, "-m", "runatlas", "import", "jsonl", str(path), "--dir", str(tmp_path / "store")]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process, path.open("w") as file:
+    with Program(command, stdout=pipe, stderr=pipe, text=True) as process, path.open("w") as file:
         file.write('{"run": "note"}\n')
         file.flush()
         assert process.stderr is not None
@@ -487,9 +488,7 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     path = write(tmp_path / "runs.jsonl", {"points": []})
     environment_timeout = ["--host", "http://127.0.0.1:1"]
     command = [sys.executable, "-m", "runatlas", "import", "jsonl", str(path), *environment_timeout]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=os.environ | {"RUNATLAS_HTTP_TIMEOUT": "2"}
-    )
+    done = run_program(command, env=os.environ | {"RUNATLAS_HTTP_TIMEOUT": "2"})
     assert done.returncode == 1
     assert done.stderr.startswith("Error: ")
     assert "Traceback" not in done.stderr

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from support.program import Program
 from support.run_content import points
 
 from runatlas import Api, Experiment
@@ -42,7 +43,7 @@ def training(
     mode = mode or ("online" if "://" in repo else "local")
     command = [sys.executable, str(_PROGRAM), repo, run_id, writer, str(count), str(flush_every), mode]
     command += [] if processes is None else [str(processes)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with Program(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.program import run_program
 from support.server import running_server
 
 import runatlas
@@ -44,13 +44,7 @@ with runatlas.Run("r", repo=directory, experiment="p", capture_terminal_logs=Fal
 
 def _written(directory: Path, *, umask: str = "000", **variables: str) -> dict[str, int]:
     """Write a bit of everything, and return the mode of each file and directory."""
-    done = subprocess.run(
-        [sys.executable, "-c", _WRITE, str(directory), umask],
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_program([sys.executable, "-c", _WRITE, directory, umask], env={**os.environ, **variables})
     assert done.returncode == 0, done.stderr
     found = [directory, *directory.rglob("*")]
     return {str(path.relative_to(directory)): stat.S_IMODE(path.stat().st_mode) for path in found}
@@ -82,13 +76,8 @@ def test_a_shared_store_is_its_groups_and_nobody_elses(tmp_path: Path) -> None:
 
 
 def test_a_group_that_is_not_there_is_named(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _WRITE, str(tmp_path / "store"), "022"],
-        env={**os.environ, "RUNATLAS_SHARED": "no-such-group"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-c", _WRITE, str(tmp_path / "store"), "022"]
+    done = run_program(command, env={**os.environ, "RUNATLAS_SHARED": "no-such-group"})
     assert "RUNATLAS_SHARED: there is no group 'no-such-group'" in done.stderr
     assert not (tmp_path / "store" / "runatlas.db").exists()
 

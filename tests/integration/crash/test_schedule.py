@@ -30,6 +30,7 @@ from support.crash_store import CrashStore
 from support.database import ENGINES, new_schema
 from support.flaky_proxy import FlakyProxy, flaky_proxy
 from support.patience import eventually
+from support.program import Program
 from support.server import ServerProcess
 
 import runatlas
@@ -128,7 +129,7 @@ class Schedule:
         self.copies: dict[str, set[int]] = {f"g{number}": {0} for number in range(GROUPS)}
         self.events: list[str] = []
         self.counts: Counter[str] = Counter()
-        self.importing: subprocess.Popen[bytes] | None = None
+        self.importing: subprocess.Popen[str] | None = None
         self.server: ServerProcess
         self.proxy: FlakyProxy
         self._proxies = ExitStack()
@@ -183,7 +184,7 @@ class Schedule:
         chance = self.random.randrange(10**6)
         command = [sys.executable, crash_writer.__file__, place, run_id, chance, forks, self.logs / "scratch"]
         with (self.logs / f"{run_id}.log").open("wb") as log:
-            process = subprocess.Popen(
+            process = Program(
                 list(map(str, command)),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -266,7 +267,7 @@ class Schedule:
         subject = self.trash[group] if operation in {"restore", "purge"} else group
         command = [sys.executable, crash_cleaner.__file__, place, subject, operation]
         with (self.logs / f"clean-{len(self.events)}-{group}-{operation}.log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+            process = Program(command, stdout=subprocess.PIPE, stderr=log, text=True)
             if self.random.random() < 0.4:
                 self._let_run(1.5)
                 process.kill()
@@ -299,7 +300,7 @@ class Schedule:
         command = [sys.executable, "-m", "runatlas", "import", "jsonl", str(self.logs / "runs.jsonl")]
         options = ["--host" if place.startswith("http") else "--dir", place, "--project", "imported"]
         with (self.logs / "import.log").open("ab") as log:
-            self.importing = subprocess.Popen([*command, *options, "--id-fields", "run"], stdout=log, stderr=log)
+            self.importing = Program([*command, *options, "--id-fields", "run"], stdout=log, stderr=log)
         self.counts["imports"] += 1
 
     def kill_importing(self) -> None:
@@ -309,7 +310,7 @@ class Schedule:
         """Send what lies in the spools, while others write them, and perhaps not to the end."""
         command = [sys.executable, "-m", "runatlas", "sync", str(self.own), "--host", self.proxy.url]
         with (self.logs / "sync.log").open("ab") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log)
+            process = Program(command, stdout=log, stderr=log)
             if self.random.random() < 0.5:
                 self._let_run()
                 process.kill()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from support.forked import command
 from support.patience import eventually
+from support.program import Program
 from support.run_content import log_lines, points
 
 from runatlas import Api, Experiment, Run
@@ -34,7 +35,7 @@ def started(text: str, *arguments: str) -> subprocess.Popen[str]:
     """Start a program that records."""
     head = "import os, signal, sys, threading, time\nimport runatlas\nfrom runatlas import Run\nplace = sys.argv[1]\n"
     command = [sys.executable, "-c", head + textwrap.dedent(text), *arguments]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return Program(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -255,7 +256,7 @@ def test_a_child_that_is_told_to_end_before_it_has_begun_touches_nothing_of_its_
 )
 def test_an_exit_code_tells_how_a_run_ended(tmp_path: Path, text: str, code: int, state: str) -> None:
     head = 'runatlas.init(run_id="r", repo=place, capture_terminal_logs=False)\nrunatlas.log({"a": 1})\n'
-    process = subprocess.Popen(
+    process = Program(
         [
             sys.executable,
             "-c",

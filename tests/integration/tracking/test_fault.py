@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 from support.forked import command
 from support.patience import eventually
+from support.program import run_program
 from support.run_content import points
 from support.server import ServerProcess, running_server
 from support.training import check_values, find_run, finish, read_flushed, training
@@ -291,9 +292,7 @@ def test_a_disk_that_is_full_for_a_while(tmp_path: Path, mode: str) -> None:
     program = tmp_path / "program.py"
     program.write_text(textwrap.dedent(_FULL_DISK))
     place = tmp_path / "store"
-    done = subprocess.run(
-        [sys.executable, str(program), mode, str(place)], capture_output=True, text=True, check=True, timeout=300
-    )
+    done = run_program([sys.executable, program, mode, place], check=True, timeout=300)
     first, last = done.stdout.splitlines()
     where, waiting, logged, dropped = last.split()
 
@@ -462,9 +461,7 @@ def test_a_clock_that_goes_back_is_harmless(place: str) -> None:
         run.close()
         assert run.duration >= 0
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True, timeout=120
-    )
+    done = run_program([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=120)
     where, run_id = done.stdout.split()
 
     assert where == "store"
@@ -546,7 +543,7 @@ def _remove_log(place: Path) -> None:
 def _make_another(place: Path) -> None:
     shutil.rmtree(place)
     program = f"from runatlas import Run; Run('other', repo={str(place)!r}, experiment='other').close()"
-    subprocess.run([sys.executable, "-c", program], check=True)
+    run_program([sys.executable, "-c", program], check=True)
 
 
 @pytest.mark.parametrize("act", [_remove_all, _remove_database, _remove_log, _make_another])

@@ -9,9 +9,12 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support.program import run_program
 from support.run_content import log_lines, points, series_keys
 
 from runatlas import Api, Experiment, Run
@@ -22,13 +25,20 @@ Make = Callable[..., Run]
 Stored = Callable[[Run], Experiment]
 
 
-def program(text: str, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+def program(
+    text: str, *arguments: str, code: int = 0, run: Callable[..., Any] = run_program
+) -> subprocess.CompletedProcess[str]:
     """Run a program that records."""
     head = "import sys, os, threading\nfrom runatlas import Run\nimport runatlas\nplace = sys.argv[1]\n"
     command = [sys.executable, "-c", head + textwrap.dedent(text), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done: subprocess.CompletedProcess[str] = run(command, timeout=120)
     assert done.returncode == code, done.stderr
     return done
+
+
+def program_anew(text: str, *arguments: str) -> None:
+    """Run a program whose interpreter has imported nothing before."""
+    program(text, *arguments, run=partial(subprocess.run, capture_output=True, text=True, check=False))
 
 
 def find(place: str, run_id: str, project: str = "default") -> Experiment:
@@ -154,7 +164,7 @@ def test_workers_of_multiprocessing_write_what_they_flush(tmp_path: Path) -> Non
     )
     for method in ("fork", "spawn"):
         place = str(tmp_path / method)
-        subprocess.run([sys.executable, str(path), place, method], check=True, timeout=120)
+        run_program([sys.executable, path, place, method], check=True, timeout=120)
         assert points(find(place, "pooled"), "a") == [(number, float(number)) for number in range(6)]
         assert find(place, "pooled").state == "FINISHED"
 
@@ -206,9 +216,7 @@ def test_a_pickled_run_goes_on_elsewhere_and_does_not_end_it(place: str, make_ru
 def test_a_run_ends_with_its_process(place: str, text: str, code: int | None, state: str, error: str) -> None:
     head = 'run = Run(repo=place)\nprint(run.path)\nsys.stdout.flush()\nfor i in range(1000): run.log({"a": i})\n'
     command = "import sys\nfrom runatlas import Run\nplace = sys.argv[1]\n" + head + text
-    done = subprocess.run(
-        [sys.executable, "-c", command, place], capture_output=True, text=True, check=False, timeout=120
-    )
+    done = run_program([sys.executable, "-c", command, place], timeout=120)
     assert code in {None, done.returncode}, done.stderr
     seen = Api(place, cache=False).run(done.stdout.split()[0]).unwrap()
 
@@ -218,7 +226,7 @@ def test_a_run_ends_with_its_process(place: str, text: str, code: int | None, st
 
 
 def test_nothing_is_lost_when_the_first_thing_is_recorded_at_exit(tmp_path: Path) -> None:
-    program(
+    program_anew(
         """
         import atexit
         atexit.register(lambda: (run.log({"a": 1}), run.close()))
@@ -226,7 +234,7 @@ def test_nothing_is_lost_when_the_first_thing_is_recorded_at_exit(tmp_path: Path
         """,
         str(tmp_path),
     )
-    program(
+    program_anew(
         """
         import atexit
         run = Run("later", repo=place, capture_terminal_logs=False)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from support.forked import command
+from support.program import Program
 
 from runatlas import Api, Experiment, Run
 from runatlas.model.batch import Batch
@@ -29,9 +30,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def drawing(place: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, place], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    return Program([sys.executable, "-c", PROGRAM, place], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
 def draw(process: subprocess.Popen[str], text: str) -> None:
