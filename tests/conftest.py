@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ from support.database import lend_database
 from support.examples import TIMES, examples
 from support.postgresql import postgresql
 
-__all__ = ["lend_database", "postgresql", "pytest_xdist_auto_num_workers"]
+__all__ = ["lend_database", "postgresql", "pytest_collection_finish", "pytest_xdist_auto_num_workers"]
 
 # Hundreds of tests start interpreters, and none shall compile anew what was compiled before.
 sys.dont_write_bytecode = False
@@ -54,3 +55,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     start = config.invocation_params.dir
     is_named = any((start / Path(argument.partition("::")[0])).is_file() for argument in config.args)
     return 0 if is_named or config.option.keyword else 3 * (os.cpu_count() or 1)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what was imported and collected: it stays to the end."""
+    gc.collect()
+    gc.freeze()

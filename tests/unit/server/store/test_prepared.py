@@ -18,6 +18,7 @@ from runatlas.server.store.schema import writers
 def test_every_statement_takes_the_parameters_it_is_given(dialect: str) -> None:
     for module in pkgutil.iter_modules(store.__path__):
         importlib.import_module(f"{store.__name__}.{module.name}")
+    gc.unfreeze()
     statements = [each for each in gc.get_objects() if isinstance(each, Prepared)]
     assert len(statements) > 50
     assert all(statement.text(dialect) for statement in statements)
