@@ -42,7 +42,7 @@ class RunGroups(Tabled, Generic[R]):
         fields: What the runs are grouped by.
         handle: The way to the backend.
         query: Tells which runs, and what they carry, when that is first needed.
-        make: Makes a listing of a query, and of how many runs it has if that is known.
+        make: Makes a listing of a query.
 
     Example:
         >>> from runatlas import Api
@@ -55,7 +55,7 @@ class RunGroups(Tabled, Generic[R]):
         fields: tuple[Field, ...],
         handle: BackendHandle,
         query: Callable[[], RunQuery],
-        make: Callable[[RunQuery, int | None], R],
+        make: Callable[[RunQuery], R],
     ) -> None:
         self._fields = fields
         self._handle = handle
@@ -130,7 +130,9 @@ class RunGroups(Tabled, Generic[R]):
             wanted = group_filter(self._fields, record.values, known)
             both = wanted if asked is None else And((asked, wanted))
             selection = attrs.evolve(query.selection, filter=both)
-            return self._make(attrs.evolve(query, selection=selection), record.count)
+            runs = self._make(attrs.evolve(query, selection=selection))
+            runs._total = record.count  # noqa: SLF001 - they are counted already
+            return runs
 
         return make
 
@@ -173,14 +175,14 @@ class RunGroups(Tabled, Generic[R]):
         selection = self._query.selection
         parts: tuple[list[str], list[str]] = ([], [])
         taken: Counter[tuple[Place, ...]] = Counter()
-        for run in self._make(RunQuery(selection, sorts=(Sort(field, order),)), None):
+        for run in self._make(RunQuery(selection, sorts=(Sort(field, order),))):
             value, place = (run.record.summary or {}).get(metric), self._place(run.record)
             is_best = value is not None and not math.isnan(value) and taken[place] < most
             taken[place] += is_best
             parts[not is_best].append(run.cuid)
         asked = always(*self._fields, field)
         chosen = (RunSelection(selection.workspace, selection.project, ids=tuple(ids), filter=asked) for ids in parts)
-        best, rest = (self._make(attrs.evolve(self._query, selection=part), None) for part in chosen)
+        best, rest = (self._make(attrs.evolve(self._query, selection=part)) for part in chosen)
         return best, rest
 
     def _place(self, record: RunRecord) -> tuple[Place, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -351,15 +352,8 @@ class Runs(Collection[Run, RunRecord], Cuttable, RunStatistics, Transferable):
         wanted = make_groups(fields) if fields else self._query.groups
         if not wanted:
             raise ValueError("fields: name at least one field to group by, such as 'config.lr'")
-        return RunGroups(wanted, self._handle, self._settled, self._made)
-
-    def _settled(self) -> RunQuery:
-        return attrs.evolve(self._query, selection=self.selection(), groups=())
-
-    def _made(self, query: RunQuery, total: int | None) -> Runs:
-        found = Runs(self._handle, Window(), query)
-        found._total = total
-        return found
+        query = lambda: attrs.evolve(self._query, selection=self.selection(), groups=())  # noqa: E731 - asked later
+        return RunGroups(wanted, self._handle, query, partial(Runs, self._handle, Window()))
 
     def table(self) -> ApiResponse[RunTable]:
         """Return one row a run: its own fields, ``config.…`` and ``summary.…``.
