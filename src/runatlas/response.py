@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
-from runatlas.display.markup import Html, anything, failure
+from runatlas.display.markup import Html, anything, failure, note
 from runatlas.display.shown import Shown
 from runatlas.errors import RunAtlasError
 
@@ -116,14 +116,18 @@ class ApiResponse(Shown, Generic[T]):
     def _show(self) -> Html:
         if self.error is not None:
             return failure(self.error.message, type(self.error).__name__)
+        if self.data is None:
+            return note("done")
         make = getattr(self.data, "_repr_html_", None)
         return anything(self.data) if make is None else Html(str(make()))
 
-    def _repr_mimebundle_(
-        self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
-    ) -> dict[str, Any]:
-        make = getattr(self.data, "_repr_mimebundle_", None)
-        return super()._repr_mimebundle_(include, exclude) if make is None else dict(make(include, exclude))
+    def _repr_mimebundle_(self, include: Collection[str] | None = None, exclude: Collection[str] | None = None) -> Any:
+        make = None if isinstance(self.data, Shown) else getattr(self.data, "_repr_mimebundle_", None)
+        return super()._repr_mimebundle_(include, exclude) if make is None else make(include=include, exclude=exclude)
+
+    def _display_(self) -> Any:
+        is_other = not isinstance(self.data, Shown) and hasattr(self.data, "_repr_mimebundle_")
+        return self.data if is_other else super()._display_()
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *(dir(self.data) if self.ok else ())})

@@ -59,6 +59,21 @@ def test_attributes_of_the_data_are_handed_on() -> None:
         _ = failed.rows
     assert "<table/>" in answer._repr_html_()
     assert "no such run" in failed._repr_html_()
+    assert "done" in ApiResponse.success(None)._repr_html_()
+
+
+def test_what_shows_itself_in_its_own_way_is_not_shown_in_ours() -> None:
+    class Drawing:
+        def _repr_mimebundle_(
+            self, include: object = None, exclude: object = None
+        ) -> tuple[dict[str, bytes], dict[str, int]]:
+            return {"image/png": b"drawn"}, {"width": 3}
+
+    drawing = Drawing()
+    answer = ApiResponse.success(drawing)
+    assert answer._repr_mimebundle_() == ({"image/png": b"drawn"}, {"width": 3})
+    assert answer._display_() is drawing
+    assert "text/html" in ApiResponse.success(3)._repr_mimebundle_()
 
 
 def test_only_our_errors_become_answers() -> None:

@@ -166,7 +166,7 @@ def rank(value: Any) -> tuple[int, Any]:
     if value is None:
         return 3, ""
     if isinstance(value, (int, float)):
-        return (0, value) if not math.isnan(value) else (2, "NaN")
+        return (2, "NaN") if isinstance(value, float) and math.isnan(value) else (0, value)
     return (1, value) if isinstance(value, str) else (2, dumps(value))
 
 

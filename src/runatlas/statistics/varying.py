@@ -13,7 +13,7 @@ from runatlas.tables.value import ValueTable
 
 __all__ = ["correlate", "count_values", "differing", "varying_keys"]
 
-_SAME_TOLD = 20
+_SAME_TOLD, _WHOLE_BITS = 20, 1024
 
 
 def varying_keys(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -106,7 +106,10 @@ def correlate(
 
 
 def _is_known(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    # A config may have whole numbers that no float can be.
+    return isinstance(value, int) and not isinstance(value, bool) and value.bit_length() < _WHOLE_BITS
 
 
 def _correlated(key: str, pairs: Sequence[tuple[Mapping[str, Any], Any]]) -> tuple[Any, ...]:
