@@ -11,10 +11,12 @@ from runatlas.errors import (
     ConflictError,
     NotFoundError,
     PermissionDeniedError,
+    RunAtlasError,
     ValidationError,
 )
 from runatlas.model.account import UserPatch, WorkspacePatch
 from runatlas.model.ids import ProjectPath
+from runatlas.model.metric import DEFINITIONS_MAX, MetricDefinition
 from runatlas.model.page import PageRequest
 from runatlas.model.project import ProjectCountRecord, ProjectDraft, ProjectPatch, ProjectQuery
 from runatlas.model.run import RunDraft
@@ -252,6 +254,20 @@ class TestProjects:
         assert (changed.visibility, changed.labels, changed.updated_at_ms) == ("PRIVATE", (), site.clock())
         with pytest.raises(NotFoundError):
             site.root.get_project(made.path)
+
+    def test_a_project_says_of_its_metrics_which_way_is_better(self, site: Site) -> None:
+        path = site.project()
+        loss, rates = MetricDefinition("loss", "min", "nats"), MetricDefinition("val/*", "max")
+        site.root.update_project(path, ProjectPatch(metrics=(loss,)))
+        assert site.root.update_project(path, ProjectPatch(metrics=(rates,))).metrics == (loss, rates)
+        gone = site.root.update_project(path, ProjectPatch(metrics=(MetricDefinition("loss"),)))
+        assert gone.metrics == (rates,) == site.root.get_project(path).metrics
+        for wrong in (MetricDefinition(""), MetricDefinition("x", unit="u" * 51), MetricDefinition("x", "up")):  # type: ignore[arg-type]
+            with pytest.raises(RunAtlasError):
+                site.root.update_project(path, ProjectPatch(metrics=(wrong,)))
+        many = tuple(MetricDefinition(f"m{number}", "min") for number in range(DEFINITIONS_MAX))
+        with pytest.raises(ValidationError, match="metrics: a project defines up to 200"):
+            site.root.update_project(path, ProjectPatch(metrics=many))
 
     def test_names_are_unique_in_a_workspace(self, site: Site) -> None:
         path, other = site.project(), site.project("other")

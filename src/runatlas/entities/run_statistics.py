@@ -16,7 +16,7 @@ from runatlas.entities.metric_name import make_metric
 from runatlas.entities.reading import make_metric_request, read_metrics
 from runatlas.entities.run_query import field_value, make_groups
 from runatlas.model.config_name import Section
-from runatlas.model.filters import Comparison, Field, Filter, Not, Sort
+from runatlas.model.filters import And, Comparison, Field, Not, Sort
 from runatlas.model.ids import ProjectPath
 from runatlas.model.metric import find_definition
 from runatlas.model.policy import Goal
@@ -59,8 +59,12 @@ class RunStatistics(ABC):
         """Return the workspace, and the project if all of them are of one."""
 
     @abstractmethod
-    def _first_of(self, wanted: Sequence[Filter], sort: Sort, n: int) -> Runs:
-        """Return the first runs in an order, of those that meet these filters."""
+    def selection(self) -> RunSelection:
+        """Return these runs as a selection."""
+
+    @abstractmethod
+    def _first_of(self, selection: RunSelection, sort: Sort, n: int) -> Runs:
+        """Return the first runs of a selection in an order."""
 
     def _goals(self, keys: Sequence[str]) -> list[Goal | None]:
         """Return which way metrics are better, as their project says it."""
@@ -200,7 +204,10 @@ class RunStatistics(ABC):
             )
         field = make_metric(metric, stat=direction)
         has_number = (Comparison(field, "NEQ", None), Not(Comparison(field, "EQ", math.nan)))
-        found = self._first_of(has_number, Sort(field, "ASC" if direction == "min" else "DESC"), most or 1)
+        selection = self.selection()
+        wanted = has_number if selection.filter is None else (selection.filter, *has_number)
+        chosen = attrs.evolve(selection, filter=And(wanted))
+        found = self._first_of(chosen, Sort(field, "ASC" if direction == "min" else "DESC"), most or 1)
         return found if most is not None else found.first()
 
     def compare(

@@ -35,7 +35,7 @@ from runatlas.entities.run_statistics import RunStatistics
 from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_path, transfer
 from runatlas.entities.update import Update, UpdatePlan
 from runatlas.model.change import UpdateRecord
-from runatlas.model.filters import And, Field, Filter, Sort
+from runatlas.model.filters import Field, Sort
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
 from runatlas.model.ranges import RangeQuery
@@ -163,11 +163,8 @@ class Runs(Collection[Run, RunRecord], Cuttable, RunStatistics, Transferable):
         query = attrs.evolve(self._query, parts=tuple(parts), statistics=tuple(statistics))
         return (run.record for run in Runs(self._handle, self._window, query))
 
-    def _first_of(self, wanted: Sequence[Filter], sort: Sort, n: int) -> Runs:
-        selection = self.selection()
-        both = And((*(() if selection.filter is None else (selection.filter,)), *wanted))
-        query = RunQuery(attrs.evolve(selection, filter=both), sorts=(sort,), parts=self._query.parts)
-        return Runs(self._handle, Window(bound=n), query)
+    def _first_of(self, selection: RunSelection, sort: Sort, n: int) -> Runs:
+        return Runs(self._handle, Window(bound=n), RunQuery(selection, sorts=(sort,), parts=self._query.parts))
 
     def _whole_items(self) -> Sequence[Run]:
         known, is_all = self._memory

@@ -130,10 +130,7 @@ class AggregateTable(Frame, Sequence[dict[str, Any]]):
 
     def texts(self) -> list[tuple[str, ...]]:
         """Return the head and the rows as people read them: each metric with its interval and n in one cell."""
-        rows = [
-            (*map(_text, row.group), str(row.runs), *(f"{item} (n = {item.n})" for item in row.estimates))
-            for row in self.rows
-        ]
+        rows = [(*map(_text, row.group), str(row.runs), *map(_cell, row.estimates)) for row in self.rows]
         return [(*self.by, "runs", *self.metrics), *rows]
 
     def __str__(self) -> str:
@@ -145,10 +142,7 @@ class AggregateTable(Frame, Sequence[dict[str, Any]]):
         return "\n".join([*lines, self.description, *self.notes])
 
     def _rows_shown(self) -> Html:
-        rows = [
-            (*row.group, row.runs, *(f"{item} (n = {item.n})" for item in row.estimates))
-            for row in self.rows[: self._html_rows]
-        ]
+        rows = [(*row.group, row.runs, *map(_cell, row.estimates)) for row in self.rows[: self._html_rows]]
         return joined(table((*self.by, "runs", *self.metrics), rows), more(len(self.rows) - len(rows), "group"))
 
     def _told(self) -> Html:
@@ -164,6 +158,10 @@ def _plain(item: Estimate) -> dict[str, Any]:
         "values": list(item.values),
         "text": str(item),
     }
+
+
+def _cell(item: Estimate) -> str:
+    return f"{item} (n = {item.n})".lstrip()
 
 
 def _text(value: Any) -> str:

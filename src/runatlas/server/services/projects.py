@@ -100,6 +100,7 @@ class Projects:
             ValidationError: Something in the patch is out of bounds.
         """
         _check(patch)
+        check_definitions(patch.metrics or ())
         names = ("name", "title", "description", "visibility")
         values = {name: value for name in names if (value := getattr(patch, name)) is not None}
         if patch.labels is not None:
