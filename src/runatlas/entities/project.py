@@ -8,7 +8,7 @@ from typing import Any, Literal, overload
 import attrs
 from typing_extensions import Self, Unpack
 
-from runatlas.display.markup import Html, joined
+from runatlas.display.markup import Html, facts, failure, joined, note, when
 from runatlas.display.shown import shown
 from runatlas.entities.argument import choice, optional_text, text, texts
 from runatlas.entities.change import Audited, noted
@@ -24,13 +24,16 @@ from runatlas.entities.run_query import Filters, Groups, Order, Sorts, make_run_
 from runatlas.entities.runs import Runs
 from runatlas.entities.transfer import Transfer, TransferPlan, project_path, transfer
 from runatlas.entities.usage import Usage, measure
+from runatlas.errors import ApiStatusError, RunAtlasError
 from runatlas.model.held_policy import EVERY, validate_policy_name
 from runatlas.model.ids import ProjectPath, validate_project_name
+from runatlas.model.instant import iso_text
 from runatlas.model.metric import MetricDefinition
 from runatlas.model.policy import Goal, make_policy
 from runatlas.model.project import ProjectPatch, Visibility
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunQuery, RunSelection
+from runatlas.model.run_group import RunGroupRecord
 from runatlas.model.transfer import TransferDraft
 from runatlas.model.usage import UsageGroup
 from runatlas.response import ApiResponse
@@ -355,7 +358,14 @@ class Project(ProjectFields, Audited, Cleanable):
         return delete(self._handle, lambda: self._path, commit=commit, force=force)
 
     def _show(self) -> Html:
-        return joined(super()._show(), shown(self.runs()))
+        known, runs = super()._show(), self.runs()
+        try:
+            states = _states_shown(runs.groups("state").records)
+        except ApiStatusError as error:
+            states = failure(error.message, type(error).__name__)
+        except RunAtlasError as error:
+            return joined(known, failure(error.message, type(error).__name__))
+        return joined(known, states, shown(runs))
 
     def _audited(self) -> str:
         return str(self._path)
@@ -470,3 +480,11 @@ class Project(ProjectFields, Audited, Cleanable):
         if not selection.ids:
             raise ValueError("run_ids: must not be empty")
         return delete(self._handle, lambda: selection, commit=commit, force=force)
+
+
+def _states_shown(states: Sequence[RunGroupRecord]) -> Html:
+    """Tell how many runs are in which state, and when the last was made."""
+    if not states:
+        return note("no runs yet")
+    told = ", ".join(f"{group.count:,} {str(group.values[0]).lower()}" for group in states)
+    return facts({"states": told, "last run": when(iso_text(max(group.last_created_at_ms for group in states)))})
