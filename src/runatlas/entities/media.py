@@ -23,6 +23,7 @@ from runatlas.model.media import MediaItem, MediaPage, MediaQuery, MediaRecord
 __all__ = ["MediaFile", "MediaSeries", "MediaStep", "MediaTable", "make_media_query", "make_media_table"]
 
 _SHOWN, _TEXT = 12, 4_000
+_PAGE = 2 * 1024 * 1024
 
 
 class MediaFile(StoredFile):
@@ -240,19 +241,24 @@ class MediaTable(Mapping[str, MediaSeries], Shown):
 
 
 def _drawn(files: Sequence[MediaFile], labels: Sequence[str] = ()) -> Iterator[Html]:
-    """Yield what is to be seen of files: of many the first twelve; none is asked for after one could not be had."""
-    has_failed = False
+    """Yield what is to be seen of files: of many the first twelve; none is asked for after one could not be had.
+
+    A page does not hold more than two mebibytes of pictures.
+    """
+    left = _PAGE
     for place, file in enumerate(files[:_SHOWN]):
         seen = unseen(file.mime_type, file.size)
         try:
-            seen = seen if has_failed else file.looked_at()
+            if (file.size or 0) <= left:
+                seen = file.looked_at()
+                left -= file.size or 0
         except RunAtlasError as error:
-            has_failed = True
+            left = -1
             seen = failure(error.message, type(error).__name__)
         yield figure(seen, *labels[place : place + 1], file.caption or file.path)
-    left = more(len(files) - _SHOWN, "object")
-    if left is not None:
-        yield left
+    others = more(len(files) - _SHOWN, "object")
+    if others is not None:
+        yield others
 
 
 def _download(files: Iterable[MediaFile], to: str | Path) -> list[Path]:

@@ -67,6 +67,8 @@ def _fill(world: World) -> None:
         world.add_run(f"many{index}", name=f"many {index}", config={"lr": index, "seed": 1, "model": "wide"})
     blob = backend.put_blob(world.project, io.BytesIO(b"weights"))
     world.backend.append(Batch(world.run("abc123"), artifacts=(ArtifactDraft("weights.pt", blob.sha256, blob.size),)))
+    for index in range(14):
+        world.add_image("many0", f"picture{index:02}", 0, bytes([index]) * 400 * 1024)
     for path in (world.run("hostile"), world.run("abc123")):
         backend.create_annotation(path, AnnotationDraft(NAME))
     run, project = api.run(RUN), api.project(PROJECT)
@@ -278,6 +280,15 @@ def test_a_card_has_the_course_of_the_metrics_files_and_notes(place: Place) -> N
     assert run._repr_html_().count("<svg") == 2
     place.account.fail("read_points", RequestError("down"))
     assert "0.495" in check_html(run._repr_html_())
+
+
+def test_of_many_pictures_a_page_holds_a_few_and_tells_of_the_others(place: Place) -> None:
+    media = place.api.run(f"{PROJECT}/many0").medias(None)
+    with place.account.asking(*["open_link"] * 5):
+        html = media._repr_html_()
+    assert html.count("<img") == 5
+    assert check_html(html).count("(image/png, 409,600 bytes)") == 7
+    assert "… and 2 more objects" in html
 
 
 def test_what_is_not_loaded_says_how_to_load_it(place: Place) -> None:
