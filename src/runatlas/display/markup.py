@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from html import escape
 from typing import Any
 
@@ -112,6 +113,8 @@ def value(given: object, most: int = _CELL) -> Html:
     """
     if isinstance(given, Html):
         return given
+    if isinstance(given, datetime):
+        return unbroken(given.isoformat(" ", "seconds").removesuffix("+00:00"))
     if not isinstance(given, str):
         return text(written(given, most), 2 * most)
     if most >= LONG:

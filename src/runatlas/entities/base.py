@@ -174,7 +174,7 @@ class Entity(Readable, Generic[R]):
     def _facts(self) -> dict[str, object]:
         """Return what a notebook shows of it, loaded as it is."""
         held = {name: getattr(self, name) for name in self._SHOWN}
-        return {name: when(told) if name.endswith("at") else told for name, told in held.items()}
+        return {name: when(told) if name == "at" or name.endswith("_at") else told for name, told in held.items()}
 
     def _show(self) -> Html:
         if self._record is not None:

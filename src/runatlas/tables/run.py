@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 from arro3.core import Array, DataType, Table
 
 from runatlas.model import codec
-from runatlas.model.instant import iso_text
+from runatlas.model.instant import moment
 from runatlas.model.run import OWN_FIELDS, OwnField, RunRecord
 from runatlas.model.run_value import flatten
 from runatlas.tables.frame import Frame, load_extra
@@ -129,7 +129,7 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
 
     def _first_rows(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
         for row in self[: self._html_rows]:
-            yield [iso_text(row[name]) if name in _TIME_FIELDS and row[name] else row[name] for name in names]
+            yield [moment(row[name]) if name in _TIME_FIELDS and row[name] else row[name] for name in names]
 
     def _row(self, position: int) -> dict[str, Any]:
         config, summary = self._configs[position], self._summaries[position]

@@ -183,7 +183,7 @@ KINDS: dict[str, tuple[Callable[[Api], Any], list[str]]] = {
     "usage": (lambda api: api.usage(), []),
     "deletion plan": (lambda api: api.runs(PROJECT).delete(), []),
     "update plan": (lambda api: api.runs(PROJECT).update(group="<g>", commit=False), []),
-    "transfer plan": (lambda api: api.runs(PROJECT).copy("archive"), []),
+    "transfer plan": (lambda api: api.runs(PROJECT).copy("archive", create=True), []),
     "refused plan": (lambda api: api.project(PROJECT).run("hostile").rename_metric(NAME, "loss"), []),
     "plan that names nothing": (lambda api: api.project(PROJECT).delete_runs(["none"]), []),
     "deletion": (lambda api: Deletion(api._handle, DELETED), []),
@@ -289,6 +289,14 @@ def test_of_many_pictures_a_page_holds_a_few_and_tells_of_the_others(place: Plac
     assert html.count("<img") == 5
     assert check_html(html).count("(image/png, 409,600 bytes)") == 7
     assert "… and 2 more objects" in html
+
+
+def test_times_are_told_to_the_second_and_sentences_whole(place: Place) -> None:
+    changes = check_html(place.api.audit(kind="update")._repr_html_())
+    assert "changed 1 run: labels_added=('<i>',)" in changes
+    day = r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d "
+    for item in (place.api.audit(), place.api.runs(PROJECT).table(), place.api.runs(PROJECT).delete()):
+        assert re.search(day, check_html(item._repr_html_()))
 
 
 def test_what_is_not_loaded_says_how_to_load_it(place: Place) -> None:
