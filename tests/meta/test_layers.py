@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "settings": {"errors", "model", "credential"},
     "credential": {"errors", "model"},
     "tables": {"terminal", "errors", "process", "display", "model", "response"},
-    "statistics": {"display", "model", "tables"},
+    "statistics": {"terminal", "display", "model", "tables"},
     "objects": {"errors", "model"},
     "backends": set(),
     "backends.operation": {"model"},

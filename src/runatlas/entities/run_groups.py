@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
-from runatlas.entities.argument import choice, text, whole
+from runatlas.entities.argument import text, whole
 from runatlas.entities.backend_handle import BackendHandle
-from runatlas.entities.collection import Collection
-from runatlas.entities.run import Run
 from runatlas.entities.run_algebra import always
 from runatlas.entities.run_query import field_name
+from runatlas.entities.run_statistics import FINISHED
 from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filters import And, Field, Sort
 from runatlas.model.instant import iso_text
 from runatlas.model.page import Order
-from runatlas.model.run import RunQuery, RunRecord, RunSelection
+from runatlas.model.policy import Goal
+from runatlas.model.run import RunQuery, RunRecord, RunSelection, RunState
 from runatlas.model.run_group import GroupValue, Place, RunGroupRecord, group_filter, group_value, place_of
 from runatlas.model.run_value import value_of
+from runatlas.response import ApiResponse
+from runatlas.statistics.aggregate import AggregateTable
+from runatlas.statistics.estimate import Center, Spread
+from runatlas.statistics.grouping import Duplicates
 from runatlas.tables.frame import Tabled
 from runatlas.tables.run_group import RunGroupTable
 from runatlas.terminal import counted, printable
 
 __all__ = ["RunGroups"]
 
-R = TypeVar("R", bound=Collection[Run, RunRecord])
+if TYPE_CHECKING:
+    from runatlas.entities.runs import Runs
+
+R = TypeVar("R", bound="Runs")
 
 
 class RunGroups(Tabled, Generic[R]):
@@ -138,45 +145,46 @@ class RunGroups(Tabled, Generic[R]):
 
     # -- which of them ------------------------------------------------------------------------------------------
 
-    def best(self, metric: str, n: int = 1, *, goal: str = "min") -> R:
-        """Return the runs of each group whose last value of a metric is the best.
+    def best(self, metric: str, n: int = 1, *, goal: Goal | None = None) -> R:
+        """Return the best runs of each group.
 
         Args:
-            metric: The metric's key.
+            metric: The metric, as ``Runs.best`` takes it: ``"val_loss"`` means the best value that it ever had.
             n: How many of each group at the most; those without a value, or with NaN, are none of them.
-            goal: ``"min"`` if the smallest is the best, ``"max"`` if the largest is.
+            goal: ``"min"`` if the smallest is the best, ``"max"`` if the largest is; without it as
+                ``project.define_metric`` recorded it.
 
         Raises:
             RunAtlasError: A request failed.
             TypeError: An argument has another type.
-            ValueError: An argument is out of bounds.
+            ValueError: An argument is out of bounds, or nothing says which way is better.
         """
         return self._parted(metric, n, goal)[0]
 
-    def rest(self, metric: str, n: int = 1, *, goal: str = "min") -> R:
+    def rest(self, metric: str, n: int = 1, *, goal: Goal | None = None) -> R:
         """Return all runs that are not among the ``best`` of their group: ``groups.rest("val_loss", 3).delete()``.
 
         Args:
-            metric: The metric's key.
+            metric: The metric, as ``best`` takes it.
             n: How many of each group are not in it.
-            goal: ``"min"`` if the smallest is the best, ``"max"`` if the largest is.
+            goal: As ``best`` takes it.
 
         Raises:
             RunAtlasError: A request failed.
             TypeError: An argument has another type.
-            ValueError: An argument is out of bounds.
+            ValueError: An argument is out of bounds, or nothing says which way is better.
         """
         return self._parted(metric, n, goal)[1]
 
-    def _parted(self, metric: str, n: int, goal: str) -> tuple[R, R]:
+    def _parted(self, metric: str, n: int, goal: Goal | None) -> tuple[R, R]:
         """Part the runs by whether they are among the best of their group."""
-        field, most = Field("SCALAR", text(metric, "metric")), whole(n, "n", least=1)
-        order: Order = "ASC" if choice(goal, ("min", "max"), "goal") == "min" else "DESC"
-        selection = self._query.selection
+        most, selection = whole(n, "n", least=1), self._query.selection
+        field, direction = self._make(RunQuery(selection))._better(text(metric, "metric"), goal)  # noqa: SLF001
+        order: Order = "ASC" if direction == "min" else "DESC"
         parts: tuple[list[str], list[str]] = ([], [])
         taken: Counter[tuple[Place, ...]] = Counter()
-        for run in self._make(RunQuery(selection, sorts=(Sort(field, order),))):
-            value, place = (run.record.summary or {}).get(metric), self._place(run.record)
+        for run in self._make(RunQuery(selection, sorts=(Sort(field, order),), statistics=(field,))):
+            (value,), place = run.record.statistics or (None,), self._place(run.record)
             is_best = value is not None and not math.isnan(value) and taken[place] < most
             taken[place] += is_best
             parts[not is_best].append(run.cuid)
@@ -187,6 +195,47 @@ class RunGroups(Tabled, Generic[R]):
 
     def _place(self, record: RunRecord) -> tuple[Place, ...]:
         return tuple(place_of(group_value(field, value_of(record, field))) for field in self._fields)
+
+    def stats(
+        self,
+        metrics: str | Sequence[str],
+        *,
+        over: str | None = None,
+        center: Center = "mean",
+        spread: Spread = "ci95",
+        task: str | None = None,
+        states: Collection[RunState] | None = FINISHED,
+        duplicates: Duplicates = "refuse",
+    ) -> ApiResponse[AggregateTable]:
+        """Tell what each group amounts to: ``Runs.aggregate`` by the fields that these groups are made by.
+
+        Args:
+            metrics: Metrics with the statistic that counts of each run, such as ``"val_loss.min"``.
+            over: What is averaged over, such as ``"config.seed"``.
+            center: ``mean``, ``median`` or ``iqm``.
+            spread: ``ci95``, ``sd``, ``se``, ``minmax`` or ``quartiles``.
+            task: What tells tasks apart whose runs are put together.
+            states: Runs in these states count; ``None`` for all.
+            duplicates: What becomes of several runs of a group that have one value of ``over``.
+
+        Returns:
+            One row a group.
+
+        Raises:
+            ImportError: SciPy or NumPy is needed and not installed.
+            TypeError: An argument has another type.
+            ValueError: An argument cannot be understood, or two runs have one value of ``over``.
+        """
+        return self._make(self._query).aggregate(
+            metrics,
+            by=self.fields,
+            over=over,
+            center=center,
+            spread=spread,
+            task=task,
+            states=states,
+            duplicates=duplicates,
+        )
 
     # -- as a table ---------------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ from runatlas.statistics.aggregate import AggregateTable, aggregate
 from runatlas.statistics.compare import compare
 from runatlas.statistics.curve import aggregate_runs
 from runatlas.statistics.estimate import Center, Spread
-from runatlas.statistics.grouping import AllBut, Duplicates, Grouping, Member, identity, split
+from runatlas.statistics.grouping import AllBut, Duplicates, Grouping, Member, identity, said, split
 from runatlas.statistics.varying import correlate, count_values, differing, varying_keys
 from runatlas.tables.metric import make_metric_table
 from runatlas.tables.series import Series
@@ -37,12 +37,13 @@ if TYPE_CHECKING:
     from runatlas.entities.run import Run
     from runatlas.entities.runs import Runs
 
-__all__ = ["By", "RunStatistics"]
+__all__ = ["FINISHED", "By", "RunStatistics"]
 
 By: TypeAlias = str | Sequence[str] | AllBut
 """Fields that tell groups apart, or every key that varies but some."""
 
 FINISHED: tuple[RunState, ...] = ("FINISHED",)
+"""The states of the runs that count unless told otherwise."""
 
 
 class RunStatistics(ABC):
@@ -196,19 +197,23 @@ class RunStatistics(ABC):
             ValueError: The metric cannot be understood, or nothing says which way is better.
         """
         most = None if n is None else whole(n, "n", least=1)
-        direction = _goal(goal) or self._goals([make_metric(metric).key])[0]
-        if direction is None:
-            raise ValueError(
-                f"goal: nothing says which way {metric!r} is better; give goal='min' or goal='max', or say it once for "
-                f"the project: project.define_metric({make_metric(metric).key!r}, goal='min')"
-            )
-        field = make_metric(metric, stat=direction)
+        field, direction = self._better(metric, goal)
         has_number = (Comparison(field, "NEQ", None), Not(Comparison(field, "EQ", math.nan)))
         selection = self.selection()
         wanted = has_number if selection.filter is None else (selection.filter, *has_number)
         chosen = attrs.evolve(selection, filter=And(wanted))
         found = self._first_of(chosen, Sort(field, "ASC" if direction == "min" else "DESC"), most or 1)
         return found if most is not None else found.first()
+
+    def _better(self, metric: str, goal: Goal | None) -> tuple[Field, Goal]:
+        """Return which statistic of a metric makes a run better than another, and which way."""
+        direction = _goal(goal) or self._goals([make_metric(metric).key])[0]
+        if direction is None:
+            raise ValueError(
+                f"goal: nothing says which way {metric!r} is better; give goal='min' or goal='max', or say it once for "
+                f"the project: project.define_metric({make_metric(metric).key!r}, goal='min')"
+            )
+        return make_metric(metric, stat=direction), direction
 
     def compare(
         self,
@@ -260,14 +265,14 @@ class RunStatistics(ABC):
             )
             for side, value in zip(sides, (first, second), strict=True):
                 if not side:
-                    known = ", ".join(repr(group[0]) for group, _ in split(members, lambda one: one.group)[:5])
-                    raise ValueError(f"no run has {field}={value!r}; there are {known or 'no runs'}")
+                    known = ", ".join(said(group[0]) for group, _ in split(members, lambda one: one.group)[:5])
+                    raise ValueError(f"no run has {field}={said(value)}; there are {known or 'no runs'}")
             goals = [given] * len(names) if given else self._goals([one.key for one in fields])
             return compare(
                 (sides[0], sides[1]),
                 names,
                 found,
-                names=(f"{field}={first!r}", f"{field}={second!r}"),
+                names=(f"{field}={said(first)}", f"{field}={said(second)}"),
                 goals=dict(zip(names, goals, strict=True)),
             )
 

@@ -9,12 +9,13 @@ from typing import Any, ClassVar, overload
 import attrs
 from arro3.core import Array, DataType, Table
 
-from runatlas.display.markup import Html, joined, more, note, table
+from runatlas.display.markup import Html, joined, more, note, table, written
 from runatlas.model.codec import dumps
 from runatlas.statistics.estimate import Estimate, estimate, estimate_over_tasks
 from runatlas.statistics.grouping import Grouping, LeftOut, Member, choose_members, identity, left_out_words, split
 from runatlas.tables.frame import Frame
 from runatlas.tables.run import arrow_column
+from runatlas.terminal import printable
 
 __all__ = ["AggregateRow", "AggregateTable", "aggregate"]
 
@@ -131,7 +132,7 @@ class AggregateTable(Frame, Sequence[dict[str, Any]]):
     def texts(self) -> list[tuple[str, ...]]:
         """Return the head and the rows as people read them: each metric with its interval and n in one cell."""
         rows = [(*map(_text, row.group), str(row.runs), *map(_cell, row.estimates)) for row in self.rows]
-        return [(*self.by, "runs", *self.metrics), *rows]
+        return [tuple(map(printable, (*self.by, "runs", *self.metrics))), *rows]
 
     def __str__(self) -> str:
         cells = self.texts()
@@ -139,7 +140,7 @@ class AggregateTable(Frame, Sequence[dict[str, Any]]):
         lines = [
             "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells
         ]
-        return "\n".join([*lines, self.description, *self.notes])
+        return "\n".join([*lines, *map(printable, (self.description, *self.notes))])
 
     def _rows_shown(self) -> Html:
         rows = [(*row.group, row.runs, *map(_cell, row.estimates)) for row in self.rows[: self._html_rows]]
@@ -165,7 +166,7 @@ def _cell(item: Estimate) -> str:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return "" if value is None else printable(written(value))
 
 
 def _left_out_text(left_out: Sequence[LeftOut]) -> str | None:

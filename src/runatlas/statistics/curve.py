@@ -144,8 +144,9 @@ def aggregate_runs(
     for label in curves or keys:
         for group, kept, _, _ in groups:
             known = curves.get(label, {})
-            held = {one.run: found for one in kept if (found := known.get(one.run) or known.get(one.cuid))}
-            left_out += [LeftOut(one.run, label, f"no {label}") for one in kept if one.run not in held]
+            # Runs of several projects that share an id go by their cuids.
+            held = {one.cuid: found for one in kept if (found := known.get(one.run) or known.get(one.cuid))}
+            left_out += [LeftOut(one.run, label, f"no {label}") for one in kept if one.cuid not in held]
             points, missed = aggregate_curves(list(held.values()), grouping.center, grouping.spread, resample=resample)
             dropped += missed
             unknown += sum(point.left_out for point in points)

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import attrs
 
+from runatlas.display.markup import written
 from runatlas.model.codec import dumps
 from runatlas.statistics.estimate import Center, Spread, check_estimate, interval_words
 
@@ -24,6 +25,7 @@ __all__ = [
     "identity",
     "left_out_words",
     "rank",
+    "said",
     "split",
 ]
 
@@ -170,6 +172,11 @@ def rank(value: Any) -> tuple[int, Any]:
     return (1, value) if isinstance(value, str) else (2, dumps(value))
 
 
+def said(value: Any) -> str:
+    """Write a value for a sentence, not too long: texts in quotation marks."""
+    return repr(value) if isinstance(value, str) else written(value)
+
+
 def split(
     members: Iterable[Member], key: Callable[[Member], tuple[Any, ...]]
 ) -> list[tuple[tuple[Any, ...], list[Member]]]:
@@ -218,19 +225,19 @@ def choose_members(members: Sequence[Member], grouping: Grouping) -> tuple[list[
             newest[taken] = max(known, member, key=lambda one: one.created_at_ms)
     if not repeated or grouping.duplicates == "keep":
         return kept, left_out, repeated
-    said = f"an older run of its {grouping.over}"
+    reason = f"an older run of its {grouping.over}"
     taken_runs = {id(member) for member in newest.values()}
-    left_out += [LeftOut(member.run, "", said) for member in kept if id(member) not in taken_runs]
+    left_out += [LeftOut(member.run, "", reason) for member in kept if id(member) not in taken_runs]
     return list(newest.values()), left_out, 0
 
 
 def _require_choice(grouping: Grouping, first: Member, second: Member) -> None:
     if grouping.duplicates != "refuse":
         return
-    where = ", ".join(f"{name}={value!r}" for name, value in zip(grouping.by, first.group, strict=True))
+    where = ", ".join(f"{name}={said(value)}" for name, value in zip(grouping.by, first.group, strict=True))
     raise ValueError(
         f"over: runs {first.run!r} and {second.run!r} of {where or 'the one group'} both have "
-        f"{grouping.over}={first.over!r}, and would count twice; group by what else they differ in "
+        f"{grouping.over}={said(first.over)}, and would count twice; group by what else they differ in "
         f"(by=all_but({(grouping.over or '').removeprefix('config.')!r}) takes all of it), or say "
         "duplicates='newest' for the newest of each, or duplicates='keep' if each is a value of its own"
     )

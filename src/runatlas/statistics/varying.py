@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from runatlas.statistics.association import eta_squared, pearson, spearman
-from runatlas.statistics.grouping import identity, rank
+from runatlas.statistics.grouping import identity, rank, said
 from runatlas.tables.value import ValueTable
 
 __all__ = ["correlate", "count_values", "differing", "varying_keys"]
@@ -68,7 +68,7 @@ def differing(rows: Sequence[Mapping[str, Any]], runs: Sequence[str]) -> ValueTa
     """
     keys = set(varying_keys(rows))
     names = [key for key in dict.fromkeys(key for row in rows for key in row) if key in keys]
-    same = [f"{key}={value!r}" for key, value in (rows[0].items() if rows else ()) if key not in keys]
+    same = [f"{key}={said(value)}" for key, value in (rows[0].items() if rows else ()) if key not in keys]
     told = ", ".join(same[:_SAME_TOLD]) + (f" and {len(same) - _SAME_TOLD} more" if same[_SAME_TOLD:] else "")
     return ValueTable(
         {"run": list(runs), **{name: [row.get(name) for row in rows] for name in names}},
@@ -92,14 +92,14 @@ def correlate(
     names = ("key", "kind", "n", "distinct", "spearman", "pearson", "eta_squared")
     columns: list[list[Any]] = [list(column) for column in zip(*found, strict=True)] or [[] for _ in names]
     absent = len(rows) - len(pairs)
-    said = [f"{absent} of {len(rows)} runs do not count, as {metric} is missing, NaN or infinite"] if absent else []
+    missed = [f"{absent} of {len(rows)} runs do not count, as {metric} is missing, NaN or infinite"] if absent else []
     return ValueTable(
         dict(zip(names, columns, strict=True)),
         description=f"{metric} by each key that varies: Spearman's and Pearson's correlation of numbers, for other "
         "values eta squared, the share of the variance that lies between them; runs without a key are left out of it",
         notes=(
             *notes,
-            *said,
+            *missed,
             "keys that vary together cannot be told apart by this, and many keys find some by chance",
         ),
     )

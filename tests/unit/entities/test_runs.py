@@ -158,9 +158,23 @@ def test_groups_have_their_best_runs_and_the_rest(place: Place) -> None:
     groups = place.api.project(PROJECT).runs().groups("state")
     assert sorted(ids(groups.best("acc", goal="max"))) == ["abc123", "run_id_1"]
     assert sorted(ids(groups.rest("acc", goal="max"))) == ["run_id_2", "run_id_3"]
-    assert sorted(ids(groups.best("acc", n=2))) == sorted(ids(place.api.runs(PROJECT, "summary.acc is not None")))
-    with pytest.raises(ValueError, match="goal"):
-        groups.best("acc", goal="least")
+    assert sorted(ids(groups.best("acc", n=2, goal="max"))) == sorted(
+        ids(place.api.runs(PROJECT, "summary.acc is not None"))
+    )
+    assert sorted(ids(groups.best("acc.last", goal="max"))) == ["abc123", "run_id_1"]
+    for wrong in ({}, {"goal": "least"}):
+        with pytest.raises(ValueError, match="goal"):
+            groups.best("acc", **wrong)  # type: ignore[arg-type]
+
+
+def test_groups_tell_what_they_amount_to(place: Place) -> None:
+    groups = place.api.project(PROJECT).runs().groups("state")
+    told = groups.stats("acc.max", spread="minmax", states=None).unwrap()
+    assert told.by == ("state",)
+    assert {row["state"]: row["runs"] for row in told} == {values[0]: len(runs) for values, runs in groups}
+    for row in told:
+        held = [run.summary(["acc"])["acc"]["max"]["value"] for run in groups[row["state"]] if "acc" in run.summary()]
+        assert sorted(row["acc.max"].values) == sorted(held)
 
 
 def test_a_table_has_one_row_a_run(place: Place) -> None:
