@@ -5,6 +5,7 @@ What a process inherits of that one are modules, and nothing that was opened or 
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -23,7 +24,11 @@ _FORKS.set_forkserver_preload(
     [
         *("runatlas.cli.main", "runatlas.cli.serve", "runatlas.cli.keys", "runatlas.server.process"),
         *("litestar.plugins.attrs", "litestar.plugins.pydantic", "litestar.plugins.problem_details"),
-        *("uvicorn.protocols.http.httptools_impl", "uvicorn.lifespan.on", "sqlalchemy.dialects.postgresql.psycopg"),
+        *(f"runatlas.server.dialects.{name}" for name in ("native", "swanlab", "syvain", "matyan", "chachaml")),
+        *("uvicorn.protocols.http.h11_impl", "uvicorn.protocols.http.httptools_impl", "uvicorn.lifespan.on"),
+        *("uvicorn.loops.asyncio", "uvicorn.loops.auto", "anyio._backends._asyncio", "litestar.exceptions.responses"),
+        *("litestar.middleware.csrf", "litestar.middleware.allowed_hosts", "litestar.middleware.response_cache"),
+        *("sqlalchemy.dialects.postgresql.psycopg", "encodings.idna"),
     ]
 )
 
@@ -119,6 +124,7 @@ def _begin(
     directory: str,
 ) -> None:
     """Take the place of a process that was started anew: streams, environment and directory."""
+    gc.freeze()
     os.environ.clear()
     os.environ.update(environ)
     os.chdir(directory)
