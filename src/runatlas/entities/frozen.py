@@ -6,7 +6,7 @@ from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Va
 from functools import partial
 from typing import Any, NoReturn, SupportsIndex, overload
 
-__all__ = ["FrozenDict", "FrozenList", "frozen_config", "frozen_labels"]
+__all__ = ["BuiltIn", "FrozenDict", "FrozenList", "frozen_config", "frozen_labels"]
 
 _CONTAINERS = frozenset({dict, list})
 
@@ -54,7 +54,7 @@ def _label_advice(owner: str, _: str) -> str:
     )
 
 
-class _BuiltIn(type):
+class BuiltIn(type):
     """The class of classes that other libraries take for what they are made of.
 
     Some, such as PyYAML, do not ask whether something is a dict, but what the first class of its type's order is.
@@ -65,7 +65,7 @@ class _BuiltIn(type):
         return dict.__mro__ if issubclass(cls, dict) else list.__mro__
 
 
-class FrozenDict(dict[str, Any], metaclass=_BuiltIn):
+class FrozenDict(dict[str, Any], metaclass=BuiltIn):
     """A dict as it was read; copies, pickles and what is made of it are ordinary ones.
 
     Args:
@@ -122,7 +122,7 @@ class FrozenDict(dict[str, Any], metaclass=_BuiltIn):
     clear = pop = popitem = setdefault = update = _refuse
 
 
-class FrozenList(list[Any], metaclass=_BuiltIn):
+class FrozenList(list[Any], metaclass=BuiltIn):
     """A list as it was read; copies, pickles and what is made of it are ordinary ones.
 
     Args:

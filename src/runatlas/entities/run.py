@@ -30,6 +30,7 @@ from runatlas.entities.reading import (
     require_run,
 )
 from runatlas.entities.run_change import RunChanges, make_run_patch
+from runatlas.entities.run_display import Summaries
 from runatlas.entities.run_fields import RunFields
 from runatlas.entities.stored_file import Link
 from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_path, transfer
@@ -51,7 +52,7 @@ from runatlas.model.usage import UsageGroup
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable, make_run_metric_table
 from runatlas.tables.series import series_label
-from runatlas.tables.statistic import Summaries, SummaryItem, make_summary_item
+from runatlas.tables.statistic import SummaryItem, make_summary_item
 
 __all__ = ["Experiment", "Run"]
 

@@ -10,6 +10,7 @@ from typing import Any
 from runatlas.backends.base import Backend
 from runatlas.display.markup import (
     Html,
+    block,
     facts,
     failure,
     folded,
@@ -20,12 +21,14 @@ from runatlas.display.markup import (
     note,
     number,
     table,
+    text,
     tree,
     unbroken,
     value,
     when,
 )
 from runatlas.entities.backend_handle import BackendHandle
+from runatlas.entities.frozen import BuiltIn
 from runatlas.errors import NotSupportedError, RunAtlasError
 from runatlas.model.annotation import AnnotationQuery
 from runatlas.model.filters import Field
@@ -37,14 +40,15 @@ from runatlas.model.run_value import flatten
 from runatlas.model.series import PointQuery
 from runatlas.tables.metric import Reading, make_run_metric_table
 from runatlas.tables.series import Series
-from runatlas.tables.statistic import Statistics
+from runatlas.tables.statistic import StatisticItem, Statistics, SummaryItem
 from runatlas.terminal import counted
 
-__all__ = ["card_parts", "show_run", "show_runs"]
+__all__ = ["Summaries", "card_parts", "show_run", "show_runs"]
 
 _CONFIGS, _METRICS = 6, 4
 """How many columns of a table of runs are of their configs, and how many of their last values."""
 _TOLD = 8
+_SUMMARIES = 50
 _SERIES, _POINTS = 12, 60
 """How many series a card shows, and how many points of each."""
 _PAGE = PageRequest(limit=10, with_total=True)
@@ -117,6 +121,29 @@ def _chosen_metrics(records: Sequence[RunRecord], asked: Sequence[Field]) -> lis
 
 def _when(time_ms: int | None) -> Html | None:
     return None if time_ms is None else when(iso_text(time_ms))
+
+
+class Summaries(dict[str, SummaryItem], metaclass=BuiltIn):
+    """What the series of a run amount to, by key: shows itself as a table, and is a dict to all that takes one."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        names = ("latest", "min", "max", "avg", "median", "std", "count")
+        shown = list(self.items())[:_SUMMARIES]
+        rows = ((key, item["step"], *(_statistic(item[name]) for name in names)) for key, item in shown)  # type: ignore[literal-required]
+        body = table(("metric", "last step", *names), rows)
+        return block(joined(body, more(len(self) - len(shown), "metric"))).text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+def _statistic(held: StatisticItem | float | None) -> Html:
+    if isinstance(held, dict):
+        step = "" if held["step"] is None else f" at {held['step']:,}"
+        return joined(number(held["value"]), text(step))
+    return number(held)
 
 
 def show_run(record: RunRecord, *parts: Html) -> Html:

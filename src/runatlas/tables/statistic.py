@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypedDict
 
-from runatlas.display.markup import Html, joined, more, number, table, text
-from runatlas.display.shown import Shown
 from runatlas.model.series import Context, Statistic, SummaryRecord
 from runatlas.process.fork import ProcessLock
 
-__all__ = ["StatisticItem", "Statistics", "Summaries", "SummaryItem", "make_summary_item"]
-
-_SHOWN_MAX = 50
+__all__ = ["StatisticItem", "Statistics", "SummaryItem", "make_summary_item"]
 
 
 class StatisticItem(TypedDict):
@@ -59,23 +55,6 @@ def make_summary_item(record: SummaryRecord) -> SummaryItem:
 
 def _item(statistic: Statistic) -> StatisticItem:
     return {"step": statistic.step, "value": statistic.value, "timestamp": statistic.time_ms}
-
-
-class Summaries(dict[str, SummaryItem], Shown):
-    """What the series of a run amount to, by key: a dict that shows itself as a table."""
-
-    def _show(self) -> Html:
-        names = ("latest", "min", "max", "avg", "median", "std", "count")
-        shown = list(self.items())[:_SHOWN_MAX]
-        rows = ((key, item["step"], *(_cell(item[name]) for name in names)) for key, item in shown)  # type: ignore[literal-required]
-        return joined(table(("metric", "last step", *names), rows), more(len(self) - len(shown), "metric"))
-
-
-def _cell(held: StatisticItem | float | None) -> Html:
-    if isinstance(held, dict):
-        step = "" if held["step"] is None else f" at {held['step']:,}"
-        return joined(number(held["value"]), text(step))
-    return number(held)
 
 
 class Statistics:

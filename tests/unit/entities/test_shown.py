@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import importlib
 import io
+import json
 import math
+import pickle
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,6 +52,8 @@ from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.model.series import ReadFailure
 from runatlas.model.transfer import TransferItem, TransferPlanRecord, TransferRecord
 from runatlas.model.trash import DeletionRecord, PlannedItem
+
+yaml: Any = importlib.import_module("yaml")
 
 HOSTILE = "<script>alert('x')</script>\u202e\ud83d\x07 & \"quoted\" </td>"
 NAME = HOSTILE.replace("\ud83d", "").replace("\x07", "")
@@ -280,6 +286,16 @@ def test_a_card_has_the_course_of_the_metrics_files_and_notes(place: Place) -> N
     assert run._repr_html_().count("<svg") == 2
     place.account.fail("read_points", RequestError("down"))
     assert "0.495" in check_html(run._repr_html_())
+
+
+def test_a_summary_that_shows_itself_is_a_dict_to_all_that_takes_one(place: Place) -> None:
+    summary = place.api.run(RUN).summary().unwrap()
+    plain = dict(summary)
+    assert "<table>" in summary._repr_html_()  # type: ignore[attr-defined]
+    assert yaml.safe_dump(summary) == yaml.safe_dump(plain)
+    assert json.dumps(summary) == json.dumps(plain)
+    for copied in (copy.deepcopy(summary), pickle.loads(pickle.dumps(summary))):
+        assert (type(copied), copied) == (dict, plain)
 
 
 def test_of_many_pictures_a_page_holds_a_few_and_tells_of_the_others(place: Place) -> None:
