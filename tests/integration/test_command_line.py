@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,28 +28,52 @@ RUN = f"{PROJECT}/abc123"
 Call = Callable[..., Result]
 
 
-@pytest.fixture(params=["directory", "server"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """The option that says where the data is."""
-    directory = tmp_path / "store"
+@contextmanager
+def _place(kind: str, directory: Path) -> Iterator[tuple[str, str]]:
     backend = LocalBackend(directory)
     make_world(backend)
     backend.close()
-    if request.param == "directory":
+    if kind == "directory":
         yield "--dir", str(directory)
         return
     with running_server(directory) as server:
         yield "--host", server.origin
 
 
-@pytest.fixture
-def call(place: tuple[str, str]) -> Call:
-    """Run ``runatlas api`` with arguments."""
+KINDS = ["directory", "server"]
 
+
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """The option that says where the data is."""
+    with _place(request.param, tmp_path / "store") as found:
+        yield found
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def shared_place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The option that says where data is that no test changes."""
+    with _place(request.param, tmp_path_factory.mktemp("shared") / "store") as found:
+        yield found
+
+
+def _calling(place: tuple[str, str]) -> Call:
     def called(*arguments: str, **options: Any) -> Result:
         return CliRunner().invoke(main, ["api", *arguments, *place], **options)
 
     return called
+
+
+@pytest.fixture
+def call(place: tuple[str, str]) -> Call:
+    """Run ``runatlas api`` with arguments."""
+    return _calling(place)
+
+
+@pytest.fixture
+def ask(shared_place: tuple[str, str]) -> Call:
+    """Run ``runatlas api`` with arguments that change nothing."""
+    return _calling(shared_place)
 
 
 def _json(result: Result) -> Any:
@@ -56,55 +81,55 @@ def _json(result: Result) -> Any:
     return json.loads(result.stdout)
 
 
-def test_listings(call: Call) -> None:
-    assert "my-team" in call("workspaces").stdout
-    assert [item["path"] for item in _json(call("projects", "my-team", "--json"))["list"]] == [PROJECT]
-    everything = _json(call("runs", PROJECT, "--json"))
+def test_listings(ask: Call) -> None:
+    assert "my-team" in ask("workspaces").stdout
+    assert [item["path"] for item in _json(ask("projects", "my-team", "--json"))["list"]] == [PROJECT]
+    everything = _json(ask("runs", PROJECT, "--json"))
     assert everything["total"] == len(everything["list"])
-    few = _json(call("runs", PROJECT, "--limit", "1", "--filter", "state == 'FINISHED'", "--json"))["list"]
+    few = _json(ask("runs", PROJECT, "--limit", "1", "--filter", "state == 'FINISHED'", "--json"))["list"]
     assert [run["state"] for run in few] == ["FINISHED"]
-    shown = call("runs", PROJECT, "--metric", "loss", "--config", "lr")
+    shown = ask("runs", PROJECT, "--metric", "loss", "--config", "lr")
     assert shown.stdout.split()[:7] == ["id", "name", "state", "protected", "created", "lr", "loss"]
-    assert _json(call("runs", "my-team", "--json"))["list"] == everything["list"]
-    assert call("runs", "my-team").stdout.split()[:3] == ["project", "id", "name"]
-    assert "loss" in [column["key"] for column in _json(call("columns", RUN, "--json"))["list"]]
-    page = call("runs", PROJECT, "--size", "1")
+    assert _json(ask("runs", "my-team", "--json"))["list"] == everything["list"]
+    assert ask("runs", "my-team").stdout.split()[:3] == ["project", "id", "name"]
+    assert "loss" in [column["key"] for column in _json(ask("columns", RUN, "--json"))["list"]]
+    page = ask("runs", PROJECT, "--size", "1")
     first = page.stdout.rstrip().splitlines()[-1].split()[0]
     cursor = page.stderr.removeprefix("the next page: --after ").strip()
-    rest = _json(call("runs", PROJECT, "--after", cursor, "--json"))
+    rest = _json(ask("runs", PROJECT, "--after", cursor, "--json"))
     assert [first, *(run["id"] for run in rest["list"])] == [run["id"] for run in everything["list"]]
     assert rest["cursor"] is None
 
 
-def test_one_run(call: Call) -> None:
-    run = _json(call("run", RUN, "--json"))
+def test_one_run(ask: Call) -> None:
+    run = _json(ask("run", RUN, "--json"))
     assert run["path"] == RUN
-    assert "config." in call("run", RUN).stdout
-    assert "loss" in _json(call("summary", RUN, "--json"))
-    assert call("summary", RUN, "loss").stdout.split()[:2] == ["metric", "latest"]
-    metrics = _json(call("metrics", RUN, "loss", "--tail", "3", "--json"))
+    assert "config." in ask("run", RUN).stdout
+    assert "loss" in _json(ask("summary", RUN, "--json"))
+    assert ask("summary", RUN, "loss").stdout.split()[:2] == ["metric", "latest"]
+    metrics = _json(ask("metrics", RUN, "loss", "--tail", "3", "--json"))
     assert len(metrics["list"][0]["metrics"]) == 3
-    assert call("metrics", RUN, "loss", "--tail", "3").stdout.count("loss") == 3
-    assert call("logs", RUN).exit_code == 0
-    assert _json(call("logs", RUN, "--json"))["count"] >= 0
+    assert ask("metrics", RUN, "loss", "--tail", "3").stdout.count("loss") == 3
+    assert ask("logs", RUN).exit_code == 0
+    assert _json(ask("logs", RUN, "--json"))["count"] >= 0
 
 
-def test_a_projects_metrics(call: Call) -> None:
-    table = _json(call("metrics", PROJECT, "loss", "--all", "--filter", "state == 'FINISHED'", "--json"))
+def test_a_projects_metrics(ask: Call) -> None:
+    table = _json(ask("metrics", PROJECT, "loss", "--all", "--filter", "state == 'FINISHED'", "--json"))
     assert table["complete"]
-    assert call("metrics", RUN, "loss", "--filter", "state == 'FINISHED'").exit_code == 2
+    assert ask("metrics", RUN, "loss", "--filter", "state == 'FINISHED'").exit_code == 2
 
 
-def test_exports(call: Call, tmp_path: Path) -> None:
-    table = call("export", PROJECT)
+def test_exports(ask: Call, tmp_path: Path) -> None:
+    table = ask("export", PROJECT)
     assert table.stdout.startswith("run,name,state")
     target = tmp_path / "loss.csv"
-    written = call("export", RUN, "--csv", "loss", "--output", str(target))
+    written = ask("export", RUN, "--csv", "loss", "--output", str(target))
     assert (written.exit_code, written.stdout) == (0, "")
     assert target.read_text().startswith("step,value,timestamp")
-    assert call("export", RUN, "--logs").exit_code == 0
-    assert call("export", RUN).exit_code == 2
-    assert call("export", PROJECT, "--logs").exit_code == 2
+    assert ask("export", RUN, "--logs").exit_code == 0
+    assert ask("export", RUN).exit_code == 2
+    assert ask("export", PROJECT, "--logs").exit_code == 2
 
 
 def test_changes(call: Call) -> None:
@@ -265,8 +290,8 @@ def test_runs_are_protected_one_or_many(call: Call) -> None:
         (("runs", PROJECT, "--filter", "model.lr == 1"), "config values are config.model.lr,"),
     ],
 )
-def test_a_mistake_tells_what_to_write(call: Call, arguments: tuple[str, ...], told: str) -> None:
-    refused = call(*arguments)
+def test_a_mistake_tells_what_to_write(ask: Call, arguments: tuple[str, ...], told: str) -> None:
+    refused = ask(*arguments)
     assert (refused.exit_code, told in refused.stderr) == (2, True), refused.stderr
 
 
@@ -348,8 +373,8 @@ def test_users(call: Call) -> None:
         ("projects", "--sort", "size"),
     ],
 )
-def test_a_mistake_is_one_of_usage(call: Call, arguments: tuple[str, ...]) -> None:
-    result = call(*arguments)
+def test_a_mistake_is_one_of_usage(ask: Call, arguments: tuple[str, ...]) -> None:
+    result = ask(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "Error: " in result.stderr
     assert "Traceback" not in result.stderr
@@ -393,35 +418,35 @@ def test_a_mistyped_directory_is_no_empty_store(tmp_path: Path, arguments: list[
 
 
 @pytest.mark.parametrize("arguments", [["metrics", PROJECT], ["metrics", RUN], ["summary", RUN]], ids=" ".join)
-def test_a_mistyped_metric_is_named(call: Call, arguments: list[str]) -> None:
-    done = call(*arguments, "loss", "lsos")
+def test_a_mistyped_metric_is_named(ask: Call, arguments: list[str]) -> None:
+    done = ask(*arguments, "loss", "lsos")
     hint = ", did you mean 'loss'?" if RUN in arguments else ""
     assert (done.exit_code, done.stderr) == (0, f"there are no points of 'lsos'{hint}\n")
 
 
-def test_a_column_that_no_listed_run_has_is_named(call: Call) -> None:
-    done = call("runs", PROJECT, "--metric", "lsos", "--metric", "loss", "--config", "nothing-like-it")
+def test_a_column_that_no_listed_run_has_is_named(ask: Call) -> None:
+    done = ask("runs", PROJECT, "--metric", "lsos", "--metric", "loss", "--config", "nothing-like-it")
     assert done.exit_code == 0
     assert done.stderr.splitlines() == [
         "no run of these has a config 'nothing-like-it'",
         "no run of these has a metric 'lsos', did you mean 'loss'?",
     ]
-    assert call("runs", PROJECT, "--filter", "name == 'nobody'", "--metric", "lsos").stderr == ""
+    assert ask("runs", PROJECT, "--filter", "name == 'nobody'", "--metric", "lsos").stderr == ""
 
 
-def test_a_table_is_exported_only_as_what_its_file_is_called(call: Call, tmp_path: Path) -> None:
+def test_a_table_is_exported_only_as_what_its_file_is_called(ask: Call, tmp_path: Path) -> None:
     for name in ("runs.xls", "runs.parqet", "runs.json"):
-        refused = call("export", PROJECT, "--output", str(tmp_path / name))
+        refused = ask("export", PROJECT, "--output", str(tmp_path / name))
         assert refused.exit_code == 2
         assert "is no table that can be written; let the file end in .csv, .parquet or .jsonl" in refused.stderr
-    assert call("export", PROJECT, "--output", str(tmp_path / "runs.CSV")).exit_code == 0
+    assert ask("export", PROJECT, "--output", str(tmp_path / "runs.CSV")).exit_code == 0
     assert [path.name for path in tmp_path.glob("runs.*")] == ["runs.CSV"]
     lines = tmp_path / "runs.jsonl"
-    assert call("export", PROJECT, "--output", str(lines)).exit_code == 0
-    listed = [run["id"] for run in _json(call("runs", PROJECT, "--json"))["list"]]
-    for written in (lines.read_text(), call("export", PROJECT, "--format", "jsonl").stdout):
+    assert ask("export", PROJECT, "--output", str(lines)).exit_code == 0
+    listed = [run["id"] for run in _json(ask("runs", PROJECT, "--json"))["list"]]
+    for written in (lines.read_text(), ask("export", PROJECT, "--format", "jsonl").stdout):
         assert [json.loads(line)["run"] for line in written.splitlines()] == listed
-    assert call("export", PROJECT, "--resume").exit_code == 2
+    assert ask("export", PROJECT, "--resume").exit_code == 2
 
 
 def test_a_run_that_was_recorded_offline_is_hinted_at(tmp_path: Path) -> None:
@@ -455,20 +480,20 @@ def test_making_a_project_makes_the_store(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["runs.csv", "runs.parquet"])
-def test_a_file_that_cannot_be_written_is_told_in_one_sentence(call: Call, tmp_path: Path, name: str) -> None:
+def test_a_file_that_cannot_be_written_is_told_in_one_sentence(ask: Call, tmp_path: Path, name: str) -> None:
     path = tmp_path / "nowhere" / name
-    done = call("export", PROJECT, "--output", str(path))
+    done = ask("export", PROJECT, "--output", str(path))
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr == f"Error: cannot open {path} (No such file or directory)\n"
 
 
-def test_a_table_is_exported_as_parquet_where_the_file_is_called_so(call: Call, tmp_path: Path) -> None:
+def test_a_table_is_exported_as_parquet_where_the_file_is_called_so(ask: Call, tmp_path: Path) -> None:
     path = tmp_path / "runs.parquet"
-    assert call("export", PROJECT, "--output", str(path)).exit_code == 0
+    assert ask("export", PROJECT, "--output", str(path)).exit_code == 0
     with path.open("rb") as file:
         table = arro3.io.read_parquet(file).read_all()
     assert (
-        set(table["run"].to_pylist()) == {run["id"] for run in _json(call("runs", PROJECT, "--json"))["list"]} != set()
+        set(table["run"].to_pylist()) == {run["id"] for run in _json(ask("runs", PROJECT, "--json"))["list"]} != set()
     )
 
 
