@@ -7,6 +7,7 @@ import json
 import math
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -269,33 +270,24 @@ def test_cursors_belong_to_their_listing(site: Site, demo: ProjectPath) -> None:
             site.root.list_runs(query)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"sorts": (Sort(Field("STABLE", "labels")),)},
-        {"sorts": (Sort(Field("STABLE", "labels", "min")),)},
-        {"groups": (Field("STABLE", "labels", context=(("a", 1),)),)},
-        {"sorts": (Sort(Field("CONFIG", "x", "max")),)},
-        {"sorts": (Sort(Field("STABLE", "nothing")),)},
-        {"groups": (Field("SCALAR", "loss", "mode"),)},  # type: ignore[arg-type]
-        {"sorts": (Sort(Field("CONFIG", "x"), "UP"),)},  # type: ignore[arg-type]
-        {"sorts": (Sort(Field("CONFIG", "x")),) * 11},
-        {"parts": ("points",)},
-        {"page": PageRequest(limit=0)},
-    ],
-    ids=(
-        "labels",
-        "labels with a statistic",
-        "labels with a context",
-        "config with a statistic",
-        "field",
-        "statistic",
-        "order",
-        "many",
-        "part",
-        "page",
-    ),
-)
-def test_a_query_that_is_none_is_refused(site: Site, demo: ProjectPath, wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        site.root.list_runs(RunQuery(RunSelection(site.home, "demo"), **wrong))
+WRONG: dict[str, dict[str, Any]] = {
+    "labels": {"sorts": (Sort(Field("STABLE", "labels")),)},
+    "labels with a statistic": {"sorts": (Sort(Field("STABLE", "labels", "min")),)},
+    "labels with a context": {"groups": (Field("STABLE", "labels", context=(("a", 1),)),)},
+    "config with a statistic": {"sorts": (Sort(Field("CONFIG", "x", "max")),)},
+    "field": {"sorts": (Sort(Field("STABLE", "nothing")),)},
+    "statistic": {"groups": (Field("SCALAR", "loss", "mode"),)},  # type: ignore[arg-type]
+    "order": {"sorts": (Sort(Field("CONFIG", "x"), "UP"),)},  # type: ignore[arg-type]
+    "many": {"sorts": (Sort(Field("CONFIG", "x")),) * 11},
+    "part": {"parts": ("points",)},
+    "page": {"page": PageRequest(limit=0)},
+}
+
+
+def test_a_query_that_is_none_is_refused(site: Site, demo: ProjectPath) -> None:
+    taken = []
+    for name, wrong in WRONG.items():
+        with suppress(ValidationError):
+            site.root.list_runs(RunQuery(RunSelection(site.home, "demo"), **wrong))
+            taken.append(name)
+    assert taken == []

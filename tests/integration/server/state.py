@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Collection
 from pathlib import Path
@@ -74,5 +75,6 @@ class Keeping:
 
     def _files(self) -> list[str]:
         """The files below the directory's own, but for those that are still arriving."""
-        files = (path for path in self._directory.rglob("*") if path.is_file() and path.parent != self._directory)
-        return [str(path.relative_to(self._directory)) for path in files if path.suffix != ".part"]
+        top = str(self._directory)
+        below = ((place.removeprefix(f"{top}/"), names) for place, _, names in os.walk(top) if place != top)
+        return [f"{place}/{name}" for place, names in below for name in names if not name.endswith(".part")]
