@@ -61,9 +61,6 @@ class Html:
 
     text: str
 
-    def _repr_html_(self) -> str:
-        return self.text
-
     def _mime_(self) -> tuple[str, str]:
         return "text/html", self.text
 

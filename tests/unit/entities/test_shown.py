@@ -307,6 +307,13 @@ def test_of_many_pictures_a_page_holds_a_few_and_tells_of_the_others(place: Plac
     assert "… and 2 more objects" in html
 
 
+def test_a_store_that_is_not_there_and_an_api_that_is_closed_are_told(tmp_path: Path) -> None:
+    api = Api(tmp_path / "none")
+    assert "StoreMissingError" in check_html(api._repr_html_())
+    api.close()
+    assert "this Api is closed; make a new one" in check_html(api.run(RUN)._repr_html_())
+
+
 def test_times_are_told_to_the_second_and_sentences_whole(place: Place) -> None:
     changes = check_html(place.api.audit(kind="update")._repr_html_())
     assert "changed 1 run: labels_added=('<i>',)" in changes
