@@ -60,25 +60,37 @@ def counting(count: int) -> list[tuple[int, float]]:
     return [(step, float(step)) for step in range(count)]
 
 
-@pytest.mark.parametrize("end", ["run.close()", "os.kill(os.getpid(), signal.SIGKILL)"])
-def test_what_a_child_flushes_stays_whatever_becomes_of_its_parent(tmp_path: Path, end: str) -> None:
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        ("run = make()", "run.close()"),
+        ("run = make()", "os.kill(os.getpid(), signal.SIGKILL)"),
+        ("api = Api(place); len(api.projects())", "api.close()"),
+    ],
+    ids=["closed", "killed", "only read"],
+)
+def test_what_a_child_flushes_stays_whatever_becomes_of_its_parent(tmp_path: Path, begin: str, end: str) -> None:
     text = f"""
-        acked = os.pipe()
+        begun, acked, ended = os.pipe(), os.pipe(), os.pipe()
         if not os.fork():
-            run = make()
-            run.log({{"parent": 0}})
-            run.flush()
+            make().close()
+            {begin}
             if not os.fork():
+                os.close(ended[1])
+                run = make()
                 for step in range(16):
                     run.log({{"child": step}}, step=step)
                     assert run.flush().where == "store"
+                    if step == 0:
+                        os.write(begun[1], b".")
+                        os.read(ended[0], 1)
                     os.write(acked[1], b".")
                 os._exit(0)
-            assert os.read(acked[0], 1)
+            os.read(begun[0], 1)
             {end}
-            os.waitpid(-1, 0)
             os._exit(0)
         os.close(acked[1])
+        os.close(ended[1])
         while os.read(acked[0], 4):
             # Whoever comes and goes is the last one that has the file open, if locks are not what they seem to be.
             if not (reader := os.fork()):
