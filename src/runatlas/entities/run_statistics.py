@@ -140,7 +140,7 @@ class RunStatistics(ABC):
         columns = _Columns(grouping, by)
 
         def read() -> AggregateTable:
-            found, members = columns.members(list(self._read_records(columns.parts, fields)))
+            found, members = columns.members(self._read_records(columns.parts, fields))
             return aggregate(members, names, found)
 
         return ApiResponse.of(read)
@@ -259,7 +259,7 @@ class RunStatistics(ABC):
         columns, given = _Columns(grouping, (field,)), _goal(goal)
 
         def read() -> ValueTable:
-            found, members = columns.members(list(self._read_records(columns.parts, fields)))
+            found, members = columns.members(self._read_records(columns.parts, fields))
             sides = tuple(
                 [one for one in members if identity(one.group[0]) == identity(side)] for side in (first, second)
             )
@@ -328,7 +328,7 @@ class RunStatistics(ABC):
         columns = _Columns(grouping, by)
 
         def read() -> ValueTable:
-            found, members = columns.members(list(self._read_records(columns.parts, ())))
+            found, members = columns.members(self._read_records(columns.parts, ()))
             return aggregate_runs(members, names, found, self._read_curves, resample=count)
 
         return ApiResponse.of(read)
@@ -412,40 +412,39 @@ class _Columns:
         is_configured = self._rest is not None or "CONFIG" in types
         return (*(("config",) if is_configured else ()), *(("summary",) if "SCALAR" in types else ()))
 
-    def members(self, records: Sequence[RunRecord]) -> tuple[Grouping, list[Member]]:
-        """Return what is grouped by what, now that the runs are known, and the runs."""
-        grouping, by = self._grouping, self._by
+    def members(self, records: Iterable[RunRecord]) -> tuple[Grouping, list[Member]]:
+        """Return what is grouped by what, now that the runs are known, and the runs: no record is kept."""
         if self._rest is not None:
-            known = {field.key for field in (*self._over, *self._task) if field.type == "CONFIG"}
-            keys = [key for key in varying_keys(_flat(records)) if key not in {*self._rest.keys, *known}]
-            by = tuple(Field("CONFIG", key) for key in keys)
-            grouping = attrs.evolve(grouping, by=tuple(f"config.{key}" for key in keys))
-        nothing: list[Any] = [None] * len(records)
-        overs, tasks = (
-            _column(records, fields[0], name) if fields else nothing
-            for fields, name in ((self._over, "over"), (self._task, "task"))
-        )
-        groups = zip(*(_column(records, field, "by") for field in by), strict=True) if by else [()] * len(records)
-        rows = zip(records, groups, overs, tasks, strict=True)
-        return grouping, [
-            Member(one.id, one.cuid, one.state, one.created_at_ms, group, over, task, one.statistics or ())
-            for one, group, over, task in rows
-        ]
+            return self._by_all_but(self._rest, list(records))
+        by = self._by
+        return self._grouping, [self._member(one, tuple(_held(one, field, "by") for field in by)) for one in records]
+
+    def _by_all_but(self, rest: AllBut, records: Sequence[RunRecord]) -> tuple[Grouping, list[Member]]:
+        configs = _flat(records)
+        known = {field.key for field in (*self._over, *self._task) if field.type == "CONFIG"}
+        keys = [key for key in varying_keys(configs) if key not in {*rest.keys, *known}]
+        grouping = attrs.evolve(self._grouping, by=tuple(f"config.{key}" for key in keys))
+        pairs = zip(records, configs, strict=True)
+        return grouping, [self._member(one, tuple(map(config.get, keys))) for one, config in pairs]
+
+    def _member(self, one: RunRecord, group: tuple[Any, ...]) -> Member:
+        over = _held(one, self._over[0], "over") if self._over else None
+        task = _held(one, self._task[0], "task") if self._task else None
+        return Member(one.id, one.cuid, one.state, one.created_at_ms, group, over, task, one.statistics or ())
 
 
-def _column(records: Sequence[RunRecord], field: Field, argument: str) -> list[Any]:
-    """Return what runs have in a field; a section of the config has no value, and is refused."""
+def _held(record: RunRecord, field: Field, argument: str) -> Any:
+    """Return what a run has in a field; a section of the config has no value, and is refused."""
     if field.type != "CONFIG":
-        return [field_value(record, field) for record in records]
-    found = [value_of(record, field) for record in records]
-    for record, held in zip(records, found, strict=True):
-        if isinstance(held, Section):
-            inner = min(held.names, default="…")
-            raise ValueError(  # noqa: TRY004 - it is the caller's value that is wrong
-                f"{argument}: config.{field.key} of run {record.id!r} is a section, which has no value; "
-                f"name a key in it, such as config.{field.key}.{inner}"
-            )
-    return found
+        return field_value(record, field)
+    held = value_of(record, field)
+    if isinstance(held, Section):
+        inner = min(held.names, default="…")
+        raise ValueError(  # noqa: TRY004 - it is the caller's value that is wrong
+            f"{argument}: config.{field.key} of run {record.id!r} is a section, which has no value; "
+            f"name a key in it, such as config.{field.key}.{inner}"
+        )
+    return held
 
 
 def _flat(records: Iterable[RunRecord]) -> list[dict[str, Any]]:

@@ -116,12 +116,13 @@ def find_value(config: Mapping[str, Any], name: str) -> Any:
     """Return what a config has under a name: a value, a ``Section``, or ``None``."""
     if _HARD.isdisjoint(name):
         held: Any = config
-        for part in name.split("."):
-            if not isinstance(held, Mapping) or any("." in key for key in held):
+        parts = name.split(".")
+        for part in parts:
+            if not isinstance(held, (dict, Mapping)) or (len(parts) > 1 and "." in "".join(map(str, held))):
                 break
             held = held.get(part)
         else:  # no key on the way has a dot of its own: there is one way only
-            if not isinstance(held, Mapping):
+            if not isinstance(held, (dict, Mapping)):
                 return held
     values = dict(named_values(config, depth_max=None))
     found = values.get(name)
