@@ -30,6 +30,7 @@ from runatlas.statistics.estimate import Center, Spread
 from runatlas.statistics.grouping import AllBut, Duplicates, Grouping, Member, identity, said, split
 from runatlas.statistics.varying import correlate, count_values, differing, varying_keys
 from runatlas.tables.metric import make_metric_table
+from runatlas.tables.run import RunTable
 from runatlas.tables.series import Series
 from runatlas.tables.value import ValueTable
 
@@ -58,6 +59,10 @@ class RunStatistics(ABC):
     @abstractmethod
     def _place(self) -> tuple[str, str | None]:
         """Return the workspace, and the project if all of them are of one."""
+
+    @abstractmethod
+    def _table(self) -> RunTable:
+        """Return one row a run."""
 
     @abstractmethod
     def selection(self) -> RunSelection:
@@ -95,8 +100,9 @@ class RunStatistics(ABC):
     ) -> ApiResponse[AggregateTable]:
         """Tell what groups of runs amount to: of each metric the centre, an interval, n and the values.
 
-        One request for each thousand runs; no point of a series is read. What does not count is counted and named: runs
-        in other states, values that are NaN or infinite, runs without the metric. A group of one value has no interval.
+        One request for each thousand runs, and one for the project; no point of a series is read. What does not count
+        is counted and named: runs in other states, values that are NaN or infinite, runs without the metric. A group of
+        one value has no interval.
 
         Args:
             metrics: Metrics with the statistic that counts of each run: ``"val_loss.min"``, ``"val_acc.last"``, also
@@ -141,9 +147,30 @@ class RunStatistics(ABC):
 
         def read() -> AggregateTable:
             found, members = columns.members(self._read_records(columns.parts, fields))
-            return aggregate(members, names, found)
+            goals = dict(zip(names, self._goals([field.key for field in fields]), strict=True))
+            return aggregate(members, names, found, goals)
 
         return ApiResponse.of(read)
+
+    def table(self, metrics: str | Sequence[str] = ()) -> ApiResponse[RunTable]:
+        """Return one row a run: its own fields, ``config.…`` and ``summary.…``.
+
+        Args:
+            metrics: Columns beside the last values, named as ``aggregate`` names metrics: ``"val_loss.min"`` makes the
+                column ``summary.val_loss.min``, ``'loss{"split":"val"}'`` that of the last value in a context.
+
+        Returns:
+            The table; metrics that no run has are ``missing``.
+
+        Raises:
+            TypeError: ``metrics`` is no list of texts.
+            ValueError: A metric cannot be understood.
+        """
+        names = _names(metrics, empty=True)
+        if not names:
+            return ApiResponse.of(self._table)
+        fields = [make_metric(name) for name in names]
+        return ApiResponse.of(lambda: RunTable(self._read_records(("config", "summary"), fields), metrics=names))
 
     def summary(self, metrics: str | Sequence[str]) -> ApiResponse[ValueTable]:
         """Return what these metrics amount to in each run, in one request for each thousand runs.

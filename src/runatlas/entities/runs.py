@@ -352,14 +352,6 @@ class Runs(Collection[Run, RunRecord], Cuttable, RunStatistics, Transferable):
         query = lambda: attrs.evolve(self._query, selection=self.selection(), groups=())  # noqa: E731 - asked later
         return RunGroups(wanted, self._handle, query, partial(Runs, self._handle, Window()))
 
-    def table(self) -> ApiResponse[RunTable]:
-        """Return one row a run: its own fields, ``config.…`` and ``summary.…``.
-
-        Returns:
-            The table.
-        """
-        return ApiResponse.of(self._table)
-
     def _table(self) -> RunTable:
         return RunTable(run.record for run in self._carrying("config", "summary"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, overload
 
 import attrs
@@ -11,6 +11,7 @@ from arro3.core import Array, DataType, Table
 
 from runatlas.display.markup import Html, joined, more, note, table, written
 from runatlas.model.codec import dumps
+from runatlas.model.policy import Goal
 from runatlas.statistics.estimate import Estimate, estimate, estimate_over_tasks
 from runatlas.statistics.grouping import Grouping, LeftOut, Member, choose_members, identity, left_out_words, split
 from runatlas.tables.frame import Frame
@@ -49,6 +50,7 @@ class AggregateTable(Frame, Sequence[dict[str, Any]]):
         metrics: The metrics, as they were asked for.
         description: What the centre and the interval are, and over what.
         notes: What does not count, and which intervals there are none of.
+        goals: Which way is better, of each metric: ``min``, ``max``, ``None`` where nothing says it.
     """
 
     _html_rows: ClassVar[int] = 100
@@ -61,12 +63,14 @@ class AggregateTable(Frame, Sequence[dict[str, Any]]):
         metrics: Sequence[str],
         description: str,
         notes: Sequence[str] = (),
+        goals: Mapping[str, Goal | None] | None = None,
     ) -> None:
         self.rows = tuple(rows)
         self.by = tuple(by)
         self.metrics = tuple(metrics)
         self.description = description
         self.notes = tuple(notes)
+        self.goals = dict(goals or {})
         self.total = len(self.rows)
 
     @property
@@ -129,6 +133,28 @@ class AggregateTable(Frame, Sequence[dict[str, Any]]):
             "left_out": row.left_out,
         }
 
+    def best(self, metric: str, *, goal: Goal | None = None) -> dict[str, Any] | None:
+        """Return the row with the best centre: look at its interval, too, and at ``n``.
+
+        Args:
+            metric: The metric, as it was asked for.
+            goal: ``"min"`` or ``"max"``; without it as ``project.define_metric`` recorded it.
+
+        Returns:
+            The row; ``None`` if no group has a value.
+
+        Raises:
+            ValueError: There is no such column, or nothing says which way is better.
+        """
+        if metric not in self.metrics:
+            raise ValueError(f"metric: this table has {', '.join(self.metrics)}, not {metric!r}")
+        direction = goal or self.goals.get(metric)
+        if direction not in {"min", "max"}:
+            raise ValueError(f"goal: say which way {metric!r} is better: 'min' or 'max'")
+        place, sign = self.metrics.index(metric), 1 if direction == "min" else -1
+        centers = [(sign * center, row) for row in self.rows if (center := row.estimates[place].center) is not None]
+        return self._row(min(centers, key=lambda pair: pair[0])[1]) if centers else None
+
     def texts(self) -> list[tuple[str, ...]]:
         """Return the head and the rows as people read them: each metric with its interval and n in one cell."""
         rows = [(*map(_text, row.group), str(row.runs), *map(_cell, row.estimates)) for row in self.rows]
@@ -175,13 +201,19 @@ def _left_out_text(left_out: Sequence[LeftOut]) -> str | None:
     return ", ".join(f"{item.run}: {f'{item.metric} ' if item.metric else ''}{item.reason}" for item in left_out)
 
 
-def aggregate(members: Sequence[Member], metrics: Sequence[str], grouping: Grouping) -> AggregateTable:
+def aggregate(
+    members: Sequence[Member],
+    metrics: Sequence[str],
+    grouping: Grouping,
+    goals: Mapping[str, Goal | None] | None = None,
+) -> AggregateTable:
     """Make one row a group of runs.
 
     Args:
         members: The runs, each with its value of every metric.
         metrics: The metrics, as columns are named.
         grouping: What is grouped by what, averaged over what, and how.
+        goals: Which way is better, of each metric.
 
     Raises:
         ImportError: SciPy or NumPy is needed and not installed.
@@ -200,6 +232,7 @@ def aggregate(members: Sequence[Member], metrics: Sequence[str], grouping: Group
         metrics=metrics,
         description=grouping.words,
         notes=(*notes, *_missing_intervals(rows, metrics, grouping)),
+        goals=goals,
     )
 
 

@@ -56,18 +56,26 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
         records: The runs, each with config and summary.
         total: How many runs there are; the table is complete when it has them all.
         now_ms: Until when runs that are RUNNING have lasted, in Unix milliseconds; ``None`` for now.
+        metrics: What the records' ``statistics`` are called: more columns of ``summary``.
     """
 
-    def __init__(self, records: Iterable[RunRecord], *, total: int | None = None, now_ms: int | None = None) -> None:
+    def __init__(
+        self,
+        records: Iterable[RunRecord],
+        *,
+        total: int | None = None,
+        now_ms: int | None = None,
+        metrics: Sequence[str] = (),
+    ) -> None:
         self._records = tuple(records)
         self._now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
         self._configs = [_flat(record.config or {}) for record in self._records]
-        self._summaries = [record.summary or {} for record in self._records]
+        self._summaries = [_with_metrics(record, metrics) for record in self._records]
         self._config_names = _names("config.", self._configs)
         self._summary_names = _names("summary.", self._summaries)
         self.total = len(self._records) if total is None else total
         self.complete = len(self._records) >= self.total
-        self.missing: tuple[str, ...] = ()
+        self.missing = tuple(name for name in metrics if f"summary.{name}" not in self._summary_names)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -137,6 +145,14 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
         row.update((name, config.get(key)) for name, key in self._config_names.items())
         row.update((name, summary.get(key)) for name, key in self._summary_names.items())
         return row
+
+
+def _with_metrics(record: RunRecord, metrics: Sequence[str]) -> dict[str, float]:
+    held = record.summary or {}
+    if not metrics:
+        return held
+    told = zip(metrics, record.statistics or (), strict=True)
+    return {**held, **{name: value for name, value in told if value is not None}}
 
 
 def _flat(config: dict[str, Any]) -> dict[str, Any]:

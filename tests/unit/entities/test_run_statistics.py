@@ -142,7 +142,7 @@ def test_all_but_a_key_are_those_that_vary(sweep: Sweep) -> None:
 
 def test_an_aggregate_asks_for_one_listing_and_no_points(sweep: Sweep) -> None:
     runs = sweep.runs()
-    with sweep.account.asking("list_runs"):
+    with sweep.account.asking("list_runs", "get_project"):
         runs.aggregate(["val_loss.min", "val_loss.max"], by=all_but("seed")).unwrap()
     with sweep.account.asking("list_runs"):
         runs.summary(["val_loss.min"]).unwrap()
@@ -210,6 +210,17 @@ def test_a_summary_of_many_runs_is_a_table(sweep: Sweep) -> None:
     assert found.notes == ("none of 3 runs has val_los",)
     assert list(found.to_pandas()["val_loss.min"]) == found.column("val_loss.min")
     assert found.json()["rows"] == list(found)
+
+
+def test_metrics_of_a_context_and_other_statistics_are_columns_too(sweep: Sweep) -> None:
+    runs = sweep.runs("config.lr == 0.1 and config.model.kind == 'cnn'")
+    with sweep.account.asking("list_runs"):
+        table = runs.table(["val_loss.min", 'val_loss{"split":"test"}', "val_los"]).unwrap()
+    assert table.columns[-3:] == ("summary.val_loss", "summary.val_loss.min", 'summary.val_loss{"split":"test"}')
+    assert sorted(table.column("summary.val_loss.min")) == [0.40, 0.41, 0.42]
+    assert sorted(table.to_pandas()['summary.val_loss{"split":"test"}']) == [0.80, 0.82, 0.84]
+    assert table.missing == ("val_los",)
+    assert "summary.val_loss.min" in table.to_csv()
 
 
 @pytest.mark.parametrize(
@@ -340,6 +351,18 @@ def test_the_best_run_is_the_one_that_the_goal_says(own_sweep: Sweep) -> None:
     lowest = min((run for run in runs[2:6] if not math.isnan(known[run.id])), key=lambda run: known[run.id])
     assert [run.id for run in runs[2:6].best("val_loss", n=1)] == [lowest.id]
     assert runs.best("nothing", goal="min") is None
+
+    groups = runs.aggregate(["val_loss.min", "val_loss"], by="config.lr", spread="sd").unwrap()
+    assert groups.goals == {"val_loss.min": "min", "val_loss": "min"}
+    for found, rate in ((groups.best("val_loss.min"), 0.01), (groups.best("val_loss", goal="max"), 0.1)):
+        assert found is not None
+        assert found["config.lr"] == rate
+    for told, wrong in (
+        ("metric: this table has", {"metric": "x"}),
+        ("goal: say", {"metric": "val_loss", "goal": "up"}),
+    ):
+        with pytest.raises(ValueError, match=told):
+            groups.best(**wrong)  # type: ignore[arg-type]
 
     row = runs.compare("config.model.kind", "mlp", "cnn", "val_loss.min").unwrap()[0]
     assert row["goal"] == "min"
