@@ -97,6 +97,13 @@ def test_what_is_no_statistic_of_a_listing_is_refused(site: Site, demo: ProjectP
         _list(site, demo, statistics=(Field("SCALAR", "loss"),) * 101)
 
 
+def test_of_many_ids_those_that_are_runs_are_found(site: Site, demo: ProjectPath) -> None:
+    ids = ("run-3", "run-1", *(f"none-{number}" for number in range(1100)))
+    for project in (demo.project, None):
+        found = site.root.list_runs(RunQuery(RunSelection(site.home, project, ids=ids), parts=())).items
+        assert sorted(run.id for run in found) == ["run-1", "run-3"]
+
+
 def _number(value: Any) -> tuple[Any, ...] | None:
     return None if value is None or math.isnan(value) else (value,)
 

@@ -20,7 +20,7 @@ __all__ = ["TOGETHER", "TOGETHER_VALUES", "Outcome", "Recorder", "Refusal"]
 Outcome = Literal["added", "completed", "present"]
 """``completed``: an earlier import had begun it. ``present``: it was there, nothing was written."""
 
-TOGETHER, TOGETHER_VALUES = 250, 100_000
+TOGETHER, TOGETHER_VALUES = 500, 100_000
 """How many runs are worth writing together, and how many values."""
 
 _WRITER = "import"

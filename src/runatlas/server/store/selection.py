@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import attrs
-from sqlalchemy import ColumnElement, Select, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, or_, select
 
 from runatlas.model.filters import Filter
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.run_filter import compile_filter
 from runatlas.server.store.schema import projects, runs
-from runatlas.server.store.statement import Connection, contains, listed, listing, member_of, rows
+from runatlas.server.store.statement import Connection, contains, listed, listing, member_of
 
 __all__ = ["Scope", "SelectedRuns", "resolve_ids", "selection_condition", "selection_select"]
 
@@ -61,13 +61,33 @@ class Scope:
         return reached.where(projects.c.visibility == "PUBLIC") if self.public_only else reached
 
 
-def _of_project(column: ColumnElement[Any]) -> Prepared:
-    inside = runs.c.project_id == bindparam("project"), runs.c.trash_id.is_(None)
-    found = select(runs.c.id, column).where(*inside, member_of(column, "ids")).order_by(runs.c.id)
-    return Prepared(found, "project", "ids")
+_COLUMNS = (runs.c.run_id, runs.c.cuid)
+_INSIDE = select(projects.c.id).where(projects.c.workspace_id == bindparam("place"), projects.c.trash_id.is_(None))
+_PLACES: dict[str, ColumnElement[bool]] = {
+    "project": runs.c.project_id == bindparam("place"),
+    "workspace": runs.c.project_id.in_(_INSIDE),
+    "public": runs.c.project_id.in_(_INSIDE.where(projects.c.visibility == literal_column("'PUBLIC'"))),
+}
 
 
-_BY_ID = [(column, _of_project(column)) for column in (runs.c.run_id, runs.c.cuid)]
+def _finding(place: str, column: ColumnElement[Any], *, one: bool) -> Prepared:
+    wanted = column == bindparam("name") if one else member_of(column, "name")
+    found = select(runs.c.id, column).where(_PLACES[place], runs.c.trash_id.is_(None), wanted)
+    return Prepared(found, "place", "name")
+
+
+_ONE, _SOME = ({place: [_finding(place, c, one=one) for c in _COLUMNS] for place in _PLACES} for one in (True, False))
+_FEW = 1000
+"""For how many ids SQLite is asked one by one: of a list it knows no length, and looks at every run."""
+
+
+def _find(connection: Connection, scope: Scope, place: int, names: Sequence[str]) -> list[tuple[int, str]]:
+    """Find runs by the id that their clients chose, or by cuid."""
+    kind = "project" if scope.project_id is not None else "public" if scope.public_only else "workspace"
+    home = scope.workspace_id if scope.project_id is None else scope.project_id
+    if connection.dialect.name == "sqlite" and len(names) <= _FEW:
+        return sorted(row for name in names for row in _ONE[kind][place].all(connection, home, name))
+    return sorted(_SOME[kind][place].all(connection, home, listing(connection.dialect, names)))
 
 
 def resolve_ids(connection: Connection, scope: Scope, ids: Sequence[str]) -> tuple[list[int], tuple[str, ...]]:
@@ -83,16 +103,9 @@ def resolve_ids(connection: Connection, scope: Scope, ids: Sequence[str]) -> tup
     """
     wanted = list(dict.fromkeys(ids))
     found: dict[str, list[int]] = {}
-    for column, of_project in _BY_ID:
+    for place in range(len(_COLUMNS)):
         rest = [name for name in wanted if name not in found]
-        if not rest:
-            break
-        if scope.project_id is not None:
-            there = of_project.all(connection, scope.project_id, listing(connection.dialect, rest))
-        else:
-            statement = select(runs.c.id, column).where(scope.condition, member_of(column, "ids", rest))
-            there = rows(connection, statement.order_by(runs.c.id))
-        for row_id, name in there:
+        for row_id, name in _find(connection, scope, place, rest) if rest else ():
             found.setdefault(name, []).append(row_id)
     keys = dict.fromkeys(row_id for name in wanted for row_id in found.get(name, ()))
     return list(keys), tuple(name for name in wanted if name not in found)
