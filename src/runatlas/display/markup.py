@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from html import escape
+from itertools import zip_longest
 from typing import Any
 
 import attrs
@@ -53,13 +54,19 @@ _NO_CHARACTER = re.compile(f"[\ufdd0-\ufdef{_NONCHARACTERS}]")
 _LINE = "rgba(127,127,127,.45)"
 """A grey that is seen on light and on dark pages."""
 _LEFT = ' style="text-align:left"'
+_RIGHT = ' style="text-align:right;font-variant-numeric:tabular-nums"'
 
 
 @attrs.frozen
 class Html:
-    """Text that is HTML already; anything else that the functions here are given is escaped."""
+    """Text that is HTML already; anything else that the functions here are given is escaped.
+
+    Attributes:
+        is_number: Whether it shows a number: a column of numbers is aligned at their ends.
+    """
 
     text: str
+    is_number: bool = False
 
     def _mime_(self) -> tuple[str, str]:
         return "text/html", self.text
@@ -184,7 +191,8 @@ def number(given: float | None) -> Html:
         >>> number(1 / 3).text, number(float("nan")).text, number(None).text
         ('0.333333', 'nan', '')
     """
-    return Html("" if given is None else f"{given:.6g}" if isinstance(given, float) else written(given, _CELL))
+    shown = "" if given is None else f"{given:.6g}" if isinstance(given, float) else written(given, _CELL)
+    return Html(shown, is_number=True)
 
 
 def joined(*parts: Html | None) -> Html:
@@ -231,14 +239,17 @@ def folded(title: str | Html, content: Html) -> Html:
 
 
 def table(head: Sequence[str], rows: Iterable[Iterable[object]]) -> Html:
-    """Return a table; a cell of ``None``, or of an empty list, is empty.
+    """Return a table; a cell of ``None``, or of an empty list, is empty, and columns of numbers are aligned right.
 
     Args:
         head: The names of the columns.
         rows: As many cells each.
     """
-    names = "".join(f'<th scope="col"{_LEFT}>{value(name).text}</th>' for name in head)
-    body = "".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
+    lines = [list(row) for row in rows]
+    columns = zip_longest(head, *lines)  # a row may end before the others
+    sides = [_RIGHT if _are_numbers(cells) else _LEFT for _, *cells in columns]
+    names = "".join(f'<th scope="col"{side}>{value(name).text}</th>' for name, side in zip(head, sides, strict=True))
+    body = "".join("<tr>" + "".join(map(_cell, line, sides)) + "</tr>" for line in lines)
     return Html(f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>")
 
 
@@ -285,9 +296,24 @@ def anything(given: object) -> Html:
     return Html(f"<p>{value(given, LONG).text}</p>")
 
 
-def _cell(given: object) -> str:
-    is_empty = given is None or (isinstance(given, Collection) and not given)
-    return f"<td{_LEFT}>{'' if is_empty else value(given).text}</td>"
+def _is_empty(given: object) -> bool:
+    held = given.text if isinstance(given, Html) else given
+    return held is None or (isinstance(held, Collection) and not held)
+
+
+def _is_number(given: object) -> bool:
+    if isinstance(given, Html):
+        return given.is_number
+    return isinstance(given, (int, float)) and not isinstance(given, bool)
+
+
+def _are_numbers(column: Sequence[object]) -> bool:
+    there = [given for given in column if not _is_empty(given)]
+    return bool(there) and all(map(_is_number, there))
+
+
+def _cell(given: object, side: str) -> str:
+    return f"<td{side}>{'' if _is_empty(given) else value(given).text}</td>"
 
 
 def _escaped(shown: str) -> str:

@@ -67,13 +67,16 @@ def show_runs(records: Sequence[RunRecord], asked: Sequence[Field] = ()) -> Html
     wanted = dict.fromkeys(field.key for field in asked if field.type == "CONFIG")
     differing = [key for key in (*(key for key in wanted if key in keys), *keys) if key not in same]
     shown = list(dict.fromkeys(differing))[:_CONFIGS]
-    metrics = _chosen_metrics(records, asked)
+    ordered = {field.key for field in asked if field.type == "SCALAR"}
+    chosen = _chosen_metrics(records, asked)
+    first, metrics = ([name for name in chosen if (name in ordered) == is_first] for is_first in (True, False))
     are_named = any(record.name not in {"", record.id} for record in records)
     now_ms = time.time_ns() // 1_000_000
     rows = [
         (
             *((record.name,) if are_named else ()),
             *(record.id, record.state, _when(record.created_at_ms), unbroken(lasting(record.duration_s(now_ms)))),
+            *(number((record.summary or {}).get(name)) for name in first),
             *(config.get(key) for key in shown),
             *(number((record.summary or {}).get(name)) for name in metrics),
         )
@@ -85,6 +88,7 @@ def show_runs(records: Sequence[RunRecord], asked: Sequence[Field] = ()) -> Html
         "state",
         "created",
         "lasted",
+        *first,
         *(f"config.{key}" for key in shown),
         *metrics,
     )

@@ -86,3 +86,10 @@ def test_records_are_shown_but_for_what_they_keep_to_themselves() -> None:
         assert "hidden" not in shown
     assert check_html(anything(None).text) == "None"
     assert check_html(anything([]).text) == "[]"
+
+
+def test_columns_of_numbers_are_aligned_at_their_ends() -> None:
+    rows = [("a", 1, number(0.5), True, 2), ("b", None, number(None), 3, "x"), ("c", 20)]
+    shown = table(("text", "whole", "measured", "flags", "mixed"), rows).text
+    assert re.findall(r"<th [^>]*text-align:(\w+)", shown) == ["left", "right", "right", "left", "left"]
+    assert len(re.findall(r"<td [^>]*text-align:right", shown)) == 5
