@@ -144,6 +144,15 @@ def test_numbers_too_long_for_messages_and_configs_are_kept_as_text(
     assert (seen.config, seen.state, len(points(seen, "loss"))) == ({"number": text, "kept": 1}, "FINISHED", POINTS)
 
 
+def test_keys_of_a_config_that_read_alike_are_all_kept(
+    make_run: Callable[..., Run], stored: Callable[[Run], Experiment]
+) -> None:
+    run = make_run(experiment="bad", config={"classes": {1: "a", "1": "b"}})
+    run.close(30)
+
+    assert stored(run).config == {"classes": {"1 (int)": "a", "1": "b"}}
+
+
 def test_an_object_is_kept_as_it_was_when_it_was_tracked(
     make_run: Callable[..., Run], stored: Callable[[Run], Experiment]
 ) -> None:

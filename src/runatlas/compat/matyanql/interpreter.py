@@ -171,7 +171,7 @@ class Evaluation:
         """
         if not (is_plain(left) and is_plain(right)):
             raise TypeError("these cannot be combined")
-        if isinstance(op, ast.Mod) and isinstance(left, str):
+        if isinstance(op, ast.Mod) and isinstance(left, str) and "%" in left:
             raise EvaluationRefusedError("text % values is not known here; write f'...{value}'")
         self.meter.check_combination(op, left, right)
         made = _BINARY[type(op)](left, right)
