@@ -8,10 +8,12 @@ import json
 import random
 import shutil
 import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import requests
 from support.forked import command
@@ -172,35 +174,84 @@ def test_every_door_tells_damage(copy: Path) -> None:
             assert str(copy) not in told.text
 
 
-@pytest.mark.parametrize("size", [1000, 3 << 20], ids=["small", "large"])
-def test_no_door_hands_out_a_damaged_file_as_whole(size: int, tmp_path: Path) -> None:
-    file, directory = tmp_path / "model.bin", tmp_path / "store"
-    file.write_bytes(b"x" * size)
-    with runatlas.Run("r0", repo=directory, experiment="p", capture_terminal_logs=False) as run:
-        run.log_artifact(file)
-    (blob,) = [path for path in (directory / "blobs").glob("*/*") if path.stat().st_size == size]
+SIZES = pytest.mark.parametrize("size", [1000, 3 << 20], ids=["small", "large"])
+
+
+@attrs.frozen
+class DamagedFile:
+    """A file whose bytes on the disk are not those that were stored, and a server that has it.
+
+    Attributes:
+        source: The bytes that were stored, in a file.
+    """
+
+    directory: Path
+    server: ServerProcess
+    source: Path
+
+    def store_again(self) -> None:
+        with runatlas.Run("r0", repo=self.server.origin, experiment="p", capture_terminal_logs=False) as run:
+            run.log_artifact(self.source)
+
+
+@pytest.fixture(scope="module")
+def file_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with running_server(tmp_path_factory.mktemp("files") / "store") as server:
+        yield server
+
+
+@pytest.fixture
+def damaged(file_server: ServerProcess, size: int, tmp_path: Path) -> DamagedFile:
+    source = tmp_path / "model.bin"
+    source.write_bytes(b"x" * size)
+    made = DamagedFile(file_server.directory, file_server, source)
+    made.store_again()
+    (blob,) = [path for path in (made.directory / "blobs").glob("*/*") if path.stat().st_size == size]
     blob.write_bytes(b"x" * (size - 1) + b"y")
-    with runatlas.Api(directory, cache=False) as api:
+    return made
+
+
+def _own_link(server: ServerProcess) -> str:
+    with runatlas.Api(server.origin, cache=False) as api:
+        (stored,) = api.run(RUN).artifacts()
+        return str(stored.url).removeprefix(server.origin)
+
+
+def _matyan_link(_: ServerProcess) -> str:
+    return "/api/v1/rest/runs/r0/artifacts/download?path=model.bin"
+
+
+def _matyan_link_to_all(_: ServerProcess) -> str:
+    return "/api/v1/rest/runs/r0/artifacts/download-all"
+
+
+def _chachaml_link(server: ServerProcess) -> str:
+    (item,) = server.call("GET", "/api/runs/r0").json()["artifacts"]
+    return f"/api/artifacts/{item['id']}/download"
+
+
+@SIZES
+@pytest.mark.parametrize(
+    "link",
+    [_own_link, _matyan_link, _matyan_link_to_all, _chachaml_link],
+    ids=["native", "matyan", "matyan, all", "chachaml"],
+)
+def test_no_door_hands_out_a_damaged_file_as_whole(damaged: DamagedFile, link: Callable[[ServerProcess], str]) -> None:
+    server, path = damaged.server, link(damaged.server)
+    assert not _arrives_whole(server, path)
+    damaged.store_again()
+    assert _arrives_whole(server, path)
+
+
+@SIZES
+@pytest.mark.parametrize("way", ["directory", "server"])
+def test_no_damaged_file_is_read_as_whole(damaged: DamagedFile, way: str, tmp_path: Path) -> None:
+    place = damaged.directory if way == "directory" else damaged.server.origin
+    with runatlas.Api(place, cache=False) as api:
         (stored,) = api.run(RUN).artifacts()
         assert not stored.read().ok
         assert not stored.download(tmp_path / "out").ok
-        assert not (tmp_path / "out").exists()
-    with running_server(directory) as server:
-        links = [f"/api/v1/rest/runs/r0/artifacts/download?path={file.name}"]
-        links += [
-            f"/api/artifacts/{item['id']}/download" for item in server.call("GET", "/api/runs/r0").json()["artifacts"]
-        ]
-        with runatlas.Api(server.origin, cache=False) as api:
-            (stored,) = api.run(RUN).artifacts()
-            assert not stored.read().ok
-            links.append(str(stored.url).removeprefix(server.origin))
-        assert len(links) == 3
-        for link in links:
-            assert not _arrives_whole(server, link), link
-        with runatlas.Run("r0", repo=server.origin, experiment="p", capture_terminal_logs=False) as run:
-            run.log_artifact(file)
-        for link in links:
-            assert _arrives_whole(server, link), link
+    assert not (tmp_path / "out").exists()
 
 
 def _arrives_whole(server: ServerProcess, link: str) -> bool:
