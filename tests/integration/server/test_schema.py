@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 import pytest
+import requests
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import FlakyStrategyDefinition
@@ -30,13 +31,14 @@ class Crowded:
 
     server: ServerProcess
     key: str
+    session: requests.Session
 
     def check(self, case: Any) -> None:
         """Make a request and hold its answer to the document."""
         # Made requests may make keys, after which everybody needs one: so the first is made before.
-        case.call_and_validate(
-            base_url=self.server.origin, headers={"Authorization": f"Bearer {self.key}"}, checks=_checks()
-        )
+        # On one connection: to open one for each would take as long as the requests.
+        headers = {"Authorization": f"Bearer {self.key}"}
+        case.call_and_validate(base_url=self.server.origin, headers=headers, session=self.session, checks=_checks())
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,8 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowded]:
         points = [{"key": "loss", "steps": [1, 2], "values": [0.5, "NaN"], "times_ms": [1, 2]}]
         batch = {"points": points, "logs": [{"message": "hello"}]}
         assert server.call("POST", f"runs/{OWNER}/demo/r/append", json=batch, key=key).status_code == 200
-        yield Crowded(server, key)
+        with requests.Session() as session:
+            yield Crowded(server, key, session)
 
 
 def _checks() -> list[Any]:
