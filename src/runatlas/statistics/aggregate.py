@@ -13,7 +13,16 @@ from runatlas.display.markup import Html, joined, more, note, table, written
 from runatlas.model.codec import dumps
 from runatlas.model.policy import Goal
 from runatlas.statistics.estimate import Estimate, estimate, estimate_over_tasks
-from runatlas.statistics.grouping import Grouping, LeftOut, Member, choose_members, identity, left_out_words, split
+from runatlas.statistics.grouping import (
+    Grouping,
+    LeftOut,
+    Member,
+    choose_members,
+    identity,
+    left_out_words,
+    split,
+    unknown_fields,
+)
 from runatlas.tables.frame import Frame
 from runatlas.tables.run import arrow_column
 from runatlas.terminal import printable
@@ -222,7 +231,8 @@ def aggregate(
     grouping.check()
     groups = [_aggregate(values, held, metrics, grouping) for values, held in split(members, lambda one: one.group)]
     rows = [row for row, _ in groups]
-    notes = [*left_out_words([item for row in rows for item in row.left_out], len(members))]
+    left_out = [item for row in rows for item in row.left_out]
+    notes = [*unknown_fields(members, grouping), *left_out_words(left_out, len(members))]
     repeated = sum(count for _, count in groups)
     if repeated:
         notes.append(f"{repeated} runs count beside another of their group with the same {grouping.over}")

@@ -10,7 +10,15 @@ from typing import Any
 import attrs
 
 from runatlas.statistics.estimate import Center, Estimate, Spread, estimate
-from runatlas.statistics.grouping import Grouping, LeftOut, Member, choose_members, left_out_words, split
+from runatlas.statistics.grouping import (
+    Grouping,
+    LeftOut,
+    Member,
+    choose_members,
+    left_out_words,
+    split,
+    unknown_fields,
+)
 from runatlas.tables.series import Series
 from runatlas.tables.value import ValueTable
 
@@ -153,7 +161,7 @@ def aggregate_runs(
             rows += [(*group, label, point.step, *_numbers(point.estimate)) for point in points]
     names = (*grouping.by, "metric", "step", "n", "center", "low", "high")
     columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in names]
-    notes = [*left_out_words(left_out, len(members))]
+    notes = [*unknown_fields(members, grouping), *left_out_words(left_out, len(members))]
     if dropped:
         notes.append(
             f"{dropped} steps are left out, as not every run that reaches them has a point; resample= reads all"

@@ -393,9 +393,15 @@ def numbers_text(center: float | None, low: float | None, high: float | None, *,
     shown = doubt / unit if unit > 0 else 0.0
     digits = max(0, _digits(shown) + (margin is None))
     if margin is None:
-        return f"{center / unit:.{digits}f}{tail} [{low / unit:.{digits}f}{tail}, {high / unit:.{digits}f}{tail}]"
-    text = f"{center / unit:.{digits}f} ± {shown:.{digits}f}"
+        middle, first, last = (f"{_fixed(end / unit, digits)}{tail}" for end in (center, low, high))
+        return f"{middle} [{first}, {last}]"
+    text = f"{_fixed(center / unit, digits)} ± {_fixed(shown, digits)}"
     return f"({text}){tail}" if tail else text
+
+
+def _fixed(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
 
 
 def _digits(doubt: float) -> int:

@@ -27,6 +27,7 @@ __all__ = [
     "rank",
     "said",
     "split",
+    "unknown_fields",
 ]
 
 Duplicates: TypeAlias = Literal["refuse", "newest", "keep"]
@@ -241,6 +242,12 @@ def _require_choice(grouping: Grouping, first: Member, second: Member) -> None:
         f"(by=all_but({(grouping.over or '').removeprefix('config.')!r}) takes all of it), or say "
         "duplicates='newest' for the newest of each, or duplicates='keep' if each is a value of its own"
     )
+
+
+def unknown_fields(members: Sequence[Member], grouping: Grouping) -> list[str]:
+    """Say which fields of ``by`` no run has: they are mistyped, or there is nothing to tell apart by them."""
+    empty = (name for place, name in enumerate(grouping.by) if all(one.group[place] is None for one in members))
+    return [f"none of {len(members)} runs has {name}" for name in empty] if members else []
 
 
 def left_out_words(left_out: Sequence[LeftOut], total: int) -> tuple[str, ...]:

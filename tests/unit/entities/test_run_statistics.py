@@ -132,6 +132,13 @@ def test_every_export_says_what_the_interval_is(sweep: Sweep) -> None:
     assert (len(found), found.num_rows, found.columns) == (2, 2, tuple(frame.columns))
 
 
+def test_a_mistyped_field_is_told(sweep: Sweep) -> None:
+    found = sweep.runs().aggregate("val_los", by=["config.lrr"], spread="sd").unwrap()
+    assert found.notes[0] == "none of 10 runs has config.lrr"
+    assert found.notes[1].startswith("left out of val_los, as no val_los: 10 of 10 runs (")
+    assert found.notes[1].endswith(" and 5 more)")
+
+
 def test_all_but_a_key_are_those_that_vary(sweep: Sweep) -> None:
     found = sweep.runs().aggregate("val_loss.min", by=all_but("seed"), over="config.seed").unwrap()
     assert found.by == ("config.lr", "config.model.kind")
