@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import sys
 import unicodedata
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -635,3 +636,26 @@ def test_a_mistyped_name_is_not_repeated_in_full() -> None:
     with pytest.raises(FilterSyntaxError, match="text goes in quotes") as told:
         parse_filter("nosuch" + "x" * 19_000 + " == 1")
     assert len(str(told.value)) < 1500
+
+
+def _calls(text: str) -> int:
+    """Count the calls that a text costs, into functions and generators, and their ends."""
+    count = 0
+
+    def see(*_: object) -> None:
+        nonlocal count
+        count += 1
+
+    before = sys.getprofile()
+    sys.setprofile(see)
+    try:
+        parse_filter(text)
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+@pytest.mark.parametrize("item", ["'#'", "'', '###########'", "'ä'", "'\\n'"])
+def test_four_times_the_text_costs_four_times_the_work(item: str) -> None:
+    short, long = (f"name in [{', '.join([item] * count)}]" for count in (200, 800))
+    assert _calls(long) < 5 * _calls(short)
