@@ -28,6 +28,7 @@ class ImportedRun:
         project_title: Its title, if its name was made of one.
         id: Derived from its id fields.
         digest: Equal for runs with the same points.
+        size: How many bytes its line has.
     """
 
     source: str
@@ -40,6 +41,7 @@ class ImportedRun:
     points: PointTable
     digest: str
     project_title: str = ""
+    size: int = 0
 
     def profile(self, *, complete: bool) -> Profile:
         """Return the profile that marks the run as imported; ``complete`` once all of it is stored."""

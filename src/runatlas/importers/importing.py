@@ -9,7 +9,7 @@ from runatlas.backends.base import Backend
 from runatlas.importers.imported_run import ImportedRun
 from runatlas.importers.jsonl import BrokenLine, JsonlFile, RepeatedLine
 from runatlas.importers.layout import RecordLayout
-from runatlas.importers.recorder import TOGETHER, TOGETHER_VALUES, Recorder, Refusal
+from runatlas.importers.recorder import TOGETHER, TOGETHER_BYTES, Recorder, Refusal
 from runatlas.importers.report import ImportReport, LineNote
 
 __all__ = ["import_jsonl"]
@@ -45,7 +45,7 @@ def import_jsonl(
     recorder = Recorder(backend, workspace)
     report = ImportReport(recorder.workspace)
     waiting: list[ImportedRun] = []
-    values = 0
+    size = 0
 
     def tell(notes: Iterable[LineNote]) -> None:
         for note in notes:
@@ -56,12 +56,12 @@ def import_jsonl(
     for item in file.read():
         if isinstance(item, ImportedRun):
             waiting.append(item)
-            values += item.points.count
+            size += item.size
         elif isinstance(item, RepeatedLine):
             (report.repeated if item.same else report.twins).append(item.line)
-        if isinstance(item, BrokenLine) or len(waiting) >= TOGETHER or values >= TOGETHER_VALUES:
+        if isinstance(item, BrokenLine) or len(waiting) >= TOGETHER or size >= TOGETHER_BYTES:
             tell(_write(waiting, recorder, report))
-            waiting, values = [], 0
+            waiting, size = [], 0
         if isinstance(item, BrokenLine):
             tell([LineNote(item.line, item.reason)])
         if on_progress is not None:

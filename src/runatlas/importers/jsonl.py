@@ -1,6 +1,6 @@
 """JSON lines, one run a line, to runs; ``docs/import-format.md`` describes the format.
 
-A line is held at a time, however long the file. A file may be compressed with gzip; its first bytes tell, not its name.
+A line is read at a time, however long the file. A file may be compressed with gzip; its first bytes tell, not its name.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class JsonlFile:
             yield RepeatedLine(number, first or earlier[0][0], same=first is not None)
             if first is not None:
                 return
-        yield attrs.evolve(run, id=make_run_id(identity, len(earlier)))
+        yield attrs.evolve(run, id=make_run_id(identity, len(earlier)), size=len(text))
 
     def _make_run(self, number: int, record: dict[str, Any]) -> ImportedRun:
         layout = self._layout

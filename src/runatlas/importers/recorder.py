@@ -15,13 +15,13 @@ from runatlas.model.batch import Batch
 from runatlas.model.page import each_item
 from runatlas.model.run import RunPatch, RunQuery, RunRecord, RunSelection
 
-__all__ = ["TOGETHER", "TOGETHER_VALUES", "Outcome", "Recorder", "Refusal"]
+__all__ = ["TOGETHER", "TOGETHER_BYTES", "Outcome", "Recorder", "Refusal"]
 
 Outcome = Literal["added", "completed", "present"]
 """``completed``: an earlier import had begun it. ``present``: it was there, nothing was written."""
 
-TOGETHER, TOGETHER_VALUES = 500, 100_000
-"""How many runs are worth writing together, and how many values."""
+TOGETHER, TOGETHER_BYTES = 500, 4 << 20
+"""How many runs are worth writing together, and how many bytes of their lines."""
 
 _WRITER = "import"
 _BATCH = 200_000
