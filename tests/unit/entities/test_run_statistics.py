@@ -348,7 +348,7 @@ def test_the_best_run_is_the_one_that_the_goal_says(own_sweep: Sweep) -> None:
 
     assert [run.id for run in runs.best("val_loss", 3)] == ["cnn-0.01-0", "mlp-0.01-0", "mlp-0.01-2"]
     assert [run.id for run in runs.best("val_loss", n=99)][-1] == "mlp-0.1-2"  # the one of NaN is none of them
-    assert len(runs.best("val_loss", n=99)) == 9
+    assert len(runs.best("val_loss", n=99)) == len(runs.best("val_loss.last", n=99)) == 9
     assert [run.id for run in runs.best("val_loss.last", n=1, goal="max")] == ["mlp-0.1-2"]
     assert [run.id for run in runs.best('val_loss{"split":"test"}', n=1)] == ["cnn-0.01-0"]
     assert [run.id for run in own_sweep.runs("config.lr == 0.1").best("val_loss", n=1)] == ["cnn-0.1-0"]
