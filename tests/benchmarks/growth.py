@@ -1,4 +1,4 @@
-"""How ten everyday reads grow with the number of runs: ``python tests/benchmarks/growth.py DIRECTORY``.
+"""How everyday reads grow with the number of runs: ``python tests/benchmarks/growth.py DIRECTORY``.
 
 Each size is built once into the directory, by imports, and read in a fresh process from then on.
 """
@@ -37,6 +37,11 @@ READS: dict[str, Callable[[Api, str], object]] = {
     "the 10 best by a last value": lambda api, path: list(api.runs(path, order="summary.loss", limit=10)),
     "groups by one config value, counted": lambda api, path: len(api.runs(path).groups("config.model")),
     "groups by two config values, counted": lambda api, path: len(api.runs(path).groups("config.model", "config.lr")),
+    "three metrics of the groups by two config values, with intervals": lambda api, path: (
+        api.runs(path)
+        .aggregate(["loss.min", "accuracy.max", "grad_norm.avg"], by=["config.model", "config.lr"])
+        .unwrap()
+    ),
     "the project with its counts by state": lambda api, path: api.project(path).count,
 }
 
