@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from support.source import modules
 
+pytestmark = pytest.mark.xdist_group("source")
+
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
 
 

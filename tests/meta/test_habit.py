@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from support.examples import TIMES
 from support.source import ROOT, Module, modules
 
+pytestmark = pytest.mark.xdist_group("source")
+
 EDGES = {
     "runatlas.tracking.worker": "training must not fall",
     "runatlas.server.app": "a request must not take the server down",
@@ -140,8 +142,7 @@ def test_the_same_examples_are_drawn_whatever_is_loaded(tmp_path: Path, monkeypa
     assert TIMES or _drawn() == before
 
 
-@pytest.mark.xdist_group("together")
 def test_tests_of_a_group_run_in_one_process(request: pytest.FixtureRequest) -> None:
     """They share what is slow to make; a version of the runner that overlooks the mark makes it in every process."""
     is_distributed = hasattr(request.config, "workerinput")
-    assert request.node.nodeid.endswith("@together") or not is_distributed
+    assert request.node.nodeid.endswith("@source") or not is_distributed

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from support.source import Module, modules, resolve
+
+pytestmark = pytest.mark.xdist_group("source")
 
 _CLIENT = {
     "terminal",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 
+import pytest
 from support.source import modules
+
+pytestmark = pytest.mark.xdist_group("source")
 
 FILE_LINES = 600
 BODY_LINES = 60
