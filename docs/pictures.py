@@ -30,18 +30,15 @@ STYLE = {
 }
 
 
-def curves(project: runatlas.Project) -> None:
-    """The page about exploring: the loss of all finished runs, by learning rate."""
-    figure, axes = plt.subplots()
-    colors = {0.003: "#4c78a8", 0.1: "#e45756"}
-    for run in project.runs("state == 'FINISHED'"):
-        series = run.metrics(["val_loss"], all=True).unwrap()["val_loss"]
-        rate = run.config["lr"]
-        axes.plot(series.steps, series.values, color=colors[rate], alpha=0.9, label=f"lr {rate}")
-    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    axes.legend(handles.values(), handles.keys(), frameon=False)
-    axes.set(xlabel="step", ylabel="val_loss", title="Every finished run of a sweep")
-    figure.savefig(IMAGES / "explore.png")
+def charts(project: runatlas.Project) -> None:
+    """The page about exploring: the charts whose code stands beside them."""
+    project.runs("state == 'FINISHED'").plot("val_loss", color="config.lr", log="y").save(
+        IMAGES / "explore.png", dpi=130
+    )
+    chart = project.plot(["train_loss", "val_loss"], "config.lr < 1", color="config.lr", facet="metric", smooth=0.9)
+    chart.save(IMAGES / "facets.png", dpi=130)
+    runs = project.runs("config.lr < 1 and state == 'FINISHED'", order="summary.val_loss.min")
+    runs[0].plot().save(IMAGES / "run.png", dpi=130)
 
 
 def cleaned(project: runatlas.Project) -> None:
@@ -112,7 +109,7 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with runatlas.Api("./runatlas-demo") as api:
         project = next(iter(api.projects()))
-        curves(project)
+        charts(project)
         cleaned(project)
         reported(project)
         if find_spec("weasyprint") and find_spec("pymupdf"):

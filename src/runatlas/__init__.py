@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runatlas.api import Api
+    from runatlas.charts.chart import Chart
     from runatlas.compat.openapi import OpenApi
     from runatlas.compat.repo import Repo
     from runatlas.entities.column import Column
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Api",
     "ApiResponse",
+    "Chart",
     "Column",
     "Experiment",
     "MetricTable",
@@ -51,6 +53,7 @@ __all__ = [
 _HOMES = {
     "Api": "runatlas.api",
     "ApiResponse": "runatlas.response",
+    "Chart": "runatlas.charts.chart",
     "Column": "runatlas.entities.column",
     "Experiment": "runatlas.entities.run",
     "MetricTable": "runatlas.tables.metric",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import attrs
 from typing_extensions import Self, Unpack
@@ -20,6 +20,7 @@ from runatlas.entities.held_policy import Evaluations, HeldPolicies, HeldPolicy,
 from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.run import Run
 from runatlas.entities.run_choice import RunChoice, choose_runs
+from runatlas.entities.run_plot import PlotOptions
 from runatlas.entities.run_query import Filters, Groups, Order, Sorts, make_run_query, select_ids
 from runatlas.entities.runs import Runs
 from runatlas.entities.transfer import Transfer, TransferPlan, project_path, transfer
@@ -38,6 +39,9 @@ from runatlas.model.transfer import TransferDraft
 from runatlas.model.usage import UsageGroup
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable
+
+if TYPE_CHECKING:
+    from runatlas.charts.chart import Chart
 
 __all__ = ["VISIBILITIES", "Project", "make_project_patch"]
 
@@ -201,6 +205,30 @@ class Project(ProjectFields, Audited, Cleanable):
         """
         chosen = choose_runs(self._handle, self._path, runs)
         return chosen.metrics(keys, sample, all, range_query, ignore_timestamp, context=context)
+
+    def plot(
+        self,
+        keys: str | Sequence[str] | None = None,
+        runs: RunChoice | None = None,
+        **options: Unpack[PlotOptions],
+    ) -> Chart:
+        """Draw metrics of many runs, one line a run; see ``Runs.plot``.
+
+        Args:
+            keys: One metric or several; ``None`` for every one, a panel each.
+            runs: Which runs: ``None`` for all, a filter, what ``runs()`` returned, or a list of runs, ids or paths.
+            **options: What ``Runs.plot`` takes.
+
+        Returns:
+            The chart, which a notebook shows.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+            RunAtlasError: A request failed.
+            TypeError: An argument has another type.
+            ValueError: An argument cannot be understood.
+        """
+        return choose_runs(self._handle, self._path, runs).plot(keys, **options)
 
     # -- changes ------------------------------------------------------------------------------------------------
 

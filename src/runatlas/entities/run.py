@@ -32,6 +32,7 @@ from runatlas.entities.reading import (
 from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_display import Summaries
 from runatlas.entities.run_fields import RunFields
+from runatlas.entities.run_plot import Plottable
 from runatlas.entities.stored_file import Link
 from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_path, transfer
 from runatlas.entities.update import UpdatePlan
@@ -61,7 +62,7 @@ _ROWS_MAX = 500_000
 _LINES = 1000
 
 
-class Run(RunFields, Audited, Cuttable, Transferable):
+class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
     """A run, lazily: its path is known, everything else is asked for once, when it is needed.
 
     Example:

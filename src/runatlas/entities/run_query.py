@@ -9,22 +9,19 @@ from runatlas.display.markup import written
 from runatlas.entities.argument import text
 from runatlas.entities.run import Run
 from runatlas.model.codec import context_text
-from runatlas.model.config_name import Section
 from runatlas.model.expression import parse_field, parse_filter, parse_order
 from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filter_rule import from_rules, groups_from_rules, sorts_from_rules
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Sort
 from runatlas.model.ids import ProjectPath, RunPath, validate_run_id
 from runatlas.model.instant import iso_text
-from runatlas.model.run import RunQuery, RunRecord, RunSelection
-from runatlas.model.run_value import value_of
+from runatlas.model.run import RunQuery, RunSelection
 
 __all__ = [
     "Filters",
     "Groups",
     "Order",
     "Sorts",
-    "field_value",
     "filter_text",
     "make_groups",
     "make_run_query",
@@ -193,21 +190,6 @@ def _literal(wanted: Comparison) -> str:
     if not isinstance(held, str):
         return written(held)
     return repr(held) if len(held) <= _NAMED_TEXT else f"{held[:_NAMED_TEXT]!r}…"
-
-
-def field_value(record: RunRecord, field: Field) -> Any:
-    """Return what a listed run has in a field; ``None`` if it has none.
-
-    Args:
-        record: The run, with config and summary.
-        field: The field.
-    """
-    value = value_of(record, field)
-    if isinstance(value, Section):
-        return None
-    if field.type == "STABLE" and STABLE_FIELDS[field.key] == "time":
-        return None if value is None else iso_text(value)
-    return ", ".join(value) if isinstance(value, tuple) else value
 
 
 def select_ids(project: ProjectPath, runs: object, argument: str) -> RunSelection:

@@ -14,14 +14,14 @@ from runatlas.entities.argument import choice, texts, whole
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.metric_name import make_metric
 from runatlas.entities.reading import make_metric_request, read_metrics
-from runatlas.entities.run_query import field_value, make_groups
+from runatlas.entities.run_query import make_groups
 from runatlas.model.config_name import Section
 from runatlas.model.filters import And, Comparison, Field, Not, Sort
 from runatlas.model.ids import ProjectPath
 from runatlas.model.metric import find_definition
 from runatlas.model.policy import Goal
 from runatlas.model.run import RUN_STATES, RunPart, RunRecord, RunSelection, RunState
-from runatlas.model.run_value import flatten, value_of
+from runatlas.model.run_value import field_value, flatten, value_of
 from runatlas.response import ApiResponse
 from runatlas.statistics.aggregate import AggregateTable, aggregate
 from runatlas.statistics.compare import compare

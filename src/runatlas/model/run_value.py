@@ -21,12 +21,14 @@ from runatlas.model.config_name import (
     text_of,
     time_of,
 )
+from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Sort
 from runatlas.model.glob import fits
+from runatlas.model.instant import iso_text
 from runatlas.model.run import OWN_FIELDS, RunRecord
 from runatlas.model.text import has_part
 
-__all__ = ["Read", "arrange", "flatten", "length_of", "matches", "value_of"]
+__all__ = ["Read", "arrange", "field_value", "flatten", "length_of", "matches", "value_of"]
 
 Read = Callable[[Field], Any]
 """Tells what a run has in a field: ``None`` if nothing, a tuple for its labels and colors."""
@@ -69,6 +71,21 @@ def value_of(record: RunRecord, field: Field) -> Any:
     """
     value = _held(record, field)
     return length_of(value) if field.stat == "len" else value
+
+
+def field_value(record: RunRecord, field: Field) -> Any:
+    """Return what a listed run has in a field; ``None`` if it has none.
+
+    Args:
+        record: The run, with config and summary.
+        field: The field.
+    """
+    value = value_of(record, field)
+    if isinstance(value, Section):
+        return None
+    if field.type == "STABLE" and STABLE_FIELDS[field.key] == "time":
+        return None if value is None else iso_text(value)
+    return ", ".join(value) if isinstance(value, tuple) else value
 
 
 def _held(record: RunRecord, field: Field) -> Any:

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias, get_args
 
 import attrs
 
-from runatlas.tables.frame import load_extra
+from runatlas.extra import load_extra
 
 __all__ = [
     "CENTERS",

@@ -15,43 +15,21 @@ from arro3.core import Array, ChunkedArray, DataType, Table
 
 from runatlas.display.markup import Html, failure, joined, more, note, number, table
 from runatlas.display.shown import Shown, shown
+from runatlas.extra import load_extra
 from runatlas.model.series import ReadFailure
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-__all__ = ["Frame", "Tabled", "load_extra", "plain_cell", "to_pandas", "write_csv"]
+__all__ = ["Frame", "Tabled", "plain_cell", "to_pandas", "write_csv"]
 
 _MILLISECONDS = DataType.timestamp("ms", tz="UTC")
 _FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 """What a spreadsheet takes for the beginning of a formula, in full width too."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|Infinity)|-?NaN", re.ASCII)
-_EXTRAS = {"pandas": "notebook", "matplotlib": "notebook", "scipy": "report", "numpy": "report"}
 _HTML_COLUMNS = 40
 _TIMES = "%Y-%m-%dT%H:%M:%S%.3fZ"
-
-
-def load_extra(package: str, purpose: str) -> Any:
-    """Import an optional package.
-
-    Args:
-        package: What to import.
-        purpose: What needs it: the beginning of the error's sentence.
-
-    Returns:
-        The module.
-
-    Raises:
-        ImportError: It is not installed; the sentence says what to type.
-    """
-    try:
-        return import_module(package)
-    except ImportError as error:
-        name = package.partition(".")[0]
-        extra = _EXTRAS.get(name)
-        wanted = name if extra is None else f"'runatlas[{extra}]'"
-        raise ImportError(f"{purpose} needs {name}; install it with: pip install {wanted}", name=name) from error
 
 
 class Frame(Shown):

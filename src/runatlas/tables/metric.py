@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import attrs
 from arro3.core import Array, ChunkedArray, DataType, RecordBatch, Table
 
 from runatlas.display.markup import Html, heading, joined, more, note, table
+from runatlas.extra import load_extra
 from runatlas.model import codec
 from runatlas.model.buffer import make_array
 from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, ReadFailure, SeriesSlice
-from runatlas.tables.frame import Frame, load_extra, plain_cell, to_pandas
-from runatlas.tables.plot import plot_series
+from runatlas.tables.frame import Frame, plain_cell, to_pandas
+from runatlas.tables.plot import Plot, plot_metrics
 from runatlas.tables.series import Piece, Series
 from runatlas.tables.statistic import Statistics
 from runatlas.tables.wide_table import WideTable
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from runatlas.charts.chart import Chart
 
 __all__ = ["MetricTable", "Reading", "make_metric_table", "make_run_metric_table"]
 
@@ -230,23 +233,40 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
         names = [item.label if len(self.runs) < 2 else f"{item.run}/{item.label}" for item in self.series]
         return WideTable(dict(zip(names, self.series, strict=True)), self)
 
-    def plot(self, *, ax: Axes | None = None, path: str | Path | None = None, by: str = "step", **line: Any) -> Axes:
-        """Draw every series as a line; gaps stay gaps.
+    def plot(
+        self,
+        *,
+        x: str = "step",
+        color: str | None = None,
+        facet: str | None = None,
+        smooth: float | int | None = None,
+        log: Literal["", "x", "y", "xy"] = "",
+        ax: Axes | None = None,
+        path: str | Path | None = None,
+        **line: Any,
+    ) -> Chart:
+        """Draw every series as a line; NaN and infinities stay gaps.
 
         Args:
-            ax: Axes to draw on; new ones otherwise.
+            x: What lies across: ``"step"``, ``"time"``, ``"relative"`` (since the first point of each run), or a metric
+                of the table, of the same step.
+            color: What colours stand for: ``"run"`` or ``"metric"``; ``runs.plot`` knows configs too.
+            facet: What panels stand for: the same.
+            smooth: The weight of what came before, such as 0.9, or how many points a window has, such as 25.
+            log: Which axes are logarithmic.
+            ax: Axes to draw on; those of a new figure otherwise.
             path: An image file to write as well.
-            by: ``"step"`` or ``"time"``.
             **line: What matplotlib's ``plot`` takes.
 
         Returns:
-            The axes.
+            The chart, which a notebook shows.
 
         Raises:
             ImportError: matplotlib is not installed.
-            ValueError: ``by`` is something else, or ``"time"`` without times.
+            TypeError: An argument has another type.
+            ValueError: An argument is something else, or times are wanted that were not read.
         """
-        return plot_series(self.series, len(self.runs), ax=ax, path=path, by=by, line=line)
+        return plot_metrics(self, Plot(x, color, facet, smooth, log, ax, path, line))
 
     def json(self) -> dict[str, Any]:
         """Return everything as plain values, as the SwanLab API has it."""

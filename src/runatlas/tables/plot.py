@@ -1,67 +1,340 @@
-"""Lines on axes, with matplotlib if it is there."""
+"""What a table of metrics draws: its series as lines."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runatlas.tables.frame import load_extra
+import attrs
+
+from runatlas.charts.chart import Chart
+from runatlas.charts.lines import Line, LineChart, draw_lines
+from runatlas.tables.series import Series
+from runatlas.terminal import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from runatlas.tables.series import Series
+    from runatlas.tables.metric import MetricTable
 
-__all__ = ["plot_series"]
+__all__ = ["Plot", "RunFacts", "plot_metrics"]
 
-_LEGEND_MAX = 20
+_TIMED = frozenset({"time", "relative"})
+_OWN = frozenset({"run", "metric"})
+_UNITS = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0))
+_NAMED = 3
 
 
-def plot_series(
-    series: Sequence[Series], runs: int, *, ax: Axes | None, path: str | Path | None, by: str, line: Mapping[str, Any]
-) -> Axes:
-    """Draw series as lines.
+@attrs.frozen
+class Plot:
+    """How metrics are to be drawn; see ``MetricTable.plot``."""
+
+    x: str = "step"
+    color: str | None = None
+    facet: str | None = None
+    smooth: float | int | None = None
+    log: str = ""
+    ax: Axes | None = None
+    path: str | Path | None = None
+    line: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        if self.log not in {"", "x", "y", "xy"}:
+            raise ValueError(f"log: expected 'x', 'y' or 'xy', got {self.log!r}")
+        for name in ("x", "color", "facet"):
+            given = getattr(self, name)
+            if given is not None and not isinstance(given, str):
+                raise TypeError(f"{name}: expected text, got {type(given).__name__}")
+        given = self.smooth
+        if given is None:
+            return
+        if isinstance(given, bool) or not isinstance(given, (int, float)):
+            raise TypeError(f"smooth: expected a number, got {type(given).__name__}")
+        if not (0 < given < 1 or (isinstance(given, int) and given >= 2)):
+            raise ValueError(
+                "smooth: expected a weight between 0 and 1 of what came before, such as 0.9, "
+                f"or how many points a window has, such as 25; got {given!r}"
+            )
+
+    @property
+    def smoothing(self) -> str:
+        """What is done to the values, in words."""
+        if self.smooth is None:
+            return ""
+        return f"mean of {self.smooth} points" if isinstance(self.smooth, int) else f"EMA {self.smooth:g}"
+
+
+@attrs.frozen
+class RunFacts:
+    """What is known of runs beside their points, by the name that they go by in the table.
+
+    Attributes:
+        fields: ``{"config.lr": {run: value}}``.
+        starts_ms: When each run began, Unix milliseconds; without it the first point counts.
+        units: The unit of each metric.
+        notes: Sentences on what is missing.
+    """
+
+    fields: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    starts_ms: Mapping[str, int] = attrs.field(factory=dict)
+    units: Mapping[str, str] = attrs.field(factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def plot_metrics(table: MetricTable[Any], plot: Plot, facts: RunFacts | None = None) -> Chart:
+    """Draw the series of a table.
 
     Args:
-        series: What to draw; empty ones are left out.
-        runs: How many runs they belong to.
-        ax: Axes to draw on; new ones if ``None``.
-        path: An image file to write as well.
-        by: ``"step"`` or ``"time"``.
-        line: What matplotlib's ``plot`` takes.
+        table: The table.
+        plot: How.
+        facts: What is known of the runs.
 
-    Returns:
-        The axes.
+    Raises:
+        ImportError: matplotlib is not installed.
+        ValueError: Something is asked for that the table does not have.
     """
-    if by not in {"step", "time"}:
-        raise ValueError(f"by: expected 'step' or 'time', got {by!r}")
-    drawn = [item for item in series if len(item)]
-    if by == "time" and any(item.timestamps is None for item in drawn):
-        raise ValueError("by: 'time' needs times; read the metrics without ignore_timestamp")
-    axes: Any = ax if ax is not None else _make_axes()
-    keys = {item.key for item in drawn}
-    for item in drawn:
-        across = item.steps.to_pylist() if by == "step" else item.times
-        axes.plot(across, item.values.to_pylist(), label=_line_name(item, runs, len(keys)), **line)
-    axes.set_xlabel(by)
-    if len(keys) == 1:
-        axes.set_ylabel(next(iter(keys)))
-    if 1 < len(drawn) <= _LEGEND_MAX:
-        axes.legend()
-    if path is not None:
-        axes.figure.savefig(Path(path))
-    return axes  # type: ignore[no-any-return]
+    maker = _Maker(table, plot, facts or RunFacts())
+    lines = list(maker.lines())
+    chart = draw_lines(lines, maker.chart(), ax=plot.ax, options=plot.line)
+    if plot.path is not None:
+        chart.save(plot.path)
+    return chart
 
 
-def _make_axes() -> Any:
-    """Make axes of a figure that belongs to nobody else, so that nothing has to be closed."""
-    figure = load_extra("matplotlib.figure", "plot()")
-    return figure.Figure(layout="constrained").subplots()
+class _Maker:
+    """Makes lines of series."""
+
+    def __init__(self, table: MetricTable[Any], plot: Plot, facts: RunFacts) -> None:
+        self._table, self._plot, self._facts = table, plot, facts
+        for name in ("color", "facet"):
+            wanted = getattr(plot, name)
+            if wanted is not None and wanted not in {*_OWN, *facts.fields}:
+                raise ValueError(
+                    f"{name}: expected 'run' or 'metric', got {wanted!r}; a table of metrics knows no configs: "
+                    f"runs.plot({name}={wanted!r}) does"
+                )
+        is_across = plot.x not in {"step", *_TIMED}
+        self._series = [item for item in table.series if not (is_across and item.key == plot.x)]
+        self._across = (
+            {item.run: item for item in table.series if item.key == plot.x and len(item)} if is_across else {}
+        )
+        if is_across and not self._across:
+            raise ValueError(
+                f"x: expected 'step', 'time', 'relative' or a metric; no run of these has points of {plot.x!r}"
+            )
+        drawn = [item for item in self._series if len(item)]
+        self._drawn = drawn
+        if plot.x in _TIMED and any(item.timestamps is None for item in drawn):
+            raise ValueError(f"x: {plot.x!r} needs times; read the metrics without ignore_timestamp")
+        self._labels = list(dict.fromkeys(item.label for item in drawn))
+        self._names = _run_names(drawn)
+        self._several = len({item.run for item in drawn}) > 1
+        self._unit, self._scale = self._relative_unit() if plot.x == "relative" else ("", 1.0)
+        self._unmatched = 0
+        self._between = False
+
+    def lines(self) -> Iterator[Line]:
+        """Yield a line each series."""
+        plot = self._plot
+        for item in self._drawn:
+            across, values = self._points(item)
+            raw = None
+            if plot.smooth is not None:
+                raw, values = values, smoothed(values, plot.smooth)
+            yield Line(
+                across,
+                values,
+                color=self._of(item, self._color),
+                dash=item.label if self._is_dashed else "",
+                panel=None if plot.facet is None else self._of(item, plot.facet),
+                raw=raw,
+            )
+
+    @property
+    def _color(self) -> str:
+        """What colours stand for; nothing where the panels say it."""
+        found = self._plot.color or ("run" if self._several else "metric")
+        return "" if found == self._plot.facet else found
+
+    @property
+    def _is_dashed(self) -> bool:
+        return len(self._labels) > 1 and "metric" not in {self._color, self._plot.color, self._plot.facet}
+
+    def _of(self, item: Series, field: str) -> Any:
+        if not field:
+            return ""
+        if field == "metric":
+            return item.label
+        return self._names[item.run] if field == "run" else self._facts.fields[field].get(item.run)
+
+    def _points(self, item: Series) -> tuple[list[Any], list[float]]:
+        values: list[float] = list(item.values.to_pylist())
+        steps: list[int] = list(item.steps.to_pylist())
+        if self._plot.x == "step":
+            return steps, values
+        if self._plot.x == "time":
+            return list(item.times), values
+        if self._plot.x == "relative":
+            start = self._start(item)
+            stamps: list[int] = [] if item.timestamps is None else list(item.timestamps.to_pylist())
+            return [(stamp - start) / 1000 / self._scale for stamp in stamps], values
+        return self._joined(item.run, steps, values)
+
+    def _joined(self, run: str, steps: Sequence[int], values: Sequence[float]) -> tuple[list[Any], list[float]]:
+        """Return the points whose step the metric that lies across has."""
+        across = self._across.get(run)
+        if across is None:
+            self._unmatched += len(steps)
+            return [], []
+        known = across.to_dict()
+        at = sorted(known)
+        found = [
+            (_read(known, at, step, between=across.sampled), value) for step, value in zip(steps, values, strict=True)
+        ]
+        self._between |= across.sampled
+        kept = [(x, value) for x, value in found if x is not None]
+        self._unmatched += len(found) - len(kept)
+        return [x for x, _ in kept], [value for _, value in kept]
+
+    def _start(self, item: Series) -> int:
+        """Return when a run began: no later than its first point, as clocks may differ."""
+        firsts = (_first_ms(other) for other in self._drawn if other.run == item.run)
+        known = (self._facts.starts_ms.get(item.run), *firsts)
+        return min(first for first in known if first is not None)
+
+    def _relative_unit(self) -> tuple[str, float]:
+        spans = [(_last_ms(item) or 0) - self._start(item) for item in self._drawn]
+        longest = max(spans, default=0) / 1000
+        return next(((name, size) for name, size in _UNITS if longest >= 2 * size), ("s", 1.0))
+
+    def chart(self) -> LineChart:
+        """Return what is drawn around the lines, once they are made."""
+        plot = self._plot
+        keys = list(dict.fromkeys(item.key for item in self._drawn))
+        names = self._labels or self._table.keys_asked or ()
+        values = names[0] if len(names) == 1 else ""
+        units = {self._facts.units.get(key, "") for key in keys}
+        unit = units.pop() if len(units) == 1 else ""
+        named = values or ("value" if unit or plot.smooth else "")
+        details = ", ".join(text for text in (unit, plot.smoothing) if text)
+        color = self._color
+        return LineChart(
+            x_name=self._x_name(),
+            y_name=f"{named} ({details})" if details else named,
+            color_name="" if color in {"", *_OWN} else color,
+            panel_name="" if plot.facet in {None, *_OWN} else str(plot.facet),
+            log=plot.log,
+            share_y=plot.facet != "metric",
+            whole_x=plot.x == "step",
+            of=" and ".join(self._labels[:_NAMED]) + (", …" if len(self._labels) > _NAMED else ""),
+            notes=(*self._facts.notes, *self._notes()),
+        )
+
+    def _x_name(self) -> str:
+        plot = self._plot
+        if plot.x == "time":
+            return "time (UTC)"
+        if plot.x == "relative":
+            since = "start" if self._facts.starts_ms else "first point"
+            return f"time since the run's {since} ({self._unit})"
+        unit = self._facts.units.get(plot.x, "")
+        return f"{plot.x} ({unit})" if unit else plot.x
+
+    def _notes(self) -> Iterator[str]:
+        table, plot = self._table, self._plot
+        if plot.x not in {"step", *_TIMED}:
+            how = ", linear between its sampled points" if self._between else ""
+            left = f"; {counted(self._unmatched, 'point')} without it left out" if self._unmatched else ""
+            yield f"across lies {plot.x} of the same step{how}{left}"
+        yield from _missing(table, self._series)
+        thinned = [item for item in self._drawn if item.sampled]
+        if thinned:
+            kept, totals = sum(map(len, thinned)), [item.total for item in thinned]
+            whole = "" if None in totals else f" of {sum(total or 0 for total in totals):,}"
+            yield f"sampled: {kept:,}{whole} points of {counted(len(thinned), 'series').replace('serieses', 'series')}"
+        if table.missing_runs:
+            absent = len(table.missing_runs)
+            yield f"{counted(absent, 'run')} asked for by id {'is' if absent == 1 else 'are'} not there"
+        if failures := len(table.failures) - len(table.missing_runs):
+            yield f"{failures} series could not be read"
+        yield from table.notes
 
 
-def _line_name(series: Series, runs: int, keys: int) -> str:
-    run = series.run_name or series.run
-    if runs < 2:
-        return series.label
-    return run if keys == 1 else f"{run} {series.label}"
+def _missing(table: MetricTable[Any], series: Iterable[Series]) -> Iterator[str]:
+    """Say of each metric how many runs do not have it."""
+    runs = max(len(table.runs), 1)
+    empty = Counter(item.key for item in series if not len(item))
+    order = table.keys_asked or tuple(empty)
+    for key, count in sorted(empty.items(), key=lambda item: order.index(item[0])):
+        if runs == 1:
+            yield f"the run has no {key}"
+        elif count == runs:
+            yield f"none of {runs} runs has {key}"
+        else:
+            yield f"{count} of {runs} runs {'has' if count == 1 else 'have'} no {key}"
+    if not empty and not any(True for _ in series):
+        yield "there is nothing to draw"
+
+
+def _run_names(series: Sequence[Series]) -> dict[str, str]:
+    """Return what runs are called: by their names, with the id where several have one name."""
+    names = {item.run: item.run_name or item.run for item in series}
+    several = Counter(names.values())
+    return {run: name if several[name] == 1 else f"{name} ({run})" for run, name in names.items()}
+
+
+def _first_ms(item: Series) -> int | None:
+    stamps = item.timestamps
+    return min(stamps.to_pylist()) if stamps is not None and len(item) else None
+
+
+def _last_ms(item: Series) -> int | None:
+    stamps = item.timestamps
+    return max(stamps.to_pylist()) if stamps is not None and len(item) else None
+
+
+def _read(known: Mapping[int, float], steps: Sequence[int], step: int, *, between: bool) -> float | None:
+    if step in known or not between:
+        return known.get(step)
+    place = bisect_left(steps, step)
+    if place in {0, len(steps)}:
+        return None
+    before, after = steps[place - 1], steps[place]
+    share = (step - before) / (after - before)
+    return known[before] * (1 - share) + known[after] * share
+
+
+def smoothed(values: Sequence[float], amount: float) -> list[float]:
+    """Smooth values; gaps stay gaps, and count for nothing.
+
+    Args:
+        values: The values.
+        amount: The weight of what came before, below 1: an exponential moving average without the pull of its start, as
+            Kingma and Ba (2015) correct it. Else how many points the window around each has.
+
+    Example:
+        >>> smoothed([1.0, 1.0, 4.0], 0.5)
+        [1.0, 1.0, 2.7142857142857144]
+        >>> smoothed([1.0, 4.0, 1.0], 3)
+        [2.5, 2.0, 2.5]
+    """
+    if amount >= 1:
+        return list(_windowed(values, int(amount)))
+    found, held, weight = [], 0.0, 0.0
+    for value in values:
+        if math.isfinite(value):
+            held = amount * held + (1 - amount) * value
+            weight = amount * weight + (1 - amount)
+        found.append(held / weight if math.isfinite(value) else math.nan)
+    return found
+
+
+def _windowed(values: Sequence[float], length: int) -> Iterator[float]:
+    back, on = length // 2, length - length // 2
+    for place, value in enumerate(values):
+        near = [each for each in values[max(place - back, 0) : place + on] if math.isfinite(each)]
+        yield math.fsum(near) / len(near) if math.isfinite(value) else math.nan

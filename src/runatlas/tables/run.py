@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, overload
 
 from arro3.core import Array, DataType, Table
 
+from runatlas.extra import load_extra
 from runatlas.model import codec
 from runatlas.model.instant import moment
 from runatlas.model.run import OWN_FIELDS, OwnField, RunRecord
 from runatlas.model.run_value import flatten
-from runatlas.tables.frame import Frame, load_extra
+from runatlas.tables.frame import Frame
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,9 +10,9 @@ import pytest
 from arro3.core import Table
 from support.block import RUN, make_block, make_reading
 
+from runatlas.extra import load_extra
 from runatlas.model.run import RunRecord
 from runatlas.tables import MetricTable, RunTable
-from runatlas.tables.frame import load_extra
 from runatlas.tables.metric import make_run_metric_table
 
 

@@ -197,26 +197,6 @@ def test_html_is_escaped_and_says_how_much_is_left_out() -> None:
     assert "50 rows" in repr(table)
 
 
-def test_plots_draw_a_line_a_series(tmp_path: Path) -> None:
-    axes = two_runs().plot(path=tmp_path / "loss.png")
-    assert [line.get_label() for line in axes.get_lines()] == ["first run", "second run"]
-    assert axes.get_ylabel() == "loss"
-    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
-    again = one_run().plot(ax=axes, by="time")
-    assert again is axes
-    assert len(axes.get_lines()) == 4
-
-
-def test_plots_refuse_what_they_cannot_draw() -> None:
-    with pytest.raises(ValueError, match="by"):
-        one_run().plot(by="epoch")
-    untimed = make_run_metric_table(make_reading(make_block({(RUN, "loss"): ROWS}), timed=False))
-    with pytest.raises(ValueError, match="ignore_timestamp"):
-        untimed.plot(by="time")
-    assert "timestamp" not in untimed.columns
-    assert "timestamp" not in untimed.to_pandas().columns
-
-
 def test_json_has_the_documented_form() -> None:
     plain = one_run().json()
     assert plain["keys"] == ["loss", "acc"]

@@ -1,0 +1,151 @@
+"""Charts of a run or of many."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import attrs
+from typing_extensions import TypedDict, Unpack
+
+from runatlas.entities.argument import texts
+from runatlas.entities.backend_handle import BackendHandle
+from runatlas.model.expression import parse_field
+from runatlas.model.filters import Field
+from runatlas.model.ids import ProjectPath
+from runatlas.model.metric import find_definition
+from runatlas.model.page import each_item
+from runatlas.model.run import RunPart, RunQuery, RunRecord, RunSelection
+from runatlas.model.run_value import field_value
+from runatlas.response import ApiResponse
+from runatlas.tables.metric import MetricTable
+from runatlas.tables.plot import Plot, RunFacts, plot_metrics
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from runatlas.charts.chart import Chart
+
+__all__ = ["PlotOptions", "Plottable"]
+
+_OWN = frozenset({"run", "metric"})
+_STEPS = frozenset({"step", "time", "relative"})
+
+
+class PlotOptions(TypedDict, total=False):
+    """How ``plot`` draws."""
+
+    x: str
+    color: str | None
+    facet: str | None
+    smooth: float | int | None
+    log: Literal["", "x", "y", "xy"]
+    sample: int
+    ax: Axes | None
+    path: str | Path | None
+
+
+class Plottable:
+    """A run or many, whose metrics can be drawn."""
+
+    __slots__ = ()
+
+    _handle: BackendHandle
+
+    @abstractmethod
+    def metrics(self, keys: Sequence[str] | None, sample: int = 1500) -> ApiResponse[MetricTable[Any]]:
+        """Read scalar metrics."""
+
+    @abstractmethod
+    def _transferred(self) -> tuple[str, Callable[[], RunSelection]]:
+        """Tell the workspace, and which runs."""
+
+    def plot(self, keys: str | Sequence[str] | None = None, **options: Unpack[PlotOptions]) -> Chart:
+        """Draw metrics: one line a run and metric, of up to 1500 points each.
+
+        NaN and infinities are gaps. What is missing or sampled stands below the chart. It asks for the points, for the
+        project's units, and for the runs themselves if colours or panels stand for something of them.
+
+        Args:
+            keys: One metric or several; ``None`` for every one, a panel each.
+            **options: ``x``: what lies across: ``"step"`` (the default), ``"time"``, ``"relative"`` (since the run's
+                start), or a metric, of the same step. ``color`` and ``facet``: what colours and panels stand for: any
+                field as filters name it, such as ``"config.lr"`` or ``"state"``, or ``"run"`` or ``"metric"``.
+                ``smooth``: the weight of what came before, such as 0.9, or how many points a window has, such as 25;
+                what was logged stays behind it, faint. ``log``: ``"x"``, ``"y"`` or ``"xy"``. ``sample``: points a
+                line at the most. ``ax``: matplotlib axes to draw on. ``path``: an image file to write as well.
+
+        Returns:
+            The chart, which a notebook shows.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+            RunAtlasError: A request failed.
+            TypeError: An argument has another type.
+            ValueError: An argument cannot be understood, or no run has what lies across.
+
+        Example:
+            >>> from runatlas import Api, Run
+            >>> for rate in (0.1, 0.01):
+            ...     with Run(repo="./experiments", experiment="rates") as made:
+            ...         made["lr"] = rate
+            ...         made.log({"loss": rate})
+            >>> runs = Api("./experiments").projects(search="rates").first().runs()
+            >>> runs.plot("loss", color="config.lr", log="y")
+            <Chart: 2 lines of loss by step>
+        """
+        wanted = None if keys is None else texts([keys] if isinstance(keys, str) else keys, "keys")
+        sample = options.pop("sample", 1500)
+        drawn: dict[str, Any] = {**options}
+        plot = Plot(**drawn)
+        if wanted is None and plot.facet is None:
+            plot = attrs.evolve(plot, facet="metric")
+        fields = {name: _field(name, given) for given in ("color", "facet") if (name := getattr(plot, given))}
+        is_across = plot.x not in _STEPS and wanted is not None and plot.x not in wanted
+        table = self.metrics((*wanted, plot.x) if is_across and wanted else wanted, sample).unwrap()
+        return plot_metrics(
+            table, plot, self._run_facts(table, plot, {name: field for name, field in fields.items() if field})
+        )
+
+    def _run_facts(self, table: MetricTable[Any], plot: Plot, fields: Mapping[str, Field]) -> RunFacts:
+        """Read what is drawn of runs beside their points."""
+        workspace, select = self._transferred()
+        units: dict[str, str] = {}
+        selection = select()
+        if selection.project is not None:
+            told = self._handle.backend.get_project(ProjectPath(workspace, selection.project)).metrics
+            keys = {item.key for item in table.series}
+            units = {key: found.unit for key in keys if (found := find_definition(told, key)) and found.unit}
+        if not fields and plot.x != "relative":
+            return RunFacts(units=units)
+        names = {cuid: name for cuid, name, _ in table.runs}
+        records = [record for record in self._records(selection, fields.values()) if record.cuid in names]
+        return RunFacts(
+            fields={
+                name: {names[record.cuid]: field_value(record, field) for record in records}
+                for name, field in fields.items()
+            },
+            starts_ms={names[record.cuid]: record.created_at_ms for record in records},
+            units=units,
+        )
+
+    def _records(self, selection: RunSelection, fields: Iterable[Field]) -> list[RunRecord]:
+        types = {field.type for field in fields}
+        parts: tuple[RunPart, ...] = (
+            *(("config",) if "CONFIG" in types else ()),
+            *(("summary",) if "SCALAR" in types else ()),
+        )
+        query = RunQuery(selection, parts=parts)
+        return list(each_item(lambda page: self._handle.backend.list_runs(attrs.evolve(query, page=page))))
+
+
+def _field(name: str, argument: str) -> Field | None:
+    """Read what colours or panels stand for; ``None`` for the run or the metric itself."""
+    if name in _OWN:
+        return None
+    field = parse_field(name, argument=argument)
+    if field.type == "SCALAR" and (field.stat != "last" or field.context):
+        raise ValueError(f"{argument}: of {field.key!r} the last value can be shown: 'summary.{field.key}'")
+    return field

@@ -1,0 +1,117 @@
+"""Charts of a run, of runs and of a project: what is asked for, and what is drawn of configs."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.counting import make_counting
+from support.world import START, make_points
+
+from runatlas import Api, Chart
+from runatlas.backends.local import LocalBackend
+from runatlas.errors import NotFoundError
+from runatlas.model.batch import Batch
+from runatlas.model.ids import ProjectPath
+from runatlas.model.run import RunDraft
+
+RATES: tuple[Any, ...] = (0.1, 0.01, 0.01, 0.001, None)
+
+
+class Sweep:
+    """A few runs, with an account of what is asked of their store."""
+
+    def __init__(self, directory: str) -> None:
+        self.account, self.backend = make_counting(LocalBackend(directory))
+        self.path = ProjectPath(self.backend.get_user().username, "charts")
+        for number, rate in enumerate(RATES):
+            config = {"kind": f"kind {number % 2}", **({} if rate is None else {"optim": {"lr": rate}})}
+            made: dict[str, Any] = {"id": f"r{number}", "name": f"run {number}", "created_at_ms": START - 60_000}
+            self.backend.create_run(RunDraft(self.path, config=config, create_project=True, **made))
+            values = [1.0 / (step + 1 + number) for step in range(300)]
+            points = [make_points("val_loss", values)] if number else []
+            points.append(make_points("tokens", [10.0 * step for step in range(300)]))
+            self.backend.append(Batch(self.path.run(f"r{number}"), points=tuple(points)))
+        self.project = Api(backend=self.backend).project(str(self.path))
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep]:
+    made = Sweep(str(tmp_path_factory.mktemp("charts")))
+    yield made
+    made.backend.close()
+
+
+def _legend(chart: Chart) -> list[str]:
+    return [text.get_text() for legend in chart.figure.legends for text in legend.get_texts()]
+
+
+def _across(chart: Chart) -> list[Any]:
+    data: Any = chart.axes.get_lines()[0].get_xdata()
+    return list(data)
+
+
+def test_lines_are_the_points_that_metrics_reads_for_two_requests(sweep: Sweep) -> None:
+    with sweep.account.asking("read_points", "get_project"):
+        chart = sweep.project.runs().plot("val_loss")
+    series = [item for item in sweep.project.runs().metrics(["val_loss"]).unwrap().series if len(item)]
+    drawn: list[Any] = [line.get_data() for line in chart.axes.get_lines()]
+    assert len(drawn) == 4
+    for (steps, values), item in zip(drawn, series, strict=True):
+        assert list(steps) == item.steps.to_pylist()
+        assert list(values) == item.values.to_pylist()
+    assert chart.notes == ("1 of 5 runs has no val_loss",)
+    thin = sweep.project.plot("val_loss", ["r1"], sample=50)
+    assert len(_across(thin)) == 50
+    assert thin.notes == ("sampled: 50 of 300 points of 1 series",)
+
+
+def test_colours_and_panels_stand_for_configs_and_fields(sweep: Sweep) -> None:
+    with sweep.account.asking("read_points", "get_project", "list_runs"):
+        chart = sweep.project.plot("val_loss", color="config.optim.lr", facet="config.kind", log="xy")
+    assert _legend(chart) == ["0.001", "0.01", "none"]
+    assert chart.figure.legends[0].get_title().get_text() == "config.optim.lr"
+    assert {axes.get_title() for axes in chart.figure.axes} == {"config.kind = kind 1", "config.kind = kind 0"}
+    colors = {str(line.get_color()) for axes in chart.figure.axes for line in axes.get_lines()}
+    assert len(colors) == 3
+    assert _legend(sweep.project.plot("val_loss", color="state")) == ["RUNNING"]
+    assert sorted(_legend(sweep.project.plot("tokens", color="name"))) == [f"run {number}" for number in range(5)]
+    with pytest.raises(ValueError, match="color"):
+        sweep.project.plot("val_loss", color="config.")
+    with pytest.raises(ValueError, match="the last value can be shown"):
+        sweep.project.plot("val_loss", color="summary.val_loss.min")
+
+
+def test_of_one_run_every_metric_has_a_panel(sweep: Sweep) -> None:
+    with sweep.account.asking("read_points", "get_project"):
+        chart = sweep.project.run("r1").plot()
+    assert {axes.get_title() for axes in chart.figure.axes} == {"val_loss", "tokens"}
+    assert not chart.figure.legends
+    across = sweep.project.run("r1").plot("val_loss", x="tokens", smooth=0.9)
+    assert across.axes.get_xlabel() == "tokens"
+    assert _across(across)[:2] == [0.0, 10.0]
+    with pytest.raises(NotFoundError):
+        sweep.project.run("nothing").plot("val_loss")
+
+
+def test_time_since_the_start_and_units(sweep: Sweep) -> None:
+    sweep.project.define_metric("val_loss", unit="nats").unwrap()
+    chart = sweep.project.run("r1").plot("val_loss", x="relative")
+    assert chart.axes.get_xlabel() == "time since the run's start (min)"
+    assert chart.axes.get_ylabel() == "val_loss (nats)"
+    assert math.isclose(_across(chart)[0], 1.0)
+    smooth = sweep.project.run("r1").plot(["val_loss"], smooth=25)
+    assert smooth.axes.get_ylabel() == "val_loss (nats, mean of 25 points)"
+
+
+def test_charts_are_written_and_need_matplotlib(sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep.project.run("r1").plot("val_loss", path=tmp_path / "loss.png")
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=r"pip install 'runatlas\[notebook\]'"):
+        sweep.project.run("r1").plot("val_loss")
