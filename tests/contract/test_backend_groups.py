@@ -13,6 +13,7 @@ from support.examples import examples
 from support.filter_strategies import LISTS, VALUES
 from support.recording import points
 
+from runatlas import Api
 from runatlas.errors import ValidationError
 from runatlas.model.batch import Batch
 from runatlas.model.filters import And, Comparison, Field, Filter
@@ -133,6 +134,19 @@ def test_groups_are_runs_of_equal_values(site: Site) -> None:
         )
 
     check()
+
+
+def test_lists_within_lists_are_values_in_whatever_way_they_come(site: Site) -> None:
+    project = site.project()
+    made = {f"run {number}": value for number, value in enumerate(([[1], "a"], [[1.0], "a"], [[]], [1]))}
+    for name, value in made.items():
+        site.root.create_run(RunDraft(project, id=name, config={"a": value}))
+    groups = dict(Api(backend=site.root).runs(str(project)).groups("config.a"))
+    assert {values[0]: {run.id for run in runs} for values, runs in groups.items()} == {
+        ((1,), "a"): {"run 0", "run 1"},
+        ((),): {"run 2"},
+        (1,): {"run 3"},
+    }
 
 
 @pytest.mark.parametrize("field", [Field("STABLE", "labels"), Field("STABLE", "colors"), Field("SCALAR", "x", "min")])

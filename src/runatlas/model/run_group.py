@@ -52,6 +52,12 @@ class RunGroupRecord:
     first_created_at_ms: int
     last_created_at_ms: int
 
+    def __attrs_post_init__(self) -> None:
+        """Make lists within lists tuples too, as JSON that is read quickly leaves them what they are."""
+        if any(isinstance(value, tuple) for value in self.values):
+            frozen = tuple(_frozen(value) if isinstance(value, tuple) else value for value in self.values)
+            object.__setattr__(self, "values", frozen)
+
 
 def place_of(value: GroupValue) -> Place:
     """Return where a value stands among others.
@@ -93,8 +99,8 @@ def _is_plain(items: list[Any], depth: int) -> bool:
     return depth <= LIST_DEPTH_MAX and all(isinstance(item, list) and _is_plain(item, depth + 1) for item in nested)
 
 
-def _frozen(items: list[Any]) -> tuple[Any, ...]:
-    return tuple(_frozen(item) if isinstance(item, list) else item for item in items)
+def _frozen(items: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(_frozen(item) if isinstance(item, (list, tuple)) else item for item in items)
 
 
 def count_groups(found: Iterable[RunGroupRecord]) -> tuple[RunGroupRecord, ...]:
