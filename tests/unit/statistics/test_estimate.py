@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from typing import Any
 
 import numpy as np
@@ -140,6 +141,18 @@ def test_one_value_has_no_interval_and_none_no_centre(center: Center, spread: st
     assert (none.n, none.center, str(none)) == (0, None, "")
     words = interval_words(center, spread, "config.seed")  # type: ignore[arg-type]
     assert words.endswith(", over config.seed")
+
+
+def test_what_is_not_installed_is_told_and_needed_by_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("scipy", "scipy.special", "numpy"):
+        monkeypatch.setitem(sys.modules, name, None)
+    values = [float(value) for value in range(779)]  # so many that no test has asked for their quantile
+    with pytest.raises(ImportError, match=r"needs scipy; install it with: pip install 'runatlas\[report\]'"):
+        estimate(values)
+    with pytest.raises(ImportError, match=r"needs numpy; install it with: pip install 'runatlas\[report\]'"):
+        estimate(values, "iqm")
+    assert estimate(values, spread="sd").center == estimate(values, "median").center == 389.0
+    assert estimate(values, "iqm", "quartiles").low == 194.5
 
 
 @pytest.mark.parametrize(
