@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from support.forked import command
 from support.program import Program
 
@@ -78,6 +80,30 @@ def test_a_bar_that_nobody_can_read_yet_is_spooled_now_and_then_and_synced_as_on
 
     command("sync", tmp_path).check_returncode()
     assert [line.message for line in find(str(tmp_path)).logs().unwrap()] == ["100%"]
+
+
+@pytest.mark.parametrize("names", [["stdout"], ["stdout", "stderr"]], ids=["one", "both"])
+def test_lines_of_the_streams_keep_their_order_and_each_its_own_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: list[str]
+) -> None:
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, io.StringIO())
+    run = Run("both", repo=tmp_path)
+    run.log({"loss": 1.0})
+    run.flush()
+    written = []
+    for number in range(8):
+        print(f"line {number}", file=getattr(sys, names[number // 2 % len(names)]))
+        written.append(time.time())
+        while time.time() < written[-1] + 0.002:
+            continue
+    run.close()
+
+    lines = find(str(tmp_path), "both").logs().unwrap().lines
+    assert [line.message for line in lines] == [f"line {number}" for number in range(8)]
+    told = [line.time.timestamp() for line in lines if line.time is not None]
+    assert [after >= each for each, after in zip(told, written, strict=True)] == [True] * 8
+    assert told == sorted(set(told))
 
 
 FORKED = """
