@@ -10,13 +10,15 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 from support.server import ServerProcess, running_server
 
-from runatlas import Run
-from runatlas.objects import Distribution, Text
+from runatlas import Api, Run
+from runatlas.objects import Distribution, Image, Text
 
-SEARCH = "/api/v1/rest/runs/search"
+RUNS = "/api/v1/rest/runs"
+SEARCH = f"{RUNS}/search"
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +112,26 @@ def test_the_uri_of_an_artifact_ends_with_run_and_path_and_leads_to_it(server: S
     assert artifact["uri"].endswith("run-1/dir/weights é.bin")
     parts = urlsplit(artifact["uri"])
     assert server.call("GET", f"{parts.path}?{parts.query}").content == b"weights"
+
+
+def test_a_damaged_image_is_not_handed_out_as_right(server: ServerProcess) -> None:
+    before = set(server.directory.glob("blobs/*/*"))
+    with Run("picture", repo=server.origin, experiment="pictures", capture_terminal_logs=False) as run:
+        run.track(Image(np.zeros((4, 4), np.uint8)), name="picture")
+    try:
+        found = search(server, "images", "run.hash == 'picture'")
+        (uri,) = [value for path, value in found.items() if path[-1] == "blob_uri"]
+        (blob,) = set(server.directory.glob("blobs/*/*")) - before
+        whole = blob.read_bytes()
+        asked = {"json": [uri]}
+        assert whole in server.call("POST", f"{RUNS}/images/get-batch", **asked).content
+        damaged = whole[:-1] + b"?"
+        blob.write_bytes(damaged)
+        told = server.call("POST", f"{RUNS}/images/get-batch", **asked)
+        assert (damaged in told.content, told.status_code) == (False, 500)
+    finally:
+        with Api(server.origin, cache=False) as api:
+            api.run(run.path).delete(commit=True).unwrap()
 
 
 @pytest.mark.parametrize(
