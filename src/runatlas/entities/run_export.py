@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
-import json
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
 
@@ -14,7 +15,7 @@ import arro3.io
 import attrs
 from arro3.core import RecordBatchReader
 
-from runatlas.errors import BusyError, RunAtlasError, ValidationError
+from runatlas.errors import BusyError, ResponseFormatError, RunAtlasError, ValidationError
 from runatlas.file_access import replacing
 from runatlas.model.codec import decode_json, dumps, encode_json, finite
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
@@ -30,8 +31,9 @@ ExportFormat = Literal["csv", "parquet", "jsonl"]
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 
 _ROW_GROUP = 10_000
-_HEAD = b'{"runatlas":"runs","version":1}\n'
-"""The first line of the file beside. Runs follow, a line each, and a mark behind each page of them."""
+_HEAD = b'{"runatlas":"runs","version":1,'
+"""What the first line of the file beside begins with; it goes on with what is listed. Runs follow, a line each, and a
+mark behind each page of them."""
 
 
 def format_of(path: Path, wanted: str | None) -> ExportFormat:
@@ -65,13 +67,15 @@ class RunExport:
         path: The file; it is replaced when all of it is written.
         form: Its format.
         exact: Whether texts of a CSV file are written as they are, also those that a spreadsheet would run.
+        listing: Tells one listing from another, so that none goes on with the runs of another one.
     """
 
-    def __init__(self, path: Path, form: ExportFormat, *, exact: bool) -> None:
+    def __init__(self, path: Path, form: ExportFormat, *, exact: bool, listing: str) -> None:
         self._path = path
         self._part = path.with_name(f"{path.name}.part")
         self._form = form
         self._exact = exact
+        self._head = _HEAD + b'"listing":"%s"}\n' % hashlib.sha256(listing.encode()).hexdigest().encode()
         self._now_ms = time.time_ns() // 1_000_000
         self._columns = RunColumns()
 
@@ -89,15 +93,20 @@ class RunExport:
         """
         if not self._path.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._path))
+        if self._path.exists() and not self._path.is_file():
+            raise FileExistsError(f"{self._path} is no file, and what it is would be replaced; name another path")
         lock = FileLock(self._part)
         if not lock.acquire():
             raise BusyError(f"{self._path} is being written by another process")
         try:
             with self._part.open("r+b") as part, showing(progress, "exporting", "run") as tell:
                 head = part.readline()
-                if not _HEAD.startswith(head):
+                if not (head.startswith(_HEAD) or _HEAD.startswith(head)):
                     raise FileExistsError(f"{self._part} is not of an export, and in its way; move it away")
-                self._collect(part, read, tell, self._take_up(part) if resume and head == _HEAD else _Mark())
+                is_whole = resume and head.endswith(b"\n")
+                if is_whole and head != self._head:
+                    raise ValidationError(self._of_another())
+                self._collect(part, read, tell, self._take_up(part) if is_whole else _Mark())
                 self._convert(part)
             self._part.unlink()
         finally:
@@ -126,7 +135,7 @@ class RunExport:
         if not mark.done:
             part.seek(0)
             part.truncate()
-            part.write(_HEAD)
+            part.write(self._head)
         total: int | None = None
         while not mark.is_last:
             try:
@@ -148,10 +157,11 @@ class RunExport:
     def _told(self, error: RunAtlasError, done: int) -> RunAtlasError:
         """Say with an error how to go on."""
         if isinstance(error, ValidationError):
-            return error.reworded(
-                f"{self._part} has runs of another filter or order: give the same ones, or begin anew without resume"
-            )
+            return error.reworded(self._of_another())
         return error.reworded(f"{error.message}; {done:,} runs are kept: exporting again with resume goes on")
+
+    def _of_another(self) -> str:
+        return f"{self._part} has runs of another filter or order: give the same ones, or begin anew without resume"
 
     def _table(self, records: Sequence[RunRecord]) -> RunTable:
         return RunTable(records, now_ms=self._now_ms)
@@ -160,7 +170,7 @@ class RunExport:
 
     def _convert(self, part: BinaryIO) -> None:
         """Make the file of what lies beside it."""
-        with replacing(self._path) as file:
+        with replacing(self._path.resolve()) as file:
             if self._form == "jsonl":
                 for table in self._tables(part):
                     file.writelines(_line(row) for row in table.json())
@@ -177,19 +187,25 @@ class RunExport:
             arro3.io.write_parquet(reader, file, max_row_group_size=_ROW_GROUP)
 
     def _tables(self, part: BinaryIO) -> Iterator[RunTable]:
-        part.seek(len(_HEAD))
+        part.seek(len(self._head))
         return (self._table(records) for records, _ in _pages(part))
 
 
 def _pages(part: BinaryIO) -> Iterator[tuple[list[RunRecord], _Mark]]:
     """Yield the runs of each page that is there whole, and the mark behind it; the file stands behind that then."""
     records: list[RunRecord] = []
-    while (line := part.readline()).endswith(b"\n"):
-        if line.startswith(b"["):
-            yield records, _Mark(*json.loads(line))
+    done = 0
+    with suppress(ValueError, ResponseFormatError):  # a disk that lost power may have anything behind what is whole
+        while (line := part.readline()).endswith(b"\n"):
+            if not line.startswith(b"["):
+                records.append(decode_json(line, RunRecord))
+                continue
+            mark = _Mark(*decode_json(line, tuple[int, str | None, bool]))
+            done += len(records)
+            if mark.done != done:
+                return
+            yield records, mark
             records = []
-        else:
-            records.append(decode_json(line, RunRecord))
 
 
 def _line(row: dict[str, Any]) -> bytes:

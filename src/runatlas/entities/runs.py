@@ -320,13 +320,14 @@ class Runs(Collection[Run, RunRecord], Cuttable, Plottable, RunStatistics, Trans
             >>> Api("./experiments").projects().first().runs().export("runs.jsonl").data
             'runs.jsonl'
         """
-        made = RunExport(Path(path), format_of(Path(path), format), exact=flag(exact, "exact"))
-        goes_on = flag(resume, "resume")
+        file, form = Path(path), format_of(Path(path), format)
+        is_exact, goes_on = flag(exact, "exact"), flag(resume, "resume")
 
         def write() -> str:
             selection = self.selection()
             query = attrs.evolve(self._query, selection=selection, parts=("config", "summary"))
             list_runs = self._handle.backend.list_runs
+            made = RunExport(file, form, exact=is_exact, listing=f"{self._handle.location} {query!r}")
             made.write(lambda page: list_runs(attrs.evolve(query, page=page)), resume=goes_on, progress=progress)
             return str(path)
 

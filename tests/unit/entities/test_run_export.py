@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,9 +65,14 @@ class Listing:
 
 
 def export(
-    path: Path, form: ExportFormat, read: Callable[[PageRequest], Page[RunRecord]], *, resume: bool = False
+    path: Path,
+    form: ExportFormat,
+    read: Callable[[PageRequest], Page[RunRecord]],
+    *,
+    resume: bool = False,
+    listing: str = "all",
 ) -> None:
-    RunExport(path, form, exact=False).write(read, resume=resume, progress=False)
+    RunExport(path, form, exact=False, listing=listing).write(read, resume=resume, progress=False)
 
 
 def rows_of(path: Path) -> list[Any]:
@@ -114,6 +120,49 @@ def test_it_goes_on_wherever_it_was_cut_off(tmp_path: Path) -> None:
     anew = Listing(RECORDS)
     export(path, "csv", anew)
     assert anew.asked == [None, "2", "4", "6"]
+
+
+def test_it_goes_on_behind_what_is_whole_of_a_damaged_file(tmp_path: Path) -> None:
+    path, part = tmp_path / "runs.csv", tmp_path / "runs.csv.part"
+    with pytest.raises(KeyboardInterrupt):
+        export(path, "csv", Listing(RECORDS, {6: KeyboardInterrupt()}))
+    lines = part.read_bytes().splitlines(keepends=True)
+    for place in range(1, len(lines)):
+        for damaged in (b"\0" * 9 + b"\n", b"{}\n", b"[1]\n", b"[9,null,true]\n", b"[x\n"):
+            part.write_bytes(b"".join((*lines[:place], damaged, *lines[place + 1 :])))
+            listing = Listing(RECORDS)
+            export(path, "csv", listing, resume=True)
+            assert path.read_text() == RunTable(RECORDS).to_csv()
+            assert listing.asked[0] == (None, "2", "4")[(place - 1) // 3]
+
+
+def test_it_does_not_go_on_with_the_runs_of_another_listing(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    full: dict[int, BaseException] = {6: KeyboardInterrupt()}
+    with pytest.raises(KeyboardInterrupt):
+        export(path, "csv", Listing(RECORDS, full), listing="others")
+    part = tmp_path / "runs.csv.part"
+    part.write_bytes(part.read_bytes().replace(b'[6,"6",false]', b"[6,null,true]"))  # all of them were read
+    kept = part.read_bytes()
+    with pytest.raises(ValidationError, match="has runs of another filter or order"):
+        export(path, "csv", Listing(RECORDS), resume=True)
+    assert (part.read_bytes(), path.exists()) == (kept, False)
+    export(path, "csv", Listing([]), resume=True, listing="others")
+    assert path.read_text() == RunTable(RECORDS[:6]).to_csv()
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "link.csv").symlink_to("pipe.csv")
+    for name in ("folder.csv", "pipe.csv", "link.csv"):
+        with pytest.raises(FileExistsError, match="is no file"):
+            export(tmp_path / name, "csv", Listing(RECORDS))
+    assert not list(tmp_path.glob("*.part"))
+    (tmp_path / "to_file.csv").symlink_to("file.csv")
+    export(tmp_path / "to_file.csv", "csv", Listing(RECORDS))
+    assert (tmp_path / "to_file.csv").is_symlink()
+    assert (tmp_path / "file.csv").read_text() == RunTable(RECORDS).to_csv()
 
 
 @pytest.mark.parametrize(
