@@ -123,11 +123,10 @@ def test_a_damaged_image_is_not_handed_out_as_right(server: ServerProcess) -> No
         (uri,) = [value for path, value in found.items() if path[-1] == "blob_uri"]
         (blob,) = set(server.directory.glob("blobs/*/*")) - before
         whole = blob.read_bytes()
-        asked = {"json": [uri]}
-        assert whole in server.call("POST", f"{RUNS}/images/get-batch", **asked).content
+        assert whole in server.call("POST", f"{RUNS}/images/get-batch", json=[uri]).content
         damaged = whole[:-1] + b"?"
         blob.write_bytes(damaged)
-        told = server.call("POST", f"{RUNS}/images/get-batch", **asked)
+        told = server.call("POST", f"{RUNS}/images/get-batch", json=[uri])
         assert (damaged in told.content, told.status_code) == (False, 500)
     finally:
         with Api(server.origin, cache=False) as api:
