@@ -22,6 +22,10 @@ _LEGEND, _NAME = 12, 34
 """How many entries a legend has of colours, and how long they are."""
 _SHORT, _LETTER = 16, 0.075
 """For longer entries the figure is wider: by how many inches a letter."""
+_TICK, _ACROSS = 20, 70
+"""How long a text at an axis is, and how long all of them may be together to lie flat."""
+_MARKERS = ("o", "^", "s", "D")
+"""Of points, in place of a line's style."""
 _MANY, _THRONG = 12, 60
 _LARGEST = 1e150
 """Beyond it an axis cannot be worked out."""
@@ -64,6 +68,8 @@ class LineChart:
         share_y: Whether panels have one range of values.
         whole_x: Whether the numbers across are whole ones.
         of: What the lines are of, in words.
+        x_labels, y_labels: What stands at 0, 1, 2, … of an axis that has no numbers.
+        words: What is drawn, in words; empty for the lines.
         notes: Sentences on what is missing or sampled.
     """
 
@@ -75,6 +81,9 @@ class LineChart:
     share_y: bool = True
     whole_x: bool = False
     of: str = ""
+    x_labels: tuple[str, ...] = ()
+    y_labels: tuple[str, ...] = ()
+    words: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -119,7 +128,7 @@ def draw_lines(
     if ax is None:
         write_notes(figure, notes)
     _Legend(drawn, scale, chart, pen).write(all_axes, figure if ax is None else ax, dashes)
-    words = f"{counted(len(drawn), 'line')} of {chart.of or chart.y_name} by {chart.x_name}"
+    words = chart.words or f"{counted(len(drawn), 'line')} of {chart.of or chart.y_name} by {chart.x_name}"
     if len(panels) > 1:
         words += f" in {len(panels)} panels"
     return Chart(all_axes, words, notes)
@@ -147,6 +156,8 @@ class _Pen:
             "linewidth": self._width,
             "alpha": self._alpha,
         }
+        if self._options.get("linestyle") == "":
+            found["marker"] = _MARKERS[DASHES.index(found["linestyle"])]
         short = {"c": "color", "ls": "linestyle", "lw": "linewidth"}
         return found | {short.get(name, name): value for name, value in self._options.items()}
 
@@ -163,7 +174,8 @@ class _Pen:
         text = plain(f"{value_text(line.color)} {line.dash}".strip() if line.dash else value_text(line.color))
         name = _shown_name(text)
         alone = _alone(values)
-        marked = {"marker": "o", "markersize": 3.5, "markevery": alone} if alone else {}
+        is_marked = "marker" in look or not alone
+        marked = {} if is_marked else {"marker": "o", "markersize": 3.5, "markevery": alone}
         axes.plot(across, values, **{"label": name, **marked, **look})
 
     def _placed(
@@ -231,10 +243,21 @@ def _name_axes(all_axes: Sequence[Any], chart: LineChart, lines: Sequence[Line])
             number_axis(axes.xaxis, is_log="x" in chart.log, whole=chart.whole_x)
         number_axis(axes.yaxis, is_log="y" in chart.log)
         axes.yaxis.get_offset_text().set(color=INK, fontsize=SIZE - 1)
+        _name_places(axes, chart)
         if place + figure_columns >= len(all_axes):
             label(axes.set_xlabel, chart.x_name)
         if place % figure_columns == 0:
             label(axes.set_ylabel, chart.y_name)
+
+
+def _name_places(axes: Any, chart: LineChart) -> None:
+    """Write what stands along axes that have no numbers."""
+    for labels, set_ticks in ((chart.x_labels, axes.set_xticks), (chart.y_labels, axes.set_yticks)):
+        if labels:
+            set_ticks(range(len(labels)), labels=[plain(text, _TICK) for text in labels])
+    if sum(min(len(text), _TICK) + 2 for text in chart.x_labels) > _ACROSS:
+        for text in axes.get_xticklabels():
+            text.set(rotation=35, ha="right", rotation_mode="anchor")
 
 
 class _Legend:

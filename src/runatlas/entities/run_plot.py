@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 from typing_extensions import TypedDict, Unpack
 
-from runatlas.entities.argument import texts
+from runatlas.charts.points import draw_parallel, draw_scatter
+from runatlas.entities.argument import text, texts
 from runatlas.entities.backend_handle import BackendHandle
+from runatlas.entities.metric_name import make_metric
 from runatlas.model.expression import parse_field
+from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filters import Field
 from runatlas.model.ids import ProjectPath
 from runatlas.model.metric import find_definition
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
     from runatlas.charts.chart import Chart
 
-__all__ = ["PlotOptions", "Plottable"]
+__all__ = ["PlotOptions", "Plottable", "RunPlots"]
 
 _OWN = frozenset({"run", "metric"})
 _STEPS = frozenset({"step", "time", "relative"})
@@ -139,6 +142,83 @@ class Plottable:
         )
         query = RunQuery(selection, parts=parts)
         return list(each_item(lambda page: self._handle.backend.list_runs(attrs.evolve(query, page=page))))
+
+
+class RunPlots(Plottable):
+    """Many runs, which can be drawn against each other."""
+
+    @abstractmethod
+    def _read_records(self, parts: Sequence[RunPart], statistics: Sequence[Field]) -> Iterator[RunRecord]:
+        """Read the runs with these parts and statistics, a page a request."""
+
+    def scatter(self, x: str, y: str, *, color: str | None = None, ax: Axes | None = None) -> Chart:
+        """Draw a point each run, such as of a config and a result; a request for each thousand runs.
+
+        An axis is logarithmic if its values are positive and span two decades; texts have a place each. Runs without
+        one of both are named below the chart.
+
+        Args:
+            x: What lies across: a field as filters name it, such as ``"config.lr"``, or a metric with its statistic,
+                such as ``"val_loss.min"``.
+            y: What lies up.
+            color: What colours stand for.
+            ax: matplotlib axes to draw on.
+
+        Returns:
+            The chart, which a notebook shows.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+            RunAtlasError: A request failed.
+            TypeError: An argument has another type.
+            ValueError: An argument cannot be understood.
+        """
+        rows, runs = self._rows(
+            {name: _value(name, told) for name, told in ((x, "x"), (y, "y"), (color, "color")) if name}
+        )
+        return draw_scatter(rows, runs, x, y, color, ax=ax)
+
+    def parallel(self, keys: Sequence[str], result: str) -> Chart:
+        """Draw a line each run across parallel axes, coloured by a result; a request for each thousand runs.
+
+        Args:
+            keys: The axes: fields as filters name them, such as ``"config.lr"``, or metrics with their statistics.
+            result: The last axis, such as ``"val_loss.min"``.
+
+        Returns:
+            The chart, which a notebook shows; runs without one of the values are named below it.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+            RunAtlasError: A request failed.
+            TypeError: An argument has another type.
+            ValueError: An argument cannot be understood.
+        """
+        named = texts(keys, "keys")
+        rows, runs = self._rows({name: _value(name, "keys") for name in named} | {result: _value(result, "result")})
+        return draw_parallel(rows, runs, named, result)
+
+    def _rows(self, fields: Mapping[str, Field]) -> tuple[list[dict[str, Any]], list[str]]:
+        """Read what runs have in fields and metrics, and what they are called."""
+        metrics = [field for field in fields.values() if field.type == "SCALAR"]
+        parts: tuple[RunPart, ...] = ("config",) if any(field.type == "CONFIG" for field in fields.values()) else ()
+        rows, runs = [], []
+        for record in self._read_records(parts, metrics):
+            found = iter(record.statistics or (None,) * len(metrics))
+            rows.append(
+                {
+                    name: next(found) if field.type == "SCALAR" else field_value(record, field)
+                    for name, field in fields.items()
+                }
+            )
+            runs.append(record.name or record.id)
+        return rows, runs
+
+
+def _value(name: str, argument: str) -> Field:
+    """Read a field as filters name it, or a metric with its statistic."""
+    is_field = text(name, argument).startswith(("config.", "config[")) or name in STABLE_FIELDS
+    return parse_field(name, argument=argument) if is_field else make_metric(name)
 
 
 def _field(name: str, argument: str) -> Field | None:

@@ -26,7 +26,7 @@ from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_display import show_runs
 from runatlas.entities.run_export import RunExport, format_of
 from runatlas.entities.run_groups import RunGroups
-from runatlas.entities.run_plot import Plottable
+from runatlas.entities.run_plot import RunPlots
 from runatlas.entities.run_query import (
     make_groups,
     query_texts,
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 __all__ = ["Experiments", "Runs"]
 
 
-class Runs(Collection[Run, RunRecord], Cuttable, Plottable, RunStatistics, Transferable):
+class Runs(Collection[Run, RunRecord], Cuttable, RunPlots, RunStatistics, Transferable):
     """Runs of a project: filtered, ordered, grouped; each listed with its config and last values.
 
     A slice of them, what is in one listing and not in another (``runs - other``), in both (``runs & other``) or in

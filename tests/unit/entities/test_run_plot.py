@@ -108,6 +108,43 @@ def test_time_since_the_start_and_units(sweep: Sweep) -> None:
     assert smooth.axes.get_ylabel() == "val_loss (nats, mean of 25 points)"
 
 
+def test_runs_are_drawn_against_each_other(sweep: Sweep) -> None:
+    runs = sweep.project.runs(order="name")
+    with sweep.account.asking("list_runs"):
+        chart = runs.scatter("config.optim.lr", "val_loss.min", color="config.kind")
+    assert chart.notes == (
+        "left out: 1 of 5 runs has no config.optim.lr: run 4",
+        "left out: 1 of 5 runs has no val_loss.min: run 0",
+    )
+    assert [list(line.get_xdata()) for line in _lines(chart)] == [[0.01, 0.001], [0.01]]
+    lows = [[1 / 301, 1 / 303], [1 / 302]]
+    assert [list(line.get_ydata()) for line in _lines(chart)] == [pytest.approx(values) for values in lows]
+    assert (chart.axes.get_xlabel(), chart.axes.get_ylabel()) == ("config.optim.lr", "val_loss.min")
+    assert _legend(chart) == ["kind 1", "kind 0"]
+    texts = runs.scatter("config.kind", "tokens.max")
+    assert [label.get_text() for label in texts.axes.get_xticklabels()] == ["kind 0", "kind 1"]
+    assert runs[:4].scatter("config.optim.lr", "tokens.max").axes.get_xscale() == "log"
+    assert runs.scatter("config.nothing", "tokens").figure.axes[0].texts[0].get_text() == "no points"
+    with sweep.account.asking("list_runs"):
+        across = runs.parallel(["config.optim.lr", "config.kind"], "val_loss.min")
+    assert [label.get_text() for label in across.axes.get_xticklabels()] == [
+        "config.optim.lr",
+        "config.kind",
+        "val_loss.min",
+    ]
+    courses = [list(line.get_ydata()) for line in _lines(across) if len(list(line.get_xdata())) == 3]
+    middle = (1 / 302 - 1 / 303) / (1 / 301 - 1 / 303)
+    assert courses == [pytest.approx(values) for values in ([1, 1, 1], [1, 0, middle], [0, 1, 0])]
+    assert across.notes == chart.notes
+    assert across.to_png().startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match="median"):
+        runs.scatter("config.optim.lr", "val_loss.median")
+
+
+def _lines(chart: Chart) -> list[Any]:
+    return list(chart.axes.get_lines())
+
+
 def test_charts_are_written_and_need_matplotlib(sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep.project.run("r1").plot("val_loss", path=tmp_path / "loss.png")
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
