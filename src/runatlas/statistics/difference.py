@@ -49,13 +49,13 @@ def mean_difference(first: Sequence[float], second: Sequence[float]) -> Estimate
     values = tuple(value - base for value in second)
     if min(len(first), len(second)) < 2:
         return Estimate(values, middle, None, None)
-    errors = [standard_deviation(group) ** 2 / len(group) for group in (first, second)]
-    total = sum(errors)
+    errors = [standard_deviation(group) / math.sqrt(len(group)) for group in (first, second)]
+    total = math.hypot(*errors)
     freedom = math.inf
-    if total > 0:
+    if 0 < total < math.inf:
         parts = zip(errors, (first, second), strict=True)
-        freedom = 1 / sum((error / total) ** 2 / (len(group) - 1) for error, group in parts)
-    margin = math.sqrt(total) * t_quantile(freedom) if total > 0 else 0.0
+        freedom = 1 / sum((error / total) ** 4 / (len(group) - 1) for error, group in parts)
+    margin = total * t_quantile(freedom) if total > 0 else 0.0
     return Estimate(values, middle, middle - margin, middle + margin, is_symmetric=True)
 
 

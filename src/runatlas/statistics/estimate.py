@@ -7,6 +7,7 @@ mean's 95 % interval needs SciPy, and only a bootstrap NumPy.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal, TypeAlias, get_args
@@ -168,12 +169,12 @@ def _ends(values: Sequence[float], center: Center, spread: Spread) -> tuple[floa
 
 
 def mean(values: Sequence[float]) -> float:
-    """Return the mean, exactly rounded."""
+    """Return the mean, exactly rounded; of equal values it is that value."""
     try:
-        return math.fsum(values) / len(values)
+        middle = math.fsum(values) / len(values)
     except OverflowError:  # the sum is beyond the range of doubles, the mean is not
-        small = math.fsum(math.ldexp(value, -_SCALED) for value in values) / len(values)
-        return max(min(values), min(max(values), small * 2.0**_SCALED))
+        middle = math.fsum(math.ldexp(value, -_SCALED) for value in values) / len(values) * 2.0**_SCALED
+    return max(min(values), min(max(values), middle))
 
 
 def standard_deviation(values: Sequence[float]) -> float:
@@ -199,7 +200,8 @@ def quantile(values: Sequence[float], share: float) -> float:
     rest = place - below
     if rest == 0:
         return ordered[below]
-    return ordered[below] * (1 - rest) + ordered[below + 1] * rest
+    between = ordered[below] * (1 - rest) + ordered[below + 1] * rest
+    return max(ordered[below], min(ordered[below + 1], between))
 
 
 def interquartile_mean(values: Sequence[float]) -> float:
@@ -386,7 +388,8 @@ def numbers_text(center: float | None, low: float | None, high: float | None, *,
     if low is None or high is None:
         return f"{center:.4g}"
     doubt = margin if margin is not None else (high - low) / 2
-    if not (math.isfinite(doubt) and doubt > abs(center) * 1e-15):
+    is_told = math.isfinite(doubt) and doubt > abs(center) * 1e-15
+    if not (is_told and max(abs(center), doubt) > sys.float_info.min):
         return f"{center:.4g} ± {doubt:.2g}" if margin is not None else f"{center:.4g} [{low:.4g}, {high:.4g}]"
     power = math.floor(math.log10(max(abs(center), doubt)))
     unit, tail = (10.0**power, f"e{power:+03d}") if not -5 <= power <= 6 else (1.0, "")

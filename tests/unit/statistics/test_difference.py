@@ -59,3 +59,10 @@ def test_what_has_too_few_values_has_no_interval() -> None:
     assert mean_difference([1.0], [3.0, 5.0]).center == 3.0
     assert mean_difference([1.0], [3.0, 5.0]).low is None
     assert mean_difference([1.0, 1.0], [2.0, 2.0]).margin == 0.0
+
+
+def test_values_of_any_size_differ_with_an_interval() -> None:
+    assert str(mean_difference([1.0, 2.0, 3.0], [1e200, 3e200, 2e200])) == "(2 ± 2)e+200"
+    for scale in (1e-200, 1.0, 1e200):
+        found = mean_difference([1.0 * scale, 2.0 * scale, 3.0 * scale], [4.0 * scale, 6.0 * scale])
+        assert (found.margin or 0.0) / scale == pytest.approx(mean_difference([1.0, 2.0, 3.0], [4.0, 6.0]).margin)

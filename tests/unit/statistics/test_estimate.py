@@ -209,3 +209,16 @@ def test_values_of_any_size_have_a_centre_between_them(values: list[float]) -> N
         assert low - slack <= found.center <= high + slack
     if len(values) > 1:
         estimate(values)
+
+
+@pytest.mark.parametrize("value", [123.456, 0.1, 5e-324, -1.7976931348623157e308])
+@pytest.mark.parametrize("center", CENTERS)
+def test_equal_values_are_their_centre_and_vary_in_nothing(value: float, center: Center) -> None:
+    for count in (2, 3, 5, 8):
+        found = estimate([value] * count, center, "quartiles")
+        assert (found.center, found.low, found.high) == (value, value, value)
+        assert standard_deviation([value] * count) == 0
+
+
+def test_the_smallest_numbers_can_be_written() -> None:
+    assert numbers_text(0.0, -5e-324, 5e-324, margin=5e-324) == "0 ± 4.9e-324"
