@@ -149,6 +149,21 @@ def test_lists_within_lists_are_values_in_whatever_way_they_come(site: Site) -> 
     }
 
 
+def test_groups_by_any_key_tell_what_they_amount_to(site: Site) -> None:
+    project = site.project()
+    keys = ("learning-rate", "train/lr", 'a "b" c', "class", "é", "<b>", "\uff4c")
+    for number in range(4):
+        draft = RunDraft(project, state="FINISHED", config=dict.fromkeys(keys, number % 2))
+        path = site.root.create_run(draft)[0].path
+        site.root.append(Batch(path, (points("loss", [(0, 0, float(number % 2), None)]),)))
+    runs = Api(backend=site.root).runs(str(project))
+    for key in keys:
+        groups = runs.groups(f"config[{key!r}]")
+        assert groups.fields == runs.groups(*groups.fields).fields
+        told = groups.stats("loss", spread="sd").unwrap()
+        assert [row["loss"].center for row in told] == [0.0, 1.0]
+
+
 @pytest.mark.parametrize("field", [Field("STABLE", "labels"), Field("STABLE", "colors"), Field("SCALAR", "x", "min")])
 def test_what_has_no_one_value_groups_nothing(site: Site, field: Field) -> None:
     selection = RunSelection(site.home, site.project().project)

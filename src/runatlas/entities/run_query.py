@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from keyword import iskeyword
 from typing import Any, TypeAlias, cast, get_args
+from unicodedata import normalize
 
 from runatlas.display.markup import written
 from runatlas.entities.argument import text
@@ -144,11 +147,19 @@ _CALENDAR = range(-62_135_596_800_000, 253_402_300_800_000)
 
 
 def field_name(field: Field) -> str:
-    """Return what filters call a field."""
+    """Return what filters call a field, as ``make_groups`` reads it."""
     if field.type == "STABLE":
         return field.key
-    name = f"{'config' if field.type == 'CONFIG' else 'summary'}.{field.key}{context_text(field.context)}"
+    is_config = field.type == "CONFIG"
+    parts = field.key.split(".") if is_config else [field.key]
+    key = f".{field.key}" if all(map(_is_word, parts)) else f"[{json.dumps(field.key, ensure_ascii=False)}]"
+    name = f"{'config' if is_config else 'summary'}{key}{context_text(field.context)}"
     return name if field.stat == "last" else f"{name}.{field.stat}"
+
+
+def _is_word(part: str) -> bool:
+    """Tell whether a part of a key is read as it is without quotes."""
+    return part.isidentifier() and not iskeyword(part) and normalize("NFKC", part) == part
 
 
 def filter_text(wanted: Filter) -> str:
