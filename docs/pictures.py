@@ -39,6 +39,7 @@ def charts(project: runatlas.Project) -> None:
     chart.save(IMAGES / "facets.png", dpi=130)
     runs = project.runs("config.lr < 1 and state == 'FINISHED'", order="summary.val_loss.min")
     runs[0].plot().save(IMAGES / "run.png", dpi=130)
+    project.plot("val_loss", "config.lr < 1", color="config.lr", band="minmax").save(IMAGES / "band.png", dpi=130)
     project.runs().scatter("config.lr", "val_loss.min", color="state").save(IMAGES / "scatter.png", dpi=130)
     across = project.runs().parallel(["config.lr", "config.model.width"], "val_loss.min")
     across.save(IMAGES / "parallel.png", dpi=130)

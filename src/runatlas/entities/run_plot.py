@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +15,7 @@ from runatlas.charts.points import draw_parallel, draw_scatter
 from runatlas.entities.argument import text, texts
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.metric_name import make_metric
+from runatlas.entities.run_band import Band, check_band, gather
 from runatlas.model.expression import parse_field
 from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filters import Field
@@ -44,6 +46,7 @@ class PlotOptions(TypedDict, total=False):
     color: str | None
     facet: str | None
     smooth: float | int | None
+    band: Band | None
     log: Literal["", "x", "y", "xy"]
     sample: int
     ax: Axes | None
@@ -77,8 +80,10 @@ class Plottable:
                 start), or a metric, of the same step. ``color`` and ``facet``: what colours and panels stand for: any
                 field as filters name it, such as ``"config.lr"`` or ``"state"``, or ``"run"`` or ``"metric"``.
                 ``smooth``: the weight of what came before, such as 0.9, or how many points a window has, such as 25;
-                what was logged stays behind it, faint. ``log``: ``"x"``, ``"y"`` or ``"xy"``. ``sample``: points a
-                line at the most. ``ax``: matplotlib axes to draw on. ``path``: an image file to write as well.
+                what was logged stays behind it, faint. ``band``: one line each colour, the mean of its runs, with
+                ``"minmax"``, ``"sd"`` or ``"ci95"`` (Student's t) around it, at the steps that they have in common;
+                where a run ends n falls, and the legend says n. ``log``: ``"x"``, ``"y"`` or ``"xy"``. ``sample``:
+                points a line at the most. ``ax``: matplotlib axes to draw on. ``path``: an image file to write as well.
 
         Returns:
             The chart, which a notebook shows.
@@ -101,16 +106,19 @@ class Plottable:
         """
         wanted = None if keys is None else texts([keys] if isinstance(keys, str) else keys, "keys")
         sample = options.pop("sample", 1500)
+        band = options.pop("band", None)
         drawn: dict[str, Any] = {**options}
         plot = Plot(**drawn)
+        if band is not None:
+            band = check_band(band, plot.x, plot.smooth)
+            plot = attrs.evolve(plot, color=plot.color or "")
         if wanted is None and plot.facet is None:
             plot = attrs.evolve(plot, facet="metric")
         fields = {name: _field(name, given) for given in ("color", "facet") if (name := getattr(plot, given))}
         is_across = plot.x not in _STEPS and wanted is not None and plot.x not in wanted
         table = self.metrics((*wanted, plot.x) if is_across and wanted else wanted, sample).unwrap()
-        return plot_metrics(
-            table, plot, self._run_facts(table, plot, {name: field for name, field in fields.items() if field})
-        )
+        facts = self._run_facts(table, plot, {name: field for name, field in fields.items() if field})
+        return plot_metrics(table, plot, facts, None if band is None else partial(gather, band=band))
 
     def _run_facts(self, table: MetricTable[Any], plot: Plot, fields: Mapping[str, Field]) -> RunFacts:
         """Read what is drawn of runs beside their points."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from runatlas.tables.metric import MetricTable
 
-__all__ = ["Plot", "RunFacts", "plot_metrics"]
+__all__ = ["Gather", "Plot", "RunFacts", "plot_metrics"]
 
 _TIMED = frozenset({"time", "relative"})
 _OWN = frozenset({"run", "metric"})
@@ -85,21 +85,31 @@ class RunFacts:
     notes: tuple[str, ...] = ()
 
 
-def plot_metrics(table: MetricTable[Any], plot: Plot, facts: RunFacts | None = None) -> Chart:
+Gather: TypeAlias = Callable[[Sequence[Line], LineChart], tuple[Sequence[Line], LineChart]]
+"""Makes other lines of those of single runs, such as one for all of a group."""
+
+
+def plot_metrics(
+    table: MetricTable[Any], plot: Plot, facts: RunFacts | None = None, gather: Gather | None = None
+) -> Chart:
     """Draw the series of a table.
 
     Args:
         table: The table.
         plot: How.
         facts: What is known of the runs.
+        gather: What makes other lines of them.
 
     Raises:
         ImportError: matplotlib is not installed.
         ValueError: Something is asked for that the table does not have.
     """
     maker = _Maker(table, plot, facts or RunFacts())
-    lines = list(maker.lines())
-    chart = draw_lines(lines, maker.chart(), ax=plot.ax, options=plot.line)
+    lines: Sequence[Line] = list(maker.lines())
+    around = maker.chart()
+    if gather is not None:
+        lines, around = gather(lines, around)
+    chart = draw_lines(lines, around, ax=plot.ax, options=plot.line)
     if plot.path is not None:
         chart.save(plot.path)
     return chart
@@ -112,7 +122,7 @@ class _Maker:
         self._table, self._plot, self._facts = table, plot, facts
         for name in ("color", "facet"):
             wanted = getattr(plot, name)
-            if wanted is not None and wanted not in {*_OWN, *facts.fields}:
+            if wanted and wanted not in {*_OWN, *facts.fields}:
                 raise ValueError(
                     f"{name}: expected 'run' or 'metric', got {wanted!r}; a table of metrics knows no configs: "
                     f"runs.plot({name}={wanted!r}) does"
@@ -157,6 +167,8 @@ class _Maker:
     @property
     def _color(self) -> str:
         """What colours stand for; nothing where the panels say it."""
+        if self._plot.color == "":
+            return ""
         found = self._plot.color or ("run" if self._several else "metric")
         return "" if found == self._plot.facet else found
 

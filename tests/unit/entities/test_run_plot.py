@@ -14,6 +14,8 @@ from support.world import START, make_points
 
 from runatlas import Api, Chart
 from runatlas.backends.local import LocalBackend
+from runatlas.charts.lines import Line, LineChart
+from runatlas.entities.run_band import gather
 from runatlas.errors import NotFoundError
 from runatlas.model.batch import Batch
 from runatlas.model.ids import ProjectPath
@@ -106,6 +108,35 @@ def test_time_since_the_start_and_units(sweep: Sweep) -> None:
     assert math.isclose(_across(chart)[0], 1.0)
     smooth = sweep.project.run("r1").plot(["val_loss"], smooth=25)
     assert smooth.axes.get_ylabel() == "val_loss (nats, mean of 25 points)"
+
+
+def test_bands_are_what_statistics_say_of_the_runs_of_a_colour(sweep: Sweep) -> None:
+    chart = sweep.project.plot("val_loss", color="config.optim.lr", band="ci95")
+    assert chart.axes.get_ylabel().endswith(": mean and its 95 % interval")
+    assert _legend(chart) == ["0.001 (n = 1)", "0.01 (n = 2)", "none (n = 1)"]
+    two = next(line for line in _lines(chart) if str(line.get_label()) == "0.01")
+    means = [(1 / (step + 2) + 1 / (step + 3)) / 2 for step in range(300)]
+    assert list(two.get_ydata()) == pytest.approx(means)
+    outline: Any = chart.axes.collections[_lines(chart).index(two)].get_paths()[0].vertices
+    assert max(height for _, height in outline) == pytest.approx(means[0] + 12.7062 * (1 / 2 - 1 / 3) / 2, rel=1e-4)
+    all_of_them = sweep.project.plot("tokens", band="minmax")
+    assert _legend(all_of_them) == ["(n = 5)"]
+    with pytest.raises(ValueError, match="steps in common"):
+        sweep.project.plot("val_loss", band="sd", x="time")
+    with pytest.raises(ValueError, match="leave out smooth"):
+        sweep.project.plot("val_loss", band="sd", smooth=0.5)
+    wrong: Any = "se"
+    with pytest.raises(ValueError, match="band"):
+        sweep.project.plot("val_loss", band=wrong)
+
+
+def test_where_runs_end_n_falls_and_nothing_is_carried_forward() -> None:
+    lines = [Line(range(0, 20, 2), [1.0] * 10), Line(range(5), [3.0] * 5), Line([], [])]
+    (line,), chart = gather(lines, LineChart("step", "loss"), "sd")
+    assert line.told == " (n = 1 to 2)"
+    assert {round(value, 9) for value in line.y} == {2.0, 1.0}
+    assert line.x[list(line.y).index(1.0)] == 5
+    assert chart.notes == ("runs have other steps: read at 200, linear between the points of each",)
 
 
 def test_runs_are_drawn_against_each_other(sweep: Sweep) -> None:
