@@ -229,10 +229,8 @@ def _name_axes(all_axes: Sequence[Any], chart: LineChart, lines: Sequence[Line])
     figure_columns = 3 if len(all_axes) > 2 else len(all_axes)
     is_timed = any(isinstance(x, datetime) for line in lines[:1] for x in line.x[:1])
     for place, axes in enumerate(all_axes):
-        if "x" in chart.log and not is_timed:
-            axes.set_xscale("log")
-        if "y" in chart.log:
-            axes.set_yscale("log")
+        logs = {name for name in chart.log if _has_positive(axes, name) and not (is_timed and name == "x")}
+        axes.set(**{f"{name}scale": "log" for name in logs})
         if is_timed:
             dates = load_extra("matplotlib.dates", "a chart")
             locator = dates.AutoDateLocator()
@@ -240,14 +238,19 @@ def _name_axes(all_axes: Sequence[Any], chart: LineChart, lines: Sequence[Line])
             axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
             axes.xaxis.get_offset_text().set(color=INK, fontsize=SIZE - 1)
         else:
-            number_axis(axes.xaxis, is_log="x" in chart.log, whole=chart.whole_x)
-        number_axis(axes.yaxis, is_log="y" in chart.log)
+            number_axis(axes.xaxis, is_log="x" in logs, whole=chart.whole_x)
+        number_axis(axes.yaxis, is_log="y" in logs)
         axes.yaxis.get_offset_text().set(color=INK, fontsize=SIZE - 1)
         _name_places(axes, chart)
         if place + figure_columns >= len(all_axes):
             label(axes.set_xlabel, chart.x_name)
         if place % figure_columns == 0:
             label(axes.set_ylabel, chart.y_name)
+
+
+def _has_positive(axes: Any, name: str) -> bool:
+    """Tell whether anything was drawn that has a place on a log axis; there is no such axis of nothing."""
+    return math.isfinite(axes.dataLim.minposx if name == "x" else axes.dataLim.minposy)
 
 
 def _name_places(axes: Any, chart: LineChart) -> None:

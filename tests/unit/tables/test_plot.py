@@ -103,6 +103,13 @@ def test_what_has_no_place_is_a_gap_and_told() -> None:
     chart.to_png()
 
 
+def test_a_log_axis_of_nothing_is_none() -> None:
+    table = _table({(RUN, "loss"): [(0, 0.0), (1, math.nan)], (RUN, "acc"): [(0, 1.0), (1, 2.0)]})
+    for chart in (table.plot(log="xy", facet="metric"), table.plot(log="y", facet="metric"), table.plot(log="y")):
+        assert chart.to_png().startswith(b"\x89PNG")
+    assert [axes.get_yscale() for axes in table.plot(log="y", facet="metric").figure.axes] == ["linear", "log"]
+
+
 def test_what_is_missing_or_sampled_stands_below() -> None:
     series = {(RUN, "loss"): [(0, 1.0), (9, 2.0)]}
     block = make_block(series, totals={"loss": 10}, runs=(RUN, OTHER), missing=("gone",))
