@@ -397,6 +397,16 @@ def test_what_the_store_refuses_is_told_and_leaves_nothing(tmp_path: Path, backe
     assert [run.id for run in list_runs(backend, report.workspace)] == [make_run_id([["run", "b"]])]
 
 
+def test_what_cannot_be_sent_leaves_the_others_alone(tmp_path: Path, server: ServerProcess) -> None:
+    lines: list[dict[str, Any]] = [{"run": name, "points": []} for name in ("first", "deep", "last")]
+    lines[1]["note"] = json.loads("[" * 300 + "]" * 300)
+    path = write(tmp_path / "runs.jsonl", *lines)
+    options = ("--project", "odd", "--id-fields", "run", "--config-fields", "run,note")
+    done = run_import(path, *options, "--host", server.origin, "--json")
+    assert summary(done) == {"odd": Counter(added=2)}, done.stderr
+    assert "line 2: the JSON body nests deeper than 64 levels" in done.stderr
+
+
 def test_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:
     path = write(tmp_path / "runs.jsonl", *({"run": str(i), "points": []} for i in range(3)))
     ours, theirs = os.openpty()

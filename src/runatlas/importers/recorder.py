@@ -76,6 +76,8 @@ class Recorder:
         except NotSupportedError:
             self._takes_whole = False
             return {}
+        except ValidationError:  # one of them cannot even be sent: each is written alone, and that one refused
+            return {}
         found: dict[tuple[str, str], Outcome | Refusal] = {}
         for run, answer in zip(runs, answers, strict=True):
             if answer.outcome == "added":
