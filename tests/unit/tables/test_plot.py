@@ -19,11 +19,12 @@ from support.block import RUN, make_block, make_reading
 from support.examples import examples
 
 from runatlas import Chart
+from runatlas.charts.style import plain
 from runatlas.tables.metric import MetricTable, make_metric_table, make_run_metric_table
 from runatlas.tables.plot import smoothed
 
 OTHER = ("c2", "two", "second run")
-HOSTILE = "_$\\frac{a}{0}$ {x}\n\u202e😀 שלום &<b>"
+HOSTILE = "_$\\frac{a}{0}$ {x}\n\u202e😀 שלום 中\U000f0000 &<b>"
 
 
 def _table(series: Mapping[Any, Any], **options: Any) -> MetricTable[Any]:
@@ -198,6 +199,9 @@ def test_names_are_shown_as_they_are_and_never_as_formulas() -> None:
         assert all(text.replace(r"\$", "").count("$") == 0 for text in _legend(chart))
         assert chart.to_png().startswith(b"\x89PNG")
         ET.fromstring(chart.to_svg())
+    shown = _legend(table.plot())
+    assert any(text.startswith(" _") for text in shown)
+    assert plain("\U000f0000_") == "\u25a1_"
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
