@@ -156,24 +156,29 @@ class FileAccess:
         path.chmod(mode)
 
 
-def _open_as_usual(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _ITSELF, 0o666)
+def _open_in_place_of(path: Path, part: Path) -> int:
+    """Open a new file with the mode of the one whose place it takes; without one as the umask has it."""
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _ITSELF, 0o666)
+    if _POSIX and path.exists():
+        os.fchmod(descriptor, stat.S_IMODE(path.stat().st_mode))
+    return descriptor
 
 
 @contextmanager
-def replacing(path: Path, open_new: Callable[[Path], int] = _open_as_usual) -> Iterator[BinaryIO]:
+def replacing(path: Path, open_new: Callable[[Path], int] | None = None) -> Iterator[BinaryIO]:
     """Open a file that takes another one's place once it is whole and on the disk; if the block raises, it never does.
 
     Args:
         path: The file whose place it takes.
-        open_new: Opens a new file.
+        open_new: Opens a new file; without it that has the mode of the one that is there.
 
     Raises:
         OSError: It cannot be written.
     """
     part = path.with_name(f".{path.name}-{os.urandom(8).hex()}")
     try:
-        with os.fdopen(open_new(part), "wb") as file:
+        descriptor = _open_in_place_of(path, part) if open_new is None else open_new(part)
+        with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -74,7 +74,7 @@ def test_a_plan_is_shown_and_then_applied(call: Call, tmp_path: Path) -> None:
     assert shown.exit_code == 0
     assert "23 runs would be deleted" in shown.stdout
     assert f"- {PATH}/run-6: n 6 (CRASHED, finished 6 d ago, older than 5d)" in shown.stdout
-    assert "- … and 3 runs more" in shown.stdout
+    assert "- … and 3 more runs" in shown.stdout
     assert "- kept: team/vision/run-16: n 16 (CRASHED, one of the last 2 of config.model='cnn')" in shown.stdout
     assert "- kept: team/vision/run-3: n 3 (FINISHED, finished 3 d ago, not older than 5d)" in shown.stdout
     assert "label baseline" in shown.stdout

@@ -123,4 +123,4 @@ class Plan(Tabled, Generic[Record, Item]):
 
 def more(count: int) -> list[str]:
     """Say how many runs are not told one by one, if any."""
-    return [f"… and {counted(count, 'run')} more"] if count > 0 else []
+    return [f"… and {counted(count, 'more run')}"] if count > 0 else []

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
+from typing_extensions import Self
 
 from runatlas.entities.argument import text, whole
 from runatlas.entities.backend_handle import BackendHandle
@@ -93,6 +94,17 @@ class RunGroups(Tabled, Generic[R]):
         if self._known is None:
             self._known = self._handle.backend.group_runs(self._query.selection, self._fields)
         return self._known
+
+    def refresh(self) -> Self:
+        """Count them anew when they are next asked for: what was changed meanwhile is not seen without it.
+
+        Returns:
+            The object itself.
+        """
+        selection = self._query.selection
+        self._handle.forget("/".join(filter(None, (selection.workspace, selection.project))))
+        self._settled = self._known = None
+        return self
 
     @property
     def values(self) -> list[tuple[Any, ...]]:

@@ -202,6 +202,13 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     assert part.read_text() == "a download"
 
 
+def test_a_file_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    path.touch(0o600)
+    export(path, "csv", Listing(RECORDS))
+    assert (path.stat().st_mode & 0o777, path.stat().st_size > 0) == (0o600, True)
+
+
 def test_two_do_not_write_one_file(tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
 

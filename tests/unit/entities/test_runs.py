@@ -154,6 +154,14 @@ def test_groups_are_counted_and_not_loaded(place: Place) -> None:
     assert [item.path for item in groups["FINISHED", 18].delete().unwrap().items] == [f"{PROJECT}/abc123"]
 
 
+def test_groups_are_counted_anew_when_they_are_refreshed(own_place: Place) -> None:
+    groups = own_place.api.project(PROJECT).runs().groups("state")
+    finished = groups["FINISHED"]
+    assert finished.delete(commit=True, force=True).ok
+    assert (len(finished), len(groups)) == (0, 3)
+    assert [values for values, _ in groups.refresh()] == [("CRASHED",), ("RUNNING",)]
+
+
 def test_groups_have_their_best_runs_and_the_rest(place: Place) -> None:
     groups = place.api.project(PROJECT).runs().groups("state")
     assert sorted(ids(groups.best("acc", goal="max"))) == ["abc123", "run_id_1"]
