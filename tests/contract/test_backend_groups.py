@@ -178,3 +178,13 @@ def test_a_list_that_no_filter_asks_for_is_refused(site: Site) -> None:
     site.root.create_run(RunDraft(project, id="a", config={"a": [{"b": 1}]}))
     with pytest.raises(ValidationError, match="list of objects"):
         site.root.group_runs(RunSelection(project.workspace, project.project), (A,))
+
+
+def test_values_that_are_too_long_together_are_refused(site: Site) -> None:
+    project = site.project()
+    for letter in "abc":
+        site.root.create_run(RunDraft(project, id=letter, config={"a": letter * 3_000_000}))
+    selection = RunSelection(project.workspace, project.project)
+    with pytest.raises(ValidationError, match="more than 8,000,000 characters together"):
+        site.root.group_runs(selection, (A,))
+    assert len(site.root.group_runs(selection, (STATE,))) == 1

@@ -43,7 +43,8 @@ class ManyRuns(ABC):
 
         Raises:
             NotFoundError: There is no such project or workspace.
-            ValidationError: Runs cannot be grouped by one of the fields, or there are more than 20,000 groups.
+            ValidationError: Runs cannot be grouped by one of the fields, there are more than 20,000 groups, or
+                their values are longer than 8,000,000 characters together.
         """
 
     @operation(

@@ -16,6 +16,7 @@ from runatlas.model.run_check import LIST_DEPTH_MAX
 
 __all__ = [
     "GROUPS_MAX",
+    "GROUPS_TEXT_MAX",
     "GroupValue",
     "Place",
     "RunGroupRecord",
@@ -28,6 +29,9 @@ __all__ = [
 
 GROUPS_MAX = 20_000
 """How many groups are told; who asks for more names fewer fields, or fewer runs."""
+
+GROUPS_TEXT_MAX = 8_000_000
+"""How many characters the values of all groups may have together."""
 
 GroupValue: TypeAlias = "str | int | float | bool | tuple[Any, ...] | None"
 """What the runs of a group have in a field; a tuple is a list, ``None`` is for those that have none."""
@@ -110,8 +114,9 @@ def count_groups(found: Iterable[RunGroupRecord]) -> tuple[RunGroupRecord, ...]:
         found: Runs, or runs that were counted already, each with its values.
 
     Raises:
-        ValidationError: There are too many groups.
+        ValidationError: There are too many groups, or their values are too long; no more is read then.
     """
+    size = 0
     places: dict[Any, Place] = {}
     groups: dict[tuple[Place, ...], RunGroupRecord] = {}
     for item in found:
@@ -122,9 +127,18 @@ def count_groups(found: Iterable[RunGroupRecord]) -> tuple[RunGroupRecord, ...]:
                 place = places[type(value), value] = place_of(value)
             key.append(place)
         same = tuple(key)
-        groups[same] = _together(groups[same], item) if same in groups else item
-    if len(groups) > GROUPS_MAX:
-        raise too_many_groups()
+        if same in groups:
+            groups[same] = _together(groups[same], item)
+            continue
+        groups[same] = item
+        size += sum(len(text) for _, _, text, _ in same)
+        if len(groups) > GROUPS_MAX:
+            raise too_many_groups()
+        if size > GROUPS_TEXT_MAX:
+            raise ValidationError(
+                f"fields: the values of the groups have more than {GROUPS_TEXT_MAX:,} characters together; "
+                "group by shorter ones, or filter the runs"
+            )
     return tuple(groups[key] for key in sorted(groups))
 
 

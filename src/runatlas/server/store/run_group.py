@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Text, and_, func, literal, select
@@ -16,7 +16,7 @@ from runatlas.model.run_group import GROUPS_MAX, GroupValue, RunGroupRecord, cou
 from runatlas.server.store.liveness import STATE
 from runatlas.server.store.run_column import NUMBER_COLUMNS, TEXT_COLUMNS, scalar_series, statistic
 from runatlas.server.store.schema import run_configs, runs, series
-from runatlas.server.store.statement import Connection, rows
+from runatlas.server.store.statement import Connection
 
 __all__ = ["group_runs"]
 
@@ -37,7 +37,7 @@ def group_runs(
         fields: What they are grouped by.
 
     Raises:
-        ValidationError: There are too many groups, or a value is one that no filter can ask for.
+        ValidationError: There are too many groups, their values are too long, or one that no filter can ask for.
     """
     whole: FromClause = runs
     parts: list[ColumnElement[Any]] = []
@@ -52,14 +52,17 @@ def group_runs(
     keys = [inner.c[part.name] for part in named]
     counted = func.count(), func.min(inner.c.created), func.max(inner.c.created)
     statement = select(*counted, inner.c.state, *keys).group_by(*keys, inner.c.state)
-    found = rows(connection, statement.limit(_ROWS_MAX + 1))
-    if len(found) > _ROWS_MAX:
-        raise too_many_groups()
+    # Read row by row: values may be long, and no more is held of them than may be told.
+    with connection.execute(statement.limit(_ROWS_MAX + 1), execution_options={"stream_results": True}) as found:
+        return count_groups(_records(fields, found))
+
+
+def _records(fields: Sequence[Field], found: Iterable[Any]) -> Iterator[RunGroupRecord]:
     known: dict[Any, GroupValue] = {}
-    return count_groups(
-        RunGroupRecord(_values(fields, parts, known), count, {state: count}, first, last)
-        for count, first, last, state, *parts in found
-    )
+    for number, (count, first, last, state, *parts) in enumerate(found):
+        if number == _ROWS_MAX:
+            raise too_many_groups()
+        yield RunGroupRecord(_values(fields, parts, known), count, {state: count}, first, last)
 
 
 def _joins(table: FromClause, field: Field) -> ColumnElement[bool]:
