@@ -124,17 +124,30 @@ def test_what_is_there_stays_as_it_is(site: Site) -> None:
         ({"series": (ImportedSeries("a", (1, 2), (1.0,)),)}, "2 steps and 1 values"),
         ({"series": (ImportedSeries("a", (1,), (1.0,), "IMAGE"),)}, "column_type"),
         ({"time_ms": -1}, "time_ms"),
+        ({"profile": Profile(requirements="a\x00")}, "requirements: text must not have NUL"),
+        ({"profile": Profile(conda="a\x00")}, "conda: text must not have NUL"),
     ],
 )
 def test_what_cannot_be_stored_is_refused_alone(site: Site, run: dict[str, Any], why: str) -> None:
     project = site.project()
-    parts = {"state": "FINISHED", **run}
-    bad = RunImport(RunDraft(project, id="bad", state=parts.pop("state")), **parts)
+    told = {name: run[name] for name in ("state", "profile") if name in run}
+    parts = {name: value for name, value in run.items() if name not in told}
+    bad = RunImport(RunDraft(project, id="bad", **{"state": "FINISHED", **told}), **parts)
     good = RunImport(RunDraft(project, id="good", state="FINISHED"), (ImportedSeries("a", (1,), (math.inf,)),))
     refused, added = site.root.import_runs((bad, good))
     assert (refused.outcome, added.outcome) == ("refused", "added")
     assert why in refused.reason
     assert [found.id for found in site.root.list_runs(RunQuery(RunSelection(site.home))).items] == ["good"]
+
+
+def test_a_profile_that_cannot_be_stored_is_refused_wherever_it_comes(site: Site) -> None:
+    project = site.project()
+    bad = Profile(requirements="a\x00")
+    with pytest.raises(ValidationError, match="requirements"):
+        site.root.create_run(RunDraft(project, profile=bad))
+    path = site.root.create_run(RunDraft(project))[0].path
+    with pytest.raises(ValidationError, match="requirements"):
+        site.root.update_runs(RunSelection(path.workspace, path.project, (path.run,)), RunPatch(profile=bad))
 
 
 def test_too_many_and_no_place_are_refused_whole(site: Site) -> None:

@@ -45,6 +45,7 @@ __all__ = [
     "check_own_fields",
     "check_patch",
     "json_text",
+    "profile_texts",
     "state_values",
     "stored",
 ]
@@ -106,6 +107,16 @@ def json_text(value: object, argument: str) -> str:
         raise ValidationError(f"{argument}: {error}") from error
     except RecursionError as error:
         raise ValidationError(f"{argument}: it nests too deeply") from error
+
+
+def profile_texts(profile: Profile) -> tuple[str, str, str]:
+    """Return the sections of a profile as the store keeps them.
+
+    Raises:
+        ValidationError: One cannot be stored; the sentence names it.
+    """
+    check_fields(profile, ("requirements", "conda"))
+    return json_text(profile.metadata, "profile"), profile.requirements, profile.conda
 
 
 def stored(field: OwnField, value: Any) -> Any:
@@ -314,8 +325,7 @@ def _made(
 
 def _write_profiles(store: Store, connection: Connection, run_keys: Sequence[int], change: RunChange) -> None:
     if change.profile is not None:
-        metadata = json_text(change.profile.metadata, "profile")
-        write_profile(store, connection, run_keys, change.profile, metadata)
+        write_profile(store, connection, run_keys, profile_texts(change.profile))
     if change.metadata:
         known = {key: loads(text) for key, text in read_metadata(connection, run_keys).items()}
         texts = {key: json_text({**known.get(key, {}), **change.metadata}, "metadata") for key in run_keys}

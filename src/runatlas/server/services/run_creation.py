@@ -21,6 +21,7 @@ from runatlas.server.services.run_change import (
     apply_change,
     check_own_fields,
     json_text,
+    profile_texts,
     state_values,
     stored,
 )
@@ -34,7 +35,7 @@ from runatlas.server.store.run_version import RunVersion, add_version
 from runatlas.server.store.run_write import add_profiles, add_run, lock_runs, write_labels
 from runatlas.server.store.statement import Connection
 
-__all__ = ["check_draft", "find_or_make_run", "profile_texts", "project_of", "values_of"]
+__all__ = ["check_draft", "find_or_make_run", "project_of", "values_of"]
 
 _STORED = [field for field in OWN_FIELDS.values() if field.column]
 _RULED = {"id", "cuid", "state", "labels", "created_at_ms", "finished_at_ms"}
@@ -135,11 +136,6 @@ def values_of(caller: Caller, draft: RunDraft, project: ProjectRow, now_ms: int)
         "finished_at_ms": None if draft.state == "RUNNING" else finished,
         "heartbeat_at_ms": now_ms if draft.state == "RUNNING" else None,
     }
-
-
-def profile_texts(profile: Profile) -> tuple[str, str, str]:
-    """Return the sections of a profile as the store keeps them."""
-    return json_text(profile.metadata, "profile"), profile.requirements, profile.conda
 
 
 def _record(draft: RunDraft, project: ProjectRow, values: Mapping[str, Any], user: UserRef | None) -> RunRecord:

@@ -15,8 +15,8 @@ from runatlas.model.run import Profile
 from runatlas.model.run_import import IMPORT_RUNS_MAX, ImportedSeries, RunImport, RunImportRecord
 from runatlas.model.series import NUMERIC_TYPES
 from runatlas.server.services.caller import Caller
-from runatlas.server.services.run_change import FINAL_STATES, json_text
-from runatlas.server.services.run_creation import check_draft, profile_texts, project_of, values_of
+from runatlas.server.services.run_change import FINAL_STATES, json_text, profile_texts
+from runatlas.server.services.run_creation import check_draft, project_of, values_of
 from runatlas.server.services.validation import check_choice, check_time
 from runatlas.server.store.chunk import Points, join
 from runatlas.server.store.config import ConfigRow, flatten, write_configs

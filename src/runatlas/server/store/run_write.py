@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import Boolean, bindparam, delete, func, insert, select, update
 
 from runatlas.errors import NotFoundError
-from runatlas.model.run import Profile
 from runatlas.server.store.engine import Store
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import folders, projects, run_labels, run_profiles, runs
@@ -225,11 +224,9 @@ def add_profiles(connection: Connection, profiles: Mapping[int, tuple[str, str, 
     _INSERT_PROFILE.run_many(connection, [(key, *sections) for key, sections in given.items()])
 
 
-def write_profile(
-    store: Store, connection: Connection, run_keys: Iterable[int], profile: Profile, metadata: str
-) -> None:
+def write_profile(store: Store, connection: Connection, run_keys: Iterable[int], texts: tuple[str, str, str]) -> None:
     """Replace the sections of profiles that are given; empty ones keep what is there."""
-    sections = {"metadata": metadata, "requirements": profile.requirements, "conda": profile.conda}
+    sections = dict(zip(("metadata", "requirements", "conda"), texts, strict=True))
     given = {name: text for name, text in sections.items() if text not in ("", "{}")}
     made = [{"run_pk": key, **sections} for key in run_keys]
     if not given or not made:
