@@ -270,4 +270,4 @@ def _shown(field: Field, value: GroupValue) -> Any:
 
 
 def _places(values: Iterable[Any]) -> tuple[Place, ...]:
-    return tuple(place_of(tuple(value) if isinstance(value, list) else value) for value in values)
+    return tuple(map(place_of, values))

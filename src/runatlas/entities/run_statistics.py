@@ -444,7 +444,7 @@ class _Columns:
         if self._rest is not None:
             return self._by_all_but(self._rest, list(records))
         by = self._by
-        return self._grouping, [self._member(one, tuple(_held(one, field, "by") for field in by)) for one in records]
+        return self._grouping, [self._member(one, tuple(field_value(one, field) for field in by)) for one in records]
 
     def _by_all_but(self, rest: AllBut, records: Sequence[RunRecord]) -> tuple[Grouping, list[Member]]:
         configs = _flat(records)

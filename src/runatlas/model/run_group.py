@@ -63,16 +63,18 @@ class RunGroupRecord:
             object.__setattr__(self, "values", frozen)
 
 
-def place_of(value: GroupValue) -> Place:
+def place_of(value: GroupValue | list[Any]) -> Place:
     """Return where a value stands among others.
 
     Example:
         >>> place_of(1) == place_of(True), place_of(1) < place_of("1") < place_of((1,)) < place_of(None)
         (True, True)
+        >>> place_of([1]) == place_of((True,))
+        True
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return 3 if value is None else 2, 0, "", False
-    if isinstance(value, tuple):
+    if isinstance(value, (list, tuple)):
         return 1, 0, list_text(value), True
     return (1, 0, value, False) if isinstance(value, str) else (0, value, "", False)
 

@@ -11,6 +11,7 @@ import attrs
 
 from runatlas.display.markup import written
 from runatlas.model.codec import dumps
+from runatlas.model.run_group import place_of
 from runatlas.statistics.estimate import Center, Spread, check_estimate, interval_words
 
 __all__ = [
@@ -149,19 +150,13 @@ class Grouping:
 
 
 def identity(value: Any) -> Hashable:
-    """Return what is equal for equal values: numbers as filters compare them, NaN to itself, lists by their elements.
+    """Return what is equal for values that filters and groups hold for equal; of an object its JSON text.
 
     Example:
-        >>> identity(1) == identity(1.0) != identity("1"), identity([1, 2]) == identity([1, 2])
+        >>> identity(1) == identity(1.0) != identity("1"), identity([1, 2]) == identity([1.0, 2])
         (True, True)
     """
-    if isinstance(value, float) and math.isnan(value):
-        return ("nan",)
-    if isinstance(value, tuple):
-        return ("tuple", *map(identity, value))
-    if isinstance(value, (list, dict)):
-        return ("json", dumps(value))
-    return value  # type: ignore[no-any-return]
+    return ("json", dumps(value)) if isinstance(value, dict) else place_of(value)
 
 
 def rank(value: Any) -> tuple[int, Any]:

@@ -173,6 +173,16 @@ def test_two_runs_of_one_seed_are_no_two_seeds(own_sweep: Sweep) -> None:
     assert runs.aggregate("val_loss.min", by="config.model.kind").unwrap()[0]["val_loss.min"].n == 4
 
 
+def test_groups_and_their_statistics_have_one_notion_of_equal_values(own_sweep: Sweep) -> None:
+    for place, value in enumerate([[1], [1.0], [True], 1, 1.0, True, "1", None, {"kind": 1}, ["a", [2]], ["a", [2.0]]]):
+        own_sweep.add(f"odd-{place}", float(place), odd=value, mark=1)
+    groups = own_sweep.runs("config.mark == 1").groups("config.odd")
+    counted = {repr(values): runs.total for values, runs in groups}
+    assert sorted(counted.values()) == [1, 2, 2, 3, 3]
+    found = groups.stats("val_loss.min", spread="sd").unwrap()
+    assert sorted(row["runs"] for row in found) == [1, 2, 2, 3, 3]
+
+
 def test_what_does_not_count_is_counted_and_named(own_sweep: Sweep) -> None:
     own_sweep.add("crashed", 0.0, state="CRASHED", lr=0.1, model={"kind": "cnn"}, seed=3)
     own_sweep.add("running", 0.0, state="RUNNING", lr=0.1, model={"kind": "cnn"}, seed=4)
@@ -238,7 +248,11 @@ def test_metrics_of_a_context_and_other_statistics_are_columns_too(sweep: Sweep)
         ({"spread": "sd", "task": "config.lr"}, ValueError, "spread: over several tasks there is 'ci95' only"),
         ({"duplicates": "drop"}, ValueError, "duplicates: expected one of refuse, newest, keep"),
         ({"by": "config.seed", "over": "config.seed"}, ValueError, "by: 'config.seed' is over already"),
-        ({"by": "config.model"}, ValueError, "by: config.model of run '.*' is a section, .* such as config.model.kind"),
+        (
+            {"over": "config.model"},
+            ValueError,
+            "over: config.model of run '.*' is a section, .* such as config.model.kind",
+        ),
         ({"by": "lr"}, ValueError, "lr"),
         ({"states": ["DONE"]}, ValueError, "states"),
         ({"states": "FINISHED"}, TypeError, "states: expected a list of states"),
