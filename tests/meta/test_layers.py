@@ -51,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "response": {"errors", "model", "display"},
     "settings": {"errors", "model", "credential"},
     "credential": {"errors", "model"},
-    "charts": {"terminal", "extra"},
+    "charts": {"terminal", "extra", "model"},
     "tables": {"terminal", "extra", "errors", "process", "display", "charts", "model", "response"},
     "statistics": {"terminal", "extra", "display", "model", "tables"},
     "objects": {"errors", "model"},

@@ -11,8 +11,9 @@ from typing import Any
 import attrs
 
 from runatlas.charts.chart import Chart, dress, label, make_axes, number_axis, write_notes
-from runatlas.charts.style import DASHES, INK, NONE, SIZE, Scale, fonts, is_number, make_scale, plain, value_text
+from runatlas.charts.style import DASHES, INK, NONE, SIZE, Scale, fonts, is_number, make_scale, name_values, plain
 from runatlas.extra import load_extra
+from runatlas.model.run_group import Place, place_of
 from runatlas.terminal import counted
 
 __all__ = ["Line", "LineChart", "draw_lines"]
@@ -103,22 +104,24 @@ def draw_lines(
         ValueError: There are several panels and one ``ax``.
     """
     drawn = [line for line in lines if len(line.x)]
-    panels = list({value_text(line.panel): line.panel for line in drawn}) or [""]
+    names = name_values(line.panel for line in drawn)
+    panels = list(names) or [place_of("")]
     if ax is not None and len(panels) > 1:
         raise ValueError(f"ax: {len(panels)} panels do not fit on one; leave out facet, or ax")
     notes = list(chart.notes)
     if len(panels) > _PANELS:
         notes.append(f"{_PANELS} of {len(panels)} panels are drawn")
         panels = panels[:_PANELS]
-        drawn = [line for line in drawn if value_text(line.panel) in panels]
+        drawn = [line for line in drawn if place_of(line.panel) in panels]
     dashes = list(dict.fromkeys(line.dash for line in drawn))
     scale = make_scale([line.color for line in drawn], dashed=len(dashes) < 2)
     all_axes = [ax] if ax is not None else make_axes(len(panels), share_y=chart.share_y)
     pen = _Pen(scale, dashes, chart.log, len(drawn) / len(panels), dict(options or {}))
-    for name, axes in zip(panels, all_axes, strict=True):
-        for line in (line for line in drawn if value_text(line.panel) == name):
+    for panel, axes in zip(panels, all_axes, strict=True):
+        for line in (line for line in drawn if place_of(line.panel) == panel):
             pen.draw(axes, line)
         if len(panels) > 1:
+            name = names[panel]
             label(axes.set_title, f"{chart.panel_name} = {name}" if chart.panel_name else name, 40)
     if not drawn:
         label(partial(all_axes[0].text, 0.5, 0.5), "no points", ha="center", transform=all_axes[0].transAxes)
@@ -149,10 +152,10 @@ class _Pen:
 
     def look(self, line: Line) -> dict[str, Any]:
         """Return how a line looks."""
-        text = value_text(line.color)
+        place = place_of(line.color)
         found = {
-            "color": self._scale.colors.get(text, NONE),
-            "linestyle": self._dashes.get(line.dash) or self._scale.dashes.get(text, "-"),
+            "color": self._scale.colors.get(place, NONE),
+            "linestyle": self._dashes.get(line.dash) or self._scale.dashes.get(place, "-"),
             "linewidth": self._width,
             "alpha": self._alpha,
         }
@@ -171,8 +174,8 @@ class _Pen:
         if line.band is not None:
             low, high = (self._placed(line.x, [_number(end) for end in ends], counted=False)[1] for ends in line.band)
             axes.fill_between(across, low, high, color=look["color"], alpha=0.18, linewidth=0, label="_band")
-        text = plain(f"{value_text(line.color)} {line.dash}".strip() if line.dash else value_text(line.color))
-        name = _shown_name(text)
+        told = self._scale.names[place_of(line.color)]
+        name = _shown_name(plain(f"{told} {line.dash}".strip() if line.dash else told))
         alone = _alone(values)
         is_marked = "marker" in look or not alone
         marked = {} if is_marked else {"marker": "o", "markersize": 3.5, "markevery": alone}
@@ -309,16 +312,16 @@ class _Legend:
         legend.get_title().set_color(INK)
 
     def _colors(self) -> list[tuple[str, Any]]:
-        first: dict[str, Line] = {}
+        first: dict[Place, Line] = {}
         for line in self._lines:
-            first.setdefault(value_text(line.color), line)
+            first.setdefault(place_of(line.color), line)
         if len(first) == 1 and not self._chart.color_name and not any(line.told for line in self._lines):
             return []
         is_barred = self._scale.bar is not None
-        shown = [(text, line) for text, line in first.items() if not is_barred or line.color is None]
-        shown.sort(key=lambda item: _order(item[1].color))
-        looks = (self._pen.look(attrs.evolve(line, dash="")) for _, line in shown)
-        texts = (plain(f"{text}{line.told}", _NAME) for text, line in shown)
+        shown = [line for line in first.values() if not is_barred or line.color is None]
+        shown.sort(key=lambda line: _order(line.color))
+        looks = (self._pen.look(attrs.evolve(line, dash="")) for line in shown)
+        texts = (plain(f"{self._scale.names[place_of(line.color)]}{line.told}", _NAME) for line in shown)
         entries = list(zip(texts, map(self._sample, looks), strict=True))
         left = len(entries) - _LEGEND
         return entries if left < 2 else [*entries[:_LEGEND], (f"… and {left} more", self._made([], [], linestyle=""))]

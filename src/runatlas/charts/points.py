@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, TypeAlias
 
 import attrs
 
 from runatlas.charts.chart import Chart, label, write_notes
 from runatlas.charts.lines import Line, LineChart, draw_lines
-from runatlas.charts.style import INK, SIZE, is_number, spans_decades, value_text
+from runatlas.charts.style import INK, SIZE, is_number, name_values, spans_decades
+from runatlas.model.run_group import Place, place_of
 from runatlas.terminal import counted
 
 __all__ = ["draw_parallel", "draw_scatter"]
@@ -25,29 +27,39 @@ _CATEGORIES = 30
 
 @attrs.frozen
 class _Axis:
-    """Where values stand: numbers at their place, other values one after another."""
+    """Where values stand: numbers at their place, other values one after another.
+
+    Attributes:
+        name: What it is an axis of.
+        labels: What values are called that are no numbers.
+        ends: The first and the last number on it; none if there is no value.
+        is_log: Whether it is logarithmic.
+    """
 
     name: str
-    labels: tuple[str, ...]
+    labels: Mapping[Place, str]
+    ends: tuple[float, ...]
     is_log: bool
+    _counts: Mapping[Place, int] = attrs.field(factory=dict)
 
     @classmethod
     def of(cls, name: str, values: Sequence[Any]) -> _Axis:
         """Make the axis of values."""
         if all(map(is_number, values)):
             is_log = all(value > 0 for value in values) and spans_decades(values)
-            return cls(name, (), is_log)
-        return cls(name, tuple(sorted({value_text(value) for value in values})), is_log=False)
+            return cls(name, {}, (min(values), max(values)) if values else (), is_log)
+        labels = dict(sorted(name_values(values).items(), key=lambda item: item[1]))
+        counts = {place: count for count, place in enumerate(labels)}
+        return cls(name, labels, (0, len(labels) - 1), is_log=False, counts=counts)
 
     def place(self, value: Any) -> float:
         """Return where a value stands."""
-        return float(self.labels.index(value_text(value))) if self.labels else float(value)
+        return float(self._counts[place_of(value)]) if self.labels else float(value)
 
-    def share(self, value: Any, values: Sequence[Any]) -> float:
-        """Return where a value stands between the first and the last of all, from 0 to 1."""
-        places = [math.log(self.place(each)) if self.is_log else self.place(each) for each in (value, *values)]
-        low, high = min(places), max(places)
-        return 0.5 if low == high else (places[0] - low) / (high - low)
+    def share(self, place: float) -> float:
+        """Return where a place is between the first and the last of all, from 0 to 1."""
+        at, low, high = (math.log(each) if self.is_log else each for each in (place, *self.ends))
+        return 0.5 if low == high else (at - low) / (high - low)
 
 
 def _complete(rows: Rows, names: Sequence[str], runs: Sequence[str]) -> tuple[list[Any], list[str]]:
@@ -91,9 +103,9 @@ def draw_scatter(rows: Rows, runs: Sequence[str], x: str, y: str, color: str | N
     for axis in (across, up):
         if len(axis.labels) > _CATEGORIES:
             notes.append(f"{axis.name} has {len(axis.labels)} different texts")
-    groups: dict[str, list[Mapping[str, Any]]] = {}
+    groups: dict[Place | None, list[Mapping[str, Any]]] = {}
     for row in kept:
-        groups.setdefault("" if color is None else value_text(row[color]), []).append(row)
+        groups.setdefault(None if color is None else place_of(row[color]), []).append(row)
     lines = [
         Line(
             [across.place(row[x]) for row in group],
@@ -107,8 +119,8 @@ def draw_scatter(rows: Rows, runs: Sequence[str], x: str, y: str, color: str | N
         y_name=y,
         color_name=color or "",
         log=("x" if across.is_log else "") + ("y" if up.is_log else ""),
-        x_labels=across.labels,
-        y_labels=up.labels,
+        x_labels=tuple(across.labels.values()),
+        y_labels=tuple(up.labels.values()),
         words=f"{counted(len(kept), 'run')} by {x} and {y}",
         notes=tuple(notes),
     )
@@ -129,10 +141,9 @@ def draw_parallel(rows: Rows, runs: Sequence[str], keys: Sequence[str], result: 
     """
     names = [*dict.fromkeys((*keys, result))]
     kept, notes = _complete(rows, names, runs)
-    columns = {name: [row[name] for row in kept] for name in names}
-    axes = [_Axis.of(name, columns[name]) for name in names]
+    axes = [_Axis.of(name, [row[name] for row in kept]) for name in names]
     lines = [
-        Line(range(len(names)), [axis.share(row[axis.name], _ends(axis, columns)) for axis in axes], color=row[result])
+        Line(range(len(names)), [axis.share(axis.place(row[axis.name])) for axis in axes], color=row[result])
         for row in kept
     ]
     chart = LineChart(
@@ -150,7 +161,7 @@ def draw_parallel(rows: Rows, runs: Sequence[str], keys: Sequence[str], result: 
     panel.set_xlim(-0.15, len(names) - 0.6)
     for place, axis in enumerate(axes):
         panel.axvline(place, color="#888888", linewidth=0.8)
-        for height, text in _marks(axis, columns[axis.name]):
+        for height, text in _marks(axis):
             box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1}
             options = {"fontsize": SIZE - 2, "va": "center", "bbox": box, "color": INK}
             label(partial(panel.text, place + 0.02, height), text, 20, **options)
@@ -158,17 +169,12 @@ def draw_parallel(rows: Rows, runs: Sequence[str], keys: Sequence[str], result: 
     return Chart([panel], chart.words, notes)
 
 
-def _ends(axis: _Axis, columns: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
-    values = columns[axis.name]
-    return axis.labels or (min(values), max(values))
-
-
-def _marks(axis: _Axis, values: Sequence[Any]) -> Iterator[tuple[float, str]]:
+def _marks(axis: _Axis) -> Iterator[tuple[float, str]]:
     """Yield what stands at an axis, and how high."""
     if axis.labels:
         step = -(-len(axis.labels) // 12)
-        for text in axis.labels[::step]:
-            yield axis.share(text, axis.labels), text
-    elif values:
-        for value in dict.fromkeys((min(values), max(values))):
-            yield axis.share(value, (min(values), max(values))), f"{value:.4g}"
+        for place, text in islice(enumerate(axis.labels.values()), 0, None, step):
+            yield axis.share(place), text
+    else:
+        for value in dict.fromkeys(axis.ends):
+            yield axis.share(value), f"{value:.4g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import attrs
 
 from runatlas.extra import load_extra
+from runatlas.model.run_group import Place, place_of
 from runatlas.terminal import printable
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "fonts",
     "is_number",
     "make_scale",
+    "name_values",
     "plain",
     "spans_decades",
     "value_text",
@@ -88,20 +91,38 @@ def plain(text: str, most: int = _LABEL_MAX) -> str:
 
 
 def value_text(value: Any) -> str:
-    """Return what a value of a config is called in a legend.
+    """Return what a value of a config is called in a legend: two values may be called the same.
 
     Example:
-        >>> value_text(1e-4), value_text(None), value_text(True)
-        ('0.0001', 'none', 'True')
+        >>> value_text(1e-4), value_text(None), value_text("none"), value_text(True)
+        ('0.0001', 'none', "'none'", 'True')
     """
-    if value is None:
-        return "none"
+    if value is None or value == "none":
+        return "none" if value is None else repr(value)
     if isinstance(value, float):
         return f"{value:g}"
     try:
         return str(value)
     except ValueError:  # a whole number of more digits than Python writes
         return "a huge number"
+
+
+def name_values(values: Iterable[Any]) -> dict[Place, str]:
+    """Return what different values are called, by their places; texts and long numbers in full where two agree.
+
+    Example:
+        >>> list(name_values([True, "True", 1, "a"]).values())
+        ['True', "'True'", 'a']
+    """
+    known: dict[Place, Any] = {}
+    for value in values:
+        known.setdefault(place_of(value), value)
+    short = {place: value_text(value) for place, value in known.items()}
+    several = Counter(short.values())
+    return {
+        place: repr(known[place]) if several[text] > 1 and isinstance(known[place], (str, float)) else text
+        for place, text in short.items()
+    }
 
 
 def is_number(value: Any) -> bool:
@@ -122,13 +143,15 @@ class Scale:
     """Which colour stands for which value.
 
     Attributes:
-        colors: The colour of each value's text.
-        dashes: The line's style of each value's text.
+        names: What each value is called; values go by their places.
+        colors: The colour of each value.
+        dashes: The line's style of each value.
         bar: ``(norm, colour map)`` where there are too many numbers to list: a colour bar tells them.
     """
 
-    colors: Mapping[str, Any]
-    dashes: Mapping[str, Any]
+    names: Mapping[Place, str]
+    colors: Mapping[Place, Any]
+    dashes: Mapping[Place, Any]
     bar: tuple[Any, Any] | None = None
 
 
@@ -139,9 +162,10 @@ def make_scale(values: Sequence[Any], *, dashed: bool) -> Scale:
         values: The values, of which ``None`` means that there is none.
         dashed: Whether lines beyond the eighth may be dashed, as nothing else is told by dashes.
     """
-    known = {value_text(value): value for value in values if value is not None}
+    names = name_values(values)
+    known = {place_of(value): value for value in values if value is not None}
     numbers = [value for value in known.values() if is_number(value)]
-    none = {"none": NONE}
+    none = {place_of(None): NONE}
     if len(numbers) == len(known) > 2:
         low, high = min(numbers), max(numbers)
         colors = load_extra("matplotlib.colors", "a chart")
@@ -149,10 +173,10 @@ def make_scale(values: Sequence[Any], *, dashed: bool) -> Scale:
         norm = colors.LogNorm(low, high) if is_log else colors.Normalize(low, high)
         whole = load_extra("matplotlib", "a chart").colormaps["viridis"]
         shades = colors.ListedColormap([whole(0.92 * place / 255) for place in range(256)])
-        found = {text: shades(float(norm(value))) for text, value in known.items()}
-        return Scale(none | found, {}, (norm, shades) if len(known) > len(COLORS) else None)
+        found = {place: shades(float(norm(value))) for place, value in known.items()}
+        return Scale(names, none | found, {}, (norm, shades) if len(known) > len(COLORS) else None)
     places = dict(zip(known, range(len(known)), strict=True))
-    found = {text: COLORS[place % len(COLORS)] for text, place in places.items()}
+    found = {value: COLORS[place % len(COLORS)] for value, place in places.items()}
     dashed = dashed and len(known) <= len(COLORS) * len(DASHES)
-    dashes = {text: DASHES[place // len(COLORS)] for text, place in places.items()} if dashed else {}
-    return Scale(none | found, dashes)
+    dashes = {value: DASHES[place // len(COLORS)] for value, place in places.items()} if dashed else {}
+    return Scale(names, none | found, dashes)

@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias
 import attrs
 
 from runatlas.charts.lines import Line, LineChart
-from runatlas.charts.style import value_text
 from runatlas.entities.argument import choice
+from runatlas.model.run_group import Place, place_of
 from runatlas.statistics.curve import aggregate_curves
 from runatlas.terminal import counted
 
@@ -60,9 +60,9 @@ def gather(lines: Sequence[Line], chart: LineChart, band: Band) -> tuple[list[Li
     Raises:
         ImportError: SciPy is needed and not installed.
     """
-    groups: dict[tuple[str, str, str], list[Line]] = {}
+    groups: dict[tuple[Place, Place, str], list[Line]] = {}
     for line in lines:
-        groups.setdefault((value_text(line.color), value_text(line.panel), line.dash), []).append(line)
+        groups.setdefault((place_of(line.color), place_of(line.panel), line.dash), []).append(line)
     found, is_between, unknown = [], False, 0
     for group in groups.values():
         curves = [dict(zip(line.x, line.y, strict=True)) for line in group if len(line.x)]

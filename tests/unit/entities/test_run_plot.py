@@ -14,7 +14,8 @@ from support.world import START, make_points
 
 from runatlas import Api, Chart
 from runatlas.backends.local import LocalBackend
-from runatlas.charts.lines import Line, LineChart
+from runatlas.charts.lines import Line, LineChart, draw_lines
+from runatlas.charts.points import draw_scatter
 from runatlas.entities.run_band import gather
 from runatlas.errors import NotFoundError
 from runatlas.model.batch import Batch
@@ -137,6 +138,22 @@ def test_where_runs_end_n_falls_and_nothing_is_carried_forward() -> None:
     assert {round(value, 9) for value in line.y} == {2.0, 1.0}
     assert line.x[list(line.y).index(1.0)] == 5
     assert chart.notes == ("runs have other steps: read at 200, linear between the points of each",)
+
+
+def test_a_band_and_a_colour_are_of_equal_values_only(sweep: Sweep) -> None:
+    values: list[Any] = [None, "none", True, "True", 1, 0.12345671, 0.12345672, [1], [1.0], "[1]"]
+    lines = [Line([0, 1], [float(place)] * 2, color=value) for place, value in enumerate(values)]
+    found, chart = gather(lines, LineChart("step", "loss", color_name="config.x"), "minmax")
+    assert [line.y[0] for line in found] == [0.0, 1.0, 3.0, 3.0, 5.0, 6.0, 7.5, 9.0]
+    legend = _legend(draw_lines(found, chart))
+    assert {text.partition(" (n")[0] for text in legend} == {
+        *("none", "'none'", "True", "'True'", "0.12345671", "0.12345672", "[1]", "'[1]'"),
+    }
+    rows = [{"x": 1.0, "y": 2.0, "color": value} for value in values]
+    scatter = draw_scatter(rows, list("abcdefghij"), "x", "y", "color")
+    assert len({str(line.get_color()) + str(line.get_marker()) for line in _lines(scatter)}) == 8
+    own = draw_scatter([{"x": value, "y": 1.0} for value in values[1:]], list("abcdefghi"), "x", "y", None)
+    assert len(own.axes.get_xticklabels()) == 7
 
 
 def test_runs_are_drawn_against_each_other(sweep: Sweep) -> None:
