@@ -158,3 +158,17 @@ def test_too_many_and_no_place_are_refused_whole(site: Site) -> None:
     with pytest.raises(NotFoundError, match="nowhere"):
         site.root.import_runs((here, run))
     assert not site.root.list_runs(RunQuery(RunSelection(site.home))).items
+    made = attrs.evolve(run, draft=attrs.evolve(run.draft, create_project=True))
+    for order in ((run, made), (made, run)):
+        with pytest.raises(NotFoundError, match="nowhere"):
+            site.root.import_runs(order)
+
+
+def test_projects_of_runs_that_were_there_did_not_change(site: Site) -> None:
+    old, new = site.project(), site.project("new")
+    first, second = (RunImport(RunDraft(path, id="a", state="FINISHED")) for path in (old, new))
+    assert [answer.outcome for answer in site.root.import_runs((first,))] == ["added"]
+    before = site.root.get_project(old)
+    site.clock.advance(1000)
+    assert [answer.outcome for answer in site.root.import_runs((first, second))] == ["present", "added"]
+    assert site.root.get_project(old) == before

@@ -71,7 +71,7 @@ class ManyRuns(ABC):
             What became of each, in their order.
 
         Raises:
-            NotFoundError: There is no such workspace, or project that is not to be made; nothing is made then.
+            NotFoundError: There is no such workspace, or project that a run does not make; nothing is made then.
             PermissionDeniedError: The caller may not write to one of the projects; nothing is made then.
             ValidationError: There are more than 1000.
         """

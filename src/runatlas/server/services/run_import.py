@@ -11,7 +11,8 @@ import numpy as np
 
 from runatlas.errors import ConflictError, NotFoundError, ValidationError
 from runatlas.model.batch_check import Identity, check_key
-from runatlas.model.run import Profile
+from runatlas.model.ids import ProjectPath
+from runatlas.model.run import Profile, RunDraft
 from runatlas.model.run_import import IMPORT_RUNS_MAX, ImportedSeries, RunImport, RunImportRecord
 from runatlas.model.series import NUMERIC_TYPES
 from runatlas.server.services.caller import Caller
@@ -59,7 +60,7 @@ class RunImports:
         """Make runs with all their points, in one transaction: each is there whole, or not at all.
 
         Raises:
-            NotFoundError: There is no such workspace or project; nothing is made then.
+            NotFoundError: There is no such workspace, or project that a run does not make; nothing is made then.
             PermissionDeniedError: The caller may not write to one of the projects; nothing is made then.
             ValidationError: There are too many.
         """
@@ -83,10 +84,10 @@ class RunImports:
         store = self._store
         answers: dict[int, RunImportRecord] = {}
         with store.write() as connection:
-            drafts = {run.given.draft.project: run.given.draft for run in ready}
-            projects = {path: project_of(store, connection, caller, draft) for path, draft in drafts.items()}
-            keys = {project.id for project in projects.values()}
-            lock_projects(connection, keys, whole=True)
+            # In one order, or two who make the same projects would wait for each other.
+            drafts = _first_drafts(ready)
+            projects = {path: project_of(store, connection, caller, drafts[path]) for path in sorted(drafts, key=str)}
+            lock_projects(connection, {project.id for project in projects.values()}, whole=True)
             now_ms = store.clock()
             added: dict[int, _Checked] = {}
             for run in ready:
@@ -96,8 +97,18 @@ class RunImports:
                 if key is not None:
                     added[key] = run
             _write_parts(connection, added, encoded, now_ms)
-            touch_projects(connection, keys, now_ms)
+            touch_projects(connection, {projects[run.given.draft.project].id for run in added.values()}, now_ms)
         return answers
+
+
+def _first_drafts(ready: Sequence[_Checked]) -> dict[ProjectPath, RunDraft]:
+    """Return a draft of each project, one that does not make it if there is such a one."""
+    found: dict[ProjectPath, RunDraft] = {}
+    for draft in (run.given.draft for run in ready):
+        held = found.setdefault(draft.project, draft)
+        if held.create_project and not draft.create_project:
+            found[draft.project] = draft
+    return found
 
 
 def _check(place: int, run: RunImport) -> _Checked | RunImportRecord:
@@ -151,7 +162,7 @@ def _points(series: ImportedSeries, time_ms: int) -> Points:
 
 
 def _encode(ready: Sequence[_Checked]) -> dict[int, dict[Identity, Encoded]]:
-    """Encode the points of all runs at once; this needs no lock."""
+    """Encode the points of all runs at once; no lock is needed, but a request that counts once holds it by then."""
     encoded = iter(encode_series([points for run in ready for points in run.points.values()]))
     return {run.place: {identity: next(encoded) for identity in run.points} for run in ready}
 
