@@ -154,6 +154,9 @@ def test_too_many_and_no_place_are_refused_whole(site: Site) -> None:
     run = RunImport(RunDraft(ProjectPath(site.home, "nowhere"), state="FINISHED"))
     with pytest.raises(ValidationError, match="at most 1000"):
         site.root.import_runs((run,) * 1001)
+    many = ImportedSeries("a", (0,) * 500_001, (0.0,) * 500_001)
+    with pytest.raises(ValidationError, match="at most 1,000,000 values"):
+        site.root.import_runs((attrs.evolve(run, series=(many,)),) * 2)
     here = RunImport(RunDraft(site.project(), state="FINISHED"))
     with pytest.raises(NotFoundError, match="nowhere"):
         site.root.import_runs((here, run))

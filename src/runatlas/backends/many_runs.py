@@ -54,10 +54,9 @@ class ManyRuns(ABC):
             "/runs/import",
             "runs",
             errors=CHANGE,
-            body=Envelope("RunImports", "Runs that come whole, up to 1000."),
+            body=Envelope("RunImports", "Runs that come whole, up to 1000 with 1,000,000 values."),
             answer=Envelope("RunImportAnswer", "What became of each run, in their order.", "runs"),
             changes=True,
-            large=True,
         ),
         makes_store=True,
     )
@@ -73,5 +72,5 @@ class ManyRuns(ABC):
         Raises:
             NotFoundError: There is no such workspace, or project that a run does not make; nothing is made then.
             PermissionDeniedError: The caller may not write to one of the projects; nothing is made then.
-            ValidationError: There are more than 1000.
+            ValidationError: There are more than 1000, or they have more than 1,000,000 values.
         """

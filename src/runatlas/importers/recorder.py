@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import attrs
@@ -14,6 +14,7 @@ from runatlas.importers.imported_run import MARK, ImportedRun
 from runatlas.model.batch import Batch
 from runatlas.model.page import each_item
 from runatlas.model.run import RunPatch, RunQuery, RunRecord, RunSelection
+from runatlas.model.run_import import IMPORT_VALUES_MAX
 
 __all__ = ["TOGETHER", "TOGETHER_BYTES", "Outcome", "Recorder", "Refusal"]
 
@@ -64,7 +65,9 @@ class Recorder:
             What there was to do of each, in their order.
         """
         held = self._held([run.id for run in runs])
-        done = self._record_whole([run for run in runs if run.id not in held and run.points.count <= _SMALL])
+        done: dict[tuple[str, str], Outcome | Refusal] = {}
+        for some in _portions([run for run in runs if run.id not in held and run.points.count <= _SMALL]):
+            done |= self._record_whole(some)
         return [done.get((run.project, run.id)) or self._record(run, held.get(run.id, ())) for run in runs]
 
     def _record_whole(self, runs: Sequence[ImportedRun]) -> dict[tuple[str, str], Outcome | Refusal]:
@@ -145,3 +148,16 @@ def _moved(run: ImportedRun, held: Sequence[RunRecord]) -> RunRecord | None:
 def _mark_of(record: RunRecord) -> dict[str, object] | None:
     mark = record.profile.metadata.get(MARK) if record.profile is not None else None
     return mark if isinstance(mark, dict) else None
+
+
+def _portions(runs: Sequence[ImportedRun]) -> Iterator[list[ImportedRun]]:
+    """Split runs into as many as may come at once."""
+    some: list[ImportedRun] = []
+    values = 0
+    for run in runs:
+        if values + run.points.count > IMPORT_VALUES_MAX:
+            yield some
+            some, values = [], 0
+        some.append(run)
+        values += run.points.count
+    yield some

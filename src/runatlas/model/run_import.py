@@ -9,10 +9,13 @@ import attrs
 from runatlas.model.run import RunDraft
 from runatlas.model.series import ColumnType
 
-__all__ = ["IMPORT_RUNS_MAX", "ImportOutcome", "ImportedSeries", "RunImport", "RunImportRecord"]
+__all__ = ["IMPORT_RUNS_MAX", "IMPORT_VALUES_MAX", "ImportOutcome", "ImportedSeries", "RunImport", "RunImportRecord"]
 
 IMPORT_RUNS_MAX = 1000
 """How many runs may come at once."""
+
+IMPORT_VALUES_MAX = 1_000_000
+"""How many values they may have together."""
 
 ImportOutcome = Literal["added", "present", "refused"]
 

@@ -13,7 +13,7 @@ from runatlas.errors import ConflictError, NotFoundError, ValidationError
 from runatlas.model.batch_check import Identity, check_key
 from runatlas.model.ids import ProjectPath
 from runatlas.model.run import Profile, RunDraft
-from runatlas.model.run_import import IMPORT_RUNS_MAX, ImportedSeries, RunImport, RunImportRecord
+from runatlas.model.run_import import IMPORT_RUNS_MAX, IMPORT_VALUES_MAX, ImportedSeries, RunImport, RunImportRecord
 from runatlas.model.series import NUMERIC_TYPES
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.run_change import FINAL_STATES, json_text, profile_texts
@@ -62,10 +62,13 @@ class RunImports:
         Raises:
             NotFoundError: There is no such workspace, or project that a run does not make; nothing is made then.
             PermissionDeniedError: The caller may not write to one of the projects; nothing is made then.
-            ValidationError: There are too many.
+            ValidationError: There are too many runs or values.
         """
         if len(runs) > IMPORT_RUNS_MAX:
             raise ValidationError(f"runs: at most {IMPORT_RUNS_MAX} come at once, got {len(runs)}")
+        values = sum(max(len(series.steps), len(series.values)) for run in runs for series in run.series)
+        if values > IMPORT_VALUES_MAX:
+            raise ValidationError(f"runs: at most {IMPORT_VALUES_MAX:,} values come at once, got {values:,}")
         self._store.require_room()
         found = [_check(place, run) for place, run in enumerate(runs)]
         answers = {place: answer for place, answer in enumerate(found) if isinstance(answer, RunImportRecord)}
