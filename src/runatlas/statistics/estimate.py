@@ -242,8 +242,9 @@ def t_quantile(freedom: float) -> float:
 def _median_rank(count: int) -> int:
     """Return how many of sorted values may be left out at either end so that the rest holds the median at 95 %."""
     missed = 0.0
+    every = math.lgamma(count + 1) - (count - 1) * math.log(2)
     for rank in range(count // 2 + 1):
-        missed += 2 * math.comb(count, rank) / 2**count
+        missed += math.exp(every - math.lgamma(rank + 1) - math.lgamma(count - rank + 1))
         if missed > 1 - _LEVEL:
             return rank - 1
     return count // 2 - 1

@@ -23,6 +23,7 @@ from runatlas.statistics.estimate import (
     interquartile_mean,
     interval_words,
     mean,
+    median_interval,
     numbers_text,
     quantile,
     standard_deviation,
@@ -90,6 +91,17 @@ def test_the_interval_of_a_median_holds_it_as_often_as_it_says(count: int) -> No
     covered = 1 - 2 * stats.binom.cdf(left_out, count, 0.5)
     narrower = 1 - 2 * stats.binom.cdf(left_out + 1, count, 0.5)
     assert covered >= 0.95 > narrower
+
+
+def test_the_interval_of_a_median_is_that_of_exact_numbers() -> None:
+    for count in range(1, 501):
+        exact, missed = -1, 0
+        while (missed := missed + 2 * math.comb(count, exact + 1)) * 20 <= 2**count and exact < count // 2:
+            exact += 1
+        values = [float(value) for value in range(count)]
+        assert median_interval(values) == (None if exact < 0 else (float(exact), float(count - 1 - exact)))
+    low, high = median_interval([float(value) for value in range(100_000)]) or (0.0, 0.0)
+    assert (low, high) == (stats.binom.ppf(0.025, 100_000, 0.5) - 1, 100_000 - stats.binom.ppf(0.025, 100_000, 0.5))
 
 
 @pytest.mark.parametrize("center", CENTERS)
