@@ -27,6 +27,7 @@ _TIMED = frozenset({"time", "relative"})
 _OWN = frozenset({"run", "metric"})
 _UNITS = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0))
 _NAMED = 3
+_SCALED = 60
 
 
 @attrs.frozen
@@ -267,7 +268,7 @@ class _Maker:
         if thinned:
             kept, totals = sum(map(len, thinned)), [item.total for item in thinned]
             whole = "" if None in totals else f" of {sum(total or 0 for total in totals):,}"
-            yield f"sampled: {kept:,}{whole} points of {counted(len(thinned), 'series').replace('serieses', 'series')}"
+            yield f"sampled: {kept:,}{whole} points of {len(thinned):,} series"
         if table.missing_runs:
             absent = len(table.missing_runs)
             yield f"{counted(absent, 'run')} asked for by id {'is' if absent == 1 else 'are'} not there"
@@ -349,4 +350,12 @@ def _windowed(values: Sequence[float], length: int) -> Iterator[float]:
     back, on = length // 2, length - length // 2
     for place, value in enumerate(values):
         near = [each for each in values[max(place - back, 0) : place + on] if math.isfinite(each)]
-        yield math.fsum(near) / len(near) if math.isfinite(value) else math.nan
+        yield _mean(near) if math.isfinite(value) else math.nan
+
+
+def _mean(values: Sequence[float]) -> float:
+    try:
+        return math.fsum(values) / len(values)
+    except OverflowError:  # the sum is beyond the range of doubles, the mean is not
+        middle = math.fsum(math.ldexp(value, -_SCALED) for value in values) / len(values) * 2.0**_SCALED
+        return max(min(values), min(max(values), middle))

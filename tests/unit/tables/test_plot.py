@@ -190,6 +190,7 @@ def test_smoothing_keeps_gaps_and_stays_within_what_was_logged(values: list[floa
     known = [value for value in values if not math.isnan(value)]
     assert all(min(known) - 1e-6 <= value <= max(known) + 1e-6 for value in found if not math.isnan(value))
     assert smoothed([2.0] * 5, amount) == pytest.approx([2.0] * 5)
+    assert smoothed([1.7e308] * 5, amount) == pytest.approx([1.7e308] * 5)
 
 
 def test_names_are_shown_as_they_are_and_never_as_formulas() -> None:
