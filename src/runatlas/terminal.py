@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["counted", "printable", "printable_lines"]
+__all__ = ["are", "counted", "printable", "printable_lines"]
 
 _UNSEEN = (
     "\x00-\x1f\x7f-\x9f\xad\u061c\u070f\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -55,6 +55,11 @@ def counted(number: int, noun: str) -> str:
     """
     several = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{number:,} {noun if number == 1 else several}"
+
+
+def are(number: int) -> str:
+    """Return the verb that belongs to a number of things."""
+    return "is" if number == 1 else "are"
 
 
 def _written(found: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ from runatlas.charts.chart import Chart, dress, label, make_axes, number_axis, w
 from runatlas.charts.style import DASHES, INK, NONE, SIZE, Scale, fonts, is_number, make_scale, name_values, plain
 from runatlas.extra import load_extra
 from runatlas.model.run_group import Place, place_of
-from runatlas.terminal import counted
+from runatlas.terminal import are, counted
 
 __all__ = ["Line", "LineChart", "draw_lines"]
 
@@ -204,18 +204,14 @@ class _Pen:
         """Say what has no place."""
         found = []
         if self._gaps:
-            found.append(f"{counted(self._gaps, 'point')} with NaN or infinity {_are(self._gaps)} a gap")
+            found.append(f"{counted(self._gaps, 'point')} with NaN or infinity {are(self._gaps)} a gap")
         if self._below:
             found.append(
-                f"{counted(self._below, 'point')} {_are(self._below)} not above 0, which has no place on a log axis"
+                f"{counted(self._below, 'point')} {are(self._below)} not above 0, which has no place on a log axis"
             )
         if self._huge:
-            found.append(f"{counted(self._huge, 'point')} beyond 1e150 {_are(self._huge)} a gap")
+            found.append(f"{counted(self._huge, 'point')} beyond 1e150 {are(self._huge)} a gap")
         return found
-
-
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"
 
 
 def _number(value: float | None) -> float:

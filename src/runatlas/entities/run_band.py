@@ -12,7 +12,7 @@ from runatlas.charts.lines import Line, LineChart
 from runatlas.entities.argument import choice
 from runatlas.model.run_group import Place, place_of
 from runatlas.statistics.curve import aggregate_curves
-from runatlas.terminal import counted
+from runatlas.terminal import are, counted
 
 __all__ = ["Band", "check_band", "gather"]
 
@@ -40,9 +40,9 @@ def check_band(band: Band, x: str, smooth: float | None) -> Band:
     known: tuple[Band, ...] = ("minmax", "sd", "ci95")
     found = choice(band, known, "band")
     if x != "step":
-        raise ValueError(f"band: runs have steps in common, and not {x!r}; leave out x")
+        raise ValueError("band= works over steps only; leave out x")
     if smooth is not None:
-        raise ValueError("band: it is around what was logged; leave out smooth")
+        raise ValueError("a band cannot be smoothed; leave out smooth")
     return found
 
 
@@ -84,8 +84,11 @@ def gather(lines: Sequence[Line], chart: LineChart, band: Band) -> tuple[list[Li
         )
     notes = list(chart.notes)
     if is_between:
-        notes.append(f"runs have other steps: read at {_STEPS}, linear between the points of each")
+        notes.append(
+            f"the runs logged at different steps: each is read at {_STEPS} evenly spaced ones, "
+            "on the line between its points"
+        )
     if unknown:
-        notes.append(f"{counted(unknown, 'value')} that are NaN or infinite do not count at their steps")
+        notes.append(f"{counted(unknown, 'value')} {are(unknown)} NaN or infinite, and not counted")
     name = f"{chart.y_name or 'value'}: {_WORDS[band]}"
     return found, attrs.evolve(chart, y_name=name, of=chart.of or chart.y_name, notes=tuple(notes))

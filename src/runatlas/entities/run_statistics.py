@@ -181,6 +181,7 @@ class RunStatistics(ABC):
 
         Returns:
             One row a run: ``run``, ``name``, ``state``, and a column for each metric; ``None`` where a run has none.
+            A metric that is called as one of these three has the column ``summary.state``, say.
 
         Raises:
             TypeError: ``metrics`` is no list of texts.
@@ -192,9 +193,11 @@ class RunStatistics(ABC):
         def read() -> ValueTable:
             records = list(self._read_records((), fields))
             columns = {shown: [getattr(one, name) for one in records] for shown, name in _OWN.items()}
-            for place, name in enumerate(names):
-                columns[name] = [(record.statistics or ())[place] for record in records]
-            absent = [name for name in names if records and all(value is None for value in columns[name])]
+            shown = [f"summary.{name}" if name in _OWN else name for name in names]
+            for place, column in enumerate(shown):
+                columns[column] = [(record.statistics or ())[place] for record in records]
+            pairs = zip(names, shown, strict=True)
+            absent = [name for name, column in pairs if records and all(value is None for value in columns[column])]
             return ValueTable(columns, notes=[f"none of {len(records)} runs has {name}" for name in absent])
 
         return ApiResponse.of(read)

@@ -25,7 +25,7 @@ from runatlas.statistics.grouping import (
 )
 from runatlas.tables.frame import Frame
 from runatlas.tables.run import arrow_column
-from runatlas.terminal import printable
+from runatlas.terminal import counted, printable
 
 __all__ = ["AggregateRow", "AggregateTable", "aggregate"]
 
@@ -235,7 +235,8 @@ def aggregate(
     notes = [*unknown_fields(members, grouping), *left_out_words(left_out, len(members))]
     repeated = sum(count for _, count in groups)
     if repeated:
-        notes.append(f"{repeated} runs count beside another of their group with the same {grouping.over}")
+        verb = "counts" if repeated == 1 else "count"
+        notes.append(f"{counted(repeated, 'run')} {verb} beside another of the same group and {grouping.over}")
     return AggregateTable(
         rows,
         by=grouping.by,

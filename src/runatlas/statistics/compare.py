@@ -46,6 +46,8 @@ def compare(
         rows.append(_compared(metric, known, grouping, goals.get(metric)))
         if grouping.over is not None:
             notes += _unpaired(metric, known, grouping.over, names)
+            huge = (member for member, one, other in _pairs(known) if not math.isfinite(other - one))
+            left_out += [LeftOut(member.run, metric, "a difference that is not finite") for member in huge]
     total = sum(map(len, sides))
     columns = {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
     return ValueTable(columns, description=_words(grouping, names), notes=(*left_out_words(left_out, total), *notes))
@@ -72,10 +74,7 @@ def _compared(
     if grouping.over is None:
         found, count = mean_difference(first, second), None
     else:
-        partners = {identity(member.over): value for member, value in known[0]}
-        pairs = [
-            (held, value) for member, value in known[1] if (held := partners.get(identity(member.over))) is not None
-        ]
+        pairs = [(one, other) for _, one, other in _pairs(known) if math.isfinite(other - one)]
         found, count = paired_difference([one for one, _ in pairs], [other for _, other in pairs]), len(pairs)
         first, second = [one for one, _ in pairs], [other for _, other in pairs]
     larger = probability_larger(first, second)
@@ -94,6 +93,14 @@ def _compared(
         "improvement": None if goal is None or larger is None else larger if goal == "max" else 1 - larger,
         "larger": larger,
     }
+
+
+def _pairs(known: Sequence[Sequence[tuple[Member, float]]]) -> list[tuple[Member, float, float]]:
+    """Return each run of the second side that has a partner, with the values of the partner and its own."""
+    partners = {identity(member.over): value for member, value in known[0]}
+    return [
+        (member, held, value) for member, value in known[1] if (held := partners.get(identity(member.over))) is not None
+    ]
 
 
 def _unpaired(

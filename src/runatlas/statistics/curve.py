@@ -21,6 +21,7 @@ from runatlas.statistics.grouping import (
 )
 from runatlas.tables.series import Series
 from runatlas.tables.value import ValueTable
+from runatlas.terminal import are, counted
 
 __all__ = ["CurvePoint", "aggregate_curves", "aggregate_runs", "resampled"]
 
@@ -144,12 +145,14 @@ def aggregate_runs(
     left_out = [item for _, _, items, _ in groups for item in items]
     chosen = [member for _, kept, _, _ in groups for member in kept]
     curves: dict[str, dict[str, dict[int, float]]] = {}
+    read_keys: set[str] = set()
     for series in read([member.cuid for member in chosen], keys) if chosen else ():
         if len(series):
             curves.setdefault(series.label, {})[series.run] = series.to_dict()
+            read_keys.add(series.key)
     rows: list[tuple[Any, ...]] = []
     dropped = unknown = 0
-    for label in curves or keys:
+    for label in (*curves, *(key for key in keys if key not in read_keys)):
         for group, kept, _, _ in groups:
             known = curves.get(label, {})
             # Runs of several projects that share an id go by their cuids.
@@ -164,10 +167,11 @@ def aggregate_runs(
     notes = [*unknown_fields(members, grouping), *left_out_words(left_out, len(members))]
     if dropped:
         notes.append(
-            f"{dropped} steps are left out, as not every run that reaches them has a point; resample= reads all"
+            f"{counted(dropped, 'step')} {are(dropped)} left out, as some runs that go on have no point there; "
+            "resample= reads all"
         )
     if unknown:
-        notes.append(f"{unknown} values are NaN or infinite, and do not count at their steps")
+        notes.append(f"{counted(unknown, 'value')} {are(unknown)} NaN or infinite, and not counted")
     where = (
         "at the steps that runs have in common" if resample is None else f"at {resample} steps, linear between points"
     )

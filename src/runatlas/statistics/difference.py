@@ -18,6 +18,9 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Estima
         first: Finite values.
         second: Those of their partners, in the same order.
 
+    Returns:
+        The difference; a pair that differs by more than a double holds does not count.
+
     Raises:
         ImportError: SciPy is not installed.
 
@@ -25,7 +28,8 @@ def paired_difference(first: Sequence[float], second: Sequence[float]) -> Estima
         >>> str(paired_difference([0.50, 0.61, 0.55], [0.46, 0.57, 0.52]))
         '-0.037 ± 0.014'
     """
-    return estimate([after - before for before, after in zip(first, second, strict=True)])
+    differences = (after - before for before, after in zip(first, second, strict=True))
+    return estimate(list(filter(math.isfinite, differences)))
 
 
 def mean_difference(first: Sequence[float], second: Sequence[float]) -> Estimate:

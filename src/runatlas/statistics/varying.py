@@ -10,6 +10,7 @@ from typing import Any
 from runatlas.statistics.association import eta_squared, pearson, spearman
 from runatlas.statistics.grouping import identity, rank, said
 from runatlas.tables.value import ValueTable
+from runatlas.terminal import are, counted
 
 __all__ = ["correlate", "count_values", "differing", "varying_keys"]
 
@@ -55,7 +56,7 @@ def count_values(rows: Sequence[Mapping[str, Any]]) -> ValueTable:
             "missing": [len(rows) - sum(count for _, count in values) for values in held],
         },
         description="each value with the number of runs that have it",
-        notes=[f"{same} keys of the config are the same in all {len(rows)} runs"],
+        notes=[f"{counted(same, 'key')} of the config {are(same)} the same in {_everywhere(len(rows))}"],
     )
 
 
@@ -72,8 +73,12 @@ def differing(rows: Sequence[Mapping[str, Any]], runs: Sequence[str]) -> ValueTa
     told = ", ".join(same[:_SAME_TOLD]) + (f" and {len(same) - _SAME_TOLD} more" if same[_SAME_TOLD:] else "")
     return ValueTable(
         {"run": list(runs), **{name: [row.get(name) for row in rows] for name in names}},
-        notes=[f"the same in all {len(rows)} runs: {told}"] if same else [],
+        notes=[f"the same in {_everywhere(len(rows))}: {told}"] if same else [],
     )
+
+
+def _everywhere(count: int) -> str:
+    return "the one run" if count == 1 else f"all {count:,} runs"
 
 
 def correlate(
@@ -100,7 +105,7 @@ def correlate(
         notes=(
             *notes,
             *missed,
-            "keys that vary together cannot be told apart by this, and many keys find some by chance",
+            "keys that vary together cannot be told apart by this, and with many keys, some correlate by chance",
         ),
     )
 

@@ -122,7 +122,7 @@ def test_bands_are_what_statistics_say_of_the_runs_of_a_colour(sweep: Sweep) -> 
     assert max(height for _, height in outline) == pytest.approx(means[0] + 12.7062 * (1 / 2 - 1 / 3) / 2, rel=1e-4)
     all_of_them = sweep.project.plot("tokens", band="minmax")
     assert _legend(all_of_them) == ["(n = 5)"]
-    with pytest.raises(ValueError, match="steps in common"):
+    with pytest.raises(ValueError, match="works over steps only; leave out x"):
         sweep.project.plot("val_loss", band="sd", x="time")
     with pytest.raises(ValueError, match="leave out smooth"):
         sweep.project.plot("val_loss", band="sd", smooth=0.5)
@@ -137,7 +137,9 @@ def test_where_runs_end_n_falls_and_nothing_is_carried_forward() -> None:
     assert line.told == " (n = 1 to 2)"
     assert {round(value, 9) for value in line.y} == {2.0, 1.0}
     assert line.x[list(line.y).index(1.0)] == 5
-    assert chart.notes == ("runs have other steps: read at 200, linear between the points of each",)
+    assert chart.notes == (
+        "the runs logged at different steps: each is read at 200 evenly spaced ones, on the line between its points",
+    )
 
 
 def test_a_band_and_a_colour_are_of_equal_values_only(sweep: Sweep) -> None:

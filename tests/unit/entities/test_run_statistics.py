@@ -168,7 +168,7 @@ def test_two_runs_of_one_seed_are_no_two_seeds(own_sweep: Sweep) -> None:
     ]
     kept = runs.aggregate("val_loss.min", by="config.model.kind", over="config.seed", duplicates="keep").unwrap()
     assert kept[0]["val_loss.min"].n == 4
-    assert "1 runs count beside another of their group with the same config.seed" in kept.notes
+    assert "1 run counts beside another of the same group and config.seed" in kept.notes
     # Without ``over``, nothing is said of what the runs differ in.
     assert runs.aggregate("val_loss.min", by="config.model.kind").unwrap()[0]["val_loss.min"].n == 4
 
@@ -227,6 +227,17 @@ def test_a_summary_of_many_runs_is_a_table(sweep: Sweep) -> None:
     assert found.notes == ("none of 3 runs has val_los",)
     assert list(found.to_pandas()["val_loss.min"]) == found.column("val_loss.min")
     assert found.json()["rows"] == list(found)
+
+
+def test_a_summary_keeps_its_own_columns_beside_metrics_of_their_names(own_sweep: Sweep) -> None:
+    points = (make_points("state", [1.0, 2.0]),)
+    own_sweep.backend.append(Batch(own_sweep.path.run("cnn-0.01-0"), points=points))
+    found = own_sweep.runs("config.lr == 0.01 and config.model.kind == 'cnn'").summary(["state", "name"]).unwrap()
+    assert found[0] == {"run": "cnn-0.01-0", "name": found[0]["name"], "state": "FINISHED"} | {
+        "summary.state": 2.0,
+        "summary.name": None,
+    }
+    assert found.notes == ("none of 1 runs has name",)
 
 
 def test_metrics_of_a_context_and_other_statistics_are_columns_too(sweep: Sweep) -> None:
@@ -301,6 +312,15 @@ def test_pairs_are_compared_by_their_differences(own_sweep: Sweep) -> None:
         runs.compare("config.model.kind", "mlp", "cnn", "val_loss", pair="config.batch", duplicates="keep")
 
 
+def test_a_pair_that_differs_by_more_than_a_double_holds_is_named(own_sweep: Sweep) -> None:
+    own_sweep.add("low", -1.7e308, lr=0.1, model={"kind": "mlp"}, seed=9)
+    own_sweep.add("high", 1.7e308, lr=0.1, model={"kind": "cnn"}, seed=9)
+    runs = own_sweep.runs("config.lr == 0.1")
+    found = runs.compare("config.model.kind", "mlp", "cnn", "val_loss.min", pair="config.seed").unwrap()
+    assert (found[0]["pairs"], found[0]["difference"]) == (3, pytest.approx(-0.09))
+    assert found.notes == ("left out of val_loss.min, as a difference that is not finite: 1 of 8 runs (high)",)
+
+
 def test_curves_are_put_together_at_the_steps_that_they_have_in_common(own_sweep: Sweep) -> None:
     path = own_sweep.path
     for run, steps in (("cnn-0.1-0", [0, 10, 20]), ("cnn-0.1-1", [0, 5, 10]), ("cnn-0.1-2", [0, 10])):
@@ -316,8 +336,8 @@ def test_curves_are_put_together_at_the_steps_that_they_have_in_common(own_sweep
     assert found.columns == ("config.lr", "metric", "step", "n", "center", "low", "high")
     assert found.notes == (
         "left out of acc, as no acc: 1 of 4 runs (cnn-0.01-0)",
-        "1 steps are left out, as not every run that reaches them has a point; resample= reads all",
-        "1 values are NaN or infinite, and do not count at their steps",
+        "1 step is left out, as some runs that go on have no point there; resample= reads all",
+        "1 value is NaN or infinite, and not counted",
     )
     own_sweep.account.calls.clear()
     read = runs.aggregate_curves("acc", by="config.lr", resample=5).unwrap()
@@ -327,6 +347,7 @@ def test_curves_are_put_together_at_the_steps_that_they_have_in_common(own_sweep
     ]
     assert "at 5 steps, linear between points" in read.description
     assert len(runs.aggregate_curves("ac").unwrap()) == 0
+    assert "left out of ac, as no ac: 4 of 4 runs" in " ".join(runs.aggregate_curves(["acc", "ac"]).unwrap().notes)
 
 
 @settings(max_examples=examples(60), deadline=None)
@@ -419,7 +440,7 @@ def test_what_varies_is_told_with_its_values(own_sweep: Sweep) -> None:
         "config.model.kind": (2, [["cnn", 4], ["mlp", 6]], 1),
         "config.seed": (3, [[0, 4], [1, 4], [2, 3]], 0),
     }
-    assert found.notes == ("1 keys of the config are the same in all 11 runs",)
+    assert found.notes == ("1 key of the config is the same in all 11 runs",)
     assert list(found.to_pandas()["distinct"]) == [1, 2, 2, 3]
 
 
