@@ -35,12 +35,20 @@ class RunGroupTable(Frame):
 
     def to_arrow(self) -> Table:
         """Return an Arrow table: the fields, ``runs``, a column a state, and when the first and last were made."""
-        groups = self._groups
+        return self._head(len(self._groups))
+
+    @property
+    def num_rows(self) -> int:
+        """How many groups it has."""
+        return len(self._groups)
+
+    def _head(self, rows: int) -> Table:
+        groups = self._groups[:rows]
         columns: dict[str, Any] = {}
         for place, name in enumerate(self._fields):
-            columns[name] = arrow_column([values[place] for values in self._values])
+            columns[name] = arrow_column([values[place] for values in self._values[:rows]])
         columns["runs"] = Array([group.count for group in groups], DataType.int64())
-        for state in sorted({state for group in groups for state in group.states}):
+        for state in sorted({state for group in self._groups for state in group.states}):
             columns[state.lower()] = Array([group.states.get(state, 0) for group in groups], DataType.int64())
         for name in ("first_created_at", "last_created_at"):
             times = Array([getattr(group, f"{name}_ms") for group in groups], DataType.int64())

@@ -54,7 +54,7 @@ class ValueTable(Frame, Sequence[dict[str, Any]]):
 
     def to_arrow(self) -> Table:
         """Return an Arrow table."""
-        return Table.from_pydict({name: arrow_column(values) for name, values in self._columns.items()})
+        return self._head(len(self))
 
     def json(self) -> dict[str, Any]:
         """Return the description, the notes and the rows as plain values."""
@@ -71,6 +71,9 @@ class ValueTable(Frame, Sequence[dict[str, Any]]):
 
     def __len__(self) -> int:
         return len(next(iter(self._columns.values()), ()))
+
+    def _head(self, rows: int) -> Table:
+        return Table.from_pydict({name: arrow_column(values[:rows]) for name, values in self._columns.items()})
 
     def _told(self) -> Html:
         return joined(*map(note, filter(None, (self.description, *self.notes))), super()._told())

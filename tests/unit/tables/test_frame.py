@@ -12,8 +12,11 @@ from support.block import RUN, make_block, make_reading
 
 from runatlas.extra import load_extra
 from runatlas.model.run import RunRecord
+from runatlas.model.run_group import RunGroupRecord
 from runatlas.tables import MetricTable, RunTable
 from runatlas.tables.metric import make_run_metric_table
+from runatlas.tables.run_group import RunGroupTable
+from runatlas.tables.value import ValueTable
 
 
 def test_an_extra_that_is_missing_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,3 +75,14 @@ def test_names_of_columns_and_of_metrics_are_cells_too() -> None:
 
 def _time(table: MetricTable[str]) -> str:
     return table.to_csv().splitlines()[1].rpartition(",")[2]
+
+
+def test_a_page_shows_the_first_rows_and_makes_no_more_of_a_table() -> None:
+    values = ValueTable({"value": ["text"] * 10 + [1]})
+    assert "text" in values._repr_html_()
+    assert "&quot;" not in values._repr_html_()
+    records = [RunGroupRecord((place,), 1, {"FINISHED" if place < 10 else "CRASHED": 1}, 0, 0) for place in range(11)]
+    groups = RunGroupTable(["config.x"], records, [[place] for place in range(11)])
+    assert groups.columns == ("config.x", "runs", "crashed", "finished", "first_created_at", "last_created_at")
+    assert (groups.num_rows, len(groups.to_pandas())) == (11, 11)
+    assert "1 more row" in groups._repr_html_()
