@@ -171,6 +171,8 @@ def test_what_has_no_one_value_groups_nothing(site: Site, field: Field) -> None:
         site.root.group_runs(selection, (field,))
     with pytest.raises(ValidationError, match="at least one field"):
         site.root.group_runs(selection, ())
+    with pytest.raises(ValidationError, match="fields: runs are grouped by up to 10"):
+        site.root.group_runs(selection, (A,) * 11)
 
 
 def test_a_list_that_no_filter_asks_for_is_refused(site: Site) -> None:

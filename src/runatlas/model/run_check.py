@@ -31,8 +31,10 @@ PART_MAX = 1000
 """How long a text may be that is looked for inside another."""
 
 SORTS_MAX = 10
-STATISTICS_MAX = 100
 """How many fields runs may be sorted and grouped by."""
+
+STATISTICS_MAX = 100
+"""How many statistics of metrics a listing may carry."""
 
 _DEPTH_MAX = 20
 """SQLite's parser takes somewhat more, once the filter is simplified."""
@@ -211,6 +213,8 @@ def check_groups(fields: Sequence[Field]) -> None:
     """
     if not fields:
         raise ValidationError("fields: name at least one field to group by, such as 'config.lr'")
+    if len(fields) > SORTS_MAX:
+        raise ValidationError(f"fields: runs are grouped by up to {SORTS_MAX} fields, got {len(fields)}")
     check_order([Sort(field, "ASC") for field in fields])
     for field in fields:
         if (field.type, field.key) == ("STABLE", "colors"):
