@@ -165,7 +165,7 @@ def _points(series: ImportedSeries, time_ms: int) -> Points:
 
 
 def _encode(ready: Sequence[_Checked]) -> dict[int, dict[Identity, Encoded]]:
-    """Encode the points of all runs at once; no lock is needed, but a request that counts once holds it by then."""
+    """Encode the points of all runs at once; no lock is needed, but a request with a key holds it by then."""
     encoded = iter(encode_series([points for run in ready for points in run.points.values()]))
     return {run.place: {identity: next(encoded) for identity in run.points} for run in ready}
 

@@ -90,11 +90,13 @@ def _handler(route: Route, limits: Limits) -> HTTPRouteHandler:
 
 def _run(route: Route, call: EndpointCall) -> Answer | ASGIApp:
     call = attrs.evolve(call, arguments=parse_query(call.query_string, route.parameters))
+    # Before a transaction: others that write would wait while a large body is decoded.
+    given = route.read(call)
     # What streams is kept by its content: doing it twice is no harm, and it holds no transaction while it comes.
     if not route.write or route.streams or "idempotency-key" not in call.headers:
-        return _perform(route, call)
+        return _perform(route, given)
     with call.services.store.together(shared=True):
-        return performed_once(call, _fingerprint(call), partial(_perform, route, call))
+        return performed_once(call, _fingerprint(call), partial(_perform, route, given))
 
 
 def _fingerprint(call: EndpointCall) -> str:
@@ -103,8 +105,8 @@ def _fingerprint(call: EndpointCall) -> str:
     return digest.hexdigest()
 
 
-def _perform(route: Route, call: EndpointCall) -> Answer | ASGIApp:
-    result = route.run(call)
+def _perform(route: Route, given: dict[str, Any]) -> Answer | ASGIApp:
+    result = route.function(**given)
     if callable(result):
         return result  # type: ignore[no-any-return]
     status = route.statuses[0] if route.status_of is None else route.status_of(result)

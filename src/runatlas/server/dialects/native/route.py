@@ -71,14 +71,14 @@ class Route:
     streams: bool = False
     limit: Literal["body", "batch", "blob"] = "body"
 
-    def run(self, call: EndpointCall) -> Any:
-        """Read the arguments from the request and call the function.
+    def read(self, call: EndpointCall) -> dict[str, Any]:
+        """Read the function's arguments from the request.
 
         Raises:
             ValidationError: A parameter or the body does not fit.
             NotFoundError: A part of the path can be no name.
         """
-        return self.function(**{name: read(call) for name, read in self.binders})
+        return {name: read(call) for name, read in self.binders}
 
 
 class RouteTable:
