@@ -32,6 +32,7 @@ from runatlas.model.policy import Policy
 from runatlas.model.project import ProjectDraft, ProjectPatch, ProjectQuery
 from runatlas.model.registry import ModelVersionDraft
 from runatlas.model.run import RunDraft, RunPatch, RunQuery
+from runatlas.model.run_import import RunImport
 from runatlas.model.series import ColumnQuery, PointQuery, SummaryQuery
 from runatlas.model.transfer import TransferDraft, TransferPlanRecord
 
@@ -46,6 +47,7 @@ WORKS: dict[str, Callable[[Backend], object]] = {
     "get_run": lambda backend: backend.get_run(RUN),
     "list_runs": lambda backend: backend.list_runs(RunQuery(RUNS)),
     "count_runs": lambda backend: backend.count_runs(RUNS),
+    "group_runs": lambda backend: backend.group_runs(RUNS, (Field("STABLE", "state"),)),
     "read_points": lambda backend: backend.read_points(PointQuery(RUNS)),
     "read_summaries": lambda backend: backend.read_summaries(SummaryQuery(RUNS)),
     "list_columns": lambda backend: backend.list_columns(RUN, ColumnQuery()),
@@ -83,6 +85,7 @@ REFUSED: dict[str, Callable[[Backend], object]] = {
     "restore": lambda backend: backend.restore("x"),
     "restore_runs": lambda backend: backend.restore_runs("x", ("y",)),
     "purge": lambda backend: backend.purge(),
+    "import_runs": lambda backend: backend.import_runs((RunImport(RunDraft(DEMO)),)),
     "plan_update": lambda backend: backend.plan_update(RUNS, RunPatch(name="x")),
     "apply_update": lambda backend: backend.apply_update(UpdatePlanRecord(RunPatch(name="x"))),
     "list_changes": lambda backend: backend.list_changes(ChangeQuery()),
