@@ -228,9 +228,9 @@ def test_charts_need_no_style_of_the_process_and_leave_none() -> None:
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
-    before = dict(mpl.rcParams)
+    before, figures = dict(mpl.rcParams), plt.get_fignums()
     with mpl.style.context("dark_background"):
         picture = Image.open(io.BytesIO(_two().plot().to_png())).convert("RGB")
     assert picture.getpixel((0, 0)) == (255, 255, 255)
     assert dict(mpl.rcParams) == before
-    assert not plt.get_fignums()
+    assert plt.get_fignums() == figures
