@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from runatlas.charts.chart import Chart
     from runatlas.compat.openapi import OpenApi
     from runatlas.compat.repo import Repo
-    from runatlas.entities.column import Column
+    from runatlas.entities.column import Column, Key
     from runatlas.entities.project import Project
     from runatlas.entities.run import Experiment
     from runatlas.entities.user import User
@@ -34,6 +34,7 @@ __all__ = [
     "Chart",
     "Column",
     "Experiment",
+    "Key",
     "MetricTable",
     "OpenApi",
     "Project",
@@ -56,6 +57,7 @@ _HOMES = {
     "Chart": "runatlas.charts.chart",
     "Column": "runatlas.entities.column",
     "Experiment": "runatlas.entities.run",
+    "Key": "runatlas.entities.column",
     "MetricTable": "runatlas.tables.metric",
     "OpenApi": "runatlas.compat.openapi",
     "Project": "runatlas.entities.project",

@@ -110,6 +110,11 @@ def test_one_run(ask: Call) -> None:
     metrics = _json(ask("metrics", RUN, "loss", "--tail", "3", "--json"))
     assert len(metrics["list"][0]["metrics"]) == 3
     assert ask("metrics", RUN, "loss", "--tail", "3").stdout.count("loss") == 3
+    across = ask(
+        "metrics", RUN, "loss", "--x-axis", "loss", "--type", "custom", "--start", "-1e9", "--head", "2", "--json"
+    )
+    assert [point["index"] == point["value"] for point in _json(across)["list"][0]["metrics"]] == [True, True]
+    assert ask("metrics", RUN, "loss", "--start", "one").exit_code == 2
     assert ask("logs", RUN).exit_code == 0
     assert _json(ask("logs", RUN, "--json"))["count"] >= 0
 

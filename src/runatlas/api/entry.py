@@ -19,7 +19,7 @@ from runatlas.entities.argument import flag, optional_text, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.cleaning import FilePolicy, PolicyFields, read_policies
 from runatlas.entities.collection import make_window
-from runatlas.entities.column import Column, Columns
+from runatlas.entities.column import Column, Columns, Keys, MetricType
 from runatlas.entities.deletion import Deletion, DeletionPlan
 from runatlas.entities.project import Project
 from runatlas.entities.projects import Projects, make_project_query
@@ -399,6 +399,19 @@ class Api(ApiCuration, Shown):
             column_type: ``FLOAT``, ``STRING``, ``IMAGE``, …; ``None`` for any.
         """
         return self.run(path).column(key, column_class, column_type)
+
+    def series(
+        self, path: str, metric_type: MetricType = "SCALAR", metric_class: str = "CUSTOM", search: str = ""
+    ) -> Keys:
+        """List what a run recorded, as SwanLab 0.10.3 names it; see ``Run.series``.
+
+        Args:
+            path: ``workspace/project/run``.
+            metric_type: ``SCALAR`` or ``MEDIA``.
+            metric_class: ``CUSTOM`` or ``SYSTEM``.
+            search: Part of the name; case does not matter.
+        """
+        return self.run(path).series(metric_type, metric_class, search)
 
     # -- people and the installation ----------------------------------------------------------------------------
 

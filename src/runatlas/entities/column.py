@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import attrs
 
-from runatlas.entities.argument import choice, optional, text
+from runatlas.entities.argument import choice, optional, text, texts
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
-from runatlas.entities.collection import Collection, Window
+from runatlas.entities.collection import Collection, UnpagedCollection, Window
 from runatlas.entities.media import MediaSeries, make_media_query, make_media_table
 from runatlas.entities.reading import MetricRequest, make_metric_request, read_metrics, require_run
 from runatlas.entities.run_fields import RunFields
@@ -19,7 +19,7 @@ from runatlas.entities.stored_file import Link
 from runatlas.errors import NotFoundError
 from runatlas.model.media import MediaQuery
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, each_item
-from runatlas.model.ranges import RangeQuery
+from runatlas.model.ranges import RangeQuery, ValueRange
 from runatlas.model.run import RunSelection
 from runatlas.model.series import (
     COLUMN_CLASSES,
@@ -39,9 +39,10 @@ if TYPE_CHECKING:
 
     Match = Literal["exact", "fuzzy"]
 
-__all__ = ["Column", "Columns", "make_column_query"]
+__all__ = ["METRIC_TYPES", "Column", "Columns", "Key", "Keys", "MetricType", "make_column_query"]
 
 MetricType = Literal["SCALAR", "MEDIA"]
+METRIC_TYPES: tuple[MetricType, ...] = get_args(MetricType)
 
 
 def make_column_query(
@@ -179,7 +180,8 @@ class Column(Entity[ColumnRecord]):
         media_step: int | None = None,
         *,
         all: bool = False,
-        range_query: RangeQuery | Mapping[str, Any] | None = None,
+        range_query: RangeQuery | ValueRange | Mapping[str, Any] | None = None,
+        x_axis: str = "step",
     ) -> ApiResponse[Series | MediaSeries]:
         """Read what the column holds. Whether that is numbers or media is told by its type, not by ``metric_type``.
 
@@ -190,6 +192,7 @@ class Column(Entity[ColumnRecord]):
             media_step: The step of a media column; the latest if not given.
             all: Whether every point, or the media of every step, is wanted.
             range_query: The range of points.
+            x_axis: What each point says beside, as its ``index``; see ``Run.metrics``.
 
         Returns:
             A series of points, or of media.
@@ -198,9 +201,15 @@ class Column(Entity[ColumnRecord]):
             TypeError: An argument has another type.
             ValueError: An argument is out of bounds.
         """
-        choice(metric_type, ("SCALAR", "MEDIA"), "metric_type")
+        choice(metric_type, METRIC_TYPES, "metric_type")
         request = make_metric_request(
-            None, sample=sample, all=all, range_query=range_query, context=None, ignore_timestamp=ignore_timestamp
+            None,
+            sample=sample,
+            all=all,
+            range_query=range_query,
+            context=None,
+            ignore_timestamp=ignore_timestamp,
+            x_axis=x_axis,
         )
         media = make_media_query(None, step=media_step, all=all)
         return ApiResponse.of(lambda: self._read(request, media))
@@ -275,3 +284,128 @@ class Columns(Collection[Column, ColumnRecord]):
 
     def _subject(self) -> str:
         return repr(str(self._run.run_path))
+
+
+class Key(Column):
+    """A metric or media name of a run, as SwanLab's API has it from 0.10 on: a column under its newer names."""
+
+    __slots__ = ()
+
+    @property
+    def metric_type(self) -> MetricType:
+        """``SCALAR`` or ``MEDIA``."""
+        return _metric_type(self._held())
+
+    @property
+    def key_class(self) -> ColumnClass:
+        """``CUSTOM`` or ``SYSTEM``."""
+        return self._held().column_class
+
+    def metric(  # type: ignore[override]
+        self,
+        sample: int = 1500,
+        ignore_timestamp: bool = False,
+        media_step: int | None = None,
+        all: bool = False,
+        x_axis: str = "step",
+        *,
+        range_query: RangeQuery | ValueRange | Mapping[str, Any] | None = None,
+    ) -> ApiResponse[Series | MediaSeries]:
+        """Read what the key holds; see ``Column.metric``.
+
+        Args:
+            sample: Points at the most, up to 1500; ignored with ``all`` or ``range_query``.
+            ignore_timestamp: Whether times are to be left out.
+            media_step: The step of media; the latest if not given.
+            all: Whether every point, or the media of every step, is wanted.
+            x_axis: What each point says beside, as its ``index``; see ``Run.metrics``.
+            range_query: The range of points.
+
+        Returns:
+            A series of points, or of media.
+
+        Raises:
+            TypeError: An argument has another type.
+            ValueError: An argument is out of bounds.
+        """
+        return super().metric(
+            sample, "SCALAR", ignore_timestamp, media_step, all=all, range_query=range_query, x_axis=x_axis
+        )
+
+    def json(self) -> dict[str, Any]:
+        """Return the key as plain values."""
+        own = {name: getattr(self, name) for name in ("key", "key_class", "metric_type", "project_id", "run_id")}
+        return {**own, "context": self.context}
+
+    def __repr__(self) -> str:
+        return f"Key({str(self._run.run_path)!r}, {self._query.key!r})"
+
+
+class Keys(UnpagedCollection[Key, ColumnRecord]):
+    """The keys of a run, by name, as SwanLab's API has them from 0.10 on.
+
+    Args:
+        handle: The way to the backend.
+        run: The run.
+        metric_type: ``SCALAR`` or ``MEDIA``.
+        query: Which of them.
+    """
+
+    def __init__(self, handle: BackendHandle, run: RunFields, metric_type: MetricType, query: ColumnQuery) -> None:
+        super().__init__(handle, Window())
+        self._run = run
+        self._metric_type = metric_type
+        self._query = query
+
+    def _scope(self) -> str:
+        return str(self._run.run_path)
+
+    def _list(self) -> list[ColumnRecord]:
+        backend, run = self._handle.backend, self._run.run_path
+        found = each_item(
+            lambda page: backend.list_columns(run, attrs.evolve(self._query, page=page)), limit=PAGE_LIMIT
+        )
+        return [record for record in found if _metric_type(record) == self._metric_type]
+
+    def _make(self, record: ColumnRecord) -> Key:
+        query = ColumnQuery(key=record.key, column_class=record.column_class, column_type=record.column_type)
+        return Key(self._handle, self._run, query, record)
+
+    def availability(self, keys: Sequence[str]) -> dict[str, list[str]]:
+        """Tell which of these keys the run has, whatever ``search`` narrows the listing to.
+
+        Args:
+            keys: The keys.
+
+        Returns:
+            ``{"loss": ["k3x9q2ab"], "nothing": []}``.
+
+        Raises:
+            RunAtlasError: The keys could not be listed.
+            TypeError: They are no list of strings.
+            ValueError: There are none.
+        """
+        wanted = texts(keys, "keys")
+        there = {key.key for key in Keys(self._handle, self._run, self._metric_type, ColumnQuery())}
+        return {key: [self._run.run_path.run] if key in there else [] for key in wanted}
+
+    def json(self) -> dict[str, Any]:
+        """Return ``{"keys", "metricClass", "metricType", "projectId", "runId"}``, as the SwanLab API has it.
+
+        Raises:
+            RunAtlasError: A request failed.
+        """
+        return {
+            "keys": list(dict.fromkeys(key.key for key in self)),
+            "metricClass": self._query.column_class,
+            "metricType": self._metric_type,
+            "projectId": self._run.project_id,
+            "runId": self._run.run_path.run,
+        }
+
+    def _subject(self) -> str:
+        return repr(str(self._run.run_path))
+
+
+def _metric_type(record: ColumnRecord) -> MetricType:
+    return "MEDIA" if record.column_type in MEDIA_TYPES else "SCALAR"

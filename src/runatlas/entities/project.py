@@ -32,7 +32,7 @@ from runatlas.model.instant import iso_text
 from runatlas.model.metric import MetricDefinition
 from runatlas.model.policy import Goal, make_policy
 from runatlas.model.project import ProjectPatch, Visibility
-from runatlas.model.ranges import RangeQuery
+from runatlas.model.ranges import RangeQuery, ValueRange
 from runatlas.model.run import RunQuery, RunSelection
 from runatlas.model.run_group import RunGroupRecord
 from runatlas.model.transfer import TransferDraft
@@ -180,10 +180,11 @@ class Project(ProjectFields, Audited, Cleanable):
         runs: RunChoice | None = None,
         sample: int = 1500,
         all: bool = False,
-        range_query: RangeQuery | Mapping[str, Any] | None = None,
+        range_query: RangeQuery | ValueRange | Mapping[str, Any] | None = None,
         ignore_timestamp: bool = False,
         *,
         context: Mapping[str, Any] | None = None,
+        x_axis: str = "step",
     ) -> ApiResponse[MetricTable[tuple[str, str]]]:
         """Read scalar metrics of many runs, in as many requests as there are blocks of four million points.
 
@@ -195,6 +196,7 @@ class Project(ProjectFields, Audited, Cleanable):
             range_query: A range of each series.
             ignore_timestamp: Whether times are to be left out.
             context: Only series of this context; ``{}`` for those without; ``None`` for every one.
+            x_axis: What each point says beside, as its ``index``; see ``Run.metrics``.
 
         Returns:
             Series by run id and key: ``table["k3x9q2ab", "loss"]``; runs that are not there are in ``missing_runs``.
@@ -204,7 +206,7 @@ class Project(ProjectFields, Audited, Cleanable):
             ValueError: An argument cannot be understood or is out of bounds.
         """
         chosen = choose_runs(self._handle, self._path, runs)
-        return chosen.metrics(keys, sample, all, range_query, ignore_timestamp, context=context)
+        return chosen.metrics(keys, sample, all, range_query, ignore_timestamp, context=context, x_axis=x_axis)
 
     def plot(
         self,

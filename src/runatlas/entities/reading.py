@@ -8,16 +8,17 @@ from typing import Any
 
 import attrs
 
-from runatlas.entities.argument import flag, texts, whole
+from runatlas.entities.argument import flag, text, texts, whole
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import NotFoundError, StoreError
 from runatlas.model.codec import make_context
 from runatlas.model.page import each_item
-from runatlas.model.ranges import RangeQuery
+from runatlas.model.ranges import RangeQuery, ValueRange, make_range
 from runatlas.model.run import RunSelection
-from runatlas.model.series import SAMPLE_MAX, Context, PointQuery, SummaryQuery, SummaryRecord, each_block
+from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, PointQuery, SummaryQuery, SummaryRecord, each_block
 from runatlas.tables.metric import Reading
 from runatlas.tables.statistic import Statistics
+from runatlas.tables.x_axis import TIME_AXES, along_metric, along_time
 
 __all__ = ["MetricRequest", "make_metric_request", "read_metrics", "read_summaries", "require_run"]
 
@@ -29,14 +30,21 @@ class MetricRequest:
     Attributes:
         sample: Points a series at the most; ``None`` for all in the range.
         requested_sample: What was asked for, if that was more than is possible.
+        x_axis: What points are to say beside: ``"step"`` for nothing, a kind of time, or a metric of the same step.
     """
 
     keys: tuple[str, ...] | None
     sample: int | None
     requested_sample: int | None
-    range: RangeQuery | None
+    range: RangeQuery | ValueRange | None
     context: Context | None
     timed: bool
+    x_axis: str = "step"
+
+    @property
+    def is_across(self) -> bool:
+        """Whether a metric lies across."""
+        return self.x_axis not in {"step", *TIME_AXES}
 
 
 def make_metric_request(
@@ -44,9 +52,10 @@ def make_metric_request(
     *,
     sample: int,
     all: bool,
-    range_query: RangeQuery | Mapping[str, Any] | None,
+    range_query: RangeQuery | ValueRange | Mapping[str, Any] | None,
     context: Mapping[str, Any] | None,
     ignore_timestamp: bool,
+    x_axis: str = "step",
 ) -> MetricRequest:
     """Check what a caller asked for.
 
@@ -57,23 +66,38 @@ def make_metric_request(
         range_query: The range of each series.
         context: Only series of this context; ``{}`` for those without; ``None`` for every one.
         ignore_timestamp: Whether times are to be left out.
+        x_axis: ``"step"``, ``"time"``, ``"relative_time"`` or a metric.
 
     Raises:
         TypeError: One of them has another type.
-        ValueError: One of them is out of bounds.
+        ValueError: One of them is out of bounds, or two of them do not go together.
     """
     wanted = None if keys is None else texts(keys, "keys")
     most = whole(sample, "sample", least=1)
-    within = RangeQuery.of(range_query)
+    within = make_range(range_query)
     sampled = not flag(all, "all") and within is None
-    return MetricRequest(
+    request = MetricRequest(
         keys=wanted,
         sample=min(most, SAMPLE_MAX) if sampled else None,
         requested_sample=most if sampled and most > SAMPLE_MAX else None,
         range=within,
         context=None if context is None else make_context(context),
         timed=not flag(ignore_timestamp, "ignore_timestamp"),
+        x_axis=_check_axis(x_axis),
     )
+    if isinstance(within, ValueRange) and not request.is_across:
+        raise ValueError(
+            f"range_query: type 'custom' is a range of the metric that x_axis names, and x_axis is {x_axis!r}"
+        )
+    if within is not None and x_axis == "relative_time":
+        raise ValueError("x_axis: 'relative_time' counts from the first point, which a range may leave out; use 'time'")
+    return request
+
+
+def _check_axis(x_axis: object) -> str:
+    if text(x_axis, "x_axis") in {"auto", "timestamp"}:
+        raise ValueError(f"x_axis: expected 'step', 'time', 'relative_time' or a metric, got {x_axis!r}")
+    return str(x_axis)
 
 
 def read_metrics(
@@ -98,10 +122,15 @@ def read_metrics(
         selection=selection,
         keys=request.keys,
         context=request.context,
-        range=request.range,
+        range=request.range if isinstance(request.range, RangeQuery) else None,
         sample=request.sample,
     )
     blocks = tuple(each_block(handle.backend.read_points, query))
+    notes: tuple[str, ...] = ()
+    if request.x_axis in TIME_AXES:
+        blocks = along_time(blocks, request.x_axis)
+    elif request.is_across:
+        blocks, notes = _along(handle, request, query, blocks)
     runs = tuple(dict.fromkeys(run[0] for block in blocks for run in block.runs))
     chosen = RunSelection(selection.workspace, selection.project, ids=runs)
     return Reading(
@@ -112,7 +141,19 @@ def read_metrics(
         timed=request.timed,
         statistics=Statistics(partial(read_summaries, handle, chosen, request.keys)),
         project_id=project_id,
+        x_axis=request.x_axis,
+        notes=notes,
     )
+
+
+def _along(
+    handle: BackendHandle, request: MetricRequest, query: PointQuery, blocks: Sequence[PointBlock]
+) -> tuple[tuple[PointBlock, ...], tuple[str, ...]]:
+    """Read all points of the metric that lies across, and say where the others lie on it."""
+    whole = attrs.evolve(query, keys=(request.x_axis,), context=None, range=None, sample=None)
+    across = tuple(each_block(handle.backend.read_points, whole))
+    within = request.range if isinstance(request.range, ValueRange) else None
+    return along_metric(blocks, request.x_axis, across, within, is_sampled=request.sample is not None)
 
 
 def read_summaries(

@@ -11,11 +11,11 @@ from typing import Any, Literal, overload
 from typing_extensions import Self, Unpack
 
 from runatlas.entities.annotation import Annotation, Annotations, IngestionKey, IngestionKeys
-from runatlas.entities.argument import choice, flag, optional, text, texts, whole
+from runatlas.entities.argument import choice, flag, optional, optional_text, text, texts, whole
 from runatlas.entities.artifact import Artifact, Artifacts
 from runatlas.entities.change import Audited, noted
 from runatlas.entities.collection import make_window
-from runatlas.entities.column import Column, Columns, make_column_query
+from runatlas.entities.column import METRIC_TYPES, Column, Columns, Keys, MetricType, make_column_query
 from runatlas.entities.data_cut import Cuttable
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
 from runatlas.entities.folder import Folder, folder_id
@@ -23,12 +23,7 @@ from runatlas.entities.log import Logs, make_logs
 from runatlas.entities.media import MediaTable, make_media_query, make_media_table
 from runatlas.entities.model import ModelVersion
 from runatlas.entities.project_fields import ProjectFields
-from runatlas.entities.reading import (
-    make_metric_request,
-    read_metrics,
-    read_summaries,
-    require_run,
-)
+from runatlas.entities.reading import make_metric_request, read_metrics, read_summaries, require_run
 from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_display import Summaries
 from runatlas.entities.run_fields import RunFields
@@ -44,7 +39,7 @@ from runatlas.model.ids import RunPath
 from runatlas.model.log import LOG_LEVELS, LogLevel, LogQuery
 from runatlas.model.media import MediaQuery
 from runatlas.model.page import PageRequest
-from runatlas.model.ranges import RangeQuery
+from runatlas.model.ranges import RangeQuery, ValueRange
 from runatlas.model.registry import STAGES, ModelVersionDraft, Stage
 from runatlas.model.run import RunPatch, RunSelection
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES, ColumnQuery
@@ -88,10 +83,11 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
         keys: Sequence[str] | None,
         sample: int = 1500,
         all: bool = False,
-        range_query: RangeQuery | Mapping[str, Any] | None = None,
+        range_query: RangeQuery | ValueRange | Mapping[str, Any] | None = None,
         ignore_timestamp: bool = False,
         *,
         context: Mapping[str, Any] | None = None,
+        x_axis: str = "step",
     ) -> ApiResponse[MetricTable[str]]:
         """Read scalar metrics.
 
@@ -100,9 +96,13 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
             sample: Points a series at the most, up to 1500, the first, last, smallest and largest always kept. Ignored
                 with ``all`` or ``range_query``.
             all: Whether every point is wanted.
-            range_query: A range of each series by step or time, ``last``, ``head`` or ``tail``.
+            range_query: A range of each series by step or time, ``last``, ``head`` or ``tail``; with a metric as
+                ``x_axis`` and ``{"type": "custom"}`` by its values.
             ignore_timestamp: Whether times are to be left out.
             context: Only series of this context; ``{}`` for those without; ``None`` for every one.
+            x_axis: What each point says beside, as its ``index``: ``"time"`` or ``"relative_time"`` (milliseconds), or
+                a metric: its value at the same step. A sampled answer leaves out points without one, and says so; with
+                ``all`` or ``range_query`` they lie at NaN.
 
         Returns:
             Series by key; a metric the run does not have is empty and listed in ``missing``.
@@ -112,7 +112,13 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
             ValueError: An argument is out of bounds.
         """
         request = make_metric_request(
-            keys, sample=sample, all=all, range_query=range_query, context=context, ignore_timestamp=ignore_timestamp
+            keys,
+            sample=sample,
+            all=all,
+            range_query=range_query,
+            context=context,
+            ignore_timestamp=ignore_timestamp,
+            x_axis=x_axis,
         )
 
         def read() -> MetricTable[str]:
@@ -281,6 +287,24 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
             page=PageRequest(limit=1),
         )
         return Column(self._handle, self, query)
+
+    def series(self, metric_type: MetricType = "SCALAR", metric_class: str = "CUSTOM", search: str = "") -> Keys:
+        """List what the run recorded under the names of SwanLab 0.10.3: keys in place of ``columns()``.
+
+        Args:
+            metric_type: ``SCALAR`` or ``MEDIA``.
+            metric_class: ``CUSTOM`` or ``SYSTEM``.
+            search: Part of the name; case does not matter.
+
+        Raises:
+            TypeError: An argument is no string.
+            ValueError: ``metric_type`` or ``metric_class`` is unknown.
+        """
+        query = make_column_query(
+            search=optional_text(search, "search") or None,
+            column_class=choice(metric_class, COLUMN_CLASSES, "metric_class"),
+        )
+        return Keys(self._handle, self, choice(metric_type, METRIC_TYPES, "metric_type"), query)
 
     # -- files --------------------------------------------------------------------------------------------------
 

@@ -27,11 +27,7 @@ from runatlas.entities.run_display import show_runs
 from runatlas.entities.run_export import RunExport, format_of
 from runatlas.entities.run_groups import RunGroups
 from runatlas.entities.run_plot import RunPlots
-from runatlas.entities.run_query import (
-    make_groups,
-    query_texts,
-    select_ids,
-)
+from runatlas.entities.run_query import make_groups, query_texts, select_ids
 from runatlas.entities.run_statistics import RunStatistics
 from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_path, transfer
 from runatlas.entities.update import Update, UpdatePlan
@@ -39,7 +35,7 @@ from runatlas.model.change import UpdateRecord
 from runatlas.model.filters import Field, Sort
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
-from runatlas.model.ranges import RangeQuery
+from runatlas.model.ranges import RangeQuery, ValueRange
 from runatlas.model.run import RUN_PARTS, RunPart, RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.model.transfer import TransferDraft
 from runatlas.progress import Progress
@@ -371,10 +367,11 @@ class Runs(Collection[Run, RunRecord], Cuttable, RunPlots, RunStatistics, Transf
         keys: Sequence[str] | None,
         sample: int = 1500,
         all: bool = False,
-        range_query: RangeQuery | Mapping[str, Any] | None = None,
+        range_query: RangeQuery | ValueRange | Mapping[str, Any] | None = None,
         ignore_timestamp: bool = False,
         *,
         context: Mapping[str, Any] | None = None,
+        x_axis: str = "step",
     ) -> ApiResponse[MetricTable[tuple[str, str]]]:
         """Read scalar metrics of all these runs, in as many requests as there are blocks of four million points.
 
@@ -385,6 +382,7 @@ class Runs(Collection[Run, RunRecord], Cuttable, RunPlots, RunStatistics, Transf
             range_query: A range of each series.
             ignore_timestamp: Whether times are to be left out.
             context: Only series of this context; ``{}`` for those without; ``None`` for every one.
+            x_axis: What each point says beside, as its ``index``; see ``Run.metrics``.
 
         Returns:
             Series by run id and key: ``table["k3x9q2ab", "loss"]``.
@@ -394,7 +392,13 @@ class Runs(Collection[Run, RunRecord], Cuttable, RunPlots, RunStatistics, Transf
             ValueError: An argument is out of bounds.
         """
         request = make_metric_request(
-            keys, sample=sample, all=all, range_query=range_query, context=context, ignore_timestamp=ignore_timestamp
+            keys,
+            sample=sample,
+            all=all,
+            range_query=range_query,
+            context=context,
+            ignore_timestamp=ignore_timestamp,
+            x_axis=x_axis,
         )
 
         def read() -> MetricTable[tuple[str, str]]:

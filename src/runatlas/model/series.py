@@ -148,6 +148,7 @@ class PointBlock:
         series: In the order of runs, then keys as asked, then contexts.
         steps, values, times_ms: int64, float64, int64; sorted by step within a series, arrival order within a step.
         epochs: int64 with nulls, or ``None`` when no point has one.
+        indices: float64: where the points lie on another axis than steps; only in what a reader put together.
         missing: Selected ids that are no runs.
         next_cursor: ``None`` when the block is the last.
     """
@@ -161,23 +162,28 @@ class PointBlock:
     missing: tuple[str, ...] = ()
     failures: tuple[ReadFailure, ...] = ()
     next_cursor: str | None = None
+    indices: Array | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Go to other processes as an Arrow stream; the columns do not pickle themselves."""
         columns = {"step": self.steps, "value": self.values, "time_ms": self.times_ms}
         if self.epochs is not None:
             columns["epoch"] = self.epochs
+        if self.indices is not None:
+            columns["index"] = self.indices
         rest = {name: getattr(self, name) for name in ("runs", "series", "missing", "failures", "next_cursor")}
         return _revive_block, (write_stream("", columns), rest)
 
 
 def _revive_block(stream: bytes, rest: dict[str, Any]) -> PointBlock:
-    columns = read_stream(stream, POINT_COLUMNS, optional=frozenset({"epoch"})).columns
+    kinds: dict[str, Kind] = {**POINT_COLUMNS, "index": "float64"}
+    columns = read_stream(stream, kinds, optional=frozenset({"epoch", "index"})).columns
     return PointBlock(
         steps=columns["step"],
         values=columns["value"],
         times_ms=columns["time_ms"],
         epochs=columns.get("epoch"),
+        indices=columns.get("index"),
         **rest,
     )
 

@@ -19,6 +19,7 @@ from runatlas.tables.plot import Plot, plot_metrics
 from runatlas.tables.series import Piece, Series
 from runatlas.tables.statistic import Statistics
 from runatlas.tables.wide_table import WideTable
+from runatlas.tables.x_axis import TIME_AXES
 from runatlas.terminal import counted
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Reading:
         timed: Whether times are wanted.
         statistics: Where statistics come from.
         project_id: Tells the project's cuid.
+        x_axis: What points say beside: ``"step"`` for nothing, a kind of time, or a metric of the same step.
+        notes: Sentences on what was left out.
         shared: The cuids of runs that have the same id, by that id.
     """
 
@@ -67,6 +70,8 @@ class Reading:
     timed: bool
     statistics: Statistics
     project_id: Callable[[], str]
+    x_axis: str = "step"
+    notes: tuple[str, ...] = ()
     shared: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
 
 
@@ -78,9 +83,9 @@ _SHOWN_MAX = 20
 class MetricTable(Frame, Mapping[K, Series], Generic[K]):
     """Series by name: ``table["loss"]`` for one run, ``table["k3x9q2ab", "loss"]`` for many.
 
-    As a table it has one row a point: run, name, key, context (if any series has one), step, value, timestamp and epoch
-    (if any point has one). A metric that a run does not have is an empty series and listed in ``missing``. Runs that
-    share an id, of two projects, go by their cuids.
+    As a table it has one row a point: run, name, key, context (if any series has one), step, index (with ``x_axis``),
+    value, timestamp and epoch (if any point has one). A metric that a run does not have is an empty series, listed in
+    ``missing``. Runs that share an id, of two projects, go by their cuids.
 
     Attributes:
         runs: ``(cuid, id, name)`` of each run, also of those without points.
@@ -135,10 +140,11 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences on what was done differently from what was asked."""
-        if self._reading.requested_sample is None:
-            return ()
-        asked = self._reading.requested_sample
-        return (f"sample={asked} was cut to {SAMPLE_MAX}, the most of one sampled series; all=True reads every point",)
+        asked, told = self._reading.requested_sample, self._reading.notes
+        if asked is None:
+            return told
+        cut = f"sample={asked} was cut to {SAMPLE_MAX}, the most of one sampled series; all=True reads every point"
+        return (cut, *told)
 
     @property
     def series(self) -> tuple[Series, ...]:
@@ -153,8 +159,13 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of its columns as a table."""
-        optional = {"context": self._has_contexts, "timestamp": self._reading.timed, "epoch": self._has_epochs}
-        names = ("run", "name", "key", "context", "step", "value", "timestamp", "epoch")
+        optional = {
+            "context": self._has_contexts,
+            "index": self._reading.x_axis != "step",
+            "timestamp": self._reading.timed,
+            "epoch": self._has_epochs,
+        }
+        names = ("run", "name", "key", "context", "step", "index", "value", "timestamp", "epoch")
         return tuple(name for name in names if optional.get(name, True))
 
     @property
@@ -218,6 +229,8 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
             "value": _gathered(block, block.values),
             "timestamp": _gathered(block, block.times_ms).cast(_MILLISECONDS),
         }
+        if block.indices is not None:
+            rows["index"] = _gathered(block, block.indices)
         for name, read in _TEXTS.items():
             if name in names:
                 rows[name] = _repeated([told(read(block, item)) for item in block.series], lengths)
@@ -272,13 +285,16 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
         """Return everything as plain values, as the SwanLab API has it."""
         runs = [run[0] for run in self.runs]
         one = {"experimentId": runs[0] if runs else ""} if self._is_of_one_run else {"experimentIds": runs}
+        across = {} if self._reading.x_axis == "step" else {"xAxis": _axis(self._reading.x_axis)}
         keys = self.keys_asked if self.keys_asked is not None else tuple(dict.fromkeys(s.key for s in self.series))
         return {
             "keys": list(keys),
             "metricType": "SCALAR",
             "projectId": self._reading.project_id(),
             **one,
-            "list": [item.json() if self._is_of_one_run else {"run": item.run, **item.json()} for item in self.series],
+            "list": [
+                {**({} if self._is_of_one_run else {"run": item.run}), **item.json(), **across} for item in self.series
+            ],
             "complete": self.complete,
             "sampled": self.sampled,
             "total": self.total,
@@ -289,6 +305,11 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
     @property
     def _is_of_one_run(self) -> bool:
         return all(isinstance(name, str) for name in self._series) and len(self.runs) < 2
+
+
+def _axis(x_axis: str) -> dict[str, str]:
+    """Name what lies across as the SwanLab API has it."""
+    return {"type": "SYSTEM" if x_axis in TIME_AXES else "CUSTOM", "key": x_axis}
 
 
 def _name_of(like: str | tuple[str, str], series: Series) -> str | tuple[str, str]:

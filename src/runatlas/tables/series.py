@@ -27,10 +27,14 @@ _INT64, _FLOAT64 = DataType.int64(), DataType.float64()
 
 
 class Point(TypedDict):
-    """One point; ``timestamp`` is in Unix milliseconds and missing with ``ignore_timestamp``."""
+    """One point; ``timestamp`` is in Unix milliseconds and missing with ``ignore_timestamp``.
+
+    ``index`` is where it lies on the axis that ``x_axis`` named: NaN where that metric has nothing at the step.
+    """
 
     step: int
     value: float
+    index: NotRequired[float]
     timestamp: NotRequired[int]
 
 
@@ -134,6 +138,12 @@ class Series(Sequence[Point], Shown):
         return join_arrays([piece.cut(piece.block.times_ms) for piece in self._pieces], _INT64)
 
     @property
+    def indices(self) -> Array | None:
+        """Where the points lie on the axis that ``x_axis`` named, float64; ``None`` if it named none."""
+        arrays = [piece.cut(piece.block.indices) for piece in self._pieces if piece.block.indices is not None]
+        return join_arrays(arrays, _FLOAT64) if arrays else None
+
+    @property
     def times(self) -> list[datetime]:
         """The times of the points, aware UTC; empty with ``ignore_timestamp``."""
         stamps = self.timestamps
@@ -215,11 +225,24 @@ class Series(Sequence[Point], Shown):
     def _rows(self, start: int, length: int) -> Iterator[Point]:
         steps, values, stamps = self.steps, self.values, self.timestamps
         pairs = zip(steps.slice(start, length).to_pylist(), values.slice(start, length).to_pylist(), strict=True)
+        if (indices := self.indices) is not None:
+            return self._rows_across(indices, start, length)
         if stamps is None:
             return ({"step": step, "value": value} for step, value in pairs)
         times = stamps.slice(start, length).to_pylist()
         rows = zip(pairs, times, strict=True)
         return ({"step": step, "value": value, "timestamp": time} for (step, value), time in rows)
+
+    def _rows_across(self, indices: Array, start: int, length: int) -> Iterator[Point]:
+        columns: dict[str, Array | None] = {
+            "step": self.steps,
+            "value": self.values,
+            "index": indices,
+            "timestamp": self.timestamps,
+        }
+        held = {name: found.slice(start, length).to_pylist() for name, found in columns.items() if found is not None}
+        rows: Any = (dict(zip(held, row, strict=True)) for row in zip(*held.values(), strict=True))
+        return rows  # type: ignore[no-any-return]
 
     def shown(self) -> tuple[object, ...]:
         """Return the cells that a notebook shows of it, in the order of ``SHOWN``; no request."""
@@ -245,7 +268,7 @@ class Series(Sequence[Point], Shown):
         """Go to other processes with its own points, not with those of its table."""
         run = (self._cuid, self.run, self.run_name)
         times = join_arrays([piece.cut(piece.block.times_ms) for piece in self._pieces], _INT64)
-        block = PointBlock((run,), (), self.steps, self.values, times, self.epochs)
+        block = PointBlock((run,), (), self.steps, self.values, times, self.epochs, indices=self.indices)
         told: dict[str, Any] = {
             "total": self.total,
             "sampled": self.sampled,

@@ -24,7 +24,7 @@ from runatlas.entities.run_display import show_run
 from runatlas.errors import RunAtlasError
 from runatlas.model.config_value import plain_value
 from runatlas.model.ids import RunPath, project_names
-from runatlas.model.ranges import RangeQuery
+from runatlas.model.ranges import RangeQuery, ValueRange
 from runatlas.model.run import RunPatch, RunRecord
 from runatlas.model.run_config import find_value
 from runatlas.response import ApiResponse
@@ -310,17 +310,18 @@ class EditableRun(StoredRun):
         keys: Sequence[str] | None,
         sample: int = 1500,
         all: bool = False,
-        range_query: RangeQuery | Mapping[str, Any] | None = None,
+        range_query: RangeQuery | ValueRange | Mapping[str, Any] | None = None,
         ignore_timestamp: bool = False,
         *,
         context: Mapping[str, Any] | None = None,
+        x_axis: str = "step",
     ) -> ApiResponse[MetricTable[str]]: ...
     def metrics(self, *args: Any, **kwargs: Any) -> list[dict[str, Any]] | ApiResponse[MetricTable[str]]:
         """Without arguments: an overview of all tracked metrics. With keys: their values, as every run gives them.
 
         Args:
             *args: ``keys``, ``sample``, ``all``, ``range_query``, ``ignore_timestamp``.
-            **kwargs: The same by name, and ``context``.
+            **kwargs: The same by name, ``context`` and ``x_axis``.
 
         Returns:
             A list of ``{"name", "context", "last_value", "last_step", "first_step", "count", "min", "max"}``; or the

@@ -251,5 +251,11 @@ def test_series_of_the_newest_client(site: Site, shell: World) -> None:
     assert told["custom axis"] == [[10.0, 1.0], [20.0, 2.0]]
     assert told["time axis"] == [START, START + 1000]
     assert told["relative axis"] == [0, 1000]
+    ours = site.api().run("shell/my-project/run_id_3")
+    assert {key.key for key in ours.series()} == {"val", "epoch"}
+    for name, axis in (("custom axis", "epoch"), ("time axis", "time"), ("relative axis", "relative_time")):
+        series = ours.metrics(["val" if axis == "epoch" else "epoch"], x_axis=axis).unwrap().series[-1]
+        lies = [[point["index"], point["value"]] for point in series]
+        assert lies == told[name] or [index for index, _ in lies] == told[name], axis
     assert told["csv"]
     assert told["note"] == "written ✓"

@@ -250,6 +250,8 @@ class TestReading:
             whole = run.metrics(keys=["loss"], sample=50)["loss"]
             assert (len(whole), whole.sampled, whole.total, whole.complete) == (5, False, 5, True)
             assert run.metrics(keys=["loss"], all=True).unwrap().total == 5
+            part = run.metrics(["loss"], range_query={"type": "custom", "start": 3.0}, x_axis="loss")["loss"]
+            assert [(point["step"], point["index"]) for point in part] == [(3, 3.0), (4, 4.0)]
 
     def test_links_lead_to_what_was_logged(self, swanlab_server: SwanlabServer) -> None:
         backend = swanlab_server.backend()

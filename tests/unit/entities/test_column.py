@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from support.world import START, make_points
 
 from runatlas.entities.media import MediaSeries
 from runatlas.errors import NotFoundError, ServerError
+from runatlas.model.ranges import ValueRange
 from runatlas.tables import Series
 
 PATH = "my-team/my-project/abc123"
@@ -148,3 +150,83 @@ def test_a_column_of_another_type_is_said_to_be_there(place: Place) -> None:
     assert "'generated_image' is there with column_class='CUSTOM', column_type='IMAGE'" in missing.errmsg
     assert place.api.run(PATH).column("generated_image", column_type="IMAGE").ok
     assert "is there" not in place.api.run(PATH).column("nothing").errmsg
+
+
+def test_keys_are_columns_under_the_names_of_swanlab(place: Place) -> None:
+    run = place.api.run(PATH)
+    assert [key.key for key in run.series()] == ["acc", "loss"]
+    assert [key.key for key in run.series(search="LO")] == ["loss"]
+    assert [(key.key, key.key_class) for key in run.series(metric_class="SYSTEM")] == [("cpu", "SYSTEM")]
+    (image,) = place.api.series(PATH, "MEDIA")
+    assert (image.key, image.metric_type) == ("generated_image", "MEDIA")
+    assert isinstance(image.metric(media_step=5).unwrap(), MediaSeries)
+    keys = run.series(search="acc")
+    assert keys.total == 1
+    assert keys.availability(["loss", "nothing", "generated_image"]) == {
+        "loss": ["abc123"],
+        "nothing": [],
+        "generated_image": [],
+    }
+    assert {name: keys.json()[name] for name in ("keys", "metricType", "metricClass", "runId")} == {
+        "keys": ["acc"],
+        "metricType": "SCALAR",
+        "metricClass": "CUSTOM",
+        "runId": "abc123",
+    }
+    key = keys[0]
+    assert (key.run_id, key.json()["key_class"], repr(key)) == ("abc123", "CUSTOM", f"Key({PATH!r}, 'acc')")
+    series = key.metric(10, True, x_axis="loss").unwrap()
+    assert isinstance(series, Series)
+    assert set(series[0]) == {"step", "value", "index"}
+    for arguments, name in (({"metric_type": "LOG"}, "metric_type"), ({"metric_class": "ALL"}, "metric_class")):
+        with pytest.raises(ValueError, match=name):
+            run.series(**arguments)  # type: ignore[arg-type]
+
+
+def test_a_metric_lies_across_another(own_place: Place) -> None:
+    own_place.world.add_points(
+        "run_id_2",
+        make_points("val", [3.0, 2.0, 1.0, 0.5]),
+        make_points("epoch", [1.5, -1.0, 0.25], steps=[0, 1, 3]),
+    )
+    run, project = own_place.api.run("my-team/my-project/run_id_2"), own_place.api.project("my-team/my-project")
+    with own_place.account.asking("read_points", "read_points"):
+        sampled = run.metrics(["val"], x_axis="epoch").unwrap()
+    assert [(point["index"], point["value"]) for point in sampled["val"]] == [(1.5, 3.0), (-1.0, 2.0), (0.25, 0.5)]
+    assert (sampled.complete, sampled.total) == (True, 3)
+    assert sampled.notes == ("1 point at whose step there is no 'epoch' left out",)
+    assert sampled.json()["list"][0]["xAxis"] == {"type": "CUSTOM", "key": "epoch"}
+    whole = run.metrics(["val"], all=True, x_axis="epoch").unwrap()
+    assert [point["index"] for point in whole["val"]][:2] == [1.5, -1.0]
+    assert math.isnan(whole["val"][2]["index"])
+    assert (whole.notes, whole.columns[4:6]) == ((), ("index", "value"))
+    assert whole.to_pandas()["index"].tolist()[3] == 0.25
+    for range_query in ({"type": "custom", "start": -1.0, "end": 0.5}, ValueRange(start=-1, end=0.5)):
+        part = project.metrics(["val"], ["run_id_2"], range_query=range_query, x_axis="epoch").unwrap()
+        assert [point["step"] for point in part["run_id_2", "val"]] == [1, 3]
+    assert [p["step"] for p in run.metrics(["val"], range_query={"start": 1, "head": 1}, x_axis="epoch")["val"]] == [1]
+    timed = run.metrics(["val"], x_axis="relative_time", ignore_timestamp=True).unwrap()
+    assert [point["index"] for point in timed["val"]] == [0.0, 1000.0, 2000.0, 3000.0]
+    assert timed.json()["list"][0]["xAxis"] == {"type": "SYSTEM", "key": "relative_time"}
+    assert run.metrics(["val"], x_axis="epok").unwrap().notes == (
+        "the run has no points of 'epok', which x_axis names",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "name"),
+    [
+        ({"x_axis": ""}, ValueError, "x_axis"),
+        ({"x_axis": 5}, TypeError, "x_axis"),
+        ({"x_axis": "auto"}, ValueError, "x_axis"),
+        ({"x_axis": "timestamp"}, ValueError, "x_axis"),
+        ({"range_query": {"type": "custom", "start": 1}}, ValueError, "range_query"),
+        ({"x_axis": "time", "range_query": {"type": "custom"}}, ValueError, "range_query"),
+        ({"x_axis": "relative_time", "range_query": {"tail": 1}}, ValueError, "x_axis"),
+    ],
+)
+def test_what_cannot_lie_across_is_told_before_any_request(
+    place: Place, arguments: dict[str, Any], kind: type[Exception], name: str
+) -> None:
+    with place.account.asking(), pytest.raises(kind, match=f"^{name}:"):
+        place.api.run(PATH).metrics(["loss"], **arguments)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runatlas.model.ranges import RangeQuery
+from runatlas.model.ranges import RangeQuery, ValueRange, make_range
 
 
 @pytest.mark.parametrize(
@@ -28,12 +28,13 @@ def test_timestamps_are_padded_to_milliseconds(given: int | None, padded: int | 
 
 def test_a_dict_is_as_good() -> None:
     given = {"type": "step", "start": 100, "end": 500, "head": 50}
-    assert RangeQuery.of(given) == RangeQuery(start=100, end=500, head=50)
+    assert make_range(given) == RangeQuery(start=100, end=500, head=50)
     assert given == {"type": "step", "start": 100, "end": 500, "head": 50}
     query = RangeQuery(tail=50)
-    assert RangeQuery.of(query) is query
-    assert RangeQuery.of(None) is None
-    assert RangeQuery.of({"last": 300_000, "tail": 5}) == RangeQuery(last=300_000, tail=5)
+    assert make_range(query) is query
+    assert make_range(None) is None
+    assert make_range({"last": 300_000, "tail": 5}) == RangeQuery(last=300_000, tail=5)
+    assert make_range({"type": "custom", "start": -0.5, "head": 2}) == ValueRange(start=-0.5, head=2)
 
 
 @pytest.mark.parametrize(
@@ -52,13 +53,18 @@ def test_a_dict_is_as_good() -> None:
         ({"end": "5"}, TypeError, "end must be a whole number, got str"),
         ({"head": True}, TypeError, "head must be a whole number, got bool"),
         ({"from": 5}, ValueError, "unknown field 'from'"),
+        ({"type": "custom", "start": "1"}, TypeError, "start must be a number, got str"),
+        ({"type": "custom", "end": float("nan")}, ValueError, "end must be finite, got nan"),
+        ({"type": "custom", "start": 1.0, "end": 0.5}, ValueError, "start must not be above end"),
+        ({"type": "custom", "start": 1.0, "last": 5}, ValueError, "last and start/end are mutually exclusive"),
+        ({"type": "custom", "head": 0.5}, TypeError, "head must be a whole number, got float"),
         ([1, 2], TypeError, "expected a RangeQuery or a dict, got list"),
         ("tail", TypeError, "expected a RangeQuery or a dict, got str"),
     ],
 )
 def test_mistakes_are_named(given: Any, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=f"^range_query: {message}"):
-        RangeQuery.of(given)
+        make_range(given)
 
 
 def test_steps_may_be_negative() -> None:

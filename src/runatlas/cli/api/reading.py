@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
@@ -44,6 +44,22 @@ def run(api: Api, run: str, *, as_json: bool) -> None:
     print_fields(fields | {f"config.{key}": value for key, value in found.config.items()})
 
 
+class _Number(click.ParamType[int | float]):
+    """A whole number as such, for steps and times; any other as a float."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | float:
+        """Read it."""
+        for kind in (int, float):
+            with suppress(ValueError):
+                return kind(value)
+        return self.fail(f"{value!r} is not a number", param, ctx)
+
+
+_NUMBER = _Number()
+
+
 def _range(options: dict[str, Any]) -> dict[str, Any] | None:
     given = {name: value for name, value in options.items() if value is not None}
     return given if set(given) - {"type"} else None
@@ -55,9 +71,12 @@ def _range(options: dict[str, Any]) -> dict[str, Any] | None:
 @click.option("-f", "--filter", "filters", help="With a project: which runs.")
 @click.option("--sample", type=click.IntRange(min=1), default=1500, show_default=True, help="Points a series.")
 @click.option("--all", "all_", is_flag=True, help="Every point.")
-@click.option("--type", "type", type=click.Choice(["step", "timestamp"]), help="The axis of --start and --end.")
-@click.option("--start", type=int, help="From this step or time on.")
-@click.option("--end", type=int, help="Up to this step or time.")
+@click.option("--x-axis", default="step", help="A metric whose value of the same step each point says beside, or time.")
+@click.option(
+    "--type", "type", type=click.Choice(["step", "timestamp", "custom"]), help="What --start and --end are of."
+)
+@click.option("--start", type=_NUMBER, help="From this step, time or value of --x-axis on.")
+@click.option("--end", type=_NUMBER, help="Up to this step, time or value.")
 @click.option("--last", type=int, help="The last N milliseconds.")
 @click.option("--head", type=int, help="The first N points.")
 @click.option("--tail", type=int, help="The last N points.")
@@ -72,6 +91,7 @@ def metrics(
     sample: int,
     all_: bool,
     as_json: bool,
+    x_axis: str,
     **axis: Any,
 ) -> None:
     """Read metrics of a run, or of all runs of a project.
@@ -79,6 +99,7 @@ def metrics(
     Those named KEYS, or without KEYS all of them.
     """
     wanted: dict[str, Any] = {"keys": list(keys) or None, "sample": sample, "all": all_, "range_query": _range(axis)}
+    wanted["x_axis"] = x_axis
     answer: ApiResponse[Any]
     single: Run | None = None
     if path.removeprefix("/").count("/") == 1:
