@@ -106,6 +106,13 @@ class ApiResponse(Shown, Generic[T]):
     def __iter__(self) -> Iterator[Any]:
         return iter(self.unwrap())  # type: ignore[call-overload, no-any-return]
 
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        data = self.unwrap()
+        stream = getattr(data, "__arrow_c_stream__", None)
+        if stream is None:
+            raise TypeError(f"the answer holds {type(data).__name__}, which is no table")
+        return stream(requested_schema)
+
     if not TYPE_CHECKING:  # to a type checker, ``data`` and ``unwrap()`` tell more
 
         def __getattr__(self, name: str) -> Any:

@@ -18,6 +18,8 @@ from runatlas.entities.base import Entity, Readable
 from runatlas.errors import RunAtlasError
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
 from runatlas.process.fork import ProcessLock
+from runatlas.tables.frame import Frame, Tabular
+from runatlas.tables.value import make_value_table
 
 __all__ = ["PAGE_SIZE", "Collection", "Prefetch", "UnpagedCollection", "Window", "make_window"]
 
@@ -148,7 +150,7 @@ class Prefetch(Generic[T]):
         return self._results[0] if self._results else self._call(*self._args)
 
 
-class Collection(Readable, Generic[E, R]):
+class Collection(Readable, Tabular, Generic[E, R]):
     """A listing of entities.
 
     Iterating yields everything (or the page, or the ``limit``, that was asked for): 1000 items a request, the next
@@ -156,6 +158,9 @@ class Collection(Readable, Generic[E, R]):
     request fails, the error is raised after everything that came before it. What was loaded is kept, up to 2000 items:
     iterating a longer collection again asks again. Pages by number are counted anew with every request: between two of
     them a change of the listing repeats an item or passes one over. Iterate where every item counts.
+
+    As a table (``to_pandas()`` and the like, and wherever Arrow is spoken) it has a row an item, and the columns that
+    ``json()`` of the items has.
     """
 
     _repeats = True
@@ -452,6 +457,9 @@ class Collection(Readable, Generic[E, R]):
             self._total = len(items)
         total, size = self.total, self._window.size
         return {"list": items, "total": total, "page": self._window.page, "size": size, "pages": -(-total // size)}
+
+    def _frame(self) -> Frame:
+        return make_value_table(item.json() for item in self._whole_items())
 
     def _whole_items(self) -> Sequence[E]:
         """Return the items with every part that ``json`` shows."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal, overload
 
 import attrs
 from typing_extensions import Unpack
@@ -24,11 +23,11 @@ from runatlas.entities.run import Run
 from runatlas.entities.run_algebra import How, always, filter_fields, merged_query
 from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_display import show_runs
-from runatlas.entities.run_export import RunExport, format_of
 from runatlas.entities.run_groups import RunGroups
 from runatlas.entities.run_plot import RunPlots
 from runatlas.entities.run_query import make_groups, query_texts, select_ids
 from runatlas.entities.run_statistics import RunStatistics
+from runatlas.entities.run_table import RunTables
 from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_path, transfer
 from runatlas.entities.update import Update, UpdatePlan
 from runatlas.model.change import UpdateRecord
@@ -38,18 +37,13 @@ from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
 from runatlas.model.ranges import RangeQuery, ValueRange
 from runatlas.model.run import RUN_PARTS, RunPart, RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.model.transfer import TransferDraft
-from runatlas.progress import Progress
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable, make_metric_table
-from runatlas.tables.run import RunTable
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["Experiments", "Runs"]
 
 
-class Runs(Collection[Run, RunRecord], Cuttable, RunPlots, RunStatistics, Transferable):
+class Runs(RunTables, Collection[Run, RunRecord], Cuttable, RunPlots, RunStatistics, Transferable):
     """Runs of a project: filtered, ordered, grouped; each listed with its config and last values.
 
     A slice of them, what is in one listing and not in another (``runs - other``), in both (``runs & other``) or in
@@ -156,6 +150,9 @@ class Runs(Collection[Run, RunRecord], Cuttable, RunPlots, RunStatistics, Transf
             return self
         return Runs(self._handle, self._window, attrs.evolve(self._query, parts=parts))
 
+    def _whole_records(self) -> Iterator[RunRecord]:
+        return (run.record for run in self._carrying("config", "summary"))
+
     def _read_records(self, parts: Sequence[RunPart], statistics: Sequence[Field]) -> Iterator[RunRecord]:
         query = attrs.evolve(self._query, parts=tuple(parts), statistics=tuple(statistics))
         return (run.record for run in Runs(self._handle, self._window, query))
@@ -182,6 +179,13 @@ class Runs(Collection[Run, RunRecord], Cuttable, RunPlots, RunStatistics, Transf
         known, is_all = self._memory
         runs = known if is_all else Runs(self._handle, self._window, attrs.evolve(self._query, parts=()))
         return RunSelection(whole.workspace, whole.project, ids=tuple(run.cuid for run in runs))
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._snapshot = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_snapshot"}
 
     def _transferred(self) -> tuple[str, Callable[[], RunSelection]]:
         return self._place()[0], self.selection
@@ -279,57 +283,7 @@ class Runs(Collection[Run, RunRecord], Cuttable, RunPlots, RunStatistics, Transf
             merged = merged_query(how, left, right)
         return Runs(self._handle, Window(), merged or _Combination(how, self, other, place))
 
-    def export(
-        self,
-        path: str | Path,
-        *,
-        format: Literal["csv", "parquet", "jsonl"] | None = None,
-        exact: bool = False,
-        resume: bool = False,
-        progress: Progress = None,
-    ) -> ApiResponse[str]:
-        """Write ``table()`` to a file as it is read, in the same little memory for any number of runs.
-
-        The file is there when all of it is written. What was read lies beside it meanwhile, in ``<path>.part``, and
-        stays when the export is interrupted.
-
-        Args:
-            path: The file; it is replaced.
-            format: ``None`` for what the path ends in. JSON lines leave out what a run does not have, and have NaN and
-                ±Inf as the texts of that name.
-            exact: Whether texts of a CSV file are written as they are: for programs, not for spreadsheets.
-            resume: Whether to go on where an export to this file was interrupted: of the same filter and order.
-            progress: ``None`` shows it on a terminal and in a notebook, ``True`` in any case, ``False`` never; a
-                function is called with how many runs are done, and of how many.
-
-        Returns:
-            The file's path.
-
-        Raises:
-            OSError: The file cannot be written.
-            ValueError: The format is unknown.
-
-        Example:
-            >>> from runatlas import Api, Run
-            >>> with Run(repo="./experiments", experiment="demo") as made:
-            ...     pass
-            >>> Api("./experiments").projects().first().runs().export("runs.jsonl").data
-            'runs.jsonl'
-        """
-        file, form = Path(path), format_of(Path(path), format)
-        is_exact, goes_on = flag(exact, "exact"), flag(resume, "resume")
-
-        def write() -> str:
-            selection = self.selection()
-            query = attrs.evolve(self._query, selection=selection, parts=("config", "summary"))
-            list_runs = self._handle.backend.list_runs
-            made = RunExport(file, form, exact=is_exact, listing=f"{self._handle.location} {query!r}")
-            made.write(lambda page: list_runs(attrs.evolve(query, page=page)), resume=goes_on, progress=progress)
-            return str(path)
-
-        return ApiResponse.of(write)
-
-    # -- groups and tables --------------------------------------------------------------------------------------
+    # -- groups and points --------------------------------------------------------------------------------------
 
     def groups(self, *fields: str) -> RunGroups[Runs]:
         """Group the runs by equal values, which the store counts: ``groups["resnet", 0.1]`` are ``Runs``.
@@ -347,20 +301,10 @@ class Runs(Collection[Run, RunRecord], Cuttable, RunPlots, RunStatistics, Transf
         wanted = make_groups(fields) if fields else self._query.groups
         if not wanted:
             raise ValueError("fields: name at least one field to group by, such as 'config.lr'")
-        query = lambda: attrs.evolve(self._query, selection=self.selection(), groups=())  # noqa: E731 - asked later
-        return RunGroups(wanted, self._handle, query, partial(Runs, self._handle, Window()))
+        return RunGroups(wanted, self._handle, self._ungrouped, partial(Runs, self._handle, Window()))
 
-    def _table(self) -> RunTable:
-        return RunTable(run.record for run in self._carrying("config", "summary"))
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return ``table()`` as a pandas table.
-
-        Raises:
-            ImportError: pandas is not installed.
-            RunAtlasError: A request failed.
-        """
-        return self._table().to_pandas()
+    def _ungrouped(self) -> RunQuery:
+        return attrs.evolve(self._query, selection=self.selection(), groups=())
 
     def metrics(
         self,

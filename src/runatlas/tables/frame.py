@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-__all__ = ["Frame", "Tabled", "plain_cell", "to_pandas", "write_csv"]
+__all__ = ["ArrowFrame", "Frame", "Tabled", "Tabular", "plain_cell", "to_pandas", "write_csv"]
 
 _MILLISECONDS = DataType.timestamp("ms", tz="UTC")
 _FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
@@ -154,28 +154,37 @@ class Frame(Shown):
         return f"{type(self).__name__}({self._describe()})"
 
 
-class Tabled(Shown):
-    """What has a table, and leaves for pandas and CSV with it."""
+class Tabular(Shown):
+    """What leaves for Arrow, pandas, Polars, CSV and Parquet as the table that it has."""
 
     __slots__ = ()
 
     @abstractmethod
-    def table(self) -> Frame:
+    def _frame(self) -> Frame:
         """Return it as a table."""
 
-    def _show(self) -> Html:
-        return shown(self.table())
+    def to_arrow(self) -> Table:
+        """Return its table as an Arrow table; anything that speaks the Arrow interface takes the object itself too."""
+        return self._frame().to_arrow()
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return ``table()`` as a pandas table.
+        """Return its table as a pandas table.
 
         Raises:
             ImportError: pandas is not installed.
         """
-        return self.table().to_pandas()
+        return self._frame().to_pandas()
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return its table as a Polars table.
+
+        Raises:
+            ImportError: Polars is not installed.
+        """
+        return self._frame().to_polars()
 
     def to_csv(self, path: str | Path | None = None, *, exact: bool = False) -> str:
-        """Write ``table()`` as CSV text, which no spreadsheet runs.
+        """Write its table as CSV text, which no spreadsheet runs.
 
         Args:
             path: A file to write; it is replaced.
@@ -184,7 +193,61 @@ class Tabled(Shown):
         Returns:
             The file's path, or the text itself if no path was given.
         """
-        return self.table().to_csv(path, exact=exact)
+        return self._frame().to_csv(path, exact=exact)
+
+    def to_parquet(self, path: str | Path) -> str:
+        """Write its table as a Parquet file.
+
+        Args:
+            path: The file; it is replaced.
+
+        Returns:
+            The file's path.
+        """
+        return self._frame().to_parquet(path)
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self._frame().__arrow_c_stream__(requested_schema)
+
+
+class Tabled(Tabular):
+    """What has a table, and shows it."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def table(self) -> Frame:
+        """Return it as a table."""
+
+    def _frame(self) -> Frame:
+        return self.table()
+
+    def _show(self) -> Html:
+        return shown(self.table())
+
+
+class ArrowFrame(Frame):
+    """A table that is held as Arrow columns.
+
+    Args:
+        table: The columns.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.total = table.num_rows
+
+    def to_arrow(self) -> Table:
+        """Return the Arrow table."""
+        return self._table
+
+    def __getstate__(self) -> dict[str, Any]:
+        sink = BytesIO()
+        arro3.io.write_ipc_stream(self._table, sink)
+        return {**self.__dict__, "_table": sink.getvalue()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _table=arro3.io.read_ipc_stream(BytesIO(state["_table"])).read_all())
 
 
 def write_csv(table: Table, file: BinaryIO, *, exact: bool, header: bool = True) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, overload
 
 from arro3.core import Table
@@ -11,7 +11,7 @@ from runatlas.display.markup import Html, joined, note
 from runatlas.tables.frame import Frame
 from runatlas.tables.run import arrow_column
 
-__all__ = ["ValueTable"]
+__all__ = ["ValueTable", "make_value_table"]
 
 
 class ValueTable(Frame, Sequence[dict[str, Any]]):
@@ -77,3 +77,18 @@ class ValueTable(Frame, Sequence[dict[str, Any]]):
 
     def _told(self) -> Html:
         return joined(*map(note, filter(None, (self.description, *self.notes))), super()._told())
+
+
+def make_value_table(rows: Iterable[Mapping[str, Any]]) -> ValueTable:
+    """Make a table of rows that may differ in what they have: a column for each name that any of them has.
+
+    Args:
+        rows: The rows.
+
+    Example:
+        >>> make_value_table([{"a": 1}, {"b": 2}]).column("a")
+        [1, None]
+    """
+    held = list(rows)
+    names = dict.fromkeys(name for row in held for name in row)
+    return ValueTable({name: [row.get(name) for row in held] for name in names})

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-import arro3.io
 from arro3.core import Array, DataType, Table
 
-from runatlas.tables.frame import Frame
+from runatlas.tables.frame import ArrowFrame, Frame
 
 if TYPE_CHECKING:
     from runatlas.tables.series import Series
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["WideTable"]
 
 
-class WideTable(Frame):
+class WideTable(ArrowFrame):
     """A ``step`` column and one column a series; empty where a series has no point of that step.
 
     Args:
@@ -26,25 +24,17 @@ class WideTable(Frame):
     """
 
     def __init__(self, series: Mapping[str, Series], source: Frame) -> None:
-        self.complete = source.complete
-        self.sampled = source.sampled
-        self.total = source.total
-        self.failures = source.failures
-        self.missing = tuple(name for name, item in series.items() if not len(item))
         found = {name: item.to_dict() for name, item in series.items()}
         steps = sorted(set().union(*found.values()))
         columns: dict[str, Any] = {"step": Array(steps, DataType.int64())}
         for name, values in found.items():
             columns[name] = Array([values.get(step) for step in steps], DataType.float64())
-        self._table = Table.from_pydict(columns)
-
-    def __getstate__(self) -> dict[str, Any]:
-        sink = BytesIO()
-        arro3.io.write_ipc_stream(self._table, sink)
-        return {**self.__dict__, "_table": sink.getvalue()}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _table=arro3.io.read_ipc_stream(BytesIO(state["_table"])).read_all())
+        super().__init__(Table.from_pydict(columns))
+        self.complete = source.complete
+        self.sampled = source.sampled
+        self.total = source.total
+        self.failures = source.failures
+        self.missing = tuple(name for name, item in series.items() if not len(item))
 
     def to_arrow(self) -> Table:
         """Return an Arrow table; a missing point is null, which is not NaN."""

@@ -263,6 +263,14 @@ def test_what_cannot_be_read_is_told_in_a_box(place: Place, kind: str) -> None:
         place.account.failures.clear()
 
 
+def test_everything_goes_to_other_processes_and_is_copied(place: Place) -> None:
+    for make, _ in KINDS.values():
+        item = make(place.api)
+        with place.account.asking():
+            copies = [pickle.loads(pickle.dumps(item)), copy.copy(item), copy.deepcopy(item)]
+        assert [repr(each) for each in copies] == [repr(item)] * 3
+
+
 def test_a_listing_says_what_it_shows_and_what_is_the_same_in_all(place: Place) -> None:
     runs = place.api.runs(PROJECT, "'many' in name")
     shown = check_html(runs._repr_html_())
