@@ -6,9 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.document import ROOT, SETUP, WRITER, Reader, blocks, documents
-
-REAL_RUNS = ROOT.parent / "shared" / "data" / "nanogpt_runs.jsonl.gz"
+from support.document import REAL_RUNS, ROOT, SETUP, WRITER, Reader, blocks, documents
 
 pytestmark = pytest.mark.xdist_group("documents")
 

@@ -16,6 +16,7 @@ import attrs
 from support import forked
 
 ROOT = Path(__file__).resolve().parents[2]
+REAL_RUNS = ROOT.parent / "shared" / "data" / "nanogpt_runs.jsonl.gz"
 SETUP = ("pip install '.[all]' && runatlas demo", "pip install -e '.[dev]' && pytest")
 """The README's two commands: the demo runs as a test of its own, the other one is what runs these tests."""
 
@@ -54,7 +55,15 @@ def blocks(path: Path) -> list[Block]:
     Raises:
         AssertionError: A block is in a language that nobody runs.
     """
-    text = path.read_text(encoding="utf-8")
+    return blocks_of(path.read_text(encoding="utf-8"), path.name)
+
+
+def blocks_of(text: str, name: str) -> list[Block]:
+    """The code blocks of a text.
+
+    Raises:
+        AssertionError: A block is in a language that nobody runs.
+    """
     found = []
     for match in _FENCE.finditer(text):
         language = match["language"]
@@ -62,7 +71,7 @@ def blocks(path: Path) -> list[Block]:
         if language in _SHELL | {"python"}:
             found.append(Block(language, match["body"], line))
         else:
-            assert language in _OUTPUT, f"{path.name}:{line - 1}: nobody runs {language!r}"
+            assert language in _OUTPUT, f"{name}:{line - 1}: nobody runs {language!r}"
     return found
 
 
