@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest
 from runatlas.server.store.chunk import Points, encode_chunk
 from runatlas.server.store.installation import install
+from runatlas.server.store.latest import pack_latest, read_latest
 from runatlas.server.store.migration import MIGRATIONS
 from runatlas.server.store.schema import SCHEMA_VERSION
 
@@ -168,3 +170,30 @@ def test_what_points_of_an_earlier_store_take_is_summed_up(earlier: Location) ->
     size = len(data)
     assert list(map(tuple, series)) == [(1, 2 * size), (2, size), (3, 0)]
     assert list(map(tuple, runs)) == [(201, 9, 3 * size), (202, 0, 0)]
+
+
+def test_the_last_values_of_ended_runs_of_an_earlier_store_lie_in_one_row(earlier: Location) -> None:
+    made = "INSERT INTO series (run_pk, key, context, name, column_class, column_type, created_at_ms, count, "
+    made += "finite_count, chunk_count, last_value, last_kind, value_sum, value_sum_squares) VALUES "
+    made += ", ".join(
+        f"({run}, '{key}', '{context}', '', 'CUSTOM', '{kind}', 1, {count}, 0, 0, {value}, 'num', 0, 0)"
+        for run in (201, 202)
+        for key, context, kind, count, value in (
+            *(("x", "", "FLOAT", 1, 0.5), ("ö", "", "BOOLEAN", 1, "NULL"), ("x", '{"a":1}', "FLOAT", 1, 2)),
+            *(("none", "", "FLOAT", 0, "NULL"), ("image", "", "IMAGE", 1, "NULL")),
+        )
+    )
+    engine = engine_of(earlier)
+    with engine.begin() as connection:
+        run_script(connection, made)
+        run_script(connection, "UPDATE runs SET state = 'ABORTED' WHERE id = 202")
+    engine.dispose()
+    store = earlier.open()
+    with store.read() as connection:
+        (row,) = connection.exec_driver_sql("SELECT run_pk, data FROM run_latest").all()
+        found = read_latest(connection, [201, 202])
+    store.close()
+    assert tuple(row) == (202, pack_latest({"x": 0.5, "ö": math.nan}))
+    assert {run: repr(sorted(values.items())) for run, values in found.items()} == dict.fromkeys(
+        (201, 202), "[('x', 0.5), ('ö', nan)]"
+    )

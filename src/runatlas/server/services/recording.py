@@ -26,6 +26,7 @@ from runatlas.server.store.blob_ref import add_refs, drop_unused_refs, nameable_
 from runatlas.server.store.chunk import Points
 from runatlas.server.store.engine import Store
 from runatlas.server.store.event import add_events, known_events
+from runatlas.server.store.latest import renew_latest
 from runatlas.server.store.log import append_logs, set_apart
 from runatlas.server.store.media import MediaRow, decode_items, encode_items, held_media, put_media
 from runatlas.server.store.merging import Merger
@@ -97,6 +98,8 @@ class Recording:
             media, artifacts = _with_sizes(connection, run.project.id, media, batch.artifacts)
             change = _Change(connection, run_pk, now_ms)
             change.record(series, encoded, media)
+            if series:
+                renew_latest(connection, [run_pk])
             if batch.logs:
                 drafts = set_apart(connection, run_pk, batch.logs) if batch.lines_apart else batch.logs
                 append_logs(connection, run_pk, drafts, now_ms)

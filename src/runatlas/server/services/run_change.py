@@ -21,6 +21,7 @@ from runatlas.server.services.validation import check_choice, check_fields, chec
 from runatlas.server.store.config import flatten, write_configs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.journal import Fields
+from runatlas.server.store.latest import forget_latest, freeze_latest
 from runatlas.server.store.project import ProjectRow, keep_projects, touch_live_projects
 from runatlas.server.store.run_write import (
     change_runs,
@@ -298,6 +299,8 @@ def apply_change(
         change_runs(connection, moved, {"project_id": change.project.id, "folder_id": None})
     if columns:
         change_runs(connection, run_keys, columns)
+    if (state := columns.get("state")) is not None:
+        (freeze_latest if state in FINAL_STATES else forget_latest)(connection, run_keys)
     if author is None or (by_run and _is_recording(change, held)):
         return ""
     fields = differences(held, made)

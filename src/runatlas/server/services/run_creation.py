@@ -29,6 +29,7 @@ from runatlas.server.services.validation import check_choice, check_fields, chec
 from runatlas.server.store.account import display_name
 from runatlas.server.store.config import flatten, write_configs
 from runatlas.server.store.engine import Store
+from runatlas.server.store.latest import freeze_new
 from runatlas.server.store.project import ProjectRow, touch_projects
 from runatlas.server.store.run_record import read_runs
 from runatlas.server.store.run_version import RunVersion, add_version
@@ -82,6 +83,8 @@ def _find_or_make(store: Store, caller: Caller, draft: RunDraft) -> tuple[RunRec
             write_labels(connection, {run_key: labels}, fresh=True)
         if draft.profile is not None:
             add_profiles(connection, {run_key: profile_texts(draft.profile)})
+        if draft.state in FINAL_STATES:
+            freeze_new(connection, {run_key: {}})
         touch_projects(connection, [project.id], values["updated_at_ms"])
         name = display_name(connection, caller.user_id)
     user = None if name is None else UserRef(caller.username, name)

@@ -22,6 +22,7 @@ from runatlas.server.services.validation import check_choice, check_time
 from runatlas.server.store.chunk import Points, join
 from runatlas.server.store.config import ConfigRow, flatten, write_configs
 from runatlas.server.store.engine import Store
+from runatlas.server.store.latest import freeze_new
 from runatlas.server.store.project import ProjectRow, lock_projects, touch_projects
 from runatlas.server.store.run_write import add_profiles, add_run, write_labels
 from runatlas.server.store.series import Encoded, SeriesRow, add_chunks, add_series_of_runs, encode_series, touch_run
@@ -195,8 +196,14 @@ def _write_parts(
             row.add(points)
         chunks += found
     add_series_of_runs(connection, rows, now_ms)
+    freeze_new(connection, {key: _latest(of_run) for key, of_run in rows.items()})
     add_chunks(connection, [(row.id, points) for row, points in chunks])
     for key, run in added.items():
         of_run = encoded[run.place].values()
         points_, bytes_ = sum(found.summary.points for found in of_run), sum(found.bytes for found in of_run)
         touch_run(connection, key, now_ms, points=points_, bytes_=bytes_)
+
+
+def _latest(of_run: Sequence[SeriesRow]) -> dict[str, float]:
+    """Return the last values of a new run, all of whose series are numbers without context."""
+    return {row.key: row.summary.last.value + 0.0 for row in of_run if row.summary is not None}

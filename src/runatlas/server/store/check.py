@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, func, or_, select, text
 from runatlas.errors import NotFoundError, StoreError
 from runatlas.server.store.chunk import ChunkError
 from runatlas.server.store.engine import Store
+from runatlas.server.store.latest import latest_problem
 from runatlas.server.store.point import SeriesChunks, SeriesHead, decode_all, find_scalar_series, read_series, run_paths
 from runatlas.server.store.schema import blob_refs, blobs, chunks, runs, series, trash
 from runatlas.server.store.statement import Connection, rows
@@ -103,7 +104,7 @@ def _figures_problem(connection: Connection, run_pk: int) -> str:
             return f"{key!r}: its chunks are said to have {noted} bytes, and have {found}"
     summed, noted = (tuple(rows(connection, statement, {"run": run_pk})[0]) for statement in _RUN_FIGURES)
     if noted == summed:
-        return ""
+        return latest_problem(connection, run_pk)
     return f"it is said to have {noted[0]} points in {noted[1]} bytes; its series have {summed[0]} in {summed[1]}"
 
 

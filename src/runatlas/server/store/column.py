@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import attrs
 from sqlalchemy import ColumnElement, Connection, and_, case, func, literal, or_, select, update
 
+from runatlas.server.store.latest import renew_latest
 from runatlas.server.store.schema import runs, series, trash
 from runatlas.server.store.statement import code_points, contains, member_of, rows
 from runatlas.server.store.trash import HIDDEN
@@ -136,5 +137,7 @@ def known_keys(connection: Connection, run_keys: Collection[int], most: int) -> 
 
 def rename_series(connection: Connection, series_ids: Collection[int], key: str) -> None:
     """Give series another key, which none of their runs has in their contexts; a name that was just the key goes."""
-    name = case((series.c.name == series.c.key, ""), else_=series.c.name)
-    connection.execute(update(series).where(member_of(series.c.id, "named", series_ids)).values(key=key, name=name))
+    name, renamed = case((series.c.name == series.c.key, ""), else_=series.c.name), member_of(series.c.id, "named")
+    connection.execute(update(series).where(renamed).values(key=key, name=name), {"named": list(series_ids)})
+    reached = rows(connection, select(series.c.run_pk).distinct().where(renamed), {"named": list(series_ids)})
+    renew_latest(connection, [run_pk for (run_pk,) in reached])

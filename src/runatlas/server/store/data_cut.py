@@ -30,6 +30,7 @@ from runatlas.server.store.data_portion import (
     portions_of,
     read_parted,
 )
+from runatlas.server.store.latest import renew_latest
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import artifacts, blob_refs, chunks, media, runs, series
 from runatlas.server.store.series import (
@@ -172,6 +173,7 @@ def cut_out(
             add_refs(connection, holders[run_pk], sorted(portion.files))
             _DROP_REF.run_many(connection, [(run_pk, sha256) for sha256 in sorted(portion.leaving)])
     recount_runs(connection, [*run_keys, *holders.values()])
+    renew_latest(connection, run_keys)
     touch_runs(connection, run_keys, now_ms)
     return portions
 

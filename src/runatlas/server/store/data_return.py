@@ -14,6 +14,7 @@ from runatlas.model.series import MEDIA_TYPES
 from runatlas.server.store.blob_ref import add_refs
 from runatlas.server.store.chunk import ChunkError
 from runatlas.server.store.data_cut import recount_runs, touch_runs
+from runatlas.server.store.latest import renew_latest
 from runatlas.server.store.point import held_values
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import artifacts, blob_refs, chunks, media, projects, runs, series, workspaces
@@ -254,6 +255,7 @@ def give_back(connection: Connection, sources: Mapping[int, int], now_ms: int) -
         add_refs(connection, source, needed)
     connection.execute(delete(runs).where(member_of(runs.c.id, "holders")), {"holders": list(sources)})
     recount_runs(connection, sources.values())
+    renew_latest(connection, sources.values())
     touch_runs(connection, sources.values(), now_ms)
 
 

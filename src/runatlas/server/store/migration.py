@@ -5,6 +5,7 @@ An empty database is given the tables as they are now, and none of the steps tha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -14,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from runatlas.errors import StoreError
 from runatlas.model.codec import loads
 from runatlas.server.store.config import ConfigRow, flatten
+from runatlas.server.store.latest import pack_latest
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import SCHEMA_VERSION, metadata, schema_version
 
@@ -182,6 +184,36 @@ def _define_metrics(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE projects ADD COLUMN metrics TEXT NOT NULL DEFAULT '[]'"))
 
 
+def _freeze_latest(connection: Connection) -> None:
+    """Put the last values of each ended run into one row: before, listings read them out of the rows of all series."""
+    is_postgresql = connection.dialect.name == "postgresql"
+    number, binary = ("BIGINT", "BYTEA") if is_postgresql else ("INTEGER", "BLOB")
+    connection.execute(
+        text(
+            f"CREATE TABLE run_latest (run_pk {number} NOT NULL, data {binary} NOT NULL, "
+            "CONSTRAINT pk_run_latest PRIMARY KEY (run_pk), CONSTRAINT fk_run_latest_run_pk "
+            "FOREIGN KEY(run_pk) REFERENCES runs (id) ON DELETE CASCADE)"
+        )
+    )
+    page = text(
+        "SELECT id FROM runs WHERE id > :after AND state IN ('FINISHED', 'CRASHED', 'ABORTED') AND cut_of IS NULL "
+        "ORDER BY id LIMIT :size"
+    )
+    held = text(
+        "SELECT run_pk, key, last_value FROM series WHERE run_pk > :after AND run_pk <= :last AND context = '' "
+        "AND column_type IN ('FLOAT', 'BOOLEAN', 'STRING') AND count > 0"
+    )
+    insert = text("INSERT INTO run_latest (run_pk, data) VALUES (:run, :data)")
+    after = 0
+    while found := [run for (run,) in connection.execute(page, {"after": after, "size": _PAGE})]:
+        latest: dict[int, dict[str, float]] = {run: {} for run in found}
+        for run, key, value in connection.execute(held, {"after": after, "last": found[-1]}):
+            if run in latest:
+                latest[run][key] = math.nan if value is None else value
+        after = found[-1]
+        connection.execute(insert, [{"run": run, "data": pack_latest(values)} for run, values in latest.items()])
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, _grant_blobs),
     Migration(3, _name_sections),
@@ -193,6 +225,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(9, _cut_data),
     Migration(10, _keep_journal),
     Migration(11, _define_metrics),
+    Migration(12, _freeze_latest),
 )
 """From version 1 to ``SCHEMA_VERSION``, in order. Each says its SQL itself: the tables go on changing behind it."""
 

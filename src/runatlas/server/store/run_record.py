@@ -15,8 +15,9 @@ from runatlas.model.account import UserRef
 from runatlas.model.codec import context_text, loads, loads_all
 from runatlas.model.filters import Field, Statistic
 from runatlas.model.run import OWN_FIELDS, OwnField, Profile, RunRecord
-from runatlas.model.series import NUMERIC_TYPES, SCALAR_TYPES
+from runatlas.model.series import NUMERIC_TYPES
 from runatlas.server.store.failure import decoding
+from runatlas.server.store.latest import read_latest
 from runatlas.server.store.liveness import state_of
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.run_order import RunOrder
@@ -52,15 +53,6 @@ _ATTRIBUTES = [field.name for field in attrs.fields(RunRecord)]
 _OWN: ColumnElement[Any] = literal_column(", ".join(f"runs.{name}" for name in _COLUMNS))
 _WITH_CONFIG: ColumnElement[Any] = literal_column(", ".join(f"runs.{name}" for name in (*_COLUMNS, "config")))
 """All columns as one piece of text: to label each would take most of the time of making a statement."""
-_SUMMARIES = Prepared(
-    select(series.c.run_pk, series.c.key, series.c.last_value).where(
-        member_of(series.c.run_pk, "runs"),
-        series.c.context == literal_column("''"),
-        one_of(series.c.column_type, SCALAR_TYPES),
-        series.c.count > literal_column("0"),
-    ),
-    "runs",
-)
 _STATISTICS = Prepared(
     select(
         *(series.c.run_pk, series.c.key, series.c.context, series.c.count, series.c.first_step, series.c.last_step),
@@ -172,7 +164,7 @@ def _decoded(
     keys = held["id"]
     homes = find_homes(connection, set(held["project_id"]))
     people = _people(connection, set(held["user_id"]) - {None})
-    summaries = _summaries(connection, keys) if "summary" in parts else None
+    summaries = read_latest(connection, keys) if "summary" in parts else None
     profiles = _profiles(connection, keys) if "profile" in parts else None
     configs = loads_all(list(held["config"])) if "config" in parts else [None] * len(found)
     for config in configs:
@@ -212,16 +204,6 @@ def _people(connection: Connection, user_ids: Collection[int]) -> Mapping[int, U
         return {}
     found = _USERS.all(connection, listing(connection.dialect, user_ids))
     return {key: UserRef(username, name) for key, username, name in found}
-
-
-def _summaries(connection: Connection, keys: Sequence[int]) -> Mapping[int, dict[str, float]]:
-    found: dict[int, dict[str, float]] = {}
-    for run_pk, key, value in _SUMMARIES.each(connection, listing(connection.dialect, keys)):
-        summary = found.get(run_pk)
-        if summary is None:
-            summary = found[run_pk] = {}
-        summary[key] = math.nan if value is None else value
-    return found
 
 
 def _statistics(

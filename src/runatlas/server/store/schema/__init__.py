@@ -39,6 +39,7 @@ from runatlas.server.store.schema.run import (
     retired_ids,
     run_configs,
     run_labels,
+    run_latest,
     run_profiles,
     run_versions,
     runs,
@@ -85,6 +86,7 @@ __all__ = [
     "retired_ids",
     "run_configs",
     "run_labels",
+    "run_latest",
     "run_profiles",
     "run_versions",
     "runs",
@@ -99,4 +101,4 @@ __all__ = [
     "writers",
 ]
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12

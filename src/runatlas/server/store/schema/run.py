@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from runatlas.model.run import OWN_FIELDS, OwnField
 from runatlas.server.store.schema.base import Id, make_id, make_ref, metadata, unique_live
@@ -20,6 +32,7 @@ __all__ = [
     "retired_ids",
     "run_configs",
     "run_labels",
+    "run_latest",
     "run_profiles",
     "run_versions",
     "runs",
@@ -158,6 +171,14 @@ run_configs = Table(
     sqlite_with_rowid=False,
 )
 """The searchable side of ``runs.config``: dotted keys of its leaves, as ``store.config`` makes them."""
+
+run_latest = Table(
+    "run_latest",
+    metadata,
+    Column("run_pk", Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+"""The last values of ended runs, as ``store.latest`` makes them of their series."""
 
 notes = Table(
     "annotations",

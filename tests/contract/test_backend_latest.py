@@ -1,0 +1,195 @@
+"""What listings tell of last values, which are kept in one row of each ended run: always what the series say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select, update
+from support.backend import Site
+from support.examples import examples
+from support.recording import line, points
+
+from runatlas.errors import ConflictError, NotFoundError, ValidationError
+from runatlas.model.batch import Batch
+from runatlas.model.change import ChangeQuery
+from runatlas.model.data_cut import DataCut
+from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.model.page import PageRequest
+from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunSelection, RunState
+from runatlas.model.run_import import ImportedSeries, RunImport
+from runatlas.model.series import SummaryQuery
+from runatlas.model.transfer import TransferDraft
+from runatlas.server.store.check import check_store
+from runatlas.server.store.schema import run_latest, runs
+from runatlas.server.store.statement import rows
+
+pytestmark = pytest.mark.parametrize("site", ["local-sqlite", "local-postgresql", "native"], indirect=True)
+
+_VALUES = (0.5, -1.0, -0.0, 1e300, math.nan, math.inf, -math.inf)
+
+
+class _World:
+    """A project of runs to which anything may happen that changes what they have recorded."""
+
+    def __init__(self, site: Site, project: ProjectPath) -> None:
+        self.site, self.project = site, project
+        self.entries: list[str] = []
+        self._count = 0
+        self.runs = [self._made("a", "RUNNING"), self._made("b", "FINISHED")]
+        for run in self.runs:
+            site.root.append(Batch(run, (line("x", 4), line("y", 2, value=lambda step: -step))))
+        imported = RunDraft(project, id="c", state="FINISHED")
+        series = (ImportedSeries("x", (0, 1), (3.0, math.nan)), ImportedSeries("y", (0,), (-0.0,)))
+        site.root.import_runs((RunImport(imported, series, time_ms=1),))
+        self.runs.append(RunPath(project.workspace, project.project, "c"))
+
+    def _made(self, run_id: str, state: RunState) -> RunPath:
+        return self.site.root.create_run(RunDraft(self.project, id=run_id, state=state))[0].path
+
+    def _chosen(self, run: RunPath) -> RunSelection:
+        return RunSelection(run.workspace, run.project, (run.run,))
+
+    def record(self, run: RunPath, key: str, number: int) -> None:
+        context = (("split", "val"),) if number == 3 else ()
+        value = _VALUES[number % len(_VALUES)]
+        self.site.root.append(Batch(run, (points(key, [(number, 1, value, None)], context=context),)))
+
+    def declare(self, run: RunPath, key: str, number: int) -> None:
+        self.site.root.append(Batch(run, (points(key, [], column_type=("FLOAT", "STRING")[number % 2]),)))
+
+    def end(self, run: RunPath, key: str, number: int) -> None:
+        del key
+        state: Any = ("FINISHED", "ABORTED", "CRASHED", "OFFLINE")[number % 4]
+        self.site.root.update_runs(self._chosen(run), RunPatch(state=state))
+
+    def resume(self, run: RunPath, key: str, number: int) -> None:
+        if number % 2:
+            self.site.root.update_runs(self._chosen(run), RunPatch(state="RUNNING"))
+        else:
+            draft = RunDraft(self.project, id=run.run, config={key: 1}, if_exists="resume")
+            self.site.root.create_run(draft)
+
+    def cut(self, run: RunPath, key: str, number: int) -> None:
+        cut = DataCut((key,), first_step=number % 3)
+        self.entries.append(self.site.root.delete(self.site.root.plan_data_deletion(cut, run, force=True)).trash_id)
+
+    def delete(self, run: RunPath, key: str, number: int) -> None:
+        del key, number
+        plan = self.site.root.plan_run_deletion(self._chosen(run), force=True)
+        self.entries.append(self.site.root.delete(plan).trash_id)
+
+    def restore(self, run: RunPath, key: str, number: int) -> None:
+        del run, key
+        if self.entries:
+            self.site.root.restore(self.entries.pop(number % len(self.entries)))
+
+    def rename(self, run: RunPath, key: str, number: int) -> None:
+        draft = TransferDraft("rename_metric", "yz"[number % 2], self._chosen(run), metric=key)
+        self.site.root.transfer(self.site.root.plan_transfer(draft))
+
+    def undo(self, run: RunPath, key: str, number: int) -> None:
+        del run, key
+        found = self.site.root.list_changes(ChangeQuery(str(self.project), page=PageRequest(limit=5))).items
+        if found:
+            self.site.root.undo_change(found[number % len(found)].id)
+
+    def copy(self, run: RunPath, key: str, number: int) -> None:
+        del key, number
+        self._count += 1
+        draft = TransferDraft("copy", str(self.project), self._chosen(run), suffix=f"-{self._count}")
+        plan = self.site.root.plan_transfer(draft)
+        self.site.root.copy_runs(plan)
+        self.runs.append(RunPath(run.workspace, run.project, f"{run.run}-{self._count}"))
+
+    def rewind(self, run: RunPath, key: str, number: int) -> None:
+        self.site.root.append(Batch(run, (line(key, 1, start=number),), rewind=number))
+
+    def told(self) -> dict[str, dict[str, str]]:
+        """What the listing says."""
+        selection = RunSelection(self.project.workspace, self.project.project)
+        found = self.site.root.list_runs(RunQuery(selection, parts=("summary",), page=PageRequest(limit=1000))).items
+        return {run.cuid: {key: repr(value) for key, value in (run.summary or {}).items()} for run in found}
+
+    def true(self) -> dict[str, dict[str, str]]:
+        """What the series say."""
+        selection = RunSelection(self.project.workspace, self.project.project)
+        found: dict[str, dict[str, str]] = {cuid: {} for cuid in self.told()}
+        query = SummaryQuery(selection, page=PageRequest(limit=1000))
+        for one in self.site.root.read_summaries(query).items:
+            if not one.context:
+                found[one.run][one.key] = repr(one.latest.value)
+        return found
+
+
+_DEEDS: tuple[Callable[..., None], ...] = (
+    *(_World.record, _World.record, _World.declare, _World.end, _World.end, _World.resume, _World.cut),
+    *(_World.delete, _World.restore, _World.rename, _World.undo, _World.copy, _World.rewind),
+)
+
+
+def test_a_listing_tells_what_the_series_say(site: Site) -> None:
+    """Whatever runs record before and after their end, and whatever is cut, renamed, copied and brought back."""
+    count = iter(range(10**6))
+    deed = st.tuples(st.sampled_from(_DEEDS), st.integers(0, 5), st.sampled_from("xy"), st.integers(0, 9))
+
+    @settings(max_examples=examples(20), suppress_health_check=list(HealthCheck), deadline=None)
+    @given(st.lists(deed, min_size=3, max_size=12))
+    def check(history: Any) -> None:
+        world = _World(site, site.project(f"p{next(count)}"))
+        for do, place, key, number in history:
+            with suppress(ConflictError, NotFoundError, ValidationError):
+                do(world, world.runs[place % len(world.runs)], key, number)
+            assert world.told() == world.true(), do.__name__
+
+    check()
+    assert list(check_store(site.services.store)) == []
+
+
+def _frozen(site: Site) -> dict[str, bytes]:
+    with site.services.store.read() as connection:
+        joined = select(runs.c.run_id, run_latest.c.data).join(run_latest, run_latest.c.run_pk == runs.c.id)
+        return dict(rows(connection, joined))
+
+
+def test_ended_runs_have_a_row_and_one_that_goes_on_has_none(site: Site) -> None:
+    world = _World(site, site.project())
+    assert set(_frozen(site)) == {"b", "c"}
+    for run in world.runs[:2]:
+        world.record(run, "x", 1)
+    before = _frozen(site)
+    world.end(world.runs[0], "", 0)
+    world.record(world.runs[1], "x", 6)
+    after = _frozen(site)
+    assert set(after) == {"a", "b", "c"}
+    assert after["b"] != before["b"]
+    world.resume(world.runs[1], "", 1)
+    assert set(_frozen(site)) == {"a", "c"}
+
+
+@pytest.mark.parametrize("data", [b"", b"\0", b"\xff" * 40])
+def test_a_damaged_row_is_told_and_the_series_are_read_instead(site: Site, data: bytes) -> None:
+    world = _World(site, site.project())
+    truth = world.told()
+    for damaged in (data, *(row[:-1] + bytes([row[-1] ^ 1]) for row in [_frozen(site)["c"]])):
+        with site.services.store.write() as connection:
+            connection.execute(update(run_latest).values(data=damaged))
+        assert world.told() == truth == world.true()
+        assert all("last values is damaged" in str(one) for one in check_store(site.services.store))
+    world.record(world.runs[2], "z", 1)
+    assert [one.runs for one in check_store(site.services.store)] == [(str(world.runs[1]),)]
+
+
+def test_a_run_of_very_many_metrics_has_no_row(site: Site) -> None:
+    world = _World(site, site.project())
+    series = tuple(line(f"m{number}", 1) for number in range(999))
+    site.root.append(Batch(world.runs[1], series[:998]))
+    assert "b" in _frozen(site)
+    site.root.append(Batch(world.runs[1], series[998:]))
+    assert "b" not in _frozen(site)
+    assert sorted(map(len, world.told().values())) == [2, 2, 1001]
