@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -19,11 +18,12 @@ from runatlas.statistics.grouping import (
     split,
     unknown_fields,
 )
+from runatlas.tables.resampling import even_steps, read_at
 from runatlas.tables.series import Series
 from runatlas.tables.value import ValueTable
 from runatlas.terminal import are, counted
 
-__all__ = ["CurvePoint", "aggregate_curves", "aggregate_runs", "resampled"]
+__all__ = ["CurvePoint", "aggregate_curves", "aggregate_runs"]
 
 
 @attrs.frozen
@@ -73,7 +73,8 @@ def aggregate_curves(
     """
     filled = [curve for curve in curves if curve]
     if resample is not None:
-        filled = [read for curve in resampled(filled, resample) if (read := curve)]
+        steps = even_steps(filled, resample)
+        filled = [read for curve in filled if (read := read_at(curve, steps))]
     ends = [(min(curve), max(curve)) for curve in filled]
     points: list[CurvePoint] = []
     left_out = 0
@@ -86,38 +87,6 @@ def aggregate_curves(
         known = [value for value in values if math.isfinite(value)]
         points.append(CurvePoint(step, estimate(known, center, spread), len(values) - len(known)))
     return points, left_out
-
-
-def resampled(curves: Sequence[Mapping[int, float]], count: int) -> Iterator[dict[int, float]]:
-    """Read curves at equally distant steps from the first to the last of all, linear between the points of each.
-
-    Args:
-        curves: The value of each step, of each curve.
-        count: How many steps, at least two.
-
-    Yields:
-        The curve at those steps that lie between its own first and last.
-
-    Example:
-        >>> list(resampled([{0: 0.0, 10: 10.0}, {0: 1.0, 4: 5.0}], 3))
-        [{0: 0.0, 5: 5.0, 10: 10.0}, {0: 1.0}]
-    """
-    if not curves:
-        return
-    low, high = min(map(min, curves)), max(map(max, curves))
-    grid = sorted({low + round((high - low) * place / (count - 1)) for place in range(count)})
-    for curve in curves:
-        steps = sorted(curve)
-        yield {step: _at(curve, steps, step) for step in grid if steps[0] <= step <= steps[-1]}
-
-
-def _at(curve: Mapping[int, float], steps: Sequence[int], step: int) -> float:
-    if step in curve:
-        return curve[step]
-    place = bisect_left(steps, step)
-    before, after = steps[place - 1], steps[place]
-    share = (step - before) / (after - before)
-    return curve[before] * (1 - share) + curve[after] * share
 
 
 def aggregate_runs(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import accumulate
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import attrs
@@ -12,13 +15,15 @@ from arro3.core import Array, ChunkedArray, DataType, RecordBatch, Table
 from runatlas.display.markup import Html, heading, joined, more, note, table
 from runatlas.extra import load_extra
 from runatlas.model import codec
-from runatlas.model.buffer import make_array
+from runatlas.model.buffer import join_arrays, make_array
+from runatlas.model.codec import make_context
 from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, ReadFailure, SeriesSlice
-from runatlas.tables.frame import Frame, plain_cell, to_pandas
+from runatlas.tables.frame import Frame, to_pandas
 from runatlas.tables.plot import Plot, plot_metrics
-from runatlas.tables.series import Piece, Series
-from runatlas.tables.statistic import Statistics
-from runatlas.tables.wide_table import WideTable
+from runatlas.tables.resampling import check_smoothing, even_steps, read_at
+from runatlas.tables.series import Piece, Series, resampled
+from runatlas.tables.statistic import Statistics, summarize_points
+from runatlas.tables.wide_table import How, WideTable, join_series, make_wide_table
 from runatlas.tables.x_axis import TIME_AXES
 from runatlas.terminal import counted
 
@@ -34,7 +39,8 @@ __all__ = ["MetricTable", "Reading", "make_metric_table", "make_run_metric_table
 
 K = TypeVar("K", bound="str | tuple[str, str]")
 
-_STRING, _INT64, _MILLISECONDS = DataType.string(), DataType.int64(), DataType.timestamp("ms", tz="UTC")
+_STRING, _INT64, _FLOAT64 = DataType.string(), DataType.int64(), DataType.float64()
+_MILLISECONDS = DataType.timestamp("ms", tz="UTC")
 _Run = tuple[str, str, str]
 
 _TEXTS: dict[str, Callable[[PointBlock, SeriesSlice], str]] = {
@@ -116,10 +122,15 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
         self.total = sum(totals) if len(totals) == len(series) else None
         self.complete = not self.sampled and not self.failures
 
+    @property
+    def _make(self) -> Callable[[Reading], Any]:
+        """What makes such a table of what was read."""
+        first: Any = next(iter([*self._series, *self.missing]), "")
+        return make_run_metric_table if isinstance(first, str) else make_metric_table
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Go to other processes as what was read; the series are made of it again."""
-        first: Any = next(iter([*self._series, *self.missing]), "")
-        return make_run_metric_table if isinstance(first, str) else make_metric_table, (self._reading,)
+        return self._make, (self._reading,)
 
     def _describe(self) -> str:
         found = {item.key for item in self.series if len(item)}
@@ -215,14 +226,11 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
             frame[name] = pandas.Categorical(texts).repeat(lengths)
         return frame[list(names)]  # type: ignore[no-any-return]
 
-    def _to_plain_cells(self) -> Table:
-        return self._table(self.columns, plain_cell)
-
-    def _table(self, names: tuple[str, ...], told: Callable[[str], str] = str) -> Table:
-        batches = [self._batch(block, names, told) for block in self._reading.blocks]
+    def _table(self, names: tuple[str, ...]) -> Table:
+        batches = [self._batch(block, names) for block in self._reading.blocks]
         return Table.from_batches(batches) if batches else Table.from_pydict({})
 
-    def _batch(self, block: PointBlock, names: tuple[str, ...], told: Callable[[str], str]) -> RecordBatch:
+    def _batch(self, block: PointBlock, names: tuple[str, ...]) -> RecordBatch:
         lengths = [item.length for item in block.series]
         rows: dict[str, Array] = {
             "step": _gathered(block, block.steps),
@@ -233,7 +241,7 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
             rows["index"] = _gathered(block, block.indices)
         for name, read in _TEXTS.items():
             if name in names:
-                rows[name] = _repeated([told(read(block, item)) for item in block.series], lengths)
+                rows[name] = _repeated([read(block, item) for item in block.series], lengths)
         if "epoch" in names:
             rows["epoch"] = _epochs(block)
         return RecordBatch.from_pydict({name: rows[name] for name in names})
@@ -244,7 +252,99 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
         Columns are named by metric, or ``run/metric`` when there are several runs.
         """
         names = [item.label if len(self.runs) < 2 else f"{item.run}/{item.label}" for item in self.series]
-        return WideTable(dict(zip(names, self.series, strict=True)), self)
+        return make_wide_table(dict(zip(names, self.series, strict=True)), self)
+
+    def join(self, other: MetricTable[Any] | Series, on: str = "step", how: How = "exact") -> WideTable:
+        """Put the series of another table, or one series, beside these: one row for each place where points lie.
+
+        Nothing is interpolated. Of several points of one place the last that arrived counts; NaN is a value like any
+        other, and a gap is an empty cell.
+
+        Args:
+            other: What comes to the right.
+            on: Where points lie: at their ``"step"``, their ``"time"`` (to the millisecond), or the value that a metric
+                among them has at that step, in the same run; points of a step that the metric does not have, or where
+                it is NaN, are left out.
+            how: ``"exact"``: the places that every series has. ``"outer"``: those that any has, with gaps.
+                ``"asof"``: the places of the series on the left; on the right of them stands the last point at or
+                before each, whose age is not told, and nothing where there is none before.
+
+        Returns:
+            The places and a column a series, named by metric, or ``run/metric`` when there are several runs.
+
+        Raises:
+            TypeError: ``on`` is no text.
+            ValueError: ``on`` or ``how`` is something else, two columns would have one name, times are wanted that
+                were not read, or a metric is given for ``on`` and points were left out by sampling.
+
+        Example:
+            >>> from runatlas import Api, Run
+            >>> with Run(repo="./experiments", experiment="joined") as made:
+            ...     for step in range(4):
+            ...         made.log({"loss": 1 / (step + 1)}, step=step)
+            ...     made.log({"val_loss": 0.5}, step=2)
+            >>> table = Api("./experiments").projects(search="joined").first().runs().first().metrics(None, all=True)
+            >>> table["loss"].join(table["val_loss"], how="asof").to_arrow()["val_loss"].to_pylist()
+            [None, None, 0.5, 0.5]
+        """
+        right = (other,) if isinstance(other, Series) else other.series
+        return join_series(self.series, right, on, how, (self, other))
+
+    def resample(self, n: int | None = None, *, every: int | None = None) -> MetricTable[K]:
+        """Read every curve at the same steps, equally far apart: see ``Series.resample``.
+
+        Args:
+            n: How many steps from the first to the last of all curves; fewer where steps are that close.
+            every: How far apart they are, from the first step of all on, in place of ``n``.
+
+        Returns:
+            The curves at those of the steps that lie between their own first and last; without times.
+
+        Raises:
+            TypeError: An argument is no whole number.
+            ValueError: Both or none are given, one is out of bounds, or it would be more than a million steps.
+        """
+        curves = [item.to_dict() for item in self.series]
+        steps = even_steps(curves, n, every)
+        pairs = zip(self.series, curves, strict=True)
+        made = [resampled(item, read_at(curve, steps)) for item, curve in pairs]
+        return self._computed(made, attrs.evolve(self._reading, timed=False, x_axis="step"))
+
+    def smooth(self, amount: float | int) -> MetricTable[K]:
+        """Return every curve with other values, a moving mean: see ``Series.smooth``.
+
+        Args:
+            amount: The weight of what came before, such as 0.9, or how many points the window around each has.
+
+        Raises:
+            TypeError: ``amount`` is no number.
+            ValueError: It is neither a weight between 0 and 1 nor two points or more.
+        """
+        check_smoothing(amount, "amount")
+        return self._computed([item.smooth(amount) for item in self.series], self._reading)
+
+    def _computed(self, series: Iterable[Series], reading: Reading) -> MetricTable[K]:
+        """Return a table of series that were computed from these; statistics are those of their points."""
+        items = [item for name, item in zip(self._series, series, strict=True) if name not in self.missing]
+        starts = accumulate(map(len, items), initial=0)
+        places = {run[1]: place for place, run in enumerate(self.runs)}
+        slices = tuple(
+            SeriesSlice(places[item.run], item.key, start, len(item), item.total, make_context(item.context))
+            for item, start in zip(items, starts, strict=False)
+        )
+        times = [Array([0] * len(item), _INT64) if item.timestamps is None else item.timestamps for item in items]
+        block = PointBlock(
+            self.runs,
+            slices,
+            join_arrays([item.steps for item in items], _INT64),
+            join_arrays([item.values for item in items], _FLOAT64),
+            join_arrays(times, _INT64),
+            indices=None if reading.x_axis == "step" else join_arrays([*map(attrgetter("indices"), items)], _FLOAT64),
+            missing=self.missing_runs,
+            failures=tuple(failure for each in self._reading.blocks for failure in each.failures),
+        )
+        statistics = Statistics(partial(summarize_points, block))
+        return self._make(attrs.evolve(reading, blocks=(block,), statistics=statistics))  # type: ignore[no-any-return]
 
     def plot(
         self,

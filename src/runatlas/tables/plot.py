@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +11,7 @@ import attrs
 
 from runatlas.charts.chart import Chart
 from runatlas.charts.lines import Line, LineChart, draw_lines
+from runatlas.tables.resampling import check_smoothing, read_between, smoothed
 from runatlas.tables.series import Series
 from runatlas.terminal import counted
 
@@ -27,7 +26,6 @@ _TIMED = frozenset({"time", "relative"})
 _OWN = frozenset({"run", "metric"})
 _UNITS = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0))
 _NAMED = 3
-_SCALED = 60
 
 
 @attrs.frozen
@@ -50,16 +48,8 @@ class Plot:
             given = getattr(self, name)
             if given is not None and not isinstance(given, str):
                 raise TypeError(f"{name}: expected text, got {type(given).__name__}")
-        given = self.smooth
-        if given is None:
-            return
-        if isinstance(given, bool) or not isinstance(given, (int, float)):
-            raise TypeError(f"smooth: expected a number, got {type(given).__name__}")
-        if not (0 < given < 1 or (isinstance(given, int) and given >= 2)):
-            raise ValueError(
-                "smooth: expected a weight between 0 and 1 of what came before, such as 0.9, "
-                f"or how many points a window has, such as 25; got {given!r}"
-            )
+        if self.smooth is not None:
+            check_smoothing(self.smooth)
 
     @property
     def smoothing(self) -> str:
@@ -205,9 +195,8 @@ class _Maker:
             return [], []
         known = across.to_dict()
         at = sorted(known)
-        found = [
-            (_read(known, at, step, between=across.sampled), value) for step, value in zip(steps, values, strict=True)
-        ]
+        read = known.get if not across.sampled else lambda step: read_between(known, at, step)
+        found = [(read(step), value) for step, value in zip(steps, values, strict=True)]
         self._between |= across.sampled
         kept = [(x, value) for x, value in found if x is not None]
         self._unmatched += len(found) - len(kept)
@@ -308,54 +297,3 @@ def _first_ms(item: Series) -> int | None:
 def _last_ms(item: Series) -> int | None:
     stamps = item.timestamps
     return max(stamps.to_pylist()) if stamps is not None and len(item) else None
-
-
-def _read(known: Mapping[int, float], steps: Sequence[int], step: int, *, between: bool) -> float | None:
-    if step in known or not between:
-        return known.get(step)
-    place = bisect_left(steps, step)
-    if place in {0, len(steps)}:
-        return None
-    before, after = steps[place - 1], steps[place]
-    share = (step - before) / (after - before)
-    return known[before] * (1 - share) + known[after] * share
-
-
-def smoothed(values: Sequence[float], amount: float) -> list[float]:
-    """Smooth values; gaps stay gaps, and count for nothing.
-
-    Args:
-        values: The values.
-        amount: The weight of what came before, below 1: an exponential moving average without the pull of its start, as
-            Kingma and Ba (2015) correct it. Else how many points the window around each has.
-
-    Example:
-        >>> smoothed([1.0, 1.0, 4.0], 0.5)
-        [1.0, 1.0, 2.7142857142857144]
-        >>> smoothed([1.0, 4.0, 1.0], 3)
-        [2.5, 2.0, 2.5]
-    """
-    if amount >= 1:
-        return list(_windowed(values, int(amount)))
-    found, held, weight = [], 0.0, 0.0
-    for value in values:
-        if math.isfinite(value):
-            held = amount * held + (1 - amount) * value
-            weight = amount * weight + (1 - amount)
-        found.append(held / weight if math.isfinite(value) else math.nan)
-    return found
-
-
-def _windowed(values: Sequence[float], length: int) -> Iterator[float]:
-    back, on = length // 2, length - length // 2
-    for place, value in enumerate(values):
-        near = [each for each in values[max(place - back, 0) : place + on] if math.isfinite(each)]
-        yield _mean(near) if math.isfinite(value) else math.nan
-
-
-def _mean(values: Sequence[float]) -> float:
-    try:
-        return math.fsum(values) / len(values)
-    except OverflowError:  # the sum is beyond the range of doubles, the mean is not
-        middle = math.fsum(math.ldexp(value, -_SCALED) for value in values) / len(values) * 2.0**_SCALED
-        return max(min(values), min(max(values), middle))

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
-from itertools import filterfalse
-from typing import Any, ClassVar, overload
+from itertools import filterfalse, zip_longest
+from numbers import Real
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import attrs
-from arro3.core import Array, DataType
+from arro3.core import Array, DataType, Table
 from typing_extensions import NotRequired, TypedDict
 
 from runatlas.display.graphic import sparkline
 from runatlas.display.markup import Html, facts, heading, joined, number
-from runatlas.display.shown import Shown
+from runatlas.extra import load_extra
 from runatlas.model.buffer import join_arrays
-from runatlas.model.codec import context_text
-from runatlas.model.series import Context, PointBlock
-from runatlas.tables.statistic import StatisticItem, Statistics, SummaryItem
+from runatlas.model.codec import context_text, make_context
+from runatlas.model.series import Context, PointBlock, SeriesSlice
+from runatlas.tables.frame import ArrowFrame, Frame, Tabular
+from runatlas.tables.resampling import check_smoothing, even_steps, read_at, smoothed
+from runatlas.tables.statistic import StatisticItem, Statistics, SummaryItem, summarize_points
+from runatlas.tables.wide_table import How, WideTable, join_series
 
-__all__ = ["Piece", "Point", "Series", "series_label"]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-_INT64, _FLOAT64 = DataType.int64(), DataType.float64()
+    from runatlas.tables.metric import MetricTable
+
+__all__ = ["Piece", "Point", "Series", "make_computed", "resampled", "series_label"]
+
+_INT64, _FLOAT64, _MILLISECONDS = DataType.int64(), DataType.float64(), DataType.timestamp("ms", tz="UTC")
+_COLUMNS = ("steps", "values", "times_ms", "epochs", "indices")
 
 
 class Point(TypedDict):
@@ -61,12 +73,16 @@ def series_label(key: str, context: Context) -> str:
     return key + context_text(context)
 
 
-class Series(Sequence[Point], Shown):
+class Series(Sequence[Point], Tabular):
     """The points of one metric of one run, by step; of one step, in the order they arrived.
 
-    Columns (``steps``, ``values``, ``timestamps``) are Arrow arrays: ``numpy.asarray(series.values)`` takes them
-    without a copy. Statistics are those of the whole series, whatever was sampled or cut; the first question for one
-    reads them for the whole table.
+    ``series[3]`` is a point, ``series[3:10]`` a series again, ``numpy.asarray(series)`` its values. NumPy's functions
+    take it as they take those (``numpy.min(series)``, ``numpy.log(series)``), and ``series * 2`` or ``a - b``, of the
+    same steps, is a series again. Columns (``steps``, ``values``, ``timestamps``) are Arrow arrays, which NumPy takes
+    without a copy.
+
+    Statistics (``series.min``) are those of the whole series, whatever was sampled or cut; the first question for one
+    reads them for the whole table. Of a series that was computed they are those of its points.
 
     Attributes:
         key: The metric's key.
@@ -204,17 +220,38 @@ class Series(Sequence[Point], Shown):
     @overload
     def __getitem__(self, index: int) -> Point: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Point]: ...
-    def __getitem__(self, index: int | slice) -> Point | list[Point]:
+    def __getitem__(self, index: slice) -> Series: ...
+    def __getitem__(self, index: int | slice) -> Point | Series:
         if isinstance(index, slice):
-            start, stop, step = index.indices(len(self))
-            if step == 1:
-                return list(self._rows(start, max(stop - start, 0)))
-            return list(self)[index]
+            return self._part(range(len(self))[index])
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             raise IndexError(f"index {index} of a series of {len(self)} points")
         return next(self._rows(position, 1))
+
+    def _part(self, places: range) -> Series:
+        """Return the points at these places; what is told of the whole series stays."""
+        whole = self._block()
+        if places.step == 1:
+            piece = Piece(whole, places.start, len(places))
+        else:
+            rows = Array(list(places), _INT64)
+            columns = {name: getattr(whole, name) for name in _COLUMNS}
+            taken: dict[str, Any] = {name: held.take(rows) for name, held in columns.items() if held is not None}
+            piece = Piece(attrs.evolve(whole, **taken), 0, len(places))
+        make, arguments = self._made(piece)
+        return make(*arguments)
+
+    def _made(self, piece: Piece) -> tuple[Callable[..., Series], tuple[Any, ...]]:
+        """Return what makes the same series of other points."""
+        run = (self._cuid, self.run, self.run_name)
+        told: dict[str, Any] = {
+            "total": self.total,
+            "sampled": self.sampled,
+            "timed": self._timed,
+            "statistics": self._statistics,
+        }
+        return partial(Series, **told), (run, self.key, self._pairs, (piece,))
 
     def __iter__(self) -> Iterator[Point]:
         return self._rows(0, len(self))
@@ -264,20 +301,230 @@ class Series(Sequence[Point], Shown):
         steps, values = list(self.steps.to_pylist()), list(self.values.to_pylist())
         return dict(zip(steps, values, strict=True))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Go to other processes with its own points, not with those of its table."""
+    def _block(self) -> PointBlock:
+        """Return its own points, without those of its table."""
         run = (self._cuid, self.run, self.run_name)
         times = join_arrays([piece.cut(piece.block.times_ms) for piece in self._pieces], _INT64)
-        block = PointBlock((run,), (), self.steps, self.values, times, self.epochs, indices=self.indices)
-        told: dict[str, Any] = {
-            "total": self.total,
-            "sampled": self.sampled,
-            "timed": self._timed,
-            "statistics": self._statistics,
-        }
-        return partial(Series, **told), (run, self.key, self._pairs, (Piece(block, 0, len(self)),))
+        return PointBlock((run,), (), self.steps, self.values, times, self.epochs, indices=self.indices)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to other processes with its own points, not with those of its table."""
+        return self._made(Piece(self._block(), 0, len(self)))
+
+    # -- as an array ---------------------------------------------------------------------------------------------
+
+    def _frame(self) -> Frame:
+        columns: dict[str, Any] = {"step": self.steps}
+        if (indices := self.indices) is not None:
+            columns["index"] = indices
+        columns["value"] = self.values
+        if (stamps := self.timestamps) is not None:
+            columns["timestamp"] = stamps.cast(_MILLISECONDS)
+        if (epochs := self.epochs) is not None:
+            columns["epoch"] = epochs
+        frame = ArrowFrame(Table.from_pydict(columns))
+        frame.complete, frame.sampled, frame.total = self.complete, self.sampled, self.total
+        return frame
+
+    def to_numpy(self) -> npt.NDArray[np.float64]:
+        """Return the values as a NumPy array, float64.
+
+        Raises:
+            ImportError: NumPy is not installed.
+        """
+        return load_extra("numpy", "to_numpy()").asarray(self.values)  # type: ignore[no-any-return]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        array = self.to_numpy()
+        if dtype is not None and array.dtype != dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        return getattr(ufunc, method)(*_arrays(inputs), **options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        # Without it ``numpy.min`` would call ``series.min``, which is a statistic of the whole series.
+        return function(*_arrays(args), **options)
+
+    def _computed(self, key: str, values: Iterable[float], pairs: Context = ()) -> Series:
+        """Return a series of the same steps with other values; statistics are those of these."""
+        whole = self._block()
+        made = attrs.evolve(whole, values=Array(list(values), _FLOAT64))
+        return make_computed(key, pairs, made, sampled=self.sampled, timed=self._timed)
+
+    def _with(self, other: object, name: str, compute: Callable[[float, float], float], *, swap: bool = False) -> Any:
+        """Compute with a number, or point by point with a series of the same steps."""
+        own: list[float] = list(self.values.to_pylist())
+        if isinstance(other, Series):
+            _check_steps(self, other)
+            others: list[float] = list(other.values.to_pylist())
+            return self._computed(f"{_term(self)} {name} {_term(other)}", map(compute, own, others))
+        if isinstance(other, bool) or not isinstance(other, Real):
+            return NotImplemented
+        number = float(other)
+        if swap:
+            return self._computed(f"{number:g} {name} {_term(self)}", (compute(number, value) for value in own))
+        return self._computed(f"{_term(self)} {name} {number:g}", (compute(value, number) for value in own))
+
+    def __add__(self, other: Series | float) -> Series:
+        return self._with(other, "+", operator.add)  # type: ignore[no-any-return]
+
+    def __radd__(self, other: float) -> Series:
+        return self._with(other, "+", operator.add, swap=True)  # type: ignore[no-any-return]
+
+    def __sub__(self, other: Series | float) -> Series:
+        return self._with(other, "-", operator.sub)  # type: ignore[no-any-return]
+
+    def __rsub__(self, other: float) -> Series:
+        return self._with(other, "-", operator.sub, swap=True)  # type: ignore[no-any-return]
+
+    def __mul__(self, other: Series | float) -> Series:
+        return self._with(other, "*", operator.mul)  # type: ignore[no-any-return]
+
+    def __rmul__(self, other: float) -> Series:
+        return self._with(other, "*", operator.mul, swap=True)  # type: ignore[no-any-return]
+
+    def __truediv__(self, other: Series | float) -> Series:
+        return self._with(other, "/", _divide)  # type: ignore[no-any-return]
+
+    def __rtruediv__(self, other: float) -> Series:
+        return self._with(other, "/", _divide, swap=True)  # type: ignore[no-any-return]
+
+    def __neg__(self) -> Series:
+        return self._computed(f"-{_term(self)}", map(operator.neg, self.values.to_pylist()))
+
+    def __abs__(self) -> Series:
+        return self._computed(f"abs({self.label})", map(abs, self.values.to_pylist()))
+
+    # -- at other steps ------------------------------------------------------------------------------------------
+
+    def resample(self, n: int | None = None, *, every: int | None = None) -> Series:
+        """Read the curve at steps equally far apart, each on the straight line between the points beside it.
+
+        The values are computed: nobody logged them. Of several points of one step the last that arrived counts. Beside
+        NaN and infinities the line is none: what lies between them and the next point is NaN or infinite as well. There
+        is nothing before the first and behind the last point, and there are no times.
+
+        Args:
+            n: How many steps from the first to the last; fewer where steps are that close.
+            every: How far apart they are, from the first step on, in place of ``n``.
+
+        Returns:
+            The curve at those steps.
+
+        Raises:
+            TypeError: An argument is no whole number.
+            ValueError: Both or none are given, one is out of bounds, or it would be more than a million steps.
+        """
+        curve = self.to_dict()
+        return resampled(self, read_at(curve, even_steps([curve], n, every)))
+
+    def smooth(self, amount: float | int) -> Series:
+        """Return the curve with other values: a moving mean.
+
+        The values are computed: nobody logged them. NaN and infinities stay gaps, NaN, and count for nothing in what is
+        beside them.
+
+        Args:
+            amount: The weight of what came before, such as 0.9: an exponential moving average without the pull of its
+                start. Or how many points the window around each has, such as 25.
+
+        Returns:
+            The smooth curve, of the same steps.
+
+        Raises:
+            TypeError: ``amount`` is no number.
+            ValueError: It is neither a weight between 0 and 1 nor two points or more.
+        """
+        check_smoothing(amount, "amount")
+        return self._computed(self.key, smoothed(list(self.values.to_pylist()), amount), self._pairs)
+
+    def join(self, other: Series | MetricTable[Any], on: str = "step", how: How = "exact") -> WideTable:
+        """Put another series, or the series of a table, beside this one; see ``MetricTable.join``.
+
+        Args:
+            other: What comes to its right.
+            on: ``"step"``, ``"time"``, or a metric of the same run that is among them.
+            how: ``"exact"``, ``"outer"`` or ``"asof"``.
+
+        Raises:
+            ValueError: ``on`` or ``how`` is something else, or times are wanted that were not read.
+        """
+        return join_series((self,), (other,) if isinstance(other, Series) else other.series, on, how, (self, other))
 
     def __repr__(self) -> str:
         whole = "more" if self.total is None else self.total
         kept = f"{len(self)} of {whole} points" if self.sampled else f"{len(self)} points"
         return f"Series({self.label!r}, run={self.run!r}, {kept})"
+
+
+def resampled(series: Series, curve: Mapping[int, float]) -> Series:
+    """Return a series of other steps with the values that were read there.
+
+    Args:
+        series: The series that was read.
+        curve: The value of each step.
+    """
+    steps, values = Array(list(curve), _INT64), Array(list(curve.values()), _FLOAT64)
+    whole = series._block()  # noqa: SLF001 - its own class
+    block = PointBlock(whole.runs, (), steps, values, Array([0] * len(curve), _INT64))
+    return make_computed(series.key, make_context(series.context), block, sampled=series.sampled, timed=False)
+
+
+def make_computed(key: str, pairs: Context, block: PointBlock, *, sampled: bool, timed: bool) -> Series:
+    """Make a series of points that were computed.
+
+    Args:
+        key: What it is called.
+        pairs: Its context.
+        block: The points, of one run, all of them the series'.
+        sampled: Whether they were computed of points of which some were left out.
+        timed: Whether they have times.
+    """
+    length = len(block.steps)
+    total = None if sampled else length
+    told = attrs.evolve(block, series=(SeriesSlice(0, key, 0, length, total, pairs),))
+    statistics = Statistics(partial(summarize_points, told))
+    (run,) = block.runs
+    piece = Piece(told, 0, length)
+    return Series(run, key, pairs, (piece,), total=total, sampled=sampled, timed=timed, statistics=statistics)
+
+
+def _arrays(items: Iterable[Any]) -> list[Any]:
+    """Return what NumPy was given, with arrays in place of series."""
+    found: list[Any] = []
+    for item in items:
+        nested = type(item)(_arrays(item)) if type(item) in {list, tuple} else item
+        found.append(item.to_numpy() if isinstance(item, Series) else nested)
+    return found
+
+
+def _term(series: Series) -> str:
+    return f"({series.label})" if " " in series.label else series.label
+
+
+def _check_steps(left: Series, right: Series) -> None:
+    """Refuse to compute with points of other steps, which would pair what does not belong together."""
+    steps, others = left.steps.to_pylist(), right.steps.to_pylist()
+    if steps == others:
+        return
+    pairs = zip_longest(steps, others)
+    one, other = next((one, other) for one, other in pairs if one != other)
+    raise ValueError(
+        f"{left.label} has {_step(one)} where {right.label} has {_step(other)}; join(other) puts side by side what has "
+        "the same steps, and resample(n) of a table of both reads both at the same steps"
+    )
+
+
+def _step(step: int | None) -> str:
+    return "none" if step is None else f"step {step}"
+
+
+def _divide(one: float, other: float) -> float:
+    """Divide as floating-point numbers are: by zero too."""
+    if other:
+        return one / other
+    if not one or math.isnan(one) or math.isnan(other):
+        return math.nan
+    return math.copysign(math.inf, one) * math.copysign(1.0, other)

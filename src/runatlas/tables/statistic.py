@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any, TypedDict
 
-from runatlas.model.series import Context, Statistic, SummaryRecord
+from runatlas.model.series import Context, PointBlock, Statistic, SummaryRecord
 from runatlas.process.fork import ProcessLock
 
-__all__ = ["StatisticItem", "Statistics", "SummaryItem", "make_summary_item"]
+__all__ = ["StatisticItem", "Statistics", "SummaryItem", "make_summary_item", "summarize_points"]
 
 
 class StatisticItem(TypedDict):
@@ -55,6 +57,44 @@ def make_summary_item(record: SummaryRecord) -> SummaryItem:
 
 def _item(statistic: Statistic) -> StatisticItem:
     return {"step": statistic.step, "value": statistic.value, "timestamp": statistic.time_ms}
+
+
+def summarize_points(block: PointBlock) -> Iterator[SummaryRecord]:
+    """Yield what the series of a block amount to by the points that are in it.
+
+    Args:
+        block: The points.
+    """
+    for item in block.series:
+        if not item.length:
+            continue
+        steps, values, times = (
+            column.slice(item.start, item.length).to_pylist() for column in (block.steps, block.values, block.times_ms)
+        )
+        points = list(map(Statistic, values, steps, times))
+        numbers = sorted(value for value in values if not math.isnan(value))
+        known = [point for point in points if not math.isnan(point.value)]
+        mean = sum(numbers) / len(numbers) if numbers else None
+        yield SummaryRecord(
+            run=block.runs[item.run][0],
+            key=item.key,
+            context=item.context,
+            count=item.length,
+            column_class="CUSTOM",
+            column_type="FLOAT",
+            first_step=steps[0],
+            last_step=steps[-1],
+            latest=points[-1],
+            min=min(known, key=attrgetter("value"), default=None),
+            max=max(known, key=attrgetter("value"), default=None),
+            avg=mean,
+            std=None if mean is None else _deviation(numbers, mean),
+            median=(numbers[(len(numbers) - 1) // 2] + numbers[len(numbers) // 2]) / 2 if numbers else None,
+        )
+
+
+def _deviation(values: Sequence[float], mean: float) -> float:
+    return math.sqrt(sum((value - mean) * (value - mean) for value in values) / len(values))
 
 
 class Statistics:

@@ -24,8 +24,9 @@ from runatlas.model.batch import Batch
 from runatlas.model.ids import ProjectPath
 from runatlas.model.run import RunDraft
 from runatlas.statistics.aggregate import aggregate
-from runatlas.statistics.curve import aggregate_curves, resampled
+from runatlas.statistics.curve import aggregate_curves
 from runatlas.statistics.grouping import Grouping, Member
+from runatlas.tables.resampling import even_steps, read_at
 
 SEEDS: dict[tuple[float, str], list[float]] = {
     (0.1, "mlp"): [0.50, 0.48, 0.52],
@@ -360,8 +361,9 @@ def test_nothing_is_carried_beyond_a_curve(curves: list[dict[int, float]]) -> No
         reaching = [curve for curve in curves if curve and min(curve) <= point.step <= max(curve)]
         assert sorted(point.estimate.values) == sorted(curve[point.step] for curve in reaching)
     filled = [curve for curve in curves if curve]
-    for curve, read in zip(filled, resampled(filled, 7), strict=True):
-        for step, value in read.items():
+    grid = even_steps(filled, 7)
+    for curve in filled:
+        for step, value in read_at(curve, grid).items():
             assert min(curve) <= step <= max(curve)
             assert min(curve.values()) - 1e-9 <= value <= max(curve.values()) + 1e-9
 

@@ -21,7 +21,7 @@ from support.examples import examples
 from runatlas import Chart
 from runatlas.charts.style import plain
 from runatlas.tables.metric import MetricTable, make_metric_table, make_run_metric_table
-from runatlas.tables.plot import smoothed
+from runatlas.tables.resampling import smoothed
 
 OTHER = ("c2", "two", "second run")
 HOSTILE = "_$\\frac{a}{0}$ {x}\n\u202e😀 שלום 中\U000f0000 &<b>"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+import pickle
 
 import numpy as np
 import pytest
@@ -132,4 +134,74 @@ def test_slices_are_those_of_a_list(
 ) -> None:
     series = one_series(sorted(rows, key=lambda row: row[0]), timed=False)
     cut = slice(start, stop, step)
-    assert repr(series[cut]) == repr(list(series)[cut])
+    part = series[cut]
+    assert repr(list(part)) == repr(list(series)[cut])
+    assert repr(list(part[::-1][1:])) == repr(list(series)[cut][::-1][1:])
+    assert (part.total, part.summary, part.label) == (series.total, series.summary, series.label)
+
+
+def test_a_slice_keeps_the_statistics_of_the_whole_series_and_its_own_times() -> None:
+    blocks = [
+        make_block({(RUN, "loss"): [(0, 1.0), (1, 2.0)]}, totals={"loss": 3}),
+        make_block({(RUN, "loss"): [(2, 3.0)]}, totals={"loss": 3}),
+    ]
+    series = make_run_metric_table(make_reading(*blocks, load=lambda: [make_summary("c1", "loss", [(9, 7.0)])]))["loss"]
+    part = series[1:]
+    assert [point.get("timestamp") for point in part] == [1000, 2000]
+    assert (part.max, len(part), part.total, part.complete) == (series.max, 2, 3, True)
+    assert part.to_pandas()["value"].tolist() == [2.0, 3.0]
+
+
+def test_numpy_takes_a_series_for_its_values() -> None:
+    series = one_series(ROWS, load=lambda: [make_summary("c1", "loss", [(0, -5.0)])])
+    values = np.array([value for _, value in ROWS])
+    np.testing.assert_array_equal(series.to_numpy(), values)
+    np.testing.assert_array_equal(np.asarray(series, dtype="float32"), values.astype("float32"))
+    assert np.array(series, copy=True).flags.writeable
+    assert np.nanmin(series) == np.min(series[:1].to_numpy()) / 2
+    assert np.max(series[2:]) == math.inf
+    assert series.min == {"step": 0, "value": -5.0, "timestamp": 0}  # as documented: of the whole series
+    np.testing.assert_array_equal(np.log(series[:1]), [0.0])
+    np.testing.assert_array_equal(np.concatenate([series, series]), np.concatenate([values, values]))
+    np.testing.assert_array_equal(series + np.ones(4), values + 1)
+    np.testing.assert_array_equal(np.maximum.accumulate(series[:1]), [1.0])
+
+
+NUMBERS = st.floats() | st.sampled_from([0.0, -0.0, math.inf])
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), max_size=6), NUMBERS)
+def test_a_series_computes_as_an_array_does(pairs: list[tuple[float, float]], number: float) -> None:
+    rows = [list(enumerate(column)) for column in zip(*pairs, strict=True)] or [[], []]
+    one, other = map(one_series, rows)
+    with np.errstate(all="ignore"):
+        for operation in (operator.add, operator.sub, operator.mul, operator.truediv):
+            for left, right in ((one, other), (one, number), (number, one)):
+                plain = [np.asarray(side) if isinstance(side, Series) else np.float64(side) for side in (left, right)]
+                made = operation(left, right)
+                assert isinstance(made, Series)
+                np.testing.assert_array_equal(made.to_numpy(), operation(*plain))
+                np.testing.assert_array_equal(1 / made.to_numpy(), 1 / operation(*plain))  # the signs of zeros
+                assert made.steps == one.steps
+        np.testing.assert_array_equal((-one).to_numpy(), -one.to_numpy())
+        np.testing.assert_array_equal(abs(one).to_numpy(), np.abs(one))
+
+
+def test_what_is_computed_says_so_and_has_statistics_of_its_own() -> None:
+    series = one_series([(0, 1.0), (3, math.nan), (5, 3.0)], load=lambda: [make_summary("c1", "loss", [(0, -9.0)])])
+    made = (1 - series) * 2
+    assert made.label == "(1 - loss) * 2"
+    assert made.min == {"step": 5, "value": -4.0, "timestamp": 5000}
+    assert (made.avg, made.median, made.summary and made.summary["std"]) == (-2.0, -2.0, 2.0)
+    assert made[0] == {"step": 0, "value": 0.0, "timestamp": 0}
+    assert pickle.loads(pickle.dumps(made)).min == made.min
+    with pytest.raises(TypeError):
+        series + "a"  # type: ignore[operator]
+    with pytest.raises(TypeError):
+        series * True
+
+
+def test_series_of_other_steps_do_not_compute() -> None:
+    long, short = one_series([(0, 1.0), (1, 2.0)]), one_series([(0, 1.0)])
+    with pytest.raises(ValueError, match=r"loss has step 1 where loss has none; join\(other\)"):
+        long - short
