@@ -7,7 +7,13 @@ from typing import Any
 
 __all__ = ["load_extra"]
 
-_EXTRAS = {"pandas": "notebook", "matplotlib": "notebook", "scipy": "report", "numpy": "report"}
+_EXTRAS = {
+    "pandas": "notebook",
+    "matplotlib": "notebook",
+    "scipy": "report",
+    "numpy": "report",
+    "xlsxwriter": "report",
+}
 
 
 def load_extra(package: str, purpose: str) -> Any:

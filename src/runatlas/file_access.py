@@ -16,7 +16,15 @@ from typing import BinaryIO
 
 import attrs
 
-__all__ = ["FileAccess", "is_own_directory", "open_to_read", "read_pieces", "replacing", "sync_directory"]
+__all__ = [
+    "FileAccess",
+    "is_own_directory",
+    "open_to_read",
+    "read_pieces",
+    "replaceable",
+    "replacing",
+    "sync_directory",
+]
 
 _PIECE = 1 << 20
 
@@ -187,6 +195,20 @@ def replacing(path: Path, open_new: Callable[[Path], int] | None = None) -> Iter
         part.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def replaceable(path: Path) -> Path:
+    """Return a path as a file may take its place: where links lead, and never a device, a pipe or a directory.
+
+    Raises:
+        FileExistsError: What is there is no file.
+        FileNotFoundError: The directory is not there.
+    """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{path} is no file, and what it is would be replaced; name another path")
+    return path.resolve()
 
 
 def _group_number(name: str) -> int:

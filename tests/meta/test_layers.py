@@ -22,6 +22,7 @@ _CLIENT = {
     "credential",
     "tables",
     "statistics",
+    "reports",
 }
 _BACKENDS = {
     "backends",
@@ -54,6 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     "charts": {"terminal", "extra", "model"},
     "tables": {"terminal", "extra", "errors", "process", "display", "charts", "model", "response"},
     "statistics": {"terminal", "extra", "display", "model", "tables"},
+    "reports": {"terminal", "extra", "errors", "file_access", "display", "model", "statistics"},
     "objects": {"errors", "model"},
     "backends": set(),
     "backends.operation": {"model"},
@@ -104,6 +106,7 @@ ALLOWED: dict[str, set[str]] = {
         "tables",
         "progress",
         "statistics",
+        "reports",
         "backends.base",
     },
     "api": _CLIENT | _BACKENDS | {"entities"},

@@ -1,4 +1,4 @@
-"""The part of ``Api`` about models, comparisons and the journal."""
+"""The part of ``Api`` about models, comparisons, reports and the journal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -16,6 +17,7 @@ from runatlas.entities.change import Change, Changes, make_changes
 from runatlas.entities.collection import make_window
 from runatlas.entities.model import Model, Models
 from runatlas.entities.reading import MetricRequest, make_metric_request, read_metrics
+from runatlas.entities.report_check import ReportCheck, check_report
 from runatlas.entities.run import Run
 from runatlas.entities.runs import Runs
 from runatlas.model.codec import make_context
@@ -36,6 +38,25 @@ class ApiCuration:
     """What an ``Api`` does beside the way from workspaces to columns."""
 
     _handle: BackendHandle
+
+    def check_report(self, path: str | Path) -> ApiResponse[ReportCheck]:
+        """Compute every number of a report again, from the runs as they are now.
+
+        The store that this ``Api`` reads is asked, with the caller's rights; what the file names is no address.
+
+        Args:
+            path: What ``report.to_html``, ``to_markdown`` or ``to_latex`` wrote.
+
+        Returns:
+            Whether it ``holds``, and the ``differences``: each number that is another one now, rows that are gone or
+            new, and whether the file was altered.
+
+        Raises:
+            ImportError: What intervals need is not installed.
+            OSError: The file cannot be read.
+            ValidationError: It is no report.
+        """
+        return ApiResponse.of(lambda: check_report(self._handle, Path(path)))
 
     def models(self, workspace: str | None = None) -> Models:
         """Return the models registered in a workspace, by name.

@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "policies": ("runatlas.cli.policies:policies", "Let projects clean themselves up by policies that they hold."),
     "audit": ("runatlas.cli.journal:audit", "List who changed what, when, and by which door."),
     "undo": ("runatlas.cli.journal:undo", "Take a change back, after a look at it."),
+    "report": ("runatlas.cli.report:report", "Make a report of runs as a spec asks for it, or check one."),
     "api": ("runatlas.cli.api.command:api", "Query, export and clean up runs."),
     "demo": ("runatlas.cli.demo:demo", "Train small models, record them, and show what can be done with the runs."),
     "import": ("runatlas.cli.import_:import_", "Import runs from files of other trackers."),

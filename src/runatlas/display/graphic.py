@@ -71,18 +71,19 @@ def _thinned(values: Sequence[float]) -> Sequence[float]:
     return found
 
 
-def picture(content: bytes, mime_type: str, title: str) -> Html:
+def picture(content: bytes, mime_type: str, title: str, *, width: str = "240px") -> Html:
     """Show a picture, whose bytes go into the page; another kind of file, or one too large, is told by its size.
 
     Args:
         content: The file.
         mime_type: Its type.
         title: What is read where it cannot be seen.
+        width: How wide it is at the most.
     """
     if not is_drawn(mime_type, len(content)):
         return unseen(mime_type, len(content))
     data = base64.b64encode(content).decode()
-    return Html(f'<img src="data:{mime_type};base64,{data}" alt="{text(title).text}" style="max-width:240px">')
+    return Html(f'<img src="data:{mime_type};base64,{data}" alt="{text(title).text}" style="max-width:{width}">')
 
 
 def is_drawn(mime_type: str, size: int | None) -> bool:

@@ -1,4 +1,4 @@
-"""How a caller names a metric and the statistic that is meant of it."""
+"""How a caller names a metric and the statistic that is meant of it, or any other value of a run."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import attrs
 
 from runatlas.model.codec import loads, make_context
 from runatlas.model.expression import parse_field
-from runatlas.model.filter_field import STATISTIC_NAMES
+from runatlas.model.filter_field import STABLE_FIELDS, STATISTIC_NAMES
 from runatlas.model.filters import Field, Statistic
 
-__all__ = ["make_metric"]
+__all__ = ["make_metric", "make_value_field"]
 
 _IN_CONTEXT = re.compile(r"(?P<key>.+?)(?P<context>\{.*\})(\.(?P<stat>\w+))?", re.DOTALL)
 
@@ -54,3 +54,23 @@ def _read_metric(name: str, stat: Statistic) -> Field:
     if key and last in STATISTIC_NAMES:
         return Field("SCALAR", key, stat=STATISTIC_NAMES[last])
     return Field("SCALAR", name, stat=stat)
+
+
+def make_value_field(name: str, *, argument: str) -> Field:
+    """Read what one value of a run is: a field of its own or its config, else a metric with its statistic.
+
+    Args:
+        name: ``"name"``, ``"config.lr"``, ``"val_loss.min"``; ``"run"`` is the run's id.
+        argument: What errors call it.
+
+    Raises:
+        ValueError: It cannot be understood.
+
+    Example:
+        >>> [make_value_field(name, argument="x").type for name in ("state", "config.lr", "loss.min")]
+        ['STABLE', 'CONFIG', 'SCALAR']
+    """
+    if name == "run":
+        return Field("STABLE", "id")
+    is_field = name.startswith(("config.", "config[")) or name in STABLE_FIELDS
+    return parse_field(name, argument=argument) if is_field else make_metric(name)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -16,7 +14,7 @@ import attrs
 from arro3.core import RecordBatchReader
 
 from runatlas.errors import BusyError, ResponseFormatError, RunAtlasError, ValidationError
-from runatlas.file_access import replacing
+from runatlas.file_access import replaceable, replacing
 from runatlas.model.codec import decode_json, dumps, encode_json, finite
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
 from runatlas.model.run import RunRecord
@@ -91,10 +89,7 @@ class RunExport:
             OSError: A file cannot be written.
             RunAtlasError: Runs could not be read; what was read stays for the next time.
         """
-        if not self._path.parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._path))
-        if self._path.exists() and not self._path.is_file():
-            raise FileExistsError(f"{self._path} is no file, and what it is would be replaced; name another path")
+        replaceable(self._path)
         lock = FileLock(self._part)
         if not lock.acquire():
             raise BusyError(f"{self._path} is being written by another process")

@@ -69,8 +69,8 @@ class RunStatistics(ABC):
         """Return these runs as a selection."""
 
     @abstractmethod
-    def _first_of(self, selection: RunSelection, sort: Sort, n: int) -> Runs:
-        """Return the first runs of a selection in an order."""
+    def _first_of(self, selection: RunSelection, sorts: Sequence[Sort], n: int | None) -> Runs:
+        """Return the first runs of a selection in an order; without ``n`` all."""
 
     def _goals(self, keys: Sequence[str]) -> list[Goal | None]:
         """Return which way metrics are better, as their project says it."""
@@ -232,7 +232,7 @@ class RunStatistics(ABC):
         selection = self.selection()
         wanted = has_number if selection.filter is None else (selection.filter, *has_number)
         chosen = attrs.evolve(selection, filter=And(wanted))
-        found = self._first_of(chosen, Sort(field, "ASC" if direction == "min" else "DESC"), most or 1)
+        found = self._first_of(chosen, (Sort(field, "ASC" if direction == "min" else "DESC"),), most or 1)
         return found if most is not None else found.first()
 
     def _better(self, metric: str, goal: Goal | None) -> tuple[Field, Goal]:

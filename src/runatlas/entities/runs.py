@@ -26,7 +26,7 @@ from runatlas.entities.run_display import show_runs
 from runatlas.entities.run_groups import RunGroups
 from runatlas.entities.run_plot import RunPlots
 from runatlas.entities.run_query import make_groups, query_texts, select_ids
-from runatlas.entities.run_statistics import RunStatistics
+from runatlas.entities.run_report import RunReports
 from runatlas.entities.run_table import RunTables
 from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_path, transfer
 from runatlas.entities.update import Update, UpdatePlan
@@ -43,7 +43,7 @@ from runatlas.tables.metric import MetricTable, make_metric_table
 __all__ = ["Experiments", "Runs"]
 
 
-class Runs(RunTables, Collection[Run, RunRecord], Cuttable, RunPlots, RunStatistics, Transferable):
+class Runs(RunTables, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports, Transferable):
     """Runs of a project: filtered, ordered, grouped; each listed with its config and last values.
 
     A slice of them, what is in one listing and not in another (``runs - other``), in both (``runs & other``) or in
@@ -157,8 +157,11 @@ class Runs(RunTables, Collection[Run, RunRecord], Cuttable, RunPlots, RunStatist
         query = attrs.evolve(self._query, parts=tuple(parts), statistics=tuple(statistics))
         return (run.record for run in Runs(self._handle, self._window, query))
 
-    def _first_of(self, selection: RunSelection, sort: Sort, n: int) -> Runs:
-        return Runs(self._handle, Window(bound=n), RunQuery(selection, sorts=(sort,), parts=self._query.parts))
+    def _sorts(self) -> tuple[Sort, ...]:
+        return self._query.sorts
+
+    def _first_of(self, selection: RunSelection, sorts: Sequence[Sort], n: int | None) -> Runs:
+        return Runs(self._handle, Window(bound=n), RunQuery(selection, sorts=tuple(sorts), parts=self._query.parts))
 
     def _whole_items(self) -> Sequence[Run]:
         known, is_all = self._memory

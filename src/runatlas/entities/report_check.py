@@ -1,0 +1,198 @@
+"""Reports held against the runs as they are now: each number that no longer holds is named."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from runatlas.display.markup import Html, heading, joined, note, table, written
+from runatlas.display.shown import Shown
+from runatlas.entities.backend_handle import BackendHandle
+from runatlas.entities.collection import Window
+from runatlas.entities.report_spec import ReportSpecError, read_spec
+from runatlas.entities.run_report import read_content
+from runatlas.entities.runs import Runs
+from runatlas.errors import ResponseFormatError, ValidationError
+from runatlas.file_access import open_to_read
+from runatlas.model.codec import decode
+from runatlas.model.filters import Sort
+from runatlas.model.run import RunQuery, RunSelection
+from runatlas.reports.content import Content
+from runatlas.reports.seal import FILE_MAX, Seal, find_seals, make_seal
+from runatlas.statistics.estimate import numbers_text
+from runatlas.terminal import counted, printable
+
+__all__ = ["Difference", "ReportCheck", "check_report"]
+
+_NEAR = 1e-9
+"""To how much of itself the end of an interval is the same: libraries differ in the last digits."""
+_SHOWN = 100
+
+
+@attrs.frozen
+class Difference:
+    """What no longer holds.
+
+    Attributes:
+        row: The run or the group; ``""`` for the report as a whole.
+        column: The column; ``""`` for the row as a whole.
+        was: What the report says; ``None`` where it says nothing.
+        now: What is there now; ``None`` where there is nothing.
+        what: What became of it, in words.
+    """
+
+    row: str
+    column: str
+    was: Any
+    now: Any
+    what: str
+
+    def __str__(self) -> str:
+        where = ", ".join(filter(None, (self.row, self.column)))
+        return printable(f"{where}: {self.what}" if where else self.what)
+
+
+@attrs.frozen(repr=False)
+class ReportCheck(Shown):
+    """What a check of a report found.
+
+    Attributes:
+        path: The file.
+        differences: What no longer holds.
+        checked: How many values were computed again.
+    """
+
+    path: str
+    differences: tuple[Difference, ...]
+    checked: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything is as the report says."""
+        return not self.differences
+
+    def json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        told = [attrs.asdict(item) for item in self.differences]
+        return {"path": self.path, "holds": self.holds, "checked": self.checked, "differences": told}
+
+    def _show(self) -> Html:
+        shown = self.differences[:_SHOWN]
+        rows = ((item.row, item.column, item.what) for item in shown)
+        left = len(self.differences) - len(shown)
+        more = note(f"… and {counted(left, 'more difference')}") if left else None
+        return joined(heading(repr(self)), table(("row", "column", "what"), rows) if shown else None, more)
+
+    def __repr__(self) -> str:
+        found = "holds" if self.holds else counted(len(self.differences), "difference")
+        return f"<ReportCheck {self.path!r}: {found}, {counted(self.checked, 'value')} checked>"
+
+
+def check_report(handle: BackendHandle, path: Path) -> ReportCheck:
+    """Compute every number of a report again, from the runs as they are now.
+
+    Args:
+        handle: The way to the backend.
+        path: The report: HTML, Markdown or LaTeX; of a Markdown file with several every one.
+
+    Raises:
+        ImportError: What intervals need is not installed.
+        OSError: The file cannot be read.
+        ValidationError: It is no report, or is damaged.
+    """
+    with open_to_read(path) as file:
+        data = file.read(FILE_MAX + 1)
+    if len(data) > FILE_MAX:
+        raise ValidationError(f"{path} is larger than a report that can be checked ({FILE_MAX:,} bytes)")
+    seals = find_seals(data.decode(errors="replace"), str(path))
+    differences: list[Difference] = []
+    for seal in seals:
+        differences += _check(handle, seal, str(path))
+    checked = sum(len(values) for seal in seals for _, _, values in seal.rows)
+    return ReportCheck(str(path), tuple(differences), checked)
+
+
+def _check(handle: BackendHandle, seal: Seal, source: str) -> Iterator[Difference]:
+    if not seal.is_whole:
+        told = "what stands in the file was altered after it was written"
+        yield Difference("", "", None, None, told)
+    now = make_seal(_made_anew(handle, seal, source))
+    if now.columns != seal.columns:
+        told = f"its columns were {', '.join(seal.columns)}, and are {', '.join(now.columns)}"
+        yield Difference("", "", list(seal.columns), list(now.columns), told)
+    found = list(_compared(seal, now))
+    yield from found
+    if not found and now.columns == seal.columns and now.fingerprint != seal.fingerprint:
+        hidden = max(seal.total, now.total) - len(seal.rows)
+        changed = f"of the {hidden:,} rows that the file does not show" if hidden > 0 else "in the order of its rows"
+        yield Difference("", "", seal.fingerprint, now.fingerprint, f"something {changed} changed")
+
+
+def _made_anew(handle: BackendHandle, seal: Seal, source: str) -> Content:
+    """Return the content of a report as it is now; charts are pictures, and not drawn."""
+    try:
+        selection = decode(seal.origin["selection"], RunSelection, strict=True)
+        sorts = decode(seal.origin["sorts"], tuple[Sort, ...], strict=True)
+        spec = read_spec(seal.origin["spec"])
+    except (KeyError, TypeError, AttributeError, ResponseFormatError, ReportSpecError, RecursionError) as error:
+        raise ValidationError(f"{source}: what it was asked for cannot be read ({error})") from error
+    runs = Runs(handle, Window(), RunQuery(selection, sorts=sorts))
+    return read_content(runs, spec)
+
+
+def _compared(was: Seal, now: Seal) -> Iterator[Difference]:
+    """Yield what differs of the rows that are shown."""
+    places = {name: place for place, name in enumerate(now.columns)}
+    current = {key: values for key, _, values in now.rows}
+    for key, name, values in was.rows:
+        if key not in current:
+            is_hidden = now.total > len(now.rows)
+            yield Difference(name, "", None, None, "the row is gone" + (", or further down" if is_hidden else ""))
+            continue
+        for column, value in zip(was.columns, values, strict=False):
+            if column in places and not _same(value, current[key][places[column]]):
+                yield _difference(name, column, value, current[key][places[column]])
+    known = {key for key, _, _ in was.rows}
+    for key, name, _ in now.rows:
+        if key not in known:
+            yield Difference(name, "", None, None, "the row is new")
+
+
+def _same(was: Any, now: Any) -> bool:
+    if isinstance(was, Mapping) and isinstance(now, Mapping):
+        return was.keys() == now.keys() and all(_near(held, now[name]) for name, held in was.items())
+    return type(was) is type(now) and (was == now or (_is_nan(was) and _is_nan(now)))
+
+
+def _near(was: Any, now: Any) -> bool:
+    if isinstance(was, float) and isinstance(now, float):
+        return math.isclose(was, now, rel_tol=_NEAR) or (_is_nan(was) and _is_nan(now))
+    return type(was) is type(now) and was == now
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _difference(row: str, column: str, was: Any, now: Any) -> Difference:
+    first, second = _said(was, exact=False), _said(now, exact=False)
+    if first == second:
+        first, second = _said(was, exact=True), _said(now, exact=True)
+    told = f"was {first}, is {second}" if first != second else f"{first}, of other values"
+    return Difference(row, column, was, now, told)
+
+
+def _said(value: Any, *, exact: bool) -> str:
+    if value is None:
+        return "nothing"
+    if not isinstance(value, Mapping):
+        return repr(value) if isinstance(value, (float, str)) and len(repr(value)) < _SHOWN else written(value)
+    center, low, high = (value.get(name) for name in ("center", "low", "high"))
+    if exact or not all(item is None or isinstance(item, float) for item in (center, low, high)):
+        return written({name: value.get(name) for name in ("center", "low", "high", "n")}, 4 * _SHOWN)
+    margin = high - center if value.get("symmetric") and high is not None and center is not None else None
+    return f"{numbers_text(center, low, high, margin=margin)} (n = {written(value.get('n'))})".lstrip()

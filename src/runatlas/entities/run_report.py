@@ -1,0 +1,574 @@
+"""Reports on runs: a spec, the page or the table that comes of it, and what it takes to check that later."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+import arro3.io
+import attrs
+from arro3.core import Array, DataType, Table
+from typing_extensions import TypedDict, Unpack
+
+from runatlas.charts.chart import Chart
+from runatlas.display.graphic import figure, picture
+from runatlas.display.markup import Html, joined
+from runatlas.display.shown import Shown
+from runatlas.entities.argument import text
+from runatlas.entities.metric_name import make_metric, make_value_field
+from runatlas.entities.report_spec import ReportChart, ReportColumn, ReportSpec, parse_spec, read_spec
+from runatlas.entities.run_plot import Plottable
+from runatlas.entities.run_query import query_texts
+from runatlas.entities.run_statistics import RunStatistics
+from runatlas.errors import ValidationError
+from runatlas.file_access import replaceable, replacing
+from runatlas.model.codec import dumps, encode, finite
+from runatlas.model.expression import parse_filter
+from runatlas.model.filter_field import STABLE_FIELDS
+from runatlas.model.filters import And, Field, Sort
+from runatlas.model.ids import ProjectPath
+from runatlas.model.instant import iso_text
+from runatlas.model.metric import MetricDefinition, find_definition
+from runatlas.model.run import RunPart, RunQuery, RunRecord
+from runatlas.model.run_value import field_value, value_of
+from runatlas.model.version import VERSION
+from runatlas.reports.content import Column, Content, Row, fingerprint_of
+from runatlas.reports.document import make_latex, make_markdown, marks_of, put_between
+from runatlas.reports.page import inline_svg, make_page, show_content
+from runatlas.reports.sheet import write_sheet
+from runatlas.response import ApiResponse
+from runatlas.statistics.aggregate import AggregateRow, AggregateTable
+from runatlas.statistics.estimate import Estimate
+from runatlas.statistics.grouping import AllBut, rank, said
+from runatlas.tables.frame import write_csv
+from runatlas.tables.value import ValueTable
+from runatlas.terminal import counted
+
+if TYPE_CHECKING:
+    from runatlas.entities.runs import Runs
+
+__all__ = ["Report", "ReportOptions", "RunReports", "make_spec", "read_content"]
+
+_MILLISECONDS = DataType.timestamp("ms", tz="UTC")
+_SPEC_MAX = 1_000_000
+_SIMPLE = {str, int, float, bool}
+
+
+class ReportOptions(TypedDict, total=False):
+    """What a report is asked for; see ``Runs.report``."""
+
+    title: str
+    text: str
+    filter: str
+    columns: Sequence[str | ReportColumn | Mapping[str, Any]]
+    stats: str | Sequence[str | ReportColumn | Mapping[str, Any]]
+    group_by: str | Sequence[str | ReportColumn | Mapping[str, Any]] | AllBut
+    over: str
+    center: str
+    spread: str
+    task: str
+    states: Sequence[str] | Literal["all"]
+    duplicates: str
+    sort: str | Sequence[str]
+    limit: int
+    charts: Sequence[ReportChart | Mapping[str, Any]]
+
+
+class Report(Shown):
+    """A report on runs, as they were when it was made.
+
+    A notebook shows it. A page, Markdown and LaTeX carry what it takes to check them: ``api.check_report(path)`` and
+    ``runatlas report --check`` compute every number again. The best value of a column is bold whose metric has a goal
+    (``project.define_metric``, or ``goal`` of the column), and of groups each whose centre lies within the interval of
+    the best one.
+
+    Attributes:
+        spec: What it was asked for.
+        table: Its rows: exact numbers, for pandas, Polars and Arrow.
+        notes: What its numbers are, and what is left out.
+        fingerprint: Changes with anything that was read.
+    """
+
+    def __init__(
+        self, spec: ReportSpec, content: Content, table: ValueTable | AggregateTable, charts: Sequence[Chart] = ()
+    ) -> None:
+        self.spec = spec
+        self.table = table
+        self.notes = content.notes
+        self._content = content
+        self._charts = tuple(charts)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with anything that was read: with runs, their values, and what was asked."""
+        return self._content.fingerprint
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """Write one page of HTML that needs nothing else: no script, no request, charts within it.
+
+        Args:
+            path: A file to write; it is replaced when all of it is written.
+
+        Returns:
+            The file's path, or the page itself if no path was given.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        return _written(make_page(self._content), path)
+
+    def to_markdown(self, path: str | Path | None = None, *, name: str | None = None) -> str:
+        """Write a table of Markdown.
+
+        Args:
+            path: A file to write; without ``name`` it is replaced.
+            name: The name of two markers in that file: only what is between them is replaced, all of it or nothing.
+
+        Returns:
+            The file's path, or the text itself if no path was given.
+
+        Raises:
+            OSError: The file cannot be written.
+            ValidationError: The file lacks the markers, or has some and no ``name`` is given.
+            ValueError: ``name`` cannot be one.
+        """
+        made = make_markdown(self._content)
+        if path is None:
+            return made
+        place = Path(path)
+        if name is not None:
+            put_between(replaceable(place), text(name, "name"), made)
+            return str(path)
+        if place.is_file() and (known := marks_of(place)):
+            raise ValidationError(
+                f"{place} holds other things around the markers {', '.join(known)}, which would be lost; "
+                f"say which ones the report goes between, such as name={known[0]!r}"
+            )
+        return _written(made, path)
+
+    def to_latex(self, path: str | Path | None = None) -> str:
+        """Write a table for LaTeX with the package booktabs.
+
+        Args:
+            path: A file to write; it is replaced when all of it is written.
+
+        Returns:
+            The file's path, or the text itself if no path was given.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        return _written(make_latex(self._content), path)
+
+    def to_csv(self, path: str | Path | None = None, *, exact: bool = False) -> str:
+        """Write CSV text: every row and every digit; see ``table.to_csv``.
+
+        Args:
+            path: A file to write; it is replaced when all of it is written.
+            exact: Whether texts are written as they are, also those that a spreadsheet would run.
+
+        Returns:
+            The file's path, or the text itself if no path was given.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        return _saved(lambda file: write_csv(self.table.to_arrow(), file, exact=exact), path)
+
+    def to_parquet(self, path: str | Path) -> str:
+        """Write a Parquet file: every row and every digit.
+
+        Args:
+            path: The file; it is replaced when all of it is written.
+
+        Returns:
+            The file's path.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        return _saved(lambda file: arro3.io.write_parquet(self.table.to_arrow(), file), path)
+
+    def to_xlsx(self, path: str | Path) -> str:
+        """Write an Excel file: every row and every digit, times in UTC as their heads say, and no text is a formula.
+
+        Args:
+            path: The file; it is replaced when all of it is written.
+
+        Returns:
+            The file's path.
+
+        Raises:
+            ImportError: XlsxWriter is not installed.
+            OSError: The file cannot be written.
+            ValidationError: It has more rows or columns than Excel takes.
+        """
+        told = {**self._content.facts, **{f"note {place}": note for place, note in enumerate(self.notes, start=1)}}
+        write = lambda file: write_sheet(self.table.to_arrow(), file, title=self.spec.title, facts=told)  # noqa: E731
+        return _saved(write, path)
+
+    def json(self) -> dict[str, Any]:
+        """Return it as plain values: what was asked, what is to be known of it, and every row."""
+        content = self._content
+        return {
+            "title": content.title,
+            "spec": self.spec.plain(),
+            "facts": dict(content.facts),
+            "notes": list(content.notes),
+            "fingerprint": self.fingerprint,
+            "columns": [column.name for column in content.columns],
+            "rows": [[finite(_plain(value)) for value in row.values] for row in content.rows],
+        }
+
+    def _show(self) -> Html:
+        drawn = (
+            figure(picture(chart.to_png(), "image/png", spec.title, width="100%"), spec.title)
+            for spec, chart in zip(self.spec.charts, self._charts, strict=True)
+        )
+        return joined(show_content(self._content), *drawn)
+
+    def __repr__(self) -> str:
+        rows, columns = len(self._content.rows), len(self._content.columns)
+        return f"<Report {self.spec.title!r}: {counted(rows, 'row')} x {counted(columns, 'column')}>"
+
+
+class RunReports(RunStatistics, Plottable):
+    """Runs of which reports can be made."""
+
+    @abstractmethod
+    def _sorts(self) -> tuple[Sort, ...]:
+        """Return what these runs are ordered by."""
+
+    def report(
+        self, spec: str | Path | ReportSpec | None = None, **options: Unpack[ReportOptions]
+    ) -> ApiResponse[Report]:
+        """Make a report of these runs: a row each run (``columns``), or each group of runs (``stats``).
+
+        Args:
+            spec: A file of TOML with the options below, or what ``report.spec`` of another one was; then no options.
+            **options: ``columns``: fields of a run and metrics with their statistic: ``["name", "config.lr",
+                "val_loss.min"]``, or a mapping each with ``field`` and ``label``, ``digits`` (how many decimals),
+                ``unit`` and ``goal``. ``stats``: metrics that are put together, by ``group_by``, with ``over``,
+                ``center``, ``spread``, ``task``, ``states`` (``"all"`` for all) and ``duplicates`` as ``aggregate``
+                takes them. ``filter``: which of these runs. ``sort``: fields or metrics, ``-`` before one for the
+                greatest first. ``limit``: how many rows. ``charts``: a mapping each with ``kind``: ``"plot"``,
+                ``"scatter"`` or ``"parallel"``, ``title``, and what that method takes. ``title`` and ``text`` stand
+                above it.
+
+        Returns:
+            The report, which a notebook shows and which writes itself as HTML, Markdown, LaTeX, CSV, Parquet and Excel.
+
+        Raises:
+            ImportError: What intervals or charts need is not installed.
+            OSError: The file cannot be read.
+            ReportSpecError: Something cannot be understood, a ``ValueError``: every mistake is told with its key.
+            ValueError: Two runs have one value of ``over``, or a chart cannot be drawn.
+
+        Example:
+            >>> from runatlas import Api, Run
+            >>> for rate in (0.1, 0.01):
+            ...     with Run(repo="./experiments", experiment="reported", config={"lr": rate}) as made:
+            ...         made.log({"loss": rate})
+            >>> runs = Api("./experiments").projects(search="reported").first().runs()
+            >>> report = runs.report(title="Rates", columns=["config.lr", "loss.min"], sort="loss.min").unwrap()
+            >>> report
+            <Report 'Rates': 2 rows x 2 columns>
+            >>> report.to_html("rates.html")
+            'rates.html'
+        """
+        asked = make_spec(spec, options)
+        if asked.project and asked.project != "/".join(filter(None, self._place())):
+            raise ValueError(f"project: the spec is of {asked.project}, and these runs are not")
+        return ApiResponse.of(lambda: self._report(asked))
+
+    def _report(self, spec: ReportSpec) -> Report:
+        chosen, content, table = self._read_report(spec)
+        charts = [_draw(chosen, chart, f"charts[{place}]") for place, chart in enumerate(spec.charts)]
+        pictures = tuple(
+            (told.title, inline_svg(chart.to_svg(), f"c{place}-"))
+            for place, (told, chart) in enumerate(zip(spec.charts, charts, strict=True))
+        )
+        return Report(spec, attrs.evolve(content, charts=pictures), table, charts)
+
+    def _read_report(self, spec: ReportSpec) -> tuple[Runs, Content, ValueTable | AggregateTable]:
+        """Read what a report says, but for its charts."""
+        selection, sorts = self.selection(), self._sorts()
+        origin = {"spec": spec.plain(), "selection": encode(selection), "sorts": encode(sorts)}
+        if spec.filter:
+            wanted = parse_filter(spec.filter)
+            joint = wanted if selection.filter is None else And((selection.filter, wanted))
+            selection = attrs.evolve(selection, filter=joint)
+        if spec.columns:
+            sorts = tuple(map(_sort, spec.sort)) or sorts
+        chosen = self._first_of(selection, sorts, spec.limit if spec.columns else None)
+        workspace, project = self._place()
+        told: Sequence[MetricDefinition] = ()
+        if project is not None:
+            told = self._handle.backend.get_project(ProjectPath(workspace, project)).metrics
+        made = (_of_runs if spec.columns else _of_groups)(chosen, spec, told)
+        fingerprint = fingerprint_of([origin["selection"], origin["sorts"]], made.columns, made.rows)
+        facts = {
+            "made": iso_text(time.time_ns() // 1_000_000),
+            "runs": made.size,
+            "of": workspace if project is None else f"{workspace}/{project}",
+            "asked": "; ".join(query_texts(RunQuery(selection, sorts=sorts))),
+            "store": self._handle.location,
+            "fingerprint": fingerprint,
+            "by": f"RunAtlas {VERSION}",
+        }
+        content = Content(
+            title=spec.title,
+            text=spec.text,
+            columns=made.columns,
+            rows=made.rows,
+            facts=facts,
+            notes=(*(chosen.notes if selection.filter is not None else ()), *made.notes),
+            origin=origin,
+            fingerprint=fingerprint,
+        )
+        return chosen, content, made.table
+
+
+def read_content(runs: Runs, spec: ReportSpec) -> Content:
+    """Read what a report on runs says, but for its charts.
+
+    Args:
+        runs: The runs.
+        spec: What it is asked for.
+
+    Raises:
+        RunAtlasError: A request failed.
+        ValueError: Two runs have one value of ``over``.
+    """
+    return runs._read_report(spec)[1]  # noqa: SLF001 - the part of runs that is here
+
+
+def make_spec(spec: str | Path | ReportSpec | None, options: Mapping[str, Any], *, source: str = "") -> ReportSpec:
+    """Read what a report is asked for.
+
+    Args:
+        spec: A file, or what another one was asked for; ``None`` for options.
+        options: What ``Runs.report`` takes.
+        source: What errors call the options.
+
+    Raises:
+        OSError: The file cannot be read.
+        ReportSpecError: Something cannot be understood.
+        TypeError: There are both.
+    """
+    if spec is None:
+        return read_spec(options, source=source)
+    if options:
+        raise TypeError(f"report: give a spec or options, not both; it has {', '.join(options)}")
+    if isinstance(spec, ReportSpec):
+        return read_spec(spec.plain())
+    with Path(spec).open("rb") as file:
+        return parse_spec(file.read(_SPEC_MAX + 1), source=str(spec))
+
+
+@attrs.frozen
+class _Made:
+    """The rows of a report, and what is to be known of them."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    table: ValueTable | AggregateTable
+    size: str
+    notes: tuple[str, ...]
+
+
+# -- a row each run -----------------------------------------------------------------------------------------------
+
+
+def _of_runs(chosen: Runs, spec: ReportSpec, told: Sequence[MetricDefinition]) -> _Made:
+    fields = [make_value_field(column.field, argument="columns") for column in spec.columns]
+    columns = tuple(_column(column, field, told) for column, field in zip(spec.columns, fields, strict=True))
+    metrics = [field for field in fields if field.type == "SCALAR"]
+    parts: tuple[RunPart, ...] = ("config",) if any(field.type == "CONFIG" for field in fields) else ()
+    readers = [None if field.type == "SCALAR" else _reader(field) for field in fields]
+    rows: list[Row] = []
+    running = 0
+    for record in chosen._read_records(parts, metrics):  # noqa: SLF001 - runs that were made here
+        measured = iter(record.statistics or (None,) * len(metrics))
+        values = tuple(next(measured) if read is None else read(record) for read in readers)
+        rows.append(Row(record.cuid, record.id, values))
+        running += record.state == "RUNNING"
+    notes = [
+        *_missing(columns, rows),
+        *([f"{running:,} of {counted(len(rows), 'run')} go on, and their numbers change"] if running else []),
+    ]
+    values_of = {column.name: [row.values[place] for row in rows] for place, column in enumerate(columns)}
+    table = _RunRows(values_of, {column.name for column in columns if column.is_time}, notes)
+    return _Made(columns, tuple(rows), table, counted(len(rows), "run"), tuple(notes))
+
+
+def _reader(field: Field) -> Callable[[RunRecord], Any]:
+    """Return what reads a field of runs; a time as Unix milliseconds."""
+    if _is_time(field):
+        return lambda record: value_of(record, field)
+    if field.type != "CONFIG" or "." in field.key:
+        return lambda record: field_value(record, field)
+    key = field.key
+
+    def read(record: RunRecord) -> Any:
+        held = (record.config or {}).get(key)
+        return held if type(held) in _SIMPLE else field_value(record, field)
+
+    return read
+
+
+def _is_time(field: Field) -> bool:
+    return field.type == "STABLE" and STABLE_FIELDS[field.key] == "time" and field.stat != "len"
+
+
+def _column(column: ReportColumn, field: Field, told: Sequence[MetricDefinition]) -> Column:
+    known = find_definition(told, field.key) if field.type == "SCALAR" else None
+    unit = column.unit or (known.unit if known else "")
+    if not unit and field.type == "STABLE":
+        unit = "UTC" if _is_time(field) else "s" if field.key == "duration" else ""
+    title = column.label or column.field
+    return Column(
+        name=column.field,
+        title=f"{title} ({unit})" if unit else title,
+        digits=column.digits,
+        goal=column.goal or (known.goal if known else None),
+        is_time=_is_time(field),
+    )
+
+
+def _missing(columns: Sequence[Column], rows: Sequence[Row]) -> Iterator[str]:
+    """Say what runs do not have, and what is no number."""
+    for place, column in enumerate(columns):
+        held = [row.values[place] for row in rows]
+        absent = sum(value is None for value in held)
+        if absent:
+            yield f"{column.name}: missing in {absent:,} of {counted(len(held), 'run')}"
+        odd = sum(isinstance(value, float) and not math.isfinite(value) for value in held)
+        if odd:
+            yield f"{column.name}: NaN or infinite in {odd:,} of {counted(len(held), 'run')}"
+
+
+class _RunRows(ValueTable):
+    """Rows of runs, with columns of times."""
+
+    def __init__(self, columns: Mapping[str, list[Any]], times: set[str], notes: Sequence[str]) -> None:
+        super().__init__(columns, notes=notes)
+        self._times = times
+
+    def _head(self, rows: int) -> Table:
+        made = super()._head(rows)
+        for name in self._times:
+            held = Array(self.column(name)[:rows], DataType.int64()).cast(_MILLISECONDS)
+            made = made.set_column(made.column_names.index(name), name, held)
+        return made
+
+
+# -- a row each group ---------------------------------------------------------------------------------------------
+
+
+def _of_groups(chosen: Runs, spec: ReportSpec, told: Sequence[MetricDefinition]) -> _Made:
+    by = spec.group_by if isinstance(spec.group_by, AllBut) else [column.field for column in spec.group_by]
+    found = chosen.aggregate(
+        [column.field for column in spec.stats],
+        by=by,
+        over=spec.over,
+        center=spec.center,
+        spread=spec.spread,
+        task=spec.task,
+        states=spec.states,
+        duplicates=spec.duplicates,
+    ).unwrap()
+    groups = [ReportColumn(name) for name in found.by] if isinstance(spec.group_by, AllBut) else spec.group_by
+    metrics = [_column(column, make_metric(column.field), told) for column in spec.stats]
+    columns = (
+        *(_column(column, make_value_field(column.field, argument="group_by"), told) for column in groups),
+        Column("runs", "runs"),
+        *metrics,
+    )
+    rows = _sorted(found, spec)
+    notes = [found.description, *found.notes]
+    if len(rows) < len(found.rows):
+        notes.append(f"the first {len(rows):,} of {counted(len(found.rows), 'group')}")
+    table = AggregateTable(
+        rows,
+        by=found.by,
+        metrics=found.metrics,
+        description=found.description,
+        notes=notes[1:],
+        goals={column.name: column.goal for column in metrics},
+    )
+    total = sum(row.runs for row in found.rows)
+    size = f"{counted(total, 'run')} in {counted(len(found.rows), 'group')}"
+    return _Made(columns, tuple(_group_row(row, found.by) for row in rows), table, size, tuple(notes))
+
+
+def _group_row(row: AggregateRow, by: Sequence[str]) -> Row:
+    name = ", ".join(f"{field}={said(value)}" for field, value in zip(by, row.group, strict=True))
+    return Row(dumps(list(row.group)), name or "all runs", (*row.group, row.runs, *row.estimates))
+
+
+def _sorted(found: AggregateTable, spec: ReportSpec) -> list[AggregateRow]:
+    """Return the groups in their order; those without a value come last either way."""
+    rows = list(found.rows)
+    for name in reversed(spec.sort):
+        is_down, field = name.startswith("-"), name.removeprefix("-")
+        keyed = [(_group_value(row, field, found), row) for row in rows]
+        there = [(rank(value), row) for value, row in keyed if value is not None]
+        there.sort(key=lambda pair: pair[0], reverse=is_down)
+        rows = [row for _, row in there] + [row for value, row in keyed if value is None]
+    return rows[: spec.limit]
+
+
+def _group_value(row: AggregateRow, field: str, found: AggregateTable) -> Any:
+    if field in found.by:
+        return row.group[found.by.index(field)]
+    if field in found.metrics:
+        return row.estimates[found.metrics.index(field)].center
+    if field == "runs":
+        return row.runs
+    raise ValueError(f"sort: groups can be ordered by {', '.join((*found.by, 'runs', *found.metrics))}, not {field!r}")
+
+
+# -- what both need -----------------------------------------------------------------------------------------------
+
+
+def _sort(name: str) -> Sort:
+    return Sort(make_value_field(name.removeprefix("-"), argument="sort"), "DESC" if name.startswith("-") else "ASC")
+
+
+def _draw(chosen: Runs, chart: ReportChart, where: str) -> Chart:
+    options = dict(chart.options)
+    try:
+        if chart.kind == "scatter":
+            return chosen.scatter(**options)
+        if chart.kind == "parallel":
+            return chosen.parallel(**options)
+        return chosen.plot(options.pop("keys", None), **options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, Estimate):
+        return value
+    return {"center": value.center, "low": value.low, "high": value.high, "n": value.n, "values": list(value.values)}
+
+
+def _written(made: str, path: str | Path | None) -> str:
+    return made if path is None else _saved(lambda file: file.write(made.encode(errors="replace")), path)
+
+
+def _saved(write: Callable[[BinaryIO], object], path: str | Path | None) -> str:
+    """Write a file whole or not at all; without a path return its text."""
+    if path is None:
+        buffer = BytesIO()
+        write(buffer)
+        return buffer.getvalue().decode()
+    with replacing(replaceable(Path(path))) as file:
+        write(file)
+    return str(path)

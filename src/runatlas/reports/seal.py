@@ -1,0 +1,142 @@
+"""What a report carries so that it can be checked: what it was read from and its numbers, as text that nothing runs.
+
+It is JSON, compressed and written in the letters of base64 only, so that nothing in it ends a comment or is taken for
+markup, whatever a run is called. What is read back is what a stranger may have written: it is bounded, and is data.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+import zlib
+from typing import Any
+
+import attrs
+
+from runatlas.errors import ResponseFormatError, ValidationError
+from runatlas.model.codec import decode, dumps, loads
+from runatlas.reports.content import Content, sealed
+
+__all__ = ["FILE_MAX", "Seal", "find_seals", "line_of", "make_seal", "with_seal"]
+
+FILE_MAX = 64 * 1024 * 1024
+"""How large a file may be that is checked, and what is sealed in it."""
+
+VERSION = 1
+_MARK = "runatlas-report:1"
+_SEALED = re.compile(
+    r"^(?:<!-- |% )(?P<seal>runatlas-report:(?P<version>\d{1,9}) (?P<digest>[0-9a-f]{64}) (?P<data>[A-Za-z0-9+/=]*))"
+    r"(?: -->)?\r?$",
+    re.MULTILINE,
+)
+"""A comment that has a line of its own, as nothing has that others wrote."""
+_BETWEEN = re.compile(
+    r"<!-- runatlas:begin (?P<name>[\w.-]{1,100}) -->\r?\n(?P<body>.*?)<!-- runatlas:end (?P=name) -->", re.DOTALL
+)
+
+
+@attrs.frozen
+class Seal:
+    """What a report says of itself.
+
+    Attributes:
+        origin: What it takes to read it again.
+        made_at: When it was read.
+        columns: What its columns are called.
+        rows: Of each row that is shown its key, its name and its values.
+        total: How many rows there are.
+        fingerprint: Of all that was read.
+        is_whole: Whether what stands around it is as it was written.
+    """
+
+    origin: dict[str, Any]
+    made_at: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, str, tuple[Any, ...]], ...]
+    total: int
+    fingerprint: str
+    is_whole: bool = True
+
+
+def make_seal(content: Content) -> Seal:
+    """Return what is kept of a report's content."""
+    return Seal(
+        origin=dict(content.origin),
+        made_at=content.facts.get("made", ""),
+        columns=tuple(column.name for column in content.columns),
+        rows=tuple((row.key, row.name, tuple(map(sealed, row.values))) for row in content.shown),
+        total=len(content.rows),
+        fingerprint=content.fingerprint,
+    )
+
+
+def line_of(seal: Seal, text: str) -> str:
+    """Write a seal, in one line that holds letters, digits and ``+/=:-`` only.
+
+    Args:
+        seal: What is kept.
+        text: What stands around it, without which it would not be whole.
+    """
+    kept = attrs.asdict(seal)
+    del kept["is_whole"]
+    data = base64.b64encode(zlib.compress(dumps(kept).encode(errors="surrogatepass"))).decode()
+    return f"{_MARK} {_digest(text, data)} {data}"
+
+
+def with_seal(seal: Seal, before: str, after: str) -> str:
+    """Return a document with its seal between two parts of it."""
+    return f"{before}{line_of(seal, before + after)}{after}"
+
+
+def _digest(text: str, data: str) -> str:
+    """Return what changes with any letter of a document; how its lines end does not count."""
+    plain = text.replace("\r\n", "\n")
+    return hashlib.sha256(f"{plain}\0{data}".encode(errors="surrogatepass")).hexdigest()
+
+
+def find_seals(text: str, source: str) -> list[Seal]:
+    """Read the seals of a document: of each report that is between markers, else the one of the whole file.
+
+    Args:
+        text: The document.
+        source: What errors call it.
+
+    Raises:
+        ValidationError: It has none, or one that cannot be read.
+    """
+    parts = [found["body"] for found in _BETWEEN.finditer(text)] or [text]
+    found = [seal for part in parts if (seal := _find_seal(part, source)) is not None]
+    if not found:
+        raise ValidationError(
+            f"{source} is no report: it holds nothing that 'runatlas report' left to check it by; "
+            "HTML, Markdown and LaTeX that it wrote do"
+        )
+    return found
+
+
+def _find_seal(text: str, source: str) -> Seal | None:
+    found = list(_SEALED.finditer(text))
+    if not found:
+        return None
+    if len(found) > 1:
+        raise ValidationError(f"{source} holds {len(found)} reports in one; keep each in a file or between markers")
+    (match,) = found
+    if int(match["version"]) != VERSION:
+        raise ValidationError(f"{source} is a report of another version of RunAtlas, which this one cannot check")
+    around = text[: match.start("seal")] + text[match.end("seal") :]
+    try:
+        kept = loads(_unpacked(match["data"]))
+        seal = decode({**kept, "is_whole": match["digest"] == _digest(around, match["data"])}, Seal, strict=True)
+    except (ResponseFormatError, ValueError, TypeError, zlib.error, binascii.Error) as error:
+        raise ValidationError(f"{source}: what it carries to check it by is damaged ({error})") from error
+    return seal
+
+
+def _unpacked(data: str) -> bytes:
+    unpacking = zlib.decompressobj()
+    plain = unpacking.decompress(base64.b64decode(data, validate=True), FILE_MAX)
+    if unpacking.unconsumed_tail or not unpacking.eof:
+        raise ValueError("it is cut off, or larger than a report is")
+    return plain
