@@ -161,7 +161,7 @@ def test_metrics_are_renamed(call: Call, store: Path) -> None:
         ("move", f"{DEMO}/run-1", "archive", "--project", "other"),
         ("move", f"{DEMO}/run-1", "--project", "other", "--filter", "state == 'FINISHED'"),
         ("move", DEMO, "--project", "a/b/c"),
-        ("rename-project", DEMO, "a/b"),
+        ("rename-project", DEMO, ".."),
     ],
 )
 def test_wrong_usage(store: Path, arguments: tuple[str, ...]) -> None:

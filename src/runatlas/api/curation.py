@@ -21,7 +21,7 @@ from runatlas.entities.report_check import ReportCheck, check_report
 from runatlas.entities.run import Run
 from runatlas.entities.runs import Runs
 from runatlas.model.codec import make_context
-from runatlas.model.ids import RunPath, validate_workspace_name
+from runatlas.model.ids import RunPath, plain_path, validate_workspace_name
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunSelection
 from runatlas.model.series import Context, SummaryRecord
@@ -116,7 +116,7 @@ class ApiCuration:
             TypeError: An argument has another type.
             ValueError: An argument is out of bounds or unknown.
         """
-        place = None if path is None else partial(str, text(path, "path").strip("/"))
+        place = None if path is None else partial(str, plain_path(text(path, "path").strip("/")))
         chosen = None if runs is None else partial(_cuids, self._handle, _as_runs(runs))
         return make_changes(self._handle, place, by=by, kind=kind, since=since, limit=limit, runs=chosen)
 
@@ -175,14 +175,17 @@ class ApiCuration:
         )
 
 
+def _run_path(path: str, argument: str) -> RunPath:
+    return RunPath.parse(plain_path(path, argument=argument), argument=argument)
+
+
 def _as_runs(runs: Any) -> Runs | tuple[Run | RunPath, ...]:
     if isinstance(runs, Runs):
         return runs
     if isinstance(runs, (str, bytes)) or not isinstance(runs, Sequence):
         raise TypeError(f"runs: expected a list of runs or paths, got {type(runs).__name__}")
     return tuple(
-        item if isinstance(item, Run) else RunPath.parse(item, argument=f"runs[{index}]")
-        for index, item in enumerate(runs)
+        item if isinstance(item, Run) else _run_path(item, f"runs[{index}]") for index, item in enumerate(runs)
     )
 
 
@@ -200,7 +203,7 @@ def _grouped(series: Iterable[Any]) -> dict[_Group, list[str]]:
         if not isinstance(item, (tuple, list)) or len(item) not in {2, 3}:
             raise TypeError(f"series[{place}]: expected (run, key) or (run, key, context)")
         run, key = item[0], text(item[1], f"series[{place}]")
-        path = run.run_path if isinstance(run, Run) else RunPath.parse(run, argument=f"series[{place}]")
+        path = run.run_path if isinstance(run, Run) else _run_path(run, f"series[{place}]")
         context = make_context(item[2]) if len(item) == 3 else None
         groups.setdefault((path.workspace, path.project, key, context), []).append(path.run)
     if not groups:

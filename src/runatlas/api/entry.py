@@ -31,7 +31,7 @@ from runatlas.entities.trash import Trash, TrashEntry, restore
 from runatlas.entities.usage import Usage, measure
 from runatlas.entities.user import User
 from runatlas.entities.workspace import Workspace, Workspaces
-from runatlas.model.ids import ProjectPath, RunPath, validate_workspace_name
+from runatlas.model.ids import ProjectPath, RunPath, plain_path, validate_workspace_name
 from runatlas.model.project import Visibility
 from runatlas.model.trash import PurgeRecord, TrashRecord
 from runatlas.model.usage import UsageGroup
@@ -179,13 +179,13 @@ class Api(ApiCuration, Shown):
         """Return a project, lazily.
 
         Args:
-            path: ``workspace/project``.
+            path: ``workspace/project``, by its name or its title.
 
         Raises:
             TypeError: It is no string.
             ValueError: It is no such path.
         """
-        return Project(self._handle, ProjectPath.parse(path))
+        return Project(self._handle, ProjectPath.parse(plain_path(path)))
 
     def projects(  # noqa: PLR0917 - as documented
         self,
@@ -232,7 +232,8 @@ class Api(ApiCuration, Shown):
 
         Args:
             username: The workspace; ``None`` for the caller's own.
-            name: Its name: 1 to 100 of letters, digits, ``_``, ``.``, ``+`` and ``-``.
+            name: Its name: 1 to 100 of letters, digits, ``_``, ``.``, ``+`` and ``-``. Of any other text one is
+                made, and the text is the title.
             visibility: ``PUBLIC`` or ``PRIVATE``.
             description: The description.
             title: The free title.
@@ -254,7 +255,7 @@ class Api(ApiCuration, Shown):
             TypeError: It is no string.
             ValueError: It is no such path.
         """
-        return Run(self._handle, RunPath.parse(path))
+        return Run(self._handle, RunPath.parse(plain_path(path)))
 
     def runs(
         self,
@@ -446,7 +447,7 @@ class Api(ApiCuration, Shown):
             >>> found.by, found.total.points, found.total.point_bytes > 0
             ('project', 1, True)
         """
-        where = optional_text(path, "path")
+        where = None if path is None else plain_path(text(path, "path"))
         depth = 0 if where is None else min(3, 1 + where.count("/"))
         return measure(self._handle, lambda: where, by or _INSIDE[depth], limit)
 

@@ -11,6 +11,7 @@ import attrs
 from runatlas.api import Api
 from runatlas.entities.project import Project as ProjectEntity
 from runatlas.entities.run import Run
+from runatlas.model.ids import project_names, validate_run_id
 from runatlas.response import ApiResponse
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class OpenApi:
             ValueError: An argument is malformed.
         """
         find = self._finder(project, user)
-        self._api.run(f"{user or 'any'}/{project}/{exp_cuid}")
+        validate_run_id(exp_cuid, argument="exp_cuid")
 
         def read() -> Experiment:
             run = find().run(exp_cuid)
@@ -211,8 +212,9 @@ class OpenApi:
 
     def _finder(self, project: str, username: str | None) -> Callable[[], ProjectEntity]:
         """Check a project's name now, and ask for the caller's own only when the project is wanted."""
-        self._api.project(f"{'any' if username is None else username}/{project}")
-        return lambda: self._api.project(f"{username or self._api.user().username}/{project}")
+        project_names(project, argument="project")
+        workspace = self._api.workspace(username)
+        return lambda: workspace.project(project)
 
 
 def _listed(read: Callable[[], Iterable[T]]) -> ApiResponse[Items[T]]:

@@ -23,11 +23,11 @@ from runatlas.entities.run_choice import RunChoice, choose_runs
 from runatlas.entities.run_plot import PlotOptions
 from runatlas.entities.run_query import Filters, Groups, Order, Sorts, make_run_query, select_ids
 from runatlas.entities.runs import Runs
-from runatlas.entities.transfer import Transfer, TransferPlan, project_path, transfer
+from runatlas.entities.transfer import Transfer, TransferPlan, project_target, transfer
 from runatlas.entities.usage import Usage, measure
 from runatlas.errors import ApiStatusError, RunAtlasError
 from runatlas.model.held_policy import EVERY, validate_policy_name
-from runatlas.model.ids import ProjectPath, validate_project_name
+from runatlas.model.ids import ProjectPath, project_names
 from runatlas.model.instant import iso_text
 from runatlas.model.metric import MetricDefinition
 from runatlas.model.policy import Goal, make_policy
@@ -62,9 +62,10 @@ def make_project_patch(
         TypeError: One of them has another type.
         ValueError: One of them is out of bounds, or all are ``None``.
     """
+    unique, shown = (None, "") if name is None else project_names(name, argument="name")
     patch = ProjectPatch(
-        name=None if name is None else validate_project_name(name),
-        title=optional_text(title, "title"),
+        name=unique,
+        title=optional_text(title, "title") if title is not None else shown or None,
         description=optional_text(description, "description"),
         visibility=None if visibility is None else choice(visibility, VISIBILITIES, "visibility"),
         labels=None if labels is None else texts(labels, "labels", empty=True),
@@ -309,7 +310,7 @@ class Project(ProjectFields, Audited, Cleanable):
         Nothing is found by the old path any more, but a run that is being recorded goes on under the new one.
 
         Args:
-            name: The new name.
+            name: The new name. Of a text that can be none a name is made, and the text is the title.
             commit: Whether to rename it; else nothing is changed.
 
         Returns:
@@ -319,8 +320,9 @@ class Project(ProjectFields, Audited, Cleanable):
             TypeError: An argument has another type.
             ValueError: ``name`` cannot be a project's.
         """
-        target = ProjectPath(self._path.workspace, validate_project_name(name))
-        draft = TransferDraft("rename", str(target), project=str(self._path))
+        unique, shown = project_names(name, argument="name")
+        target = ProjectPath(self._path.workspace, unique)
+        draft = TransferDraft("rename", str(target), project=str(self._path), title=shown)
         return transfer(self._handle, lambda: draft, commit=commit, done=self._forget)
 
     @overload
@@ -352,7 +354,7 @@ class Project(ProjectFields, Audited, Cleanable):
             TypeError: An argument has another type.
             ValueError: ``project`` cannot be a name or a path.
         """
-        target = str(project_path(project, self._path.workspace))
+        target, _ = project_target(project, self._path.workspace)
         draft = TransferDraft("merge", target, project=str(self._path))
         return transfer(self._handle, lambda: draft, commit=commit, done=self._forget)
 

@@ -29,7 +29,7 @@ from runatlas.entities.run_display import Summaries
 from runatlas.entities.run_fields import RunFields
 from runatlas.entities.run_plot import Plottable
 from runatlas.entities.stored_file import Link
-from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_path, transfer
+from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_target, transfer
 from runatlas.entities.update import UpdatePlan
 from runatlas.entities.usage import Usage, measure
 from runatlas.model.annotation import AnnotationDraft
@@ -386,8 +386,8 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
             raise TypeError("move: give either a folder or a project")
         if project is None:
             return self._put(folder)
-        target, made = str(project_path(project, self._path.workspace)), flag(create, "create")
-        draft = TransferDraft("move", target, self.selection, create=made)
+        (target, title), made = project_target(project, self._path.workspace), flag(create, "create")
+        draft = TransferDraft("move", target, self.selection, create=made, title=title)
         return transfer(self._handle, lambda: draft, commit=commit, done=self._forget)
 
     def _put(self, folder: Folder | str | None) -> ApiResponse[Self]:

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from runatlas.entities.argument import choice, flag, text, texts, whole
 from runatlas.model.config_value import check_path, plain_config
 from runatlas.model.filter_field import did_you_mean
-from runatlas.model.ids import validate_project_name
+from runatlas.model.ids import project_names
 from runatlas.model.run import OWN_FIELDS, RUN_STATES, RunPatch, RunState
 
 __all__ = ["RunChanges", "make_run_patch"]
@@ -71,7 +71,7 @@ def _config(value: object, argument: str) -> dict[str, Any]:
 
 
 def _project(value: Any, argument: str) -> str:
-    return validate_project_name(value, argument=argument)
+    return project_names(value, argument=argument)[0]
 
 
 def _state(value: object, argument: str) -> RunState:

@@ -28,7 +28,7 @@ from runatlas.entities.run_plot import RunPlots
 from runatlas.entities.run_query import make_groups, query_texts, select_ids
 from runatlas.entities.run_report import RunReports
 from runatlas.entities.run_table import RunTables
-from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_path, transfer
+from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_target, transfer
 from runatlas.entities.update import Update, UpdatePlan
 from runatlas.model.change import UpdateRecord
 from runatlas.model.filters import Field, Sort
@@ -489,9 +489,9 @@ class Runs(RunTables, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports
             TypeError: An argument has another type.
             ValueError: ``project`` cannot be a name or a path.
         """
-        target = str(project_path(project, self._place()[0]))
+        target, title = project_target(project, self._place()[0])
         made = flag(create, "create")
-        draft = lambda: TransferDraft("move", target, self.selection(), create=made)  # noqa: E731
+        draft = lambda: TransferDraft("move", target, self.selection(), create=made, title=title)  # noqa: E731
         return transfer(self._handle, draft, commit=commit, done=self._forget)
 
     @overload

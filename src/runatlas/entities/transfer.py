@@ -16,14 +16,14 @@ from runatlas.entities.base import Readable
 from runatlas.entities.change import Change, noted, undo
 from runatlas.entities.plan import SHOWN, Plan, more
 from runatlas.entities.project_fields import ProjectFields
-from runatlas.model.ids import ProjectPath, validate_project_name
+from runatlas.model.ids import ProjectPath, plain_path, project_names
 from runatlas.model.run import RunSelection
 from runatlas.model.transfer import DONE, TransferDraft, TransferItem, TransferPlanRecord, TransferRecord
 from runatlas.response import ApiResponse
 from runatlas.tables.transfer import TransferTable
 from runatlas.terminal import counted
 
-__all__ = ["Transfer", "TransferPlan", "Transferable", "project_path", "transfer"]
+__all__ = ["Transfer", "TransferPlan", "Transferable", "project_target", "transfer"]
 
 
 class Transfer(Shown):
@@ -232,9 +232,11 @@ class Transferable(Readable):
             0.5
         """
         workspace, runs = self._transferred()
-        target, made = str(project_path(project, workspace)), flag(create, "create")
+        (target, title), made = project_target(project, workspace), flag(create, "create")
         behind = text(suffix, "suffix") if suffix else ""
-        draft = lambda: TransferDraft("copy", target, runs(), create=made, suffix=behind)  # noqa: E731
+        draft = lambda: TransferDraft(  # noqa: E731
+            "copy", target, runs(), create=made, suffix=behind, title=title
+        )
         return transfer(self._handle, draft, commit=commit, done=lambda: None)
 
     @overload
@@ -281,11 +283,11 @@ class Transferable(Readable):
         return transfer(self._handle, draft, commit=commit, done=self._forget)
 
 
-def project_path(project: ProjectFields | str, workspace: str) -> ProjectPath:
-    """Return the path of a project.
+def project_target(project: ProjectFields | str, workspace: str) -> tuple[str, str]:
+    """Return the path of a project, and the title that it gets if it is made.
 
     Args:
-        project: The project, its path, or its name in the workspace.
+        project: The project, its path, or its name or title in the workspace.
         workspace: The workspace.
 
     Raises:
@@ -293,10 +295,12 @@ def project_path(project: ProjectFields | str, workspace: str) -> ProjectPath:
         ValueError: It cannot be a path or a name.
     """
     if isinstance(project, ProjectFields):
-        return project.project_path
+        return project.path, ""
     if isinstance(project, str) and "/" in project:
-        return ProjectPath.parse(project, argument="project")
-    return ProjectPath(workspace, validate_project_name(project, argument="project"))
+        path = ProjectPath.parse(plain_path(project, argument="project"), argument="project")
+        return str(path), project_names(project.rpartition("/")[2])[1]
+    name, title = project_names(project, argument="project")
+    return str(ProjectPath(workspace, name)), title
 
 
 def transfer(

@@ -21,7 +21,7 @@ from runatlas.entities.run_query import Filters, Groups, Order, Sorts, make_run_
 from runatlas.entities.runs import Runs
 from runatlas.entities.usage import Usage, measure
 from runatlas.model.account import ROLES, WorkspacePatch, WorkspaceRecord
-from runatlas.model.ids import ProjectPath, validate_project_name, validate_workspace_name
+from runatlas.model.ids import ProjectPath, project_names, validate_workspace_name
 from runatlas.model.instant import iso_text
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.project import ProjectDraft
@@ -134,13 +134,13 @@ class Workspace(Entity[WorkspaceRecord], Audited, Cleanable):
         """Return one project, lazily.
 
         Args:
-            name: Its name.
+            name: Its name, or its title.
 
         Raises:
             TypeError: It is no string.
-            ValueError: It cannot be a name.
+            ValueError: It can be neither.
         """
-        return Project(self._handle, ProjectPath(self.username, validate_project_name(name)))
+        return Project(self._handle, ProjectPath(self.username, project_names(name, argument="name")[0]))
 
     def projects(  # noqa: PLR0917 - as documented
         self,
@@ -240,10 +240,11 @@ class Workspace(Entity[WorkspaceRecord], Audited, Cleanable):
         """Make a project.
 
         Args:
-            name: Its name: 1 to 100 of letters, digits, ``_``, ``.``, ``+`` and ``-``.
+            name: Its name: 1 to 100 of letters, digits, ``_``, ``.``, ``+`` and ``-``. Of any other text one is
+                made, and the text is the title.
             visibility: ``PUBLIC`` or ``PRIVATE``.
             description: The description.
-            title: The free title.
+            title: The free title, if it is to be another.
             labels: The labels.
 
         Returns:
@@ -253,10 +254,11 @@ class Workspace(Entity[WorkspaceRecord], Audited, Cleanable):
             TypeError: An argument has another type.
             ValueError: An argument is malformed.
         """
+        unique, shown = project_names(name, argument="name")
         draft = ProjectDraft(
-            name=validate_project_name(name),
+            name=unique,
             workspace=self._username,
-            title=optional_text(title, "title") or "",
+            title=optional_text(title, "title") or shown,
             description=optional_text(description, "description") or "",
             visibility=choice(visibility, VISIBILITIES, "visibility"),
             labels=texts(labels, "labels", empty=True),

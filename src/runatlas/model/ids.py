@@ -16,6 +16,7 @@ __all__ = [
     "RunPath",
     "is_cuid",
     "new_cuid",
+    "plain_path",
     "project_name_of",
     "project_names",
     "validate_project_name",
@@ -116,6 +117,29 @@ def project_names(text: str, *, argument: str = "experiment") -> tuple[str, str]
     return name, "" if name == text else text
 
 
+def plain_path(text: str, *, argument: str = "path") -> str:
+    """Return a path as the store has it, whose project may be called by its title.
+
+    Args:
+        text: ``workspace``, ``workspace/project`` or ``workspace/project/run``; other texts stay as they are.
+        argument: What to call it in messages.
+
+    Raises:
+        TypeError: It is not a string.
+        ValueError: The project's part can neither be a name nor a title.
+
+    Example:
+        >>> plain_path("ann/iris/k3x9q2ab"), plain_path("ann/my project")
+        ('ann/iris/k3x9q2ab', 'ann/my-project-dff9bd4a')
+    """
+    _require_text(text, argument)
+    parts = text.removeprefix("/").split("/")
+    if len(parts) not in {2, 3}:
+        return text
+    workspace, project, *run = parts
+    return "/".join([workspace, project_names(project, argument=argument)[0], *run])
+
+
 def validate_run_id(run_id: str, *, argument: str = "run") -> str:
     """Return ``run_id`` if it can be a run's id.
 
@@ -163,7 +187,8 @@ class ProjectPath:
         _require_text(text, argument)
         parts = text.removeprefix("/").split("/")
         if len(parts) != 2:
-            raise ValueError(f"{argument}: {text!r} is not a project path; write 'workspace/project'")
+            slashed = ", or ask the workspace for a project whose title has slashes" if len(parts) > 2 else ""
+            raise ValueError(f"{argument}: {text!r} is not a project path; write 'workspace/project'{slashed}")
         return cls(
             validate_workspace_name(parts[0], argument=argument),
             validate_project_name(parts[1], argument=argument),

@@ -59,6 +59,7 @@ class TransferDraft:
         create: Whether a project that is not there is made for the runs.
         suffix: What is put behind ids of copies that are taken there; with ``""`` they stand in the way.
         metric: The key of the metric, or of the media, that gets another one.
+        title: The title of a project that is made or renamed; ``""`` for none, or for the one it has.
     """
 
     kind: TransferKind
@@ -68,6 +69,7 @@ class TransferDraft:
     create: bool = False
     suffix: str = ""
     metric: str | None = None
+    title: str = ""
 
 
 @attrs.frozen
@@ -106,6 +108,7 @@ class TransferPlanRecord:
         in_way: What stands in the way beside that of single runs.
         notes: What should be looked at before it is applied, such as a key of the filter that no run has.
         metric: The key of the metric that gets another one.
+        title: The title of a project that is made or renamed.
     """
 
     kind: TransferKind
@@ -119,6 +122,7 @@ class TransferPlanRecord:
     in_way: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     metric: str = ""
+    title: str = ""
 
     @property
     def total(self) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
 from click.testing import CliRunner
-from support.server import running_server
+from support.server import ServerProcess, running_server, server
 
 import runatlas
 from runatlas import Api
@@ -17,6 +19,8 @@ from runatlas.backends.native import NativeBackend
 from runatlas.cli.main import main
 from runatlas.model.ids import ProjectPath, RunPath, project_name_of
 from runatlas.model.run import RunDraft
+
+__all__ = ["server"]
 
 TITLES = ("my project", "\u9879\u76ee", "cifar/resnet", "\u00c9t\u00e9 / x", "50% off?", "a" * 300)
 
@@ -136,3 +140,132 @@ def test_an_import_takes_them_too(tmp_path: Path) -> None:
 def test_what_can_name_nothing_is_refused_at_once(tmp_path: Path, name: object) -> None:
     with pytest.raises((ValueError, TypeError), match="experiment: "):
         runatlas.Run(repo=tmp_path, experiment=name, capture_terminal_logs=False)  # type: ignore[arg-type]
+
+
+@attrs.frozen
+class Doors:
+    """A store, and a project and a run in it, for what can only be called by another name or moved."""
+
+    place: str
+    api: Api
+    user: str
+    folder: Path
+    server: ServerProcess | None = None
+
+    def make(self, title: str) -> None:
+        """Make a project by the tracker."""
+        with runatlas.Run(repo=self.place, experiment=title, capture_terminal_logs=False):
+            pass
+
+    def a_run(self, run_id: str) -> runatlas.Experiment:
+        """Make a run in a project of its own."""
+        with runatlas.Run(run_id, repo=self.place, experiment=f"of-{run_id}", capture_terminal_logs=False):
+            pass
+        return self.api.run(f"{self.user}/of-{run_id}/{run_id}")
+
+    def a_project(self, run_id: str) -> runatlas.Project:
+        """Make a project of one run."""
+        return self.api.project(self.a_run(run_id).path.rpartition("/")[0])
+
+    def command(self, *arguments: str) -> None:
+        """Run a command over the store."""
+        where = ["--host", self.place] if "://" in self.place else ["--dir", self.place]
+        done = CliRunner().invoke(main, [*arguments, *where])
+        assert done.exit_code == 0, done.output
+
+    def post(self, path: str, body: object) -> dict[str, Any]:
+        """Ask the server."""
+        assert self.server is not None
+        answer = self.server.call("POST", path, json=body)
+        assert answer.status_code < 300, answer.text
+        return dict(answer.json())
+
+    def imported(self, title: str, *options: str) -> None:
+        """Import a file of one run."""
+        file = self.folder / "runs.jsonl"
+        file.write_text(json.dumps({"study": title, "points": [[0, {"loss": 1.0}]]}))
+        self.command("import", "jsonl", str(file), *options)
+
+    def offline(self, title: str) -> None:
+        """Record without a store, and send it later."""
+        with runatlas.Run(repo=self.place, experiment=title, mode="offline", capture_terminal_logs=False):
+            pass
+        self.command("sync") if "://" in self.place else CliRunner().invoke(main, ["sync", self.place])
+
+    def moved(self, title: str) -> None:
+        """Say another experiment while recording."""
+        with runatlas.Run(repo=self.place, experiment="plain", capture_terminal_logs=False) as run:
+            run.experiment = title
+
+    def renamed_of_matyan(self, title: str) -> None:
+        """Give an experiment another name."""
+        assert self.server is not None
+        made = self.post("/api/v1/rest/experiments", {"name": "plain-of-matyan"})
+        body = {"name": title}
+        assert self.server.call("PUT", f"/api/v1/rest/experiments/{made['id']}", json=body).status_code == 200
+
+
+MAKING: dict[str, Callable[[Doors, str], object]] = {
+    "the tracker": Doors.make,
+    "the tracker, offline": Doors.offline,
+    "a run that says another experiment": Doors.moved,
+    "an import": lambda d, title: d.imported(title, "--project", title),
+    "an import by a field": lambda d, title: d.imported(title, "--project-field", "study"),
+    "workspace.create_project": lambda d, title: d.api.workspace(d.user).create_project(title).unwrap(),
+    "api.create_project": lambda d, title: d.api.create_project(name=title).unwrap(),
+    "the command create": lambda d, title: d.command("api", "create", f"{d.user}/{title}"),
+    "run.copy": lambda d, title: d.a_run("copied").copy(f"{d.user}/{title}", create=True, commit=True).unwrap(),
+    "run.move": lambda d, title: d.a_run("moved").move(project=title, create=True, commit=True).unwrap(),
+    "runs.move": lambda d, title: d.a_project("several").runs().move(title, create=True, commit=True).unwrap(),
+    "project.rename": lambda d, title: d.a_project("old").rename(title, commit=True).unwrap(),
+    "project.update": lambda d, title: d.a_project("older").update(name=title).unwrap(),
+}
+SERVED: dict[str, Callable[[Doors, str], object]] = {
+    "swanlab": lambda d, title: d.post("/api/project", {"name": title}),
+    "swanlab, of a workspace": lambda d, title: d.post(f"/api/projects/{d.user}", {"name": title}),
+    "chachaml": lambda d, title: d.post("/api/w/runs", {"experiment": title}),
+    "matyan": lambda d, title: d.post("/api/v1/rest/experiments", {"name": title}),
+    "matyan, another name": Doors.renamed_of_matyan,
+}
+"""Every door through which a project gets its name; the last ones are those of other trackers' clients."""
+
+
+def _check_doors(doors: Doors, making: dict[str, Callable[[Doors, str], object]]) -> None:
+    for door, make in making.items():
+        # A path has its slashes where its parts end.
+        title = f"\u00c9t\u00e9 50% {door}" + ("" if door.endswith((".copy", ".move")) else " / x")
+        make(doors, title)
+        name = project_name_of(title)
+        project = doors.api.workspace(doors.user).project(title)
+        assert (project.title, project.name) == (title, name), door
+        if "/" not in title:
+            assert doors.api.project(f"{doors.user}/{title}") == project
+    title = "found by its title"
+    made = doors.a_run("kept")
+    doors.make(title)
+    assert made.update(project=title).ok
+    for path in (f"{doors.user}/{title}", f"/{doors.user}/{title}"):
+        assert doors.api.run(f"{path}/kept").unwrap().project == project_name_of(title)
+        assert "kept" in [run.id for run in doors.api.runs(path)]
+        assert doors.api.usage(path).ok
+    compared = doors.api.compare([(f"{doors.user}/{title}/kept", "loss")]).unwrap()
+    assert [run for _, run, _ in compared.runs] == ["kept"]
+    metrics = doors.api.project(f"{doors.user}/{title}").metrics(None, [f"{doors.user}/{title}/kept"])
+    assert len(metrics.unwrap().runs) == 1
+    doors.command("api", "runs", f"{doors.user}/{title}")
+    with runatlas.OpenApi(api=doors.api) as other:
+        assert len(other.list_project_exps(title).unwrap()) == 2
+        assert other.get_experiment(title, "kept").ok
+
+
+def test_every_door_keeps_the_title(tmp_path: Path) -> None:
+    place = str(tmp_path / "store")
+    LocalBackend(place, create=True).close()
+    with Api(place, cache=False) as api:
+        _check_doors(Doors(place, api, api.user().username, tmp_path), MAKING)
+
+
+def test_every_door_of_a_server_keeps_the_title(server: ServerProcess, tmp_path: Path) -> None:
+    with Api(server.origin, cache=False) as api:
+        doors = Doors(server.origin, api, api.user().username, tmp_path, server)
+        _check_doors(doors, {**MAKING, **SERVED})

@@ -333,7 +333,7 @@ def test_a_moved_run_goes_on_under_its_new_path(own_place: Place) -> None:
         ({"show": 1}, TypeError, "show"),
         ({"config": [1]}, TypeError, "config"),
         ({"config": {3: 1}}, TypeError, "config"),
-        ({"project": "a/b"}, ValueError, "project"),
+        ({"project": ".."}, ValueError, "project"),
     ],
 )
 def test_mistakes_in_updates_are_named_before_any_request(

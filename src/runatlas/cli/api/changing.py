@@ -40,12 +40,13 @@ _REFUSED = 4
 def create(api: Api, path: str, visibility: str, description: str | None, *, as_json: bool) -> None:
     """Make the project PATH.
 
-    PATH is workspace/project, or the name alone for your own workspace.
+    PATH is workspace/project, or the name alone for your own workspace. Of a text that can be no name one is made, and
+    the text is the project's title.
     """
-    workspace, slash, name = path.removeprefix("/").rpartition("/")
+    workspace, slash, name = path.removeprefix("/").partition("/")
     made = api.create_project(
         workspace if slash else None,
-        name,
+        name if slash else workspace,
         visibility="PUBLIC" if visibility == "PUBLIC" else "PRIVATE",
         description=description,
     ).unwrap()

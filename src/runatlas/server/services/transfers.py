@@ -90,12 +90,14 @@ class Transfers:
         target = checked(ProjectPath.parse, draft.target, "target")
         with self._store.read() as connection:
             if draft.kind == "rename":
-                return _plan_name(connection, caller, _project_of(draft.project), target)
-            if draft.kind == "merge":
-                return _plan_merge(connection, caller, _project_of(draft.project), target)
-            if draft.kind == "copy":
-                return _plan_copy(connection, caller, draft, _runs_of(draft), target)
-            return _plan_move(connection, caller, _runs_of(draft), target, create=draft.create)
+                plan = _plan_name(connection, caller, _project_of(draft.project), target)
+            elif draft.kind == "merge":
+                plan = _plan_merge(connection, caller, _project_of(draft.project), target)
+            elif draft.kind == "copy":
+                plan = _plan_copy(connection, caller, draft, _runs_of(draft), target)
+            else:
+                plan = _plan_move(connection, caller, _runs_of(draft), target, create=draft.create)
+        return attrs.evolve(plan, title=draft.title)
 
     def transfer(self, caller: Caller, plan: TransferPlanRecord) -> TransferRecord:
         """Do exactly what was planned, in one transaction.
@@ -163,7 +165,8 @@ class Transfers:
         if home is None:
             if plan.target_cuid:
                 raise NotFoundError(f"there is no project {target}")
-            project_id = insert_project(self._store, connection, caller, ProjectDraft(target.project, target.workspace))
+            draft = ProjectDraft(target.project, target.workspace, title=plan.title)
+            project_id = insert_project(self._store, connection, caller, draft)
             trash_project(connection, project_id, entry)
         else:
             project_id = home.id
@@ -223,7 +226,9 @@ class Transfers:
         _require_planned(plan, path, found, plan.project_cuid)
         if target == path:
             raise refused(plan.kind, [f"workspace {path.workspace!r} has a project {path.project!r} already"])
-        record = self._projects.update_project(caller, path, ProjectPatch(name=target.project))
+        record = self._projects.update_project(
+            caller, path, ProjectPatch(name=target.project, title=plan.title or None)
+        )
         return TransferRecord("rename", str(record.path), change_id=record.change_id)
 
     def _move(
@@ -236,7 +241,8 @@ class Transfers:
             _require_home(path.workspace, target)
             require_project(connection, caller, path, "write")
         if not plan.target_cuid and _find_target(connection, caller, target) is None:
-            make_project(self._store, connection, caller, ProjectDraft(target.project, target.workspace))
+            draft = ProjectDraft(target.project, target.workspace, title=plan.title)
+            make_project(self._store, connection, caller, draft)
         locked = self._locked(connection, caller, dict.fromkeys([target, *sources], "write"))
         home = locked[target]
         if plan.target_cuid:

@@ -8,7 +8,7 @@ from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.ids import (
     ProjectPath,
     RunPath,
-    validate_project_name,
+    project_names,
     validate_run_id,
     validate_workspace_name,
 )
@@ -108,7 +108,7 @@ def project_path(call: EndpointCall) -> ProjectPath:
     """
     workspace, project = workspace_name(call.params["workspace"]), call.params["project"]
     try:
-        return ProjectPath(workspace, validate_project_name(project))
+        return ProjectPath(workspace, project_names(project)[0])
     except ValueError as error:
         raise NotFoundError(f"there is no project {workspace}/{project}") from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from runatlas.errors import ConflictError, ValidationError
-from runatlas.model.ids import ProjectPath
+from runatlas.model.ids import ProjectPath, project_names
 from runatlas.model.project import ProjectDraft, ProjectQuery, ProjectRecord, Visibility
 from runatlas.server.dialects.swanlab.account import project_sort
 from runatlas.server.dialects.swanlab.body import (
@@ -17,6 +17,7 @@ from runatlas.server.dialects.swanlab.body import (
     workspace_name,
 )
 from runatlas.server.dialects.swanlab.record import project_object
+from runatlas.server.services.validation import checked
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.server.wire.field import text
@@ -61,8 +62,9 @@ def find_or_create_project(call: EndpointCall) -> Answer:
 
 
 def _make(call: EndpointCall, body: dict[str, Any], workspace: str) -> tuple[ProjectRecord, bool]:
+    name, title = checked(project_names, text(body, "name"), "name")
     draft = ProjectDraft(
-        text(body, "name"), workspace, description=text(body, "description", ""), visibility=_visibility(body)
+        name, workspace, title=title, description=text(body, "description", ""), visibility=_visibility(body)
     )
     projects = call.services.projects
     try:
