@@ -399,6 +399,7 @@ def _of_runs(chosen: Runs, spec: ReportSpec, told: Sequence[MetricDefinition]) -
         rows.append(Row(record.cuid, record.id, values))
         running += record.state == "RUNNING"
     notes = [
+        *([f"the first {counted(len(rows), 'run')}: no more were asked for"] if len(rows) == spec.limit else []),
         *_missing(columns, rows),
         *([f"{running:,} of {counted(len(rows), 'run')} go on, and their numbers change"] if running else []),
     ]

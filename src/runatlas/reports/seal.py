@@ -11,11 +11,12 @@ import binascii
 import hashlib
 import re
 import zlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
 
-from runatlas.errors import ResponseFormatError, ValidationError
+from runatlas.errors import ResponseFormatError, ValidationError, shortened
 from runatlas.model.codec import decode, dumps, loads
 from runatlas.reports.content import Content, sealed
 
@@ -25,6 +26,7 @@ FILE_MAX = 64 * 1024 * 1024
 """How large a file may be that is checked, and what is sealed in it."""
 
 VERSION = 1
+_TOLD = 20
 _MARK = "runatlas-report:1"
 _SEALED = re.compile(
     r"^(?:<!-- |% )(?P<seal>runatlas-report:(?P<version>\d{1,9}) (?P<digest>[0-9a-f]{64}) (?P<data>[A-Za-z0-9+/=]*))"
@@ -48,7 +50,8 @@ class Seal:
         rows: Of each row that is shown its key, its name and its values.
         total: How many rows there are.
         fingerprint: Of all that was read.
-        is_whole: Whether what stands around it is as it was written.
+        lines: What each line around it is told by.
+        altered: The lines around it that are not as they were written, in words; empty if all are.
     """
 
     origin: dict[str, Any]
@@ -57,7 +60,8 @@ class Seal:
     rows: tuple[tuple[str, str, tuple[Any, ...]], ...]
     total: int
     fingerprint: str
-    is_whole: bool = True
+    lines: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
 
 
 def make_seal(content: Content) -> Seal:
@@ -79,8 +83,8 @@ def line_of(seal: Seal, text: str) -> str:
         seal: What is kept.
         text: What stands around it, without which it would not be whole.
     """
-    kept = attrs.asdict(seal)
-    del kept["is_whole"]
+    kept = attrs.asdict(attrs.evolve(seal, lines=_marks(text)))
+    del kept["altered"]
     data = base64.b64encode(zlib.compress(dumps(kept).encode(errors="surrogatepass"))).decode()
     return f"{_MARK} {_digest(text, data)} {data}"
 
@@ -96,6 +100,32 @@ def _digest(text: str, data: str) -> str:
     return hashlib.sha256(f"{plain}\0{data}".encode(errors="surrogatepass")).hexdigest()
 
 
+def _marks(text: str) -> tuple[str, ...]:
+    return tuple(hashlib.sha256(line.encode(errors="surrogatepass")).hexdigest()[:8] for line in _lines(text))
+
+
+def _lines(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").split("\n")
+
+
+def _altered(was: Sequence[str], text: str, first: int) -> Iterator[str]:
+    """Say which lines are not as they were; of lines that came or went from where to where."""
+    now, lines = _marks(text), _lines(text)
+    if len(now) == len(was):
+        differing = [place for place, (old, new) in enumerate(zip(was, now, strict=True)) if old != new]
+        for place in differing[:_TOLD]:
+            shown = shortened(lines[place])
+            yield f"line {first + place} was altered after it was written, and reads {shown!r}"
+        if len(differing) > _TOLD:
+            yield f"{len(differing) - _TOLD:,} more lines were altered"
+        if not differing:
+            yield "what it carries to check it by was altered"
+        return
+    start = next((place for place, (old, new) in enumerate(zip(was, now, strict=False)) if old != new), 0)
+    change = f"{len(now) - len(was):+,} lines" if abs(len(now) - len(was)) > 1 else f"{len(now) - len(was):+,} line"
+    yield f"from line {first + start} on it was altered after it was written ({change})"
+
+
 def find_seals(text: str, source: str) -> list[Seal]:
     """Read the seals of a document: of each report that is between markers, else the one of the whole file.
 
@@ -106,8 +136,9 @@ def find_seals(text: str, source: str) -> list[Seal]:
     Raises:
         ValidationError: It has none, or one that cannot be read.
     """
-    parts = [found["body"] for found in _BETWEEN.finditer(text)] or [text]
-    found = [seal for part in parts if (seal := _find_seal(part, source)) is not None]
+    parts = [(found["body"], text.count("\n", 0, found.start("body"))) for found in _BETWEEN.finditer(text)]
+    read = (_find_seal(part, source, 1 + above) for part, above in parts or [(text, 0)])
+    found = [seal for seal in read if seal is not None]
     if not found:
         raise ValidationError(
             f"{source} is no report: it holds nothing that 'runatlas report' left to check it by; "
@@ -116,7 +147,8 @@ def find_seals(text: str, source: str) -> list[Seal]:
     return found
 
 
-def _find_seal(text: str, source: str) -> Seal | None:
+def _find_seal(text: str, source: str, first: int) -> Seal | None:
+    """Read the seal of a part of a document that begins at a line."""
     found = list(_SEALED.finditer(text))
     if not found:
         return None
@@ -127,11 +159,11 @@ def _find_seal(text: str, source: str) -> Seal | None:
         raise ValidationError(f"{source} is a report of another version of RunAtlas, which this one cannot check")
     around = text[: match.start("seal")] + text[match.end("seal") :]
     try:
-        kept = loads(_unpacked(match["data"]))
-        seal = decode({**kept, "is_whole": match["digest"] == _digest(around, match["data"])}, Seal, strict=True)
+        seal = decode({**loads(_unpacked(match["data"])), "altered": []}, Seal, strict=True)
     except (ResponseFormatError, ValueError, TypeError, zlib.error, binascii.Error) as error:
         raise ValidationError(f"{source}: what it carries to check it by is damaged ({error})") from error
-    return seal
+    is_whole = match["digest"] == _digest(around, match["data"])
+    return seal if is_whole else attrs.evolve(seal, altered=tuple(_altered(seal.lines, around, first)))
 
 
 def _unpacked(data: str) -> bytes:

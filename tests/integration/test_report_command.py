@@ -1,0 +1,121 @@
+"""``runatlas report``: a file for a spec, and exit codes that tell scripts whether one still holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from support.page import check_page
+from support.world import make_points
+
+from runatlas.backends.local import LocalBackend
+from runatlas.cli.main import main
+from runatlas.model.batch import Batch
+from runatlas.model.ids import ProjectPath
+from runatlas.model.run import RunDraft, RunPatch, RunSelection
+
+PROJECT = ProjectPath("team", "vision")
+SPEC = """
+title = "Seeds"
+project = "team/vision"
+stats = ["loss.min"]
+group_by = "config.lr"
+spread = "sd"
+charts = [{ keys = ["loss"], color = "config.lr" }]
+"""
+
+
+class Place:
+    """A store of four runs, and a directory of files."""
+
+    def __init__(self, directory: Path) -> None:
+        self.store, self.files = directory / "store", directory
+        self.spec = directory / "seeds.toml"
+        self.spec.write_text(SPEC)
+        self.backend = LocalBackend(self.store)
+        self.backend.create_workspace("team")
+        for seed in range(4):
+            config = {"lr": 0.1 * (1 + seed % 2)}
+            draft = RunDraft(PROJECT, id=f"s{seed}", config=config, state="FINISHED", create_project=True)
+            self.backend.create_run(draft)
+            self.backend.append(Batch(PROJECT.run(f"s{seed}"), points=(make_points("loss", [1.0, 0.5 / (1 + seed)]),)))
+
+    def call(self, *words: Any) -> Result:
+        """Run ``runatlas report``."""
+        return CliRunner().invoke(main, ["report", *map(str, words), "--dir", str(self.store)])
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    made = Place(tmp_path_factory.mktemp("reports"))
+    yield made
+    made.backend.close()
+
+
+def test_a_spec_becomes_a_file_of_each_format(place: Place) -> None:
+    starts = {
+        "html": b"<!DOCTYPE html>",
+        "md": b"### Seeds",
+        "tex": b"% needs",
+        "csv": b"config.lr,runs,loss.min",
+        "parquet": b"PAR1",
+        "xlsx": b"PK",
+    }
+    for suffix, start in starts.items():
+        output = place.files / f"seeds.{suffix}"
+        result = place.call(place.spec, "-o", output)
+        assert (result.exit_code, result.stdout) == (0, ""), result.output
+        assert result.stderr == f"wrote {output}: <Report 'Seeds': 2 rows x 3 columns>\n"
+        assert output.read_bytes().startswith(start)
+    assert "<svg" in (place.files / "seeds.html").read_text()
+    check_page((place.files / "seeds.html").read_text())
+    assert place.call(place.spec, "--format", "csv").stdout == (place.files / "seeds.csv").read_text()
+    assert [row[0] for row in json.loads(place.call(place.spec, "--json").stdout)["rows"]] == [0.1, 0.2]
+
+
+def test_a_check_exits_with_1_and_names_what_no_longer_holds(place: Place) -> None:
+    page = place.files / "checked.html"
+    place.call(place.spec, "-o", page)
+    result = place.call("--check", page)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == f"{page}: everything holds; 6 values computed again\n"
+    chosen = RunSelection("team", "vision", ids=("s0",))
+    place.backend.update_runs(chosen, RunPatch(state="CRASHED"))
+    try:
+        result = place.call("--check", page)
+        assert (result.exit_code, result.stderr) == (1, f"{page}: 1 difference; 6 values computed again\n")
+        assert result.stdout == "config.lr=0.1, loss.min: was 0.3 ± 0.2 (n = 2), is 0.1667 (n = 1)\n"
+        told = json.loads(place.call("--check", page, "--json").stdout)
+        assert (told["holds"], told["differences"][0]["column"]) == (False, "loss.min")
+    finally:
+        place.backend.update_runs(chosen, RunPatch(state="FINISHED"))
+
+
+def test_what_cannot_be_done_is_told(place: Place) -> None:
+    wrong, notes = place.files / "wrong.toml", place.files / "NOTES.md"
+    wrong.write_text('columns = ["name", { field = "loss", digits = "x" }]\nlimt = 3\nproject = "team/vision"\n')
+    nowhere = place.files / "nowhere.toml"
+    nowhere.write_text('columns = ["name"]\n')
+    notes.write_text("# Notes\n")
+    cases: list[tuple[list[Any], int, str]] = [
+        ([wrong], 2, f"{wrong}: there is no 'limt', did you mean 'limit'?"),
+        ([wrong], 2, f"{wrong}: columns[1].digits: expected a whole number, got str"),
+        ([nowhere], 2, "names no project; add project = 'workspace/name' to it, or give --project"),
+        ([nowhere, "--project", "team/visio"], 1, "the store that was looked at is"),
+        ([place.spec, "-o", place.files / "x.doc"], 2, "'x.doc' ends in none of html, md, latex, csv, parquet, xlsx"),
+        ([place.spec, "--format", "xlsx"], 2, "xlsx is no text; give --output"),
+        ([place.spec, "--name", "a"], 2, "--name goes with --format md and --output"),
+        ([place.spec, "-o", notes, "--name", "a"], 1, "NOTES.md needs one line '<!-- runatlas:begin a -->'"),
+        (["--check", notes], 1, "is no report"),
+        (["--check", notes, "--format", "md"], 2, "--check takes a report, and writes none"),
+    ]
+    for words, code, told in cases:
+        result = place.call(*words)
+        assert told in result.stderr.replace("\n       ", " "), result.output
+        assert result.exit_code == code, result.output
+    assert notes.read_text() == "# Notes\n"
+    assert place.call(nowhere, "--project", "team/vision", "--format", "md").exit_code == 0
