@@ -50,10 +50,10 @@ def counted(number: int, noun: str) -> str:
         noun: What, in the singular.
 
     Example:
-        >>> counted(1, "run"), counted(1200, "run"), counted(0, "entry")
-        ('1 run', '1,200 runs', '0 entries')
+        >>> counted(1, "run"), counted(1200, "run"), counted(0, "entry"), counted(2, "key")
+        ('1 run', '1,200 runs', '0 entries', '2 keys')
     """
-    several = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    several = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
     return f"{number:,} {noun if number == 1 else several}"
 
 

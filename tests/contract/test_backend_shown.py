@@ -24,7 +24,7 @@ def test_a_project_its_runs_and_a_run_show_themselves(site: Site) -> None:
         assert "2 of 2; one request" in shown
         assert "the same in all 2: seed = 1" in shown
         assert "0.25" in shown
-    assert "states 2 finished" in check_html(api.project(str(project))._repr_html_())
+    assert "runs 2 finished last run" in check_html(api.project(str(project))._repr_html_())
     run = api.run(str(project.run("one")))
     assert "loss 2 0.5 0.25 0.25 0.5" in check_html(run._repr_html_())
     assert "config (2)" in check_html(run._repr_html_())

@@ -25,6 +25,7 @@ __all__ = [
     "failure",
     "folded",
     "heading",
+    "is_empty",
     "joined",
     "lasting",
     "lines",
@@ -242,13 +243,15 @@ def table(head: Sequence[str], rows: Iterable[Iterable[object]]) -> Html:
     """Return a table; a cell of ``None``, or of an empty list, is empty, and columns of numbers are aligned right.
 
     Args:
-        head: The names of the columns.
-        rows: As many cells each.
+        head: The names of the columns; those with nothing in any row are left out.
+        rows: As many cells each, or fewer.
     """
-    lines = [list(row) for row in rows]
-    columns = zip_longest(head, *lines)  # a row may end before the others
-    sides = [_RIGHT if _are_numbers(cells) else _LEFT for _, *cells in columns]
-    names = "".join(f'<th scope="col"{side}>{value(name).text}</th>' for name, side in zip(head, sides, strict=True))
+    columns = [(name, cells) for name, *cells in zip_longest(head, *rows) if not (cells and all(map(is_empty, cells)))]
+    sides = [_RIGHT if _are_numbers(cells) else _LEFT for _, cells in columns]
+    names = "".join(
+        f'<th scope="col"{side}>{value(name).text}</th>' for (name, _), side in zip(columns, sides, strict=True)
+    )
+    lines = zip(*(cells for _, cells in columns), strict=True)
     body = "".join("<tr>" + "".join(map(_cell, line, sides)) + "</tr>" for line in lines)
     return Html(f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>")
 
@@ -296,7 +299,8 @@ def anything(given: object) -> Html:
     return Html(f"<p>{value(given, LONG).text}</p>")
 
 
-def _is_empty(given: object) -> bool:
+def is_empty(given: object) -> bool:
+    """Tell whether a cell has nothing to show."""
     held = given.text if isinstance(given, Html) else given
     return held is None or (isinstance(held, Collection) and not held)
 
@@ -308,12 +312,12 @@ def _is_number(given: object) -> bool:
 
 
 def _are_numbers(column: Sequence[object]) -> bool:
-    there = [given for given in column if not _is_empty(given)]
+    there = [given for given in column if not is_empty(given)]
     return bool(there) and all(map(_is_number, there))
 
 
 def _cell(given: object, side: str) -> str:
-    return f"<td{side}>{'' if _is_empty(given) else value(given).text}</td>"
+    return f"<td{side}>{'' if is_empty(given) else value(given).text}</td>"
 
 
 def _escaped(shown: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import attrs
 from typing_extensions import Self, Unpack
 
-from runatlas.display.markup import Html, facts, failure, joined, note, when
+from runatlas.display.markup import Html, facts, failure, heading, joined, when
 from runatlas.display.shown import shown
 from runatlas.entities.argument import choice, optional_text, text, texts
 from runatlas.entities.change import Audited, noted
@@ -390,14 +390,16 @@ class Project(ProjectFields, Audited, Cleanable):
         return delete(self._handle, lambda: self._path, commit=commit, force=force)
 
     def _show(self) -> Html:
-        known, runs = super()._show(), self.runs()
+        known, runs = self._known(), self.runs()
+        states, failed = {}, None
         try:
-            states = _states_shown(runs.groups("state").records)
-        except ApiStatusError as error:
-            states = failure(error.message, type(error).__name__)
+            states = _states_told(runs.groups("state").records)
         except RunAtlasError as error:
-            return joined(known, failure(error.message, type(error).__name__))
-        return joined(known, states, shown(runs))
+            failed = failure(error.message, type(error).__name__)
+            if not isinstance(error, ApiStatusError):
+                return joined(super()._show(), failed)
+        told = facts({**states, **known, **states})  # what the runs are comes first, and is newer than what is known
+        return joined(heading(self.path), told, failed, shown(runs))
 
     def _audited(self) -> str:
         return str(self._path)
@@ -514,9 +516,11 @@ class Project(ProjectFields, Audited, Cleanable):
         return delete(self._handle, lambda: selection, commit=commit, force=force)
 
 
-def _states_shown(states: Sequence[RunGroupRecord]) -> Html:
+def _states_told(states: Sequence[RunGroupRecord]) -> dict[str, object]:
     """Tell how many runs are in which state, and when the last was made."""
     if not states:
-        return note("no runs yet")
+        return {"runs": "none yet"}
     told = ", ".join(f"{group.count:,} {str(group.values[0]).lower()}" for group in states)
-    return facts({"states": told, "last run": when(iso_text(max(group.last_created_at_ms for group in states)))})
+    total = f"{sum(group.count for group in states):,}: " if len(states) > 1 else ""
+    last = max(group.last_created_at_ms for group in states)
+    return {"runs": f"{total}{told}", "last run": when(iso_text(last))}

@@ -142,19 +142,22 @@ class ProjectFields(Entity[ProjectRecord]):
         return {} if count is None else attrs.asdict(count)
 
     def _show(self) -> Html:
+        return joined(heading(self.path), facts(self._known()))
+
+    def _known(self) -> dict[str, object]:
+        """Return what is known of it, a line each."""
         record = self._held()
         count = record.count
-        told = {
+        return {
+            "runs": count and f"{count.experiments:,}, {count.running:,} running",
             "title": record.title,
             "description": record.description,
             "labels": ", ".join(record.labels),
+            "changed": when(self.updated_at),
+            "created": when(self.created_at),
             "visibility": record.visibility,
             "role": record.role,
-            "created": when(self.created_at),
-            "changed": when(self.updated_at),
-            "runs": count and f"{count.experiments:,}, {count.running:,} running",
         }
-        return joined(heading(self.path), facts(told))
 
     def json(self) -> dict[str, Any]:
         """Return the project as plain values."""

@@ -48,6 +48,7 @@ __all__ = ["Summaries", "card_parts", "show_run", "show_runs"]
 _CONFIGS, _METRICS = 6, 4
 """How many columns of a table of runs are of their configs, and how many of their last values."""
 _TOLD = 8
+_UNBROKEN = 32
 _SUMMARIES = 50
 _SERIES, _POINTS = 12, 60
 """How many series a card shows, and how many points of each."""
@@ -70,32 +71,35 @@ def show_runs(records: Sequence[RunRecord], asked: Sequence[Field] = ()) -> Html
     ordered = {field.key for field in asked if field.type == "SCALAR"}
     chosen = _chosen_metrics(records, asked)
     first, metrics = ([name for name in chosen if (name in ordered) == is_first] for is_first in (True, False))
-    are_named = any(record.name not in {"", record.id} for record in records)
     now_ms = time.time_ns() // 1_000_000
+    are_named = any(record.name not in {"", record.id} for record in records)
     rows = [
         (
-            *((record.name,) if are_named else ()),
-            *(record.id, record.state, _when(record.created_at_ms), unbroken(lasting(record.duration_s(now_ms)))),
+            *(_named(record.name if are_named else record.id), record.state),
             *(number((record.summary or {}).get(name)) for name in first),
             *(config.get(key) for key in shown),
             *(number((record.summary or {}).get(name)) for name in metrics),
+            *(_when(record.created_at_ms), unbroken(lasting(record.duration_s(now_ms)))),
+            record.id if are_named else None,
         )
         for record, config in zip(records, configs, strict=True)
     ]
+    named = ("name", "run") if are_named else ("run", "")
     head = (
-        *(("name",) if are_named else ()),
-        "run",
-        "state",
-        "created",
-        "lasted",
+        *(named[0], "state"),
         *first,
         *(f"config.{key}" for key in shown),
-        *metrics,
+        *(*metrics, "created", "lasted", named[1]),
     )
     told = [more(len(keys) - len(same) - len(shown), "differing config")] if len(keys) - len(same) > _CONFIGS else []
     if any(record.config is None or record.summary is None for record in records):
         told.append(note("listed without config and last values, which runs() lists too"))
     return joined(_shared(same, len(records)), table(head, rows), *told)
+
+
+def _named(name: str) -> Html | str:
+    """Show what a run is called in one line, if that is not long."""
+    return unbroken(name) if len(name) <= _UNBROKEN else name
 
 
 def _shared(same: Mapping[str, Any], runs: int) -> Html | None:

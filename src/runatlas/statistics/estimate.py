@@ -387,7 +387,7 @@ def numbers_text(center: float | None, low: float | None, high: float | None, *,
     if center is None:
         return ""
     if low is None or high is None:
-        return f"{center:.4g}"
+        return f"{center:.6g}"
     doubt = margin if margin is not None else (high - low) / 2
     is_told = math.isfinite(doubt) and doubt > abs(center) * 1e-15
     if not (is_told and max(abs(center), doubt) > sys.float_info.min):

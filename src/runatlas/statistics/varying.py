@@ -48,6 +48,7 @@ def count_values(rows: Sequence[Mapping[str, Any]]) -> ValueTable:
                 counts[name] += 1
         held.append([[values[name], counts[name]] for name in sorted(values, key=lambda one: rank(values[one]))])
     same = len({key for row in rows for key in row}) - len(keys)
+    told = [f"{counted(same, 'key')} of the config {are(same)} the same in {_everywhere(len(rows))}"] if same else []
     return ValueTable(
         {
             "key": [f"config.{key}" for key in keys],
@@ -56,7 +57,7 @@ def count_values(rows: Sequence[Mapping[str, Any]]) -> ValueTable:
             "missing": [len(rows) - sum(count for _, count in values) for values in held],
         },
         description="each value with the number of runs that have it",
-        notes=[f"{counted(same, 'key')} of the config {are(same)} the same in {_everywhere(len(rows))}"],
+        notes=told,
     )
 
 

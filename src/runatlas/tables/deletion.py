@@ -40,6 +40,11 @@ class PlanTable(Frame):
         """How many runs it has."""
         return len(self._rows)
 
+    def _html_columns(self) -> Sequence[str]:
+        """Show first what a run is told by, and last its path."""
+        names = ["action", "name", "state", "reason", "points", "files", "bytes", "created_at", "run"]
+        return [*names, *(name for name in self.columns if name not in names)]
+
     def _head(self, rows: int) -> Table:
         part = self._rows[:rows]
         action = Array([action for action, _ in part], DataType.string())

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 import arro3.io
 from arro3.core import Array, ChunkedArray, DataType, Table
 
-from runatlas.display.markup import Html, failure, joined, more, note, number, table
+from runatlas.display.markup import Html, failure, is_empty, joined, more, note, number, table
 from runatlas.display.shown import Shown, shown
 from runatlas.extra import load_extra
 from runatlas.model.series import ReadFailure
+from runatlas.terminal import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,10 +120,16 @@ class Frame(Shown):
         return joined(self._rows_shown(), self._told())
 
     def _rows_shown(self) -> Html:
-        names = self.columns[:_HTML_COLUMNS]
-        rows = ([number(held) if isinstance(held, float) else held for held in row] for row in self._first_rows(names))
+        names = self._html_columns()[:_HTML_COLUMNS]
+        rows = [[number(held) if isinstance(held, float) else held for held in row] for row in self._first_rows(names)]
         left = more(self.num_rows - self._html_rows, "row")
-        return joined(table(names, rows), left, more(len(self.columns) - len(names), "column"))
+        bare = [name for name, *cells in zip(names, *rows, strict=True) if cells and all(map(is_empty, cells))]
+        nothing = note(f"nothing in {', '.join(bare)}") if bare else None
+        return joined(table(names, rows), left, nothing, more(len(self.columns) - len(names), "column"))
+
+    def _html_columns(self) -> Sequence[str]:
+        """Return the columns in the order that a notebook shows."""
+        return self.columns
 
     def _first_rows(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
         """Return the rows that are shown."""
@@ -141,7 +148,7 @@ class Frame(Shown):
 
     def _describe(self) -> str:
         """Return one line on size and completeness."""
-        parts = [f"{self.num_rows} rows x {len(self.columns)} columns"]
+        parts = [f"{counted(self.num_rows, 'row')} x {counted(len(self.columns), 'column')}"]
         if self.sampled:
             parts.append("sampled" if self.total is None else f"sampled from {self.total}")
         if not self.complete and not self.sampled:

@@ -139,14 +139,17 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
         return super()._describe() + (f", no points of {told}" if absent else "")
 
     def _show(self) -> Html:
-        several = len(self.runs) > 1
-        head = ("run", "name") if several else ()
         found = self.series[:_SHOWN_MAX]
-        rows = ((*((item.run, item.run_name) if several else ()), *item.shown()) for item in found)
-        columns = (*head, *Series.SHOWN)
+        head: tuple[str, ...] = Series.SHOWN
+        rows: list[tuple[object, ...]] = [item.shown() for item in found]
+        if len(self.runs) > 1:
+            head = ("name", *head, "run")
+            names = [(item.run_name or item.run, item.run) for item in found]
+            rows = [(name, *row, None if name == run else run) for (name, run), row in zip(names, rows, strict=True)]
+        body = table(head, rows) if any(map(len, found)) else None
         left = more(len(self.series) - len(found), "row")
         title = heading(f"{len(self.series):,} series of {counted(len(self.runs), 'run')}")
-        return joined(title, table(columns, rows), left, *map(note, self.notes), self._told())
+        return joined(title, body, left if body else None, *map(note, self.notes), self._told())
 
     @property
     def notes(self) -> tuple[str, ...]:

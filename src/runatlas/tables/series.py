@@ -285,11 +285,11 @@ class Series(Sequence[Point], Tabular):
         """Return the cells that a notebook shows of it, in the order of ``SHOWN``; no request."""
         values = list(self.values.to_pylist())
         if not values:
-            return (self.label, 0)
+            return (self.label, 0, *[None] * (len(self.SHOWN) - 2))
         numbers = list(filterfalse(math.isnan, values))
         ends = (values[0], values[-1], *((min(numbers), max(numbers)) if numbers else (None, None)))
         whole = "more" if self.total is None else f"{self.total:,}"
-        points = f"{len(values):,} of {whole}" if self.sampled else f"{len(values):,}"
+        points = f"{len(values):,} of {whole}" if self.sampled else number(len(values))
         return (self.label, points, *map(number, ends), sparkline(values))
 
     def _show(self) -> Html:

@@ -72,6 +72,9 @@ class ValueTable(Frame, Sequence[dict[str, Any]]):
     def __len__(self) -> int:
         return len(next(iter(self._columns.values()), ()))
 
+    def _first_rows(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
+        return zip(*(self._columns[name][: self._html_rows] for name in names), strict=True)
+
     def _head(self, rows: int) -> Table:
         return Table.from_pydict({name: arrow_column(values[:rows]) for name, values in self._columns.items()})
 

@@ -92,4 +92,10 @@ def test_columns_of_numbers_are_aligned_at_their_ends() -> None:
     rows = [("a", 1, number(0.5), True, 2), ("b", None, number(None), 3, "x"), ("c", 20)]
     shown = table(("text", "whole", "measured", "flags", "mixed"), rows).text
     assert re.findall(r"<th [^>]*text-align:(\w+)", shown) == ["left", "right", "right", "left", "left"]
-    assert len(re.findall(r"<td [^>]*text-align:right", shown)) == 5
+    assert len(re.findall(r"<td [^>]*text-align:right", shown)) == 6
+    assert len(re.findall("<td ", shown)) == 15
+
+
+def test_a_column_with_nothing_in_it_is_left_out() -> None:
+    assert check_html(table(("one", "two", "three"), [(None, 2), ("", 0, [])]).text).split() == ["two", "2", "0"]
+    assert "one" in table(("one", "two"), []).text

@@ -278,6 +278,7 @@ def test_a_listing_says_what_it_shows_and_what_is_the_same_in_all(place: Place) 
     assert place.account.arguments[-1][0].page.limit == 10
     assert "name contain 'many'" in shown
     assert "the same in all 10: seed = 1, model = wide" in shown
+    assert "name state config.lr created lasted run" in shown
     assert "config.lr" in shown
     assert "config.seed" not in shown
     assert "10 of 20" in check_html(runs.unwrap()._repr_html_())
