@@ -72,6 +72,9 @@ class Readable(Shown):
         return self
 
 
+_MAKING = ProcessLock()
+
+
 class Entity(Readable, Generic[R]):
     """Identity, a record, and verbs.
 
@@ -89,7 +92,7 @@ class Entity(Readable, Generic[R]):
         self._handle = handle
         self._record = record
         self._failure: RunAtlasError | None = None
-        self._lock = ProcessLock()
+        self._lock: ProcessLock | None = None
 
     @property
     @abstractmethod
@@ -118,8 +121,15 @@ class Entity(Readable, Generic[R]):
         record = self._record
         return record if record is not None and self._is_full(record) else self._load(whole=True)
 
+    def _locked(self) -> ProcessLock:
+        """Return its lock, made when it is first needed: most entities of a listing are never loaded."""
+        with _MAKING:
+            if self._lock is None:
+                self._lock = ProcessLock()
+            return self._lock
+
     def _load(self, *, whole: bool = False) -> R:
-        with self._lock:
+        with self._locked():
             record = self._record
             if record is not None and (not whole or self._is_full(record)):
                 return record
@@ -132,7 +142,7 @@ class Entity(Readable, Generic[R]):
             return record
 
     def _forget(self) -> None:
-        with self._lock:
+        with self._locked():
             self._record = None
             self._failure = None
 
@@ -208,7 +218,7 @@ class Entity(Readable, Generic[R]):
         for name, value in state.items():
             setattr(self, name, value)
         self._failure = None
-        self._lock = ProcessLock()
+        self._lock = None
 
     def __repr__(self) -> str:
         identity = "/".join(str(part) for part in self.identity if part is not None)

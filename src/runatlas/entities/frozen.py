@@ -25,7 +25,8 @@ def frozen_config(config: Mapping[str, Any]) -> FrozenDict:
         >>> dict(config, lr=0.1)
         {'net': {'depth': 18}, 'lr': 0.1}
     """
-    return FrozenDict(_plain_dict(config), _config_advice)
+    is_flat = _CONTAINERS.isdisjoint(map(type, config.values()))  # as most are, and copying one once is enough
+    return FrozenDict(config if is_flat else _plain_dict(config), _config_advice)
 
 
 def frozen_labels(labels: Iterable[str], owner: str) -> FrozenList:
@@ -69,7 +70,7 @@ class FrozenDict(dict[str, Any], metaclass=BuiltIn):
     """A dict as it was read; copies, pickles and what is made of it are ordinary ones.
 
     Args:
-        values: Plain values, which nobody else holds.
+        values: Plain values, of which nobody else holds what lies inside.
         advice: Says how something in it is changed.
     """
 

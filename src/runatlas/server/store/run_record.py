@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from types import NoneType
 from typing import Any
 
@@ -53,30 +54,18 @@ _ATTRIBUTES = [field.name for field in attrs.fields(RunRecord)]
 _OWN: ColumnElement[Any] = literal_column(", ".join(f"runs.{name}" for name in _COLUMNS))
 _WITH_CONFIG: ColumnElement[Any] = literal_column(", ".join(f"runs.{name}" for name in (*_COLUMNS, "config")))
 """All columns as one piece of text: to label each would take most of the time of making a statement."""
-_STATISTICS = Prepared(
-    select(
-        *(series.c.run_pk, series.c.key, series.c.context, series.c.count, series.c.first_step, series.c.last_step),
-        *(series.c.last_value, series.c.min_value, series.c.max_value),
-        *(series.c.finite_count, series.c.value_sum, series.c.value_sum_squares),
-    ).where(
-        member_of(series.c.run_pk, "runs"),
-        member_of(series.c.key, "keys"),
-        one_of(series.c.column_type, NUMERIC_TYPES),
-        series.c.count > literal_column("0"),
-    ),
-    *("runs", "keys"),
-)
-_STATISTICS_OF: dict[Statistic, Callable[..., float | None]] = {
-    "last": lambda _count, _first, _last, value, *_: value,
-    "min": lambda _count, _first, _last, _value, low, *_: low,
-    "max": lambda _count, _first, _last, _value, _low, high, *_: high,
-    "avg": lambda _count, _first, _last, _value, low, high, finite, total, _: average(finite, total, low, high),
-    "std": lambda _count, _first, _last, _value, low, high, finite, _, squares: deviation(finite, squares, low, high),
-    "count": lambda count, *_: count,
-    "first_step": lambda _count, first, *_: first,
-    "last_step": lambda _count, _first, last, *_: last,
+_READ_OF: dict[Statistic, tuple[str, ...]] = {
+    "last": ("last_value",),
+    "min": ("min_value",),
+    "max": ("max_value",),
+    "avg": ("finite_count", "value_sum", "min_value", "max_value"),
+    "std": ("finite_count", "value_sum_squares", "min_value", "max_value"),
+    "count": ("count",),
+    "first_step": ("first_step",),
+    "last_step": ("last_step",),
 }
-"""How a statistic is made of what ``_STATISTICS`` reads of a series."""
+"""The columns of series that a statistic is made of."""
+_MADE_BY: dict[Statistic, Callable[..., float | None]] = {"avg": average, "std": deviation}
 _PROFILES = Prepared(
     select(run_profiles.c.run_pk, run_profiles.c.metadata, run_profiles.c.requirements, run_profiles.c.conda).where(
         member_of(run_profiles.c.run_pk, "runs")
@@ -210,18 +199,35 @@ def _statistics(
     connection: Connection, keys: Sequence[int], fields: Sequence[Field]
 ) -> Iterable[tuple[float | None, ...]]:
     """Read statistics of metrics of runs, all in one statement."""
-    places: dict[tuple[str, str], list[int]] = {}
-    for place, field in enumerate(fields):
-        places.setdefault((field.key, context_text(tuple(sorted(field.context)))), []).append(place)
-    dialect = connection.dialect
-    wanted = listing(dialect, keys), listing(dialect, {key for key, _ in places})
+    read = tuple(sorted({name for field in fields for name in _READ_OF[field.stat]}))
     columns: list[dict[int, float]] = [{} for _ in fields]
-    reads = [_STATISTICS_OF[field.stat] for field in fields]
-    for run_pk, key, context, *row in _STATISTICS.each(connection, *wanted):
-        for place in places.get((key, context), ()):
-            value = reads[place](*row)
-            columns[place][run_pk] = math.nan if value is None else float(value)
+    wanted: dict[tuple[str, str], list[tuple[dict[int, float], Callable[..., Any], Callable[..., Any] | None]]] = {}
+    for column, field in zip(columns, fields, strict=True):
+        series_of = (field.key, context_text(tuple(sorted(field.context))))
+        picked: Callable[[Any], Any] = itemgetter(*(_BEHIND + read.index(name) for name in _READ_OF[field.stat]))
+        wanted.setdefault(series_of, []).append((column, picked, _MADE_BY.get(field.stat)))
+    dialect = connection.dialect
+    chosen = listing(dialect, keys), listing(dialect, {key for key, _ in wanted})
+    for row in _reading(read).each(connection, *chosen):
+        for column, picked, made_by in wanted.get(row[1:_BEHIND], ()):
+            value = picked(row) if made_by is None else made_by(*picked(row))
+            column[row[0]] = math.nan if value is None else float(value)
     return zip(*(map(column.get, keys) for column in columns), strict=True)
+
+
+_BEHIND = 3
+
+
+@lru_cache(maxsize=64)
+def _reading(read: tuple[str, ...]) -> Prepared:
+    """Make the statement that reads columns of series of points, behind the run, the key and the context."""
+    statement = select(*(series.c[name] for name in ("run_pk", "key", "context", *read))).where(
+        member_of(series.c.run_pk, "runs"),
+        member_of(series.c.key, "keys"),
+        one_of(series.c.column_type, NUMERIC_TYPES),
+        series.c.count > literal_column("0"),
+    )
+    return Prepared(statement, "runs", "keys")
 
 
 def _profiles(connection: Connection, keys: Sequence[int]) -> Mapping[int, Profile]:
