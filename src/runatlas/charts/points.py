@@ -43,11 +43,14 @@ class _Axis:
     _counts: Mapping[Place, int] = attrs.field(factory=dict)
 
     @classmethod
-    def of(cls, name: str, values: Sequence[Any]) -> _Axis:
-        """Make the axis of values."""
+    def of(cls, name: str, values: Sequence[Any], *, is_log: bool | None = None) -> _Axis:
+        """Make the axis of values; without ``is_log`` it is logarithmic if they span two decades."""
         if all(map(is_number, values)):
-            is_log = all(value > 0 for value in values) and spans_decades(values)
+            if is_log is None:
+                is_log = all(value > 0 for value in values) and spans_decades(values)
             return cls(name, {}, (min(values), max(values)) if values else (), is_log)
+        if is_log:
+            raise ValueError(f"log: {name} has values that are no numbers")
         labels = dict(sorted(name_values(values).items(), key=lambda item: item[1]))
         counts = {place: count for count, place in enumerate(labels)}
         return cls(name, labels, (0, len(labels) - 1), is_log=False, counts=counts)
@@ -84,8 +87,18 @@ def _is_odd(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and not is_number(value)
 
 
-def draw_scatter(rows: Rows, runs: Sequence[str], x: str, y: str, color: str | None, *, ax: Any = None) -> Chart:
-    """Draw a point each run; an axis is logarithmic if its values span two decades, and has places for other values.
+def draw_scatter(
+    rows: Rows,
+    runs: Sequence[str],
+    x: str,
+    y: str,
+    color: str | None,
+    *,
+    ax: Any = None,
+    log: str | None = None,
+    units: Mapping[str, str] | None = None,
+) -> Chart:
+    """Draw a point each run; an axis has places for values that are no numbers.
 
     Args:
         rows: What each run has, by name.
@@ -94,12 +107,18 @@ def draw_scatter(rows: Rows, runs: Sequence[str], x: str, y: str, color: str | N
         y: What lies up.
         color: What colours stand for; ``None`` for nothing.
         ax: Axes to draw on; those of a new figure if ``None``.
+        log: Which axes are logarithmic; ``None`` for those whose values span two decades.
+        units: The units of what has one, by name.
 
     Raises:
         ImportError: matplotlib is not installed.
+        ValueError: An axis is to be logarithmic, and has values that are no numbers.
     """
     kept, notes = _complete(rows, (x, y), runs)
-    across, up = (_Axis.of(name, [row[name] for row in kept]) for name in (x, y))
+    across, up = (
+        _Axis.of(name, [row[name] for row in kept], is_log=None if log is None else axis in log)
+        for name, axis in ((x, "x"), (y, "y"))
+    )
     for axis in (across, up):
         if len(axis.labels) > _CATEGORIES:
             notes.append(f"{axis.name} has {len(axis.labels)} different texts")
@@ -115,9 +134,9 @@ def draw_scatter(rows: Rows, runs: Sequence[str], x: str, y: str, color: str | N
         for group in groups.values()
     ]
     chart = LineChart(
-        x_name=x,
-        y_name=y,
-        color_name=color or "",
+        x_name=_with_unit(x, units),
+        y_name=_with_unit(y, units),
+        color_name=_with_unit(color or "", units),
         log=("x" if across.is_log else "") + ("y" if up.is_log else ""),
         x_labels=tuple(across.labels.values()),
         y_labels=tuple(up.labels.values()),
@@ -127,7 +146,14 @@ def draw_scatter(rows: Rows, runs: Sequence[str], x: str, y: str, color: str | N
     return draw_lines(lines, chart, ax=ax, options={"linestyle": "", "markersize": 5, "alpha": 0.8})
 
 
-def draw_parallel(rows: Rows, runs: Sequence[str], keys: Sequence[str], result: str) -> Chart:
+def _with_unit(name: str, units: Mapping[str, str] | None) -> str:
+    unit = (units or {}).get(name)
+    return f"{name} ({unit})" if unit else name
+
+
+def draw_parallel(
+    rows: Rows, runs: Sequence[str], keys: Sequence[str], result: str, *, units: Mapping[str, str] | None = None
+) -> Chart:
     """Draw a line each run across an axis for each key and for the result, which colours stand for.
 
     Args:
@@ -135,6 +161,7 @@ def draw_parallel(rows: Rows, runs: Sequence[str], keys: Sequence[str], result: 
         runs: What each run is called.
         keys: The axes.
         result: The last axis.
+        units: The units of what has one, by name.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -149,8 +176,10 @@ def draw_parallel(rows: Rows, runs: Sequence[str], keys: Sequence[str], result: 
     chart = LineChart(
         x_name="",
         y_name="",
-        color_name=result,
-        x_labels=tuple(f"{axis.name} (log)" if axis.is_log else axis.name for axis in axes),
+        color_name=_with_unit(result, units),
+        x_labels=tuple(
+            f"{name} (log)" if axis.is_log else name for axis in axes for name in [_with_unit(axis.name, units)]
+        ),
         words=f"{counted(len(kept), 'run')} across {', '.join(names)}",
     )
     drawn = draw_lines(lines, chart)

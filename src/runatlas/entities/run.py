@@ -76,6 +76,9 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
     def _transferred(self) -> tuple[str, Callable[[], RunSelection]]:
         return self._path.workspace, lambda: self.selection
 
+    def _place(self) -> tuple[str, str | None]:
+        return self._path.workspace, self._path.project
+
     # -- numbers ------------------------------------------------------------------------------------------------
 
     def metrics(

@@ -8,11 +8,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
-from typing_extensions import Self
+from typing_extensions import Self, Unpack
 
 from runatlas.entities.argument import text, whole
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.run_algebra import always
+from runatlas.entities.run_plot import PlotOptions
 from runatlas.entities.run_query import field_name
 from runatlas.entities.run_statistics import FINISHED
 from runatlas.model.filter_field import STABLE_FIELDS
@@ -34,6 +35,7 @@ from runatlas.terminal import counted, printable
 __all__ = ["RunGroups"]
 
 if TYPE_CHECKING:
+    from runatlas.charts.chart import Chart
     from runatlas.entities.runs import Runs
 
 R = TypeVar("R", bound="Runs")
@@ -248,6 +250,40 @@ class RunGroups(Tabled, Generic[R]):
             states=states,
             duplicates=duplicates,
         )
+
+    def plot(self, keys: str | Sequence[str] | None = None, **options: Unpack[PlotOptions]) -> Chart:
+        """Draw metrics with a colour each group: the mean of its runs and the band that they lie in.
+
+        Args:
+            keys: One metric or several; ``None`` for every one, a panel each.
+            **options: What ``Runs.plot`` takes, but for ``color``. ``band`` is ``"minmax"`` unless given; with ``None``
+                it is a line each run, as with ``smooth`` and another axis than steps.
+
+        Returns:
+            The chart, which a notebook shows.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+            RunAtlasError: A request failed.
+            TypeError: An argument has another type, or is ``color``.
+            ValueError: An argument cannot be understood.
+
+        Example:
+            >>> from runatlas import Api, Run
+            >>> for rate in (0.1, 0.1, 0.01):
+            ...     with Run(repo="./experiments", experiment="groups") as made:
+            ...         made["lr"] = rate
+            ...         made.log({"loss": rate})
+            >>> runs = Api("./experiments").projects(search="groups").first().runs()
+            >>> runs.groups("config.lr").plot("loss")
+            <Chart: 2 lines of loss by step>
+        """
+        if "color" in options:
+            raise TypeError("color: colours stand for the groups; leave it out")
+        if {"x", "x_axis", "smooth"}.isdisjoint(options):
+            options.setdefault("band", "minmax")
+        runs = self._make(self._query)
+        return runs._plot(keys, options, by=(", ".join(self.fields), self._fields))  # noqa: SLF001 - its own runs
 
     # -- as a table ---------------------------------------------------------------------------------------------
 

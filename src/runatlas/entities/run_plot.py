@@ -12,16 +12,16 @@ import attrs
 from typing_extensions import TypedDict, Unpack
 
 from runatlas.charts.points import draw_parallel, draw_scatter
-from runatlas.entities.argument import text, texts
+from runatlas.entities.argument import text, texts, whole
 from runatlas.entities.backend_handle import BackendHandle
-from runatlas.entities.metric_name import make_metric
+from runatlas.entities.metric_name import make_value_field
 from runatlas.entities.run_band import Band, check_band, gather
 from runatlas.model.expression import parse_field
-from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filters import Field
 from runatlas.model.ids import ProjectPath
 from runatlas.model.metric import find_definition
 from runatlas.model.page import each_item
+from runatlas.model.project import ProjectRecord
 from runatlas.model.run import RunPart, RunQuery, RunRecord, RunSelection
 from runatlas.model.run_value import field_value
 from runatlas.response import ApiResponse
@@ -37,18 +37,23 @@ __all__ = ["PlotOptions", "Plottable", "RunPlots"]
 
 _OWN = frozenset({"run", "metric"})
 _STEPS = frozenset({"step", "time", "relative"})
+_RUNS = 500
+"""How many runs a chart draws unless it is told otherwise."""
+_X_AXES = {"relative_time": "relative"}
 
 
 class PlotOptions(TypedDict, total=False):
     """How ``plot`` draws."""
 
     x: str
+    x_axis: str
     color: str | None
     facet: str | None
     smooth: float | int | None
     band: Band | None
     log: Literal["", "x", "y", "xy"]
     sample: int
+    limit: int
     ax: Axes | None
     path: str | Path | None
 
@@ -68,22 +73,33 @@ class Plottable:
     def _transferred(self) -> tuple[str, Callable[[], RunSelection]]:
         """Tell the workspace, and which runs."""
 
+    @abstractmethod
+    def _place(self) -> tuple[str, str | None]:
+        """Return the workspace, and the project if all of them are of one."""
+
+    def _at_most(self, limit: int, most: int | None) -> tuple[Plottable, str]:  # noqa: ARG002 - of one run it is one
+        """Return no more than so many of the runs, and say so; ``most`` is how many there can be, if that is known."""
+        return self, ""
+
     def plot(self, keys: str | Sequence[str] | None = None, **options: Unpack[PlotOptions]) -> Chart:
         """Draw metrics: one line a run and metric, of up to 1500 points each.
 
         NaN and infinities are gaps. What is missing or sampled stands below the chart. It asks for the points, for the
-        project's units, and for the runs themselves if colours or panels stand for something of them.
+        project's units, and for the runs themselves if colours or panels stand for something of them, or there are more
+        than ``limit``.
 
         Args:
             keys: One metric or several; ``None`` for every one, a panel each.
             **options: ``x``: what lies across: ``"step"`` (the default), ``"time"``, ``"relative"`` (since the run's
-                start), or a metric, of the same step. ``color`` and ``facet``: what colours and panels stand for: any
-                field as filters name it, such as ``"config.lr"`` or ``"state"``, or ``"run"`` or ``"metric"``.
+                start), or a metric, of the same step. ``x_axis``: the same, as SwanLab has it. ``color`` and ``facet``:
+                what colours and panels stand for: any field as filters name it, such as ``"config.lr"`` or ``"state"``,
+                or ``"run"`` or ``"metric"``.
                 ``smooth``: the weight of what came before, such as 0.9, or how many points a window has, such as 25;
                 what was logged stays behind it, faint. ``band``: one line each colour, the mean of its runs, with
                 ``"minmax"``, ``"sd"`` or ``"ci95"`` (Student's t) around it, at the steps that they have in common;
                 where a run ends n falls, and the legend says n. ``log``: ``"x"``, ``"y"`` or ``"xy"``. ``sample``:
-                points a line at the most. ``ax``: matplotlib axes to draw on. ``path``: an image file to write as well.
+                points a line at the most. ``limit``: runs at the most, the first of the listing: 500 unless given; what
+                is left out is told. ``ax``: matplotlib axes to draw on. ``path``: an image file to write as well.
 
         Returns:
             The chart, which a notebook shows.
@@ -104,9 +120,22 @@ class Plottable:
             >>> runs.plot("loss", color="config.lr", log="y")
             <Chart: 2 lines of loss by step>
         """
+        return self._plot(keys, options)
+
+    def _plot(
+        self, keys: str | Sequence[str] | None, options: PlotOptions, by: tuple[str, Sequence[Field]] | None = None
+    ) -> Chart:
+        """Draw metrics; colours stand for the fields ``by``, and what they are called together, if they are given."""
         wanted = None if keys is None else texts([keys] if isinstance(keys, str) else keys, "keys")
         sample = options.pop("sample", 1500)
+        limit = whole(options.pop("limit", _RUNS), "limit", least=1)
         band = options.pop("band", None)
+        if (x_axis := options.pop("x_axis", None)) is not None:
+            if "x" in options:
+                raise ValueError("x_axis: it is another name of x; give one of them")
+            options["x"] = _X_AXES.get(x_axis, x_axis)
+        if by is not None:
+            options["color"] = by[0]
         drawn: dict[str, Any] = {**options}
         plot = Plot(**drawn)
         if band is not None:
@@ -114,29 +143,41 @@ class Plottable:
             plot = attrs.evolve(plot, color=plot.color or "")
         if wanted is None and plot.facet is None:
             plot = attrs.evolve(plot, facet="metric")
-        fields = {name: _field(name, given) for given in ("color", "facet") if (name := getattr(plot, given))}
+        fields: dict[str, Sequence[Field]] = {
+            name: _field(name, given)
+            for given in ("color", "facet")
+            if (name := getattr(plot, given)) and (by is None or name != by[0])
+        } | dict([] if by is None else [by])
         is_across = plot.x not in _STEPS and wanted is not None and plot.x not in wanted
-        table = self.metrics((*wanted, plot.x) if is_across and wanted else wanted, sample).unwrap()
-        facts = self._run_facts(table, plot, {name: field for name, field in fields.items() if field})
+        project = self._project()
+        count = None if project is None or project.count is None else project.count.experiments
+        runs, left_out = self._at_most(limit, count)
+        table = runs.metrics((*wanted, plot.x) if is_across and wanted else wanted, sample).unwrap()
+        facts = self._run_facts(table, plot, {name: found for name, found in fields.items() if found}, project)
+        facts = attrs.evolve(facts, notes=(left_out,) if left_out else ())
         return plot_metrics(table, plot, facts, None if band is None else partial(gather, band=band))
 
-    def _run_facts(self, table: MetricTable[Any], plot: Plot, fields: Mapping[str, Field]) -> RunFacts:
+    def _project(self) -> ProjectRecord | None:
+        """Read what is known of the project that all of them are of."""
+        workspace, project = self._place()
+        return None if project is None else self._handle.backend.get_project(ProjectPath(workspace, project))
+
+    def _run_facts(
+        self, table: MetricTable[Any], plot: Plot, fields: Mapping[str, Sequence[Field]], project: ProjectRecord | None
+    ) -> RunFacts:
         """Read what is drawn of runs beside their points."""
-        workspace, select = self._transferred()
-        units: dict[str, str] = {}
-        selection = select()
-        if selection.project is not None:
-            told = self._handle.backend.get_project(ProjectPath(workspace, selection.project)).metrics
-            keys = {item.key for item in table.series}
-            units = {key: found.unit for key in keys if (found := find_definition(told, key)) and found.unit}
+        units = _units(project, (item.key for item in table.series))
         if not fields and plot.x != "relative":
             return RunFacts(units=units)
         names = {cuid: name for cuid, name, _ in table.runs}
-        records = [record for record in self._records(selection, fields.values()) if record.cuid in names]
+        workspace, of = self._place()
+        selection = self._transferred()[1]() if of is None else RunSelection(workspace, of, ids=tuple(names))
+        asked = [field for several in fields.values() for field in several]
+        records = [record for record in self._records(selection, asked) if record.cuid in names]
         return RunFacts(
             fields={
-                name: {names[record.cuid]: field_value(record, field) for record in records}
-                for name, field in fields.items()
+                name: {names[record.cuid]: _told(record, several) for record in records}
+                for name, several in fields.items()
             },
             starts_ms={names[record.cuid]: record.created_at_ms for record in records},
             units=units,
@@ -159,17 +200,26 @@ class RunPlots(Plottable):
     def _read_records(self, parts: Sequence[RunPart], statistics: Sequence[Field]) -> Iterator[RunRecord]:
         """Read the runs with these parts and statistics, a page a request."""
 
-    def scatter(self, x: str, y: str, *, color: str | None = None, ax: Axes | None = None) -> Chart:
-        """Draw a point each run, such as of a config and a result; a request for each thousand runs.
+    def scatter(
+        self,
+        x: str,
+        y: str,
+        *,
+        color: str | None = None,
+        log: Literal["", "x", "y", "xy"] | None = None,
+        ax: Axes | None = None,
+    ) -> Chart:
+        """Draw a point each run, such as of a config and a result; a request for each thousand runs, one for units.
 
-        An axis is logarithmic if its values are positive and span two decades; texts have a place each. Runs without
-        one of both are named below the chart.
+        Texts have a place each. Runs without one of both are named below the chart.
 
         Args:
             x: What lies across: a field as filters name it, such as ``"config.lr"``, or a metric with its statistic,
                 such as ``"val_loss.min"``.
             y: What lies up.
             color: What colours stand for.
+            log: Which axes are logarithmic: ``"x"``, ``"y"``, ``"xy"`` or ``""``; without it those whose values are
+                positive and span two decades.
             ax: matplotlib axes to draw on.
 
         Returns:
@@ -181,10 +231,12 @@ class RunPlots(Plottable):
             TypeError: An argument has another type.
             ValueError: An argument cannot be understood.
         """
-        rows, runs = self._rows(
-            {name: _value(name, told) for name, told in ((x, "x"), (y, "y"), (color, "color")) if name}
-        )
-        return draw_scatter(rows, runs, x, y, color, ax=ax)
+        if log not in {None, "", "x", "y", "xy"}:
+            raise ValueError(f"log: expected 'x', 'y' or 'xy', got {log!r}")
+        wanted = ((x, "x"), (y, "y"), (color, "color"))
+        fields = {name: make_value_field(text(name, told), argument=told) for name, told in wanted if name}
+        rows, runs = self._rows(fields)
+        return draw_scatter(rows, runs, x, y, color, ax=ax, log=log, units=self._units_of(fields))
 
     def parallel(self, keys: Sequence[str], result: str) -> Chart:
         """Draw a line each run across parallel axes, coloured by a result; a request for each thousand runs.
@@ -203,8 +255,16 @@ class RunPlots(Plottable):
             ValueError: An argument cannot be understood.
         """
         named = texts(keys, "keys")
-        rows, runs = self._rows({name: _value(name, "keys") for name in named} | {result: _value(result, "result")})
-        return draw_parallel(rows, runs, named, result)
+        fields = {name: make_value_field(name, argument="keys") for name in named}
+        fields[result] = make_value_field(text(result, "result"), argument="result")
+        rows, runs = self._rows(fields)
+        return draw_parallel(rows, runs, named, result, units=self._units_of(fields))
+
+    def _units_of(self, fields: Mapping[str, Field]) -> dict[str, str]:
+        """Read the units of the metrics among what is drawn; without a metric that needs no request."""
+        keys = {name: field.key for name, field in fields.items() if field.type == "SCALAR"}
+        units = _units(self._project(), keys.values()) if keys else {}
+        return {name: units[key] for name, key in keys.items() if key in units}
 
     def _rows(self, fields: Mapping[str, Field]) -> tuple[list[dict[str, Any]], list[str]]:
         """Read what runs have in fields and metrics, and what they are called."""
@@ -223,17 +283,23 @@ class RunPlots(Plottable):
         return rows, runs
 
 
-def _value(name: str, argument: str) -> Field:
-    """Read a field as filters name it, or a metric with its statistic."""
-    is_field = text(name, argument).startswith(("config.", "config[")) or name in STABLE_FIELDS
-    return parse_field(name, argument=argument) if is_field else make_metric(name)
+def _units(project: ProjectRecord | None, keys: Iterable[str]) -> dict[str, str]:
+    """Return the units of metrics that have one."""
+    told = () if project is None else project.metrics
+    return {key: found.unit for key in set(keys) if (found := find_definition(told, key)) and found.unit}
 
 
-def _field(name: str, argument: str) -> Field | None:
-    """Read what colours or panels stand for; ``None`` for the run or the metric itself."""
+def _told(record: RunRecord, fields: Sequence[Field]) -> Any:
+    """Return what a run has in a field, or in several in one text."""
+    values = [field_value(record, field) for field in fields]
+    return values[0] if len(values) == 1 else ", ".join("none" if value is None else str(value) for value in values)
+
+
+def _field(name: str, argument: str) -> tuple[Field, ...]:
+    """Read what colours or panels stand for; nothing for the run or the metric itself."""
     if name in _OWN:
-        return None
+        return ()
     field = parse_field(name, argument=argument)
     if field.type == "SCALAR" and (field.stat != "last" or field.context):
         raise ValueError(f"{argument}: of {field.key!r} the last value can be shown: 'summary.{field.key}'")
-    return field
+    return (field,)

@@ -193,6 +193,15 @@ class Runs(RunTables, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports
     def _transferred(self) -> tuple[str, Callable[[], RunSelection]]:
         return self._place()[0], self.selection
 
+    def _at_most(self, limit: int, most: int | None) -> tuple[Runs, str]:
+        bound, ids = self._window.bound, self._query.selection.ids
+        if any(known is not None and known <= limit for known in (bound, most, None if ids is None else len(ids))):
+            return self, ""
+        total = self._window.length(self.total)
+        if total <= limit:
+            return self, ""
+        return self[:limit], f"the first {limit:,} of {total:,} runs are drawn; limit= takes more"
+
     def _doomed(self) -> RunSelection:
         """Return these runs as a deletion names them: with what was asked, so that a mistyped key in it is told."""
         asked = self._query.selection.filter if self._window.is_all else always(*self._asked())

@@ -59,7 +59,7 @@ def _across(chart: Chart) -> list[Any]:
 
 
 def test_lines_are_the_points_that_metrics_reads_for_two_requests(sweep: Sweep) -> None:
-    with sweep.account.asking("read_points", "get_project"):
+    with sweep.account.asking("get_project", "read_points"):
         chart = sweep.project.runs().plot("val_loss")
     series = [item for item in sweep.project.runs().metrics(["val_loss"]).unwrap().series if len(item)]
     drawn: list[Any] = [line.get_data() for line in chart.axes.get_lines()]
@@ -74,7 +74,7 @@ def test_lines_are_the_points_that_metrics_reads_for_two_requests(sweep: Sweep) 
 
 
 def test_colours_and_panels_stand_for_configs_and_fields(sweep: Sweep) -> None:
-    with sweep.account.asking("read_points", "get_project", "list_runs"):
+    with sweep.account.asking("get_project", "read_points", "list_runs"):
         chart = sweep.project.plot("val_loss", color="config.optim.lr", facet="config.kind", log="xy")
     assert _legend(chart) == ["0.001", "0.01", "none"]
     assert chart.figure.legends[0].get_title().get_text() == "config.optim.lr"
@@ -90,7 +90,7 @@ def test_colours_and_panels_stand_for_configs_and_fields(sweep: Sweep) -> None:
 
 
 def test_of_one_run_every_metric_has_a_panel(sweep: Sweep) -> None:
-    with sweep.account.asking("read_points", "get_project"):
+    with sweep.account.asking("get_project", "read_points"):
         chart = sweep.project.run("r1").plot()
     assert {axes.get_title() for axes in chart.figure.axes} == {"val_loss", "tokens"}
     assert not chart.figure.legends
@@ -158,9 +158,59 @@ def test_a_band_and_a_colour_are_of_equal_values_only(sweep: Sweep) -> None:
     assert len(own.axes.get_xticklabels()) == 7
 
 
+def test_groups_have_a_colour_and_a_band_each(sweep: Sweep) -> None:
+    groups = sweep.project.runs().groups("config.optim.lr")
+    chart = groups.plot("val_loss")
+    assert _legend(chart) == ["0.001 (n = 1)", "0.01 (n = 2)", "none (n = 1)"]
+    assert chart.axes.get_ylabel().endswith(": mean, lowest to highest")
+    several = sweep.project.runs().groups("config.kind", "config.optim.lr").plot("val_loss", smooth=0.5)
+    assert several.figure.legends[0].get_title().get_text() == "config.kind, config.optim.lr"
+    assert sorted(_legend(several)) == ["kind 0, 0.01", "kind 0, none", "kind 1, 0.001", "kind 1, 0.01"]
+    assert len(_lines(groups.plot("val_loss", band=None))) == 4
+    across = groups.plot("val_loss", x_axis="tokens")
+    assert (across.axes.get_xlabel(), len(_lines(across))) == ("tokens", 4)
+    assert groups.plot("val_loss", x_axis="relative_time").axes.get_xlabel().startswith("time since")
+    with pytest.raises(TypeError, match="color"):
+        groups.plot("val_loss", color="state")
+    with pytest.raises(ValueError, match="x_axis"):
+        groups.plot("val_loss", x="step", x_axis="step")
+
+
+def test_a_chart_draws_so_many_runs_and_says_of_how_many(sweep: Sweep) -> None:
+    runs = sweep.project.runs(order="name")
+    with sweep.account.asking("get_project", "count_runs", "list_runs", "read_points"):
+        chart = runs.plot("tokens", limit=2)
+    assert _legend(chart) == ["run 0", "run 1"]
+    assert chart.notes == ("the first 2 of 5 runs are drawn; limit= takes more",)
+    with sweep.account.asking("get_project", "read_points"):
+        assert runs.plot("tokens", limit=5).notes == ()
+    assert len(_lines(runs.plot("tokens", limit=4, color="config.kind"))) == 4
+    filtered = sweep.project.plot("tokens", "config.optim.lr > 0", limit=1)
+    assert filtered.notes == ("the first 1 of 4 runs are drawn; limit= takes more",)
+    assert sweep.project.runs()[:2].plot("tokens", limit=2).notes == ()
+    with pytest.raises(ValueError, match="limit"):
+        runs.plot("tokens", limit=0)
+
+
+def test_axes_are_logarithmic_as_asked_and_tell_units(sweep: Sweep) -> None:
+    runs = sweep.project.runs()
+    sweep.project.define_metric("val_loss", unit="nats").unwrap()
+    chart = runs.scatter("config.optim.lr", "val_loss.min", log="y", color="tokens.max")
+    assert (chart.axes.get_xscale(), chart.axes.get_yscale()) == ("linear", "log")
+    assert chart.axes.get_ylabel() == "val_loss.min (nats)"
+    assert runs[:4].scatter("config.optim.lr", "tokens.max", log="").axes.get_xscale() == "linear"
+    across = runs.parallel(["config.optim.lr"], "val_loss.min")
+    assert [label.get_text() for label in across.axes.get_xticklabels()][1] == "val_loss.min (nats)"
+    with pytest.raises(ValueError, match=r"config\.kind has values that are no numbers"):
+        runs.scatter("config.kind", "tokens.max", log="x")
+    with pytest.raises(ValueError, match="log"):
+        runs.scatter("config.optim.lr", "tokens.max", log="z")  # type: ignore[arg-type]
+    sweep.project.define_metric("val_loss").unwrap()
+
+
 def test_runs_are_drawn_against_each_other(sweep: Sweep) -> None:
     runs = sweep.project.runs(order="name")
-    with sweep.account.asking("list_runs"):
+    with sweep.account.asking("list_runs", "get_project"):
         chart = runs.scatter("config.optim.lr", "val_loss.min", color="config.kind")
     assert chart.notes == (
         "left out: 1 of 5 runs has no config.optim.lr: run 4",
@@ -175,7 +225,7 @@ def test_runs_are_drawn_against_each_other(sweep: Sweep) -> None:
     assert [label.get_text() for label in texts.axes.get_xticklabels()] == ["kind 0", "kind 1"]
     assert runs[:4].scatter("config.optim.lr", "tokens.max").axes.get_xscale() == "log"
     assert runs.scatter("config.nothing", "tokens").figure.axes[0].texts[0].get_text() == "no points"
-    with sweep.account.asking("list_runs"):
+    with sweep.account.asking("list_runs", "get_project"):
         across = runs.parallel(["config.optim.lr", "config.kind"], "val_loss.min")
     assert [label.get_text() for label in across.axes.get_xticklabels()] == [
         "config.optim.lr",
