@@ -44,8 +44,11 @@ __all__ = [
 
 LONG = 400
 """How many characters of a text are shown."""
-_CELL, _SLACK = 64, 16
-"""How many characters of a text a cell has; cutting off fewer than the slack would gain nothing."""
+_CELL, _SLACK, _SHORT = 64, 16, 32
+"""How many characters of a text a cell has; cutting off fewer than the slack would gain nothing.
+
+A column of short ones keeps each in one line.
+"""
 _LEAVES = 100
 _DEPTH = 12
 _WHOLE_BITS = 400
@@ -55,6 +58,7 @@ _NO_CHARACTER = re.compile(f"[\ufdd0-\ufdef{_NONCHARACTERS}]")
 _LINE = "rgba(127,127,127,.45)"
 """A grey that is seen on light and on dark pages."""
 _LEFT = ' style="text-align:left"'
+_WORD = ' style="text-align:left;white-space:nowrap"'
 _RIGHT = ' style="text-align:right;font-variant-numeric:tabular-nums"'
 
 
@@ -247,7 +251,7 @@ def table(head: Sequence[str], rows: Iterable[Iterable[object]]) -> Html:
         rows: As many cells each, or fewer.
     """
     columns = [(name, cells) for name, *cells in zip_longest(head, *rows) if not (cells and all(map(is_empty, cells)))]
-    sides = [_RIGHT if _are_numbers(cells) else _LEFT for _, cells in columns]
+    sides = [_RIGHT if _are_numbers(cells) else _WORD if _are_short(cells) else _LEFT for _, cells in columns]
     names = "".join(
         f'<th scope="col"{side}>{value(name).text}</th>' for (name, _), side in zip(columns, sides, strict=True)
     )
@@ -314,6 +318,11 @@ def _is_number(given: object) -> bool:
 def _are_numbers(column: Sequence[object]) -> bool:
     there = [given for given in column if not is_empty(given)]
     return bool(there) and all(map(_is_number, there))
+
+
+def _are_short(column: Sequence[object]) -> bool:
+    """Tell whether a column has names and figures, which a break would part."""
+    return all(is_empty(given) or (isinstance(given, str) and len(given) <= _SHORT) for given in column)
 
 
 def _cell(given: object, side: str) -> str:

@@ -48,7 +48,6 @@ __all__ = ["Summaries", "card_parts", "show_run", "show_runs"]
 _CONFIGS, _METRICS = 6, 4
 """How many columns of a table of runs are of their configs, and how many of their last values."""
 _TOLD = 8
-_UNBROKEN = 32
 _SUMMARIES = 50
 _SERIES, _POINTS = 12, 60
 """How many series a card shows, and how many points of each."""
@@ -75,7 +74,7 @@ def show_runs(records: Sequence[RunRecord], asked: Sequence[Field] = ()) -> Html
     are_named = any(record.name not in {"", record.id} for record in records)
     rows = [
         (
-            *(_named(record.name if are_named else record.id), record.state),
+            *(record.name if are_named else record.id, record.state),
             *(number((record.summary or {}).get(name)) for name in first),
             *(config.get(key) for key in shown),
             *(number((record.summary or {}).get(name)) for name in metrics),
@@ -95,11 +94,6 @@ def show_runs(records: Sequence[RunRecord], asked: Sequence[Field] = ()) -> Html
     if any(record.config is None or record.summary is None for record in records):
         told.append(note("listed without config and last values, which runs() lists too"))
     return joined(_shared(same, len(records)), table(head, rows), *told)
-
-
-def _named(name: str) -> Html | str:
-    """Show what a run is called in one line, if that is not long."""
-    return unbroken(name) if len(name) <= _UNBROKEN else name
 
 
 def _shared(same: Mapping[str, Any], runs: int) -> Html | None:

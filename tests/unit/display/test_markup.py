@@ -96,6 +96,12 @@ def test_columns_of_numbers_are_aligned_at_their_ends() -> None:
     assert len(re.findall("<td ", shown)) == 15
 
 
+def test_short_texts_stay_in_one_line() -> None:
+    shown = table(("estimate", "words"), [("0.1 ± 0.02 (n = 3)", "word " * 9), ("", "")]).text
+    lines = re.findall('<td [^>]*left([^"]*)', shown)
+    assert lines == [";white-space:nowrap", ""] * 2
+
+
 def test_a_column_with_nothing_in_it_is_left_out() -> None:
     assert check_html(table(("one", "two", "three"), [(None, 2), ("", 0, [])]).text).split() == ["two", "2", "0"]
     assert "one" in table(("one", "two"), []).text
