@@ -25,6 +25,12 @@ _SIZES = (1_000, 10_000, 100_000)
 _MODELS, _RATES = ("resnet", "vit", "mlp", "rnn", "gcn"), (0.1, 0.03, 0.01, 0.003, 0.001)
 _STEPS = tuple(range(10))
 
+_COLUMNS = (
+    *("name", "state", "created_at", "duration", "config.model", "config.lr", "config.seed"),
+    *(f"config.p{place}" for place in range(7)),
+    *("loss.min", "loss.last", "accuracy.max", "grad_norm.avg", "lr.last", "tokens_per_s.avg"),
+)
+
 READS: dict[str, Callable[[Api, str], object]] = {
     "the first page of 100 runs": lambda api, path: list(api.runs(path, limit=100)),
     "how many runs there are": lambda api, path: api.runs(path).total,
@@ -41,6 +47,9 @@ READS: dict[str, Callable[[Api, str], object]] = {
         api.runs(path)
         .aggregate(["loss.min", "accuracy.max", "grad_norm.avg"], by=["config.model", "config.lr"])
         .unwrap()
+    ),
+    "a report of 20 columns on up to 10,000 runs, as a page": lambda api, path: (
+        api.runs(path).report(columns=_COLUMNS, sort="loss.min", limit=10_000).unwrap().to_html()
     ),
     "the project with its counts by state": lambda api, path: api.project(path).count,
 }

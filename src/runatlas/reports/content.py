@@ -87,6 +87,11 @@ class Content:
     fingerprint: str = ""
 
     @property
+    def paragraphs(self) -> list[str]:
+        """The lines of the text, a paragraph each."""
+        return list(filter(None, map(str.strip, self.text.splitlines())))
+
+    @property
     def shown(self) -> tuple[Row, ...]:
         """The rows that a page shows."""
         return self.rows[:ROWS_SHOWN]

@@ -14,7 +14,7 @@ from runatlas.terminal import printable
 
 __all__ = ["make_latex", "make_markdown", "marks_of", "put_between"]
 
-_ACTIVE = re.compile(r"[\\`*_{}\[\]<>#|~$&]|:(?=[/a-zA-Z_+])|(?<=[wW]{3})\.")
+_ACTIVE = re.compile(r"^[-+=%](?!\d)|[\\`*_{}\[\]<>#|~$&]|:(?=[/a-zA-Z_+])|(?<=[wW]{3})\.")
 """What Markdown, with the tables, formulas and links of code hosts, may take for more than a letter."""
 _NAME = re.compile(r"[\w.-]{1,100}", re.ASCII)
 _BEGIN = re.compile(rb"<!-- runatlas:begin ([\w.-]{1,100}) -->")
@@ -47,7 +47,7 @@ def make_markdown(content: Content) -> str:
     lines = [
         f"### {_plain(content.title)}",
         "",
-        *([_plain(content.text), ""] if content.text else []),
+        *(part for said in content.paragraphs for part in (_plain(said), "")),
         _line([_plain(column.title) for column in content.columns]),
         _line(["---:" if side == "r" else "---" for side in sides]),
         *(_line([_marked(cell, _plain, "**{}**") for cell in row]) for row in rows),

@@ -46,7 +46,7 @@ def make_page(content: Content) -> str:
         f"<figure>{svg}<figcaption>{text(name).text}</figcaption></figure>\n" if name else f"<figure>{svg}</figure>\n"
         for name, svg in content.charts
     )
-    said = f"<p>{text(content.text, 4000).text}</p>\n" if content.text else ""
+    said = "".join(f"<p>{text(part, 4000).text}</p>\n" for part in content.paragraphs)
     before = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width,initial-scale=1">\n'

@@ -22,8 +22,8 @@ from runatlas.reports.content import Content, sealed
 
 __all__ = ["FILE_MAX", "Seal", "find_seals", "line_of", "make_seal", "with_seal"]
 
-FILE_MAX = 64 * 1024 * 1024
-"""How large a file may be that is checked, and what is sealed in it."""
+FILE_MAX, UNPACKED_MAX = 64 * 1024 * 1024, 32 * 1024 * 1024
+"""How large a file may be that is checked, and what all of its reports carry together."""
 
 VERSION = 1
 _TOLD = 20
@@ -34,9 +34,8 @@ _SEALED = re.compile(
     re.MULTILINE,
 )
 """A comment that has a line of its own, as nothing has that others wrote."""
-_BETWEEN = re.compile(
-    r"<!-- runatlas:begin (?P<name>[\w.-]{1,100}) -->\r?\n(?P<body>.*?)<!-- runatlas:end (?P=name) -->", re.DOTALL
-)
+_MARKER = re.compile(r"<!-- runatlas:(?P<side>begin|end) (?P<name>[\w.-]{1,100}) -->(?:\r?\n)?")
+_SEALS_MAX = 100
 
 
 @attrs.frozen
@@ -136,9 +135,14 @@ def find_seals(text: str, source: str) -> list[Seal]:
     Raises:
         ValidationError: It has none, or one that cannot be read.
     """
-    parts = [(found["body"], text.count("\n", 0, found.start("body"))) for found in _BETWEEN.finditer(text)]
-    read = (_find_seal(part, source, 1 + above) for part, above in parts or [(text, 0)])
-    found = [seal for seal in read if seal is not None]
+    left, found = UNPACKED_MAX, []
+    for first, part in _parts(text):
+        seal, size = _find_seal(part, source, first, left)
+        left -= size
+        if seal is not None:
+            found.append(seal)
+        if len(found) > _SEALS_MAX:
+            raise ValidationError(f"{source} holds more than {_SEALS_MAX} reports")
     if not found:
         raise ValidationError(
             f"{source} is no report: it holds nothing that 'runatlas report' left to check it by; "
@@ -147,11 +151,26 @@ def find_seals(text: str, source: str) -> list[Seal]:
     return found
 
 
-def _find_seal(text: str, source: str, first: int) -> Seal | None:
-    """Read the seal of a part of a document that begins at a line."""
+def _parts(text: str) -> Iterator[tuple[int, str]]:
+    """Yield what stands between the markers of a document, with the number of its first line; without any all of it."""
+    name, start, line, seen, is_marked = "", 0, 1, 0, False
+    for found in _MARKER.finditer(text):
+        if found["side"] == "begin":
+            line += text.count("\n", seen, found.end())
+            name, start, seen = found["name"], found.end(), found.end()
+        elif found["name"] == name:
+            is_marked = True
+            yield line, text[start : found.start()]
+            name = ""
+    if not is_marked:
+        yield 1, text
+
+
+def _find_seal(text: str, source: str, first: int, most: int) -> tuple[Seal | None, int]:
+    """Read the seal of a part of a document that begins at a line, and tell its size, which is bounded."""
     found = list(_SEALED.finditer(text))
     if not found:
-        return None
+        return None, 0
     if len(found) > 1:
         raise ValidationError(f"{source} holds {len(found)} reports in one; keep each in a file or between markers")
     (match,) = found
@@ -159,16 +178,18 @@ def _find_seal(text: str, source: str, first: int) -> Seal | None:
         raise ValidationError(f"{source} is a report of another version of RunAtlas, which this one cannot check")
     around = text[: match.start("seal")] + text[match.end("seal") :]
     try:
-        seal = decode({**loads(_unpacked(match["data"])), "altered": []}, Seal, strict=True)
+        plain = _unpacked(match["data"], most)
+        seal = decode({**loads(plain), "altered": []}, Seal, strict=True)
     except (ResponseFormatError, ValueError, TypeError, zlib.error, binascii.Error) as error:
         raise ValidationError(f"{source}: what it carries to check it by is damaged ({error})") from error
-    is_whole = match["digest"] == _digest(around, match["data"])
-    return seal if is_whole else attrs.evolve(seal, altered=tuple(_altered(seal.lines, around, first)))
+    if match["digest"] != _digest(around, match["data"]):
+        seal = attrs.evolve(seal, altered=tuple(_altered(seal.lines, around, first)))
+    return seal, len(plain)
 
 
-def _unpacked(data: str) -> bytes:
+def _unpacked(data: str, most: int) -> bytes:
     unpacking = zlib.decompressobj()
-    plain = unpacking.decompress(base64.b64decode(data, validate=True), FILE_MAX)
-    if unpacking.unconsumed_tail or not unpacking.eof:
+    plain = unpacking.decompress(base64.b64decode(data, validate=True), most + 1)
+    if len(plain) > most or not unpacking.eof:
         raise ValueError("it is cut off, or larger than a report is")
     return plain

@@ -43,7 +43,8 @@ HOSTILE = st.one_of(
             "[0.5em] * -- `` '' \"",
             "=cmd|'/C calc'!A0",
             "\n| x |\n\u202e",
-            "runatlas-report:1 " + "0" * 64 + " AAAA",
+            f"% runatlas-report:1 {'0' * 64} AAAA",
+            f"\n<!-- runatlas-report:1 {'0' * 64} AAAA -->\n",
         ]
     ),
 )
@@ -301,3 +302,13 @@ def test_a_shown_text_is_what_a_terminal_may_show() -> None:
     made = content("a\x1b[2J\u202e")
     assert printable("a\x1b[2J\u202e") in make_latex(made).replace("\\textbackslash{}", "\\").replace("{[}", "[")
     assert isinstance(show_content(made), Html)
+
+
+def test_many_markers_and_many_reports_are_read_in_one_go() -> None:
+    text = "<!-- runatlas:begin a -->\n" * 200_000
+    with pytest.raises(ValidationError, match="is no report"):
+        find_seals(text, "markers")
+    one = f"<!-- runatlas:begin a -->\n{make_markdown(content('a'))}<!-- runatlas:end a -->\n"
+    assert len(find_seals(one * 3, "three")) == 3
+    with pytest.raises(ValidationError, match="more than 100 reports"):
+        find_seals(one * 101, "many")
