@@ -17,10 +17,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TextIO
 
-__all__ = ["ForkedProcess", "command", "run_command", "run_server", "start"]
+__all__ = ["FORKS", "ForkedProcess", "command", "run_command", "run_server", "start"]
 
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
     [
         *("runatlas.cli.main", "runatlas.cli.serve", "runatlas.cli.keys", "runatlas.server.process"),
         *("litestar.plugins.attrs", "litestar.plugins.pydantic", "litestar.plugins.problem_details"),
@@ -31,6 +31,7 @@ _FORKS.set_forkserver_preload(
         *("sqlalchemy.dialects.postgresql.psycopg", "encodings.idna"),
     ]
 )
+"""Makes processes, and what they share, as ``multiprocessing`` does."""
 
 
 class ForkedProcess:
@@ -81,7 +82,7 @@ def start(call: Callable[..., None], *arguments: Any, streams: tuple[int, ...] =
     """
     here, there = multiprocessing.Pipe(duplex=False)
     outputs = dict.fromkeys(streams, there)
-    process = _FORKS.Process(
+    process = FORKS.Process(
         target=_begin, args=(call, arguments, outputs, dict(os.environ), str(Path.cwd())), daemon=True
     )
     process.start()
@@ -102,7 +103,7 @@ def command(
     words = [str(argument) for argument in arguments]
     with tempfile.TemporaryDirectory() as directory:
         outputs = {number: str(Path(directory, str(number))) for number in (1, 2)}
-        process = _FORKS.Process(
+        process = FORKS.Process(
             target=_begin,
             args=(run_command, (words,), outputs, dict(environ or os.environ), str(cwd or Path.cwd())),
             daemon=True,

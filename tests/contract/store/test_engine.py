@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
 from contextlib import suppress
 from typing import Any
@@ -10,7 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, inspect, select, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.compiler import SQLCompiler
 from support.database import Location, Place
+from support.forked import FORKS
 from support.recording import Recorder, line, rows_of
 from support.worker import record_at_once, record_shared, record_until_killed
 
@@ -31,12 +32,11 @@ from runatlas.server.store.schema import (
     workspaces,
 )
 
-SPAWN = multiprocessing.get_context("spawn")
 NEXT = SCHEMA_VERSION + 1
 
 
 def processes(*calls: tuple[Any, ...]) -> list[Any]:
-    started = [SPAWN.Process(target=target, args=arguments) for target, *arguments in calls]
+    started = [FORKS.Process(target=target, args=arguments) for target, *arguments in calls]
     for process in started:
         process.start()
     return started
@@ -152,6 +152,25 @@ def test_a_conflict_can_be_settled_in_the_insert(services: Services) -> None:
         assert connection.scalar(select(settings.c.value).where(settings.c.name == "a")) == "2"
 
 
+def test_what_one_store_compiled_serves_another(location: Location, monkeypatch: pytest.MonkeyPatch) -> None:
+    def use() -> None:
+        services = location.services()
+        services.projects.list_projects(services.owner(), ProjectQuery())
+        services.close()
+
+    use()
+    compiled: list[str] = []
+    compile_one = SQLCompiler.__init__
+
+    def compile_and_tell(compiler: SQLCompiler, *arguments: Any, **options: Any) -> None:
+        compile_one(compiler, *arguments, **options)
+        compiled.append(compiler.string)
+
+    monkeypatch.setattr(SQLCompiler, "__init__", compile_and_tell)
+    use()
+    assert not compiled
+
+
 def test_threads_write_one_after_another(services: Services) -> None:
     store = services.store
     with store.write() as connection:
@@ -224,7 +243,7 @@ def test_a_migration_that_fails_changes_nothing(services: Services) -> None:
 
 def test_processes_that_make_a_store_at_once_share_it(new_location: Place) -> None:
     location, count, batches = new_location(), 6, 20
-    barrier = SPAWN.Barrier(count)
+    barrier = FORKS.Barrier(count)
     finish(processes(*((record_at_once, location, barrier, number, batches) for number in range(count))))
     services = location.services()
     try:
@@ -251,7 +270,7 @@ def test_processes_that_write_one_run_lose_nothing(recorder: Recorder, location:
 
 def test_a_killed_process_loses_nothing_acknowledged(recorder: Recorder, location: Location) -> None:
     run = recorder.run("killed")
-    receiver, sender = SPAWN.Pipe(duplex=False)
+    receiver, sender = FORKS.Pipe(duplex=False)
     (process,) = processes((record_until_killed, location, "killed", sender))
     sender.close()
     acknowledged = 0

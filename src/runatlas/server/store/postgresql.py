@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 
+from runatlas.server.store.prepared import COMPILED, DRIVERS
+
 __all__ = ["is_postgresql", "lock_schema", "make_engine", "never_wait", "vacuum"]
 
 _SCHEMES = ("postgresql://", "postgres://", "postgresql+psycopg://")
@@ -35,7 +37,7 @@ def make_engine(location: str) -> Engine:
     Raises:
         ValueError: The location is no URL.
     """
-    url = make_url(location.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg")
+    url = make_url(location.replace("postgres://", "postgresql://", 1)).set(drivername=DRIVERS["postgresql"])
     engine = create_engine(
         url,
         pool_size=8,
@@ -43,6 +45,7 @@ def make_engine(location: str) -> Engine:
         pool_pre_ping=True,
         pool_timeout=_BUSY_TIMEOUT_S,
         connect_args={"connect_timeout": 10},
+        execution_options={"compiled_cache": COMPILED},
     )
     event.listen(engine, "connect", _prepare)
     return engine

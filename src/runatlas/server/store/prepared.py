@@ -1,4 +1,4 @@
-"""Statements compiled once, when first used, and run on the driver itself: where every microsecond counts."""
+"""Statements compiled once a process, when first used; some run on the driver: where every microsecond counts."""
 
 from __future__ import annotations
 
@@ -6,12 +6,52 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.util import LRUCache
 
-__all__ = ["Prepared", "cursor_of"]
+__all__ = ["COMPILED", "DRIVERS", "Prepared", "cursor_of"]
+
+COMPILED: LRUCache[Any, Any] = LRUCache(1000)
+"""What SQLAlchemy compiled, for all stores that this process opens: each by itself would compile the same again."""
+
+DRIVERS = {"sqlite": "sqlite+runatlas", "postgresql": "postgresql+runatlas"}
+"""The names of drivers in URLs of engines that share it."""
+
+
+class _Sharing:
+    """Takes what another one compiled, which SQLAlchemy finds by the dialect: one of a kind and a server's version."""
+
+    supports_statement_cache = True
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (type(self) is type(other) and _version(self) == _version(other))
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+
+def _version(dialect: object) -> Any:
+    return getattr(dialect, "server_version_info", None)
+
+
+class SharingSqlite(_Sharing, pysqlite.dialect):
+    """SQLite."""
+
+    supports_statement_cache = True
+
+
+class SharingPostgresql(_Sharing, psycopg.dialect):
+    """PostgreSQL."""
+
+    supports_statement_cache = True
+
+
+registry.register("sqlite.runatlas", __name__, SharingSqlite.__name__)
+registry.register("postgresql.runatlas", __name__, SharingPostgresql.__name__)
 
 _DIALECTS = {
     "sqlite": pysqlite.dialect(paramstyle="qmark"),

@@ -19,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 from runatlas.errors import StoreError, StoreRemovedError
 from runatlas.server.store.disk import Disk
+from runatlas.server.store.prepared import COMPILED, DRIVERS
 from runatlas.server.store.substring import fits_pattern, has_part
 
 __all__ = [
@@ -69,13 +70,14 @@ def make_engine(path: Path) -> Engine:
     way; others see one snapshot.
     """
     engine = create_engine(
-        URL.create("sqlite", database=str(path)),  # as it is: a path may have "?" and "%"
+        URL.create(DRIVERS["sqlite"], database=str(path)),  # as it is: a path may have "?" and "%"
         poolclass=QueuePool,
         pool_size=8,
         max_overflow=56,
         pool_use_lifo=True,
         pool_timeout=BUSY_TIMEOUT_S,
         creator=partial(_connect, path, _identity(str(path))),
+        execution_options={"compiled_cache": COMPILED},
     )
     _engines.add(engine)
     event.listen(engine, "connect", _prepare)
@@ -108,7 +110,12 @@ def make_reading_engine(path: Path) -> Engine:
     Where somebody has it open there is a WAL, and readers go by its index. Where nobody has, there is none and none can
     be made: the file is read as it lies, and a read during which it changed fails rather than mix two states.
     """
-    engine = create_engine("sqlite://", creator=lambda: _connect_to_read(path), poolclass=NullPool)
+    engine = create_engine(
+        URL.create(DRIVERS["sqlite"]),
+        creator=lambda: _connect_to_read(path),
+        poolclass=NullPool,
+        execution_options={"compiled_cache": COMPILED},
+    )
     event.listen(engine, "connect", _add_functions)
     return engine
 
