@@ -88,7 +88,7 @@ def test_a_check_exits_with_1_and_names_what_no_longer_holds(place: Place) -> No
     try:
         result = place.call("--check", page)
         assert (result.exit_code, result.stderr) == (1, f"{page}: 1 difference; 6 values computed again\n")
-        assert result.stdout == "config.lr=0.1, loss.min: was 0.3 ± 0.2 (n = 2), is 0.1667 (n = 1)\n"
+        assert result.stdout == "config.lr=0.1, loss.min: was 0.3 ± 0.2 (n = 2), is 0.166667 (n = 1)\n"
         told = json.loads(place.call("--check", page, "--json").stdout)
         assert (told["holds"], told["differences"][0]["column"]) == (False, "loss.min")
     finally:
