@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -35,6 +36,13 @@ def test_every_block_runs(path: Path, demo_directory: Path, tmp_path: Path, monk
             reader.run(block)
     finally:
         reader.close()
+
+
+def test_every_picture_is_drawn_by_the_code_above_it() -> None:
+    shown = {path: re.findall(r"!\[[^]]*\]\(([^)]*)\)", path.read_text(encoding="utf-8")) for path in documents()}
+    assert shown == {path: [block.picture for block in blocks(path) if block.picture] for path in documents()}
+    saved = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs/images").iterdir()}
+    assert saved == {picture for pictures in shown.values() for picture in pictures}
 
 
 def test_the_readme_sets_up_with_exactly_two_commands() -> None:

@@ -1,16 +1,15 @@
 """Every notebook of the docs runs on the real runs that it names, and has saved what its cells show.
 
-``RUNATLAS_SAVE_NOTEBOOKS=1 pytest tests/documents/test_notebooks.py`` saves it anew.
+``RUNATLAS_SAVE_DOCS=1 pytest tests/documents/test_notebooks.py`` saves it anew.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
-from support.document import REAL_RUNS, ROOT, WRITER, Reader, blocks_of
+from support.document import REAL_RUNS, ROOT, SAVES, WRITER, Reader, blocks_of
 from support.notebook import read_notebook, run_notebook, told_by, words_of, write_notebook
 
 NOTEBOOKS = sorted((ROOT / "docs/notebooks").glob("*.ipynb"))
@@ -45,7 +44,7 @@ def test_a_notebook_has_saved_what_its_cells_show(
     monkeypatch.setenv("HOME", str(directory))
     monkeypatch.setenv("LOGNAME", WRITER)
     made = run_notebook(path)
-    if "RUNATLAS_SAVE_NOTEBOOKS" in os.environ:
+    if SAVES:
         write_notebook(path, made)
     assert told_by(read_notebook(path)) == told_by(made)
     assert path.stat().st_size < LARGEST

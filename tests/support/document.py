@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
@@ -15,6 +16,8 @@ from typing import Any
 import attrs
 from support import forked
 
+from runatlas.charts.chart import Chart
+
 ROOT = Path(__file__).resolve().parents[2]
 REAL_RUNS = ROOT.parent / "shared" / "data" / "nanogpt_runs.jsonl.gz"
 SETUP = ("pip install '.[all]' && runatlas demo", "pip install -e '.[dev]' && pytest")
@@ -26,8 +29,13 @@ PORT = "5170"
 WRITER = "root"
 """Who the documents' examples belong to, whoever runs them: the workspace of a new store is called as its user."""
 
+SAVES = "RUNATLAS_SAVE_DOCS" in os.environ
+"""Whether what documents show is saved anew."""
+
 _FENCE = re.compile(
-    r"^(?P<fence>`{3,})(?P<language>[a-z{}-]*)[^\n]*\n(?P<body>.*?)^(?P=fence)\s*$", re.MULTILINE | re.DOTALL
+    r"^(?P<fence>`{3,})(?P<language>[a-z{}-]*)[^\n]*\n(?P<body>.*?)^(?P=fence)[^\S\n]*$"
+    r"(\n\n!\[[^\]]*\]\((?P<picture>[^)]*)\)$)?",
+    re.MULTILINE | re.DOTALL,
 )
 _SHELL_ONLY = re.compile(r"[|&;<>$`*?~\[\]{}#()\n]")
 """What a shell reads in a command."""
@@ -37,11 +45,12 @@ _OUTPUT = {"", "{toctree}", "{eval-rst}", "text", "json", "csv", "toml", "ini"}
 
 @attrs.frozen
 class Block:
-    """A fenced block."""
+    """A fenced block, and the picture that stands below it."""
 
     language: str
     body: str
     line: int
+    picture: str | None = None
 
 
 def documents() -> list[Path]:
@@ -69,7 +78,7 @@ def blocks_of(text: str, name: str) -> list[Block]:
         language = match["language"]
         line = text.count("\n", 0, match.start()) + 2
         if language in _SHELL | {"python"}:
-            found.append(Block(language, match["body"], line))
+            found.append(Block(language, match["body"], line, match["picture"]))
         else:
             assert language in _OUTPUT, f"{name}:{line - 1}: nobody runs {language!r}"
     return found
@@ -105,15 +114,27 @@ class Reader:
         }
 
     def run(self, block: Block) -> None:
-        """Run one block; a failure names the document and the line."""
+        """Run one block, whose last line is the picture below it; a failure names the document and the line."""
         block = attrs.evolve(block, body=block.body.replace(PORT, self._port))
         if block.language == "python":
-            code = "\n" * (block.line - 1) + block.body
-            exec(compile(code, str(self._path), "exec"), self._namespace)
+            shown = self._python("\n" * (block.line - 1) + block.body)
+            if block.picture:
+                assert isinstance(shown, Chart), f"{self._path.name}:{block.line}: {block.picture} is not drawn by it"
+                if SAVES:
+                    shown.save(self._path.parent / block.picture, dpi=130)
             return
         for command in _commands(block):
             if command.strip() not in SETUP:
                 self._shell(command)
+
+    def _python(self, code: str) -> object:
+        """Run code, and return what its last line is."""
+        tree = ast.parse(code, str(self._path))
+        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, str(self._path), "exec"), self._namespace)
+        if not isinstance(last, ast.Expr):
+            return None
+        return eval(compile(ast.Expression(last.value), str(self._path), "eval"), self._namespace)
 
     def _shell(self, command: str) -> None:
         if command.rstrip().endswith("&"):
