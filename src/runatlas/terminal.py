@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["are", "counted", "printable", "printable_lines"]
+__all__ = ["are", "counted", "none_has", "printable", "printable_lines"]
 
 _UNSEEN = (
     "\x00-\x1f\x7f-\x9f\xad\u061c\u070f\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -60,6 +60,20 @@ def counted(number: int, noun: str) -> str:
 def are(number: int) -> str:
     """Return the verb that belongs to a number of things."""
     return "is" if number == 1 else "are"
+
+
+def none_has(runs: int, what: str) -> str:
+    """Say that no run of some has something.
+
+    Args:
+        runs: How many runs were looked at, one at least.
+        what: What none has.
+
+    Example:
+        >>> none_has(1, "val_loss"), none_has(1200, "val_loss")
+        ('the run has no val_loss', 'none of 1,200 runs has val_loss')
+    """
+    return f"the run has no {what}" if runs == 1 else f"none of {runs:,} runs has {what}"
 
 
 def _written(found: re.Match[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import attrs
@@ -18,7 +18,7 @@ from runatlas.entities.run_query import make_groups
 from runatlas.model.config_name import Section
 from runatlas.model.filters import And, Comparison, Field, Not, Sort
 from runatlas.model.ids import ProjectPath
-from runatlas.model.metric import find_definition
+from runatlas.model.metric import MetricDefinition, find_definition
 from runatlas.model.policy import Goal
 from runatlas.model.run import RUN_STATES, RunPart, RunRecord, RunSelection, RunState
 from runatlas.model.run_value import field_value, flatten, value_of
@@ -33,6 +33,7 @@ from runatlas.tables.metric import make_metric_table
 from runatlas.tables.run import RunTable
 from runatlas.tables.series import Series
 from runatlas.tables.value import ValueTable
+from runatlas.terminal import none_has
 
 if TYPE_CHECKING:
     from runatlas.entities.run import Run
@@ -72,13 +73,12 @@ class RunStatistics(ABC):
     def _first_of(self, selection: RunSelection, sorts: Sequence[Sort], n: int | None) -> Runs:
         """Return the first runs of a selection in an order; without ``n`` all."""
 
-    def _goals(self, keys: Sequence[str]) -> list[Goal | None]:
-        """Return which way metrics are better, as their project says it."""
+    def _definitions(self, metrics: Mapping[str, Field]) -> dict[str, MetricDefinition]:
+        """Read what their project says of metrics, by what they are called."""
         workspace, project = self._place()
-        if project is None:
-            return [None] * len(keys)
-        told = self._handle.backend.get_project(ProjectPath(workspace, project)).metrics
-        return [found.goal if (found := find_definition(told, key)) else None for key in keys]
+        told = () if project is None else self._handle.backend.get_project(ProjectPath(workspace, project)).metrics
+        found = {name: find_definition(told, field.key) for name, field in metrics.items()}
+        return {name: held or MetricDefinition(metrics[name].key) for name, held in found.items()}
 
     def _read_curves(self, cuids: Sequence[str], keys: Sequence[str]) -> Iterable[Series]:
         """Read all points of these metrics of some of the runs."""
@@ -147,8 +147,8 @@ class RunStatistics(ABC):
 
         def read() -> AggregateTable:
             found, members = columns.members(self._read_records(columns.parts, fields))
-            goals = dict(zip(names, self._goals([field.key for field in fields]), strict=True))
-            return aggregate(members, names, found, goals)
+            told = self._definitions(dict(zip(names, fields, strict=True)))
+            return aggregate(members, names, found, {name: told[name].goal for name in names}, _units(told))
 
         return ApiResponse.of(read)
 
@@ -170,10 +170,16 @@ class RunStatistics(ABC):
         if not names:
             return ApiResponse.of(self._table)
         fields = [make_metric(name) for name in names]
-        return ApiResponse.of(lambda: RunTable(self._read_records(("config", "summary"), fields), metrics=names))
+
+        def read() -> RunTable:
+            records = list(self._read_records(("config", "summary"), fields))
+            units = _units(self._definitions(dict(zip(names, fields, strict=True))), "summary.")
+            return RunTable(records, metrics=names, units=units)
+
+        return ApiResponse.of(read)
 
     def summary(self, metrics: str | Sequence[str]) -> ApiResponse[ValueTable]:
-        """Return what these metrics amount to in each run, in one request for each thousand runs.
+        """Return what these metrics amount to in each run, in one request for each thousand runs, and one for units.
 
         Args:
             metrics: Metrics with the statistic that is wanted: ``"val_loss.min"``, ``"val_acc.max"``; without one the
@@ -198,7 +204,8 @@ class RunStatistics(ABC):
                 columns[column] = [(record.statistics or ())[place] for record in records]
             pairs = zip(names, shown, strict=True)
             absent = [name for name, column in pairs if records and all(value is None for value in columns[column])]
-            return ValueTable(columns, notes=[f"none of {len(records)} runs has {name}" for name in absent])
+            told = self._definitions(dict(zip(shown, fields, strict=True)))
+            return ValueTable(columns, notes=[none_has(len(records), name) for name in absent], units=_units(told))
 
         return ApiResponse.of(read)
 
@@ -237,7 +244,7 @@ class RunStatistics(ABC):
 
     def _better(self, metric: str, goal: Goal | None) -> tuple[Field, Goal]:
         """Return which statistic of a metric makes a run better than another, and which way."""
-        direction = _goal(goal) or self._goals([make_metric(metric).key])[0]
+        direction = _goal(goal) or self._definitions({metric: make_metric(metric)})[metric].goal
         if direction is None:
             raise ValueError(
                 f"goal: nothing says which way {metric!r} is better; give goal='min' or goal='max', or say it once for "
@@ -297,13 +304,13 @@ class RunStatistics(ABC):
                 if not side:
                     known = ", ".join(said(group[0]) for group, _ in split(members, lambda one: one.group)[:5])
                     raise ValueError(f"no run has {field}={said(value)}; there are {known or 'no runs'}")
-            goals = [given] * len(names) if given else self._goals([one.key for one in fields])
+            told = {} if given else self._definitions(dict(zip(names, fields, strict=True)))
             return compare(
                 (sides[0], sides[1]),
                 names,
                 found,
                 names=(f"{field}={said(first)}", f"{field}={said(second)}"),
-                goals=dict(zip(names, goals, strict=True)),
+                goals={name: given or told[name].goal for name in names},
             )
 
         return ApiResponse.of(read)
@@ -484,6 +491,11 @@ def _flat(records: Iterable[RunRecord]) -> list[dict[str, Any]]:
 def _goal(given: Goal | None) -> Goal | None:
     goals: tuple[Goal, ...] = ("min", "max")
     return None if given is None else choice(given, goals, "goal")
+
+
+def _units(told: Mapping[str, MetricDefinition], before: str = "") -> dict[str, str]:
+    """Return the units of those that have one, by the name of the column."""
+    return {f"{before}{name}": held.unit for name, held in told.items() if held.unit}
 
 
 def _names(given: str | Sequence[str], argument: str = "metrics", *, empty: bool = False) -> tuple[str, ...]:

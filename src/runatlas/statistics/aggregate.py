@@ -73,6 +73,7 @@ class AggregateTable(Frame, Sequence[dict[str, Any]]):
         description: str,
         notes: Sequence[str] = (),
         goals: Mapping[str, Goal | None] | None = None,
+        units: Mapping[str, str] | None = None,
     ) -> None:
         self.rows = tuple(rows)
         self.by = tuple(by)
@@ -80,6 +81,7 @@ class AggregateTable(Frame, Sequence[dict[str, Any]]):
         self.description = description
         self.notes = tuple(notes)
         self.goals = dict(goals or {})
+        self.units = dict(units or {})
         self.total = len(self.rows)
 
     @property
@@ -167,7 +169,7 @@ class AggregateTable(Frame, Sequence[dict[str, Any]]):
     def texts(self) -> list[tuple[str, ...]]:
         """Return the head and the rows as people read them: each metric with its interval and n in one cell."""
         rows = [(*map(_text, row.group), str(row.runs), *map(_cell, row.estimates)) for row in self.rows]
-        return [tuple(map(printable, (*self.by, "runs", *self.metrics))), *rows]
+        return [tuple(map(printable, (*self.by, "runs", *self._titles(self.metrics)))), *rows]
 
     def __str__(self) -> str:
         cells = self.texts()
@@ -179,7 +181,9 @@ class AggregateTable(Frame, Sequence[dict[str, Any]]):
 
     def _rows_shown(self) -> Html:
         rows = [(*row.group, row.runs, *map(_cell, row.estimates)) for row in self.rows[: self._html_rows]]
-        return joined(table((*self.by, "runs", *self.metrics), rows), more(len(self.rows) - len(rows), "group"))
+        return joined(
+            table((*self.by, "runs", *self._titles(self.metrics)), rows), more(len(self.rows) - len(rows), "group")
+        )
 
     def _told(self) -> Html:
         return joined(*map(note, (self.description, *self.notes)), super()._told())
@@ -215,6 +219,7 @@ def aggregate(
     metrics: Sequence[str],
     grouping: Grouping,
     goals: Mapping[str, Goal | None] | None = None,
+    units: Mapping[str, str] | None = None,
 ) -> AggregateTable:
     """Make one row a group of runs.
 
@@ -223,6 +228,7 @@ def aggregate(
         metrics: The metrics, as columns are named.
         grouping: What is grouped by what, averaged over what, and how.
         goals: Which way is better, of each metric.
+        units: The units of metrics that have one.
 
     Raises:
         ImportError: SciPy or NumPy is needed and not installed.
@@ -244,6 +250,7 @@ def aggregate(
         description=grouping.words,
         notes=(*notes, *_missing_intervals(rows, metrics, grouping)),
         goals=goals,
+        units=units,
     )
 
 

@@ -13,6 +13,7 @@ from runatlas.display.markup import written
 from runatlas.model.codec import dumps
 from runatlas.model.run_group import place_of
 from runatlas.statistics.estimate import Center, Spread, check_estimate, interval_words
+from runatlas.terminal import none_has
 
 __all__ = [
     "DUPLICATES",
@@ -242,7 +243,7 @@ def _require_choice(grouping: Grouping, first: Member, second: Member) -> None:
 def unknown_fields(members: Sequence[Member], grouping: Grouping) -> list[str]:
     """Say which fields of ``by`` no run has: they are mistyped, or there is nothing to tell apart by them."""
     empty = (name for place, name in enumerate(grouping.by) if all(one.group[place] is None for one in members))
-    return [f"none of {len(members)} runs has {name}" for name in empty] if members else []
+    return [none_has(len(members), name) for name in empty] if members else []
 
 
 def left_out_words(left_out: Sequence[LeftOut], total: int) -> tuple[str, ...]:

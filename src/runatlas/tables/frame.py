@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import arro3.io
@@ -41,8 +42,10 @@ class Frame(Shown):
         sampled: Whether any series was thinned.
         total: How many rows there would be without thinning; ``None`` when the server does not tell.
         failures: Parts that could not be had.
+        units: The units of columns that have one, which a notebook shows beside their names.
     """
 
+    units: Mapping[str, str] = MappingProxyType({})
     complete: bool = True
     sampled: bool = False
     total: int | None
@@ -125,7 +128,11 @@ class Frame(Shown):
         left = more(self.num_rows - self._html_rows, "row")
         bare = [name for name, *cells in zip(names, *rows, strict=True) if cells and all(map(is_empty, cells))]
         nothing = note(f"nothing in {', '.join(bare)}") if bare else None
-        return joined(table(names, rows), left, nothing, more(len(self.columns) - len(names), "column"))
+        return joined(table(self._titles(names), rows), left, nothing, more(len(self.columns) - len(names), "column"))
+
+    def _titles(self, names: Iterable[str]) -> list[str]:
+        """Return what stands above columns."""
+        return [f"{name} ({self.units[name]})" if name in self.units else name for name in names]
 
     def _html_columns(self) -> Sequence[str]:
         """Return the columns in the order that a notebook shows."""

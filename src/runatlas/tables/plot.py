@@ -13,7 +13,7 @@ from runatlas.charts.chart import Chart
 from runatlas.charts.lines import Line, LineChart, draw_lines
 from runatlas.tables.resampling import check_smoothing, read_between, smoothed
 from runatlas.tables.series import Series
-from runatlas.terminal import counted
+from runatlas.terminal import counted, none_has
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -272,10 +272,8 @@ def _missing(table: MetricTable[Any], series: Iterable[Series]) -> Iterator[str]
     empty = Counter(item.key for item in series if not len(item))
     order = table.keys_asked or tuple(empty)
     for key, count in sorted(empty.items(), key=lambda item: order.index(item[0])):
-        if runs == 1:
-            yield f"the run has no {key}"
-        elif count == runs:
-            yield f"none of {runs} runs has {key}"
+        if count == runs:
+            yield none_has(runs, key)
         else:
             yield f"{count} of {runs} runs {'has' if count == 1 else 'have'} no {key}"
     if not empty and not any(True for _ in series):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, overload
@@ -58,6 +58,7 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
         total: How many runs there are; the table is complete when it has them all.
         now_ms: Until when runs that are RUNNING have lasted, in Unix milliseconds; ``None`` for now.
         metrics: What the records' ``statistics`` are called: more columns of ``summary``.
+        units: The units of columns that have one.
     """
 
     def __init__(
@@ -67,7 +68,9 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
         total: int | None = None,
         now_ms: int | None = None,
         metrics: Sequence[str] = (),
+        units: Mapping[str, str] | None = None,
     ) -> None:
+        self.units = dict(units or {})
         self._records = tuple(records)
         self._now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
         self._configs = [_flat(record.config or {}) for record in self._records]

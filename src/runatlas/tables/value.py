@@ -23,12 +23,21 @@ class ValueTable(Frame, Sequence[dict[str, Any]]):
         columns: The columns, all of one length.
         description: What the table tells.
         notes: What is to be known of it.
+        units: The units of columns that have one.
     """
 
-    def __init__(self, columns: Mapping[str, list[Any]], *, description: str = "", notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        columns: Mapping[str, list[Any]],
+        *,
+        description: str = "",
+        notes: Sequence[str] = (),
+        units: Mapping[str, str] | None = None,
+    ) -> None:
         self._columns = dict(columns)
         self.description = description
         self.notes = tuple(notes)
+        self.units = dict(units or {})
         self.total = len(self)
 
     @property

@@ -14,7 +14,7 @@ from runatlas.model.buffer import join_arrays, make_array
 from runatlas.model.ranges import ValueRange
 from runatlas.model.series import Context, PointBlock, SeriesSlice
 from runatlas.tables.series import Piece
-from runatlas.terminal import counted
+from runatlas.terminal import counted, none_has
 
 __all__ = ["TIME_AXES", "along_metric", "along_time"]
 
@@ -99,8 +99,7 @@ def along_metric(
     runs = len({run for block in blocks for run in block.runs})
     notes = []
     if runs and not any(known.values()):
-        absent = "the run has no" if runs == 1 else f"none of {runs:,} runs has"
-        notes.append(f"{absent} points of {axis!r}, which x_axis names")
+        notes.append(f"{none_has(runs, f'points of {axis!r}')}, which x_axis names")
     elif unmatched:
         notes.append(f"{counted(unmatched, 'point')} at whose step there is no {axis!r} left out")
     return (_make_block(blocks, found),), tuple(notes)

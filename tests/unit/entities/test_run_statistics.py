@@ -152,8 +152,24 @@ def test_an_aggregate_asks_for_one_listing_and_no_points(sweep: Sweep) -> None:
     runs = sweep.runs()
     with sweep.account.asking("list_runs", "get_project"):
         runs.aggregate(["val_loss.min", "val_loss.max"], by=all_but("seed")).unwrap()
-    with sweep.account.asking("list_runs"):
+    with sweep.account.asking("list_runs", "get_project"):
         runs.summary(["val_loss.min"]).unwrap()
+
+
+def test_units_stand_in_the_heads_of_tables(own_sweep: Sweep) -> None:
+    Api(backend=own_sweep.backend).project(str(own_sweep.path)).define_metric("val_*", unit="<nats>").unwrap()
+    runs = own_sweep.runs()
+    for table, column in (
+        (runs.summary(["val_loss.min", "lr_now"]), "val_loss.min"),
+        (runs.table(["val_loss.min"]), "summary.val_loss.min"),
+        (runs.aggregate(["val_loss.min"], by="config.lr"), "val_loss.min"),
+        (runs.groups("config.lr").stats(["val_loss.min"]), "val_loss.min"),
+    ):
+        shown = table.unwrap()._repr_html_()
+        assert f">{column} (&lt;nats&gt;)</th>" in shown
+        assert "lr_now (" not in shown
+        assert column in table.unwrap().columns
+    assert "val_loss.min (<nats>)" in str(runs.aggregate(["val_loss.min"]).unwrap()).splitlines()[0]
 
 
 def test_two_runs_of_one_seed_are_no_two_seeds(own_sweep: Sweep) -> None:
@@ -238,12 +254,12 @@ def test_a_summary_keeps_its_own_columns_beside_metrics_of_their_names(own_sweep
         "summary.state": 2.0,
         "summary.name": None,
     }
-    assert found.notes == ("none of 1 runs has name",)
+    assert found.notes == ("the run has no name",)
 
 
 def test_metrics_of_a_context_and_other_statistics_are_columns_too(sweep: Sweep) -> None:
     runs = sweep.runs("config.lr == 0.1 and config.model.kind == 'cnn'")
-    with sweep.account.asking("list_runs"):
+    with sweep.account.asking("list_runs", "get_project"):
         table = runs.table(["val_loss.min", 'val_loss{"split":"test"}', "val_los"]).unwrap()
     assert table.columns[-3:] == ("summary.val_loss", "summary.val_loss.min", 'summary.val_loss{"split":"test"}')
     assert sorted(table.column("summary.val_loss.min")) == [0.40, 0.41, 0.42]
