@@ -27,6 +27,7 @@ from runatlas.model.filters import STATISTICS, Comparison, Field, Sort
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest
 from runatlas.model.run import Profile, RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
+from runatlas.model.run_value import value_of
 
 CONFIGS: tuple[Any, ...] = (3, 1.5, True, "b", "B", "é", None, math.nan, math.inf, -math.inf, [2], "10", {}, 3, "b")
 SERIES: tuple[list[float], ...] = ([1.0], [math.nan], [math.inf], [-math.inf, 2.0], [2.0, 1.0], [])
@@ -95,6 +96,23 @@ def test_what_is_no_statistic_of_a_listing_is_refused(site: Site, demo: ProjectP
         _list(site, demo, statistics=(field,))
     with pytest.raises(ValidationError, match="statistics: up to 100"):
         _list(site, demo, statistics=(Field("SCALAR", "loss"),) * 101)
+
+
+def test_a_listing_carries_what_decides_the_config_keys_that_it_is_asked_for(site: Site) -> None:
+    configs: tuple[Any, ...] = ({"a": {"b": 1, "c": [2]}, "d": 3}, {"d": {"e": None}, "a.b": 4}, {}, {"a": 5, "z": 6})
+    project = site.project()
+    for number, config in enumerate(configs):
+        site.root.create_run(RunDraft(project, id=f"run-{number}", config=config, created_at_ms=number))
+    for names in (("a.b",), ("a", "d.e"), ("z", "none")):
+        whole, parts = _list(site, project), _list(site, project, config_keys=names)
+        for name in names:
+            field = Field("CONFIG", name)
+            assert [value_of(run, field) for run in parts] == [value_of(run, field) for run in whole], name
+    if site.is_exact:
+        assert [run.config for run in _list(site, project, config_keys=())] == [{}] * 4
+    assert all(run.config is None for run in _list(site, project, config_keys=("a",), parts=()))
+    with pytest.raises(ValidationError, match="config_keys: up to 100"):
+        _list(site, project, config_keys=("a",) * 101)
 
 
 def test_of_many_ids_those_that_are_runs_are_found(site: Site, demo: ProjectPath) -> None:

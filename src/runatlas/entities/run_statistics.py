@@ -54,8 +54,10 @@ class RunStatistics(ABC):
     _handle: BackendHandle
 
     @abstractmethod
-    def _read_records(self, parts: Sequence[RunPart], statistics: Sequence[Field]) -> Iterator[RunRecord]:
-        """Read the runs with these parts and statistics, a page a request."""
+    def _read_records(
+        self, parts: Sequence[RunPart], statistics: Sequence[Field], config_keys: Sequence[str] | None = None
+    ) -> Iterator[RunRecord]:
+        """Read the runs with these parts and statistics, a page a request; of configs perhaps these names only."""
 
     @abstractmethod
     def _place(self) -> tuple[str, str | None]:
@@ -146,7 +148,7 @@ class RunStatistics(ABC):
         columns = _Columns(grouping, by)
 
         def read() -> AggregateTable:
-            found, members = columns.members(self._read_records(columns.parts, fields))
+            found, members = columns.members(self._read_records(columns.parts, fields, columns.config_keys))
             told = self._definitions(dict(zip(names, fields, strict=True)))
             return aggregate(members, names, found, {name: told[name].goal for name in names}, _units(told))
 
@@ -296,7 +298,7 @@ class RunStatistics(ABC):
         columns, given = _Columns(grouping, (field,)), _goal(goal)
 
         def read() -> ValueTable:
-            found, members = columns.members(self._read_records(columns.parts, fields))
+            found, members = columns.members(self._read_records(columns.parts, fields, columns.config_keys))
             sides = tuple(
                 [one for one in members if identity(one.group[0]) == identity(side)] for side in (first, second)
             )
@@ -365,7 +367,7 @@ class RunStatistics(ABC):
         columns = _Columns(grouping, by)
 
         def read() -> ValueTable:
-            found, members = columns.members(self._read_records(columns.parts, ()))
+            found, members = columns.members(self._read_records(columns.parts, (), columns.config_keys))
             return aggregate_runs(members, names, found, self._read_curves, resample=count)
 
         return ApiResponse.of(read)
@@ -448,6 +450,12 @@ class _Columns:
         types = {field.type for field in (*self._by, *self._over, *self._task)}
         is_configured = self._rest is not None or "CONFIG" in types
         return (*(("config",) if is_configured else ()), *(("summary",) if "SCALAR" in types else ()))
+
+    @property
+    def config_keys(self) -> tuple[str, ...] | None:
+        """The names in configs that are looked at; ``None`` for all."""
+        named = (*self._by, *self._over, *self._task)
+        return None if self._rest is not None else tuple(field.key for field in named if field.type == "CONFIG")
 
     def members(self, records: Iterable[RunRecord]) -> tuple[Grouping, list[Member]]:
         """Return what is grouped by what, now that the runs are known, and the runs: no record is kept."""

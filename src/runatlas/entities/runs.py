@@ -36,6 +36,7 @@ from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
 from runatlas.model.ranges import RangeQuery, ValueRange
 from runatlas.model.run import RUN_PARTS, RunPart, RunPatch, RunQuery, RunRecord, RunSelection
+from runatlas.model.run_check import STATISTICS_MAX
 from runatlas.model.transfer import TransferDraft
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable, make_metric_table
@@ -153,8 +154,11 @@ class Runs(RunTables, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports
     def _whole_records(self) -> Iterator[RunRecord]:
         return (run.record for run in self._carrying("config", "summary"))
 
-    def _read_records(self, parts: Sequence[RunPart], statistics: Sequence[Field]) -> Iterator[RunRecord]:
-        query = attrs.evolve(self._query, parts=tuple(parts), statistics=tuple(statistics))
+    def _read_records(
+        self, parts: Sequence[RunPart], statistics: Sequence[Field], config_keys: Sequence[str] | None = None
+    ) -> Iterator[RunRecord]:
+        names = None if config_keys is None or len(config_keys) > STATISTICS_MAX else tuple(config_keys)
+        query = attrs.evolve(self._query, parts=tuple(parts), statistics=tuple(statistics), config_keys=names)
         return (run.record for run in Runs(self._handle, self._window, query))
 
     def _sorts(self) -> tuple[Sort, ...]:

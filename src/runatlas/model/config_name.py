@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import attrs
@@ -26,6 +27,7 @@ __all__ = [
     "member_texts",
     "named_values",
     "number_of",
+    "parts_of",
     "text_of",
     "time_of",
 ]
@@ -110,6 +112,26 @@ def _paths(value: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tu
 
 def _name(key: str) -> str:
     return key.replace("\x00", "\ufffd") if "\x00" in key else key
+
+
+def parts_of(configs: Sequence[Mapping[str, Any]], names: Iterable[str]) -> list[dict[str, Any]]:
+    """Return of configs what decides what they have under some names, with all that lies in it.
+
+    Args:
+        configs: The configs.
+        names: The names, as ``find_value`` takes them.
+
+    Example:
+        >>> parts_of([{"lr": 1, "net": {"depth": 2}, "seed": 3}], ["net.depth", "lr"])
+        [{'lr': 1, 'net': {'depth': 2}}]
+    """
+    stems = [name.partition("#")[0] for name in names]
+    kept = [
+        key
+        for key in dict.fromkeys(chain.from_iterable(configs))
+        if any(stem.startswith(_name(key)) or _name(key).startswith(stem) for stem in stems)
+    ]
+    return [{key: config[key] for key in kept if key in config} for config in configs]
 
 
 def find_value(config: Mapping[str, Any], name: str) -> Any:

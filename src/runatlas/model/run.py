@@ -302,6 +302,8 @@ class RunQuery:
         groups: Listed runs come group by group, in the order of these fields' values.
         parts: What the records carry beside the run's own fields.
         statistics: Which statistics of metrics the records carry, up to 100.
+        config_keys: The names in configs that are looked at, up to 100: what else lies in the configs that are carried
+            may be left out. ``None`` for all.
     """
 
     selection: RunSelection
@@ -310,3 +312,4 @@ class RunQuery:
     parts: tuple[RunPart, ...] = ("config", "summary")
     page: PageRequest = PageRequest()
     statistics: tuple[Field, ...] = ()
+    config_keys: tuple[str, ...] | None = None

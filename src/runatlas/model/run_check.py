@@ -15,6 +15,7 @@ __all__ = [
     "LIST_DEPTH_MAX",
     "PART_MAX",
     "SORTS_MAX",
+    "check_config_keys",
     "check_filter",
     "check_groups",
     "check_order",
@@ -34,7 +35,7 @@ SORTS_MAX = 10
 """How many fields runs may be sorted and grouped by."""
 
 STATISTICS_MAX = 100
-"""How many statistics of metrics a listing may carry."""
+"""How many statistics of metrics, or names in configs, a listing may carry."""
 
 _DEPTH_MAX = 20
 """SQLite's parser takes somewhat more, once the filter is simplified."""
@@ -203,6 +204,18 @@ def check_statistics(fields: Sequence[Field]) -> None:
         if field.stat not in STATISTICS or field.stat == "median":
             raise ValidationError(f"statistics: {field.key!r} has no statistic {field.stat!r} that a listing carries")
         check_text(field.key, "statistics")
+
+
+def check_config_keys(names: Sequence[str] | None) -> None:
+    """Check which names in configs a listing is asked for.
+
+    Raises:
+        ValidationError: There are too many, or one is no text that can be stored.
+    """
+    if names is not None and len(names) > STATISTICS_MAX:
+        raise ValidationError(f"config_keys: up to {STATISTICS_MAX} are listed at once, got {len(names)}")
+    for name in names or ():
+        check_text(name, "config_keys")
 
 
 def check_groups(fields: Sequence[Field]) -> None:

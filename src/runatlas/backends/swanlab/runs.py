@@ -24,7 +24,7 @@ from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.project import ProjectQuery
 from runatlas.model.run import RunPart, RunQuery, RunRecord, RunSelection
-from runatlas.model.run_check import check_filter, check_groups, check_order, check_statistics
+from runatlas.model.run_check import check_config_keys, check_filter, check_groups, check_order, check_statistics
 from runatlas.model.run_group import RunGroupRecord, count_groups, group_value
 from runatlas.model.run_value import arrange, matches, value_of
 from runatlas.model.series import SummaryRecord
@@ -80,7 +80,8 @@ class Runs:
         self._states.forget()
 
     def list_runs(self, query: RunQuery) -> Page[RunRecord]:
-        question = attrs.evolve(query, page=PageRequest(), statistics=())
+        check_config_keys(query.config_keys)
+        question = attrs.evolve(query, page=PageRequest(), statistics=(), config_keys=None)
         runs, cursor, total = self._snapshots.page(question, query.page, lambda: self._ordered(query))
         if "summary" in query.parts:
             runs = self._with_summaries(runs, None)

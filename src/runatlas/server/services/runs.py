@@ -9,7 +9,7 @@ from runatlas.model.filters import Field
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import Page
 from runatlas.model.run import RUN_PARTS, RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
-from runatlas.model.run_check import check_groups, check_statistics
+from runatlas.model.run_check import check_config_keys, check_groups, check_statistics
 from runatlas.model.run_group import RunGroupRecord
 from runatlas.model.text import check_text
 from runatlas.server.services.access import require_cuids, require_project, require_run, require_runs, require_scope
@@ -67,6 +67,7 @@ class Runs:
         for part in query.parts:
             check_choice(part, RUN_PARTS, "parts")
         check_statistics(query.statistics)
+        check_config_keys(query.config_keys)
         order = make_order(query.sorts, query.groups)
         listing = f"runs {query.selection!r} {query.sorts!r} {query.groups!r}"
         after = None if page.cursor is None else read_cursor(page.cursor, listing, order.kinds)
@@ -81,6 +82,7 @@ class Runs:
                 offset=page.offset,
                 parts=query.parts,
                 statistics=query.statistics,
+                config_keys=query.config_keys,
             )
             total = count_runs(connection, condition) if page.with_total else None
             notes = _notes(connection, caller, query) if page.with_total else ()

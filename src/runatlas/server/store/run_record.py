@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, func, literal_column, select
 
 from runatlas.model.account import UserRef
 from runatlas.model.codec import context_text, loads, loads_all
+from runatlas.model.config_name import parts_of
 from runatlas.model.filters import Field, Statistic
 from runatlas.model.run import OWN_FIELDS, OwnField, Profile, RunRecord
 from runatlas.model.series import NUMERIC_TYPES
@@ -97,6 +98,7 @@ def list_runs(
     offset: int,
     parts: Collection[str],
     statistics: Sequence[Field] = (),
+    config_keys: Sequence[str] | None = None,
 ) -> RunPage:
     """Read a page of the runs that meet a condition.
 
@@ -109,12 +111,14 @@ def list_runs(
         offset: How many to skip.
         parts: What the records carry beside the run's own fields.
         statistics: Which statistics of metrics they carry.
+        config_keys: Which names in configs are looked at; ``None`` for all.
     """
     statement = order.apply(select(_own(parts), *order.values).where(condition), after)
     found = rows(connection, statement.limit(limit + 1).offset(offset))
     shown = found[:limit]
     more = list(shown[-1][-len(order.values) :]) if len(found) > limit else None
-    return RunPage(_records(connection, shown, parts, statistics), more and _plain(more))
+    records = _records(connection, shown, parts, statistics, config_keys)
+    return RunPage(records, more and _plain(more))
 
 
 def read_runs(connection: Connection, run_keys: Sequence[int], parts: Collection[str]) -> list[RunRecord]:
@@ -140,14 +144,22 @@ def _plain(values: list[Any]) -> list[Any]:
 
 
 def _records(
-    connection: Connection, found: Sequence[Any], parts: Collection[str], statistics: Sequence[Field] = ()
+    connection: Connection,
+    found: Sequence[Any],
+    parts: Collection[str],
+    statistics: Sequence[Field] = (),
+    config_keys: Sequence[str] | None = None,
 ) -> list[RunRecord]:
     with decoding("rows of runs", "the store"):
-        return _decoded(connection, found, parts, statistics) if found else []
+        return _decoded(connection, found, parts, statistics, config_keys) if found else []
 
 
 def _decoded(
-    connection: Connection, found: Sequence[Any], parts: Collection[str], statistics: Sequence[Field]
+    connection: Connection,
+    found: Sequence[Any],
+    parts: Collection[str],
+    statistics: Sequence[Field],
+    config_keys: Sequence[str] | None,
 ) -> list[RunRecord]:
     held = dict(zip((*_COLUMNS, "config"), zip(*found, strict=True), strict=False))
     keys = held["id"]
@@ -155,10 +167,12 @@ def _decoded(
     people = _people(connection, set(held["user_id"]) - {None})
     summaries = read_latest(connection, keys) if "summary" in parts else None
     profiles = _profiles(connection, keys) if "profile" in parts else None
-    configs = loads_all(list(held["config"])) if "config" in parts else [None] * len(found)
+    configs: list[Any] = loads_all(list(held["config"])) if "config" in parts else [None] * len(found)
     for config in configs:
         if not isinstance(config, (dict, NoneType)):
             raise TypeError(f"a config is a {type(config).__name__}")
+    if "config" in parts and config_keys is not None:
+        configs = parts_of(configs, config_keys)
     lying = [homes[key] for key in held["project_id"]]
     none = [None] * len(found)
     values: dict[str, Iterable[Any]] = {field.attribute: _read(field, held[field.column]) for field in _STORED}
