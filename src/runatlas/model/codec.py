@@ -260,6 +260,10 @@ def _unmark(pairs: dict[str, Any]) -> Any:
     return _SPECIAL[text] if isinstance(text, str) and text in _SPECIAL else pairs
 
 
+_ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+"""One for all: ``json.dumps`` would make one a text, which takes longer than most of the texts."""
+
+
 def dumps(value: Any) -> str:
     """Return compact JSON text; NaN and ±Inf become ``{"$float": ...}``.
 
@@ -267,9 +271,9 @@ def dumps(value: Any) -> str:
         TypeError: Something in ``value`` is no JSON value.
     """
     try:
-        return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        return _ENCODER.encode(value)
     except ValueError:
-        return json.dumps(_mark(value), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        return _ENCODER.encode(_mark(value))
 
 
 def finite(value: Any) -> Any:
