@@ -7,9 +7,11 @@ from collections.abc import Collection
 
 from runatlas.display.markup import Html, block, failure, heading, joined
 from runatlas.errors import RunAtlasError
-from runatlas.terminal import printable_lines
+from runatlas.terminal import counted, printable_lines
 
 __all__ = ["Shown", "shown"]
+
+_LINES = 40
 
 
 class Shown(ABC):
@@ -33,13 +35,20 @@ class Shown(ABC):
     def _repr_mimebundle_(
         self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
     ) -> dict[str, object]:
-        made: dict[str, object] = {"text/plain": printable_lines(repr(self))}
+        made: dict[str, object] = {"text/plain": _bounded(printable_lines(repr(self)))}
         if "text/html" not in (exclude or ()) and (not include or "text/html" in include):
             made["text/html"] = self._repr_html_()
         return made
 
     def _display_(self) -> Html:
         return self._shown()
+
+
+def _bounded(told: str) -> str:
+    """Return what a notebook saves beside its HTML: ``print`` tells all of it."""
+    lines = told.split("\n")
+    left = len(lines) - _LINES
+    return told if left <= 0 else "\n".join([*lines[:_LINES], f"… and {counted(left, 'more line')}"])
 
 
 def shown(item: Shown) -> Html:
