@@ -72,7 +72,13 @@ def even_steps(curves: Sequence[Mapping[int, float]], count: int | None = None, 
         raise ValueError(f"resample: that would be {length:,} steps, of which there are 1,000,000 at the most")
     if every is not None:
         return list(range(low, high + 1, every))
-    return sorted({low + round((high - low) * place / (length - 1)) for place in range(length)})
+    return sorted({low + _ratio((high - low) * place, length - 1) for place in range(length)})
+
+
+def _ratio(number: int, parts: int) -> int:
+    """Divide and round as ``round`` does, but exactly: floats do not hold steps beyond 2**53."""
+    whole, rest = divmod(number, parts)
+    return whole + (2 * rest > parts or (2 * rest == parts and whole % 2 == 1))
 
 
 def read_at(curve: Mapping[int, float], steps: Sequence[int]) -> dict[int, float]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from arro3.core import Array, DataType, Table
 
+from runatlas.model.codec import make_context
+from runatlas.model.series import Context
 from runatlas.tables.frame import ArrowFrame
 
 if TYPE_CHECKING:
@@ -132,11 +134,14 @@ class _Places:
             raise TypeError(f"on: expected text, got {type(on).__name__}")
         self._on = on
         self.is_metric = on not in {"step", "time"}
-        self._across = {item.run: item for item in series if item.key == on} if self.is_metric else {}
-        if self.is_metric and not any(map(len, self._across.values())):
+        found = [item for item in series if self.is_metric and item.key == on and len(item)]
+        if self.is_metric and not found:
             raise ValueError(f"on: expected 'step', 'time' or a metric that is among them with points, got {on!r}")
-        if any(item.sampled for item in (*self._across.values(), *(series if self.is_metric else ()))):
+        if self.is_metric and any(item.sampled for item in series):
             raise ValueError(f"on: to find the same steps as {on!r} has, every point is needed; read with all=True")
+        self._across: dict[tuple[str, Context], dict[int, float]] = {}
+        for item in found:
+            self._across.setdefault((item.run, make_context(item.context)), {}).update(item.to_dict())
         if on == "time" and any(item.timestamps is None for item in series if len(item)):
             raise ValueError("on: 'time' needs times; read without ignore_timestamp, and join before you resample")
 
@@ -152,8 +157,7 @@ class _Places:
         if self._on == "time":
             stamps: list[int] = [] if item.timestamps is None else list(item.timestamps.to_pylist())
             return dict(zip(stamps, item.values.to_pylist(), strict=True))
-        across = self._across.get(item.run)
-        known = {} if across is None else across.to_dict()
+        known = self._across.get((item.run, make_context(item.context))) or self._across.get((item.run, ())) or {}
         pairs = ((known.get(step, math.nan), value) for step, value in item.to_dict().items())
         return {place: value for place, value in pairs if not math.isnan(place)}
 

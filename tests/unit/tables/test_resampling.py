@@ -170,3 +170,25 @@ def test_runs_lie_side_by_side_at_what_a_metric_of_each_has() -> None:
     thinned = make_run_metric_table(make_reading(make_block({(RUN, "x"): [(0, 1.0)]}, totals={"x": 9}), sample=1))
     with pytest.raises(ValueError, match="every point is needed; read with all=True"):
         table["one", "loss"].join(thinned, on="x")
+
+
+def test_a_join_along_a_metric_has_all_its_points_and_those_of_the_same_context() -> None:
+    plain = make_block({(RUN, "loss"): [(0, 1.0), (1, 2.0)], (RUN, "epoch"): [(0, 10.0), (1, 20.0)]})
+    of_val = {(RUN, "loss"): [(0, 3.0)], (RUN, "epoch"): [(0, 70.0)]}
+    table = make_run_metric_table(make_reading(plain, make_block(of_val, context={"subset": "val"})))
+    narrow = make_run_metric_table(make_reading(make_block({(RUN, "epoch"): [(1, 20.0)], (RUN, "lr"): [(1, 5.0)]})))
+    assert table.join(narrow, on="epoch", how="outer").to_arrow().to_struct_array().to_pylist() == [
+        {"epoch": 10.0, "loss": 1.0, 'loss{"subset":"val"}': None, "lr": None},
+        {"epoch": 20.0, "loss": 2.0, 'loss{"subset":"val"}': None, "lr": 5.0},
+        {"epoch": 70.0, "loss": None, 'loss{"subset":"val"}': 3.0, "lr": None},
+    ]
+    alone = make_run_metric_table(make_reading(make_block({(RUN, "acc"): [(1, 4.0)]}, context={"subset": "test"})))
+    joined = alone.join(table["epoch"], on="epoch")
+    assert joined.to_pandas().to_dict("list") == {"epoch": [20.0], 'acc{"subset":"test"}': [4.0]}
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 2**62 + 1), (-(2**63), 2**63 - 1), (2**53 + 1, 2**54 + 3)])
+def test_the_last_step_is_read_however_far_it_is(low: int, high: int) -> None:
+    for count in range(2, 9):
+        steps = table_of([(low, 1.0), (high, 2.0)], []).resample(count)["loss"].steps.to_pylist()
+        assert (steps[0], steps[-1], len(steps)) == (low, high, count)
