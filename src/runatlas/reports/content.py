@@ -138,7 +138,7 @@ def _best(column: Column, values: Sequence[Any]) -> tuple[float, float] | None:
     if column.goal is None:
         return None
     pick = min if column.goal == "min" else max
-    found = [value for value in values if (number := _number(value)) is not None and math.isfinite(number)]
+    found = [value for value in values if (number := _number(value)) is not None and abs(number) < math.inf]
     if not found:
         return None
     best = pick(found, key=lambda value: _number(value) or 0.0)

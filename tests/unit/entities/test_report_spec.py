@@ -14,6 +14,7 @@ from support.odd_value import odd_values
 
 from runatlas import all_but
 from runatlas.entities.report_spec import ReportColumn, ReportSpec, ReportSpecError, parse_spec, read_spec
+from runatlas.model.ids import plain_path
 
 FULL = b"""
 title = "Rates"
@@ -57,6 +58,11 @@ def test_a_file_says_all_of_a_report_and_its_plain_values_say_it_again() -> None
         "stats": ["loss.min"],
         "group_by": {"all_but": ["seed"]},
     }
+
+
+def test_a_project_may_be_called_by_its_title() -> None:
+    named = {"columns": ["name"], "project": "team/My project é"}
+    assert read_spec(named).project == plain_path("team/My project é") != named["project"]
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {

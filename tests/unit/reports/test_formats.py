@@ -235,6 +235,12 @@ def test_the_best_and_what_cannot_be_told_from_it_is_marked_in_each_format() -> 
     assert [row[0].is_best for row in cells(higher)] == [False, False, True, False]
 
 
+def test_the_best_may_be_a_whole_number_beyond_all_floats() -> None:
+    rows = tuple(Row(str(place), "", (value,)) for place, value in enumerate((10**400, 1.0, math.inf)))
+    made = Content("T", "", (Column("x", "x", goal="max"),), rows, {})
+    assert [row[0].is_best for row in cells(made)] == [True, False, False]
+
+
 def test_one_rule_writes_numbers_in_all_formats() -> None:
     values: tuple[Any, ...] = (0.123456789, math.nan, math.inf, None, 10**30, True, [1, 2])
     rows = tuple(Row(str(place), "", (value, value)) for place, value in enumerate(values))
