@@ -13,6 +13,7 @@ _EXTRAS = {
     "scipy": "report",
     "numpy": "report",
     "xlsxwriter": "report",
+    "duckdb": "sql",
 }
 
 

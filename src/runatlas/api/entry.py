@@ -25,6 +25,7 @@ from runatlas.entities.project import Project
 from runatlas.entities.projects import Projects, make_project_query
 from runatlas.entities.run import Run
 from runatlas.entities.run_query import Filters, Groups, Order, Sorts
+from runatlas.entities.run_sql import ask
 from runatlas.entities.runs import Runs
 from runatlas.entities.self_hosted import SelfHosted
 from runatlas.entities.trash import Trash, TrashEntry, restore
@@ -36,6 +37,7 @@ from runatlas.model.project import Visibility
 from runatlas.model.trash import PurgeRecord, TrashRecord
 from runatlas.model.usage import UsageGroup
 from runatlas.response import ApiResponse
+from runatlas.tables.query import QueryTable
 
 __all__ = ["Api"]
 
@@ -313,6 +315,25 @@ class Api(ApiCuration, Shown):
             limit: How many at the most.
         """
         return self.project(path).runs_get(page, size, all, limit=limit)
+
+    def sql(self, query: str, path: str | None = None) -> ApiResponse[QueryTable]:
+        """Ask a question of runs in SQL; see ``Runs.sql``.
+
+        Args:
+            query: The question, such as ``"select project, count(*) from runs group by project"``.
+            path: ``workspace/project`` or ``workspace``; ``None`` for every run that the caller can see.
+
+        Returns:
+            The table.
+
+        Raises:
+            ImportError: DuckDB is not installed.
+            TypeError: An argument has another type.
+            ValueError: ``path`` is no path.
+        """
+        if path is not None:
+            return self.runs(path).sql(query)
+        return ask(lambda: [workspace.runs() for workspace in self.workspaces()], query)
 
     # -- clean-up ------------------------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ from runatlas.model.transfer import TransferDraft
 from runatlas.model.usage import UsageGroup
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable
+from runatlas.tables.query import QueryTable
 
 if TYPE_CHECKING:
     from runatlas.charts.chart import Chart
@@ -170,6 +171,21 @@ class Project(ProjectFields, Audited, Cleanable):
         window = make_window(page=page, size=size, all=all, limit=limit)
         selection = RunSelection(self._path.workspace, self._path.project)
         return Runs(self._handle, window, RunQuery(selection, parts=()))
+
+    def sql(self, query: str) -> ApiResponse[QueryTable]:
+        """Ask a question of the project's runs in SQL; see ``Runs.sql``.
+
+        Args:
+            query: The question, such as ``"select run, min(value) from points where key = 'loss' group by run"``.
+
+        Returns:
+            The table.
+
+        Raises:
+            ImportError: DuckDB is not installed.
+            TypeError: ``query`` is no text.
+        """
+        return self.runs().sql(query)
 
     def folders(self) -> Folders:
         """Return the project's folders by path; ``create()`` makes one at the top."""

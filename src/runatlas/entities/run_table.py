@@ -26,7 +26,7 @@ from runatlas.response import ApiResponse
 from runatlas.tables.frame import Tabular
 from runatlas.tables.run import RunColumns, RunTable
 
-__all__ = ["RunTables"]
+__all__ = ["RunTables", "Snapshot"]
 
 _IN_MEMORY = 4 << 20
 """How many bytes of a listing are held in memory; what is more lies in a temporary file."""
@@ -40,7 +40,7 @@ class RunTables(Tabular):
     """
 
     _handle: BackendHandle
-    _snapshot: _Snapshot | None = None
+    _snapshot: Snapshot | None = None
 
     @property
     @abstractmethod
@@ -65,7 +65,7 @@ class RunTables(Tabular):
         # Who takes a stream may ask for one or two first only to know its columns: those need not be read again.
         snapshot = self._snapshot
         if snapshot is None:
-            snapshot = self._snapshot = _Snapshot(self._whole_records())
+            snapshot = self._snapshot = Snapshot(self._whole_records())
         return snapshot.stream(self._begin).__arrow_c_stream__(requested_schema)
 
     def _begin(self) -> None:
@@ -123,8 +123,12 @@ class RunTables(Tabular):
         return ApiResponse.of(write)
 
 
-class _Snapshot:
-    """Runs as they were read, a page a line, and the columns that hold all of them."""
+class Snapshot:
+    """Runs as they were read, a page a line, and the columns that hold all of them.
+
+    Args:
+        records: The runs, with config and last values.
+    """
 
     def __init__(self, records: Iterator[RunRecord]) -> None:
         self._now_ms = time.time_ns() // 1_000_000
@@ -142,11 +146,21 @@ class _Snapshot:
         Args:
             begin: Called when the first batch is asked for.
         """
-        empty = self._columns.fill(self._table(()))
-        return RecordBatchReader.from_batches(empty.schema, self._batches(begin))
+        return RecordBatchReader.from_batches(self.empty().schema, self.batches(begin))
 
-    def _batches(self, begin: Callable[[], None]) -> Iterator[RecordBatch]:
-        begin()
+    def empty(self) -> RecordBatch:
+        """Return a batch of all columns without rows."""
+        columns = self._columns.fill(self._table(()))
+        return RecordBatch.from_pydict({name: columns[name].combine_chunks() for name in columns.column_names})
+
+    def batches(self, begin: Callable[[], None] | None = None) -> Iterator[RecordBatch]:
+        """Yield them, a batch a page.
+
+        Args:
+            begin: Called when the first batch is asked for.
+        """
+        if begin is not None:
+            begin()
         place = 0
         while True:
             with self._lock:  # several readers may be at different places

@@ -27,7 +27,7 @@ from runatlas.entities.run_groups import RunGroups
 from runatlas.entities.run_plot import RunPlots
 from runatlas.entities.run_query import make_groups, query_texts, select_ids
 from runatlas.entities.run_report import RunReports
-from runatlas.entities.run_table import RunTables
+from runatlas.entities.run_sql import Queryable
 from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_target, transfer
 from runatlas.entities.update import Update, UpdatePlan
 from runatlas.model.change import UpdateRecord
@@ -44,7 +44,7 @@ from runatlas.tables.metric import MetricTable, make_metric_table
 __all__ = ["Experiments", "Runs"]
 
 
-class Runs(RunTables, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports, Transferable):
+class Runs(Queryable, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports, Transferable):
     """Runs of a project: filtered, ordered, grouped; each listed with its config and last values.
 
     A slice of them, what is in one listing and not in another (``runs - other``), in both (``runs & other``) or in

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
 from operator import attrgetter
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from runatlas.charts.chart import Chart
 
-__all__ = ["MetricTable", "Reading", "make_metric_table", "make_run_metric_table"]
+__all__ = ["MetricTable", "Reading", "make_batch", "make_metric_table", "make_run_metric_table"]
 
 K = TypeVar("K", bound="str | tuple[str, str]")
 
@@ -230,24 +230,8 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
         return frame[list(names)]  # type: ignore[no-any-return]
 
     def _table(self, names: tuple[str, ...]) -> Table:
-        batches = [self._batch(block, names) for block in self._reading.blocks]
+        batches = [make_batch(block, names) for block in self._reading.blocks]
         return Table.from_batches(batches) if batches else Table.from_pydict({})
-
-    def _batch(self, block: PointBlock, names: tuple[str, ...]) -> RecordBatch:
-        lengths = [item.length for item in block.series]
-        rows: dict[str, Array] = {
-            "step": _gathered(block, block.steps),
-            "value": _gathered(block, block.values),
-            "timestamp": _gathered(block, block.times_ms).cast(_MILLISECONDS),
-        }
-        if block.indices is not None:
-            rows["index"] = _gathered(block, block.indices)
-        for name, read in _TEXTS.items():
-            if name in names:
-                rows[name] = _repeated([read(block, item) for item in block.series], lengths)
-        if "epoch" in names:
-            rows["epoch"] = _epochs(block)
-        return RecordBatch.from_pydict({name: rows[name] for name in names})
 
     def wide(self) -> WideTable:
         """Return one row a step, one column a series; of several points of one step, the last that arrived.
@@ -413,6 +397,30 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
 def _axis(x_axis: str) -> dict[str, str]:
     """Name what lies across as the SwanLab API has it."""
     return {"type": "SYSTEM" if x_axis in TIME_AXES else "CUSTOM", "key": x_axis}
+
+
+def make_batch(block: PointBlock, names: Sequence[str]) -> RecordBatch:
+    """Return a block as rows, one a point.
+
+    Args:
+        block: The points.
+        names: The columns: of ``run``, ``name``, ``key``, ``context``, ``step``, ``value``, ``timestamp``, ``epoch``,
+            and ``index`` if the block has any.
+    """
+    lengths = [item.length for item in block.series]
+    rows: dict[str, Array] = {
+        "step": _gathered(block, block.steps),
+        "value": _gathered(block, block.values),
+        "timestamp": _gathered(block, block.times_ms).cast(_MILLISECONDS),
+    }
+    if block.indices is not None:
+        rows["index"] = _gathered(block, block.indices)
+    for name, read in _TEXTS.items():
+        if name in names:
+            rows[name] = _repeated([read(block, item) for item in block.series], lengths)
+    if "epoch" in names:
+        rows["epoch"] = _epochs(block)
+    return RecordBatch.from_pydict({name: rows[name] for name in names})
 
 
 def _name_of(like: str | tuple[str, str], series: Series) -> str | tuple[str, str]:

@@ -12,7 +12,7 @@ import pytest
 from arro3.core import RecordBatchReader, Table
 from support.place import Place
 
-from runatlas.entities.run_table import _Snapshot
+from runatlas.entities.run_table import Snapshot
 from runatlas.errors import RequestError
 from runatlas.model.run import RunRecord
 from runatlas.tables.run import RunTable
@@ -46,7 +46,7 @@ def test_a_query_reads_runs_once_and_the_next_one_anew(place: Place) -> None:
 def test_a_column_that_only_the_last_page_has_is_there_from_the_first() -> None:
     records = [RunRecord("w", "p", f"r{place}", f"c{place}", config={"lr": place}) for place in range(2500)]
     records[-1] = RunRecord("w", "p", "last", "c", config={"lr": 0.5, "late": [1]}, summary={"loss": math.nan})
-    snapshot = _Snapshot(iter(records))
+    snapshot = Snapshot(iter(records))
     reader = snapshot.stream(lambda: None)
     other = snapshot.stream(lambda: None)
     batches = [reader.read_next_batch(), *list(other), *list(reader)]

@@ -1,0 +1,62 @@
+"""What a question in SQL says of the rows that it can look at, so that no others are read."""
+
+from __future__ import annotations
+
+import pytest
+
+from runatlas.tables.query import Query
+
+LOSS, NONE = ("loss",), None
+
+
+@pytest.mark.parametrize(
+    ("source", "condition", "expected"),
+    [
+        ("points", "key = 'loss'", LOSS),
+        ("main.points as p", "p.KEY = 'loss' and step > 3", LOSS),
+        ("points", "'loss' = key", LOSS),
+        ("points", "key in ('loss', 'acc')", ("acc", "loss")),
+        ("points", "key = 'loss' or key = 'acc'", ("acc", "loss")),
+        ("points", "key = 'loss' or step = 3", NONE),
+        ("points", "not key = 'loss'", NONE),
+        ("points", "key in ('loss', run)", NONE),
+        ("points", "key in ('loss', null)", NONE),
+        ("points", "upper(key) = 'loss'", NONE),
+        ("points tablesample 10%", "key = 'loss'", NONE),
+        ("points p(run, key)", "key = 'loss'", NONE),
+        ("runs, points p", "p.key = 'loss'", LOSS),
+        ("runs, points", "key = 'loss'", NONE),
+        ("runs r join points p on p.key = 'loss'", "true", LOSS),
+        ("runs r left join points p on p.key = 'loss'", "true", LOSS),
+        ("points p left join runs r on p.key = 'loss'", "true", NONE),
+        ("points p right join runs r on p.key = 'loss'", "true", LOSS),
+        ("runs r right join points p on p.key = 'loss'", "true", NONE),
+        ("runs r full join points p on p.key = 'loss'", "true", NONE),
+        ("runs r full join points p on true", "p.key = 'loss'", LOSS),
+        ("runs r left join (points p join series s on p.key = 'loss') on true", "true", LOSS),
+        ("runs r semi join points p on p.key = 'loss'", "true", NONE),
+        ("runs r anti join points p on p.key = 'loss'", "true", NONE),
+        ("runs r asof join points p on r.at > p.time", "p.key = 'loss'", NONE),
+        ("runs r positional join points p", "p.key = 'loss'", NONE),
+        ("points p, points q", "p.key = 'loss'", NONE),
+        ("points p, points q", "p.key = 'loss' and q.key = 'acc'", ("acc", "loss")),
+        ("(select * from points where key = 'loss')", "true", LOSS),
+        ("(select * from points)", "key = 'loss'", NONE),
+        ("runs", "exists (from points where key = 'loss')", LOSS),
+        ("points", "key = 'loss' and exists (from query_table('points'))", NONE),
+        ("points", "key = 'loss' and exists (from query('from Points'))", NONE),
+        ("(summarize points)", "key = 'loss'", NONE),
+        ("runs", "key = 'loss'", NONE),
+    ],
+)
+def test_a_question_may_say_which_texts_a_column_has(
+    source: str, condition: str, expected: tuple[str, ...] | None
+) -> None:
+    assert Query(f"select * from {source} where {condition}").texts_of("points", "key") == expected
+
+
+def test_every_part_of_a_question_counts() -> None:
+    query = Query("with p as (from points where key = 'a') select * from p union from points where key = 'b'")
+    assert query.texts_of("points", "key") == ("a", "b")
+    assert query.texts_of("points", "run") is None
+    assert (query.names("points"), query.names("runs")) == (True, False)
