@@ -48,7 +48,7 @@ READS: dict[str, Callable[[Api, str], object]] = {
         .aggregate(["loss.min", "accuracy.max", "grad_norm.avg"], by=["config.model", "config.lr"])
         .unwrap()
     ),
-    "a report of 20 columns on up to 10,000 runs, as a page": lambda api, path: (
+    "a report of 20 columns on up to 10,000 runs, by a lowest value, as a page": lambda api, path: (
         api.runs(path).report(columns=_COLUMNS, sort="loss.min", limit=10_000).unwrap().to_html()
     ),
     "the project with its counts by state": lambda api, path: api.project(path).count,

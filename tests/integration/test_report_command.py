@@ -111,6 +111,7 @@ def test_what_cannot_be_done_is_told(place: Place) -> None:
         ([place.spec, "--name", "a"], 2, "--name goes with --format md and --output"),
         ([place.spec, "-o", notes, "--name", "a"], 1, "NOTES.md needs one line '<!-- runatlas:begin a -->'"),
         (["--check", notes], 1, "is no report"),
+        (["--check", "/dev/null"], 1, "cannot open /dev/null"),
         (["--check", notes, "--format", "md"], 2, "--check takes a report, and writes none"),
     ]
     for words, code, told in cases:

@@ -104,8 +104,11 @@ def check_report(handle: BackendHandle, path: Path) -> ReportCheck:
         OSError: The file cannot be read.
         ValidationError: It is no report, or is damaged.
     """
-    with open_to_read(path) as file:
-        data = file.read(FILE_MAX + 1)
+    try:
+        with open_to_read(path.resolve()) as file:
+            data = file.read(FILE_MAX + 1)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     if len(data) > FILE_MAX:
         raise ValidationError(f"{path} is larger than a report that can be checked ({FILE_MAX:,} bytes)")
     seals = find_seals(data.decode(errors="replace"), str(path))
