@@ -44,7 +44,7 @@ __all__ = [
 
 LONG = 400
 """How many characters of a text are shown."""
-_CELL, _SLACK, _SHORT = 64, 16, 32
+_CELL, _SLACK, _SHORT = 64, 16, 40
 """How many characters of a text a cell has; cutting off fewer than the slack would gain nothing.
 
 A column of short ones keeps each in one line.

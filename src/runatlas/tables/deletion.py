@@ -42,8 +42,8 @@ class PlanTable(Frame):
 
     def _html_columns(self) -> Sequence[str]:
         """Show first what a run is told by, and last its path."""
-        names = ["action", "name", "state", "reason", "points", "files", "bytes", "created_at", "run"]
-        return [*names, *(name for name in self.columns if name not in names)]
+        reason = ("reason",) if any(item.reason for _, item in self._rows) else ()
+        return ("action", "name", "state", *reason, "points", "files", "bytes", "created_at", "run")
 
     def _head(self, rows: int) -> Table:
         part = self._rows[:rows]

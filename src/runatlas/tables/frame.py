@@ -123,19 +123,20 @@ class Frame(Shown):
         return joined(self._rows_shown(), self._told())
 
     def _rows_shown(self) -> Html:
-        names = self._html_columns()[:_HTML_COLUMNS]
+        columns = self._html_columns()
+        names = columns[:_HTML_COLUMNS]
         rows = [[number(held) if isinstance(held, float) else held for held in row] for row in self._first_rows(names)]
         left = more(self.num_rows - self._html_rows, "row")
         bare = [name for name, *cells in zip(names, *rows, strict=True) if cells and all(map(is_empty, cells))]
         nothing = note(f"nothing in {', '.join(bare)}") if bare else None
-        return joined(table(self._titles(names), rows), left, nothing, more(len(self.columns) - len(names), "column"))
+        return joined(table(self._titles(names), rows), left, nothing, more(len(columns) - len(names), "column"))
 
     def _titles(self, names: Iterable[str]) -> list[str]:
         """Return what stands above columns."""
         return [f"{name} ({self.units[name]})" if name in self.units else name for name in names]
 
     def _html_columns(self) -> Sequence[str]:
-        """Return the columns in the order that a notebook shows."""
+        """Return the columns that a notebook shows, in its order."""
         return self.columns
 
     def _first_rows(self, names: Sequence[str]) -> Iterable[Sequence[Any]]:
