@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.counting import make_counting
@@ -52,6 +53,7 @@ from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.model.series import ReadFailure
 from runatlas.model.transfer import TransferItem, TransferPlanRecord, TransferRecord
 from runatlas.model.trash import DeletionRecord, PlannedItem
+from runatlas.tables.deletion import PlanTable
 
 yaml: Any = importlib.import_module("yaml")
 
@@ -285,6 +287,15 @@ def test_a_listing_says_what_it_shows_and_what_is_the_same_in_all(place: Place) 
     assert "5 of 5, of 20 in all" in check_html(place.api.runs(PROJECT, "'many' in name", size=5)._repr_html_())
     assert "none; one request" in check_html(place.api.runs(PROJECT, "name == 'x'")._repr_html_())
     assert "by summary.loss (desc)" in check_html(place.api.runs(PROJECT, order="-summary.loss")._repr_html_())
+
+
+def test_a_plan_has_reasons_where_there_are_any() -> None:
+    with_reason, without = (
+        check_html(PlanTable((item,), ())._repr_html_()) for item in (ITEM, evolve(ITEM, reason=""))
+    )
+    assert "action name state reason created_at" in with_reason
+    assert "action name state created_at" in without
+    assert "more column" not in without
 
 
 def test_a_card_has_the_course_of_the_metrics_files_and_notes(place: Place) -> None:
