@@ -136,6 +136,7 @@ def test_without_the_server_extra_a_directory_says_what_to_install(
 ) -> None:
     for name in [name for name in sys.modules if name.startswith(("runatlas.server", "runatlas.backends.local"))]:
         monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(runatlas, "server", raising=False)  # or it stays without what could not be imported
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     answer = Api(tmp_path).user()
     assert isinstance(answer.error, StoreError)
