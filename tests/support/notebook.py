@@ -10,10 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
 from support.page import check_html
-from traitlets.config import Config
 
 __all__ = ["read_notebook", "run_notebook", "told_by", "words_of", "write_notebook"]
 
@@ -51,6 +48,9 @@ def run_notebook(path: Path) -> dict[str, Any]:
     Raises:
         AssertionError: A cell raises.
     """
+    from IPython.core.interactiveshell import InteractiveShell  # which every process that collects tests would import
+    from traitlets.config import Config
+
     notebook = read_notebook(path)
     main = sys.modules["__main__"]
     shell: Any = InteractiveShell.instance(config=Config(_QUIET), ipython_dir=str(Path.cwd() / ".ipython"))
@@ -68,6 +68,8 @@ def run_notebook(path: Path) -> dict[str, Any]:
 
 def _run(shell: Any, source: str, number: int) -> list[dict[str, Any]]:
     """Run a cell, and return what it prints, then what it displays, and what its last line is."""
+    from IPython.utils.capture import capture_output
+
     results: list[dict[str, Any]] = []
 
     def show(value: object) -> None:
