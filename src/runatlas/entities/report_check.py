@@ -21,7 +21,7 @@ from runatlas.file_access import open_to_read
 from runatlas.model.codec import decode
 from runatlas.model.filters import Sort
 from runatlas.model.run import RunQuery, RunSelection
-from runatlas.reports.content import Content
+from runatlas.reports.content import Content, is_digest
 from runatlas.reports.seal import FILE_MAX, Seal, find_seals, make_seal
 from runatlas.statistics.estimate import numbers_text
 from runatlas.terminal import counted, printable
@@ -183,13 +183,15 @@ def _difference(row: str, column: str, was: Any, now: Any) -> Difference:
     first, second = _said(was, exact=False), _said(now, exact=False)
     if first == second:
         first, second = _said(was, exact=True), _said(now, exact=True)
-    told = f"was {first}, is {second}" if first != second else f"{first}, of other values"
+    told = f"was {first}, is {second}" if first != second else f"was {first}, is another one"
     return Difference(row, column, was, now, told)
 
 
 def _said(value: Any, *, exact: bool) -> str:
     if value is None:
         return "nothing"
+    if is_digest(value):
+        return "a long value"
     if not isinstance(value, Mapping):
         return repr(value) if isinstance(value, (float, str)) and len(repr(value)) < _SHOWN else written(value)
     center, low, high = (value.get(name) for name in ("center", "low", "high"))

@@ -348,13 +348,12 @@ def read_content(runs: Runs, spec: ReportSpec) -> Content:
     return runs._read_report(spec)[1]  # noqa: SLF001 - the part of runs that is here
 
 
-def make_spec(spec: str | Path | ReportSpec | None, options: Mapping[str, Any], *, source: str = "") -> ReportSpec:
+def make_spec(spec: str | Path | ReportSpec | None, options: Mapping[str, Any]) -> ReportSpec:
     """Read what a report is asked for.
 
     Args:
         spec: A file, or what another one was asked for; ``None`` for options.
         options: What ``Runs.report`` takes.
-        source: What errors call the options.
 
     Raises:
         OSError: The file cannot be read.
@@ -362,7 +361,7 @@ def make_spec(spec: str | Path | ReportSpec | None, options: Mapping[str, Any], 
         TypeError: There are both.
     """
     if spec is None:
-        return read_spec(options, source=source)
+        return read_spec(options)
     if options:
         raise TypeError(f"report: give a spec or options, not both; it has {', '.join(options)}")
     if isinstance(spec, ReportSpec):

@@ -16,13 +16,14 @@ from runatlas.model.policy import Goal
 from runatlas.statistics.estimate import Estimate
 from runatlas.terminal import printable
 
-__all__ = ["ROWS_SHOWN", "Cell", "Column", "Content", "Row", "cells", "fingerprint_of", "sealed"]
+__all__ = ["ROWS_SHOWN", "Cell", "Column", "Content", "Row", "cells", "fingerprint_of", "is_digest", "sealed"]
 
 ROWS_SHOWN = 1000
 """How many rows a page or a document has; what is data has all."""
 
 _TEXT = 120
 _KEPT = 200
+_DIGEST = "sha256:"
 _NOTHING = "\N{EN DASH}"
 
 
@@ -240,5 +241,10 @@ def _read(value: Any) -> Any:
     return list(value.values) if isinstance(value, Estimate) else value
 
 
+def is_digest(sealed: Any) -> bool:
+    """Tell whether it is the digest of a value that a report keeps of it."""
+    return isinstance(sealed, str) and sealed.startswith(_DIGEST) and len(sealed) == len(_DIGEST) + 16
+
+
 def _digest(value: Any) -> str:
-    return f"sha256:{hashlib.sha256(encode_json(value)).hexdigest()[:16]}"
+    return f"{_DIGEST}{hashlib.sha256(encode_json(value)).hexdigest()[:16]}"

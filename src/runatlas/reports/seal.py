@@ -20,7 +20,7 @@ from runatlas.errors import ResponseFormatError, ValidationError, shortened
 from runatlas.model.codec import decode, dumps, loads
 from runatlas.reports.content import Content, sealed
 
-__all__ = ["FILE_MAX", "Seal", "find_seals", "line_of", "make_seal", "with_seal"]
+__all__ = ["FILE_MAX", "Seal", "find_seals", "make_seal", "with_seal"]
 
 FILE_MAX, UNPACKED_MAX = 64 * 1024 * 1024, 32 * 1024 * 1024
 """How large a file may be that is checked, and what all of its reports carry together."""
@@ -75,13 +75,8 @@ def make_seal(content: Content) -> Seal:
     )
 
 
-def line_of(seal: Seal, text: str) -> str:
-    """Write a seal, in one line that holds letters, digits and ``+/=:-`` only.
-
-    Args:
-        seal: What is kept.
-        text: What stands around it, without which it would not be whole.
-    """
+def _line_of(seal: Seal, text: str) -> str:
+    """Write the seal of a document, in one line that holds letters, digits and ``+/=:-`` only."""
     kept = attrs.asdict(attrs.evolve(seal, lines=_marks(text)))
     del kept["altered"]
     data = base64.b64encode(zlib.compress(dumps(kept).encode(errors="surrogatepass"))).decode()
@@ -89,8 +84,14 @@ def line_of(seal: Seal, text: str) -> str:
 
 
 def with_seal(seal: Seal, before: str, after: str) -> str:
-    """Return a document with its seal between two parts of it."""
-    return f"{before}{line_of(seal, before + after)}{after}"
+    """Return a document with its seal between two parts of it.
+
+    Args:
+        seal: What is kept of the report.
+        before: What comes before, up to where the line of a comment begins.
+        after: What follows, from where that comment ends.
+    """
+    return f"{before}{_line_of(seal, before + after)}{after}"
 
 
 def _digest(text: str, data: str) -> str:
@@ -189,7 +190,7 @@ def _find_seal(text: str, source: str, first: int, most: int) -> tuple[Seal | No
 
 def _unpacked(data: str, most: int) -> bytes:
     unpacking = zlib.decompressobj()
-    plain = unpacking.decompress(base64.b64decode(data, validate=True), most + 1)
-    if len(plain) > most or not unpacking.eof:
+    plain = unpacking.decompress(base64.b64decode(data, validate=True), max(1, most))  # 0 would be no bound
+    if not unpacking.eof:
         raise ValueError("it is cut off, or larger than a report is")
     return plain

@@ -125,8 +125,9 @@ def test_charts_stand_in_the_page(store: Store) -> None:
     report = listed(store, charts=charts)
     assert "<b> -- loss" in check_page(report.to_html())
     assert report.to_html().count("<svg") == 3
-    assert report._repr_html_().count("<img") == 3
-    assert "loss" in check_html(report._repr_html_())
+    shown = report._repr_html_()
+    assert shown.count("<img") == 3
+    assert "<b> -- loss" in check_html(shown)
     with pytest.raises(ValueError, match=r"charts\[0\]: smooth: expected"):
         listed(store, charts=[{"keys": ["loss"], "smooth": -1}])
 
@@ -168,6 +169,15 @@ def test_markdown_goes_between_its_markers_and_nowhere_else(store: Store, tmp_pa
     for name, wrong in (("b", "needs one line '<!-- runatlas:begin b -->'"), ("a b", "expected letters")):
         with pytest.raises(ValueError, match=wrong):
             report.to_markdown(readme, name=name)
+
+
+def test_of_long_values_a_check_says_that_they_changed(store: Store, tmp_path: Path) -> None:
+    store.set("a", "note", "x" * 1000)
+    path = listed(store).to_html(tmp_path / "long.html")
+    store.set("a", "note", "y" * 1000)
+    assert store.told(path) == ["a, config.note: was a long value, is another one"]
+    store.set("a", "note", "=1+0")
+    assert store.told(path) == ["a, config.note: was a long value, is '=1+0'"]
 
 
 def test_a_file_may_have_several_reports(store: Store, tmp_path: Path) -> None:
