@@ -13,7 +13,7 @@ from typing_extensions import Self, Unpack
 from runatlas.api.curation import ApiCuration
 from runatlas.api.opener import BackendOpener, OpenedBackend
 from runatlas.backends.base import Backend
-from runatlas.display.markup import Html, heading, joined
+from runatlas.display.markup import Html, facts, heading, joined
 from runatlas.display.shown import Shown, shown
 from runatlas.entities.argument import flag, optional_text, text
 from runatlas.entities.backend_handle import BackendHandle
@@ -88,6 +88,7 @@ class Api(ApiCuration, Shown):
             self._handle = BackendHandle(
                 BackendOpener(location, host=host, api_key=api_key, timeout=timeout, cache=cache)
             )
+        self._user = User(self._handle)
 
     @property
     def location(self) -> str:
@@ -107,7 +108,12 @@ class Api(ApiCuration, Shown):
         self.close()
 
     def _show(self) -> Html:
-        return joined(heading(repr(self)), shown(self.projects()))
+        who = self._user.unwrap()
+        known = {
+            "where": self.location,
+            "who": f"{who.name} ({who.username})" if who.name not in {"", who.username} else who.username,
+        }
+        return joined(heading(repr(self)), facts(known), shown(self.projects()))
 
     def __repr__(self) -> str:
         return f"Api({self.location!r})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
@@ -25,7 +26,7 @@ from runatlas.tables.series import Piece, Series, resampled
 from runatlas.tables.statistic import Statistics, summarize_points
 from runatlas.tables.wide_table import How, WideTable, join_series, make_wide_table
 from runatlas.tables.x_axis import TIME_AXES
-from runatlas.terminal import counted
+from runatlas.terminal import counted, none_has
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,7 +104,7 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
         missing: Names of series that the runs do not have.
         missing_runs: Runs asked for by id that are not there.
         failures: What could not be had, with the reason.
-        notes: Sentences on what was done differently from what was asked.
+        notes: Sentences on what was done differently from what was asked, and on metrics that runs do not have.
     """
 
     def __init__(self, reading: Reading, series: dict[K, Series], *, missing: tuple[K, ...]) -> None:
@@ -153,12 +154,25 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences on what was done differently from what was asked."""
-        asked, told = self._reading.requested_sample, self._reading.notes
+        """Sentences on what was done differently from what was asked, and on metrics that runs do not have."""
+        asked, told = self._reading.requested_sample, (*self._reading.notes, *self.absences.values())
         if asked is None:
             return told
         cut = f"sample={asked} was cut to {SAMPLE_MAX}, the most of one sampled series; all=True reads every point"
         return (cut, *told)
+
+    @property
+    def absences(self) -> dict[str, str]:
+        """How many runs do not have a metric that was asked for, in a sentence, by the metric."""
+        lacking = Counter(name if isinstance(name, str) else name[1] for name in self.missing)
+        runs = max(len(self.runs), 1)
+        return {
+            key: none_has(runs, key)
+            if lacking[key] == runs
+            else f"{lacking[key]:,} of {runs:,} runs {'has' if lacking[key] == 1 else 'have'} no {key}"
+            for key in self.keys_asked or ()
+            if key in lacking
+        }
 
     @property
     def series(self) -> tuple[Series, ...]:

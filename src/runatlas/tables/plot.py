@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,7 +13,7 @@ from runatlas.charts.chart import Chart
 from runatlas.charts.lines import Line, LineChart, draw_lines
 from runatlas.tables.resampling import check_smoothing, read_between, smoothed
 from runatlas.tables.series import Series
-from runatlas.terminal import counted, none_has
+from runatlas.terminal import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -252,7 +252,10 @@ class _Maker:
             how = ", linear between its sampled points" if self._between else ""
             left = f"; {counted(self._unmatched, 'point')} without it left out" if self._unmatched else ""
             yield f"across lies {plot.x} of the same step{how}{left}"
-        yield from _missing(table, self._series)
+        absences = table.absences
+        yield from (told for key, told in absences.items() if key != plot.x)
+        if not absences and not self._series:
+            yield "there is nothing to draw"
         thinned = [item for item in self._drawn if item.sampled]
         if thinned:
             kept, totals = sum(map(len, thinned)), [item.total for item in thinned]
@@ -263,21 +266,7 @@ class _Maker:
             yield f"{counted(absent, 'run')} asked for by id {'is' if absent == 1 else 'are'} not there"
         if failures := len(table.failures) - len(table.missing_runs):
             yield f"{failures} series could not be read"
-        yield from table.notes
-
-
-def _missing(table: MetricTable[Any], series: Iterable[Series]) -> Iterator[str]:
-    """Say of each metric how many runs do not have it."""
-    runs = max(len(table.runs), 1)
-    empty = Counter(item.key for item in series if not len(item))
-    order = table.keys_asked or tuple(empty)
-    for key, count in sorted(empty.items(), key=lambda item: order.index(item[0])):
-        if count == runs:
-            yield none_has(runs, key)
-        else:
-            yield f"{count} of {runs} runs {'has' if count == 1 else 'have'} no {key}"
-    if not empty and not any(True for _ in series):
-        yield "there is nothing to draw"
+        yield from (told for told in table.notes if told not in absences.values())
 
 
 def _run_names(series: Sequence[Series]) -> dict[str, str]:

@@ -123,7 +123,7 @@ EVALUATED = EvaluationRecord(
 )
 
 KINDS: dict[str, tuple[Callable[[Api], Any], list[str]]] = {
-    "api": (lambda api: api, ["list_projects"]),
+    "api": (lambda api: api, ["get_user", "list_projects"]),
     "workspaces": (lambda api: api.workspaces(), ["list_workspaces"]),
     "workspace": (lambda api: api.workspace("my-team"), ["get_workspace", "list_projects"]),
     "loaded workspace": (lambda api: _loaded(api.workspace("my-team")), ["list_projects"]),

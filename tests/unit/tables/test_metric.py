@@ -68,6 +68,10 @@ def test_a_metric_that_is_not_there_is_an_empty_series_and_missing() -> None:
     table = make_run_metric_table(make_reading(block, keys=("nope", "loss")))
     assert table.missing == ("nope",)
     assert "no points of 'nope'" in repr(table)
+    assert table.notes == ("the run has no nope",)
+    several = make_metric_table(make_reading(block, make_block({}, runs=(OTHER,)), keys=("loss", "nope")))
+    assert several.notes == ("1 of 2 runs has no loss", "none of 2 runs has nope")
+    assert "none of 2 runs has nope" in several._repr_html_()
     assert list(table["nope"]) == []
     assert table["nope"].total == 0
     assert table["nope"].min is None

@@ -110,10 +110,13 @@ def metrics(
         single = api.run(path)
         answer = single.metrics(**wanted)
     table: Any = answer.unwrap()
-    for note in table.notes:
-        say(note)
     held = table.to_arrow()
-    _note_missing(keys, set(held["key"].to_pylist()), single)
+    found = set(held["key"].to_pylist())
+    hinted = {told for key, told in table.absences.items() if key not in found}
+    for note in table.notes:
+        if note not in hinted:
+            say(note)
+    _note_missing(keys, found, single)
     if as_json:
         print_json(table.json())
         return
