@@ -88,7 +88,7 @@ PATCHES = st.fixed_dictionaries({}, optional=FIELDS).map(lambda given: RunPatch(
 
 
 class TestUndo:
-    @settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(patch=PATCHES, chosen=st.lists(st.sampled_from(NAMES), min_size=1, unique=True))
     def test_what_an_update_changed_is_as_it_was(
         self, site: Site, demo: ProjectPath, patch: RunPatch, chosen: list[str]

@@ -155,7 +155,7 @@ def test_what_is_cut_is_what_a_filter_takes_and_comes_back_as_it_was(site: Site)
     pictures = [_picture(site, project, b"picture %d" % number) for number in range(4)]
     count = iter(range(10**6))
 
-    @settings(max_examples=examples(25), suppress_health_check=list(HealthCheck), deadline=None)
+    @settings(max_examples=examples(12), suppress_health_check=list(HealthCheck), deadline=None)
     @given(st.lists(_BATCH, min_size=1, max_size=6), _MEDIA, _CUTS, st.booleans())
     def check(batches: list[list[Any]], media: list[Any], cut: DataCut, goes_on: bool) -> None:
         run = _run(site, f"run-{next(count)}")

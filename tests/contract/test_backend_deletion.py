@@ -346,7 +346,7 @@ def test_deleting_and_restoring_changes_nothing(site: Site) -> None:
     before = _everything(site)
     choices = st.lists(st.tuples(st.sampled_from("ab"), st.sets(st.integers(0, 3), min_size=1)), max_size=4)
 
-    @settings(max_examples=examples(25), suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(12), suppress_health_check=list(HealthCheck))
     @given(choices, st.integers(0, 99))
     def check(steps: list[tuple[str, set[int]]], seed: int) -> None:
         entries = []

@@ -109,7 +109,7 @@ def test_groups_are_runs_of_equal_values(site: Site) -> None:
     runs = _make_runs(site, project)
     wanted = st.sampled_from((None, Comparison(STATE, "EQ", "FINISHED"), Comparison(A, "EQ", None)))
 
-    @settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(6), deadline=None, suppress_health_check=list(HealthCheck))
     @given(fields=st.lists(st.sampled_from(FIELDS), min_size=1, max_size=3, unique=True).map(tuple), chosen=wanted)
     def check(fields: tuple[Field, ...], chosen: Filter | None) -> None:
         selection = RunSelection(project.workspace, project.project, filter=chosen)

@@ -138,7 +138,7 @@ def test_a_listing_tells_what_the_series_say(site: Site) -> None:
     count = iter(range(10**6))
     deed = st.tuples(st.sampled_from(_DEEDS), st.integers(0, 5), st.sampled_from("xy"), st.integers(0, 9))
 
-    @settings(max_examples=examples(20), suppress_health_check=list(HealthCheck), deadline=None)
+    @settings(max_examples=examples(10), suppress_health_check=list(HealthCheck), deadline=None)
     @given(st.lists(deed, min_size=3, max_size=12))
     def check(history: Any) -> None:
         world = _World(site, site.project(f"p{next(count)}"))

@@ -187,7 +187,7 @@ def test_runs_come_in_the_order_asked_for_page_by_page(site: Site, demo: Project
     everything = _list(site, demo, limit=1000)
     assert len(everything) == len(CONFIGS)
 
-    @settings(max_examples=examples(30), suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(15), suppress_health_check=list(HealthCheck))
     @given(sort_lists, st.integers(1, 6), st.integers(0, 2))
     def check(sorts: tuple[Sort, ...], limit: int, grouped: int) -> None:
         groups = tuple(sort.field for sort in sorts[:grouped])

@@ -109,7 +109,7 @@ def test_all_is_read_under_the_new_key_and_comes_back_under_the_old_one(site: Si
     project = site.project()
     picture, count = _picture(site, project), iter(range(10**6))
 
-    @settings(max_examples=examples(12), suppress_health_check=list(HealthCheck), deadline=None)
+    @settings(max_examples=examples(6), suppress_health_check=list(HealthCheck), deadline=None)
     @given(_SERIES, st.sampled_from((*KEYS, "img")), st.sampled_from((*KEYS, "new")), _CUT, st.booleans())
     def check(held: Any, old: str, new: str, cut: DataCut, is_cut_first: bool) -> None:
         series = [

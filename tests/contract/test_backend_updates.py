@@ -43,7 +43,7 @@ def _plan(site: Site, path: ProjectPath, *ids: str, **fields: Any) -> UpdatePlan
 
 
 class TestPlans:
-    @settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(patch=PATCHES, chosen=st.lists(st.sampled_from(NAMES), min_size=1, unique=True), said=st.booleans())
     def test_what_a_plan_tells_is_what_is_done(
         self, site: Site, demo: ProjectPath, patch: RunPatch, chosen: list[str], said: bool

@@ -219,7 +219,7 @@ def test_an_import_that_is_killed_is_completed_by_the_next(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("pieces", [0, 1, 2])
 def test_a_run_that_was_half_imported_is_completed(tmp_path: Path, backend: LocalBackend, pieces: int) -> None:
-    points = [[step, {"a": float(step), "b": step / 7}] for step in range(130_000)]
+    points = [[step, {"a": float(step), "b": step / 7}] for step in range(101_000)]
     path = write(tmp_path / "runs.jsonl", {"run": "long", "points": points})
     [run] = JsonlFile(path, LAYOUT).read()
     assert isinstance(run, ImportedRun)

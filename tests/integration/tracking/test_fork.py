@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+from support.examples import examples
 from support.patience import eventually
+from support.program import run_program
 from support.run_content import points
 
 from runatlas import Api, Experiment
+
+FORKS = examples(20)
+"""How often a process is forked at random moments."""
 
 _HEAD = '''
 import multiprocessing, os, signal, sys, threading, time
@@ -47,7 +51,7 @@ def program(path: Path, text: str, *arguments: str, end: int = 0) -> list[str]:
     script = path.parent / f"program-{path.name}.py"
     script.write_text(_HEAD + textwrap.dedent(text))
     command = [sys.executable, "-u", "-W", "ignore", str(script), str(path), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = run_program(command, timeout=300)
     assert done.returncode == end, done.stderr
     return done.stdout.split()
 
@@ -288,7 +292,7 @@ def test_forks_at_random_moments_lose_nothing_double_nothing_and_hang_nowhere(tm
             thread.start()
         waiting, counts, ends = [], [], []
         try:
-            for number in range(40):
+            for number in range(int(sys.argv[3])):
                 over.wait(random_.random() * 0.02)
                 count, end = random_.randint(0, 10), random_.choice(["exit", "close", "leave"])
                 counts.append(count)
@@ -308,9 +312,9 @@ def test_forks_at_random_moments_lose_nothing_double_nothing_and_hang_nowhere(tm
         assert run.health.sent == sum(steps) + 1, run.health
         print(*steps, *counts)
         """
-    recorded = [int(word) for word in program(tmp_path / "store", text, "20")]
+    recorded = [int(word) for word in program(tmp_path / "store", text, "20", str(FORKS))]
     seen = find(tmp_path / "store")
-    keys = ["thread0", "thread1", *(f"child{number}" for number in range(40))]
+    keys = ["thread0", "thread1", *(f"child{number}" for number in range(FORKS))]
     assert {key: points(seen, key) for key in keys} == {
         key: counting(count) for key, count in zip(keys, recorded, strict=True)
     }
