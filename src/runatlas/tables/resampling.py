@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -143,15 +144,41 @@ def smoothed(values: Sequence[float], amount: float) -> list[float]:
 
 
 def _windowed(values: Sequence[float], length: int) -> Iterator[float]:
-    back, on = length // 2, length - length // 2
-    for place, value in enumerate(values):
-        near = [each for each in values[max(place - back, 0) : place + on] if math.isfinite(each)]
-        yield _mean(near) if math.isfinite(value) else math.nan
+    back, on = min(length // 2, len(values)), min(length - length // 2, len(values))
+    near = [value if math.isfinite(value) else None for value in values]
+    known = [value for value in near if value is not None]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    # Where a sum might be beyond the range of doubles, which the mean is not.
+    scaled = _SCALED if max(-low, high) > sys.float_info.max / (len(known) + 1) else 0
+    total, count = _Sum(), 0
+    for place in range(1 - on, len(near)):
+        for edge, sign in ((place + on - 1, 1), (place - back - 1, -1)):
+            if 0 <= edge < len(near) and (value := near[edge]) is not None:
+                total.add(sign * math.ldexp(value, -scaled))
+                count += sign
+        if place >= 0:
+            is_there = near[place] is not None
+            yield max(low, min(high, total.rounded() / count * 2.0**scaled)) if is_there else math.nan
 
 
-def _mean(values: Sequence[float]) -> float:
-    try:
-        return math.fsum(values) / len(values)
-    except OverflowError:  # the sum is beyond the range of doubles, the mean is not
-        middle = math.fsum(math.ldexp(value, -_SCALED) for value in values) / len(values) * 2.0**_SCALED
-        return max(min(values), min(max(values), middle))
+class _Sum:
+    """A sum that stays exact while numbers come and go, as ``math.fsum`` keeps it (Shewchuk 1997)."""
+
+    def __init__(self) -> None:
+        self._parts: list[float] = []
+
+    def add(self, number: float) -> None:
+        """Add a number."""
+        kept = 0
+        for part in self._parts:
+            large, small = (number, part) if abs(number) > abs(part) else (part, number)
+            number = large + small
+            lost = small - (number - large)
+            if lost:
+                self._parts[kept] = lost
+                kept += 1
+        self._parts[kept:] = [number]
+
+    def rounded(self) -> float:
+        """Return the double that is next to it."""
+        return math.fsum(self._parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -192,3 +193,19 @@ def test_the_last_step_is_read_however_far_it_is(low: int, high: int) -> None:
     for count in range(2, 9):
         steps = table_of([(low, 1.0), (high, 2.0)], []).resample(count)["loss"].steps.to_pylist()
         assert (steps[0], steps[-1], len(steps)) == (low, high, count)
+
+
+@SETTINGS
+@given(st.lists(st.floats(-1e300, 1e300) | st.sampled_from([math.nan, math.inf]), max_size=20), st.integers(2, 30))
+def test_a_window_has_the_mean_of_what_is_in_it(values: list[float], length: int) -> None:
+    expected = []
+    for place, value in enumerate(values):
+        near = filter(math.isfinite, values[max(place - length // 2, 0) : place + length - length // 2])
+        expected.append(float(np.mean([*map(Fraction, near)])) if math.isfinite(value) else math.nan)
+    np.testing.assert_allclose(smoothed(values, length), expected, rtol=1e-15)
+
+
+def test_a_window_of_any_length_is_read_in_one_go() -> None:
+    values = [float(number) for number in range(100_000)]
+    assert smoothed(values, 50_001)[50_000] == 50_000.0
+    assert smoothed(values[:3], 10**30) == [1.0, 1.0, 1.0]
