@@ -34,8 +34,8 @@ ChartKind: TypeAlias = Literal["plot", "scatter", "parallel"]
 _KINDS: tuple[ChartKind, ...] = get_args(ChartKind)
 _GOALS: tuple[Goal, ...] = ("min", "max")
 _OPTIONS: dict[ChartKind, tuple[str, ...]] = {
-    "plot": ("keys", "x", "color", "facet", "smooth", "band", "log", "sample"),
-    "scatter": ("x", "y", "color"),
+    "plot": ("keys", "x", "x_axis", "color", "facet", "smooth", "band", "log", "sample", "limit"),
+    "scatter": ("x", "y", "color", "log"),
     "parallel": ("keys", "result"),
 }
 _NEEDED: dict[ChartKind, tuple[str, ...]] = {"plot": (), "scatter": ("x", "y"), "parallel": ("keys", "result")}

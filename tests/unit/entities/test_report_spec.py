@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from inspect import signature
 from typing import Any
 
 import attrs
@@ -14,6 +15,7 @@ from support.odd_value import odd_values
 
 from runatlas import all_but
 from runatlas.entities.report_spec import ReportColumn, ReportSpec, ReportSpecError, parse_spec, read_spec
+from runatlas.entities.run_plot import PlotOptions, RunPlots
 from runatlas.model.ids import plain_path
 
 FULL = b"""
@@ -58,6 +60,15 @@ def test_a_file_says_all_of_a_report_and_its_plain_values_say_it_again() -> None
         "stats": ["loss.min"],
         "group_by": {"all_but": ["seed"]},
     }
+
+
+def test_charts_take_what_the_methods_of_runs_take() -> None:
+    files = {"ax", "path"}
+    for kind, made in (("plot", {"keys", *PlotOptions.__annotations__}), ("scatter", None), ("parallel", None)):
+        known = made or set(signature(getattr(RunPlots, kind)).parameters) - {"self"}
+        with pytest.raises(ReportSpecError) as caught:
+            read_spec({"columns": ["name"], "charts": [{"kind": kind, "zzzzzzzz": 1}]})
+        assert set(str(caught.value).partition("there are ")[2].split(", ")) == known - files
 
 
 def test_a_project_may_be_called_by_its_title() -> None:
