@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
+import polars as pl
 from typing_extensions import assert_type
 
 import runatlas
@@ -24,7 +25,7 @@ from runatlas.entities.update import Update, UpdatePlan
 from runatlas.entities.user import User, Users
 from runatlas.entities.workspace import Workspace, Workspaces
 from runatlas.errors import RunAtlasError
-from runatlas.tables import Point, Series, SummaryItem
+from runatlas.tables import Point, QueryTable, Series, SummaryItem, WideTable
 from runatlas.tables.statistic import StatisticItem
 
 
@@ -75,6 +76,8 @@ def collections(runs: Runs, trash: Trash) -> None:
     assert_type(runs.total, int)
     assert_type(runs.table(), ApiResponse[RunTable])
     assert_type(runs.to_pandas(), pd.DataFrame)
+    assert_type(runs.to_polars(), pl.DataFrame)
+    assert_type(runs.sql("from runs"), ApiResponse[QueryTable])
     assert_type(runs.metrics(["loss"]), ApiResponse[MetricTable[tuple[str, str]]])
     assert_type(runs.update(group="x", labels=["a"]), ApiResponse[Update])
     assert_type(runs.update(group="x", commit=False), ApiResponse[UpdatePlan])
@@ -93,6 +96,10 @@ def numbers(run: Run) -> None:
     table = answer.unwrap()
     assert_type(table["loss"], Series)
     assert_type(table["loss"][0], Point)
+    assert_type(table["loss"][1:], Series)
+    assert_type(1 - table["loss"] / table["acc"], Series)
+    assert_type(table["loss"].join(table["acc"], how="asof"), WideTable)
+    assert_type(table.resample(100).smooth(0.9), MetricTable[str])
     assert_type(table["loss"].min, StatisticItem | None)
     assert_type(table["loss"].avg, float | None)
     assert_type(table.missing, tuple[str, ...])

@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import Any, overload
 
 import attrs
+from arro3.core import Array, DataType, Table
 
 from runatlas.display.markup import Html, joined, lines, more, note
-from runatlas.display.shown import Shown
 from runatlas.entities.run_fields import RunFields
-from runatlas.model.instant import iso_text, moment
+from runatlas.model.instant import iso_text, moment, to_milliseconds
 from runatlas.model.log import LogLevel, LogPage, LogRecord
+from runatlas.tables.frame import ArrowFrame, Frame, Tabular
+from runatlas.tables.run import arrow_column
 from runatlas.terminal import counted, printable_lines
 
 __all__ = ["LogLine", "Logs", "make_logs"]
@@ -53,8 +55,8 @@ class LogLine:
 
 
 @attrs.frozen(eq=False, repr=False)
-class Logs(Shown):
-    """Lines, ascending; indexing and iterating go over them.
+class Logs(Tabular):
+    """Lines, ascending; indexing and iterating go over them; as a table a row each.
 
     Attributes:
         lines: The lines.
@@ -92,6 +94,19 @@ class Logs(Shown):
             "complete": self.complete,
             "next_offset": self.next_offset,
         }
+
+    def _frame(self) -> Frame:
+        columns: dict[str, Any] = {"line": Array([line.line for line in self], DataType.int64())}
+        for name in ("level", "message", "tag"):
+            columns[name] = Array([getattr(line, name) for line in self], DataType.string())
+        if any(line.time for line in self):
+            times = [None if line.time is None else to_milliseconds(line.time) for line in self]
+            columns["time"] = Array(times, DataType.int64()).cast(DataType.timestamp("ms", tz="UTC"))
+        if any(line.fields for line in self):
+            columns["fields"] = arrow_column([line.fields for line in self])
+        frame = ArrowFrame(Table.from_pydict(columns))
+        frame.complete, frame.total = self.complete, self.count
+        return frame
 
     @overload
     def __getitem__(self, index: int) -> LogLine: ...

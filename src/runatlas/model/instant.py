@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-__all__ = ["iso_text", "moment", "parse_iso"]
+__all__ = ["iso_text", "moment", "parse_iso", "to_milliseconds"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -16,6 +16,19 @@ def moment(time_ms: int) -> datetime:
         time_ms: Unix milliseconds.
     """
     return _EPOCH + timedelta(milliseconds=time_ms)
+
+
+def to_milliseconds(time: datetime) -> int:
+    """Return an aware datetime as Unix milliseconds; what is smaller is cut off.
+
+    Args:
+        time: The point in time.
+
+    Example:
+        >>> to_milliseconds(moment(1767323045678))
+        1767323045678
+    """
+    return (time - _EPOCH) // timedelta(milliseconds=1)
 
 
 def iso_text(time_ms: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain, count
 from typing import Any, overload
 
@@ -14,7 +14,7 @@ from arro3.core import Array, DataType, RecordBatch, RecordBatchReader, Schema, 
 
 from runatlas.errors import RunAtlasError, ValidationError
 from runatlas.extra import load_extra
-from runatlas.model.instant import moment
+from runatlas.model.instant import to_milliseconds
 from runatlas.tables.frame import ArrowFrame
 
 __all__ = ["Query", "QueryTable", "Source"]
@@ -312,7 +312,7 @@ def _texts(condition: dict[str, Any], names: set[tuple[str, ...]]) -> set[str] |
 
 
 def _milliseconds(held: Any) -> Any:
-    return (held - moment(0)) // timedelta(milliseconds=1) if isinstance(held, datetime) else held
+    return to_milliseconds(held) if isinstance(held, datetime) else held
 
 
 def _distinct(names: Iterable[str]) -> list[str]:

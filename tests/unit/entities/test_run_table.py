@@ -83,4 +83,8 @@ def test_whatever_has_rows_is_a_table(place: Place) -> None:
         assert table.num_rows == len(item.to_pandas()) == len(item.to_polars()) == len(pl.DataFrame(item))
         assert item.to_csv().startswith(",".join(names))
     assert api.projects().to_pandas()["name"].tolist() == ["my-project"]
+    lines = api.run(RUN).logs().to_pandas()  # type: ignore[attr-defined]
+    assert (lines["line"].tolist()[:2], lines["level"].tolist()[:2]) == ([1, 3], ["INFO", "WARN"])
+    assert lines["time"][0].isoformat() == "2024-05-15T10:40:00+00:00"
+    assert list(api.run(RUN).logs(ignore_timestamp=True).unwrap().to_arrow().column_names)[-1] == "tag"
     assert Table(api.run(RUN).metrics(["loss"])).num_rows == 1500
