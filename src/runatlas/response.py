@@ -84,7 +84,8 @@ class ApiResponse(Shown, Generic[T]):
             RunAtlasError: The stored error.
         """
         if self.error is not None:
-            raise self.error
+            # Where it came up inside of us is no news to the caller; what it came from stays its cause.
+            raise self.error.with_traceback(None)
         return self.data  # type: ignore[return-value]
 
     def json(self) -> dict[str, Any]:
@@ -139,7 +140,10 @@ class ApiResponse(Shown, Generic[T]):
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *(dir(self.data) if self.ok else ())})
 
-    def _ipython_key_completions_(self) -> list[str]:
+    def _ipython_key_completions_(self) -> list[Any]:
+        own = getattr(self.data, "_ipython_key_completions_", None)
+        if own is not None:
+            return list(own())
         return [key for key in self.data if isinstance(key, str)] if isinstance(self.data, Mapping) else []
 
     def __repr__(self) -> str:

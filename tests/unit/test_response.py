@@ -112,3 +112,21 @@ def test_a_notebook_can_complete_keys() -> None:
     assert ApiResponse.success({"loss": 1, ("run", "acc"): 2})._ipython_key_completions_() == ["loss"]
     assert ApiResponse.success([1, 2])._ipython_key_completions_() == []
     assert ApiResponse.failure(NotFoundError("no"))._ipython_key_completions_() == []
+
+
+def test_a_stored_error_is_raised_where_the_caller_asks_and_keeps_its_cause() -> None:
+    def fail() -> int:
+        raise NotFoundError("no such run") from KeyError("k3x9q2ab")
+
+    answer = ApiResponse.of(fail)
+    for ask in (answer.unwrap, lambda: answer["loss"], lambda: len(answer)) * 2:
+        with pytest.raises(NotFoundError) as told:
+            ask()
+        assert isinstance(told.value.__cause__, KeyError)
+        assert {frame.name for frame in told.traceback} <= {
+            told.traceback[0].name,
+            "<lambda>",
+            "__getitem__",
+            "__len__",
+            "unwrap",
+        }

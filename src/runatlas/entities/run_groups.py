@@ -136,9 +136,17 @@ class RunGroups(Tabled, Generic[R]):
 
     def _find(self, values: Any) -> RunGroupRecord | None:
         several = isinstance(values, tuple) and len(values) == len(self._fields)
-        wanted = _places(values if several else (values,))
-        found = zip(self.values, self.records, strict=True)
-        return next((record for held, record in found if _places(held) == wanted), None)
+        # Of one field a tuple may be the values of a group, or the list that its runs have.
+        read = [values] if several else []
+        wanted = [_places(each) for each in (*read, *([(values,)] if len(self._fields) == 1 else []))]
+        known = {_places(held): record for held, record in zip(self.values, self.records, strict=True)}
+        return next((known[places] for places in wanted if places in known), None)
+
+    def _ipython_key_completions_(self) -> list[Any]:
+        """Complete the groups that were counted already."""
+        if self._known is None:
+            return []
+        return [values if len(values) > 1 else values[0] for values in self.values]
 
     def _runs(self) -> Callable[[RunGroupRecord], R]:
         """Return what makes the runs of a group."""

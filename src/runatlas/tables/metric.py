@@ -218,6 +218,9 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
             raise KeyError(f"{key[0]!r} is the id of several runs, which go by their cuids here: {cuids}")
         raise KeyError(key)
 
+    def _ipython_key_completions_(self) -> list[K]:
+        return list(self._series)
+
     def __iter__(self) -> Iterator[K]:
         return iter(self._series)
 

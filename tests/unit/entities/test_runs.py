@@ -130,6 +130,18 @@ def test_groups_are_runs_of_equal_values(place: Place) -> None:
             project.runs().groups()
 
 
+def test_a_group_of_lists_is_found_by_its_list(own_place: Place) -> None:
+    own_place.world.add_run("listed", config={"layers": ["a,b"]})
+    own_place.world.add_run("text", config={"layers": "a,b"})
+    groups = own_place.api.runs(PROJECT).groups("config.layers")
+    assert groups._ipython_key_completions_() == []
+    assert ids(groups["a,b"]) == ids(groups[("a,b",)]) == ["text"]
+    assert ids(groups[["a,b"],]) == ["listed"]
+    assert (None in groups, ("a", "b") in groups, len(groups._ipython_key_completions_())) == (True, False, 3)
+    only = own_place.api.runs(PROJECT, "name != 'x'", ids=["listed"]).groups("config.layers")
+    assert ids(only[("a,b",)]) == ["listed"]
+
+
 def test_groups_are_counted_and_not_loaded(place: Place) -> None:
     project = place.api.project(PROJECT)
     with place.account.asking():

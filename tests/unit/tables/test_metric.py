@@ -11,6 +11,7 @@ import pytest
 from support.block import RUN, make_block, make_reading, make_summary
 
 from runatlas.model.series import ReadFailure
+from runatlas.response import ApiResponse
 from runatlas.tables import MetricTable
 from runatlas.tables.metric import make_metric_table, make_run_metric_table
 
@@ -47,6 +48,8 @@ def test_series_of_many_runs_go_by_run_and_key() -> None:
     assert table["two", "loss"][0]["value"] == 7.0
     assert table["two", "loss"].run_name == "second run"
     assert [run[1] for run in table.runs] == ["one", "two"]
+    assert table._ipython_key_completions_() == [("one", "loss"), ("two", "loss")]
+    assert ApiResponse.success(one_run())._ipython_key_completions_() == ["loss", "acc"]
 
 
 def test_runs_that_share_an_id_are_two_and_go_by_their_cuids() -> None:
