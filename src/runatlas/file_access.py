@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -203,11 +203,13 @@ def replaceable(path: Path) -> Path:
     Raises:
         FileExistsError: What is there is no file.
         FileNotFoundError: The directory is not there.
+        OSError: The path leads nowhere, such as a link to itself.
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    if path.exists() and not path.is_file():
-        raise FileExistsError(f"{path} is no file, and what it is would be replaced; name another path")
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise FileExistsError(errno.EEXIST, "it is no file, and would be replaced by one", str(path))
     return path.resolve()
 
 
@@ -250,16 +252,16 @@ def open_to_read(path: Path, *, folder: bool = False) -> BinaryIO:
         OSError: It is not there, is no file, or cannot be read.
     """
     if folder and path.parent.is_symlink():
-        raise OSError(errno.ELOOP, _NO_FILE)
+        raise OSError(errno.ELOOP, _NO_FILE, str(path))
     try:
         descriptor = os.open(path, os.O_RDONLY | _ITSELF)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.EMLINK}:
-            raise OSError(errno.ELOOP, _NO_FILE) from error
+            raise OSError(errno.ELOOP, _NO_FILE, str(path)) from error
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.ELOOP, _NO_FILE)
+        raise OSError(errno.ELOOP, _NO_FILE, str(path))
     return os.fdopen(descriptor, "rb")
 
 

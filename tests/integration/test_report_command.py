@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,15 @@ def test_what_cannot_be_done_is_told(place: Place) -> None:
     nowhere = place.files / "nowhere.toml"
     nowhere.write_text('columns = ["name"]\n')
     notes.write_text("# Notes\n")
+    marks = [
+        "<!-- runatlas:begin a -->",
+        "<!-- runatlas:begin b -->",
+        "<!-- runatlas:end b -->",
+        "<!-- runatlas:end a -->",
+    ]
+    nested, loop = place.files / "nested.md", place.files / "loop.md"
+    nested.write_text("\n".join(marks))
+    loop.symlink_to("loop.md")
     cases: list[tuple[list[Any], int, str]] = [
         ([wrong], 2, f"{wrong}: there is no 'limt', did you mean 'limit'?"),
         ([wrong], 2, f"{wrong}: columns[1].digits: expected a whole number, got str"),
@@ -110,6 +120,10 @@ def test_what_cannot_be_done_is_told(place: Place) -> None:
         ([place.spec, "--format", "xlsx"], 2, "xlsx is no text; give --output"),
         ([place.spec, "--name", "a"], 2, "--name goes with --format md and --output"),
         ([place.spec, "-o", notes, "--name", "a"], 1, "NOTES.md needs one line '<!-- runatlas:begin a -->'"),
+        ([place.spec, "-o", nested, "--name", "a"], 1, f"{marks[1]!r} stands between the markers a, and would be lost"),
+        ([place.spec, "-o", loop], 1, "loop.md (Too many levels of symbolic links)"),
+        ([place.spec, "-o", "/dev/null", "--format", "md"], 1, "/dev/null (it is no file, and would be replaced"),
+        (["--check", "/dev/null"], 1, "/dev/null (it is a link, a pipe or something else that is no file)"),
         (["--check", notes], 1, "is no report"),
         (["--check", "/dev/null"], 1, "cannot open /dev/null"),
         (["--check", notes, "--format", "md"], 2, "--check takes a report, and writes none"),
@@ -118,5 +132,27 @@ def test_what_cannot_be_done_is_told(place: Place) -> None:
         result = place.call(*words)
         assert told in result.stderr.replace("\n       ", " "), result.output
         assert result.exit_code == code, result.output
-    assert notes.read_text() == "# Notes\n"
+    assert (notes.read_text(), nested.read_text()) == ("# Notes\n", "\n".join(marks))
     assert place.call(nowhere, "--project", "team/vision", "--format", "md").exit_code == 0
+
+
+def test_a_report_is_checked_where_links_lead(place: Place) -> None:
+    link = place.files / "linked.md"
+    link.symlink_to("led.md")
+    assert place.call(place.spec, "-o", link).exit_code == 0
+    assert link.is_symlink()
+    assert place.call("--check", link).exit_code == 0
+
+
+def test_a_full_disk_leaves_the_file_that_was_there(place: Place) -> None:
+    output = place.files / "kept.csv"
+    output.write_text("kept\n")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limit[1]))
+    try:
+        result = place.call(place.spec, "-o", output)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert (result.exit_code, result.stderr) == (1, "Error: not all of it could be written (File too large)\n")
+    assert output.read_text() == "kept\n"
+    assert not list(place.files.glob(".kept*"))

@@ -16,7 +16,7 @@ from runatlas.entities.collection import Window
 from runatlas.entities.report_spec import ReportSpecError, read_spec
 from runatlas.entities.run_report import read_content
 from runatlas.entities.runs import Runs
-from runatlas.errors import ResponseFormatError, ValidationError
+from runatlas.errors import ResponseFormatError, ValidationError, shortened
 from runatlas.file_access import open_to_read
 from runatlas.model.codec import decode
 from runatlas.model.filters import Sort
@@ -104,11 +104,8 @@ def check_report(handle: BackendHandle, path: Path) -> ReportCheck:
         OSError: The file cannot be read.
         ValidationError: It is no report, or is damaged.
     """
-    try:
-        with open_to_read(path.resolve()) as file:
-            data = file.read(FILE_MAX + 1)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    with open_to_read(path.resolve() if path.exists() else path) as file:
+        data = file.read(FILE_MAX + 1)
     if len(data) > FILE_MAX:
         raise ValidationError(f"{path} is larger than a report that can be checked ({FILE_MAX:,} bytes)")
     seals = find_seals(data.decode(errors="replace"), str(path))
@@ -123,7 +120,7 @@ def _check(handle: BackendHandle, seal: Seal, source: str) -> Iterator[Differenc
     yield from (Difference("", "", None, None, told) for told in seal.altered)
     now = make_seal(_made_anew(handle, seal, source))
     if now.columns != seal.columns:
-        told = f"its columns were {', '.join(seal.columns)}, and are {', '.join(now.columns)}"
+        told = shortened(f"its columns were {', '.join(seal.columns)}, and are {', '.join(now.columns)}")
         yield Difference("", "", list(seal.columns), list(now.columns), told)
     found = list(_compared(seal, now))
     yield from found

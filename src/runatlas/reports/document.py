@@ -18,6 +18,7 @@ _ACTIVE = re.compile(r"^[-+=%](?!\d)|[\\`*_{}\[\]<>#|~$&]|:(?=[/a-zA-Z_+])|(?<=[
 """What Markdown, with the tables, formulas and links of code hosts, may take for more than a letter."""
 _NAME = re.compile(r"[\w.-]{1,100}", re.ASCII)
 _BEGIN = re.compile(rb"<!-- runatlas:begin ([\w.-]{1,100}) -->")
+_MARK = re.compile(r"<!-- runatlas:(?:begin|end) [\w.-]{1,100} -->")
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -113,7 +114,7 @@ def put_between(path: Path, name: str, text: str) -> None:
 
     Raises:
         OSError: The file cannot be read or written.
-        ValidationError: It has no such markers, or some more than once.
+        ValidationError: It has no such markers, or some more than once, or others are between them.
     """
     begin, end = _begin_mark(name), _end_mark(name)
     with path.open("rb") as file:
@@ -129,7 +130,9 @@ def put_between(path: Path, name: str, text: str) -> None:
             f"{path} needs one line {begin!r} and below it one line {end!r}: what stands between them is replaced"
         )
     before, _, rest = document.partition(begin)
-    after = rest.partition(end)[2]
+    between, _, after = rest.partition(end)
+    if other := _MARK.search(between):
+        raise ValidationError(f"{path}: {other[0]!r} stands between the markers {name}, and would be lost")
     newline = "\r\n" if "\r\n" in document else "\n"
     body = f"\n{text}".replace("\n", newline)
     with replacing(path.resolve()) as file:

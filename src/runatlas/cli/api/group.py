@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -39,6 +40,8 @@ def mistakes_told() -> Iterator[None]:
     except (TypeError, ValueError) as error:
         raise click.UsageError(printable_lines(str(error))) from error
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise click.ClickException(f"not all of it could be written ({error.strerror})") from error
         if error.filename is None:
             raise
         raise click.ClickException(f"cannot open {printable(str(error.filename))} ({error.strerror})") from error
