@@ -32,6 +32,9 @@ _ROWS_MAX = 10_000_000
 _WHOLE = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|BIGNUM")
 _LARGE = {"HUGEINT", "UHUGEINT", "UBIGINT", "BIGNUM"}
 _NESTED = re.compile(r".*\]|(STRUCT|MAP|UNION|VARIANT|JSON)\b.*", re.DOTALL)
+_BY_TEXT = {"query", "query_table"}
+"""Functions that read a table whose name may be put together."""
+
 _JOINS = {"INNER": (True, True), "LEFT": (False, True), "RIGHT": (True, False), "FULL": (False, False)}
 """Of which side a join leaves out the rows that its condition does not fit: of the left, of the right."""
 
@@ -149,11 +152,8 @@ class Query:
         tree = json.loads(told)
         found = [texts for part in _parts(tree) for texts in part.texts_of(table, column)]
         known = [texts for texts in found if texts is not None]
-        if (
-            not found
-            or len(known) < len(found)
-            or _is_named_elsewhere(tree, re.compile(rf"\b{table}\b", re.IGNORECASE))
-        ):
+        is_everywhere = len(known) == _count_of(tree, table)  # what a pivot stands on is in no ``from``
+        if not found or not is_everywhere or _is_named_elsewhere(tree, re.compile(rf"\b{table}\b", re.IGNORECASE)):
             return None
         return tuple(sorted(set().union(*known)))
 
@@ -240,6 +240,16 @@ def _parts(tree: Any) -> Iterator[_Part]:
             yield from _parts(item)
 
 
+def _count_of(tree: Any, table: str) -> int:
+    """Count the places of a question at which a table stands."""
+    if isinstance(tree, list):
+        return sum(_count_of(item, table) for item in tree)
+    if not isinstance(tree, dict):
+        return 0
+    is_it = tree.get("type") == "BASE_TABLE" and tree["table_name"].lower() == table
+    return is_it + sum(_count_of(item, table) for item in tree.values())
+
+
 def _is_named_elsewhere(tree: Any, table: re.Pattern[str]) -> bool:
     """Tell whether a table may be read in another way than by a ``from``, such as ``query_table('points')``."""
     if isinstance(tree, str):
@@ -248,6 +258,8 @@ def _is_named_elsewhere(tree: Any, table: re.Pattern[str]) -> bool:
         return any(_is_named_elsewhere(item, table) for item in tree)
     if not isinstance(tree, dict) or tree.get("type") in {"BASE_TABLE", "COLUMN_REF"}:
         return False
+    if tree.get("function_name") in _BY_TEXT:
+        return True
     return any(_is_named_elsewhere(item, table) for name, item in tree.items() if name != "alias")
 
 
