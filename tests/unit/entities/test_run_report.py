@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.counting import make_counting
 from support.examples import examples
@@ -206,6 +206,8 @@ def test_a_check_names_just_the_one_value_that_changed(store: Store, tmp_path: P
 
     @settings(max_examples=examples(12), deadline=None)
     @given(CHANGES)
+    @example(("a", "lr", math.nextafter(0.1, 1)))
+    @example(("b", "seed", 1.0))
     def change(made: tuple[str, str, Any]) -> None:
         name, key, value = made
         was = held[name][key]
