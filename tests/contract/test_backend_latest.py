@@ -45,7 +45,7 @@ class _World:
         for run in self.runs:
             site.root.append(Batch(run, (line("x", 4), line("y", 2, value=lambda step: -step))))
         imported = RunDraft(project, id="c", state="FINISHED")
-        series = (ImportedSeries("x", (0, 1), (3.0, math.nan)), ImportedSeries("y", (0,), (-0.0,)))
+        series = (ImportedSeries("x", (0, 1), (3.0, -math.nan)), ImportedSeries("y", (0,), (-0.0,)))
         site.root.import_runs((RunImport(imported, series, time_ms=1),))
         self.runs.append(RunPath(project.workspace, project.project, "c"))
 

@@ -206,4 +206,4 @@ def _write_parts(
 
 def _latest(of_run: Sequence[SeriesRow]) -> dict[str, float]:
     """Return the last values of a new run, all of whose series are numbers without context."""
-    return {row.key: row.summary.last.value + 0.0 for row in of_run if row.summary is not None}
+    return {row.key: row.summary.last.value for row in of_run if row.summary is not None}

@@ -112,9 +112,13 @@ def latest_problem(connection: Connection, run_pk: int) -> str:
 
 
 def pack_latest(values: Mapping[str, float]) -> bytes:
-    """Return last values as a row holds them: a checksum, how long the names are, the names as JSON, the doubles."""
+    """Return last values as a row holds them: a checksum, how long the names are, the names as JSON, the doubles.
+
+    There is one NaN, and no negative zero, as in the rows of series.
+    """
     names = dumps(list(values)).encode()
-    rest = _LENGTH.pack(len(names)) + names + struct.pack(f"<{len(values)}d", *values.values())
+    doubles = (math.nan if math.isnan(value) else value + 0.0 for value in values.values())
+    rest = _LENGTH.pack(len(names)) + names + struct.pack(f"<{len(values)}d", *doubles)
     return _CHECKSUM.pack(zlib.crc32(rest)) + rest
 
 
