@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from types import NoneType
 from typing import Any
 
 import attrs
@@ -31,6 +32,8 @@ __all__ = [
     "text_of",
     "time_of",
 ]
+
+_LEAVES = frozenset({str, int, float, bool, NoneType})
 
 DEPTH_MAX = 64
 """How deep a config may nest."""
@@ -99,7 +102,9 @@ def _walk(value: Mapping[str, Any], prefix: str, depth: int, depth_max: int | No
             raise ValidationError(f"config: the key {key!r} is not text")
         name = prefix + _name(key)
         yield name, item
-        if item and isinstance(item, Mapping):
+        if (
+            type(item) not in _LEAVES and item and isinstance(item, Mapping)
+        ):  # whether it is a mapping takes long to tell
             yield from _walk(item, f"{name}.", depth + 1, depth_max)
 
 

@@ -71,6 +71,8 @@ def _row(key: str, value: Any) -> ConfigRow:
         return _text_row(key, value)
     if isinstance(value, bool):
         return key, "bool", float(value), text_of(value)
+    if isinstance(value, int):
+        return key, "num", as_double(value), text_of(value)
     if value is None or isinstance(value, (dict, list, tuple, Mapping)):
         return _whole_row(key, value)
     is_nan = isinstance(value, float) and math.isnan(value)
