@@ -71,8 +71,8 @@ def show_content(content: Content) -> Html:
     few = attrs.evolve(content, rows=content.rows[:_NOTEBOOK_ROWS])
     left = more(len(content.rows) - _NOTEBOOK_ROWS, "row")
     marked = cells(content)[:_NOTEBOOK_ROWS]
-    charts = joined(*(note(f"chart: {name}") for name, _ in content.charts))
-    return joined(heading(content.title, count), _table(few, marked), left, *map(note, content.notes), charts)
+    said = map(note, content.paragraphs)
+    return joined(heading(content.title, count), *said, _table(few, marked), left, *map(note, content.notes))
 
 
 def _table(content: Content, rows: list[list[Cell]]) -> Html:

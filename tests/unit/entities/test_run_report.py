@@ -74,12 +74,13 @@ def listed(store: Store, **options: Any) -> Report:
 
 def test_a_report_says_what_is_missing_and_asks_a_few_times(store: Store) -> None:
     store.account.calls.clear()
-    report = listed(store, filter="config.lr < 1", title="Five <runs>")
+    report = listed(store, filter="config.lr < 1", title="Five <runs>", text="One line.\nAnother.")
     assert store.account.calls.count("list_runs") <= 2
     assert [row["loss.min"] for row in report.table][:2] == [0.5, 0.25]
     assert report.notes == ("loss.min: missing in 1 of 5 runs", "loss.min: NaN or infinite in 1 of 5 runs")
     shown = check_html(report._repr_html_())
     assert "Five <runs>" in shown
+    assert "Another." in shown
     assert "5 rows x 5 columns" in shown
     assert repr(report) == "<Report 'Five <runs>': 5 rows x 5 columns>"
     assert report.json()["rows"][2][-1] == "NaN"
@@ -127,7 +128,7 @@ def test_charts_stand_in_the_page(store: Store) -> None:
     assert report.to_html().count("<svg") == 3
     shown = report._repr_html_()
     assert shown.count("<img") == 3
-    assert "<b> -- loss" in check_html(shown)
+    assert check_html(shown).count("<b> -- loss") == 1
     with pytest.raises(ValueError, match=r"charts\[0\]: smooth: expected"):
         listed(store, charts=[{"keys": ["loss"], "smooth": -1}])
 
