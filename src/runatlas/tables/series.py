@@ -91,7 +91,7 @@ class Series(Sequence[Point], Tabular):
         run: The run's id.
         run_name: The run's name.
         total: How many points it has in the asked range, before sampling and ``head``/``tail``; ``None`` when it was
-            sampled by a server that does not tell.
+            sampled and that is not known.
         sampled: Whether points were left out by sampling.
     """
 
@@ -347,11 +347,11 @@ class Series(Sequence[Point], Tabular):
         # Without it ``numpy.min`` would call ``series.min``, which is a statistic of the whole series.
         return function(*_arrays(args), **options)
 
-    def _computed(self, key: str, values: Iterable[float], pairs: Context = ()) -> Series:
+    def _computed(self, key: str, values: Iterable[float], pairs: Context = (), *, sampled: bool = False) -> Series:
         """Return a series of the same steps with other values; statistics are those of these."""
         whole = self._block()
         made = attrs.evolve(whole, values=Array(list(values), _FLOAT64))
-        return make_computed(key, pairs, made, sampled=self.sampled, timed=self._timed)
+        return make_computed(key, pairs, made, sampled=self.sampled or sampled, timed=self._timed)
 
     def _with(self, other: object, name: str, compute: Callable[[float, float], float], *, swap: bool = False) -> Any:
         """Compute with a number, or point by point with a series of the same steps."""
@@ -359,7 +359,8 @@ class Series(Sequence[Point], Tabular):
         if isinstance(other, Series):
             _check_steps(self, other)
             others: list[float] = list(other.values.to_pylist())
-            return self._computed(f"{_term(self)} {name} {_term(other)}", map(compute, own, others))
+            key = f"{_term(self)} {name} {_term(other)}"
+            return self._computed(key, map(compute, own, others), sampled=other.sampled)
         if isinstance(other, bool) or not isinstance(other, Real):
             return NotImplemented
         number = float(other)

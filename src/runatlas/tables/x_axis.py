@@ -113,7 +113,7 @@ def _cut(rows: _Rows, within: ValueRange | None, *, is_sampled: bool, lost: int)
     if within is None:
         if not is_sampled or not lost:
             return rows
-        total = None if rows.total is None else rows.total - lost
+        total = None if rows.total != len(rows.indices) else rows.total - lost  # of a sample it is not known
         return attrs.evolve(rows, total=total).part([row for row, at in enumerate(rows.indices) if not math.isnan(at)])
     since = -math.inf
     times: list[int] = list(rows.times_ms.to_pylist())

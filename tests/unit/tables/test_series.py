@@ -201,6 +201,13 @@ def test_what_is_computed_says_so_and_has_statistics_of_its_own() -> None:
         series * True
 
 
+def test_what_is_computed_of_a_sampled_series_is_sampled() -> None:
+    whole = one_series([(0, 1.0)])
+    block = make_block({(RUN, "acc"): [(0, 2.0)]}, totals={"acc": 9})
+    part = make_run_metric_table(make_reading(block, sample=1))["acc"]
+    assert [made.sampled for made in (whole - whole, whole - part, part - whole)] == [False, True, True]
+
+
 def test_series_of_other_steps_do_not_compute() -> None:
     long, short = one_series([(0, 1.0), (1, 2.0)]), one_series([(0, 1.0)])
     with pytest.raises(ValueError, match=r"loss has step 1 where loss has none; join\(other\)"):

@@ -108,3 +108,11 @@ def test_time_lies_across_a_series_of_several_blocks(axis: str, first: int) -> N
     assert list(block.epochs.to_pylist()) == [None, None, 7]
     again = pickle.loads(pickle.dumps(block))
     assert told(again) == told(block)
+
+
+@pytest.mark.parametrize(("total", "left"), [(3, 1), (9, None)])
+def test_how_many_points_lie_somewhere_is_not_known_of_a_sample(total: int, left: int | None) -> None:
+    block = make_block({(RUN, "loss"): [(0, 1.0), (1, 2.0), (2, 3.0)]}, totals={"loss": total})
+    across = make_block({(RUN, "lr"): [(1, 0.5)]})
+    (made,), _ = along_metric([block], "lr", [across], None, is_sampled=True)
+    assert (made.series[0].length, made.series[0].total) == (1, left)
