@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["are", "counted", "none_has", "printable", "printable_lines"]
+__all__ = ["are", "counted", "more_of", "none_has", "printable", "printable_lines"]
 
 _UNSEEN = (
     "\x00-\x1f\x7f-\x9f\xad\u061c\u070f\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -60,6 +60,20 @@ def counted(number: int, noun: str) -> str:
 def are(number: int) -> str:
     """Return the verb that belongs to a number of things."""
     return "is" if number == 1 else "are"
+
+
+def more_of(left: int, noun: str) -> str:
+    """Say how many are not told one by one.
+
+    Args:
+        left: How many.
+        noun: What, in the singular.
+
+    Example:
+        >>> more_of(1200, "run")
+        '… and 1,200 more runs'
+    """
+    return f"… and {counted(left, f'more {noun}')}"
 
 
 def none_has(runs: int, what: str) -> str:

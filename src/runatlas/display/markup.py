@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from runatlas.terminal import counted, printable, printable_lines
+from runatlas.terminal import counted, more_of, printable, printable_lines
 
 __all__ = [
     "Html",
@@ -223,7 +223,7 @@ def note(said: str | Html) -> Html:
 
 def more(left: int, noun: str) -> Html | None:
     """Return the remark that things were left out; ``None`` if none were."""
-    return note(f"… and {counted(left, f'more {noun}')}") if left > 0 else None
+    return note(more_of(left, noun)) if left > 0 else None
 
 
 def failure(sentence: str, kind: str = "") -> Html:

@@ -10,7 +10,7 @@ from runatlas.display.markup import Html, failure, heading, joined, note
 from runatlas.display.shown import shown
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.tables.frame import Frame, Tabled
-from runatlas.terminal import counted, printable
+from runatlas.terminal import more_of, printable
 
 __all__ = ["SHOWN", "Plan", "more"]
 
@@ -123,4 +123,4 @@ class Plan(Tabled, Generic[Record, Item]):
 
 def more(count: int) -> list[str]:
     """Say how many runs are not told one by one, if any."""
-    return [f"… and {counted(count, 'more run')}"] if count > 0 else []
+    return [more_of(count, "run")] if count > 0 else []

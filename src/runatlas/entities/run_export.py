@@ -15,7 +15,7 @@ from arro3.core import RecordBatchReader
 
 from runatlas.errors import BusyError, ResponseFormatError, RunAtlasError, ValidationError
 from runatlas.file_access import replaceable, replacing
-from runatlas.model.codec import decode_json, dumps, encode_json, finite
+from runatlas.model.codec import decode_json, dumps, encode_json, with_float_texts
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
 from runatlas.model.run import RunRecord
 from runatlas.process.file_lock import FileLock
@@ -205,5 +205,5 @@ def _pages(part: BinaryIO) -> Iterator[tuple[list[RunRecord], _Mark]]:
 
 def _line(row: dict[str, Any]) -> bytes:
     """Return a row as JSON, without what a run does not have."""
-    there = {name: finite(value) for name, value in row.items() if value is not None}
+    there = {name: with_float_texts(value) for name, value in row.items() if value is not None}
     return dumps(there).encode() + b"\n"

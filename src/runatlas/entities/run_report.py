@@ -27,7 +27,7 @@ from runatlas.entities.run_query import query_texts
 from runatlas.entities.run_statistics import RunStatistics
 from runatlas.errors import ValidationError
 from runatlas.file_access import replaceable, replacing
-from runatlas.model.codec import dumps, encode, finite
+from runatlas.model.codec import dumps, encode, with_float_texts
 from runatlas.model.expression import parse_filter
 from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filters import And, Field, Sort
@@ -222,7 +222,7 @@ class Report(Shown):
             "notes": list(content.notes),
             "fingerprint": self.fingerprint,
             "columns": [column.name for column in content.columns],
-            "rows": [[finite(_plain(value)) for value in row.values] for row in content.rows],
+            "rows": [[with_float_texts(_plain(value)) for value in row.values] for row in content.rows],
         }
 
     def _show(self) -> Html:

@@ -31,10 +31,10 @@ __all__ = [
     "dumps",
     "encode",
     "encode_json",
-    "finite",
     "loads",
     "loads_all",
     "make_context",
+    "with_float_texts",
 ]
 
 T = TypeVar("T")
@@ -276,14 +276,14 @@ def dumps(value: Any) -> str:
         return _ENCODER.encode(_mark(value))
 
 
-def finite(value: Any) -> Any:
+def with_float_texts(value: Any) -> Any:
     """Return plain values for JSON that other programs read: NaN and ±Inf as the texts of that name."""
     if isinstance(value, float) and not math.isfinite(value):
         return _float_text(value)
     if isinstance(value, Mapping):
-        return {key: finite(item) for key, item in value.items()}
+        return {key: with_float_texts(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [finite(item) for item in value]
+        return [with_float_texts(item) for item in value]
     return value
 
 

@@ -11,7 +11,7 @@ from runatlas.model.glob import fits, parse_glob
 from runatlas.model.policy import Goal
 from runatlas.model.text import check_text
 
-__all__ = ["DEFINITIONS_MAX", "MetricDefinition", "check_definitions", "define", "find_definition"]
+__all__ = ["DEFINITIONS_MAX", "MetricDefinition", "check_definitions", "find_definition", "merge_definitions"]
 
 DEFINITIONS_MAX = 200
 """How many definitions a project has at the most."""
@@ -35,7 +35,9 @@ class MetricDefinition:
     unit: str = ""
 
 
-def define(held: Iterable[MetricDefinition], made: Iterable[MetricDefinition]) -> tuple[MetricDefinition, ...]:
+def merge_definitions(
+    held: Iterable[MetricDefinition], made: Iterable[MetricDefinition]
+) -> tuple[MetricDefinition, ...]:
     """Return definitions with others in the place of those with the same key; one that says nothing takes it away.
 
     Args:
@@ -43,7 +45,7 @@ def define(held: Iterable[MetricDefinition], made: Iterable[MetricDefinition]) -
         made: What is said now.
 
     Example:
-        >>> define([MetricDefinition("loss", "max")], [MetricDefinition("loss", "min"), MetricDefinition("acc")])
+        >>> merge_definitions([MetricDefinition("loss", "max")], [MetricDefinition("loss", "min")])
         (MetricDefinition(key='loss', goal='min', unit=''),)
     """
     known = {item.key: item for item in held} | {item.key: item for item in made}

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from runatlas.model.codec import finite
+from runatlas.model.codec import with_float_texts
 from runatlas.terminal import printable, printable_lines
 
 __all__ = ["print_fields", "print_json", "print_table", "refusal_text", "say", "size_text"]
@@ -37,7 +37,7 @@ _KIBI = 1024
 
 def print_json(value: Any) -> None:
     """Print plain values as JSON, every digit of every number; NaN and ±Inf as the texts of that name."""
-    click.echo(json.dumps(finite(value), ensure_ascii=False, allow_nan=False, indent=2))
+    click.echo(json.dumps(with_float_texts(value), ensure_ascii=False, allow_nan=False, indent=2))
 
 
 _FORMS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
@@ -45,7 +45,7 @@ _FORMS: tuple[tuple[type | tuple[type, ...], Callable[[Any], str]], ...] = (
     (float, lambda value: f"{value:.6g}"),
     (datetime, lambda value: value.isoformat(timespec="milliseconds").replace("+00:00", "Z")),
     ((list, tuple), lambda value: ", ".join(map(str, value))),
-    (Mapping, lambda value: json.dumps(finite(value), ensure_ascii=False)),
+    (Mapping, lambda value: json.dumps(with_float_texts(value), ensure_ascii=False)),
 )
 
 

@@ -10,7 +10,7 @@ import attrs
 from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError
 from runatlas.model.codec import decode, dumps, encode, loads
 from runatlas.model.ids import ProjectPath, new_cuid, validate_project_name
-from runatlas.model.metric import MetricDefinition, check_definitions, define
+from runatlas.model.metric import MetricDefinition, check_definitions, merge_definitions
 from runatlas.model.page import Page
 from runatlas.model.project import (
     ProjectCountRecord,
@@ -118,7 +118,7 @@ class Projects:
                 if held is None:
                     raise NotFoundError(f"there is no project {path}")
                 if patch.metrics is not None:
-                    metrics = define(_definitions(held["metrics"]), patch.metrics)
+                    metrics = merge_definitions(_definitions(held["metrics"]), patch.metrics)
                     check_definitions(metrics)
                     values["metrics"] = dumps(encode(metrics))
                 with unique(f"workspace {found.workspace!r} has a project {patch.name!r} already"):
