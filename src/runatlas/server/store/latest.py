@@ -106,7 +106,7 @@ def latest_problem(connection: Connection, run_pk: int) -> str:
         if values is None:
             return "the row of its last values is damaged; listings read its series instead"
         joined = _joined(connection, [run_pk]).get(run_pk, {})
-        if pack_latest(dict(sorted(values.items()))) != pack_latest(dict(sorted(joined.items()))):
+        if pack_latest(values) != pack_latest(joined):
             return "the row of its last values is not what its series say"
     return ""
 
@@ -114,10 +114,11 @@ def latest_problem(connection: Connection, run_pk: int) -> str:
 def pack_latest(values: Mapping[str, float]) -> bytes:
     """Return last values as a row holds them: a checksum, how long the names are, the names as JSON, the doubles.
 
-    There is one NaN, and no negative zero, as in the rows of series.
+    There is one NaN, and no negative zero, as in the rows of series; they are in the order of their names.
     """
-    names = dumps(list(values)).encode()
-    doubles = (math.nan if math.isnan(value) else value + 0.0 for value in values.values())
+    order = sorted(values)
+    names = dumps(order).encode()
+    doubles = (math.nan if math.isnan(values[name]) else values[name] + 0.0 for name in order)
     rest = _LENGTH.pack(len(names)) + names + struct.pack(f"<{len(values)}d", *doubles)
     return _CHECKSUM.pack(zlib.crc32(rest)) + rest
 
