@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime
 from itertools import chain, count
 from typing import Any, overload
@@ -29,6 +30,7 @@ _SETTINGS = {
     "temp_directory": "",
 }
 _ROWS_MAX = 10_000_000
+_MOMENT_S = 0.1
 _WHOLE = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|BIGNUM")
 _LARGE = {"HUGEINT", "UHUGEINT", "UBIGINT", "BIGNUM"}
 _NESTED = re.compile(r".*\]|(STRUCT|MAP|UNION|VARIANT|JSON)\b.*", re.DOTALL)
@@ -175,7 +177,7 @@ class Query:
         try:
             for name, source in sources.items():
                 self._connection.register(name, source)
-            return self._answer()
+            return self._interruptible(self._answer)
         except self._duckdb.Error as error:
             for source in sources.values():
                 if source.error is not None:
@@ -183,6 +185,18 @@ class Query:
             raise ValidationError(f"sql: {_explained(str(error))}", code=400) from error
         finally:
             self._connection.close()
+
+    def _interruptible(self, answer: Callable[[], QueryTable]) -> QueryTable:
+        """Let a thread answer: DuckDB looks for an interrupt from outside far more often than for a signal."""
+        with ThreadPoolExecutor(1) as pool:
+            found = pool.submit(answer)
+            try:
+                return found.result()
+            except BaseException:
+                while not found.done():  # what has not begun yet begins without the interrupt
+                    self._connection.interrupt()
+                    wait([found], timeout=_MOMENT_S)
+                raise
 
     def _answer(self) -> QueryTable:
         asked = self._bound()

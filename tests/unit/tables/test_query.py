@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import signal
+import threading
+from collections.abc import Iterator
 
-from runatlas.tables.query import Query
+import pytest
+from arro3.core import Array, DataType, RecordBatch
+
+from runatlas.tables.query import Query, Source
 
 LOSS, NONE = ("loss",), None
 
@@ -64,3 +69,20 @@ def test_every_part_of_a_question_counts() -> None:
     assert query.texts_of("points", "key") == ("a", "b")
     assert query.texts_of("points", "run") is None
     assert (query.names("points"), query.names("runs")) == (True, False)
+
+
+def test_a_question_that_takes_long_can_be_interrupted() -> None:
+    main = threading.main_thread().ident or 0
+    batch = RecordBatch.from_pydict({"step": Array([1], DataType.int64())})
+
+    def batches() -> Iterator[RecordBatch]:
+        signal.pthread_kill(main, signal.SIGINT)
+        yield batch
+
+    long = "select count(*) from points, range(1000000) a, range(1000000) b where a.range + b.range = 7777777 + step"
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Query(long).run({"points": Source(batch.schema, batches)})
+    finally:
+        signal.signal(signal.SIGINT, before)
