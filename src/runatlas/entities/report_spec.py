@@ -26,7 +26,16 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["ChartKind", "ReportChart", "ReportColumn", "ReportSpec", "ReportSpecError", "parse_spec", "read_spec"]
+__all__ = [
+    "SPEC_MAX",
+    "ChartKind",
+    "ReportChart",
+    "ReportColumn",
+    "ReportSpec",
+    "ReportSpecError",
+    "parse_spec",
+    "read_spec",
+]
 
 T = TypeVar("T")
 
@@ -39,7 +48,8 @@ _OPTIONS: dict[ChartKind, tuple[str, ...]] = {
     "parallel": ("keys", "result"),
 }
 _NEEDED: dict[ChartKind, tuple[str, ...]] = {"plot": (), "scatter": ("x", "y"), "parallel": ("keys", "result")}
-_FILE_MAX = 1_000_000
+SPEC_MAX = 1_000_000
+"""How many bytes a spec may have."""
 _TITLE_MAX, _TEXT_MAX, _LABEL_MAX, _UNIT_MAX = 200, 4000, 100, 50
 _COLUMNS_MAX, _GROUPS_MAX, _CHARTS_MAX, _LIMIT_MAX = 100, 20, 20, 1_000_000
 _DIGITS_MAX = 17
@@ -176,8 +186,8 @@ def parse_spec(data: bytes, *, source: str) -> ReportSpec:
         >>> parse_spec(b'title = "Rates"\ncolumns = ["name", "config.lr"]', source="rates.toml").columns[1].field
         'config.lr'
     """
-    if len(data) > _FILE_MAX:
-        raise ReportSpecError(source, [f"{len(data):,} bytes are too many, {_FILE_MAX:,} are allowed"])
+    if len(data) > SPEC_MAX:
+        raise ReportSpecError(source, [f"{len(data):,} bytes are too many, {SPEC_MAX:,} are allowed"])
     try:
         given = tomllib.loads(data.decode())
     except UnicodeDecodeError:

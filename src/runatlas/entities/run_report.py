@@ -21,7 +21,7 @@ from runatlas.display.markup import Html, joined
 from runatlas.display.shown import Shown
 from runatlas.entities.argument import text
 from runatlas.entities.metric_name import make_metric, make_value_field
-from runatlas.entities.report_spec import ReportChart, ReportColumn, ReportSpec, parse_spec, read_spec
+from runatlas.entities.report_spec import SPEC_MAX, ReportChart, ReportColumn, ReportSpec, parse_spec, read_spec
 from runatlas.entities.run_plot import Plottable
 from runatlas.entities.run_query import query_texts
 from runatlas.entities.run_statistics import RunStatistics
@@ -40,6 +40,7 @@ from runatlas.model.version import VERSION
 from runatlas.reports.content import Column, Content, Row, fingerprint_of
 from runatlas.reports.document import make_latex, make_markdown, marks_of, put_between
 from runatlas.reports.page import inline_svg, make_page, show_content
+from runatlas.reports.seal import holds_seal
 from runatlas.reports.sheet import write_sheet
 from runatlas.response import ApiResponse
 from runatlas.statistics.aggregate import AggregateRow, AggregateTable
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
 __all__ = ["Report", "ReportOptions", "RunReports", "make_spec", "read_content"]
 
 _MILLISECONDS = DataType.timestamp("ms", tz="UTC")
-_SPEC_MAX = 1_000_000
 _SIMPLE = {str, int, float, bool}
 
 
@@ -112,13 +112,14 @@ class Report(Shown):
         """Write one page of HTML that needs nothing else: no script, no request, charts within it.
 
         Args:
-            path: A file to write; it is replaced when all of it is written.
+            path: A file to write; one that was written before is replaced when all of it is written.
 
         Returns:
             The file's path, or the page itself if no path was given.
 
         Raises:
             OSError: The file cannot be written.
+            ValidationError: There is a file that is no report.
         """
         return _written(make_page(self._content), path)
 
@@ -126,7 +127,7 @@ class Report(Shown):
         """Write a table of Markdown.
 
         Args:
-            path: A file to write; without ``name`` it is replaced.
+            path: A file to write; without ``name`` one that was written before is replaced.
             name: The name of two markers in that file: only what is between them is replaced, all of it or nothing.
 
         Returns:
@@ -134,7 +135,7 @@ class Report(Shown):
 
         Raises:
             OSError: The file cannot be written.
-            ValidationError: The file lacks the markers, or has some and no ``name`` is given.
+            ValidationError: The file lacks the markers, or has some and no ``name`` is given, or is no report.
             ValueError: ``name`` cannot be one.
         """
         made = make_markdown(self._content)
@@ -149,19 +150,20 @@ class Report(Shown):
                 f"{place} holds other things around the markers {', '.join(known)}, which would be lost; "
                 f"say which ones the report goes between, such as name={known[0]!r}"
             )
-        return _written(made, path)
+        return _written(made, path, ", or the name of two markers in it that the report goes between")
 
     def to_latex(self, path: str | Path | None = None) -> str:
         """Write a table for LaTeX with the package booktabs.
 
         Args:
-            path: A file to write; it is replaced when all of it is written.
+            path: A file to write; one that was written before is replaced when all of it is written.
 
         Returns:
             The file's path, or the text itself if no path was given.
 
         Raises:
             OSError: The file cannot be written.
+            ValidationError: There is a file that is no report.
         """
         return _written(make_latex(self._content), path)
 
@@ -317,7 +319,7 @@ class RunReports(RunStatistics, Plottable):
             "runs": made.size,
             "of": workspace if project is None else f"{workspace}/{project}",
             "asked": "; ".join(query_texts(RunQuery(selection, sorts=sorts))),
-            "store": self._handle.location,
+            "store": _called(self._handle.location),
             "fingerprint": fingerprint,
             "by": f"RunAtlas {VERSION}",
         }
@@ -367,7 +369,12 @@ def make_spec(spec: str | Path | ReportSpec | None, options: Mapping[str, Any]) 
     if isinstance(spec, ReportSpec):
         return read_spec(spec.plain())
     with Path(spec).open("rb") as file:
-        return parse_spec(file.read(_SPEC_MAX + 1), source=str(spec))
+        return parse_spec(file.read(SPEC_MAX + 1), source=str(spec))
+
+
+def _called(location: str) -> str:
+    """Return what a store is called in a file that others read: a server's address, a directory's own name."""
+    return location if "://" in location else Path(location).name
 
 
 @attrs.frozen
@@ -559,7 +566,10 @@ def _plain(value: Any) -> Any:
     return {"center": value.center, "low": value.low, "high": value.high, "n": value.n, "values": list(value.values)}
 
 
-def _written(made: str, path: str | Path | None) -> str:
+def _written(made: str, path: str | Path | None, way_out: str = "") -> str:
+    """Write a document in the place of nothing, or of a report: a paper or a README is not replaced."""
+    if path is not None and (place := Path(path)).is_file() and place.stat().st_size and not holds_seal(place):
+        raise ValidationError(f"{place} is there, is no report, and would be lost; give another path{way_out}")
     return made if path is None else _saved(lambda file: file.write(made.encode(errors="replace")), path)
 
 

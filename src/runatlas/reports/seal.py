@@ -12,6 +12,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -20,7 +21,7 @@ from runatlas.errors import ResponseFormatError, ValidationError, shortened
 from runatlas.model.codec import decode, dumps, loads
 from runatlas.reports.content import Content, sealed
 
-__all__ = ["FILE_MAX", "Seal", "find_seals", "make_seal", "with_seal"]
+__all__ = ["FILE_MAX", "Seal", "find_seals", "holds_seal", "make_seal", "with_seal"]
 
 FILE_MAX, UNPACKED_MAX = 64 * 1024 * 1024, 32 * 1024 * 1024
 """How large a file may be that is checked, and what all of its reports carry together."""
@@ -150,6 +151,12 @@ def find_seals(text: str, source: str) -> list[Seal]:
             "HTML, Markdown and LaTeX that it wrote do"
         )
     return found
+
+
+def holds_seal(path: Path) -> bool:
+    """Whether a file is, or holds, a report that can be checked."""
+    with path.open("rb") as file:
+        return _SEALED.search(file.read(FILE_MAX).decode(errors="replace")) is not None
 
 
 def _parts(text: str) -> Iterator[tuple[int, str]]:

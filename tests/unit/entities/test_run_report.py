@@ -139,7 +139,15 @@ def test_every_format_becomes_a_file_or_none(store: Store, tmp_path: Path) -> No
     writers = (report.to_html, report.to_markdown, report.to_latex, report.to_csv, report.to_parquet, report.to_xlsx)
     for write in writers:
         place = tmp_path / f"{write.__name__}.file"
-        place.write_text("old")
+        if write in writers[:3]:
+            place.write_text("a paper")
+            with pytest.raises(ValidationError, match="is no report, and would be lost"):
+                write(place)
+            assert place.read_text() == "a paper"
+            place.write_text("")
+            write(place)  # which may be written anew
+        else:
+            place.write_text("old")
         place.chmod(0o640)
         assert write(place) == str(place)
         assert place.stat().st_size > 100
@@ -150,6 +158,12 @@ def test_every_format_becomes_a_file_or_none(store: Store, tmp_path: Path) -> No
             write(tmp_path / "none" / "x")
     assert Path("/dev/null").is_char_device()
     assert {path.name for path in tmp_path.iterdir()} == {f"{write.__name__}.file" for write in writers}
+
+
+def test_a_report_names_its_store_and_not_where_it_lies(store: Store) -> None:
+    page, place = listed(store).to_html(), Path(store.backend.location)
+    assert place.name in page
+    assert str(place.parent) not in page
 
 
 def test_markdown_goes_between_its_markers_and_nowhere_else(store: Store, tmp_path: Path) -> None:

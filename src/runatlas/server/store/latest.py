@@ -22,6 +22,7 @@ from runatlas.server.store.schema import run_latest, series
 from runatlas.server.store.statement import Connection, listing, member_of, one_of
 
 __all__ = [
+    "LATEST_MAX",
     "forget_latest",
     "freeze_latest",
     "freeze_new",
@@ -31,7 +32,7 @@ __all__ = [
     "renew_latest",
 ]
 
-_MOST = 1000
+LATEST_MAX = 1000
 """Runs with more metrics get no row: it would be written anew whenever one of them is."""
 
 _JOINED = Prepared(
@@ -89,7 +90,7 @@ def forget_latest(connection: Connection, run_keys: Iterable[int]) -> None:
 
 def freeze_new(connection: Connection, latest: Mapping[int, Mapping[str, float]]) -> None:
     """Give runs that have no rows yet rows of these values."""
-    few = ((run_pk, pack_latest(values)) for run_pk, values in latest.items() if len(values) <= _MOST)
+    few = ((run_pk, pack_latest(values)) for run_pk, values in latest.items() if len(values) <= LATEST_MAX)
     _ADD.run_many(connection, list(few))
 
 

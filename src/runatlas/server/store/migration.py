@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from runatlas.errors import StoreError
 from runatlas.model.codec import loads
 from runatlas.server.store.config import ConfigRow, flatten
-from runatlas.server.store.latest import pack_latest
+from runatlas.server.store.latest import LATEST_MAX, pack_latest
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import SCHEMA_VERSION, metadata, schema_version
 
@@ -211,7 +211,9 @@ def _freeze_latest(connection: Connection) -> None:
             if run in latest:
                 latest[run][key] = math.nan if value is None else value
         after = found[-1]
-        connection.execute(insert, [{"run": run, "data": pack_latest(values)} for run, values in latest.items()])
+        few = [(run, values) for run, values in latest.items() if len(values) <= LATEST_MAX]
+        if few:
+            connection.execute(insert, [{"run": run, "data": pack_latest(values)} for run, values in few])
 
 
 MIGRATIONS: tuple[Migration, ...] = (
