@@ -339,6 +339,14 @@ def test_a_filter_that_names_what_no_run_has_deletes_nothing(call: Call) -> None
     assert call(*arguments, "--force").exit_code == 0
 
 
+@pytest.mark.parametrize("arguments", [("runs", "--order", "created_at"), ("runs", "--size", "2"), ("export",)])
+def test_a_filter_that_names_what_no_run_has_says_so_beside_an_empty_answer(
+    ask: Call, arguments: tuple[str, ...]
+) -> None:
+    found = ask(arguments[0], PROJECT, *arguments[1:], "--filter", "config.baselin == True")
+    assert (found.exit_code, "note: no run here has a config 'baselin'" in found.stderr) == (0, True)
+
+
 def test_purging_counts_before_it_removes(call: Call) -> None:
     entry = _json(call("delete", RUN, "--commit", "--json"))["trash_id"]
     assert _json(call("purge", entry, "--json"))["dry_run"] is True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-__all__ = ["choice", "flag", "optional", "optional_text", "text", "texts", "whole"]
+__all__ = ["choice", "flag", "one_or_more", "optional", "optional_text", "text", "texts", "whole"]
 
 T = TypeVar("T")
 
@@ -61,6 +61,11 @@ def texts(values: object, argument: str, *, empty: bool = False) -> tuple[str, .
     if not found and not empty:
         raise ValueError(f"{argument}: must not be empty")
     return found
+
+
+def one_or_more(values: object, argument: str, *, empty: bool = False) -> tuple[str, ...]:
+    """Return what ``texts`` does, also of a single text: what is read may be named alone, what is deleted may not."""
+    return texts([values] if isinstance(values, str) else values, argument, empty=empty)
 
 
 def choice(value: object, choices: Sequence[T], argument: str) -> T:

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from runatlas.entities.argument import flag, text, texts, whole
+from runatlas.entities.argument import flag, one_or_more, text, whole
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import NotFoundError, StoreError
 from runatlas.model.codec import make_context
@@ -72,7 +72,7 @@ def make_metric_request(
         TypeError: One of them has another type.
         ValueError: One of them is out of bounds, or two of them do not go together.
     """
-    wanted = None if keys is None else texts(keys, "keys")
+    wanted = None if keys is None else one_or_more(keys, "keys")
     most = whole(sample, "sample", least=1)
     within = make_range(range_query)
     sampled = not flag(all, "all") and within is None

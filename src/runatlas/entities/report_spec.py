@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 import attrs
 
-from runatlas.entities.argument import choice, text, texts, whole
+from runatlas.entities.argument import choice, one_or_more, text, texts, whole
 from runatlas.entities.metric_name import make_metric, make_value_field
 from runatlas.entities.run_query import make_groups
 from runatlas.errors import shortened
@@ -348,7 +348,7 @@ def _groups(reader: _Reader, value: Any, where: str) -> tuple[ReportColumn, ...]
         return value
     if isinstance(value, Mapping) and "all_but" in value:
         keys = value["all_but"]
-        return AllBut(texts([keys] if isinstance(keys, str) else keys, f"{where}.all_but"))
+        return AllBut(one_or_more(keys, f"{where}.all_but"))
     return reader.each(value, where, _GROUPS_MAX, _group)
 
 
@@ -369,7 +369,7 @@ def _chart(_: _Reader, value: Any, where: str) -> ReportChart:
         raise ValueError(f"{where}: a {kind} needs {' and '.join(missing)}")
     if "keys" in options:
         keys = options["keys"]
-        options["keys"] = list(texts([keys] if isinstance(keys, str) else keys, f"{where}.keys"))
+        options["keys"] = list(one_or_more(keys, f"{where}.keys"))
     if not isinstance(title, str) or len(title) > _TITLE_MAX:
         raise ValueError(f"{where}.title: expected text of up to {_TITLE_MAX} characters")
     return ReportChart(kind, title, options)

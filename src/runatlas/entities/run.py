@@ -11,7 +11,7 @@ from typing import Any, Literal, overload
 from typing_extensions import Self, Unpack
 
 from runatlas.entities.annotation import Annotation, Annotations, IngestionKey, IngestionKeys
-from runatlas.entities.argument import choice, flag, optional, optional_text, text, texts, whole
+from runatlas.entities.argument import choice, flag, one_or_more, optional, optional_text, text, whole
 from runatlas.entities.artifact import Artifact, Artifacts
 from runatlas.entities.change import Audited, noted
 from runatlas.entities.collection import make_window
@@ -142,10 +142,10 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
             ``{key: {"value", "step", "latest", "min", "max", "avg", "median", "std", "count", "first_step"}}``.
 
         Raises:
-            TypeError: ``keys`` is no list of strings.
+            TypeError: ``keys`` holds what is no text.
             ValueError: ``keys`` is empty.
         """
-        wanted = None if keys is None else texts(keys, "keys")
+        wanted = None if keys is None else one_or_more(keys, "keys")
         return ApiResponse.of(lambda: self._summary(wanted))
 
     def _summary(self, keys: tuple[str, ...] | None) -> dict[str, SummaryItem]:

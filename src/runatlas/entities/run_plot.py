@@ -12,7 +12,7 @@ import attrs
 from typing_extensions import TypedDict, Unpack
 
 from runatlas.charts.points import draw_parallel, draw_scatter
-from runatlas.entities.argument import text, texts, whole
+from runatlas.entities.argument import one_or_more, text, texts, whole
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.metric_name import make_value_field
 from runatlas.entities.run_band import Band, check_band, gather
@@ -27,6 +27,7 @@ from runatlas.model.run_value import field_value
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable
 from runatlas.tables.plot import Plot, RunFacts, plot_metrics
+from runatlas.terminal import none_has
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,7 +127,7 @@ class Plottable:
         self, keys: str | Sequence[str] | None, options: PlotOptions, by: tuple[str, Sequence[Field]] | None = None
     ) -> Chart:
         """Draw metrics; colours stand for the fields ``by``, and what they are called together, if they are given."""
-        wanted = None if keys is None else texts([keys] if isinstance(keys, str) else keys, "keys")
+        wanted = None if keys is None else one_or_more(keys, "keys")
         sample = options.pop("sample", 1500)
         limit = whole(options.pop("limit", _RUNS), "limit", least=1)
         band = options.pop("band", None)
@@ -154,7 +155,9 @@ class Plottable:
         runs, left_out = self._at_most(limit, count)
         table = runs.metrics((*wanted, plot.x) if is_across and wanted else wanted, sample).unwrap()
         facts = self._run_facts(table, plot, {name: found for name, found in fields.items() if found}, project)
-        facts = attrs.evolve(facts, notes=(left_out,) if left_out else ())
+        unknown = [name for name, held in facts.fields.items() if held and all(one is None for one in held.values())]
+        told = [none_has(len(facts.fields[name]), name) for name in unknown]
+        facts = attrs.evolve(facts, notes=(*([left_out] if left_out else []), *told))
         return plot_metrics(table, plot, facts, None if band is None else partial(gather, band=band))
 
     def _project(self) -> ProjectRecord | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import attrs
 
-from runatlas.entities.argument import choice, texts, whole
+from runatlas.entities.argument import choice, one_or_more, whole
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.metric_name import make_metric
 from runatlas.entities.reading import make_metric_request, read_metrics
@@ -304,6 +304,8 @@ class RunStatistics(ABC):
             )
             for side, value in zip(sides, (first, second), strict=True):
                 if not side:
+                    if members and all(one.group[0] is None for one in members):
+                        raise ValueError(f"field: {none_has(len(members), field)}")
                     known = ", ".join(said(group[0]) for group, _ in split(members, lambda one: one.group)[:5])
                     raise ValueError(f"no run has {field}={said(value)}; there are {known or 'no runs'}")
             told = {} if given else self._definitions(dict(zip(names, fields, strict=True)))
@@ -507,7 +509,7 @@ def _units(told: Mapping[str, MetricDefinition], before: str = "") -> dict[str, 
 
 
 def _names(given: str | Sequence[str], argument: str = "metrics", *, empty: bool = False) -> tuple[str, ...]:
-    return texts([given] if isinstance(given, str) else given, argument, empty=empty)
+    return one_or_more(given, argument, empty=empty)
 
 
 def _states(given: Collection[RunState] | None) -> tuple[RunState, ...] | None:

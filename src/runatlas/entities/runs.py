@@ -312,9 +312,10 @@ class Runs(Queryable, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports
             ``None`` where a run has none, and the runs that have them.
 
         Raises:
+            TypeError: A field is no text.
             ValueError: No field is given, or one cannot be understood.
         """
-        wanted = make_groups(fields) if fields else self._query.groups
+        wanted = make_groups([text(field, "fields") for field in fields]) if fields else self._query.groups
         if not wanted:
             raise ValueError("fields: name at least one field to group by, such as 'config.lr'")
         return RunGroups(wanted, self._handle, self._ungrouped, partial(Runs, self._handle, Window()))

@@ -232,8 +232,10 @@ def _require_choice(grouping: Grouping, first: Member, second: Member) -> None:
     if grouping.duplicates != "refuse":
         return
     where = ", ".join(f"{name}={said(value)}" for name, value in zip(grouping.by, first.group, strict=True))
+    absent = [name for name, value in zip(grouping.by, first.group, strict=True) if value is None]
+    lacking = f"no run of this group has {' or '.join(absent)}, and " if absent else ""
     raise ValueError(
-        f"over: runs {first.run!r} and {second.run!r} of {where or 'the one group'} both have "
+        f"over: {lacking}runs {first.run!r} and {second.run!r} of {where or 'the one group'} both have "
         f"{grouping.over}={said(first.over)}, and would count twice; group by what else they differ in "
         f"(by=all_but({(grouping.over or '').removeprefix('config.')!r}) takes all of it), or say "
         "duplicates='newest' for the newest of each, or duplicates='keep' if each is a value of its own"

@@ -223,7 +223,7 @@ def test_metrics_of_a_run_that_is_not_there(place: Place) -> None:
     ("arguments", "error", "name"),
     [
         ({"keys": []}, ValueError, "keys"),
-        ({"keys": "loss"}, TypeError, "keys"),
+        ({"keys": 5}, TypeError, "keys"),
         ({"keys": ["loss", 3]}, TypeError, "keys"),
         ({"keys": ["  "]}, ValueError, "keys"),
         ({"sample": 0}, ValueError, "sample"),
@@ -276,10 +276,16 @@ def test_a_summary_of_nothing_but_nan(own_place: Place) -> None:
     assert (bad["min"], bad["max"], bad["avg"], bad["median"]) == (None, None, None, None)
 
 
+def test_what_is_read_may_be_one_key_alone(place: Place) -> None:
+    run = place.api.run(PATH)
+    assert list(run.metrics("loss").unwrap()) == list(run.metrics(["loss"]).unwrap()) == ["loss"]
+    assert run.summary("loss").unwrap().keys() == {"loss"}
+
+
 def test_the_summary_of_a_run_that_is_not_there(place: Place) -> None:
     assert place.api.run("my-team/my-project/nope").summary().code == 404
     with pytest.raises(TypeError, match="keys"):
-        place.api.run(PATH).summary(keys="loss")
+        place.api.run(PATH).summary(keys=5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="keys"):
         place.api.run(PATH).summary(keys=[])
 

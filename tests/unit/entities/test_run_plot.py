@@ -83,6 +83,8 @@ def test_colours_and_panels_stand_for_configs_and_fields(sweep: Sweep) -> None:
     assert len(colors) == 3
     assert _legend(sweep.project.plot("val_loss", color="state")) == ["RUNNING"]
     assert sorted(_legend(sweep.project.plot("tokens", color="name"))) == [f"run {number}" for number in range(5)]
+    mistyped = sweep.project.plot("val_loss", color="config.optim.rl", facet="config.kind")
+    assert "none of 5 runs has config.optim.rl" in mistyped.notes
     with pytest.raises(ValueError, match="color"):
         sweep.project.plot("val_loss", color="config.")
     with pytest.raises(ValueError, match="the last value can be shown"):
@@ -170,6 +172,8 @@ def test_groups_have_a_colour_and_a_band_each(sweep: Sweep) -> None:
     across = groups.plot("val_loss", x_axis="tokens")
     assert (across.axes.get_xlabel(), len(_lines(across))) == ("tokens", 4)
     assert groups.plot("val_loss", x_axis="relative_time").axes.get_xlabel().startswith("time since")
+    with pytest.raises(TypeError, match=r"fields: expected a string, got list"):
+        sweep.project.runs().groups(["config.kind"])  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="color"):
         groups.plot("val_loss", color="state")
     with pytest.raises(ValueError, match="x_axis"):

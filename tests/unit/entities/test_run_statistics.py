@@ -177,6 +177,8 @@ def test_two_runs_of_one_seed_are_no_two_seeds(own_sweep: Sweep) -> None:
     runs = own_sweep.runs("config.lr == 0.1")
     with pytest.raises(ValueError, match=r"'.*' and '.*' of config.model.kind='cnn' both have config.seed=1"):
         runs.aggregate("val_loss.min", by="config.model.kind", over="config.seed")
+    with pytest.raises(ValueError, match=r"over: no run of this group has config.model.kin, and runs '"):
+        runs.aggregate("val_loss.min", by="config.model.kin", over="config.seed")
 
     newest = runs.aggregate("val_loss.min", by="config.model.kind", over="config.seed", duplicates="newest").unwrap()
     assert sorted(newest[0]["val_loss.min"].values) == [0.40, 0.42, 0.9]
@@ -323,6 +325,8 @@ def test_pairs_are_compared_by_their_differences(own_sweep: Sweep) -> None:
 
     with pytest.raises(ValueError, match=r"no run has config.model.kind='vit'; there are 'cnn', 'mlp'"):
         runs.compare("config.model.kind", "mlp", "vit", "val_loss.min")
+    with pytest.raises(ValueError, match=r"field: none of \d+ runs has config.model.knd"):
+        runs.compare("config.model.knd", "mlp", "cnn", "val_loss.min")
     with pytest.raises(ValueError, match=r"both have config.batch=32"):
         runs.compare("config.model.kind", "mlp", "cnn", "val_loss.min", pair="config.batch")
     with pytest.raises(ValueError, match="duplicates: a run has one partner"):

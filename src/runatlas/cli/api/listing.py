@@ -9,7 +9,7 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, limit_option
-from runatlas.cli.api.output import print_json, print_table, say
+from runatlas.cli.api.output import print_json, print_table, say, say_notes
 from runatlas.entities.collection import PAGE_SIZE
 from runatlas.entities.run import Run
 from runatlas.entities.trash import TrashedRuns
@@ -95,9 +95,9 @@ def runs(  # noqa: PLR0917 - one argument an option
     is_page = size is not None or after is not None
     if is_page and limit is not None:
         raise click.UsageError("--limit goes with a whole listing: a page is as long as --size says")
-    found = api.runs(path, filters, search=search, order=order, limit=limit)
+    found = whole = api.runs(path, filters, search=search, order=order, limit=limit)
     if is_page:
-        found = found.page(size or PAGE_SIZE, after)
+        found = whole.page(size or PAGE_SIZE, after)
     if as_json:
         print_json({**found.json(), **({"cursor": found.cursor} if is_page else {})})
         return
@@ -114,6 +114,8 @@ def runs(  # noqa: PLR0917 - one argument an option
                 if key not in known:
                     say(f"no run of these has a {what} {key!r}{did_you_mean(key, known)}")
     print_table((*names, "id", "name", "state", "protected", "created", *config_keys, *metric_keys), shown)
+    if filters or order:
+        say_notes(whole)
     if found.cursor is not None:
         say(f"the next page: --after {found.cursor}")
 

@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from runatlas.entities.collection import Collection
 from runatlas.model.codec import with_float_texts
 from runatlas.terminal import printable, printable_lines
 
-__all__ = ["print_fields", "print_json", "print_table", "refusal_text", "say", "size_text"]
+__all__ = ["print_fields", "print_json", "print_table", "refusal_text", "say", "say_notes", "size_text"]
 
 _UNBOUNDED = 100_000
 _OPTIONS = (
@@ -98,3 +99,9 @@ def refusal_text(sentence: str) -> str:
 def say(text: str, *, err: bool = True) -> None:
     """Print a sentence, to stderr as what is no data."""
     click.echo(printable_lines(text), err=err)
+
+
+def say_notes(listing: Collection[Any, Any]) -> None:
+    """Print what is asked for that nothing has, such as a mistyped key of a filter, to stderr."""
+    for note in listing.notes:
+        say(f"note: {note}")

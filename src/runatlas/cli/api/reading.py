@@ -14,7 +14,7 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, output_option
-from runatlas.cli.api.output import print_fields, print_json, print_table, say
+from runatlas.cli.api.output import print_fields, print_json, print_table, say, say_notes
 from runatlas.cli.main import Interruption
 from runatlas.entities.run import Run
 from runatlas.entities.run_export import FORMATS, ExportFormat
@@ -244,7 +244,10 @@ def export(  # noqa: PLR0917 - one argument an option
     if path.removeprefix("/").count("/") == 1:
         if csv_key is not None or as_logs:
             raise click.UsageError("--csv and --logs go with a run, not with a project")
-        _export_runs(api.runs(path, filters), form, output, exact=exact, resume=resume)
+        chosen = api.runs(path, filters)
+        _export_runs(chosen, form, output, exact=exact, resume=resume)
+        if filters:
+            say_notes(chosen)
         return
     if (csv_key is None) != as_logs:
         raise click.UsageError("give either --csv KEY or --logs")
