@@ -110,7 +110,7 @@ class Runner:
             return environment.version()
         digest = hashlib.sha256()
         store = REPOSITORY / "src/runatlas/server/store"
-        for path in (*sorted((store / "schema").glob("*.py")), store / "chunk.py"):
+        for path in (*sorted((store / "schema").glob("*.py")), store / "point_chunk.py"):
             digest.update(path.read_bytes())
         return digest.hexdigest()[:12]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.backend import Site
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.errors import (
     AuthenticationError,
     ConflictError,

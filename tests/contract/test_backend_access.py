@@ -11,7 +11,7 @@ import pytest
 from support.backend import Site
 from support.recording import line
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.local import LocalBackend
 from runatlas.errors import NotFoundError, PermissionDeniedError
 from runatlas.model.account import Role, WorkspacePatch

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.backend import REACHES, Site
 from support.examples import examples
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError
 from runatlas.model.account import Role
 from runatlas.model.change import ChangeQuery, ChangeRecord

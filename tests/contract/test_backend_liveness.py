@@ -12,7 +12,7 @@ from support.recording import line
 
 from runatlas.errors import StoreError
 from runatlas.model.batch import Batch
-from runatlas.model.expression import parse_filter
+from runatlas.model.filter_language import parse_filter
 from runatlas.model.filters import Comparison, Field, Sort
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.project import ProjectQuery

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from support.backend import Site
 from support.recording import line
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError, StoreError, ValidationError
 from runatlas.model.batch import Batch
 from runatlas.model.held_policy import EvaluationRecord, RuleCount

@@ -14,7 +14,7 @@ from support.backend import Site
 from support.examples import examples
 from support.recording import line, points
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError, RunAtlasError, ValidationError
 from runatlas.model.annotation import AnnotationDraft, AnnotationQuery
 from runatlas.model.artifact import ArtifactDraft

@@ -9,7 +9,7 @@ import pytest
 from support.backend import Site
 from support.recording import line
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import Batch

@@ -20,7 +20,7 @@ from support.program import Program, run_program
 from support.server import ServerProcess, running_server
 
 from runatlas import Api
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.local import LocalBackend
 from runatlas.importers.imported_run import ImportedRun
 from runatlas.importers.importing import import_jsonl

@@ -18,7 +18,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from support.compared import make_compared
 from support.database import Clock, made_location
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.local import LocalBackend
 from runatlas.backends.native import NativeBackend
 from runatlas.backends.swanlab import SwanlabBackend

@@ -15,7 +15,7 @@ import attrs
 from support.recording import rows_of, same_rows
 from support.written import check_written
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.swanlab import SwanlabBackend
 from runatlas.errors import NotSupportedError, RunAtlasError
 from runatlas.model.account import ServerRecord, UserRecord, WorkspaceRecord

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.collection import Collection, Window, make_window
 from runatlas.entities.user import User

@@ -12,7 +12,7 @@ from support.backend import serving, without_native_routes
 from support.server import make_key, running_server
 from support.world import World, make_world
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.local import LocalBackend
 from runatlas.backends.native import NativeBackend
 from runatlas.server.app import make_app

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 from arro3.core import Array, DataType
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.model.batch import Batch
 from runatlas.model.codec import make_context
 from runatlas.model.ids import ProjectPath, RunPath

@@ -6,7 +6,7 @@ from typing import Any
 
 from support.recording import rows_of, same_rows
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.model.batch import AppendRecord, Batch
 from runatlas.model.log import LogQuery, LogRecord
 from runatlas.model.media import MediaQuery

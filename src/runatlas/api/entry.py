@@ -12,7 +12,7 @@ from typing_extensions import Self, Unpack
 
 from runatlas.api.curation import ApiCuration
 from runatlas.api.opener import BackendOpener, OpenedBackend
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.display.markup import Html, facts, heading, joined
 from runatlas.display.shown import Shown, shown
 from runatlas.entities.argument import flag, optional_text, text

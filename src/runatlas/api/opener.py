@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.errors import StoreError
 from runatlas.process.fork import is_inherited
 from runatlas.settings import ConnectionSettings, resolve

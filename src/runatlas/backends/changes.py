@@ -1,4 +1,4 @@
-"""The part of the contract about changes: planned, noted in the journal, taken back; see ``runatlas.backends.base``."""
+"""The part of the contract about changes: planned, noted in the journal, taken back; see ``backends.contract``."""
 # mypy: disable-error-code="empty-body"
 # ruff: noqa: B024, B027 - what is an operation is abstract
 

@@ -1,4 +1,4 @@
-"""The part of the contract about what people put around runs; see ``runatlas.backends.base``."""
+"""The part of the contract about what people put around runs; see ``runatlas.backends.contract``."""
 # mypy: disable-error-code="empty-body"
 # ruff: noqa: B024, B027 - what is an operation is abstract
 

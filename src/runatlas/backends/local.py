@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.operation import Operation, complete
 from runatlas.model.account import UserRecord
 from runatlas.server.services.accounts import Accounts

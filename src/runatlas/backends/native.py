@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 import attrs
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.http.answer import Answer
 from runatlas.backends.http.cache import AnswerCache
 from runatlas.backends.http.cache_lifetime import MOVING_S, SETTLED_S, RunStates

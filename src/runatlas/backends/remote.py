@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.native import NativeBackend
 from runatlas.errors import ApiStatusError, RequestError, ResponseFormatError
 from runatlas.process.fork import ProcessLock

@@ -18,7 +18,7 @@ from typing import Any, cast
 import attrs
 
 import runatlas.process
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.native import NativeBackend
 from runatlas.errors import StoreError
 from runatlas.process.file_lock import FileLock

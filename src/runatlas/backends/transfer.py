@@ -1,4 +1,4 @@
-"""The part of the contract about runs that go elsewhere, and names that change; see ``runatlas.backends.base``."""
+"""The part of the contract about runs that go elsewhere, and names that change; see ``runatlas.backends.contract``."""
 # mypy: disable-error-code="empty-body"
 # ruff: noqa: B024, B027 - what is an operation is abstract
 

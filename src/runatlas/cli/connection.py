@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from runatlas.api.opener import open_backend
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.settings import ConnectionSettings, resolve
 
 __all__ = ["connection_options", "hint", "opened_backend", "settled"]

@@ -8,7 +8,7 @@ from contextlib import closing
 import click
 
 from runatlas.api.opener import open_backend
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.http.session import Request, Session
 from runatlas.cli.connection import connection_options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.errors import ConflictError, NotFoundError
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import each_item

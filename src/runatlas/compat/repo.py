@@ -11,7 +11,7 @@ from typing import Any, Literal, overload
 
 from typing_extensions import Self
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.compat.deletion import delete_experiment, delete_runs
 from runatlas.compat.matyanql.query import MatyanQuery, parse_matyan
 from runatlas.compat.sequence import (

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.compat.matyanql.query import MatyanQuery
 from runatlas.compat.matyanql.record import MatyanRun, MatyanTrace, is_active
 from runatlas.compat.trace import column_type_of, list_columns, metric_traces, read_summaries

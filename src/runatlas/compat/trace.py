@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.model.ids import RunPath
 from runatlas.model.page import each_item
 from runatlas.model.run import RunSelection

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import track
 
 from runatlas.api import Api
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.local import LocalBackend
 from runatlas.demo.recording import record_trial
 from runatlas.demo.sweep import trials

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.demo.sweep import DivergedError, Trial, train
 from runatlas.errors import NotFoundError
 from runatlas.model.ids import ProjectPath

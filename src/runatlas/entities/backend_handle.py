@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.errors import RequestError
 from runatlas.process.fork import ProcessLock
 

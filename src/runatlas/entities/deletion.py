@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.display.markup import Html, facts, heading, joined, note
 from runatlas.display.shown import Shown, shown
 from runatlas.entities.argument import flag

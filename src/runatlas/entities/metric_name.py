@@ -7,8 +7,8 @@ import re
 import attrs
 
 from runatlas.model.codec import loads, make_context
-from runatlas.model.expression import parse_field
 from runatlas.model.filter_field import STABLE_FIELDS, STATISTIC_NAMES
+from runatlas.model.filter_language import parse_field
 from runatlas.model.filters import Field, Statistic
 
 __all__ = ["make_metric", "make_value_field"]

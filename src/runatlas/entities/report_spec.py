@@ -12,8 +12,8 @@ from runatlas.entities.argument import choice, one_or_more, text, texts, whole
 from runatlas.entities.metric_name import make_metric, make_value_field
 from runatlas.entities.run_query import make_groups
 from runatlas.errors import shortened
-from runatlas.model.expression import parse_filter
 from runatlas.model.filter_field import did_you_mean
+from runatlas.model.filter_language import parse_filter
 from runatlas.model.ids import ProjectPath, plain_path
 from runatlas.model.policy import Goal
 from runatlas.model.run import RUN_STATES, RunState

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.display.markup import (
     Html,
     block,

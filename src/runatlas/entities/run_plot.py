@@ -16,7 +16,7 @@ from runatlas.entities.argument import one_or_more, text, texts, whole
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.metric_name import make_value_field
 from runatlas.entities.run_band import Band, check_band, gather
-from runatlas.model.expression import parse_field
+from runatlas.model.filter_language import parse_field
 from runatlas.model.filters import Field
 from runatlas.model.ids import ProjectPath
 from runatlas.model.metric import find_definition

@@ -12,8 +12,8 @@ from runatlas.display.markup import written
 from runatlas.entities.argument import text
 from runatlas.entities.run import Run
 from runatlas.model.codec import context_text
-from runatlas.model.expression import parse_field, parse_filter, parse_order
 from runatlas.model.filter_field import STABLE_FIELDS
+from runatlas.model.filter_language import parse_field, parse_filter, parse_order
 from runatlas.model.filter_rule import from_rules, groups_from_rules, sorts_from_rules
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Sort
 from runatlas.model.ids import ProjectPath, RunPath, plain_path, validate_run_id

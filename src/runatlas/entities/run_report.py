@@ -28,8 +28,8 @@ from runatlas.entities.run_statistics import RunStatistics
 from runatlas.errors import ValidationError
 from runatlas.file_access import replaceable, replacing
 from runatlas.model.codec import dumps, encode, with_float_texts
-from runatlas.model.expression import parse_filter
 from runatlas.model.filter_field import STABLE_FIELDS
+from runatlas.model.filter_language import parse_filter
 from runatlas.model.filters import And, Field, Sort
 from runatlas.model.ids import ProjectPath
 from runatlas.model.instant import iso_text

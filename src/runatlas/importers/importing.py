@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.importers.imported_run import ImportedRun
 from runatlas.importers.jsonl import BrokenLine, JsonlFile, RepeatedLine
 from runatlas.importers.layout import RecordLayout

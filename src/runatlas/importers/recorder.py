@@ -8,7 +8,7 @@ from typing import Literal
 
 import attrs
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.errors import ConflictError, NotSupportedError, ValidationError
 from runatlas.importers.imported_run import MARK, ImportedRun
 from runatlas.model.batch import Batch

@@ -1,6 +1,6 @@
 """The names by which filters call what a run has, and the values that fit each.
 
-Text filters (``runatlas.model.expression``) and dict filters (``runatlas.model.filter_rule``) share these rules.
+Text filters (``runatlas.model.filter_language``) and dict filters (``runatlas.model.filter_rule``) share these rules.
 """
 
 from __future__ import annotations

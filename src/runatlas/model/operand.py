@@ -20,11 +20,11 @@ from runatlas.model.filter_field import (
     instant_ms,
     make_stable_field,
 )
-from runatlas.model.filter_text import FilterSyntaxError, FilterText
 from runatlas.model.filters import Field, Literal_, Operator
 from runatlas.model.glob import parse_glob
 from runatlas.model.run import RUN_STATES
 from runatlas.model.run_check import has_length
+from runatlas.model.syntax import FilterSyntaxError, FilterText
 from runatlas.model.text import is_storable
 
 __all__ = [

@@ -18,8 +18,8 @@ import attrs
 
 from runatlas.errors import ConflictError, shortened
 from runatlas.model.data_cut import THIN_MAX
-from runatlas.model.expression import parse_field, parse_filter
 from runatlas.model.filter_field import STABLE_FIELDS, did_you_mean
+from runatlas.model.filter_language import parse_field, parse_filter
 from runatlas.model.filters import Field, Filter
 from runatlas.terminal import counted
 

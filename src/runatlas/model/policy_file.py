@@ -12,9 +12,9 @@ import attrs
 
 from runatlas.errors import shortened
 from runatlas.model.filter_field import did_you_mean
-from runatlas.model.filter_text import FilterSyntaxError, point_at
 from runatlas.model.ids import ProjectPath, plain_path
 from runatlas.model.policy import Policy, make_policy
+from runatlas.model.syntax import FilterSyntaxError, point_at
 from runatlas.terminal import counted
 
 if sys.version_info >= (3, 11):

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.compat.trace import list_columns
 from runatlas.entities.backend_handle import Opener
 from runatlas.errors import NotFoundError, RunAtlasError

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.operation import Operation, complete
 from runatlas.entities.backend_handle import Opener
 from runatlas.errors import NotSupportedError

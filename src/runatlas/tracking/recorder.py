@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.errors import RunAtlasError, StoreError
 from runatlas.model.ids import new_cuid
 from runatlas.model.log import LogDraft

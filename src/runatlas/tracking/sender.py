@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.errors import ConnectionFailedError, RunAtlasError, StoreError, StoreRemovedError
 from runatlas.model.batch import Batch
 from runatlas.model.liveness import heartbeat_timeout_ms

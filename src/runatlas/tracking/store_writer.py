@@ -10,7 +10,7 @@ from typing import BinaryIO, TypeVar
 
 import attrs
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.errors import ConflictError, NotFoundError, NotSupportedError, RunAtlasError, ValidationError
 from runatlas.model.batch import Batch
 from runatlas.model.ids import ProjectPath, RunPath

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.errors import ResponseFormatError, RunAtlasError, StoreError, StoreMissingError
 from runatlas.model import codec
 from runatlas.model.batch import Batch

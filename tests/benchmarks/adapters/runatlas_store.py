@@ -20,7 +20,7 @@ from benchmarks import dataset
 from benchmarks.adapters.base import Adapter, Server, free_port
 from benchmarks.dataset import EPOCH_S, RunData
 from runatlas import Api, Project, Run
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.local import LocalBackend
 from runatlas.model.batch import Batch
 from runatlas.model.ids import ProjectPath

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.database import Location
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.local import LocalBackend
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import Batch

@@ -15,8 +15,8 @@ from runatlas.model.ids import RunPath
 from runatlas.model.series import PointQuery, SummaryQuery
 from runatlas.server.services.services import Services
 from runatlas.server.store.check import check_store
-from runatlas.server.store.chunk import decode_chunk
 from runatlas.server.store.merging import Merger, merge_series
+from runatlas.server.store.point_chunk import decode_chunk
 from runatlas.server.store.schema import chunks, runs, series
 
 

@@ -18,10 +18,10 @@ from runatlas.errors import ValidationError
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest
-from runatlas.server.store.chunk import Points, encode_chunk
 from runatlas.server.store.installation import install
 from runatlas.server.store.latest import pack_latest, read_latest
 from runatlas.server.store.migration import MIGRATIONS
+from runatlas.server.store.point_chunk import Points, encode_chunk
 from runatlas.server.store.schema import SCHEMA_VERSION
 
 VERSION_1 = Path(__file__).parent / "version_1"

@@ -16,7 +16,7 @@ from support.recording import Recorder
 
 from runatlas.errors import BusyError
 from runatlas.model.buffer import make_array
-from runatlas.model.expression import parse_filter
+from runatlas.model.filter_language import parse_filter
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest
 from runatlas.model.run import RunSelection

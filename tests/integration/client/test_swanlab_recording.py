@@ -16,7 +16,7 @@ from support.recording import line, points, rows_of
 from support.swanlab_server import DEMO, RUN, RUNS, SwanlabServer
 from support.world import make_png
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.swanlab import SwanlabBackend, upload
 from runatlas.errors import (

@@ -15,7 +15,7 @@ from support.swanlab_server import DEMO, RUN, RUNS, SwanlabServer
 from support.world import make_png
 
 import runatlas
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.swanlab import SwanlabBackend
 from runatlas.errors import AuthenticationError, NotSupportedError, ResponseFormatError
 from runatlas.model.account import UserPatch, WorkspacePatch

@@ -15,7 +15,7 @@ from support.examples import examples
 from runatlas.compat.matyanql.check import check_expression
 from runatlas.compat.matyanql.interpreter import RAISED, Evaluation
 from runatlas.compat.matyanql.value import EvaluationRefusedError
-from runatlas.model.filter_text import FilterSyntaxError, FilterText
+from runatlas.model.syntax import FilterSyntaxError, FilterText
 
 NAMES: dict[str, Any] = {
     "n": 3,

@@ -7,10 +7,10 @@ import pytest
 
 from runatlas.compat.matyanql.query import MatyanQuery, parse_matyan
 from runatlas.compat.matyanql.record import MatyanRun, MatyanTrace
-from runatlas.model.filter_text import FilterSyntaxError
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or
 from runatlas.model.run import RunRecord
 from runatlas.model.series import Context, Statistic, SummaryRecord
+from runatlas.model.syntax import FilterSyntaxError
 
 ARCHIVED = Comparison(Field("STABLE", "archived"), "EQ", value=False)
 CREATED_MS = 1_700_000_000_000

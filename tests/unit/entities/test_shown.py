@@ -26,7 +26,7 @@ from support.place import Place
 from support.world import START, World, make_points, make_world
 
 from runatlas import Api
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.local import LocalBackend
 from runatlas.display.markup import heading
 from runatlas.entities.change import Change

@@ -10,7 +10,7 @@ import pytest
 
 from runatlas.entities.run import Run
 from runatlas.entities.run_change import RunChanges
-from runatlas.model.expression import parse_filter
+from runatlas.model.filter_language import parse_filter
 from runatlas.model.run import OWN_FIELDS, RunDraft, RunPatch, RunRecord
 
 _RECORD = typing.get_type_hints(RunRecord)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.http.cache import AnswerCache
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.operation import Operation, complete

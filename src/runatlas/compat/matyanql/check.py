@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from runatlas.compat.matyanql.function import FUNCTIONS, METHODS, NAMESPACES
 from runatlas.model.filter_field import did_you_mean
-from runatlas.model.filter_text import FilterText
+from runatlas.model.syntax import FilterText
 
 __all__ = ["check_expression"]
 

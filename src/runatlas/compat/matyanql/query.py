@@ -34,9 +34,9 @@ from runatlas.compat.matyanql.interpreter import RAISED, Evaluation
 from runatlas.compat.matyanql.prefilter import Prefilter
 from runatlas.compat.matyanql.record import TRACE_FIELDS, MatyanRun, MatyanTrace
 from runatlas.compat.matyanql.value import EvaluationRefusedError
-from runatlas.model.filter_text import FilterSyntaxError, FilterText
 from runatlas.model.filters import And, Comparison, Field, Filter
 from runatlas.model.instant import parse_iso
+from runatlas.model.syntax import FilterSyntaxError, FilterText
 
 __all__ = ["SEQUENCES", "UNNAMED", "MatyanQuery", "parse_matyan"]
 

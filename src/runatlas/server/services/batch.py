@@ -12,7 +12,7 @@ from runatlas.errors import ValidationError
 from runatlas.model.batch import Batch
 from runatlas.model.batch_check import EVENT_ID_MAX, Identity, check_length, clean_batch, identity_of
 from runatlas.model.series import MEDIA_TYPES, SeriesPoints
-from runatlas.server.store.chunk import NO_EPOCH, Points, Whole, join
+from runatlas.server.store.point_chunk import NO_EPOCH, Points, Whole, join
 
 __all__ = ["NO_STEP", "Identity", "Incoming", "clean_batch", "identity_of", "series_of"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import attrs
 
 from runatlas.server.services.batch import NO_STEP, Identity, Incoming
-from runatlas.server.store.chunk import Points, Whole
+from runatlas.server.store.point_chunk import Points, Whole
 from runatlas.server.store.series import find_series
 from runatlas.server.store.statement import Connection
 

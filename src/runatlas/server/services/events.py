@@ -18,7 +18,6 @@ from runatlas.model.series import Context
 from runatlas.server.services.access import require_run
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.series_walk import read_context
-from runatlas.server.store.chunk import ChunkError, Floats, Points, Whole
 from runatlas.server.store.engine import Store
 from runatlas.server.store.event import (
     add_events,
@@ -29,7 +28,8 @@ from runatlas.server.store.event import (
     stepless_events,
 )
 from runatlas.server.store.failure import damage_error
-from runatlas.server.store.point import SeriesChunks, SeriesHead, decode_all, find_scalar_series, read_series
+from runatlas.server.store.point_chunk import ChunkError, Floats, Points, Whole
+from runatlas.server.store.point_reading import SeriesChunks, SeriesHead, decode_all, find_scalar_series, read_series
 from runatlas.server.store.run_version import RunVersion, versions_of
 from runatlas.server.store.series import lock_run
 

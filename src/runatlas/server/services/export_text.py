@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from runatlas.server.store.chunk import Floats, Points, Whole
+from runatlas.server.store.point_chunk import Floats, Points, Whole
 
 __all__ = ["column_pieces", "value_texts"]
 

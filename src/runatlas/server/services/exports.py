@@ -16,12 +16,12 @@ from runatlas.server.services.caller import Caller
 from runatlas.server.services.export_text import column_pieces, value_texts
 from runatlas.server.services.links import LINK_MS, Links
 from runatlas.server.services.series_walk import check_series, write_context
-from runatlas.server.store.chunk import ChunkError, Points
 from runatlas.server.store.engine import Store
 from runatlas.server.store.export import ExportRow, add_export, find_export, remove_expired, remove_export, write_export
 from runatlas.server.store.failure import damage_error
 from runatlas.server.store.log import read_logs
-from runatlas.server.store.point import SeriesHead, choose_points, find_scalar_series, read_series
+from runatlas.server.store.point_chunk import ChunkError, Points
+from runatlas.server.store.point_reading import SeriesHead, choose_points, find_scalar_series, read_series
 from runatlas.server.store.run import RunRow
 from runatlas.server.store.statement import Connection
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from runatlas.errors import StoreError
 from runatlas.server.services.batch import Identity, Incoming
-from runatlas.server.store.chunk import ChunkError, Floats, Points, Whole
-from runatlas.server.store.point import held_values
+from runatlas.server.store.point_chunk import ChunkError, Floats, Points, Whole
+from runatlas.server.store.point_reading import held_values
 from runatlas.server.store.series import SeriesRow, find_series
 from runatlas.server.store.statement import Connection
 

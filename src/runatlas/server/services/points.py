@@ -25,11 +25,11 @@ from runatlas.model.series import (
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.paging import check_page
 from runatlas.server.services.series_walk import Stop, Walk, check_series, read_context, write_context
-from runatlas.server.store.chunk import NO_EPOCH, ChunkError, Points, Whole
 from runatlas.server.store.engine import Store
 from runatlas.server.store.failure import decoding
 from runatlas.server.store.median import medians_of
-from runatlas.server.store.point import (
+from runatlas.server.store.point_chunk import NO_EPOCH, ChunkError, Points, Whole
+from runatlas.server.store.point_reading import (
     ChosenPoints,
     SeriesHead,
     choose_points,

@@ -23,13 +23,13 @@ from runatlas.server.services.known_steps import first_of_steps, without_known
 from runatlas.server.services.trash import Trash
 from runatlas.server.store.artifact import put_artifacts
 from runatlas.server.store.blob_ref import add_refs, drop_unused_refs, nameable_blobs
-from runatlas.server.store.chunk import Points
 from runatlas.server.store.engine import Store
 from runatlas.server.store.event import add_events, known_events
 from runatlas.server.store.latest import renew_latest
 from runatlas.server.store.log import append_logs, set_apart
 from runatlas.server.store.media import MediaRow, decode_items, encode_items, held_media, put_media
 from runatlas.server.store.merging import Merger
+from runatlas.server.store.point_chunk import Points
 from runatlas.server.store.project import touch_projects
 from runatlas.server.store.run import RunRow
 from runatlas.server.store.series import (

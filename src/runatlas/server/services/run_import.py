@@ -19,10 +19,10 @@ from runatlas.server.services.caller import Caller
 from runatlas.server.services.run_change import FINAL_STATES, json_text, profile_texts
 from runatlas.server.services.run_creation import check_draft, project_of, values_of
 from runatlas.server.services.validation import check_choice, check_time
-from runatlas.server.store.chunk import Points, join
 from runatlas.server.store.config import ConfigRow, flatten, write_configs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.latest import freeze_new
+from runatlas.server.store.point_chunk import Points, join
 from runatlas.server.store.project import ProjectRow, lock_projects, touch_projects
 from runatlas.server.store.run_write import add_profiles, add_run, write_labels
 from runatlas.server.store.series import Encoded, SeriesRow, add_chunks, add_series_of_runs, encode_series, touch_run

@@ -8,10 +8,17 @@ import attrs
 from sqlalchemy import bindparam, func, or_, select, text
 
 from runatlas.errors import NotFoundError, StoreError
-from runatlas.server.store.chunk import ChunkError
 from runatlas.server.store.engine import Store
 from runatlas.server.store.latest import latest_problem
-from runatlas.server.store.point import SeriesChunks, SeriesHead, decode_all, find_scalar_series, read_series, run_paths
+from runatlas.server.store.point_chunk import ChunkError
+from runatlas.server.store.point_reading import (
+    SeriesChunks,
+    SeriesHead,
+    decode_all,
+    find_scalar_series,
+    read_series,
+    run_paths,
+)
 from runatlas.server.store.schema import blob_refs, blobs, chunks, runs, series, trash
 from runatlas.server.store.statement import Connection, rows
 from runatlas.server.store.trash import HIDDEN

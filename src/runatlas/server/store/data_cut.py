@@ -17,7 +17,6 @@ from sqlalchemy import Connection, bindparam, cast, delete, func, insert, litera
 from runatlas.model.data_cut import DataCut
 from runatlas.model.ids import new_cuid
 from runatlas.server.store.blob_ref import add_refs
-from runatlas.server.store.chunk import Points, WholeColumn, join
 from runatlas.server.store.data_portion import (
     CutSeries,
     Held,
@@ -31,6 +30,7 @@ from runatlas.server.store.data_portion import (
     read_parted,
 )
 from runatlas.server.store.latest import renew_latest
+from runatlas.server.store.point_chunk import Points, WholeColumn, join
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import artifacts, blob_refs, chunks, media, runs, series
 from runatlas.server.store.series import (

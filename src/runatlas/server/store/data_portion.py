@@ -29,9 +29,9 @@ from runatlas.model.data_cut import DataCut
 from runatlas.model.filter_field import did_you_mean
 from runatlas.model.series import MEDIA_TYPES, NUMERIC_TYPES
 from runatlas.server.store.blob_ref import known_blobs
-from runatlas.server.store.chunk import ChunkError, Points, decode_chunk, join
 from runatlas.server.store.media import decode_items
-from runatlas.server.store.point import run_paths
+from runatlas.server.store.point_chunk import ChunkError, Points, decode_chunk, join
+from runatlas.server.store.point_reading import run_paths
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import artifacts, blob_refs, chunks, media, model_versions, series
 from runatlas.server.store.series import SeriesRow

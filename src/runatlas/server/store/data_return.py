@@ -12,10 +12,10 @@ from runatlas.errors import ConflictError
 from runatlas.model.ids import ProjectPath
 from runatlas.model.series import MEDIA_TYPES
 from runatlas.server.store.blob_ref import add_refs
-from runatlas.server.store.chunk import ChunkError
 from runatlas.server.store.data_cut import recount_runs, touch_runs
 from runatlas.server.store.latest import renew_latest
-from runatlas.server.store.point import held_values
+from runatlas.server.store.point_chunk import ChunkError
+from runatlas.server.store.point_reading import held_values
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import artifacts, blob_refs, chunks, media, projects, runs, series, workspaces
 from runatlas.server.store.series import SeriesRow, update_series

@@ -9,9 +9,9 @@ from sqlalchemy import ColumnElement, select
 
 from runatlas.model.codec import context_text
 from runatlas.model.filters import Field
-from runatlas.server.store.chunk import ChunkError
 from runatlas.server.store.failure import damage_error
-from runatlas.server.store.point import SeriesHead, decode_all, find_scalar_series, read_series, run_paths
+from runatlas.server.store.point_chunk import ChunkError
+from runatlas.server.store.point_reading import SeriesHead, decode_all, find_scalar_series, read_series, run_paths
 from runatlas.server.store.schema import runs
 from runatlas.server.store.statement import Connection, rows
 

@@ -12,8 +12,8 @@ import attrs
 from sqlalchemy import Connection, bindparam, func, literal_column, select, update
 
 from runatlas.errors import StoreError
-from runatlas.server.store.chunk import ChunkError, decode_chunk, join
 from runatlas.server.store.engine import Store
+from runatlas.server.store.point_chunk import ChunkError, decode_chunk, join
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import chunks, runs, series
 from runatlas.server.store.series import CHUNK_POINTS, MERGE_CHUNKS, encode_chunk_row, replace_chunks

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from tsdownsample import LTTBDownsampler
 
-from runatlas.server.store.chunk import Floats, Whole
+from runatlas.server.store.point_chunk import Floats, Whole
 
 __all__ = ["sample_places"]
 

@@ -9,7 +9,7 @@ import attrs
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from runatlas.model.series import MEDIA_TYPES
-from runatlas.server.store.chunk import Points, WholeColumn, encode_chunk
+from runatlas.server.store.point_chunk import Points, WholeColumn, encode_chunk
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import chunks, runs, series, writers
 from runatlas.server.store.statement import listing, member_of

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from runatlas.server.store.chunk import Floats, Points, Whole
+from runatlas.server.store.point_chunk import Floats, Points, Whole
 
 __all__ = ["COLUMNS", "Extreme", "Summary", "average", "deviation", "summarise"]
 

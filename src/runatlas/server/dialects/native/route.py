@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Literal, TypeVar, get_args, get_type_hints
 
 import attrs
 
-from runatlas.backends.base import Backend
+from runatlas.backends.contract import Backend
 from runatlas.backends.operation import Argument, Method, Operation, operations
 from runatlas.backends.operation import Route as DeclaredRoute
 from runatlas.errors import NotFoundError

@@ -34,7 +34,6 @@ import math
 from typing import cast
 
 from runatlas.model.filter_field import BLANK_TEXTS, STABLE_FIELDS, find_stable_name
-from runatlas.model.filter_text import FilterSyntaxError, FilterText
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Operator, Or, Sort
 from runatlas.model.glob import escape_glob
 from runatlas.model.operand import (
@@ -49,6 +48,7 @@ from runatlas.model.operand import (
     read_field,
     read_value,
 )
+from runatlas.model.syntax import FilterSyntaxError, FilterText
 
 __all__ = ["FilterSyntaxError", "parse_field", "parse_filter", "parse_order"]
 
@@ -86,7 +86,7 @@ def parse_filter(text: str, *, argument: str = "filters") -> Filter:
         Comparison(field=Field(type='CONFIG', key='lr', stat='last', context=()), op='LT', value=0.01, lenient=False)
         >>> parse_filter("stat == 'FINISHED'")
         Traceback (most recent call last):
-        runatlas.model.filter_text.FilterSyntaxError: filters: unknown name 'stat', did you mean 'state'? (column 1)
+        runatlas.model.syntax.FilterSyntaxError: filters: unknown name 'stat', did you mean 'state'? (column 1)
             stat == 'FINISHED'
             ^
     """

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Select, bindparam, func, select
 
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.series import MEDIA_TYPES
-from runatlas.server.store.chunk import ChunkError, Floats, Points, Whole, decode_chunk, join
 from runatlas.server.store.failure import damage_error, decoding
+from runatlas.server.store.point_chunk import ChunkError, Floats, Points, Whole, decode_chunk, join
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.sampling import sample_places
 from runatlas.server.store.schema import chunks, projects, runs, series, workspaces

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runatlas.server.store.chunk import NO_EPOCH, ChunkError, Points, WholeColumn, decode_chunk, encode_chunk, join
+from runatlas.server.store.point_chunk import (
+    NO_EPOCH,
+    ChunkError,
+    Points,
+    WholeColumn,
+    decode_chunk,
+    encode_chunk,
+    join,
+)
 
 WHOLE = st.integers(-(2**63), 2**63 - 1)
 BITS = st.integers(0, 2**64 - 1)

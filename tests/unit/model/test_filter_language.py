@@ -18,8 +18,8 @@ from support.examples import examples
 from support.filter_meaning import Fact, statistics
 
 from runatlas.model.codec import decode, dumps, encode, loads
-from runatlas.model.expression import FilterSyntaxError, parse_field, parse_filter, parse_order
 from runatlas.model.filter_field import instant_ms
+from runatlas.model.filter_language import FilterSyntaxError, parse_field, parse_filter, parse_order
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or, Sort
 from runatlas.model.run import RunSelection
 from runatlas.model.run_value import flatten
