@@ -55,7 +55,7 @@ ALLOWED: dict[str, set[str]] = {
     "charts": {"terminal", "extra", "model"},
     "tables": {"terminal", "extra", "errors", "process", "display", "charts", "model", "response"},
     "statistics": {"terminal", "extra", "display", "model", "tables"},
-    "reports": {"terminal", "extra", "errors", "file_access", "display", "model", "statistics"},
+    "reports": {"terminal", "extra", "errors", "file_access", "process", "display", "model", "statistics"},
     "objects": {"errors", "model"},
     "backends": set(),
     "backends.operation": {"model"},

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from weakref import WeakSet
 
 from runatlas.file_access import FileAccess
 
-__all__ = ["FileLock"]
+__all__ = ["FileLock", "alone_with"]
 
 if sys.platform == "win32":
     import msvcrt
@@ -18,11 +20,40 @@ if sys.platform == "win32":
         # Windows has no shared locks here: readers then exclude each other, which is slower but as safe.
         del shared
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+    @contextmanager
+    def alone_with(path: Path) -> Iterator[None]:
+        """Do without the lock: an open file cannot be replaced here, and a locked one not be read."""
+        del path
+        yield
 else:
     import fcntl
 
     def _take(descriptor: int, *, shared: bool) -> None:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+
+    @contextmanager
+    def alone_with(path: Path) -> Iterator[None]:
+        """Wait until nobody else is alone with a file, which the block reads and replaces.
+
+        Args:
+            path: The file, which carries the lock itself; where its file system has none, nobody waits.
+
+        Raises:
+            OSError: It cannot be opened.
+        """
+        while True:
+            with path.open("rb") as file:
+                with suppress(OSError):
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                    continue  # whoever was waited for has replaced it
+                try:
+                    yield
+                finally:
+                    with suppress(OSError):
+                        fcntl.flock(file, fcntl.LOCK_UN)  # a child that was forked meanwhile has it open
+                return
 
 
 class FileLock:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runatlas.errors import ValidationError
 from runatlas.file_access import replacing
+from runatlas.process.file_lock import alone_with
 from runatlas.reports.content import Cell, Content, cells
 from runatlas.reports.seal import FILE_MAX, make_seal, with_seal
 from runatlas.terminal import printable
@@ -116,11 +117,18 @@ def put_between(path: Path, name: str, text: str) -> None:
         OSError: The file cannot be read or written.
         ValidationError: It has no such markers, or some more than once, or others are between them.
     """
+    with alone_with(path):
+        with path.open("rb") as file:
+            held = file.read(FILE_MAX + 1)
+        if len(held) > FILE_MAX:
+            raise ValidationError(f"{path} is larger than {FILE_MAX:,} bytes")
+        made = _with_between(path, held, name, text)
+        with replacing(path.resolve()) as file:
+            file.write(made)
+
+
+def _with_between(path: Path, held: bytes, name: str, text: str) -> bytes:
     begin, end = _begin_mark(name), _end_mark(name)
-    with path.open("rb") as file:
-        held = file.read(FILE_MAX + 1)
-    if len(held) > FILE_MAX:
-        raise ValidationError(f"{path} is larger than {FILE_MAX:,} bytes")
     try:
         document = held.decode()
     except UnicodeDecodeError:
@@ -135,8 +143,7 @@ def put_between(path: Path, name: str, text: str) -> None:
         raise ValidationError(f"{path}: {other[0]!r} stands between the markers {name}, and would be lost")
     newline = "\r\n" if "\r\n" in document else "\n"
     body = f"\n{text}".replace("\n", newline)
-    with replacing(path.resolve()) as file:
-        file.write(f"{before}{begin}{body}{end}{after}".encode())
+    return f"{before}{begin}{body}{end}{after}".encode()
 
 
 def make_latex(content: Content) -> str:

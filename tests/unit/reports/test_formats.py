@@ -9,7 +9,9 @@ import math
 import re
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -23,7 +25,7 @@ from support.page import check_html, check_page
 from runatlas.display.markup import Html
 from runatlas.errors import ValidationError
 from runatlas.reports.content import ROWS_SHOWN, Cell, Column, Content, Row, cells, sealed
-from runatlas.reports.document import make_latex, make_markdown
+from runatlas.reports.document import make_latex, make_markdown, put_between
 from runatlas.reports.page import make_page, show_content
 from runatlas.reports.seal import find_seals
 from runatlas.reports.sheet import write_sheet
@@ -318,3 +320,12 @@ def test_many_markers_and_many_reports_are_read_in_one_go() -> None:
     assert len(find_seals(one * 3, "three")) == 3
     with pytest.raises(ValidationError, match="more than 100 reports"):
         find_seals(one * 101, "many")
+
+
+def test_who_writes_into_one_file_at_once_loses_nobodys_report(tmp_path: Path) -> None:
+    readme, names = tmp_path / "README.md", [f"part{place}" for place in range(8)]
+    readme.write_text("".join(f"<!-- runatlas:begin {each} -->\n<!-- runatlas:end {each} -->\n" for each in names))
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda each: put_between(readme, each, f"the report {each}\n"), names))
+    assert [each for each in names if f"the report {each}\n" not in readme.read_text()] == []
+    assert list(tmp_path.iterdir()) == [readme]
