@@ -87,6 +87,12 @@ class FrozenDict(dict[str, Any], metaclass=BuiltIn):
             return FrozenDict(value, partial(_inside, self._advice, key))
         return FrozenList(value, partial(_inside, self._advice, key)) if type(value) is list else value
 
+    def __missing__(self, key: str) -> NoReturn:
+        path = _path_of(self, key) if isinstance(key, str) else ()
+        if path:
+            raise KeyError(f"{key!r} lies inside: [{']['.join(map(repr, path))}]")
+        raise KeyError(key)
+
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value of a key, or the default."""
         value = super().get(key, default)
@@ -175,6 +181,18 @@ class FrozenList(list[Any], metaclass=BuiltIn):
 
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
     append = clear = extend = insert = pop = remove = reverse = sort = _refuse
+
+
+def _path_of(held: Mapping[str, Any], dotted: str) -> tuple[str, ...]:
+    """Return the keys, one in another, that a dotted name is put together of; none if nothing is there."""
+    for key, value in held.items():
+        if key == dotted:
+            return (key,)
+        if isinstance(value, dict) and dotted.startswith(f"{key}."):
+            inner = _path_of(value, dotted[len(key) + 1 :])
+            if inner:
+                return (key, *inner)
+    return ()
 
 
 def _inside(advice: Advice, outer: str, key: str) -> str:

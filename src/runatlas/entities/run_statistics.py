@@ -293,7 +293,7 @@ class RunStatistics(ABC):
         fields = [make_metric(name) for name in names]
         if duplicates == "keep":
             raise ValueError("duplicates: a run has one partner; use 'refuse' or 'newest'")
-        grouping = Grouping(by=(field,), over=pair, states=_states(states), duplicates=duplicates)
+        grouping = Grouping(by=(field,), over=pair, states=_states(states), duplicates=duplicates, is_paired=True)
         grouping.check()
         columns, given = _Columns(grouping, (field,)), _goal(goal)
 
@@ -475,7 +475,7 @@ class _Columns:
         return grouping, [self._member(one, tuple(map(config.get, keys))) for one, config in pairs]
 
     def _member(self, one: RunRecord, group: tuple[Any, ...]) -> Member:
-        over = _held(one, self._over[0], "over") if self._over else None
+        over = _held(one, self._over[0], "pair" if self._grouping.is_paired else "over") if self._over else None
         task = _held(one, self._task[0], "task") if self._task else None
         return Member(one.id, one.cuid, one.state, one.created_at_ms, group, over, task, one.statistics or ())
 

@@ -20,6 +20,7 @@ _ACTIVE = re.compile(r"^[-+=%](?!\d)|[\\`*_{}\[\]<>#|~$&]|:(?=[/a-zA-Z_+])|(?<=[
 _NAME = re.compile(r"[\w.-]{1,100}", re.ASCII)
 _BEGIN = re.compile(rb"<!-- runatlas:begin ([\w.-]{1,100}) -->")
 _MARK = re.compile(r"<!-- runatlas:(?:begin|end) [\w.-]{1,100} -->")
+_NAMED = 5
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -134,8 +135,10 @@ def _with_between(path: Path, held: bytes, name: str, text: str) -> bytes:
     except UnicodeDecodeError:
         raise ValidationError(f"{path} is no UTF-8, and so no Markdown") from None
     if document.count(begin) != 1 or document.count(end) != 1 or document.find(end) < document.find(begin):
+        known = ", ".join(sorted({found[1].decode() for found in _BEGIN.finditer(held)} - {name})[:_NAMED])
         raise ValidationError(
             f"{path} needs one line {begin!r} and below it one line {end!r}: what stands between them is replaced"
+            + (f"; it has markers named {known}" if known else "")
         )
     before, _, rest = document.partition(begin)
     between, _, after = rest.partition(end)

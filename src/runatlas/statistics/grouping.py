@@ -121,6 +121,7 @@ class Grouping:
         task: The field that tells tasks apart.
         states: The states of the runs that count; ``None`` for all.
         duplicates: What becomes of several runs of a group that have one value of ``over``.
+        is_paired: Whether ``over`` makes pairs: it was given as ``pair``.
     """
 
     by: tuple[str, ...]
@@ -130,6 +131,7 @@ class Grouping:
     task: str | None = None
     states: tuple[str, ...] | None = ("FINISHED",)
     duplicates: Duplicates = "refuse"
+    is_paired: bool = False
 
     def check(self) -> None:
         """Check that its parts belong together.
@@ -140,6 +142,8 @@ class Grouping:
         check_estimate(self.center, self.spread, by_task=self.task is not None)
         if self.duplicates not in DUPLICATES:
             raise ValueError(f"duplicates: expected one of {', '.join(DUPLICATES)}, got {self.duplicates!r}")
+        if self.is_paired and self.over in self.by:
+            raise ValueError(f"pair: {self.over!r} tells the two sides apart, and cannot make pairs of them")
         for name, field in (("over", self.over), ("task", self.task)):
             if field is not None and field in self.by:
                 raise ValueError(f"by: {field!r} is {name} already, and cannot tell groups apart as well")
@@ -234,6 +238,12 @@ def _require_choice(grouping: Grouping, first: Member, second: Member) -> None:
     where = ", ".join(f"{name}={said(value)}" for name, value in zip(grouping.by, first.group, strict=True))
     absent = [name for name, value in zip(grouping.by, first.group, strict=True) if value is None]
     lacking = f"no run of this group has {' or '.join(absent)}, and " if absent else ""
+    if grouping.is_paired:
+        raise ValueError(
+            f"pair: runs {first.run!r} and {second.run!r} of {where} both have {grouping.over}={said(first.over)}, and "
+            "a run has one partner; filter the runs by what else they differ in, or say duplicates='newest' for the "
+            "newest of each"
+        )
     raise ValueError(
         f"over: {lacking}runs {first.run!r} and {second.run!r} of {where or 'the one group'} both have "
         f"{grouping.over}={said(first.over)}, and would count twice; group by what else they differ in "

@@ -115,8 +115,10 @@ def test_it_reads_like_any_dict_and_list(run: Run) -> None:
         ["baseline"],
         ["baseline", "cv"],
     )
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match=r"^'no'$"):
         config["no"]
+    with pytest.raises(KeyError, match=r"'net.stages' lies inside: \['net'\]\['stages'\]"):
+        config["net.stages"]
 
 
 def test_it_is_written_like_any_dict_and_list(run: Run) -> None:

@@ -327,8 +327,12 @@ def test_pairs_are_compared_by_their_differences(own_sweep: Sweep) -> None:
         runs.compare("config.model.kind", "mlp", "vit", "val_loss.min")
     with pytest.raises(ValueError, match=r"field: none of \d+ runs has config.model.knd"):
         runs.compare("config.model.knd", "mlp", "cnn", "val_loss.min")
-    with pytest.raises(ValueError, match=r"both have config.batch=32"):
+    with pytest.raises(ValueError, match=r"^pair: runs .* both have config.batch=32, and a run has one partner"):
         runs.compare("config.model.kind", "mlp", "cnn", "val_loss.min", pair="config.batch")
+    with pytest.raises(ValueError, match=r"^pair: config.model of run '.*' is a section"):
+        runs.compare("config.model.kind", "mlp", "cnn", "val_loss.min", pair="config.model")
+    with pytest.raises(ValueError, match=r"^pair: 'config.lr' tells the two sides apart"):
+        runs.compare("config.lr", 0.1, 0.01, "val_loss.min", pair="config.lr")
     with pytest.raises(ValueError, match="duplicates: a run has one partner"):
         runs.compare("config.model.kind", "mlp", "cnn", "val_loss", pair="config.batch", duplicates="keep")
 

@@ -226,5 +226,5 @@ def test_a_page_that_cannot_be_is_refused(place: Place, ask: Callable[[Any], Any
 def test_a_cursor_is_of_one_listing(place: Place) -> None:
     cursor = place.api.runs(PROJECT).page(2).cursor
     for other in (place.api.runs(PROJECT, "state == 'FINISHED'"), place.api.runs(PROJECT, order="name")):
-        with pytest.raises(ValidationError, match="is not one that this listing gave out"):
+        with pytest.raises(ValidationError, match="is of another listing, filter or order"):
             other.page(2, after=cursor)

@@ -62,7 +62,12 @@ def read_cursor(cursor: str, listing: str, kinds: Sequence[str]) -> list[Any]:
         found = loads(base64.urlsafe_b64decode(padded))
     except (ValueError, binascii.Error) as error:
         raise _unknown(cursor) from error
-    if not isinstance(found, list) or len(found) != len(kinds) + 1 or found[0] != _digest(listing):
+    own = _digest(listing)
+    if not isinstance(found, list) or not found or not isinstance(found[0], str) or len(found[0]) != len(own):
+        raise _unknown(cursor)
+    if found[0] != own:
+        raise ValidationError(f"cursor: {cursor[:100]!r} is of another listing, filter or order")
+    if len(found) != len(kinds) + 1:
         raise _unknown(cursor)
     keys = found[1:]
     if not all(_fits(key, kind) for key, kind in zip(keys, kinds, strict=True)):
