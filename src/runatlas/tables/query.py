@@ -202,11 +202,10 @@ class Query:
         asked = self._bound()
         names, kinds = _distinct(asked.columns), [*map(str, asked.types)]
         pairs = enumerate(zip(names, kinds, strict=True), 1)
-        found = asked.project(", ".join(_plain(f"#{place}", kind, name) for place, (name, kind) in pairs)).materialize()
-        if (rows := found.shape[0]) > _ROWS_MAX:
-            raise ValidationError(
-                f"sql: the answer has {rows:,} rows, of {_ROWS_MAX:,} at the most; limit or group them"
-            )
+        plain = asked.project(", ".join(_plain(f"#{place}", kind, name) for place, (name, kind) in pairs))
+        found = plain.limit(_ROWS_MAX + 1).materialize()
+        if found.shape[0] > _ROWS_MAX:
+            raise ValidationError(f"sql: the answer has more than {_ROWS_MAX:,} rows; limit or group them")
         table = Table.from_arrow(found)
         columns = [_column(table.column(place), kind) for place, kind in enumerate(kinds)]
         return QueryTable(Table.from_arrays(columns, names=names))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 from arro3.core import Array, DataType, RecordBatch
 
+from runatlas.errors import ValidationError
 from runatlas.tables.query import Query, Source
 
 LOSS, NONE = ("loss",), None
@@ -86,3 +88,19 @@ def test_a_question_that_takes_long_can_be_interrupted() -> None:
             Query(long).run({"points": Source(batch.schema, batches)})
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_an_answer_of_too_many_rows_is_refused_before_it_is_made() -> None:
+    schema = RecordBatch.from_pydict({"step": Array([0], DataType.int64())}).schema
+    numbers = Array(range(1_000_000), DataType.int64())
+    read: list[int] = []
+
+    def batches() -> Iterator[RecordBatch]:
+        for place in count():
+            read.append(place)
+            yield RecordBatch.from_arrays([numbers], schema=schema)
+
+    with pytest.raises(ValidationError, match="the answer has more than 10,000,000 rows; limit or group them"):
+        Query("select * from points").run({"points": Source(schema, batches)})
+    assert len(read) < 100
+    assert len(Query("select range from range(10000000)").run({})) == 10_000_000
