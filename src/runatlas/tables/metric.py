@@ -269,7 +269,8 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
             on: Where points lie: at their ``"step"``, their ``"time"`` (to the millisecond), or the value that a metric
                 among them has at that step, in the same run and context, or without one; points of a step that the
                 metric does not have, or where it is NaN, are left out.
-            how: ``"exact"``: the places that every series has. ``"outer"``: those that any has, with gaps.
+            how: ``"exact"``: the places that every series has that has a point at all; ``notes`` name the others.
+                ``"outer"``: those that any has, with gaps.
                 ``"asof"``: the places of the series on the left; on the right of them stands the last point at or
                 before each, whose age is not told, and nothing where there is none before.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from arro3.core import Array, DataType, Table
 
+from runatlas.display.markup import Html, joined, note
 from runatlas.model.codec import make_context
 from runatlas.model.series import Context
 from runatlas.tables.frame import ArrowFrame
@@ -32,11 +33,12 @@ class WideTable(ArrowFrame):
     Args:
         table: The columns.
         sources: Where they come from, for their completeness.
-        missing: The columns without points.
+        missing: The columns without points, of which ``notes`` tell.
     """
 
     def __init__(self, table: Table, sources: Sequence[Series | MetricTable[Any]], missing: Sequence[str] = ()) -> None:
         super().__init__(table)
+        self.notes = tuple(f"{name} has no points: its column is empty" for name in missing)
         self.complete = all(source.complete for source in sources)
         self.sampled = any(source.sampled for source in sources)
         totals = [source.total for source in sources if source.total is not None]
@@ -47,6 +49,9 @@ class WideTable(ArrowFrame):
     def to_arrow(self) -> Table:
         """Return an Arrow table; a missing point is null, which is not NaN."""
         return self._table
+
+    def _told(self) -> Html:
+        return joined(*map(note, self.notes), super()._told())
 
 
 def make_wide_table(series: Mapping[str, Series], source: MetricTable[Any]) -> WideTable:
@@ -90,6 +95,7 @@ def join_series(
     several = len({item.run for item in (*left, *right)}) > 1
     columns: dict[str, dict[Any, float]] = {}
     lefts: list[str] = []
+    filled: dict[str, dict[Any, float]] = {}
     for position, item in enumerate((*left, *right)):
         if item.key == on and places.is_metric:
             continue
@@ -99,7 +105,9 @@ def join_series(
         columns[label] = places.of(item)
         if position < len(left):
             lefts.append(label)
-    rows = _rows(columns, lefts, how)
+        if len(item):
+            filled[label] = columns[label]
+    rows = _rows(filled, [label for label in lefts if label in filled], how)
     held: dict[str, Any] = {name: places.column(rows)}
     for label, found in columns.items():
         read = found.get if how != "asof" or label in lefts else _Last(found)

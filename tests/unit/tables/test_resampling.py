@@ -128,12 +128,17 @@ def test_a_join_is_that_of_pandas(
     loss: list[tuple[int, float]], acc: list[tuple[int, float]], how: How, on: str
 ) -> None:
     table = table_of(loss, acc)
-    made = table["loss"].join(table["acc"], on="time" if on == "timestamp" else on, how=how).to_pandas()
+    joined = table["loss"].join(table["acc"], on="time" if on == "timestamp" else on, how=how)
+    made = joined.to_pandas()
+    empty = [key for key, rows in (("loss", loss), ("acc", acc)) if not rows]
+    assert joined.notes == tuple(f"{key} has no points: its column is empty" for key in empty)
+    assert all(told in joined._repr_html_() for told in joined.notes)
     left, right = framed(loss, "loss", on), framed(acc, "acc", on)
     if how == "asof":
         expected = pd.merge_asof(left, right, on=on)
     else:
-        expected = left.merge(right, on=on, how="inner" if how == "exact" else "outer").sort_values(on)
+        is_inner = how == "exact" and loss and acc
+        expected = left.merge(right, on=on, how="inner" if is_inner else "outer").sort_values(on)
     pd.testing.assert_frame_equal(made, expected.reset_index(drop=True), check_dtype=False)
 
 
