@@ -28,6 +28,7 @@ from runatlas.entities.run_statistics import RunStatistics
 from runatlas.errors import ValidationError
 from runatlas.file_access import replaceable, replacing
 from runatlas.model.codec import dumps, encode, with_float_texts
+from runatlas.model.config_name import Section
 from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filter_language import parse_filter
 from runatlas.model.filters import And, Field, Sort
@@ -396,17 +397,23 @@ def _of_runs(chosen: Runs, spec: ReportSpec, told: Sequence[MetricDefinition]) -
     columns = tuple(_column(column, field, told) for column, field in zip(spec.columns, fields, strict=True))
     metrics = [field for field in fields if field.type == "SCALAR"]
     parts: tuple[RunPart, ...] = ("config",) if any(field.type == "CONFIG" for field in fields) else ()
+    configured = [place for place, field in enumerate(fields) if field.type == "CONFIG"]
     readers = [None if field.type == "SCALAR" else _reader(field) for field in fields]
     rows: list[Row] = []
+    sections: dict[int, list[str]] = {}
     running = 0
     for record in chosen._read_records(parts, metrics):  # noqa: SLF001 - runs that were made here
         measured = iter(record.statistics or (None,) * len(metrics))
         values = tuple(next(measured) if read is None else read(record) for read in readers)
         rows.append(Row(record.cuid, record.id, values))
+        for place in (place for place in configured if values[place] is None):
+            held = value_of(record, fields[place])
+            if isinstance(held, Section):
+                sections.setdefault(place, []).append(min(held.names, default="…"))
         running += record.state == "RUNNING"
     notes = [
         *([f"the first {counted(len(rows), 'run')}: no more were asked for"] if len(rows) == spec.limit else []),
-        *_missing(columns, rows),
+        *_missing(columns, rows, sections),
         *([f"{running:,} of {counted(len(rows), 'run')} go on, and their numbers change"] if running else []),
     ]
     values_of = {column.name: [row.values[place] for row in rows] for place, column in enumerate(columns)}
@@ -448,11 +455,16 @@ def _column(column: ReportColumn, field: Field, told: Sequence[MetricDefinition]
     )
 
 
-def _missing(columns: Sequence[Column], rows: Sequence[Row]) -> Iterator[str]:
-    """Say what runs do not have, and what is no number."""
+def _missing(columns: Sequence[Column], rows: Sequence[Row], sections: Mapping[int, Sequence[str]]) -> Iterator[str]:
+    """Say what runs do not have, which has no value as it is a section with these names, and what is no number."""
     for place, column in enumerate(columns):
         held = [row.values[place] for row in rows]
-        absent = sum(value is None for value in held)
+        if inner := sections.get(place):
+            yield (
+                f"{column.name}: a section in {len(inner):,} of {counted(len(held), 'run')}, which has no value; "
+                f"name a key in it, such as {column.name}.{inner[0]}"
+            )
+        absent = sum(value is None for value in held) - len(inner or ())
         if absent:
             yield f"{column.name}: missing in {absent:,} of {counted(len(held), 'run')}"
         odd = sum(isinstance(value, float) and not math.isfinite(value) for value in held)

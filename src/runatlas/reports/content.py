@@ -23,6 +23,7 @@ ROWS_SHOWN = 1000
 
 _TEXT = 120
 _KEPT = 200
+_LONG = 1e16
 _DIGEST = "sha256:"
 _NOTHING = "\N{EN DASH}"
 
@@ -183,7 +184,12 @@ def _number_text(value: float, digits: int | None) -> str:
         return "NaN"
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
-    return f"{value:.6g}" if digits is None else f"{value:.{digits}f}"
+    return f"{value:.6g}" if digits is None else _decimal_text(value, digits)
+
+
+def _decimal_text(value: float, digits: int) -> str:
+    """Write a number with so many decimals; one that has more digits before the point than a double with a power."""
+    return f"{value:.{digits}{'f' if abs(value) < _LONG else 'e'}}"
 
 
 def _estimate_text(value: Estimate, digits: int | None) -> str:
@@ -191,11 +197,11 @@ def _estimate_text(value: Estimate, digits: int | None) -> str:
         return f"{_NOTHING} (n = 0)"
     text = str(value)
     if digits is not None:
-        text = f"{value.center:.{digits}f}"
+        text = _decimal_text(value.center, digits)
         if value.margin is not None:
-            text += f" ± {value.margin:.{digits}f}"
+            text += f" ± {_decimal_text(value.margin, digits)}"
         elif value.low is not None and value.high is not None:
-            text += f" [{value.low:.{digits}f}, {value.high:.{digits}f}]"
+            text += f" [{_decimal_text(value.low, digits)}, {_decimal_text(value.high, digits)}]"
     return f"{text} (n = {value.n})"
 
 

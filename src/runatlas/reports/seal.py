@@ -19,7 +19,7 @@ import attrs
 
 from runatlas.errors import ResponseFormatError, ValidationError, shortened
 from runatlas.model.codec import decode, dumps, loads
-from runatlas.reports.content import Content, sealed
+from runatlas.reports.content import ROWS_SHOWN, Content, sealed
 
 __all__ = ["FILE_MAX", "Seal", "find_seals", "holds_seal", "make_seal", "with_seal"]
 
@@ -187,12 +187,18 @@ def _find_seal(text: str, source: str, first: int, most: int) -> tuple[Seal | No
     around = text[: match.start("seal")] + text[match.end("seal") :]
     try:
         plain = _unpacked(match["data"], most)
-        seal = decode({**loads(plain), "altered": []}, Seal, strict=True)
-    except (ResponseFormatError, ValueError, TypeError, zlib.error, binascii.Error) as error:
+        seal = _decoded({**loads(plain), "altered": []})
+    except (ResponseFormatError, ValueError, TypeError, KeyError, zlib.error, binascii.Error) as error:
         raise ValidationError(f"{source}: what it carries to check it by is damaged ({error})") from error
     if match["digest"] != _digest(around, match["data"]):
         seal = attrs.evolve(seal, altered=tuple(_altered(seal.lines, around, first)))
     return seal, len(plain)
+
+
+def _decoded(told: dict[str, Any]) -> Seal:
+    if len(told["rows"]) > ROWS_SHOWN:
+        raise ValueError(f"it has {len(told['rows']):,} rows, of which a report shows {ROWS_SHOWN:,} at the most")
+    return decode(told, Seal, strict=True)
 
 
 def _unpacked(data: str, most: int) -> bytes:

@@ -87,6 +87,17 @@ def test_a_report_says_what_is_missing_and_asks_a_few_times(store: Store) -> Non
     assert report.json()["facts"]["asked"] == "config.lr < 1; by name (asc)"
 
 
+def test_a_column_of_a_section_says_what_to_name(store: Store) -> None:
+    before = store.api.run(f"{store.path}/a").config["seed"]
+    store.set("a", "seed", {"torch": 1, "numpy": 2})
+    try:
+        told = "a section in 1 of 5 runs, which has no value; name a key in it, such as config.seed.numpy"
+        made = store.runs().report(columns=["name", "config.seed", "config.seed.numpy"]).unwrap()
+        assert made.notes == (f"config.seed: {told}", "config.seed.numpy: missing in 4 of 5 runs")
+    finally:
+        store.set("a", "seed", before)
+
+
 def test_a_report_again_has_the_same_fingerprint_until_something_changes(store: Store) -> None:
     first = listed(store)
     assert listed(store, title="Another title").fingerprint == first.fingerprint

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import attrs
 import pytest
 from arro3.core import Array, DataType, Table
 from hypothesis import given, settings
@@ -24,10 +25,11 @@ from support.page import check_html, check_page
 
 from runatlas.display.markup import Html
 from runatlas.errors import ValidationError
+from runatlas.model.codec import dumps
 from runatlas.reports.content import ROWS_SHOWN, Cell, Column, Content, Row, cells, sealed
 from runatlas.reports.document import make_latex, make_markdown, put_between
 from runatlas.reports.page import make_page, show_content
-from runatlas.reports.seal import find_seals
+from runatlas.reports.seal import find_seals, make_seal
 from runatlas.reports.sheet import write_sheet
 from runatlas.statistics.estimate import Estimate, estimate
 from runatlas.terminal import printable
@@ -251,6 +253,10 @@ def test_one_rule_writes_numbers_in_all_formats() -> None:
     assert shown[:4] == [["0.123457", "0.12"], ["NaN", "NaN"], ["∞", "∞"], ["\N{EN DASH}", "\N{EN DASH}"]]
     assert shown[5:] == [["True", "True"], ["[1, 2]", "[1, 2]"]]
     assert Cell("0.123457", is_number=True) == cells(made)[0][0]
+    huge = Row("h", "", (1e308, -1e308))
+    assert [cell.text for cell in cells(attrs.evolve(made, rows=(huge,)))[0]] == ["1e+308", "-1.00e+308"]
+    spread = Row("s", "", (None, estimate([1e16, 1e15])))
+    assert cells(attrs.evolve(made, rows=(spread,)))[0][1].text.startswith("5500000000000000.00 ± 5.7")
     assert "| 0.123457 | 0.12 |" in make_markdown(made)
     assert "0.123457 & 0.12 \\\\" in make_latex(made)
 
@@ -304,6 +310,13 @@ def test_a_report_that_unpacks_to_more_than_a_report_is_refused() -> None:
     data = base64.b64encode(zlib.compress(b" " * (65 * 1024 * 1024))).decode()
     with pytest.raises(ValidationError, match="larger than a report is"):
         find_seals(f"% runatlas-report:1 {'0' * 64} {data}", "bomb")
+
+
+def test_a_report_of_more_rows_than_one_shows_is_refused() -> None:
+    forged = {**attrs.asdict(make_seal(content("a"))), "rows": [["", "", []]] * (ROWS_SHOWN + 1)}
+    data = base64.b64encode(zlib.compress(dumps(forged).encode())).decode()
+    with pytest.raises(ValidationError, match="it has 1,001 rows, of which a report shows 1,000 at the most"):
+        find_seals(f"% runatlas-report:1 {'0' * 64} {data}", "forged")
 
 
 def test_a_shown_text_is_what_a_terminal_may_show() -> None:
