@@ -97,6 +97,7 @@ def draw_scatter(
     ax: Any = None,
     log: str | None = None,
     units: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
 ) -> Chart:
     """Draw a point each run; an axis has places for values that are no numbers.
 
@@ -109,19 +110,20 @@ def draw_scatter(
         ax: Axes to draw on; those of a new figure if ``None``.
         log: Which axes are logarithmic; ``None`` for those whose values span two decades.
         units: The units of what has one, by name.
+        notes: What is to be said before.
 
     Raises:
         ImportError: matplotlib is not installed.
         ValueError: An axis is to be logarithmic, and has values that are no numbers.
     """
-    kept, notes = _complete(rows, (x, y), runs)
+    kept, left_out = _complete(rows, (x, y), runs)
+    told = [*notes, *left_out]
     across, up = (
         _Axis.of(name, [row[name] for row in kept], is_log=None if log is None else axis in log)
         for name, axis in ((x, "x"), (y, "y"))
     )
-    for axis in (across, up):
-        if len(axis.labels) > _CATEGORIES:
-            notes.append(f"{axis.name} has {len(axis.labels)} different texts")
+    crowded = [axis for axis in (across, up) if len(axis.labels) > _CATEGORIES]
+    told += [f"{axis.name} has {len(axis.labels)} different texts" for axis in crowded]
     groups: dict[Place | None, list[Mapping[str, Any]]] = {}
     for row in kept:
         groups.setdefault(None if color is None else place_of(row[color]), []).append(row)
@@ -141,7 +143,7 @@ def draw_scatter(
         x_labels=tuple(across.labels.values()),
         y_labels=tuple(up.labels.values()),
         words=f"{counted(len(kept), 'run')} by {x} and {y}",
-        notes=tuple(notes),
+        notes=tuple(told),
     )
     return draw_lines(lines, chart, ax=ax, options={"linestyle": "", "markersize": 5, "alpha": 0.8})
 
@@ -152,7 +154,13 @@ def _with_unit(name: str, units: Mapping[str, str] | None) -> str:
 
 
 def draw_parallel(
-    rows: Rows, runs: Sequence[str], keys: Sequence[str], result: str, *, units: Mapping[str, str] | None = None
+    rows: Rows,
+    runs: Sequence[str],
+    keys: Sequence[str],
+    result: str,
+    *,
+    units: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
 ) -> Chart:
     """Draw a line each run across an axis for each key and for the result, which colours stand for.
 
@@ -162,12 +170,14 @@ def draw_parallel(
         keys: The axes.
         result: The last axis.
         units: The units of what has one, by name.
+        notes: What is to be said before.
 
     Raises:
         ImportError: matplotlib is not installed.
     """
     names = [*dict.fromkeys((*keys, result))]
-    kept, notes = _complete(rows, names, runs)
+    kept, left_out = _complete(rows, names, runs)
+    told = [*notes, *left_out]
     axes = [_Axis.of(name, [row[name] for row in kept]) for name in names]
     lines = [
         Line(range(len(names)), [axis.share(axis.place(row[axis.name])) for axis in axes], color=row[result])
@@ -194,8 +204,8 @@ def draw_parallel(
             box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1}
             options = {"fontsize": SIZE - 2, "va": "center", "bbox": box, "color": INK}
             label(partial(panel.text, place + 0.02, height), text, 20, **options)
-    write_notes(drawn.figure, notes)
-    return Chart([panel], chart.words, notes)
+    write_notes(drawn.figure, told)
+    return Chart([panel], chart.words, told)
 
 
 def _marks(axis: _Axis) -> Iterator[tuple[float, str]]:

@@ -203,6 +203,10 @@ class RunPlots(Plottable):
     def _read_records(self, parts: Sequence[RunPart], statistics: Sequence[Field]) -> Iterator[RunRecord]:
         """Read the runs with these parts and statistics, a page a request."""
 
+    @abstractmethod
+    def _notes_of(self, fields: Sequence[Field]) -> tuple[str, ...]:
+        """Ask what of these configs and metrics no run has."""
+
     def scatter(
         self,
         x: str,
@@ -239,7 +243,8 @@ class RunPlots(Plottable):
         wanted = ((x, "x"), (y, "y"), (color, "color"))
         fields = {name: make_value_field(text(name, told), argument=told) for name, told in wanted if name}
         rows, runs = self._rows(fields)
-        return draw_scatter(rows, runs, x, y, color, ax=ax, log=log, units=self._units_of(fields))
+        notes = self._absent(rows, fields)
+        return draw_scatter(rows, runs, x, y, color, ax=ax, log=log, units=self._units_of(fields), notes=notes)
 
     def parallel(self, keys: Sequence[str], result: str) -> Chart:
         """Draw a line each run across parallel axes, coloured by a result; a request for each thousand runs.
@@ -261,7 +266,15 @@ class RunPlots(Plottable):
         fields = {name: make_value_field(name, argument="keys") for name in named}
         fields[result] = make_value_field(text(result, "result"), argument="result")
         rows, runs = self._rows(fields)
-        return draw_parallel(rows, runs, named, result, units=self._units_of(fields))
+        notes = self._absent(rows, fields)
+        return draw_parallel(rows, runs, named, result, units=self._units_of(fields), notes=notes)
+
+    def _absent(self, rows: Sequence[Mapping[str, Any]], fields: Mapping[str, Field]) -> tuple[str, ...]:
+        """Say what is drawn that no run has, and what is near; a request if there is any."""
+        absent = [
+            field for name, field in fields.items() if field.type != "STABLE" and all(row[name] is None for row in rows)
+        ]
+        return self._notes_of(absent) if rows and absent else ()
 
     def _units_of(self, fields: Mapping[str, Field]) -> dict[str, str]:
         """Read the units of the metrics among what is drawn; without a metric that needs no request."""

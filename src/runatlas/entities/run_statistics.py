@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -70,6 +71,10 @@ class RunStatistics(ABC):
     @abstractmethod
     def selection(self) -> RunSelection:
         """Return these runs as a selection."""
+
+    @abstractmethod
+    def _notes_of(self, fields: Sequence[Field]) -> tuple[str, ...]:
+        """Ask what of these configs and metrics no run has."""
 
     @abstractmethod
     def _first_of(self, selection: RunSelection, sorts: Sequence[Sort], n: int | None) -> Runs:
@@ -228,7 +233,8 @@ class RunStatistics(ABC):
             goal: ``"min"`` or ``"max"``; without it as ``project.define_metric`` recorded it.
 
         Returns:
-            The run, ``None`` if no run has the metric; with ``n`` so many runs, the best first.
+            The run, ``None`` if no run has the metric, with a ``UserWarning`` that says what is near if no run of the
+            project has it; with ``n`` so many runs, the best first.
 
         Raises:
             RunAtlasError: A request failed.
@@ -242,7 +248,13 @@ class RunStatistics(ABC):
         wanted = has_number if selection.filter is None else (selection.filter, *has_number)
         chosen = attrs.evolve(selection, filter=And(wanted))
         found = self._first_of(chosen, (Sort(field, "ASC" if direction == "min" else "DESC"),), most or 1)
-        return found if most is not None else found.first()
+        if most is not None:
+            return found
+        best = found.first()
+        if best is None:
+            for said_of_it in self._notes_of((field,)):
+                warnings.warn(f"best: {said_of_it}", stacklevel=2)
+        return best
 
     def _better(self, metric: str, goal: Goal | None) -> tuple[Field, Goal]:
         """Return which statistic of a metric makes a run better than another, and which way."""
@@ -428,7 +440,10 @@ class RunStatistics(ABC):
             notes = [
                 f"{count} of {len(records)} runs do not count, as they are {state}" for state, count in others.items()
             ]
-            return correlate(_flat(chosen), [(record.statistics or (None,))[0] for record in chosen], metric, notes)
+            results = [(record.statistics or (None,))[0] for record in chosen]
+            if results and all(result is None for result in results):
+                notes += self._notes_of((wanted,))
+            return correlate(_flat(chosen), results, metric, notes)
 
         return ApiResponse.of(read)
 

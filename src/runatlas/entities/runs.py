@@ -161,6 +161,10 @@ class Runs(Queryable, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports
         query = attrs.evolve(self._query, parts=tuple(parts), statistics=tuple(statistics), config_keys=names)
         return (run.record for run in Runs(self._handle, self._window, query))
 
+    def _notes_of(self, fields: Sequence[Field]) -> tuple[str, ...]:
+        query = attrs.evolve(self._query, sorts=tuple(Sort(field, "ASC") for field in fields), groups=(), parts=())
+        return Runs(self._handle, Window(bound=1), query).notes
+
     def _sorts(self) -> tuple[Sort, ...]:
         return self._query.sorts
 

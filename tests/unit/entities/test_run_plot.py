@@ -228,7 +228,13 @@ def test_runs_are_drawn_against_each_other(sweep: Sweep) -> None:
     texts = runs.scatter("config.kind", "tokens.max")
     assert [label.get_text() for label in texts.axes.get_xticklabels()] == ["kind 0", "kind 1"]
     assert runs[:4].scatter("config.optim.lr", "tokens.max").axes.get_xscale() == "log"
-    assert runs.scatter("config.nothing", "tokens").figure.axes[0].texts[0].get_text() == "no points"
+    absent = runs.scatter("kind", "tokens", color="config.knd")
+    assert absent.figure.axes[0].texts[0].get_text() == "no points"
+    assert absent.notes[:2] == (
+        "no run here has a metric 'kind', did you mean 'config.kind'?",
+        "no run here has a config 'knd', did you mean 'kind'?",
+    )
+    assert runs.parallel(["config.knd"], "tokens").notes[0] == absent.notes[1]
     with sweep.account.asking("list_runs", "get_project"):
         across = runs.parallel(["config.optim.lr", "config.kind"], "val_loss.min")
     assert [label.get_text() for label in across.axes.get_xticklabels()] == [

@@ -418,7 +418,13 @@ def test_the_best_run_is_the_one_that_the_goal_says(own_sweep: Sweep) -> None:
     }
     lowest = min((run for run in runs[2:6] if not math.isnan(known[run.id])), key=lambda run: known[run.id])
     assert [run.id for run in runs[2:6].best("val_loss", n=1)] == [lowest.id]
-    assert runs.best("nothing", goal="min") is None
+    near = r"^best: no run here has a metric 'val_los', did you mean 'val_loss'\?$"
+    with pytest.warns(UserWarning, match=near) as warned:
+        assert runs.best("val_los", goal="min") is None
+    assert warned[0].filename == __file__
+    with pytest.warns(UserWarning, match=r"no run here has a metric 'lr', did you mean 'config.lr'\?"):
+        assert runs.best("lr", goal="min") is None
+    assert own_sweep.runs("config.lr == 5").best("val_loss") is None  # others have it
 
     groups = runs.aggregate(["val_loss.min", "val_loss"], by="config.lr", spread="sd").unwrap()
     assert groups.goals == {"val_loss.min": "min", "val_loss": "min"}
@@ -491,6 +497,8 @@ def test_correlations_are_by_numbers_and_by_categories(sweep: Sweep) -> None:
     assert 0 < rows["config.model.kind"]["eta_squared"] < 1
     assert {row["n"] for row in found} == {9}
     assert found.notes[0] == "1 of 10 runs do not count, as val_loss.min is missing, NaN or infinite"
+    mistyped = sweep.runs().correlation("val_los", states=None).unwrap()
+    assert mistyped.notes[0] == "no run here has a metric 'val_los', did you mean 'val_loss'?"
 
 
 def test_tables_of_no_runs_are_empty(sweep: Sweep) -> None:

@@ -95,4 +95,13 @@ def _describe(connection: Connection, live: ColumnElement[bool], named: Field | 
     what = "config" if named.type == "CONFIG" else "metric"
     if named.key in names:
         return f"no run here has a {what} {named.key!r}{' in that context' if named.context else ''}"
-    return f"no run here has a {what} {named.key!r}{did_you_mean(named.key, names)}"
+    hint = _other_kind(connection, live, named) or did_you_mean(named.key, names)
+    return f"no run here has a {what} {named.key!r}{hint}"
+
+
+def _other_kind(connection: Connection, live: ColumnElement[bool], named: Field) -> str:
+    """Suggest the config that is called as a metric that no run has, and the other way round."""
+    table, prefix = (series, "summary") if named.type == "CONFIG" else (run_configs, "config")
+    there = select(table.c.run_pk).where(table.c.run_pk == runs.c.id, table.c.key == literal(named.key, Text()))
+    found = rows(connection, select(runs.c.id).where(live, there.correlate(runs).exists()).limit(1))
+    return f", did you mean {f'{prefix}.{named.key}'!r}?" if found else ""
