@@ -7,7 +7,7 @@ import sys
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["check_smoothing", "even_steps", "read_at", "read_between", "smoothed"]
+__all__ = ["check_smoothing", "even_steps", "mean_of", "read_at", "read_between", "smoothed"]
 
 _SCALED = 60
 _STEPS_MAX = 1_000_000
@@ -141,6 +141,21 @@ def smoothed(values: Sequence[float], amount: float) -> list[float]:
             weight = amount * weight + (1 - amount)
         found.append(held / weight if math.isfinite(value) else math.nan)
     return found
+
+
+def mean_of(values: Sequence[float]) -> float:
+    """Return the mean of at least one number, none of them NaN; it is NaN if both infinities are among them.
+
+    Example:
+        >>> mean_of([1e308, 1e308]), mean_of([0.1, 0.1, 0.1])
+        (1e+308, 0.1)
+    """
+    low, high = min(values), max(values)
+    if math.isinf(low) or math.isinf(high):
+        return low + high if low != high else low
+    scaled = _SCALED if max(-low, high) > sys.float_info.max / (len(values) + 1) else 0
+    middle = math.fsum(math.ldexp(value, -scaled) for value in values) / len(values) * 2.0**scaled
+    return max(low, min(high, middle))
 
 
 def _windowed(values: Sequence[float], length: int) -> Iterator[float]:

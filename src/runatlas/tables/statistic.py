@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 from runatlas.model.series import Context, PointBlock, Statistic, SummaryRecord
 from runatlas.process.fork import ProcessLock
+from runatlas.tables.resampling import mean_of
 
 __all__ = ["StatisticItem", "Statistics", "SummaryItem", "make_summary_item", "summarize_points"]
 
@@ -74,7 +75,7 @@ def summarize_points(block: PointBlock) -> Iterator[SummaryRecord]:
         points = list(map(Statistic, values, steps, times))
         numbers = sorted(value for value in values if not math.isnan(value))
         known = [point for point in points if not math.isnan(point.value)]
-        mean = sum(numbers) / len(numbers) if numbers else None
+        mean = mean_of(numbers) if numbers else None
         yield SummaryRecord(
             run=block.runs[item.run][0],
             key=item.key,
@@ -89,12 +90,15 @@ def summarize_points(block: PointBlock) -> Iterator[SummaryRecord]:
             max=max(known, key=attrgetter("value"), default=None),
             avg=mean,
             std=None if mean is None else _deviation(numbers, mean),
-            median=(numbers[(len(numbers) - 1) // 2] + numbers[len(numbers) // 2]) / 2 if numbers else None,
+            median=mean_of(numbers[(len(numbers) - 1) // 2 : len(numbers) // 2 + 1]) if numbers else None,
         )
 
 
 def _deviation(values: Sequence[float], mean: float) -> float:
-    return math.sqrt(sum((value - mean) * (value - mean) for value in values) / len(values))
+    largest = max(abs(value - mean) for value in values)
+    if not 0 < largest < math.inf:
+        return largest if math.isfinite(mean) else math.nan
+    return largest * math.sqrt(math.fsum(((value - mean) / largest) ** 2 for value in values) / len(values))
 
 
 class Statistics:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from statistics import mean, median, pstdev
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.block import RUN, make_block, make_reading
 from support.examples import examples
@@ -208,6 +209,21 @@ def test_a_window_has_the_mean_of_what_is_in_it(values: list[float], length: int
         near = filter(math.isfinite, values[max(place - length // 2, 0) : place + length - length // 2])
         expected.append(float(np.mean([*map(Fraction, near)])) if math.isfinite(value) else math.nan)
     np.testing.assert_allclose(smoothed(values, length), expected, rtol=1e-15)
+
+
+@SETTINGS
+@given(st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=9))
+@example([1e308] * 6)
+@example([5e-324])
+@example([1.7e308, -1.7e308])
+@example([0.1] * 9)
+def test_what_was_computed_has_the_mean_of_its_points_however_large_they_are(values: list[float]) -> None:
+    told = (table_of([*enumerate(values)], [])["loss"] * 1).summary
+    assert told is not None
+    exact = [*map(Fraction, values)]
+    expected = [mean(exact), median(exact), pstdev(exact)]
+    mistake = max(map(abs, values)) * 1e-15
+    assert [told["avg"], told["median"], told["std"]] == pytest.approx([*map(float, expected)], rel=1e-14, abs=mistake)
 
 
 def test_a_window_of_any_length_is_read_in_one_go() -> None:
