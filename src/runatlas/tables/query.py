@@ -15,6 +15,7 @@ from arro3.core import Array, DataType, RecordBatch, RecordBatchReader, Schema, 
 
 from runatlas.errors import RunAtlasError, ValidationError
 from runatlas.extra import load_extra
+from runatlas.model.filter_field import did_you_mean
 from runatlas.model.instant import to_milliseconds
 from runatlas.tables.frame import ArrowFrame
 
@@ -30,6 +31,9 @@ _SETTINGS = {
     "temp_directory": "",
 }
 _ROWS_MAX = 10_000_000
+_NO_TABLE = re.compile(r'Table with name (.+?) does not exist!(?:\s+Did you mean "[^"]*"\?)?')
+_NO_COLUMN = re.compile(r'Referenced column "([^"]+)" not found|does not have a column named "([^"]+)"')
+_NEAR_MAX = 3
 _MOMENT_S = 0.1
 _WHOLE = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|BIGNUM")
 _LARGE = {"HUGEINT", "UHUGEINT", "UBIGINT", "BIGNUM"}
@@ -53,6 +57,11 @@ class Source:
         self._schema = schema
         self._batches = batches
         self.error: RunAtlasError | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of its columns."""
+        return tuple(self._schema.names)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return RecordBatchReader.from_batches(self._schema, self._read()).__arrow_c_stream__(requested_schema)
@@ -182,7 +191,8 @@ class Query:
             for source in sources.values():
                 if source.error is not None:
                     raise source.error from error
-            raise ValidationError(f"sql: {_explained(str(error))}", code=400) from error
+            columns = sources["runs"].columns if "runs" in sources else ()
+            raise ValidationError(f"sql: {_explained(str(error), tuple(tables), columns)}", code=400) from error
         finally:
             self._connection.close()
 
@@ -374,8 +384,19 @@ def _column(column: Any, kind: str) -> Any:
     return Array(numbers, _INT64) if fits else Array([n if n is None else float(n) for n in numbers], _FLOAT64)
 
 
-def _explained(sentence: str) -> str:
-    """Say what is meant by a name that has a dot, with a sentence of DuckDB."""
+def _explained(sentence: str, tables: Sequence[str], columns: Sequence[str]) -> str:
+    """Say with a sentence of DuckDB what there is: it knows tables of its own, and takes a dot for a table's."""
     if re.search(r'"(config|summary)" not found', sentence):
         return f'{sentence}\na column whose name has a dot is written in quotes: "config.lr"'
+    if absent := _NO_TABLE.search(sentence):
+        there = f"There are {', '.join(tables)}{did_you_mean(absent[1], tables)}"
+        return sentence.replace(absent[0], f"Table with name {absent[1]} does not exist! {there}")
+    if lacking := _NO_COLUMN.search(sentence):
+        name = lacking[1] or lacking[2]
+        near = [f'"{column}"' for column in columns if column.endswith(f".{name}")][:_NEAR_MAX]
+        return (
+            f"{sentence}\ndid you mean {' or '.join(near)}? a name with a dot is written in quotes"
+            if near
+            else sentence
+        )
     return sentence

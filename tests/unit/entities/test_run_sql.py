@@ -171,6 +171,12 @@ def test_mistakes_are_told_with_their_place(place: Place) -> None:
     sql = place.api.project(PROJECT).sql
     assert "LINE 2: where nope = 1\n              ^" in sql("select run from runs\nwhere nope = 1").errmsg
     assert 'written in quotes: "config.lr"' in sql("select config.lr from runs").errmsg
+    there = (
+        "Table with name run does not exist! There are runs, config, summaries, series, points, did you mean 'runs'?"
+    )
+    assert sql("select * from run").errmsg.startswith(f"sql: Catalog Error: {there}\n\nLINE 1")
+    for query in ("select acc from runs", "select r.acc from runs r where r.name = 'x'"):
+        assert sql(query).errmsg.endswith('\ndid you mean "summary.acc"? a name with a dot is written in quotes')
     assert "Table with name json does not exist" in sql("from json").errmsg  # a module that is loaded
     assert "expected one SELECT, got 2 statements" in sql("select 1; select 2").errmsg
     assert "Could not convert string" in sql("select cast(key as int) from config").errmsg
