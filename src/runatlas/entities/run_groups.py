@@ -30,7 +30,7 @@ from runatlas.statistics.estimate import Center, Spread
 from runatlas.statistics.grouping import Duplicates
 from runatlas.tables.frame import Tabled
 from runatlas.tables.run_group import RunGroupTable
-from runatlas.terminal import counted, printable
+from runatlas.terminal import counted, none_has, printable
 
 __all__ = ["RunGroups"]
 
@@ -112,6 +112,13 @@ class RunGroups(Tabled, Generic[R]):
     def values(self) -> list[tuple[Any, ...]]:
         """The values of each group; times as ISO 8601."""
         return [tuple(map(_shown, self._fields, record.values)) for record in self.records]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What none of the runs has of what they are grouped by: mistyped, most likely."""
+        columns = zip(self.fields, zip(*(record.values for record in self.records), strict=True), strict=False)
+        absent = [name for name, held in columns if all(value is None for value in held)]
+        return tuple(none_has(sum(record.count for record in self.records), name) for name in absent)
 
     def __iter__(self) -> Iterator[tuple[tuple[Any, ...], R]]:
         runs = self._runs()
@@ -301,7 +308,7 @@ class RunGroups(Tabled, Generic[R]):
         Raises:
             RunAtlasError: The request failed.
         """
-        return RunGroupTable(self.fields, self.records, self.values)
+        return RunGroupTable(self.fields, self.records, self.values, self.notes)
 
     def __repr__(self) -> str:
         told = "" if self._known is None else f": {counted(len(self._known), 'group')}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from arro3.core import Array, DataType, Table
 
+from runatlas.display.markup import Html, joined, note
 from runatlas.model.run_group import RunGroupRecord
 from runatlas.tables.frame import Frame
 from runatlas.tables.run import arrow_column
@@ -23,15 +24,21 @@ class RunGroupTable(Frame):
         fields: What was grouped by, as filters name it.
         groups: The groups.
         values: What each group has in these fields.
+        notes: What is to be known of it.
     """
 
     def __init__(
-        self, fields: Sequence[str], groups: Sequence[RunGroupRecord], values: Sequence[Sequence[Any]]
+        self,
+        fields: Sequence[str],
+        groups: Sequence[RunGroupRecord],
+        values: Sequence[Sequence[Any]],
+        notes: Sequence[str] = (),
     ) -> None:
         self._fields = tuple(fields)
         self._groups = tuple(groups)
         self._values = tuple(values)
         self.total = len(self._groups)
+        self.notes = tuple(notes)
 
     def to_arrow(self) -> Table:
         """Return an Arrow table: the fields, ``runs``, a column a state, and when the first and last were made."""
@@ -41,6 +48,9 @@ class RunGroupTable(Frame):
     def num_rows(self) -> int:
         """How many groups it has."""
         return len(self._groups)
+
+    def _told(self) -> Html:
+        return joined(*map(note, self.notes), super()._told())
 
     def _head(self, rows: int) -> Table:
         groups = self._groups[:rows]

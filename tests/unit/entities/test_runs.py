@@ -122,6 +122,13 @@ def test_groups_are_runs_of_equal_values(place: Place) -> None:
         ("RUNNING", None): ["run_id_1"],
     }
     assert len(list(project.runs(groups="summary.acc").groups())) == 3
+    mistyped = project.runs().groups("state", "config.lrr")
+    assert mistyped.notes == mistyped.table().notes == ("none of 4 runs has config.lrr",)
+    assert "none of 4 runs has config.lrr" in mistyped._repr_html_()
+    assert (project.runs().groups("config.net.depth").notes, project.runs("name == 'x'").groups("state").notes) == (
+        (),
+        (),
+    )
     with place.account.asking():
         for wrong in ("labels", "summary.loss.min", "nope"):
             with pytest.raises(ValueError, match="groups"):
