@@ -120,11 +120,11 @@ ALLOWED: dict[str, set[str]] = {
     "tracking": _CLIENT
     | _BACKENDS
     | {"backends.operation", "entities", "api", "objects", "compat.sequence", "compat.trace"},
-    "importers": {"errors", "model", "backends.contract"},
+    "importers": {"errors", "process", "model", "backends.contract"},
     "demo": _CLIENT | _BACKENDS | {"api", "entities", "tracking", "__init__"},
     "server.work": {"errors"},
     "server.store": {"errors", "process", "file_access", "model", "server.work"},
-    "server.services": {"errors", "file_access", "model", "server.store", "server.work"},
+    "server.services": {"errors", "process", "file_access", "model", "server.store", "server.work"},
     "server.wire": {"errors", "model", "server.services", "server.work"},
     "server.dialects": {
         "errors",

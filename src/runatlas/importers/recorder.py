@@ -15,6 +15,7 @@ from runatlas.model.batch import Batch
 from runatlas.model.page import each_item
 from runatlas.model.run import RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.model.run_import import IMPORT_VALUES_MAX
+from runatlas.process.collector import collector_paused
 
 __all__ = ["TOGETHER", "TOGETHER_BYTES", "Outcome", "Recorder", "Refusal"]
 
@@ -74,8 +75,10 @@ class Recorder:
         """Write new runs in one transaction, and answer by project and id; not of those that are there by now."""
         if not (runs and self._takes_whole):
             return {}
+        with collector_paused():
+            given = tuple(run.whole(self.workspace, self._time_ms) for run in runs)
         try:
-            answers = self._backend.import_runs(tuple(run.whole(self.workspace, self._time_ms) for run in runs))
+            answers = self._backend.import_runs(given)
         except NotSupportedError:
             self._takes_whole = False
             return {}

@@ -15,6 +15,7 @@ from runatlas.model.ids import ProjectPath
 from runatlas.model.run import Profile, RunDraft
 from runatlas.model.run_import import IMPORT_RUNS_MAX, IMPORT_VALUES_MAX, ImportedSeries, RunImport, RunImportRecord
 from runatlas.model.series import NUMERIC_TYPES
+from runatlas.process.collector import collector_paused
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.run_change import FINAL_STATES, json_text, profile_texts
 from runatlas.server.services.run_creation import check_draft, project_of, values_of
@@ -71,6 +72,10 @@ class RunImports:
         if values > IMPORT_VALUES_MAX:
             raise ValidationError(f"runs: at most {IMPORT_VALUES_MAX:,} values come at once, got {values:,}")
         self._store.require_room()
+        with collector_paused():
+            return self._import(caller, runs)
+
+    def _import(self, caller: Caller, runs: tuple[RunImport, ...]) -> tuple[RunImportRecord, ...]:
         found = [_check(place, run) for place, run in enumerate(runs)]
         answers = {place: answer for place, answer in enumerate(found) if isinstance(answer, RunImportRecord)}
         ready = [run for run in found if isinstance(run, _Checked)]
