@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.counting import make_counting
 from support.forked import command
 from support.program import Program, run_program
 from support.server import ServerProcess, running_server
@@ -301,6 +302,19 @@ def test_what_was_moved_is_not_imported_again(tmp_path: Path, renamed: bool) -> 
     assert all("was imported with other points" in note.message for note in notes)
     assert list_runs(backend, home) == before
     backend.close()
+
+
+def test_runs_are_written_together_although_another_project_has_their_ids(
+    tmp_path: Path, backend: LocalBackend
+) -> None:
+    lines = [{"run": name, "points": [[0, {"loss": 1.0}]]} for name in "abc"]
+    path = write(tmp_path / "runs.jsonl", *lines)
+    account, counted = make_counting(backend)
+    for project in ("x", "y", "y"):
+        import_jsonl(counted, path, RecordLayout(project=project, id_fields=("run",)))
+    assert account.calls.count("import_runs") == 2
+    assert "create_run" not in account.calls[: -account.calls[::-1].index("import_runs")]
+    assert [len(stored(backend, backend.get_workspace().username, project)) for project in "xy"] == [3, 3]
 
 
 def test_a_run_that_was_moved_half_imported_is_completed_where_it_is(tmp_path: Path, backend: LocalBackend) -> None:

@@ -67,7 +67,8 @@ class Recorder:
         """
         held = self._held([run.id for run in runs])
         done: dict[tuple[str, str], Outcome | Refusal] = {}
-        for some in _portions([run for run in runs if run.id not in held and run.points.count <= _SMALL]):
+        new = [run for run in runs if run.points.count <= _SMALL and _is_new(run, held.get(run.id, ()))]
+        for some in _portions(new):
             done |= self._record_whole(some)
         return [done.get((run.project, run.id)) or self._record(run, held.get(run.id, ())) for run in runs]
 
@@ -139,6 +140,11 @@ class Recorder:
         selection = RunSelection(self.workspace, record.project, ids=(record.cuid,))
         patch = RunPatch(state="FINISHED", profile=run.profile(complete=True), by_run=True)
         self._backend.update_runs(selection, patch)
+
+
+def _is_new(run: ImportedRun, held: Sequence[RunRecord]) -> bool:
+    """Whether no import had to do with a run: those that have its id are others, of other projects."""
+    return all(record.project != run.project for record in held) and _moved(run, held) is None
 
 
 def _moved(run: ImportedRun, held: Sequence[RunRecord]) -> RunRecord | None:
