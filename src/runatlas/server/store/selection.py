@@ -62,18 +62,21 @@ class Scope:
 
 
 _COLUMNS = (runs.c.run_id, runs.c.cuid)
-_INSIDE = select(projects.c.id).where(projects.c.workspace_id == bindparam("place"), projects.c.trash_id.is_(None))
-_PLACES: dict[str, ColumnElement[bool]] = {
-    "project": runs.c.project_id == bindparam("place"),
-    "workspace": runs.c.project_id.in_(_INSIDE),
-    "public": runs.c.project_id.in_(_INSIDE.where(projects.c.visibility == literal_column("'PUBLIC'"))),
+_RUNS = select(runs.c.id).where(runs.c.trash_id.is_(None))
+_INSIDE = _RUNS.join(projects, projects.c.id == runs.c.project_id).where(
+    projects.c.workspace_id == bindparam("place"), projects.c.trash_id.is_(None)
+)
+"""Joined: of the projects in a subquery SQLite looks at every run, and not in the index of ids."""
+_PLACES: dict[str, Select[Any]] = {
+    "project": _RUNS.where(runs.c.project_id == bindparam("place")),
+    "workspace": _INSIDE,
+    "public": _INSIDE.where(projects.c.visibility == literal_column("'PUBLIC'")),
 }
 
 
 def _finding(place: str, column: ColumnElement[Any], *, one: bool) -> Prepared:
     wanted = column == bindparam("name") if one else member_of(column, "name")
-    found = select(runs.c.id, column).where(_PLACES[place], runs.c.trash_id.is_(None), wanted)
-    return Prepared(found, "place", "name")
+    return Prepared(_PLACES[place].add_columns(column).where(wanted), "place", "name")
 
 
 _ONE, _SOME = ({place: [_finding(place, c, one=one) for c in _COLUMNS] for place in _PLACES} for one in (True, False))
