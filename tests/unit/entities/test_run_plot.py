@@ -111,6 +111,7 @@ def test_time_since_the_start_and_units(sweep: Sweep) -> None:
     assert math.isclose(_across(chart)[0], 1.0)
     smooth = sweep.project.run("r1").plot(["val_loss"], smooth=25)
     assert smooth.axes.get_ylabel() == "val_loss (nats, mean of 25 points)"
+    sweep.project.define_metric("val_loss").unwrap()
 
 
 def test_bands_are_what_statistics_say_of_the_runs_of_a_colour(sweep: Sweep) -> None:
