@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from itertools import chain, count
+from threading import Lock
 from typing import Any, overload
 
 import attrs
@@ -198,12 +199,22 @@ class Query:
 
     def _interruptible(self, answer: Callable[[], QueryTable]) -> QueryTable:
         """Let a thread answer: DuckDB looks for an interrupt from outside far more often than for a signal."""
+        gate = Lock()
+        found: Future[QueryTable] | None = None
+
+        def work() -> QueryTable:
+            with gate:
+                if found is None:
+                    raise InterruptedError  # while it was asked: nobody waits
+            return answer()
+
         with ThreadPoolExecutor(1) as pool:
-            found = pool.submit(answer)
             try:
+                with gate:
+                    found = pool.submit(work)
                 return found.result()
             except BaseException:
-                while not found.done():  # what has not begun yet begins without the interrupt
+                while found is not None and not found.done():  # what has not begun yet begins without the interrupt
                     self._connection.interrupt()
                     wait([found], timeout=_MOMENT_S)
                 raise
