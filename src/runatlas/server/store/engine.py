@@ -256,6 +256,7 @@ class Store:
                 yield joined
             return
         with store_errors(self.location), self._reader.connect() as connection, _at_work(connection, writes=changes):
+            connection.begin()  # not by the first statement: those that run on the driver begin nothing
             yield connection
             if self.is_read_only:
                 sqlite.check_unchanged(self.directory / DATABASE_NAME, connection.connection.dbapi_connection)
