@@ -135,7 +135,17 @@ ALLOWED: dict[str, set[str]] = {
         "server.services",
         "server.wire",
     },
-    "server": {"errors", "model", "settings", "server.services", "server.wire", "server.dialects", "server.store"},
+    "server.pages": {"terminal", "errors", "model", "display", "server.services", "server.wire"},
+    "server": {
+        "errors",
+        "model",
+        "settings",
+        "server.services",
+        "server.wire",
+        "server.dialects",
+        "server.pages",
+        "server.store",
+    },
 }
 """What each layer may import beside itself; ``cli``, ``__main__`` and ``__init__`` stand above all of them."""
 
@@ -145,12 +155,16 @@ DOORS: dict[str, tuple[str, ...]] = {
     "requests": ("backends.http",),
     "sqlalchemy": ("server.store",),
     "psycopg": ("server.store",),
-    "litestar": ("server", "server.wire", "server.dialects"),
+    "jinja2": ("server.pages",),
+    "litestar": ("server", "server.wire", "server.dialects", "server.pages"),
     "msgspec": ("model", "server.wire"),
     "uvicorn": ("server", "cli"),
     "argon2": ("server.services",),
     "click": ("cli",),
-    "cachetools": ("backends.http", "backends.native", "backends.swanlab", "server.services", "server.store"),
+    "cachetools": (
+        *("backends.http", "backends.native", "backends.swanlab"),
+        *("server.services", "server.store", "server.pages"),
+    ),
     "matplotlib": ("charts", "tables", "entities"),  # these two name its axes in types
     "tsdownsample": ("server.store", "server.services"),
 }

@@ -121,7 +121,7 @@ class Servers:
         if kind not in self._started:
             current = _Current()
             current.services = services
-            app = make_app(cast(Services, current), ServerSettings("unused", protocols=protocols))
+            app = make_app(cast(Services, current), ServerSettings("unused", protocols=protocols, pages=False))
             origin = self._closing.enter_context(serving(app if wrap is None else wrap(app)))
             self._started[kind] = current, origin
         current, origin = self._started[kind]

@@ -87,6 +87,6 @@ def main() -> None:
         threading.Thread(target=_Keeper(directory, files).run, name="keeper", daemon=True).start()
 
     settings = ServerSettings(
-        directory, port=0, protocols=("native",), owner_key=key, evaluates=False, shutdown_s=_SHUTDOWN_S
+        directory, port=0, protocols=("native",), pages=False, owner_key=key, evaluates=False, shutdown_s=_SHUTDOWN_S
     )
     process.serve(settings, announce=announce)

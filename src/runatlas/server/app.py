@@ -32,9 +32,10 @@ _logger = logging.getLogger(__name__)
 
 
 def make_dialects(settings: ServerSettings) -> tuple[Dialect, ...]:
-    """Make the protocols that the server speaks; the others are not even loaded, which takes as long as the store."""
-    modules = [importlib.import_module(f"{protocols.__name__}.{name}") for name in settings.protocols]
-    return tuple(module.make_dialect(settings.limits) for module in modules)
+    """Make the protocols that the server speaks, and the pages; others are not loaded, which takes long."""
+    names = [f"{protocols.__name__}.{name}" for name in settings.protocols]
+    names += ["runatlas.server.pages"] if settings.pages else []
+    return tuple(importlib.import_module(name).make_dialect(settings.limits) for name in names)
 
 
 def make_app(services: Services, settings: ServerSettings, held: Held | None = None) -> ASGIApp:

@@ -16,7 +16,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import Scope
 
 from runatlas.errors import AuthenticationError, PermissionDeniedError, StoreError, ValidationError
-from runatlas.server.services.caller import Caller
+from runatlas.server.services.caller import VISITOR, Caller
 from runatlas.server.services.services import Services
 from runatlas.server.settings import ServerSettings
 from runatlas.server.wire.dialect import Dialect, dialect_for
@@ -74,7 +74,8 @@ class Gatekeeper:
         headers = {name.lower(): value for name, value in connection.headers.items()}
         _require_host(headers)
         dialect = dialect_for(connection.scope["path"], self._dialects, self._default)
-        admit = self._admit_public if public else self._admit
+        takes_visitors = bool(handler.opt.get("visitors"))
+        admit = self._admit_public if public else self._admit_visitor if takes_visitors else self._admit
         caller = await in_thread(admit, dialect, headers)
         # A browser sends along what it holds of credentials when a foreign page opens a socket, too.
         if connection.scope["type"] == ScopeType.WEBSOCKET or connection.scope.get("method") in _CHANGING:
@@ -108,6 +109,12 @@ class Gatekeeper:
             if self._is_open():
                 _require_own_page(headers)
         return None
+
+    def _admit_visitor(self, dialect: Dialect, headers: Mapping[str, str]) -> Caller:
+        """Let in who shows nothing, or something that is worth nothing any more; a page then says how to sign in."""
+        with suppress(AuthenticationError):
+            return self._admit(dialect, headers)
+        return VISITOR
 
     def _admit(self, dialect: Dialect, headers: Mapping[str, str]) -> Caller:
         if self._is_open():

@@ -31,6 +31,7 @@ class ServerSettings:
         work_s: How long a request may keep the store at work reading; one that writes ten times as long.
         limits: How large request bodies may be.
         protocols: Which protocols it speaks; the first one has the paths that belong to none.
+        pages: Whether it has pages for people.
         owner_key: Whoever presents it is the directory's owner, and nobody else gets in; ``None`` asks for accounts.
         evaluates: Whether it evaluates the policies that projects hold when they are due.
         keep_alive_s: How long an idle connection is kept.
@@ -51,6 +52,7 @@ class ServerSettings:
     work_s: float = 30.0
     limits: Limits = attrs.field(factory=Limits)
     protocols: tuple[str, ...] = ("native", "chachaml", "swanlab", "syvain", "matyan")
+    pages: bool = True
     owner_key: str | None = attrs.field(default=None, repr=False)
     evaluates: bool = True
     keep_alive_s: int = 120

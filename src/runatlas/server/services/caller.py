@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-__all__ = ["Caller"]
+__all__ = ["VISITOR", "Caller"]
 
 
 @attrs.frozen
@@ -37,3 +37,7 @@ class Caller:
     def administers(self) -> bool:
         """Whether the caller may do what administrators may."""
         return self.is_root or self.is_owner
+
+
+VISITOR = Caller(0, "")
+"""Somebody of whom nothing is known: a member of no workspace, who sees what is public."""

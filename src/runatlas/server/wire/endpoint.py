@@ -108,6 +108,7 @@ def make_endpoint(
     consumes: str | None = None,
     has_body: bool = True,
     in_parts: bool = False,
+    visitors: bool = False,
 ) -> HTTPRouteHandler:
     """Make a handler.
 
@@ -122,6 +123,7 @@ def make_endpoint(
         consumes: The only media type that a body handed over as bytes may have; ``None`` for any.
         has_body: Whether a body is read at all.
         in_parts: Whether the body may have come in parts before the request, which then names it in a header.
+        visitors: Whether it also answers callers of whom nothing is known, as such.
 
     Returns:
         A Litestar handler.
@@ -143,7 +145,11 @@ def make_endpoint(
         return await visiting.answer(_answer, function, attrs.evolve(call, body=body))
 
     return HTTPRouteHandler(
-        path, http_method=methods_of(method), status_code=200, name=f"{method} {path}", opt={"public": public}
+        path,
+        http_method=methods_of(method),
+        status_code=200,
+        name=f"{method} {path}",
+        opt={"public": public, "visitors": visitors},
     )(answering(answer))
 
 

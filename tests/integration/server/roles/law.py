@@ -94,7 +94,7 @@ class Law:
         """What is refused is told in the protocol's own words, also to who opens a socket."""
         if not self.door.tells(answer):
             yield self._told(name, f"a failure as {self.door.name} writes it", answer)
-        if answer.status == 401 and "www-authenticate" not in answer.headers:
+        if answer.status == 401 and self.door.is_json and "www-authenticate" not in answer.headers:
             yield self._told(name, "a challenge", answer)
 
     def _marks(self, name: str, request: Request, answer: Answer) -> Iterator[str]:

@@ -156,6 +156,7 @@ class Door:
         is_failure: Tells whether a body is a failure of that status in the protocol's own form.
         malformed: Headers with which nobody is known.
         blind: Who may not see the private things that this protocol reaches.
+        is_json: Whether bodies are JSON, and failures challenge for a key.
     """
 
     name: str
@@ -164,6 +165,7 @@ class Door:
     is_failure: Callable[[int, Any], bool]
     malformed: Callable[[World], tuple[dict[str, str], ...]]
     blind: tuple[str, ...] = BLIND
+    is_json: bool = True
 
     def headers(self, world: World, name: str) -> dict[str, str]:
         """Return what a caller sends along."""
@@ -172,7 +174,7 @@ class Door:
     def tells(self, answer: Answer) -> bool:
         """Tell whether an answer is a failure as this protocol writes it."""
         try:
-            return self.is_failure(answer.status, answer.json())
+            return self.is_failure(answer.status, answer.json() if self.is_json else answer.body)
         except (KeyError, TypeError, ValueError):
             return False
 

@@ -1,0 +1,7 @@
+"""Pages for people: made on the server of what the services answer, readable and usable without script."""
+
+from __future__ import annotations
+
+from runatlas.server.pages.dialect import make_dialect
+
+__all__ = ["make_dialect"]

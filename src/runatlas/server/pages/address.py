@@ -1,0 +1,61 @@
+"""The addresses of pages."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+from runatlas.model.ids import ProjectPath, RunPath
+
+__all__ = ["project_address", "run_address", "safe_next", "with_query", "workspace_address"]
+
+
+def workspace_address(username: str) -> str:
+    """Return the address of a workspace's page.
+
+    Example:
+        >>> workspace_address("ann")
+        '/@ann'
+    """
+    return f"/@{quote(username)}"
+
+
+def project_address(path: ProjectPath) -> str:
+    """Return the address of a project's page.
+
+    Example:
+        >>> project_address(ProjectPath("ann", "iris"))
+        '/@ann/iris'
+    """
+    return f"/@{quote(path.workspace)}/{quote(path.project)}"
+
+
+def run_address(path: RunPath) -> str:
+    """Return the address of a run's page.
+
+    Example:
+        >>> run_address(RunPath("ann", "iris", "a b"))
+        '/@ann/iris/runs/a%20b'
+    """
+    return f"{project_address(path.project_path)}/runs/{quote(path.run, safe='')}"
+
+
+def with_query(address: str, **query: str | int | None) -> str:
+    """Return an address with these parameters; those that are ``None`` or empty are left out.
+
+    Example:
+        >>> with_query("/@ann/iris", filter="config.lr < 1", after=None)
+        '/@ann/iris?filter=config.lr+%3C+1'
+    """
+    said = {name: value for name, value in query.items() if value not in {None, ""}}
+    return f"{address}?{urlencode(said)}" if said else address
+
+
+def safe_next(given: str | None) -> str:
+    r"""Return where to go after signing in: an address of ours, or ``/``.
+
+    Example:
+        >>> safe_next("/@ann?x=1"), safe_next("//evil.example"), safe_next("/\\evil"), safe_next(None)
+        ('/@ann?x=1', '/', '/', '/')
+    """
+    is_ours = given is not None and given.startswith("/") and not given.startswith(("//", "/\\"))
+    return given if is_ours and given is not None and given.isprintable() and "\\" not in given else "/"

@@ -1,0 +1,79 @@
+"""The pages, ready to be mounted: whatever address belongs to no protocol is theirs."""
+
+from __future__ import annotations
+
+from litestar.handlers import HTTPRouteHandler
+
+from runatlas.errors import NotFoundError
+from runatlas.server.pages import asset, home, project, run
+from runatlas.server.pages.page import Page, credential, for_members, render_failure
+from runatlas.server.pages.sign_in import SignIn, sign_out
+from runatlas.server.services.caller import Caller
+from runatlas.server.services.services import Services
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.body_limit import Limits
+from runatlas.server.wire.dialect import Dialect
+from runatlas.server.wire.endpoint import EndpointCall, make_endpoint
+
+__all__ = ["READS", "VISITED", "WRITES", "make_dialect"]
+
+_FORM_MAX = 2**20
+
+VISITED: dict[str, Page] = {
+    "/": home.show_home,
+    "/{workspace:str}": home.show_workspace,
+    "/{workspace:str}/{project:str}": project.show_project,
+    "/{workspace:str}/{project:str}/runs/{run:str}": run.show_run,
+    "/{workspace:str}/{project:str}/runs/{run:str}/chart": run.show_run,
+    "/runs/{run:str}": run.find_run,
+    "/dashboard/experiments/{run:str}": run.find_run,
+}
+"""Pages that show what is public to whoever asks, and more to members."""
+
+READS: dict[str, Page] = {
+    "/runs": home.show_runs,
+}
+"""Pages that one has to sign in for."""
+
+WRITES: dict[str, Page] = {}
+"""What the forms on the pages do; one has to be signed in."""
+
+
+def make_dialect(limits: Limits) -> Dialect:  # noqa: ARG001 - as all
+    """Make the pages.
+
+    Args:
+        limits: How large bodies may be; those of forms are smaller.
+
+    Returns:
+        What the application mounts.
+    """
+    return Dialect("pages", ("/",), _handlers, render_failure, credential, _identify)
+
+
+def _identify(services: Services, secret: str) -> Caller | None:
+    return services.sessions.authenticate(secret) or services.accounts.authenticate(secret)
+
+
+def _handlers() -> list[HTTPRouteHandler]:
+    sign_in = SignIn()
+    reads = VISITED | {path: for_members(function) for path, function in READS.items()}
+    reads |= {
+        "/sign-in": sign_in.show,
+        "/static/{version:str}/{name:str}": asset.asset,
+        "/static/plotly/{version:str}/plotly.js": asset.plotly_asset,
+        "/favicon.ico": _no_icon,
+    }
+    writes = {path: for_members(function) for path, function in WRITES.items()}
+    writes |= {"/sign-in": sign_in.perform, "/sign-out": sign_out}
+    return [
+        *(
+            make_endpoint("GET", path, function, limit=0, has_body=False, visitors=True)
+            for path, function in reads.items()
+        ),
+        *(make_endpoint("POST", path, function, limit=_FORM_MAX, visitors=True) for path, function in writes.items()),
+    ]
+
+
+def _no_icon(_: EndpointCall) -> Answer:
+    raise NotFoundError("there is no icon of that name")

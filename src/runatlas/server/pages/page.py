@@ -1,0 +1,205 @@
+"""One page as an answer, and who gets to see it."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable, Mapping
+from http import cookies
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
+
+from litestar.types import ASGIApp
+
+from runatlas.errors import NotFoundError, PermissionDeniedError, ValidationError
+from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.server.pages.address import with_query
+from runatlas.server.pages.template import rendered
+from runatlas.server.services.caller import VISITOR, Caller
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.credential import bearer_or_basic
+from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.server.wire.failure import Failure
+
+__all__ = [
+    "HEADERS",
+    "Form",
+    "Page",
+    "cookie_name",
+    "credential",
+    "for_members",
+    "is_visitor",
+    "page",
+    "project_path",
+    "read_form",
+    "redirect",
+    "render_failure",
+    "run_path",
+    "workspace_name",
+]
+
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self'; connect-src 'self'; font-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    # Browsers send the origin of a form along only where they may tell where it came from.
+    "referrer-policy": "same-origin",
+    "x-frame-options": "DENY",
+}
+_HTML = "text/html; charset=utf-8"
+_PORT = re.compile(r":(\d{1,5})$")
+_FIELDS_MAX = 5000
+
+Page: TypeAlias = Callable[[EndpointCall], "Answer | ASGIApp"]
+Form: TypeAlias = Mapping[str, list[str]]
+_TITLES = {
+    401: "Sign in first",
+    403: "Not allowed",
+    404: "Nothing here",
+    429: "Too many requests",
+    503: "Busy",
+    507: "No room",
+}
+
+
+def cookie_name(headers: Mapping[str, str]) -> str:
+    """Return what the cookie of a session is called: browsers give those of one host to all of its ports."""
+    port = _PORT.search(headers.get("host", ""))
+    return f"runatlas-{port[1] if port else 'session'}"
+
+
+def credential(headers: Mapping[str, str]) -> str | None:
+    """Find what a request shows of its caller: a key in ``Authorization``, else the cookie of a session."""
+    shown = bearer_or_basic(headers)
+    if shown is not None:
+        return shown
+    try:
+        found = cookies.SimpleCookie(headers.get("cookie", "")).get(cookie_name(headers))
+    except cookies.CookieError:
+        return None
+    return found.value if found is not None and found.value else None
+
+
+def token_of(call: EndpointCall) -> str:
+    """Return what a form of this caller has to carry."""
+    return call.services.sessions.form_token(call.user, credential(call.headers) or "")
+
+
+def page(call: EndpointCall, template: str, *, status: int = 200, **context: Any) -> Answer:
+    """Answer with a page.
+
+    Args:
+        call: Who asks.
+        template: Its name.
+        status: The HTTP status.
+        context: What the template shows beside the caller.
+    """
+    query = call.query_string.decode("latin-1")
+    body = rendered(
+        template,
+        caller=None if is_visitor(call.user) else call.user,
+        here=call.raw_path + (f"?{query}" if query else ""),
+        token=token_of(call),
+        **context,
+    )
+    return Answer(body, status, _HTML, HEADERS)
+
+
+def redirect(address: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """Send a browser to another address, where it asks with GET."""
+    return Answer(b"", 303, _HTML, {**HEADERS, "location": address, **(headers or {})})
+
+
+def for_members(function: Page) -> Page:
+    """Make a page that visitors have to sign in for."""
+
+    def answer(call: EndpointCall) -> Answer | ASGIApp:
+        if is_visitor(call.user):
+            query = call.query_string.decode("latin-1")
+            asked = call.raw_path + (f"?{query}" if query else "")
+            return redirect(with_query("/sign-in", next=asked if call.method != "POST" else None))
+        return function(call)
+
+    return answer
+
+
+def is_visitor(caller: Caller) -> bool:
+    """Tell whether nothing is known of who asks."""
+    return caller.user_id == VISITOR.user_id
+
+
+def read_form(call: EndpointCall) -> Form:
+    """Read a form that one of our pages showed.
+
+    Args:
+        call: A POST.
+
+    Returns:
+        The values of each field, in order, without the token.
+
+    Raises:
+        ValidationError: It is no form, or has too many fields.
+        PermissionDeniedError: It does not carry the token that the page was given.
+    """
+    if call.media_type != "application/x-www-form-urlencoded":
+        raise ValidationError("a form is sent as application/x-www-form-urlencoded", code=415)
+    try:
+        pairs = parse_qsl(call.body.decode("utf-8"), keep_blank_values=True, max_num_fields=_FIELDS_MAX)
+    except ValueError as error:
+        raise ValidationError("the form cannot be read, or has too many fields", code=400) from error
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    shown = found.pop("token", [""])[-1]
+    if not hmac.compare_digest(shown.encode(), token_of(call).encode()):
+        raise PermissionDeniedError("the form was not filled in on a page of this session; go back and load it again")
+    return found
+
+
+def workspace_name(call: EndpointCall) -> str:
+    """Return the workspace of an address.
+
+    Raises:
+        NotFoundError: It is no such address.
+    """
+    found = call.params["workspace"]
+    if not found.startswith("@"):
+        raise NotFoundError("there is nothing at this address")
+    return found[1:]
+
+
+def project_path(call: EndpointCall) -> ProjectPath:
+    """Return the project of an address.
+
+    Raises:
+        NotFoundError: It is no such address.
+    """
+    try:
+        return ProjectPath.parse(f"{workspace_name(call)}/{call.params['project']}")
+    except ValueError as error:
+        raise NotFoundError("there is nothing at this address") from error
+
+
+def run_path(call: EndpointCall) -> RunPath:
+    """Return the run of an address.
+
+    Raises:
+        NotFoundError: It is no such address.
+    """
+    project = project_path(call)
+    try:
+        return project.run(call.params["run"])
+    except ValueError as error:
+        raise NotFoundError("there is nothing at this address") from error
+
+
+def render_failure(failure: Failure) -> Answer:
+    """Write a failure as a page."""
+    title = _TITLES.get(failure.status, "Something went wrong" if failure.status >= 500 else "That does not work")
+    body = rendered("failure.html", title=title, failure=failure, caller=None, here="/", token="")
+    return Answer(body, failure.status, _HTML, {**HEADERS, **_without_challenge(failure.headers)})
+
+
+def _without_challenge(headers: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what makes browsers ask for a password in a window of their own."""
+    return {name: value for name, value in headers.items() if name != "www-authenticate"}
