@@ -365,6 +365,11 @@ def test_a_plan_notes_what_no_run_has(site: Site, demo: ProjectPath) -> None:
         "summary.los != 1 and config.lr > 0": ("no run here has a metric 'los', did you mean 'loss'?",),
         "summary['loss', {'split': 'val'}] != 1": ("no run here has a metric 'loss' in that context",),
         "config.zzz is None or state == 'RUNNING'": ("no run here has a config 'zzz'",),
+        "config.lr != '0.1'": (
+            "config 'lr' has no text such as '0.1' in any run here, but numbers; write 0.1 without quotes",
+        ),
+        "config.tags != 3": ("config 'tags' has no number such as 3 in any run here, but lists",),
+        "config.lr not in ['0.1', 5] and not 'a' in config.lr": (),
         "config.lr != 1 and summary.loss != 5 and name != ''": (),
     }.items():
         plan = Api(backend=site.root).runs(str(demo), text).delete(force=True).unwrap()

@@ -414,6 +414,7 @@ def _of_runs(chosen: Runs, spec: ReportSpec, told: Sequence[MetricDefinition]) -
     notes = [
         *([f"the first {counted(len(rows), 'run')}: no more were asked for"] if len(rows) == spec.limit else []),
         *_missing(columns, rows, sections),
+        *chosen._near(fields, [row.values for row in rows]),  # noqa: SLF001 - runs that were made here
         *([f"{running:,} of {counted(len(rows), 'run')} go on, and their numbers change"] if running else []),
     ]
     values_of = {column.name: [row.values[place] for row in rows] for place, column in enumerate(columns)}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
-from typing import Any
+from itertools import chain, islice
+from typing import Any, Literal
 
 import attrs
 from arro3.core import Array, DataType, RecordBatch, Schema
@@ -17,7 +17,7 @@ from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.run_table import RunTables, Snapshot
 from runatlas.errors import TooMuchWorkError
 from runatlas.model import codec
-from runatlas.model.filters import And, Comparison, Field
+from runatlas.model.filters import And, Comparison, Field, FieldType
 from runatlas.model.page import PAGE_LIMIT, each_item
 from runatlas.model.run import RunPart, RunRecord, RunSelection
 from runatlas.model.run_value import flatten
@@ -57,10 +57,15 @@ _POINTS = {
     "time": _MILLISECONDS,
     "epoch": _INT64,
 }
+_KEYED: dict[str, FieldType] = {"config": "CONFIG", "summaries": "SCALAR", "series": "SCALAR", "points": "SCALAR"}
+"""Tables that have a column of keys, and of what."""
+
 _UNASKED_MAX = 5_000_000
 """How many points are read of a question that names neither metrics nor runs."""
 
 _BLOCK = 1_000_000
+_ASKED_MAX = 10
+"""Of how many keys that were not met it is asked what is near."""
 
 
 class Queryable(RunTables):
@@ -75,6 +80,10 @@ class Queryable(RunTables):
     @abstractmethod
     def _read_records(self, parts: Sequence[RunPart], statistics: Sequence[Field]) -> Iterator[RunRecord]:
         """Read the runs with these parts and statistics, a page a request."""
+
+    @abstractmethod
+    def _notes_of(self, fields: Sequence[Field]) -> tuple[str, ...]:
+        """Ask what of these configs and metrics no run has."""
 
     def sql(self, query: str) -> ApiResponse[QueryTable]:
         """Ask a question of these runs in SQL, which DuckDB answers here.
@@ -97,7 +106,8 @@ class Queryable(RunTables):
             query: The question.
 
         Returns:
-            The table; ``failures`` tells what of points could not be read. A ``ValidationError`` has DuckDB's sentence
+            The table; ``failures`` tells what of points could not be read, ``notes`` which keys that it compares with
+            no run has. A ``ValidationError`` has DuckDB's sentence
             with the place in the question.
 
         Raises:
@@ -129,6 +139,7 @@ def ask(scopes: Callable[[], Sequence[Queryable]], query: str) -> ApiResponse[Qu
         tables = _Tables(question, scopes())
         found = question.run(tables.sources())
         found.failures, found.complete = tuple(tables.failures), not tables.failures
+        found.notes = tables.notes()
         return found
 
     return ApiResponse.of(answer)
@@ -141,20 +152,34 @@ class _Tables:
         self._scopes = scopes
         self._texts = {
             (table, column): query.texts_of(table, column) if query.names(table) else None
-            for table in ("series", "points")
+            for table in _KEYED
             for column in ("key", "run")
         }
         self.failures: list[ReadFailure] = []
+        self._found: dict[str, set[str]] = {}
+        """Of each table that was read to its end, the keys that there are."""
 
     def sources(self) -> dict[str, Source | Callable[[], Source]]:
         """Return them by name; ``runs`` is read to know its columns, so it is made only if it is asked for."""
         return {
             "runs": self._runs,
-            "config": Source(_schema(_CONFIG), partial(self._rows, ("config",), _CONFIG, _config_rows)),
-            "summaries": Source(_schema(_SUMMARIES), partial(self._rows, ("summary",), _SUMMARIES, _summary_rows)),
+            "config": Source(_schema(_CONFIG), partial(self._rows, "config", _CONFIG, _config_rows)),
+            "summaries": Source(_schema(_SUMMARIES), partial(self._rows, "summaries", _SUMMARIES, _summary_rows)),
             "series": Source(_schema(_SERIES), self._series),
             "points": Source(_schema(_POINTS), self._points),
         }
+
+    def notes(self) -> tuple[str, ...]:
+        """Say which keys the question compares with that no run has, and what is near; asks only if one was not met."""
+        absent = [
+            Field(_KEYED[table], key)
+            for table, met in self._found.items()
+            for key in self._texts[table, "key"] or ()
+            if key not in met
+        ][:_ASKED_MAX]
+        scopes = [scope for scope in self._scopes if _has_runs(scope)] if absent else []
+        told = [[scope._notes_of([field]) for scope in scopes] for field in dict.fromkeys(absent)]  # noqa: SLF001
+        return tuple(max(chain(*said), key=len) for said in told if said and all(said))
 
     def _runs(self) -> Source:
         snapshot = Snapshot(record for scope in self._scopes for record in scope._whole_records())  # noqa: SLF001
@@ -163,22 +188,29 @@ class _Tables:
 
     def _rows(
         self,
-        parts: Sequence[RunPart],
+        table: Literal["config", "summaries"],
         kinds: dict[str, DataType],
         make: Callable[[RunRecord], Iterator[tuple[Any, ...]]],
     ) -> Iterator[RecordBatch]:
+        part: RunPart = "config" if table == "config" else "summary"
+        met: set[str] = set()
         for scope in self._scopes:
-            records = scope._read_records(parts, ())  # noqa: SLF001 - its own class
+            records = scope._read_records((part,), ())  # noqa: SLF001 - its own class
             while page := list(islice(records, PAGE_LIMIT)):
-                rows = ((_project(one), one.id, *row) for one in page for row in make(one))
+                rows = [(_project(one), one.id, *row) for one in page for row in make(one)]
+                met.update(row[2] for row in rows)
                 yield _batch(kinds, rows)
+        self._found[table] = met
 
     def _series(self) -> Iterator[RecordBatch]:
+        met: set[str] = set()
         for scope in self._scopes:
             summaries = self._summaries(scope, "series")
             names = _names(scope)
             while page := list(islice(summaries, PAGE_LIMIT)):
+                met.update(one.key for one in page)
                 yield _batch(_SERIES, (_series_row(names[one.run], one) for one in page if one.run in names))
+        self._found["series"] = met
 
     def _summaries(self, scope: Queryable, table: str) -> Iterator[SummaryRecord]:
         selection, keys = self._selection(scope, table), self._texts[table, "key"]
@@ -189,6 +221,7 @@ class _Tables:
         keys = self._texts["points", "key"]
         if keys is None and self._texts["points", "run"] is None:
             self._refuse_many()
+        met: set[str] = set()
         for scope in self._scopes:
             workspace, project = scope._place()  # noqa: SLF001 - its own class
             names = _names(scope) if project is None else {}
@@ -196,10 +229,12 @@ class _Tables:
             query = PointQuery(self._selection(scope, "points"), keys, point_limit=_BLOCK)
             for block in each_block(scope._handle.backend.read_points, query):  # noqa: SLF001 - its own class
                 self.failures += block.failures
+                met.update(one.key for one in block.series)
                 self.failures += [ReadFailure(run, "", "there is no such run") for run in block.missing]
                 runs = ((cuid, run, names.get(cuid, (home, ""))[0]) for cuid, run, _ in block.runs)
                 rows = make_batch(attrs.evolve(block, runs=tuple(runs)), _POINT_COLUMNS)
                 yield RecordBatch.from_pydict(dict(zip(_POINTS, rows.columns, strict=True)))
+        self._found["points"] = met
 
     def _refuse_many(self) -> None:
         """Refuse to read all points of all runs, if they are many: who wants them says so."""
@@ -220,6 +255,10 @@ class _Tables:
 
 _POINT_COLUMNS = ("name", "run", "key", "context", "step", "value", "timestamp", "epoch")
 """Those of points that make the table; the project stands where runs have their names."""
+
+
+def _has_runs(scope: Queryable) -> bool:
+    return next(scope._read_records((), ()), None) is not None  # noqa: SLF001 - its own class
 
 
 def _names(scope: Queryable) -> dict[str, tuple[str, str]]:
@@ -255,7 +294,7 @@ def _series_row(name: tuple[str, str], one: SummaryRecord) -> tuple[Any, ...]:
     return (*name, one.key, codec.context_text(one.context), *facts)
 
 
-def _batch(kinds: dict[str, DataType], rows: Iterator[tuple[Any, ...]]) -> RecordBatch:
+def _batch(kinds: dict[str, DataType], rows: Iterable[tuple[Any, ...]]) -> RecordBatch:
     columns = list(zip(*rows, strict=True)) or [()] * len(kinds)
     held = zip(kinds.items(), columns, strict=True)
     return RecordBatch.from_pydict({name: Array(list(values), kind) for (name, kind), values in held})

@@ -87,6 +87,17 @@ class RunStatistics(ABC):
         found = {name: find_definition(told, field.key) for name, field in metrics.items()}
         return {name: held or MetricDefinition(metrics[name].key) for name, held in found.items()}
 
+    def _near(self, fields: Sequence[Field], results: Sequence[Sequence[Any]]) -> tuple[str, ...]:
+        """Say which of these fields no run of the project has, and what is near; asks if none of these has one.
+
+        Args:
+            fields: The fields.
+            results: What each run has of them.
+        """
+        looked = [(place, field) for place, field in enumerate(fields) if field.type != "STABLE"]
+        absent = [field for place, field in looked if all(result[place] is None for result in results)]
+        return self._notes_of(absent) if results and absent else ()
+
     def _read_curves(self, cuids: Sequence[str], keys: Sequence[str]) -> Iterable[Series]:
         """Read all points of these metrics of some of the runs."""
         request = make_metric_request(keys, sample=1, all=True, range_query=None, context=None, ignore_timestamp=True)
@@ -155,7 +166,9 @@ class RunStatistics(ABC):
         def read() -> AggregateTable:
             found, members = columns.members(self._read_records(columns.parts, fields, columns.config_keys))
             told = self._definitions(dict(zip(names, fields, strict=True)))
-            return aggregate(members, names, found, {name: told[name].goal for name in names}, _units(told))
+            near = self._near(fields, [one.values for one in members])
+            goals = {name: told[name].goal for name in names}
+            return aggregate(members, names, found, goals, units=_units(told), notes=near)
 
         return ApiResponse.of(read)
 
@@ -181,7 +194,8 @@ class RunStatistics(ABC):
         def read() -> RunTable:
             records = list(self._read_records(("config", "summary"), fields))
             units = _units(self._definitions(dict(zip(names, fields, strict=True))), "summary.")
-            return RunTable(records, metrics=names, units=units)
+            notes = self._near(fields, [one.statistics or (None,) * len(fields) for one in records])
+            return RunTable(records, metrics=names, units=units, notes=notes)
 
         return ApiResponse.of(read)
 
@@ -207,12 +221,14 @@ class RunStatistics(ABC):
             records = list(self._read_records((), fields))
             columns = {shown: [getattr(one, name) for one in records] for shown, name in _OWN.items()}
             shown = [f"summary.{name}" if name in _OWN else name for name in names]
+            held = [one.statistics or (None,) * len(fields) for one in records]
             for place, column in enumerate(shown):
-                columns[column] = [(record.statistics or ())[place] for record in records]
+                columns[column] = [results[place] for results in held]
             pairs = zip(names, shown, strict=True)
             absent = [name for name, column in pairs if records and all(value is None for value in columns[column])]
             told = self._definitions(dict(zip(shown, fields, strict=True)))
-            return ValueTable(columns, notes=[none_has(len(records), name) for name in absent], units=_units(told))
+            notes = (*(none_has(len(records), name) for name in absent), *self._near(fields, held))
+            return ValueTable(columns, notes=notes, units=_units(told))
 
         return ApiResponse.of(read)
 

@@ -36,7 +36,7 @@ from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
 from runatlas.model.ranges import RangeQuery, ValueRange
 from runatlas.model.run import RUN_PARTS, RunPart, RunPatch, RunQuery, RunRecord, RunSelection
-from runatlas.model.run_check import STATISTICS_MAX
+from runatlas.model.run_check import SORTS_MAX, STATISTICS_MAX
 from runatlas.model.transfer import TransferDraft
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable, make_metric_table
@@ -162,7 +162,8 @@ class Runs(Queryable, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports
         return (run.record for run in Runs(self._handle, self._window, query))
 
     def _notes_of(self, fields: Sequence[Field]) -> tuple[str, ...]:
-        query = attrs.evolve(self._query, sorts=tuple(Sort(field, "ASC") for field in fields), groups=(), parts=())
+        sorts = tuple(Sort(field, "ASC") for field in fields[:SORTS_MAX])
+        query = attrs.evolve(self._query, sorts=sorts, groups=(), parts=())
         return Runs(self._handle, Window(bound=1), query).notes
 
     def _sorts(self) -> tuple[Sort, ...]:

@@ -219,7 +219,9 @@ def aggregate(
     metrics: Sequence[str],
     grouping: Grouping,
     goals: Mapping[str, Goal | None] | None = None,
+    *,
     units: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
 ) -> AggregateTable:
     """Make one row a group of runs.
 
@@ -229,6 +231,7 @@ def aggregate(
         grouping: What is grouped by what, averaged over what, and how.
         goals: Which way is better, of each metric.
         units: The units of metrics that have one.
+        notes: What is to be said before.
 
     Raises:
         ImportError: SciPy or NumPy is needed and not installed.
@@ -238,17 +241,17 @@ def aggregate(
     groups = [_aggregate(values, held, metrics, grouping) for values, held in split(members, lambda one: one.group)]
     rows = [row for row, _ in groups]
     left_out = [item for row in rows for item in row.left_out]
-    notes = [*unknown_fields(members, grouping), *left_out_words(left_out, len(members))]
+    told = [*notes, *unknown_fields(members, grouping), *left_out_words(left_out, len(members))]
     repeated = sum(count for _, count in groups)
     if repeated:
         verb = "counts" if repeated == 1 else "count"
-        notes.append(f"{counted(repeated, 'run')} {verb} beside another of the same group and {grouping.over}")
+        told.append(f"{counted(repeated, 'run')} {verb} beside another of the same group and {grouping.over}")
     return AggregateTable(
         rows,
         by=grouping.by,
         metrics=metrics,
         description=grouping.words,
-        notes=(*notes, *_missing_intervals(rows, metrics, grouping)),
+        notes=(*told, *_missing_intervals(rows, metrics, grouping)),
         goals=goals,
         units=units,
     )

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime
+from difflib import get_close_matches
 from itertools import chain, count
 from threading import Lock
 from typing import Any, overload
@@ -14,6 +15,7 @@ from typing import Any, overload
 import attrs
 from arro3.core import Array, DataType, RecordBatch, RecordBatchReader, Schema, Table
 
+from runatlas.display.markup import Html, joined, note
 from runatlas.errors import RunAtlasError, ValidationError
 from runatlas.extra import load_extra
 from runatlas.model.filter_field import did_you_mean
@@ -79,8 +81,13 @@ class QueryTable(ArrowFrame, Sequence[dict[str, Any]]):
     """The answer to a question in SQL: ``table[0]["key"]``, ``table.column("key")``.
 
     Whole numbers are int64, or float64 where one is too large, all other numbers float64, times milliseconds in UTC;
-    lists and structures are their JSON text, anything else text.
+    lists and structures are their JSON text, anything else text. ``notes`` say which keys no run has.
     """
+
+    notes: tuple[str, ...] = ()
+
+    def _told(self) -> Html:
+        return joined(*map(note, self.notes), super()._told())
 
     def column(self, name: str) -> list[Any]:
         """Return one column's values, ``None`` where there is none.
@@ -395,6 +402,17 @@ def _column(column: Any, kind: str) -> Any:
     return Array(numbers, _INT64) if fits else Array([n if n is None else float(n) for n in numbers], _FLOAT64)
 
 
+def _near(name: str, columns: Sequence[str]) -> list[str]:
+    """Return the columns of configs and last values whose names are nearly this one, in quotes."""
+    known: dict[str, list[str]] = {}
+    for column in columns:
+        _, dot, rest = column.partition(".")
+        if dot:
+            known.setdefault(rest, []).append(f'"{column}"')
+    bare = name.removeprefix("summary.").removeprefix("config.")
+    return [column for near in get_close_matches(bare, list(known)) for column in known[near]]
+
+
 def _explained(sentence: str, tables: Sequence[str], columns: Sequence[str]) -> str:
     """Say with a sentence of DuckDB what there is: it knows tables of its own, and takes a dot for a table's."""
     if re.search(r'"(config|summary)" not found', sentence):
@@ -404,10 +422,7 @@ def _explained(sentence: str, tables: Sequence[str], columns: Sequence[str]) -> 
         return sentence.replace(absent[0], f"Table with name {absent[1]} does not exist! {there}")
     if lacking := _NO_COLUMN.search(sentence):
         name = lacking[1] or lacking[2]
-        near = [f'"{column}"' for column in columns if column.endswith(f".{name}")][:_NEAR_MAX]
-        return (
-            f"{sentence}\ndid you mean {' or '.join(near)}? a name with a dot is written in quotes"
-            if near
-            else sentence
-        )
+        near = [f'"{column}"' for column in columns if column.endswith(f".{name}")] or _near(name, columns)
+        meant = " or ".join(near[:_NEAR_MAX])
+        return f"{sentence}\ndid you mean {meant}? a name with a dot is written in quotes" if near else sentence
     return sentence

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from arro3.core import Array, DataType, Table
 
+from runatlas.display.markup import Html, joined, note
 from runatlas.extra import load_extra
 from runatlas.model import codec
 from runatlas.model.instant import moment
@@ -59,6 +60,7 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
         now_ms: Until when runs that are RUNNING have lasted, in Unix milliseconds; ``None`` for now.
         metrics: What the records' ``statistics`` are called: more columns of ``summary``.
         units: The units of columns that have one.
+        notes: What is to be known of it.
     """
 
     def __init__(
@@ -69,7 +71,9 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
         now_ms: int | None = None,
         metrics: Sequence[str] = (),
         units: Mapping[str, str] | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
+        self.notes = tuple(notes)
         self.units = dict(units or {})
         self._records = tuple(records)
         self._now_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
@@ -105,6 +109,9 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
         if name in self._config_names:
             return [row.get(self._config_names[name]) for row in self._configs]
         return [row.get(self._summary_names[name]) for row in self._summaries]
+
+    def _told(self) -> Html:
+        return joined(*map(note, self.notes), super()._told())
 
     def to_arrow(self) -> Table:
         """Return an Arrow table; times are timestamps in UTC."""

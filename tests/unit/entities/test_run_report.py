@@ -87,6 +87,12 @@ def test_a_report_says_what_is_missing_and_asks_a_few_times(store: Store) -> Non
     assert report.json()["facts"]["asked"] == "config.lr < 1; by name (asc)"
 
 
+def test_a_mistyped_metric_of_a_report_is_told_with_what_is_near(store: Store) -> None:
+    near = "no run here has a metric 'los', did you mean 'loss'?"
+    assert near in store.runs().report(columns=["name", "los.min"]).unwrap().notes
+    assert near in store.runs().report(stats=["los.min"], group_by="config.lr").unwrap().notes
+
+
 def test_a_column_of_a_section_says_what_to_name(store: Store) -> None:
     before = store.api.run(f"{store.path}/a").config["seed"]
     store.set("a", "seed", {"torch": 1, "numpy": 2})

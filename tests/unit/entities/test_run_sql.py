@@ -65,7 +65,7 @@ def test_every_table_has_what_the_runs_have(place: Place) -> None:
         ("from runs r left join Points p on p.run = r.run and 'acc' = p.key", ["list_runs", "read_points"], ("acc",)),
         ("from points where key like 'lo%'", ["read_summaries", "read_points"], None),
         ("from points where key = 'acc' or step = 1", ["read_summaries", "read_points"], None),
-        ("from points where key = 'acc' union from points where key = 'x'", ["read_points"] * 2, ("acc", "x")),
+        ("from points where key = 'acc' union from points where key = 'loss'", ["read_points"] * 2, ("acc", "loss")),
         ("from points where key = 'acc' union from points", ["read_summaries", "read_points"] * 2, None),
         ("from query_table('points') where key = 'acc'", ["read_summaries", "read_points"], None),
         ("from series where key = 'acc'", ["list_runs", "read_summaries"], ("acc",)),
@@ -177,11 +177,35 @@ def test_mistakes_are_told_with_their_place(place: Place) -> None:
     assert sql("select * from run").errmsg.startswith(f"sql: Catalog Error: {there}\n\nLINE 1")
     for query in ("select acc from runs", "select r.acc from runs r where r.name = 'x'"):
         assert sql(query).errmsg.endswith('\ndid you mean "summary.acc"? a name with a dot is written in quotes')
+    for query in ("select ac from runs", 'select "summary.ac" from runs', "select r.ac from runs r"):
+        assert '"summary.acc"' in sql(query).errmsg
+    assert "written in quotes" not in sql("select nme from runs").errmsg
     assert "Table with name json does not exist" in sql("from json").errmsg  # a module that is loaded
     assert "expected one SELECT, got 2 statements" in sql("select 1; select 2").errmsg
     assert "Could not convert string" in sql("select cast(key as int) from config").errmsg
     with pytest.raises(TypeError, match="query"):
         sql(5)  # type: ignore[arg-type]
+
+
+def test_keys_that_no_run_has_are_told_with_what_is_near(place: Place) -> None:
+    sql = place.api.project(PROJECT).sql
+    near = ("no run here has a metric 'los', did you mean 'loss'?",)
+    for query in (
+        "from points where key = 'los'",
+        "from series where key in ('loss', 'los')",
+        "select run from runs join summaries s using (run) where s.key = 'los'",
+        "from points p join series s using (run) where p.key = 'los' and s.key = 'los'",
+    ):
+        answer = sql(query).unwrap()
+        assert answer.notes == near, query
+        assert "did you mean" in answer._repr_html_()
+        assert pickle.loads(pickle.dumps(answer)).notes == near
+    assert sql("from config where key = 'lrr'").unwrap().notes == (
+        "no run here has a config 'lrr', did you mean 'lr'?",
+    )
+    assert place.api.sql("from points where key = 'los'").unwrap().notes == near
+    for query in ("from points where key = 'acc' and run = 'run_id_2'", "from series where key > 'los'", "from points"):
+        assert sql(query).unwrap().notes == ()
 
 
 def test_what_cannot_be_read_is_the_error_of_the_answer(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

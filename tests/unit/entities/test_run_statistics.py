@@ -135,9 +135,14 @@ def test_every_export_says_what_the_interval_is(sweep: Sweep) -> None:
 
 def test_a_mistyped_field_is_told(sweep: Sweep) -> None:
     found = sweep.runs().aggregate("val_los", by=["config.lrr"], spread="sd").unwrap()
-    assert found.notes[0] == "none of 10 runs has config.lrr"
-    assert found.notes[1].startswith("left out of val_los, as no val_los: 10 of 10 runs (")
-    assert found.notes[1].endswith(" and 5 more)")
+    near = "no run here has a metric 'val_los', did you mean 'val_loss'?"
+    assert found.notes[:2] == (near, "none of 10 runs has config.lrr")
+    assert found.notes[2].startswith("left out of val_los, as no val_los: 10 of 10 runs (")
+    assert found.notes[2].endswith(" and 5 more)")
+    table = sweep.runs().table(["val_loss", "val_los"]).unwrap()
+    assert (table.notes, table.missing) == ((near,), ("val_los",))
+    assert "did you mean" in table._repr_html_()
+    assert sweep.runs("id == 'no such'").table("val_los").unwrap().notes == ()
 
 
 def test_all_but_a_key_are_those_that_vary(sweep: Sweep) -> None:
@@ -243,7 +248,10 @@ def test_a_summary_of_many_runs_is_a_table(sweep: Sweep) -> None:
     row = next(row for row in found if row["run"] == "cnn-0.1-2")
     assert row["val_loss"] == pytest.approx(0.52)
     assert (row["val_loss.min"], row['val_loss{"split":"test"}.max'], row["val_los"]) == (0.42, 0.84, None)
-    assert found.notes == ("none of 3 runs has val_los",)
+    assert found.notes == (
+        "none of 3 runs has val_los",
+        "no run here has a metric 'val_los', did you mean 'val_loss'?",
+    )
     assert list(found.to_pandas()["val_loss.min"]) == found.column("val_loss.min")
     assert found.json()["rows"] == list(found)
 
@@ -256,12 +264,12 @@ def test_a_summary_keeps_its_own_columns_beside_metrics_of_their_names(own_sweep
         "summary.state": 2.0,
         "summary.name": None,
     }
-    assert found.notes == ("the run has no name",)
+    assert found.notes == ("the run has no name", "no run here has a metric 'name'")
 
 
 def test_metrics_of_a_context_and_other_statistics_are_columns_too(sweep: Sweep) -> None:
     runs = sweep.runs("config.lr == 0.1 and config.model.kind == 'cnn'")
-    with sweep.account.asking("list_runs", "get_project"):
+    with sweep.account.asking("list_runs", "get_project", "list_runs"):  # what is near of one that none has
         table = runs.table(["val_loss.min", 'val_loss{"split":"test"}', "val_los"]).unwrap()
     assert table.columns[-3:] == ("summary.val_loss", "summary.val_loss.min", 'summary.val_loss{"split":"test"}')
     assert sorted(table.column("summary.val_loss.min")) == [0.40, 0.41, 0.42]
