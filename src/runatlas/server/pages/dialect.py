@@ -26,12 +26,15 @@ VISITED: dict[str, Page] = {
     "/{workspace:str}/{project:str}/runs/{run:str}": run.show_run,
     "/{workspace:str}/{project:str}/runs/{run:str}/chart": run.show_run,
     "/runs/{run:str}": run.find_run,
+    "/runs/{run:str}/{part:str}": run.find_run,
     "/dashboard/experiments/{run:str}": run.find_run,
 }
 """Pages that show what is public to whoever asks, and more to members."""
 
 READS: dict[str, Page] = {
     "/runs": home.show_runs,
+    "/experiments/{experiment:str}": project.find_project,
+    "/experiments/{experiment:str}/{part:str}": project.find_project,
 }
 """Pages that one has to sign in for."""
 

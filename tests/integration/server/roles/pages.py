@@ -5,6 +5,7 @@ from __future__ import annotations
 from integration.server.roles.row import (
     ANYONE,
     NOBODY,
+    OWN,
     PUBLIC,
     READ,
     SEE_WORKSPACE,
@@ -41,7 +42,7 @@ def _page(route: str, access: Access, *, success: int = 200, note: str = "", run
 
     def make(world: World, _: str) -> Request:
         names = {"workspace": f"@{LAB}", "project": PROJECT, "run": world.lab.cuid if run == "cuid" else run}
-        names |= {"version": asset_version(), "name": "style.css"}
+        names |= {"experiment": PROJECT, "part": "overview", "version": asset_version(), "name": "style.css"}
         return Request(route.partition(" ")[2].format_map(names))
 
     return Row(route, access, make, frozenset({success}), note=note)
@@ -56,6 +57,9 @@ ROWS = (
     _page("GET /{workspace}/{project}/runs/{run}/chart", _visited(READ)),
     _page("GET /runs", _signed_in(ANYONE)),
     _page("GET /runs/{run}", _visited(READ), success=303, run="cuid"),
+    _page("GET /runs/{run}/{part}", _visited(READ), success=303, run="cuid"),
+    _page("GET /experiments/{experiment}", _signed_in(OWN), success=303),
+    _page("GET /experiments/{experiment}/{part}", _signed_in(OWN), success=303),
     _page("GET /dashboard/experiments/{run}", _visited(READ), success=303, run="cuid"),
     _page("GET /sign-in", _signed_in(ANYONE).but(**dict.fromkeys(_UNKNOWN, 200)), success=303),
     _page("POST /sign-in", refused(415)),
