@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from http import cookies
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from litestar.types import ASGIApp
 
@@ -49,6 +49,7 @@ HEADERS = {
 _HTML = "text/html; charset=utf-8"
 _PORT = re.compile(r":(\d{1,5})$")
 _FIELDS_MAX = 5000
+_IN_ADDRESSES = "/?&=%#:@!$'()*+,;~"
 
 Page: TypeAlias = Callable[[EndpointCall], "Answer | ASGIApp"]
 Form: TypeAlias = Mapping[str, list[str]]
@@ -107,7 +108,8 @@ def page(call: EndpointCall, template: str, *, status: int = 200, **context: Any
 
 def redirect(address: str, headers: Mapping[str, str] | None = None) -> Answer:
     """Send a browser to another address, where it asks with GET."""
-    return Answer(b"", 303, _HTML, {**HEADERS, "location": address, **(headers or {})})
+    location = quote(address, safe=_IN_ADDRESSES)  # a header takes no other letters
+    return Answer(b"", 303, _HTML, {**HEADERS, "location": location, **(headers or {})})
 
 
 def for_members(function: Page) -> Page:

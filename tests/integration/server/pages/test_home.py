@@ -85,3 +85,13 @@ def test_what_is_not_there_and_what_may_not_be_seen_are_one_page(served: tuple[S
     absent = server.call("GET", "/@ann/p77", key=other).text
     assert hidden.replace("p07", "p77") == absent
     assert server.call("GET", "/@ann/p07", key=key).status_code == 200
+
+
+def test_a_link_with_any_letters_is_come_back_to_after_signing_in(served: tuple[ServerProcess, str]) -> None:
+    server, key = served
+    answer = server.call("GET", "/sign-in?next=/@ann/p07?filter=name%20%3D%3D%20'日本'", key=key, allow_redirects=False)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/@ann/p07?filter=name%20==%20'%E6%97%A5%E6%9C%AC'"
+    for foreign in ("//evil.example", "https://evil.example", "/\\evil.example", "/a%0d%0aset-cookie:x"):
+        answer = server.call("GET", f"/sign-in?next={foreign}", key=key, allow_redirects=False)
+        assert answer.headers["location"] == "/", foreign
