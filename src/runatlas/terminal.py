@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["are", "counted", "more_of", "none_has", "printable", "printable_lines"]
+__all__ = ["are", "counted", "more_of", "none_has", "printable", "printable_lines", "size_text"]
 
 _UNSEEN = (
     "\x00-\x1f\x7f-\x9f\xad\u061c\u070f\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -13,6 +13,7 @@ _UNSEEN = (
 """Control characters, direction marks, and what takes no place; joiners are part of words and of emoji."""
 _STEERING = re.compile(f"[{_UNSEEN}]")
 _STEERING_IN_LINES = re.compile(f"(?![\n\t])[{_UNSEEN}]")
+_KIBI = 1024
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
 
@@ -55,6 +56,24 @@ def counted(number: int, noun: str) -> str:
     """
     several = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
     return f"{number:,} {noun if number == 1 else several}"
+
+
+def size_text(size: int) -> str:
+    """Write a number of bytes for people.
+
+    Args:
+        size: How many.
+
+    Example:
+        >>> size_text(0), size_text(1023), size_text(1 << 20)
+        ('0 B', '1023 B', '1.0 MiB')
+    """
+    value, unit = float(size), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < _KIBI:
+            break
+        value, unit = value / _KIBI, larger
+    return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
 def are(number: int) -> str:

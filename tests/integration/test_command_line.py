@@ -19,8 +19,8 @@ from support.world import make_world
 
 from runatlas import Api, Run
 from runatlas.backends.local import LocalBackend
-from runatlas.cli.api.output import size_text
 from runatlas.cli.main import main
+from runatlas.terminal import size_text
 
 PROJECT = "my-team/my-project"
 RUN = f"{PROJECT}/abc123"

@@ -6,9 +6,10 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option
-from runatlas.cli.api.output import print_json, print_table, say, size_text
+from runatlas.cli.api.output import print_json, print_table, say
 from runatlas.model.page import PAGE_LIMIT
 from runatlas.model.usage import USAGE_GROUPS, SpaceItem, StoreSpace, UsageGroup
+from runatlas.terminal import size_text
 
 __all__ = ["du"]
 

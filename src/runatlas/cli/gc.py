@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from runatlas.cli.api.output import print_json, print_table, say, size_text
+from runatlas.cli.api.output import print_json, print_table, say
 from runatlas.model.codec import encode
 from runatlas.server.store.engine import Store
 from runatlas.server.store.garbage import Leftovers, collect_garbage, find_leftovers
 from runatlas.settings import embedded_directory
-from runatlas.terminal import counted
+from runatlas.terminal import counted, size_text
 from runatlas.tracking.sync import LeftSpool, collect_spools
 
 __all__ = ["gc"]

@@ -12,7 +12,7 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, store_told
-from runatlas.cli.api.output import print_fields, print_json, refusal_text, say, size_text
+from runatlas.cli.api.output import print_fields, print_json, refusal_text, say
 from runatlas.cli.api.transfer import runs_at
 from runatlas.cli.connection import hint
 from runatlas.entities.deletion import Deletion, DeletionPlan, kept_lines
@@ -23,7 +23,7 @@ from runatlas.errors import ConflictError
 from runatlas.model.run import RUN_STATES
 from runatlas.model.trash import PurgeRecord
 from runatlas.response import ApiResponse
-from runatlas.terminal import counted, printable_lines
+from runatlas.terminal import counted, printable_lines, size_text
 
 __all__ = ["create", "cut", "delete", "protect", "purge", "restore", "unprotect", "update"]
 

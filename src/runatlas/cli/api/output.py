@@ -18,7 +18,7 @@ from runatlas.entities.collection import Collection
 from runatlas.model.codec import with_float_texts
 from runatlas.terminal import printable, printable_lines
 
-__all__ = ["print_fields", "print_json", "print_table", "refusal_text", "say", "say_notes", "size_text"]
+__all__ = ["print_fields", "print_json", "print_table", "refusal_text", "say", "say_notes"]
 
 _UNBOUNDED = 100_000
 _OPTIONS = (
@@ -33,7 +33,6 @@ _OPTIONS = (
     ("or allow all", "or say --allow-all"),
     ("or a where that says which runs may all go, and then allow all", "or a --where and --allow-all"),
 )
-_KIBI = 1024
 
 
 def print_json(value: Any) -> None:
@@ -77,16 +76,6 @@ def print_fields(fields: Mapping[str, Any]) -> None:
     for name, value in fields.items():
         shown = _cell(value).replace("\n", "\n" + " " * width)
         click.echo(f"{printable(name) + ':':<{width}}{shown}")
-
-
-def size_text(size: int) -> str:
-    """Write a number of bytes for people."""
-    value, unit = float(size), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if value < _KIBI:
-            break
-        value, unit = value / _KIBI, larger
-    return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
 def refusal_text(sentence: str) -> str:

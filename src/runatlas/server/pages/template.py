@@ -14,7 +14,7 @@ from runatlas.display import markup
 from runatlas.display.graphic import sparkline
 from runatlas.model.instant import iso_text
 from runatlas.server.pages.address import project_address, run_address, with_query, workspace_address
-from runatlas.terminal import counted
+from runatlas.terminal import counted, size_text
 
 __all__ = ["STATIC", "asset_version", "rendered"]
 
@@ -63,6 +63,7 @@ def _environment() -> Environment:
         "when": _when,
         "lasting": markup.lasting,
         "counted": counted,
+        "sized": size_text,
     }
     made.globals |= {
         "asset_version": asset_version(),
