@@ -86,6 +86,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "backends.local": {
         "errors",
+        "process",
         "model",
         "settings",
         "backends.contract",

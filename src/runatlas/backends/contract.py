@@ -67,7 +67,10 @@ class Backend(ManyRuns, Curation, Changes, Transfers, ABC):
     @property
     @abstractmethod
     def web_url(self) -> str:
-        """The origin that entity URLs begin with: the server's, or a ``file://`` URL of the directory. No request."""
+        """What entity URLs begin with: the server's origin, or a ``file://`` URL of a directory that has none.
+
+        No request: that a directory has a server is seen by a lock that this holds (``process/server_note.py``).
+        """
 
     @operation("accounts", Route("GET", "/server", "accounts", keep="settled"))
     def get_server(self) -> ServerRecord:

@@ -17,6 +17,7 @@ import attrs
 from runatlas.backends.contract import Backend
 from runatlas.backends.operation import Operation, complete
 from runatlas.model.account import UserRecord
+from runatlas.process.server_note import ServerNote
 from runatlas.server.services.accounts import Accounts
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
@@ -170,8 +171,8 @@ class LocalBackend(Backend):
 
     @property
     def web_url(self) -> str:
-        """The directory as a ``file://`` URL."""
-        return Path(self._directory).as_uri()
+        """The address of the directory's server if one runs, else the directory as a ``file://`` URL."""
+        return ServerNote(self._directory).read() or Path(self._directory).as_uri()
 
     def get_user(self) -> UserRecord:
         if self._given is None and self._open is None and not Services.is_at(self._directory):

@@ -23,6 +23,7 @@ from runatlas.backends.native import NativeBackend
 from runatlas.errors import StoreError
 from runatlas.process.file_lock import FileLock
 from runatlas.process.fork import ProcessLock
+from runatlas.process.server_note import ServerNote
 from runatlas.process.store_process_files import StoreProcessFiles
 from runatlas.settings import ConnectionSettings
 
@@ -168,7 +169,6 @@ class _ElsewhereBackend:
 
     def __init__(self, settings: ConnectionSettings) -> None:
         self.location = str(settings.directory)
-        self.web_url = Path(self.location).as_uri()
         self._settings = settings
         self._process = process_of(self.location)
         self._lock = ProcessLock()
@@ -176,6 +176,10 @@ class _ElsewhereBackend:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._current(), name)
+
+    @property
+    def web_url(self) -> str:
+        return ServerNote(self.location).read() or Path(self.location).as_uri()
 
     def close(self) -> None:
         with self._lock:

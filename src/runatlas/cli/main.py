@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("runatlas.cli.demo:demo", "Train small models, record them, and show what can be done with the runs."),
     "import": ("runatlas.cli.import_:import_", "Import runs from files of other trackers."),
     "serve": ("runatlas.cli.serve:serve", "Serve a directory or a database over HTTP."),
+    "ui": ("runatlas.cli.ui:ui", "Look at runs in the browser."),
     "sync": ("runatlas.cli.sync:sync", "Send what runs left on this machine."),
     "du": ("runatlas.cli.du:du", "Say how much room runs take."),
     "fsck": ("runatlas.cli.fsck:fsck", "Read all of a store, and say what is damaged."),

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
 from runatlas.cli.location import is_new_store, store_location, tell_of_new_store
+from runatlas.process.server_note import ServerNote
 from runatlas.server import process
 from runatlas.server.settings import ServerSettings
 
-__all__ = ["serve"]
+__all__ = ["run_server", "serve"]
+
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - named, not bound
+"""Where this machine reaches a server that is bound to all addresses."""
 
 
 @click.command()
 @store_location
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to bind.")
 @click.option("--port", type=click.IntRange(0, 65535), default=5170, show_default=True, help="0 takes a free one.")
-@click.option("--origin", help="What links begin with, such as https://runs.example.org, behind a proxy.")
+@click.option(
+    "--public-url",
+    "--origin",
+    "origin",
+    help="What people and links call the server, such as https://runs.example.org, behind a proxy.",
+)
 @click.option(
     "--grace", type=click.IntRange(0), default=10, show_default=True, help="Seconds that running requests get to end."
 )
@@ -57,9 +68,16 @@ def serve(
     (runatlas keys create USER), everybody needs one.
     """
     if origin is not None and not origin.startswith(("http://", "https://")):
-        raise click.BadParameter("it begins with http:// or https://", param_hint="--origin")
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    _run(
+        raise click.BadParameter("it begins with http:// or https://", param_hint="--public-url")
+    what = location if isinstance(location, Path) else "the database"
+    is_new = is_new_store(location)
+
+    def announce(address: str) -> None:
+        if is_new:
+            tell_of_new_store(location)
+        click.echo(f"RunAtlas serves {what} at {address}", err=True)
+
+    run_server(
         ServerSettings(
             location,
             blobs_dir,
@@ -70,22 +88,41 @@ def serve(
             connections=connections,
             work_s=work_time,
             stall_s=stall_time,
-        )
+        ),
+        announce,
     )
 
 
-def _run(settings: ServerSettings) -> None:
-    what = settings.location if isinstance(settings.location, Path) else "the database"
-    is_new = is_new_store(settings.location)
+def run_server(settings: ServerSettings, announce: Callable[[str], None]) -> None:
+    """Serve until it is interrupted; meanwhile a directory's server is found by a note in the directory.
 
-    def announce(address: str) -> None:
-        if is_new:
-            tell_of_new_store(settings.location)
-        click.echo(f"RunAtlas serves {what} at {address}", err=True)
+    Args:
+        settings: What to serve, and where.
+        announce: Called with the address that is bound once it accepts connections.
+
+    Raises:
+        ClickException: The address cannot be bound.
+        StoreError: The store cannot be used, or is not safe to serve at that address.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    note = ServerNote(settings.location) if isinstance(settings.location, Path) else None
+
+    def note_and_announce(address: str) -> None:
+        if note is not None:
+            note.write(settings.origin or _reached(address))
+        announce(address)
 
     try:
-        process.serve(settings, announce=announce)
+        process.serve(settings, announce=note_and_announce)
     except OSError as error:
         raise click.ClickException(
             f"cannot serve at {settings.host}:{settings.port} ({error.strerror or error}); choose another --port"
         ) from error
+    finally:
+        if note is not None:
+            note.remove()
+
+
+def _reached(address: str) -> str:
+    host = urlsplit(address).netloc.rpartition(":")[0]
+    return address.replace(host, _EVERYWHERE.get(host, host), 1)

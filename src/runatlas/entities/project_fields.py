@@ -79,7 +79,10 @@ class ProjectFields(Entity[ProjectRecord]):
 
     @property
     def url(self) -> str:
-        """The project's web page; for an embedded store the directory, with the project's path as the fragment."""
+        """The project's web page; of a directory that no server runs for, the directory, with the project as fragment.
+
+        ``runatlas ui DIR`` starts a server, and from then on it is the page.
+        """
         base = self._handle.backend.web_url
         return f"{base}#@{self._path}" if base.startswith("file:") else f"{base}/@{self._path}"
 

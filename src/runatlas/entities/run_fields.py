@@ -116,7 +116,10 @@ class RunFields(Entity[RunRecord]):
 
     @property
     def url(self) -> str:
-        """The run's web page; for an embedded store the directory, with the run's path as the fragment."""
+        """The run's web page; of a directory that no server runs for, the directory, with the run as the fragment.
+
+        ``runatlas ui DIR`` starts a server, and from then on it is the page.
+        """
         base = self._handle.backend.web_url
         project, run = f"@{self._path.project_path}", quote(self._path.run)
         if base.startswith("file:"):

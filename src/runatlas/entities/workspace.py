@@ -117,7 +117,10 @@ class Workspace(Entity[WorkspaceRecord], Audited, Cleanable):
 
     @property
     def url(self) -> str:
-        """The workspace's web page; for an embedded store the directory, with the name as the fragment."""
+        """The workspace's web page; of a directory that no server runs for, the directory, with the name as fragment.
+
+        ``runatlas ui DIR`` starts a server, and from then on it is the page.
+        """
         base, name = self._handle.backend.web_url, self.username
         return f"{base}#@{name}" if base.startswith("file:") else f"{base}/@{name}"
 

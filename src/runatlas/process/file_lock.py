@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 from runatlas.file_access import FileAccess
 
-__all__ = ["FileLock", "alone_with"]
+__all__ = ["FileLock", "alone_with", "is_locked"]
 
 if sys.platform == "win32":
     import msvcrt
@@ -56,14 +56,35 @@ else:
                 return
 
 
+def is_locked(descriptor: int) -> bool:
+    """Tell whether somebody else holds the lock of a file.
+
+    Args:
+        descriptor: The file, which is open here and to be closed after this; where it was read to its end, for
+            Windows locks what comes there.
+    """
+    try:
+        _take(descriptor, shared=True)
+    except (BlockingIOError, PermissionError):
+        return True
+    except OSError:
+        return False  # a file system without locks
+    return False
+
+
 class FileLock:
     """A lock on a file of its own. One object holds it at most once; it never waits.
 
     A forked child does not hold what its parent holds: the lock is the parent's alone, and free when the parent dies.
+
+    Args:
+        path: The file, which is made if need be.
+        access: The mode that it is made with; ``None`` for that of a new store's files.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, access: FileAccess | None = None) -> None:
         self.path = path
+        self._access = access
         self._descriptor: int | None = None
 
     def acquire(self, *, shared: bool = False) -> bool:
@@ -77,7 +98,7 @@ class FileLock:
         """
         if self._descriptor is not None:
             return True
-        descriptor = FileAccess.of_new_store().open_file(self.path, os.O_RDWR)
+        descriptor = (self._access or FileAccess.of_new_store()).open_file(self.path, os.O_RDWR)
         try:
             _take(descriptor, shared=shared)
         except OSError:

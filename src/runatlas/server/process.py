@@ -88,7 +88,7 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
         StoreError: The store cannot be used, or is not safe to serve at that address.
     """
     _give_back_large_blocks()
-    services = Services.open(settings.location, blobs_dir=settings.blobs_dir)
+    services = Services.open(settings.location, create=settings.makes_store, blobs_dir=settings.blobs_dir)
     try:
         _require_accounts(services, settings)
         listener = listen(settings.host, settings.port)

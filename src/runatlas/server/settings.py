@@ -19,6 +19,7 @@ class ServerSettings:
     Attributes:
         location: A directory, or a ``postgresql://`` URL.
         blobs_dir: Where blobs lie beside a PostgreSQL database.
+        makes_store: Whether the store is made if there is none.
         host: The address to bind.
         port: The port to bind; 0 takes a free one.
         origin: The ``http(s)://`` origin that links begin with, behind a proxy; ``None`` takes each request's own.
@@ -40,6 +41,7 @@ class ServerSettings:
 
     location: str | Path
     blobs_dir: Path | None = None
+    makes_store: bool = attrs.field(default=True, kw_only=True)
     host: str = "127.0.0.1"
     port: int = 5170
     origin: str | None = None
