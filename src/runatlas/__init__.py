@@ -71,7 +71,9 @@ _HOMES = {
     "all_but": "runatlas.statistics.grouping",
     "finish": "runatlas.tracking.session",
     "init": "runatlas.tracking.session",
+    "load_ipython_extension": "runatlas.notebook",
     "log": "runatlas.tracking.session",
+    "unload_ipython_extension": "runatlas.notebook",
 }
 
 

@@ -96,18 +96,23 @@ class ApiResponse(Shown, Generic[T]):
         return self.ok
 
     def __getitem__(self, key: Any) -> Any:
+        __tracebackhide__ = True
         return self.unwrap()[key]  # type: ignore[index]
 
     def __contains__(self, key: object) -> bool:
+        __tracebackhide__ = True
         return key in self.unwrap()  # type: ignore[operator]
 
     def __len__(self) -> int:
+        __tracebackhide__ = True
         return len(self.unwrap())  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[Any]:
+        __tracebackhide__ = True
         return iter(self.unwrap())  # type: ignore[call-overload, no-any-return]
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        __tracebackhide__ = True
         data = self.unwrap()
         stream = getattr(data, "__arrow_c_stream__", None)
         if stream is None:
@@ -119,6 +124,7 @@ class ApiResponse(Shown, Generic[T]):
         def __getattr__(self, name: str) -> Any:
             if name.startswith("_"):
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            __tracebackhide__ = True  # IPython leaves such frames out, but for the one that raises
             return getattr(self.unwrap(), name)
 
     def _show(self) -> Html:

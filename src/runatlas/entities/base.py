@@ -137,7 +137,7 @@ class Entity(Readable, Generic[R]):
                 record = self._fetch()
             except RunAtlasError as error:
                 self._failure = error
-                raise
+                raise error.with_traceback(None)  # noqa: B904 - the same error, without where it came up inside of us
             self._record = record
             return record
 

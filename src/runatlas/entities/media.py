@@ -233,6 +233,9 @@ class MediaTable(Mapping[str, MediaSeries], Shown):
     def __len__(self) -> int:
         return len(self.series)
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self.series)
+
     def _show(self) -> Html:
         files = [(label, item) for label, series in self.series.items() for step in series for item in step]
         absent = note(f"no media of {', '.join(map(repr, self.missing))}") if self.missing else None

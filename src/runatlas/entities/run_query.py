@@ -19,6 +19,7 @@ from runatlas.model.filters import And, Comparison, Field, Filter, Not, Sort
 from runatlas.model.ids import ProjectPath, RunPath, plain_path, validate_run_id
 from runatlas.model.instant import iso_text
 from runatlas.model.run import RunQuery, RunSelection
+from runatlas.model.syntax import FilterSyntaxError
 
 __all__ = [
     "Filters",
@@ -55,7 +56,10 @@ def _make_filter(filters: Filters | None) -> Filter | None:
     if filters is None or isinstance(filters, get_args(Filter)):
         return cast("Filter | None", filters)
     if isinstance(filters, str):
-        return parse_filter(filters)
+        try:
+            return parse_filter(filters)
+        except FilterSyntaxError as error:
+            raise error.with_traceback(None)  # noqa: B904 - the same error, of which the sentence has the place
     return from_rules(cast(Sequence[Mapping[str, Any]], filters))
 
 

@@ -161,6 +161,9 @@ class StoredFile(Mapping[str, Any], Shown):
     def __len__(self) -> int:
         return len(self.json())
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.json()!r})"
 

@@ -198,9 +198,9 @@ class Query:
         except self._duckdb.Error as error:
             for source in sources.values():
                 if source.error is not None:
-                    raise source.error from error
+                    raise source.error from None
             columns = sources["runs"].columns if "runs" in sources else ()
-            raise ValidationError(f"sql: {_explained(str(error), tuple(tables), columns)}", code=400) from error
+            raise ValidationError(f"sql: {_explained(str(error), tuple(tables), columns)}", code=400) from None
         finally:
             self._connection.close()
 

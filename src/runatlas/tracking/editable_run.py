@@ -27,6 +27,7 @@ from runatlas.model.ids import RunPath, project_names
 from runatlas.model.ranges import RangeQuery, ValueRange
 from runatlas.model.run import RunPatch, RunRecord
 from runatlas.model.run_config import find_value
+from runatlas.model.run_value import flatten
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable
 from runatlas.tracking.checks import as_context, as_key, as_name, check_label, clean_text
@@ -241,6 +242,9 @@ class EditableRun(StoredRun):
         if self._unset and any(name == item or name.startswith(item + ".") for item in self._unset):
             return find_value(self._stored_params(), name)
         return find_value(self.config, name)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return [key for key, _ in flatten(self.config)]
 
     def __setitem__(self, key: str, value: Any) -> None:
         """Set a param by name or dotted path; an object replaces what was there, with all below it."""
