@@ -17,6 +17,7 @@ from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity, Readable
 from runatlas.errors import RunAtlasError
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
+from runatlas.process.collector import collector_paused
 from runatlas.process.fork import ProcessLock
 from runatlas.tables.frame import Frame, Tabular
 from runatlas.tables.value import make_value_table
@@ -207,7 +208,9 @@ class Collection(Readable, Tabular, Generic[E, R]):
             return _Chunk((), start, None)
         chunks = self._chunks
         try:
-            page = self._read(self._request(start, cursor, most=most, total=total))
+            with collector_paused():
+                page = self._read(self._request(start, cursor, most=most, total=total))
+                items = tuple(map(self._make, page.items))
             after = following(cursor, page.next_cursor)
         except RunAtlasError as error:
             self._failure = error
@@ -217,7 +220,7 @@ class Collection(Readable, Tabular, Generic[E, R]):
             self._total, self._notes = page.total, page.notes
         end = start + len(page.items)
         done = bound is not None and end >= bound
-        return _Chunk(tuple(map(self._make, page.items)), end, None if done else after)
+        return _Chunk(items, end, None if done else after)
 
     def _chunk(
         self, index: int, before: _Chunk[E] | None, *, most: int | None = None, total: bool = False

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import attrs
 
 from runatlas.model.account import UserRef
+from runatlas.model.compact import compact
 from runatlas.model.filters import Field, Filter, Sort
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import PageRequest
@@ -90,6 +91,7 @@ class Profile:
     conda: str = ""
 
 
+@compact
 @attrs.frozen
 class RunRecord:
     """A run.

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from sqlalchemy import bindparam, delete, insert, literal_column, select
 
@@ -22,6 +22,7 @@ from runatlas.server.store.schema import run_latest, series
 from runatlas.server.store.statement import Connection, listing, member_of, one_of
 
 __all__ = [
+    "LATEST",
     "LATEST_MAX",
     "forget_latest",
     "freeze_latest",
@@ -31,6 +32,9 @@ __all__ = [
     "read_latest",
     "renew_latest",
 ]
+
+LATEST = "(SELECT data FROM run_latest WHERE run_pk = runs.id)"
+"""The row of a run, as a column beside its own."""
 
 LATEST_MAX = 1000
 """Runs with more metrics get no row: it would be written anew whenever one of them is."""
@@ -53,16 +57,23 @@ _ADD = Prepared(insert(run_latest).values(run_pk=bindparam("run_pk"), data=bindp
 _CHECKSUM, _LENGTH, _HEAD = struct.Struct("<I"), struct.Struct("<I"), struct.Struct("<II")
 
 
-def read_latest(connection: Connection, run_keys: Sequence[int]) -> dict[int, dict[str, float]]:
-    """Return the last value of each series without context, by the rows of the runs that have some."""
-    found: dict[int, dict[str, float]] = {}
-    for run_pk, data in _FROZEN.each(connection, listing(connection.dialect, run_keys)):
-        values = _unpack(data)
-        if values is not None:
-            found[run_pk] = values
-    if len(found) < len(run_keys):
-        found |= _joined(connection, [key for key in run_keys if key not in found])
-    return found
+def read_latest(
+    connection: Connection, run_keys: Sequence[int], held: Sequence[bytes | None] | None = None
+) -> list[dict[str, float]]:
+    """Return the last value of each series without context, of runs in their order.
+
+    Args:
+        connection: An open transaction.
+        run_keys: The runs.
+        held: Their rows, ``None`` for a run without one, if they were read with the runs, as ``LATEST`` does.
+    """
+    if held is None:
+        frozen = dict(_FROZEN.all(connection, listing(connection.dialect, run_keys)))
+        held = list(map(frozen.get, run_keys))
+    found = list(zip(run_keys, _unpack(held), strict=True))
+    missing = [key for key, values in found if values is None]
+    joined = _joined(connection, missing) if missing else {}
+    return [joined.get(key, {}) if values is None else values for key, values in found]
 
 
 def _joined(connection: Connection, run_keys: Iterable[int]) -> dict[int, dict[str, float]]:
@@ -103,7 +114,7 @@ def renew_latest(connection: Connection, run_keys: Iterable[int]) -> None:
 def latest_problem(connection: Connection, run_pk: int) -> str:
     """Say what is wrong with the row of a run, if it has one."""
     for _, data in _FROZEN.all(connection, listing(connection.dialect, [run_pk])):
-        values = _unpack(data)
+        (values,) = _unpack([data])
         if values is None:
             return "the row of its last values is damaged; listings read its series instead"
         joined = _joined(connection, [run_pk]).get(run_pk, {})
@@ -124,20 +135,30 @@ def pack_latest(values: Mapping[str, float]) -> bytes:
     return _CHECKSUM.pack(zlib.crc32(rest)) + rest
 
 
-def _unpack(data: bytes) -> dict[str, float] | None:
-    """Read what ``pack_latest`` wrote; ``None`` if it is damaged."""
-    try:
-        checksum, length = _HEAD.unpack_from(data)
-        if zlib.crc32(data[_CHECKSUM.size :]) != checksum:
-            return None
-        end = _HEAD.size + length
-        names, read = _layout(data[_HEAD.size : end])
-        return dict(zip(names, read(data, end), strict=True))
-    except (struct.error, TypeError, ValueError):
-        return None
+def _unpack(rows: Iterable[bytes | None]) -> Iterator[dict[str, float] | None]:
+    """Read what ``pack_latest`` wrote; ``None`` for a row that is not there or is damaged."""
+    layouts: dict[int, _Layout] = {}  # by length: runs of a project have the same few
+    for data in rows:
+        if data is None:
+            yield None
+            continue
+        try:
+            layout = layouts.get(len(data))
+            if layout is None or not data.startswith(layout[0], _CHECKSUM.size):
+                layout = layouts[len(data)] = _layout(data)
+            _, names, read = layout
+            whole = _CHECKSUM.unpack_from(data)[0] == zlib.crc32(data[_CHECKSUM.size :])
+            yield dict(zip(names, read(data), strict=True)) if whole else None
+        except (struct.error, TypeError, ValueError):
+            yield None
 
 
-@lru_cache(maxsize=256)  # runs of a project have the same few
-def _layout(text: bytes) -> tuple[tuple[str, ...], Callable[[bytes, int], tuple[float, ...]]]:
-    names = tuple(loads(text))
-    return names, struct.Struct(f"<{len(names)}d").unpack_from
+_Layout: TypeAlias = "tuple[bytes, tuple[str, ...], Callable[[bytes], tuple[float, ...]]]"
+"""What stands between the checksum and the doubles, the names in it, and how the doubles are read."""
+
+
+def _layout(data: bytes) -> _Layout:
+    _, length = _HEAD.unpack_from(data)
+    head = data[_CHECKSUM.size : _HEAD.size + length]
+    names = tuple(loads(head[_LENGTH.size :]))
+    return head, names, struct.Struct(f"<{_CHECKSUM.size + len(head)}x{len(names)}d").unpack_from

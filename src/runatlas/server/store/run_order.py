@@ -78,13 +78,8 @@ class RunOrder:
     joined: tuple[tuple[FromClause, ColumnElement[bool]], ...]
 
     @property
-    def values(self) -> list[ColumnElement[Any]]:
-        """What a query must select so that ``kinds`` of values make a cursor: the keys, then the last three."""
-        return [*(key.value for key in self.keys), *_LAST]
-
-    @property
     def kinds(self) -> list[str]:
-        """What each of ``values`` is."""
+        """What the values of a cursor are: of each key, then of the last three."""
         return [*(key.kind + "?" * key.nullable for key in self.keys), "int", "int", "int"]
 
     def apply(self, statement: Select[Any], after: Sequence[Any] | None) -> Select[Any]:

@@ -18,8 +18,9 @@ from runatlas.model.config_name import parts_of
 from runatlas.model.filters import Field, Statistic
 from runatlas.model.run import OWN_FIELDS, OwnField, Profile, RunRecord
 from runatlas.model.series import NUMERIC_TYPES
+from runatlas.process.collector import collector_paused
 from runatlas.server.store.failure import decoding
-from runatlas.server.store.latest import read_latest
+from runatlas.server.store.latest import LATEST, read_latest
 from runatlas.server.store.liveness import state_of
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.run_order import RunOrder
@@ -50,11 +51,9 @@ class RunPage:
 _C = runs.c
 _STORED = [field for field in OWN_FIELDS.values() if field.column]
 _COLUMNS = ("id", "project_id", "user_id", *(field.column for field in _STORED))
-_WIDTH = len(_COLUMNS)
+_LAST = [_COLUMNS.index(name) for name in ("pin", "created_at_ms", "id")]
+"""Where the last three values of every order stand."""
 _ATTRIBUTES = [field.name for field in attrs.fields(RunRecord)]
-_OWN: ColumnElement[Any] = literal_column(", ".join(f"runs.{name}" for name in _COLUMNS))
-_WITH_CONFIG: ColumnElement[Any] = literal_column(", ".join(f"runs.{name}" for name in (*_COLUMNS, "config")))
-"""All columns as one piece of text: to label each would take most of the time of making a statement."""
 _READ_OF: dict[Statistic, tuple[str, ...]] = {
     "last": ("last_value",),
     "min": ("min_value",),
@@ -113,19 +112,25 @@ def list_runs(
         statistics: Which statistics of metrics they carry.
         config_keys: Which names in configs are looked at; ``None`` for all.
     """
-    statement = order.apply(select(_own(parts), *order.values).where(condition), after)
-    found = rows(connection, statement.limit(limit + 1).offset(offset))
-    shown = found[:limit]
-    more = list(shown[-1][-len(order.values) :]) if len(found) > limit else None
-    records = _records(connection, shown, parts, statistics, config_keys)
-    return RunPage(records, more and _plain(more))
+    keys = [key.value for key in order.keys]
+    # In an order that has to be made, SQLite would carry the last values of all runs along.
+    names = _names(parts, with_latest=not keys)
+    statement = order.apply(select(*keys, _own(names)).where(condition), after)
+    with collector_paused():
+        found = rows(connection, statement.limit(limit + 1).offset(offset))
+        shown = [row[len(keys) :] for row in found[:limit]] if keys else found[:limit]
+        more = [*found[limit - 1][: len(keys)], *map(shown[-1].__getitem__, _LAST)] if len(found) > limit else None
+        return RunPage(
+            _records(connection, _columns(names, shown), parts, statistics, config_keys), more and _plain(more)
+        )
 
 
 def read_runs(connection: Connection, run_keys: Sequence[int], parts: Collection[str]) -> list[RunRecord]:
     """Read runs by row id, in their order."""
-    statement = select(_own(parts)).select_from(runs).where(member_of(_C.id, "runs", run_keys))
+    names = _names(parts, with_latest=True)
+    statement = select(_own(names)).select_from(runs).where(member_of(_C.id, "runs", run_keys))
     found = {row[0]: row for row in rows(connection, statement)}
-    return _records(connection, [found[key] for key in run_keys if key in found], parts)
+    return _records(connection, _columns(names, [found[key] for key in run_keys if key in found]), parts)
 
 
 def count_runs(connection: Connection, condition: ColumnElement[bool]) -> int:
@@ -134,8 +139,20 @@ def count_runs(connection: Connection, condition: ColumnElement[bool]) -> int:
     return int(rows(connection, statement)[0][0])
 
 
-def _own(parts: Collection[str]) -> ColumnElement[Any]:
-    return _WITH_CONFIG if "config" in parts else _OWN
+def _names(parts: Collection[str], *, with_latest: bool) -> tuple[str, ...]:
+    """Return what is read of each run in one statement."""
+    latest = with_latest and "summary" in parts
+    return (*_COLUMNS, *(["config"] if "config" in parts else []), *(["latest"] if latest else []))
+
+
+@lru_cache(maxsize=16)
+def _own(names: tuple[str, ...]) -> ColumnElement[Any]:
+    """Make one piece of text of all columns: to label each would take most of the time of making a statement."""
+    return literal_column(", ".join(LATEST if name == "latest" else f"runs.{name}" for name in names))
+
+
+def _columns(names: Sequence[str], found: Sequence[Any]) -> dict[str, Sequence[Any]]:
+    return dict(zip(names, zip(*found, strict=True), strict=True)) if found else {}
 
 
 def _plain(values: list[Any]) -> list[Any]:
@@ -145,36 +162,34 @@ def _plain(values: list[Any]) -> list[Any]:
 
 def _records(
     connection: Connection,
-    found: Sequence[Any],
+    held: Mapping[str, Sequence[Any]],
     parts: Collection[str],
     statistics: Sequence[Field] = (),
     config_keys: Sequence[str] | None = None,
 ) -> list[RunRecord]:
     with decoding("rows of runs", "the store"):
-        return _decoded(connection, found, parts, statistics, config_keys) if found else []
+        return _decoded(connection, held, parts, statistics, config_keys) if held else []
 
 
 def _decoded(
     connection: Connection,
-    found: Sequence[Any],
+    held: Mapping[str, Sequence[Any]],
     parts: Collection[str],
     statistics: Sequence[Field],
     config_keys: Sequence[str] | None,
 ) -> list[RunRecord]:
-    held = dict(zip((*_COLUMNS, "config"), zip(*found, strict=True), strict=False))
     keys = held["id"]
+    none = [None] * len(keys)
     homes = find_homes(connection, set(held["project_id"]))
     people = _people(connection, set(held["user_id"]) - {None})
-    summaries = read_latest(connection, keys) if "summary" in parts else None
     profiles = _profiles(connection, keys) if "profile" in parts else None
-    configs: list[Any] = loads_all(list(held["config"])) if "config" in parts else [None] * len(found)
+    configs: Sequence[Any] = loads_all(list(held["config"])) if "config" in parts else none
     for config in configs:
         if not isinstance(config, (dict, NoneType)):
             raise TypeError(f"a config is a {type(config).__name__}")
     if "config" in parts and config_keys is not None:
         configs = parts_of(configs, config_keys)
     lying = [homes[key] for key in held["project_id"]]
-    none = [None] * len(found)
     values: dict[str, Iterable[Any]] = {field.attribute: _read(field, held[field.column]) for field in _STORED}
     values |= {
         "state": map(state_of, held["state"], held["heartbeat_at_ms"], held["created_at_ms"]),
@@ -183,7 +198,7 @@ def _decoded(
         "project_cuid": [home.cuid for home in lying],
         "user": map(people.get, held["user_id"]),
         "config": configs,
-        "summary": none if summaries is None else [summaries.get(key, {}) for key in keys],
+        "summary": read_latest(connection, keys, held.get("latest")) if "summary" in parts else none,
         "profile": none if profiles is None else [profiles.get(key) or Profile() for key in keys],
         "statistics": _statistics(connection, keys, statistics) if statistics else none,
     }
