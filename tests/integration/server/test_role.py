@@ -158,7 +158,7 @@ def test_what_is_public_is_written_by_members_only(world: World, door: Door, row
     request = world.shown(row.make(world, "olga"))
     before = world.keeping.read()
     for name in ("vito", "vera", "stan", "boss"):
-        answer = world.send(row.method, request, door.headers(world, name))
+        answer = door.send(world, name, request, row.method)
         # Where a private thing was made to be asked for, there is no such public one.
         assert answer.status in {403, 404}, (name, answer.text)
         assert world.keeping.read() == before, (name, answer.text)

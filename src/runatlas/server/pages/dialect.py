@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar.handlers import HTTPRouteHandler
 
 from runatlas.errors import NotFoundError
-from runatlas.server.pages import asset, home, project, run
+from runatlas.server.pages import asset, home, project, run, trash
 from runatlas.server.pages.page import Page, credential, for_members, render_failure
 from runatlas.server.pages.sign_in import SignIn, sign_out
 from runatlas.server.services.caller import Caller
@@ -33,12 +33,19 @@ VISITED: dict[str, Page] = {
 
 READS: dict[str, Page] = {
     "/runs": home.show_runs,
+    "/trash": trash.show_trash,
+    "/trash/purge": trash.show_expired,
+    "/trash/{entry:str}": trash.show_entry,
     "/experiments/{experiment:str}": project.find_project,
     "/experiments/{experiment:str}/{part:str}": project.find_project,
 }
 """Pages that one has to sign in for."""
 
-WRITES: dict[str, Page] = {}
+WRITES: dict[str, Page] = {
+    "/trash/purge": trash.purge_expired,
+    "/trash/{entry:str}/restore": trash.restore_entry,
+    "/trash/{entry:str}/purge": trash.purge_entry,
+}
 """What the forms on the pages do; one has to be signed in."""
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "cookie_name",
     "credential",
     "for_members",
+    "is_confirmed",
     "is_visitor",
     "page",
     "project_path",
@@ -156,6 +157,11 @@ def read_form(call: EndpointCall) -> Form:
     if not hmac.compare_digest(shown.encode(), token_of(call).encode()):
         raise PermissionDeniedError("the form was not filled in on a page of this session; go back and load it again")
     return found
+
+
+def is_confirmed(form: Form) -> bool:
+    """Tell whether what cannot be undone is meant."""
+    return form.get("confirmed", [""])[-1] == "yes"
 
 
 def workspace_name(call: EndpointCall) -> str:

@@ -353,6 +353,16 @@ class Trash:
             found, page.limit, item=_record, cursor=lambda row: write_cursor(listing, [row.id]), total=total
         )
 
+    def get_entry(self, caller: Caller, trash_id: str) -> TrashRecord:
+        """Return one deletion.
+
+        Raises:
+            NotFoundError: There is no such entry.
+            PermissionDeniedError: The caller may not delete what the entry holds.
+        """
+        with self._store.read() as connection:
+            return _record(require_entry(connection, caller, trash_id))
+
     def list_trashed_runs(self, caller: Caller, trash_id: str, page: PageRequest) -> Page[PlannedItem]:
         """List the runs of one deletion, each by the path that it had.
 

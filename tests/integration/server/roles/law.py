@@ -45,7 +45,7 @@ class Law:
         return f"{' '.join([self.row.route, self.row.note]).strip()} asked by {name}: expected {expected}, got {got}"
 
     def _ask(self, name: str, request: Request, method: str = "") -> Answer:
-        return self.world.send(method or self.row.method, request, self.door.headers(self.world, name))
+        return self.door.send(self.world, name, request, method or self.row.method)
 
     def _denied(self, names: list[str]) -> Iterator[str]:
         """Nobody of these gets in; none of what they ask is done; and they learn nothing by asking."""

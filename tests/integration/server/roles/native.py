@@ -85,12 +85,8 @@ def _plan(world: World) -> Any:
     return world.make("POST", "deletions/plan", json={"runs": selection})
 
 
-def _trash(world: World) -> str:
-    return str(world.make("POST", "deletions", json=_plan(world))["trash_id"])
-
-
 def _trashed(world: World, _: str) -> Request:
-    return Request(f"/trash/{_trash(world)}/runs")
+    return Request(f"/trash/{world.new_deletion()}/runs")
 
 
 def _restore_one(world: World, _: str) -> Request:
@@ -100,7 +96,7 @@ def _restore_one(world: World, _: str) -> Request:
 
 
 def _restore(world: World, _: str) -> Request:
-    return Request(f"/trash/{_trash(world)}/restore")
+    return Request(f"/trash/{world.new_deletion()}/restore")
 
 
 def _transfer(world: World, **draft: Any) -> Request:
@@ -138,7 +134,7 @@ def _merge(world: World, name: str) -> Request:
 
 
 def _purge(world: World, _: str) -> Request:
-    return Request("/trash/purge", {"json": {"trash_id": _trash(world), "expired_only": False}})
+    return Request("/trash/purge", {"json": {"trash_id": world.new_deletion(), "expired_only": False}})
 
 
 def _update(world: World, _: str) -> Request:

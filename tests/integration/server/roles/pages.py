@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
+
+import requests
 from integration.server.roles.row import (
     ANYONE,
     NOBODY,
     OWN,
     PUBLIC,
+    PURGE,
     READ,
+    RESTORE,
     SEE_WORKSPACE,
     Access,
     Door,
+    Make,
     Row,
     bearer,
     no_credentials,
@@ -48,6 +55,43 @@ def _page(route: str, access: Access, *, success: int = 200, note: str = "", run
     return Row(route, access, make, frozenset({success}), note=note)
 
 
+_TOKEN = re.compile(rb'name="token" value="(\w{64})"')
+
+
+@cache
+def _token(origin: str, key: str | None) -> str:
+    """Return what forms of a caller have to carry, as a page shows it."""
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    for path in ("/", "/sign-in"):
+        found = _TOKEN.search(requests.get(origin + path, headers=headers, timeout=60).content)
+        if found is not None:
+            return found[1].decode()
+    raise AssertionError("no page shows a token")
+
+
+def _filled(world: World, name: str, request: Request) -> Request:
+    """Put the caller's own token into a form."""
+    form = request.options.get("data")
+    if not isinstance(form, dict):
+        return request
+    token = _token(world.server.origin, world.keys.get(name))
+    return Request(request.path, {**request.options, "data": {**form, "token": token}})
+
+
+def _form(route: str, access: Access, make: Make, *, note: str = "") -> Row:
+    """Send a form, whose token is the caller's; done, it leads to a page."""
+    return Row(route, _signed_in(access), make, frozenset({303}), note=note)
+
+
+def _of_entry(action: str = "", **form: str) -> Make:
+    """Ask for a deletion, or do something with it."""
+
+    def make(world: World, _: str) -> Request:
+        return Request(f"/trash/{world.new_deletion()}{action}", {"data": form} if action else {})
+
+    return make
+
+
 ROWS = (
     _page("GET /", PUBLIC),
     _page("GET /{workspace}", _visited(SEE_WORKSPACE)),
@@ -61,6 +105,12 @@ ROWS = (
     _page("GET /experiments/{experiment}", _signed_in(OWN), success=303),
     _page("GET /experiments/{experiment}/{part}", _signed_in(OWN), success=303),
     _page("GET /dashboard/experiments/{run}", _visited(READ), success=303, run="cuid"),
+    _page("GET /trash", _signed_in(ANYONE)),
+    _page("GET /trash/purge", _signed_in(ANYONE)),
+    Row("GET /trash/{entry}", _signed_in(RESTORE), _of_entry()),
+    _form("POST /trash/{entry}/restore", RESTORE, _of_entry("/restore", token="")),
+    _form("POST /trash/{entry}/purge", PURGE, _of_entry("/purge", token="", confirmed="yes")),
+    _form("POST /trash/purge", ANYONE, lambda *_: Request("/trash/purge", {"data": {"token": "", "confirmed": "yes"}})),
     _page("GET /sign-in", _signed_in(ANYONE).but(**dict.fromkeys(_UNKNOWN, 200)), success=303),
     _page("POST /sign-in", refused(415)),
     _page("POST /sign-out", refused(415)),
@@ -76,4 +126,4 @@ def _is_failure(status: int, body: bytes) -> bool:
     return body.startswith(b"<!doctype html>") and b"</html>" in body
 
 
-PAGES = Door("pages", ROWS, bearer, _is_failure, no_credentials, is_json=False)
+PAGES = Door("pages", ROWS, bearer, _is_failure, no_credentials, is_json=False, fill=_filled)

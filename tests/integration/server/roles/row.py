@@ -146,6 +146,10 @@ class Row:
         return "/".join(map(str, sorted(self.success))) if expected == OK else str(expected)
 
 
+def _as_it_is(_: World, __: str, request: Request) -> Request:
+    return request
+
+
 @attrs.frozen
 class Door:
     """A protocol in the table.
@@ -157,6 +161,7 @@ class Door:
         malformed: Headers with which nobody is known.
         blind: Who may not see the private things that this protocol reaches.
         is_json: Whether bodies are JSON, and failures challenge for a key.
+        fill: Puts into a request what only its caller can know, such as the token of a form.
     """
 
     name: str
@@ -166,10 +171,15 @@ class Door:
     malformed: Callable[[World], tuple[dict[str, str], ...]]
     blind: tuple[str, ...] = BLIND
     is_json: bool = True
+    fill: Callable[[World, str, Request], Request] = _as_it_is
 
     def headers(self, world: World, name: str) -> dict[str, str]:
         """Return what a caller sends along."""
         return {} if name == "nobody" else self.carry(world, name)
+
+    def send(self, world: World, name: str, request: Request, method: str) -> Answer:
+        """Ask as somebody."""
+        return world.send(method, self.fill(world, name, request), self.headers(world, name))
 
     def tells(self, answer: Answer) -> bool:
         """Tell whether an answer is a failure as this protocol writes it."""

@@ -157,6 +157,12 @@ class World:
         draft = {"project": project, "id": new_cuid(), "state": state}
         return self.make("POST", "runs", json=draft)["run"]
 
+    def new_deletion(self) -> str:
+        """Delete a run that was made for it, and return what brings it back."""
+        selection = {"workspace": LAB, "project": PROJECT, "ids": [self.new_run()["id"]]}
+        plan = self.make("POST", "deletions/plan", json={"runs": selection})
+        return str(self.make("POST", "deletions", json=plan)["trash_id"])
+
     def ghost(self, request: Request, *, sees_workspace: bool) -> tuple[Request, dict[str, str]]:
         """Make a request for what is not there of one for what is private.
 
