@@ -69,7 +69,8 @@ def test_ui_serves_a_directory_and_opens_the_browser(
             origin = told.readline().strip()
             assert eventually(opened.exists)
             assert opened.read_text().strip() == origin
-            assert requests.get(f"{origin}/healthz", timeout=60).ok
+            page = requests.get(_urls(store)[2], timeout=60)
+            assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
             me = runatlas.Api(store).workspace().username
             assert _urls(store) == tuple(f"{origin}/@{me}{path}" for path in ("", "/images", "/images/runs/r1/chart"))
             assert stat.S_IMODE(_note(store).stat().st_mode) == 0o600
@@ -86,7 +87,7 @@ def test_ui_serves_a_directory_and_opens_the_browser(
 
 
 def test_the_server_that_is_noted_is_one_that_lives(store: Path) -> None:
-    make_key(store, "ann")
+    key = make_key(store, "ann")
     with running_server(store, "--host", "0.0.0.0") as first:
         assert _urls(store)[0].startswith(f"{first.origin.replace('0.0.0.0', '127.0.0.1')}/@")
         with running_server(store) as second:
@@ -98,6 +99,8 @@ def test_the_server_that_is_noted_is_one_that_lives(store: Path) -> None:
     with running_server(store, "--public-url", "https://runs.example.org/") as third:
         assert _urls(store)[2].startswith("https://runs.example.org/@")
         assert _ui(store).stdout == "https://runs.example.org\n"
+        with runatlas.Api(host=third.origin, api_key=key) as api:
+            assert api.workspace().url == "https://runs.example.org/@ann", "whatever its clients call it"
         third.stop()
     assert list(store.glob(".server-*")) == []
 

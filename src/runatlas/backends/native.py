@@ -93,8 +93,8 @@ class NativeBackend(Backend):
 
     @property
     def web_url(self) -> str:
-        """The server's URL."""
-        return self._session.host
+        """The server's public address, as it has named it in an answer; until then its URL."""
+        return self._session.public_url
 
     def close(self) -> None:
         self._session.close()

@@ -13,6 +13,7 @@ from runatlas.cli.location import is_new_store, store_location, tell_of_new_stor
 from runatlas.process.server_note import ServerNote
 from runatlas.server import process
 from runatlas.server.settings import ServerSettings
+from runatlas.settings import parse_host
 
 __all__ = ["run_server", "serve"]
 
@@ -67,8 +68,10 @@ def serve(
     Without accounts it answers this machine only, and whoever asks owns everything. Once a key was made
     (runatlas keys create USER), everybody needs one.
     """
-    if origin is not None and not origin.startswith(("http://", "https://")):
-        raise click.BadParameter("it begins with http:// or https://", param_hint="--public-url")
+    try:
+        public = origin if origin is None else parse_host(origin, argument="--public-url")[0]
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     what = location if isinstance(location, Path) else "the database"
     is_new = is_new_store(location)
 
@@ -83,7 +86,7 @@ def serve(
             blobs_dir,
             host,
             port,
-            origin and origin.rstrip("/"),
+            public,
             shutdown_s=grace,
             connections=connections,
             work_s=work_time,

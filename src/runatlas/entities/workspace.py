@@ -121,7 +121,7 @@ class Workspace(Entity[WorkspaceRecord], Audited, Cleanable):
 
         ``runatlas ui DIR`` starts a server, and from then on it is the page.
         """
-        base, name = self._handle.backend.web_url, self.username
+        name, base = self.username, self._handle.backend.web_url
         return f"{base}#@{name}" if base.startswith("file:") else f"{base}/@{name}"
 
     def _show(self) -> Html:

@@ -105,6 +105,7 @@ def serve(settings: ServerSettings, *, announce: Callable[[str], None]) -> None:
         held,
         access_log=False,
         backlog=_ACCEPTED_AT_ONCE,
+        headers=[("Runatlas-Url", settings.origin)] if settings.origin else [],
         h11_max_incomplete_event_size=_LINE_MAX + 1024,
         lifespan="on",
         log_config=None,

@@ -15,7 +15,8 @@ from runatlas.cli.main import main
         (["--database", "mysql://localhost/a", "--blobs-dir", "b"], "postgresql://"),
         (["--dir", "a", "--port", "65536"], "--port"),
         (["--dir", "a", "--port", "http"], "--port"),
-        (["--dir", "a", "--origin", "runs.example.org"], "http://"),
+        (["--dir", "a", "--public-url", "runs.example.org"], "write 'https://runs.example.org'"),
+        (["--dir", "a", "--origin", "https://runs.example.org/?a=1"], "--public-url"),
         (["--dir", "a", "--workers", "4"], "--workers"),
     ],
 )

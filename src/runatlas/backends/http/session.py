@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import BinaryIO
 from urllib.parse import urljoin, urlsplit
 
@@ -23,7 +24,7 @@ from runatlas.backends.http.throttle import Budget
 from runatlas.backends.http.transport import BrokenRequest, Call, Transport
 from runatlas.errors import ApiStatusError, ConflictError, ConnectionFailedError, RequestError
 from runatlas.model.version import VERSION
-from runatlas.settings import is_here
+from runatlas.settings import is_here, parse_host
 
 __all__ = ["Request", "Session"]
 
@@ -33,6 +34,7 @@ _GZIP_FROM = 4096
 _UPLOAD_RATE = 100_000
 """Bytes a second that a line carries at the least."""
 _NO_CONTENT, _PARTIAL, _BEYOND_END = 204, 206, 416
+_NAMED = "runatlas-url"
 _FRAMING = {"content-length", "transfer-encoding"}
 _TOO_LARGE = 413
 _REFUSAL_MAX = 1 << 20
@@ -98,6 +100,7 @@ class Session:
         self._too_large = sys.maxsize
         self._part = _PART_MAX
         self.host = host.rstrip("/")
+        self._named = ""
         self._key = key
         self._policy = policy or RetryPolicy()
         self._compress = not is_here(urlsplit(host).hostname or "") if compress is None else compress
@@ -106,6 +109,13 @@ class Session:
         self._process = os.getpid()
         self._budget = Budget(clock=self._policy.clock)
         self._closed = threading.Event()
+
+    @property
+    def public_url(self) -> str:
+        """What the server calls itself for people, as its answers say; its URL if they say nothing, or none came."""
+        with suppress(ValueError):
+            return parse_host(self._named)[0]
+        return self.host
 
     def close(self) -> None:
         """Close connections and end waits; a second call does nothing."""
@@ -330,6 +340,7 @@ class Session:
         if answer.is_success and not body and answer.status != _NO_CONTENT and not _FRAMING & headers.keys():
             # A head that was cut off reads like an answer without a body, whose end is the connection's.
             raise BrokenRequest(RequestError(f"{call.what}: the connection broke in the middle of the answer"))
+        self._named = headers.get(_NAMED, self._named)
         return answer if answer.is_success else attrs.evolve(answer, is_foreign=not self._is_own(answer))
 
     def _is_own(self, answer: Answer) -> bool:
