@@ -14,9 +14,9 @@ from runatlas.entities.argument import text, whole
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.run_algebra import always
 from runatlas.entities.run_plot import PlotOptions
-from runatlas.entities.run_query import field_name
 from runatlas.entities.run_statistics import FINISHED
 from runatlas.model.filter_field import STABLE_FIELDS
+from runatlas.model.filter_language import field_name
 from runatlas.model.filters import And, Field, Sort
 from runatlas.model.instant import iso_text
 from runatlas.model.page import Order

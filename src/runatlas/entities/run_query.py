@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from keyword import iskeyword
 from typing import Any, TypeAlias, cast, get_args
-from unicodedata import normalize
 
 from runatlas.display.markup import written
 from runatlas.entities.argument import text
 from runatlas.entities.run import Run
-from runatlas.model.codec import context_text
 from runatlas.model.filter_field import STABLE_FIELDS
-from runatlas.model.filter_language import parse_field, parse_filter, parse_order
+from runatlas.model.filter_language import field_name, parse_field, parse_filter, parse_order
 from runatlas.model.filter_rule import from_rules, groups_from_rules, sorts_from_rules
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Sort
 from runatlas.model.ids import ProjectPath, RunPath, plain_path, validate_run_id
@@ -148,22 +144,6 @@ _SIGNS = {"EQ": "==", "NEQ": "!=", "GTE": ">=", "LTE": "<=", "GT": ">", "LT": "<
 _NAMED, _NAMED_TEXT = 8, 60
 _CALENDAR = range(-62_135_596_800_000, 253_402_300_800_000)
 """The Unix milliseconds that a calendar has: the years 1 to 9999."""
-
-
-def field_name(field: Field) -> str:
-    """Return what filters call a field, as ``make_groups`` reads it."""
-    if field.type == "STABLE":
-        return field.key
-    is_config = field.type == "CONFIG"
-    parts = field.key.split(".") if is_config else [field.key]
-    key = f".{field.key}" if all(map(_is_word, parts)) else f"[{json.dumps(field.key, ensure_ascii=False)}]"
-    name = f"{'config' if is_config else 'summary'}{key}{context_text(field.context)}"
-    return name if field.stat == "last" else f"{name}.{field.stat}"
-
-
-def _is_word(part: str) -> bool:
-    """Tell whether a part of a key is read as it is without quotes."""
-    return part.isidentifier() and not iskeyword(part) and normalize("NFKC", part) == part
 
 
 def filter_text(wanted: Filter) -> str:

@@ -30,9 +30,13 @@ Every name may begin with ``run.``; ``run.hparams.x`` is ``config["hparams.x"]``
 from __future__ import annotations
 
 import ast
+import json
 import math
+from keyword import iskeyword
 from typing import cast
+from unicodedata import normalize
 
+from runatlas.model.codec import context_text
 from runatlas.model.filter_field import BLANK_TEXTS, STABLE_FIELDS, find_stable_name
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Operator, Or, Sort
 from runatlas.model.glob import escape_glob
@@ -50,7 +54,7 @@ from runatlas.model.operand import (
 )
 from runatlas.model.syntax import FilterSyntaxError, FilterText
 
-__all__ = ["FilterSyntaxError", "parse_field", "parse_filter", "parse_order"]
+__all__ = ["FilterSyntaxError", "field_name", "parse_field", "parse_filter", "parse_order"]
 
 _COMPARISONS_MAX = 500
 _FOREIGN_VALUES = {"null": "None", "none": "None", "true": "True", "false": "False"}
@@ -103,6 +107,27 @@ def parse_field(text: str, *, argument: str = "field") -> Field:
     """
     source = FilterText(text, argument)
     return read_field(source, source.tree)
+
+
+def field_name(field: Field) -> str:
+    """Return what filters call a field, as ``parse_field`` reads it.
+
+    Example:
+        >>> field_name(Field("SCALAR", "train/loss", "min"))
+        'summary["train/loss"].min'
+    """
+    if field.type == "STABLE":
+        return field.key
+    is_config = field.type == "CONFIG"
+    parts = field.key.split(".") if is_config else [field.key]
+    key = f".{field.key}" if all(map(_is_word, parts)) else f"[{json.dumps(field.key, ensure_ascii=False)}]"
+    name = f"{'config' if is_config else 'summary'}{key}{context_text(field.context)}"
+    return name if field.stat == "last" else f"{name}.{field.stat}"
+
+
+def _is_word(part: str) -> bool:
+    """Tell whether a part of a key is read as it is without quotes."""
+    return part.isidentifier() and not iskeyword(part) and normalize("NFKC", part) == part
 
 
 def parse_order(text: str, *, argument: str = "order") -> tuple[Sort, ...]:

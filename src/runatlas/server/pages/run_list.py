@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import attrs
 
 from runatlas.errors import ValidationError
-from runatlas.model.filter_language import FilterSyntaxError, parse_filter, parse_order
+from runatlas.model.filter_language import FilterSyntaxError, field_name, parse_filter, parse_order
 from runatlas.model.filters import Filter, Sort
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
-from runatlas.model.run_value import flatten
+from runatlas.server.pages.run_column import (
+    Cell,
+    Column,
+    KnownKey,
+    cells,
+    choose_columns,
+    find_columns,
+    known_keys,
+    shared_config,
+)
 from runatlas.server.wire.endpoint import EndpointCall
 
-__all__ = ["Column", "RunList", "run_list"]
+__all__ = ["RunList", "asked_filter", "read_selection", "run_list"]
 
-_RUNS = 50
+_RUNS, _LOOKED_AT = 50, 200
 _FILTER_MAX = 10_000
-_CONFIGS, _METRICS = 6, 4
-_ABSENT = object()
+_ASKED_MAX = 60
+_PASSED = {"after", "at", "choose", "done", "same"}
+"""Parameters that are of one page of the listing only, or of one moment."""
 
-
-@attrs.frozen
-class Column:
-    """A column of the table.
-
-    Attributes:
-        name: As filters, orders and addresses call it, such as ``config.lr``.
-        kind: ``config`` or ``summary``.
-        key: The key of the config or the metric.
-    """
-
-    name: str
-    kind: str
-    key: str
+_CURSORS_MAX = 4_000
+"""How many characters the cursors of the pages before may have in an address."""
 
 
 @attrs.frozen
@@ -47,11 +45,16 @@ class RunList:
         filter, order: The texts that were asked for.
         problem: What is wrong with one of them; ``""`` if nothing is, and then the runs are there.
         columns: What is shown beside a run's own fields, what varies first.
+        chosen: Whether the columns were asked for.
+        choosing: Whether the choice of columns is open.
         same: Config that all shown runs have in common.
+        keys: Configs and metrics that runs there have.
         total: How many runs there are; ``None`` on later pages.
         notes: What the filter asks for and no run has.
         following: The cursor of the next page.
-        asked: All parameters of the address but the cursor.
+        cursors: Those of this page and of the pages before, as far as the address has them.
+        first: Which run of the listing is the first on the page, from 1.
+        asked: The parameters of the address that are of the whole listing.
     """
 
     filter: str
@@ -59,21 +62,90 @@ class RunList:
     problem: str
     runs: tuple[RunRecord, ...]
     columns: tuple[Column, ...]
+    chosen: bool
+    choosing: bool
     same: Mapping[str, Any]
+    keys: tuple[KnownKey, ...]
     total: int | None
     notes: tuple[str, ...]
     following: str | None
+    cursors: tuple[str, ...]
+    first: int
+    asked: tuple[tuple[str, str], ...]
+    sorts: tuple[Sort, ...]
     now_ms: int
-    values: tuple[tuple[Any, ...], ...]
+    cells: tuple[tuple[Cell, ...], ...]
 
     @property
-    def rows(self) -> Iterator[tuple[RunRecord, tuple[Any, ...]]]:
-        """Each run with the values of the columns."""
-        return zip(self.runs, self.values, strict=True)
+    def rows(self) -> Iterator[tuple[RunRecord, tuple[Cell, ...]]]:
+        """Each run with what it has in the columns."""
+        return zip(self.runs, self.cells, strict=True)
+
+    @property
+    def are_numbers(self) -> tuple[bool, ...]:
+        """Of each column whether all that runs have in it are numbers."""
+        columns = zip(*self.cells, strict=True) if self.cells else [()] * len(self.columns)
+        return tuple(all(cell.kind in {"measured", "number"} or cell.held is None for cell in each) for each in columns)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether one of the runs has labels or marks."""
+        return any(run.labels or run.pin or run.baseline or run.protected or run.archived for run in self.runs)
+
+    @property
+    def other_keys(self) -> tuple[KnownKey, ...]:
+        """The keys that are not shown."""
+        shown = {column.name for column in self.columns}
+        return tuple(known for known in self.keys if known.column.name not in shown)
+
+    def at(self, address: str, **changes: Any) -> str:
+        """Return an address with the parameters of the listing, some of them changed.
+
+        Args:
+            address: Without a query.
+            changes: Texts, lists of texts, or ``None`` for no such parameter.
+        """
+        pairs = [(name, value) for name, value in self.asked if name not in changes]
+        for name, held in changes.items():
+            values = held if isinstance(held, (list, tuple)) else () if held in {None, ""} else (held,)
+            pairs += [(name, value) for value in values]
+        return f"{address}?{urlencode(pairs)}" if pairs else address
+
+    def next_page(self, address: str) -> str:
+        """Return the address of the next page."""
+        cursors = [*self.cursors, self.following or ""]
+        while len(cursors) > 1 and sum(map(len, cursors)) > _CURSORS_MAX:
+            del cursors[0]
+        return self.at(address, after=cursors, at=self.first + len(self.runs))
+
+    def previous_page(self, address: str) -> str | None:
+        """Return the address of the page before; ``None`` on the first one, and where it is not known any more."""
+        before = self.first - _RUNS
+        if not self.cursors or (len(self.cursors) == 1 and before > 1):
+            return None
+        return self.at(address, after=self.cursors[:-1], at=before if before > 1 else None)
+
+    def direction(self, name: str) -> str:
+        """Return how the listing is ordered by a field first: as ``aria-sort`` says it, or ``""``."""
+        if not self.sorts or field_name(self.sorts[0].field) != name:
+            return ""
+        return "ascending" if self.sorts[0].order == "ASC" else "descending"
+
+    def ordered(self, address: str, name: str) -> str:
+        """Return the address of the listing in the order of a field, the other way round if it is in that order."""
+        return self.at(address, order=f"-{name}" if self.direction(name) == "ascending" else name)
+
+    def shifted(self, address: str, name: str, by: int) -> str:
+        """Return the address of the listing with a column a place further left or right."""
+        names = [column.name for column in self.columns]
+        place = names.index(name)
+        other = min(max(place + by, 0), len(names) - 1)
+        names[place], names[other] = names[other], names[place]
+        return self.at(address, columns=names, choose="1")
 
 
 def run_list(call: EndpointCall, workspace: str, project: str | None) -> RunList:
-    """Read what an address asks for: ``filter``, ``order``, ``columns`` and ``after``.
+    """Read what an address asks for: ``filter``, ``order``, ``columns``, and ``after``, once a page.
 
     Args:
         call: Who asks, and how.
@@ -83,68 +155,78 @@ def run_list(call: EndpointCall, workspace: str, project: str | None) -> RunList
     Raises:
         NotFoundError: There is no such project or workspace.
     """
-    filter_text = (call.value("filter") or "").strip()[:_FILTER_MAX]
-    order_text = (call.value("order") or "").strip()[:_FILTER_MAX]
-    cursor = call.value("after") or None
+    filter_text, order_text = _text(call, "filter"), _text(call, "order")
+    cursors = tuple(filter(None, call.values("after")))
+    everything = RunSelection(workspace, project)
     problem, found = "", Page[RunRecord](())
+    sorts: tuple[Sort, ...] = ()
+    columns = find_columns(call.values("columns"))
     try:
-        wanted, sorts = _read(filter_text, order_text)
+        selection, sorts = read_selection(everything, filter_text), _sorts(order_text)
+        found = call.services.runs.list_runs(
+            call.user,
+            RunQuery(
+                selection,
+                sorts,
+                statistics=tuple(column.field for column in columns if column.is_asked_for),
+                page=PageRequest(limit=_RUNS, cursor=cursors[-1] if cursors else None, with_total=not cursors),
+            ),
+        )
     except FilterSyntaxError as error:
         problem = str(error)
-    else:
-        selection = RunSelection(workspace, project, filter=wanted)
-        request = PageRequest(limit=_RUNS, cursor=cursor, with_total=cursor is None)
-        try:
-            found = call.services.runs.list_runs(call.user, RunQuery(selection, sorts, page=request))
-        except ValidationError as error:
-            problem = error.message
-    columns, same = _columns(found.items, [name for text in call.values("columns") for name in text.split(",")])
+    except ValidationError as error:
+        problem = error.message
+    shown = columns or choose_columns(found.items)
+    latest = call.services.runs.list_runs(call.user, RunQuery(everything, page=PageRequest(limit=_LOOKED_AT)))
     return RunList(
         filter_text,
         order_text,
         problem,
         found.items,
-        columns,
-        same,
+        shown,
+        bool(columns),
+        call.value("choose") == "1",
+        shared_config(found.items),
+        known_keys(latest.items),
         found.total,
         found.notes,
         found.next_cursor,
+        cursors,
+        _first(call, cursors),
+        tuple((name, value) for name, value in call.query[:_ASKED_MAX] if name not in _PASSED and value),
+        sorts,
         call.services.store.clock(),
-        tuple(_values(run, columns) for run in found.items),
+        tuple(cells(found.items, shown)),
     )
 
 
-def _read(filter_text: str, order_text: str) -> tuple[Filter | None, tuple[Sort, ...]]:
-    wanted = parse_filter(filter_text, argument="filter") if filter_text else None
-    return wanted, parse_order(order_text) if order_text else ()
+def asked_filter(call: EndpointCall) -> str:
+    """Return the filter that an address has."""
+    return _text(call, "filter")
 
 
-def _columns(runs: Sequence[RunRecord], chosen: Sequence[str]) -> tuple[tuple[Column, ...], dict[str, Any]]:
-    """Choose the columns: those asked for; else configs that vary, then metrics that most of the runs have."""
-    configs = [dict(flatten(run.config or {})) for run in runs]
-    keys = list(dict.fromkeys(key for config in configs for key in config))
-    same = {key: configs[0][key] for key in keys if len(runs) > 1 and _is_same(key, configs)}
-    asked = [column for name in chosen if (column := _column(name.strip())) is not None]
-    if asked:
-        return tuple(asked), same
-    differing = [key for key in keys if key not in same][:_CONFIGS]
-    metrics = Counter(key for run in runs for key in run.summary or {}).most_common(_METRICS)
-    made = [Column(f"config.{key}", "config", key) for key in differing]
-    made += [Column(f"summary.{key}", "summary", key) for key, _ in metrics]
-    return tuple(made), same
+def read_selection(everything: RunSelection, filter_text: str) -> RunSelection:
+    """Return the runs that fit a filter.
+
+    Args:
+        everything: The runs that are there.
+        filter_text: The filter; ``""`` for all of them.
+
+    Raises:
+        FilterSyntaxError: It cannot be read.
+    """
+    wanted: Filter | None = parse_filter(filter_text, argument="filter") if filter_text else None
+    return attrs.evolve(everything, filter=wanted)
 
 
-def _column(name: str) -> Column | None:
-    kind, _, key = name.partition(".")
-    return Column(name, kind, key) if kind in {"config", "summary"} and key else None
+def _sorts(order_text: str) -> tuple[Sort, ...]:
+    return parse_order(order_text) if order_text else ()
 
 
-def _is_same(key: str, configs: Sequence[Mapping[str, Any]]) -> bool:
-    first = configs[0].get(key, _ABSENT)
-    return all(config.get(key, _ABSENT) == first for config in configs)
+def _text(call: EndpointCall, name: str) -> str:
+    return (call.value(name) or "").strip()[:_FILTER_MAX]
 
 
-def _values(run: RunRecord, columns: Sequence[Column]) -> tuple[Any, ...]:
-    config = dict(flatten(run.config or {})) if any(column.kind == "config" for column in columns) else {}
-    summary = run.summary or {}
-    return tuple(config.get(each.key) if each.kind == "config" else summary.get(each.key) for each in columns)
+def _first(call: EndpointCall, cursors: tuple[str, ...]) -> int:
+    told = call.value("at") or ""
+    return int(told) if cursors and told.isdecimal() and len(told) < 10 else 1

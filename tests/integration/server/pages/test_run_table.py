@@ -1,0 +1,158 @@
+"""The table of runs on the page of a project: order, columns, pages, filters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html import unescape
+
+import attrs
+import pytest
+from support.recording import Recorder, points
+from support.server import ServerProcess, running_server
+
+from runatlas.model.run import RunDraft
+from runatlas.server.services.services import Services
+
+_RUNS = 120
+_HOSTILE = "<script>alert(1)</script> \u202e\U0001f600 " + "long" * 100
+_PROJECT = "/@root/demo"
+_NAME = re.compile(r'<th scope="row"><a href="[^"]+">([^<]*)<')
+_HEAD = re.compile(r'<th scope="col"[^>]*?(?: aria-sort="(\w+)")?><a href="([^"]+)">(.*?)</a></th>')
+
+
+@attrs.frozen
+class _Head:
+    """The head of a column: its text, how the table is ordered by it, and where it leads."""
+
+    text: str
+    direction: str
+    address: str
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    directory = tmp_path_factory.mktemp("table") / "store"
+    services = Services.open(directory)
+    recorder = Recorder.of(services)
+    for number in range(_RUNS):
+        config = {"lr": number / 8, "model": {"width": number % 3}, "kind": "mlp"}
+        name = f"r{number:03}"
+        draft = RunDraft(recorder.project, name, name, config=config, create_project=True)
+        record, _ = services.runs.create_run(recorder.caller, draft)
+        if number >= _RUNS - 10:
+            recorder.append(record.path, points("train/loss", [(0, 0, 1 / (1 + number % 10), None)]))
+            recorder.append(record.path, points("train/loss", [(1, 0, 5.0, None)]))
+    hostile = RunDraft(
+        attrs.evolve(recorder.project, project="hostile"),
+        "h",
+        name=_HOSTILE[:200],
+        labels=(_HOSTILE[:60], *(f"tag {number}" for number in range(9))),
+        config={_HOSTILE[:150]: _HOSTILE, "b": [_HOSTILE]},
+        create_project=True,
+    )
+    services.runs.create_run(recorder.caller, hostile)
+    services.close()
+    with running_server(directory) as found:
+        yield found
+
+
+def _page(server: ServerProcess, address: str = _PROJECT, **query: str | list[str]) -> str:
+    answer = server.call("GET", address, params=query)
+    assert answer.status_code == 200
+    return answer.text
+
+
+def _names(page: str) -> list[str]:
+    return [unescape(name) for name in _NAME.findall(page)]
+
+
+def _heads(page: str) -> dict[str, _Head]:
+    found = (
+        _Head(re.sub(r"<[^>]+>", "", text).strip(), direction, unescape(address))
+        for direction, address, text in _HEAD.findall(page)
+    )
+    return {head.text: head for head in found}
+
+
+def test_a_click_on_a_head_orders_by_it_and_another_one_the_other_way_round(server: ServerProcess) -> None:
+    heads = _heads(_page(server, filter="config.lr < 5"))
+    assert not heads["config lr"].direction
+    rising = _page(server, heads["config lr"].address)
+    assert _names(rising) == [f"r{number:03}" for number in range(40)]
+    assert _heads(rising)["config lr"].direction == "ascending"
+    falling = _page(server, _heads(rising)["config lr"].address)
+    assert _names(falling) == [f"r{number:03}" for number in reversed(range(40))]
+    assert _heads(falling)["config lr"].direction == "descending"
+    assert _names(_page(server, heads["Run"].address)) == _names(rising)
+
+
+def test_columns_are_those_of_the_address_in_its_order(server: ServerProcess) -> None:
+    asked = 'config.model.width, summary.train/loss, summary["train/loss"].min, nothing, state, config.lr'
+    page = _page(server, columns=[asked, "updated_at", "config.lr"])
+    shown = ["config model.width", "summary train/loss", "summary · min train/loss", "config lr", "updated at"]
+    assert list(_heads(page))[2:-2] == shown
+    # The least of the metric is 1/10, its last value 5.
+    row = page[page.index(">r119<") : page.index(">r118<")]
+    assert re.findall(r'<td class="number"[^>]*>([^<]+)<', row)[:4] == ["2", "5", "0.1", "14.875"]
+    further = re.search(r'href="([^"]+)" aria-label="config.lr further left"', page)
+    assert further is not None
+    assert list(_heads(_page(server, unescape(further[1]))))[4:6] == ["config lr", "summary · min train/loss"]
+    # What varies is shown if nothing is asked for, and what does not is said once.
+    page = _page(server)
+    assert list(_heads(page))[2:-2] == ["config lr", "config model.width", "summary train/loss"]
+    assert "kind = mlp" in page
+    assert 'name="columns" value="config.kind"' in page
+
+
+def test_pages_go_forth_and_back_and_have_each_run_once(server: ServerProcess) -> None:
+    page, pages = _page(server, order="config.lr"), []
+    for _ in range(3):
+        pages.append(_names(page))
+        following = re.search(r'<a rel="next" href="([^"]+)"', page)
+        page = _page(server, unescape(following[1])) if following else page
+    assert [name for names in pages for name in names] == [f"r{number:03}" for number in range(_RUNS)]
+    assert "Runs 101 to 120" in page
+    for names in reversed(pages[:-1]):
+        before = re.search(r'<a rel="prev" href="([^"]+)"', page)
+        assert before is not None
+        page = _page(server, unescape(before[1]))
+        assert _names(page) == names
+    assert "Runs 1 to 50 of 120" in page
+    assert 'rel="prev"' not in page
+
+
+def test_what_is_wrong_with_a_filter_is_shown_under_its_column(server: ServerProcess) -> None:
+    page = _page(server, filter="config.lr < 1 and stat == 'FINISHED'", columns="config.lr")
+    problem = re.search(r'id="problem" role="alert"><pre[^>]*>\n(.*?)</pre>', page, re.DOTALL)
+    assert problem is not None
+    said, text, caret = unescape(problem[1]).splitlines()
+    assert "did you mean" in said
+    assert text[caret.index("^") :].startswith("stat ")
+    assert 'aria-invalid="true" aria-describedby="problem"' in page
+    assert '<input type="hidden" name="columns" value="config.lr">' in page
+    assert "no run here has a config &#39;lrr&#39;" in _page(server, filter="config.lrr < 1").replace("&#x27;", "&#39;")
+    assert '<option value="summary[&#34;train/loss&#34;]">' in page
+    for bad in ({"after": "nonsense"}, {"order": "-"}, {"order": "x" * 5000}, {"at": "x", "columns": "," * 500}):
+        assert _page(server, **bad)
+
+
+def test_numbers_of_a_column_are_aligned_on_the_point(server: ServerProcess) -> None:
+    page = _page(server, columns="config.lr", filter="config.lr <= 0.5", order="config.lr")
+    padded = re.findall(r'<td class="number"(?: data-pad="([.0]+)")?>([\d.]+)</td>', page)
+    assert [(shown, pad) for pad, shown in padded] == [
+        ("0.0", "00"),
+        ("0.125", ""),
+        ("0.25", "0"),
+        ("0.375", ""),
+        ("0.5", "00"),
+    ]
+
+
+def test_hostile_texts_are_texts_and_rows_stay_bounded(server: ServerProcess) -> None:
+    page = _page(server, "/@root/hostile", columns=["config.b", f"config.{_HOSTILE[:150]}"], filter="name != '\u202e'")
+    assert "<script>alert" not in page
+    # Values of fields that nobody sees are what filters need.
+    assert "\u202e" not in re.sub(r'(value|href)="[^"]*"', "", page)
+    assert "&lt;script&gt;" in page
+    assert len(page) < 60_000
