@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import mimetypes
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from runatlas.errors import NotFoundError
@@ -31,18 +32,17 @@ def asset(call: EndpointCall) -> Answer:
 def plotly_version() -> str | None:
     """Return the version of plotly's package; ``None`` where it is not installed."""
     try:
-        from importlib.metadata import version  # noqa: PLC0415 - only charts need it
-    except ImportError:  # pragma: no cover
+        return version("plotly")
+    except PackageNotFoundError:
         return None
-    return version("plotly")
 
 
 def plotly_asset(call: EndpointCall) -> Answer:
     """Return plotly's script as its package has it."""
+    if plotly_version() is None or call.params["version"] != plotly_version():
+        raise NotFoundError("there is no such file; load the page again")
     import plotly  # noqa: PLC0415 - takes longer than all else here
 
-    if call.params["version"] != plotly_version():
-        raise NotFoundError("there is no such file; load the page again")
     return _file(call, Path(plotly.__file__).parent / "package_data" / "plotly.min.js")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar.handlers import HTTPRouteHandler
 
 from runatlas.errors import NotFoundError
-from runatlas.server.pages import asset, home, project, run, trash
+from runatlas.server.pages import asset, curves, home, project, run, trash
 from runatlas.server.pages.page import Page, credential, for_members, render_failure
 from runatlas.server.pages.sign_in import SignIn, sign_out
 from runatlas.server.services.caller import Caller
@@ -23,6 +23,7 @@ VISITED: dict[str, Page] = {
     "/": home.show_home,
     "/{workspace:str}": home.show_workspace,
     "/{workspace:str}/{project:str}": project.show_project,
+    "/{workspace:str}/{project:str}/curves": curves.show_curves,
     "/{workspace:str}/{project:str}/runs/{run:str}": run.show_run,
     "/{workspace:str}/{project:str}/runs/{run:str}/chart": run.show_run,
     "/runs/{run:str}": run.find_run,

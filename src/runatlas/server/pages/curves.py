@@ -1,0 +1,238 @@
+"""Curves for charts: a few points of chosen metrics of chosen runs, as JSON."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from typing import Any, TypeAlias
+
+import attrs
+
+from runatlas.errors import ValidationError
+from runatlas.model.codec import dumps
+from runatlas.model.page import PageRequest
+from runatlas.model.ranges import RangeQuery
+from runatlas.model.run import RunQuery, RunRecord, RunSelection
+from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, PointQuery, SeriesSlice
+from runatlas.server.pages.address import run_address
+from runatlas.server.pages.page import project_path
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.terminal import printable
+
+__all__ = ["CURVE_KEYS", "CURVE_RUNS", "View", "read_view", "show_curves"]
+
+CURVE_RUNS, CURVE_KEYS = 50, 50
+"""Of how many runs, and how many metrics, curves are drawn at once."""
+
+_POINTS = 600
+_BLOCK_POINTS = 60_000
+_ACROSS_POINTS = 15_000
+_AXES = ("step", "time", "relative")
+_STEP_DIGITS = 18
+
+_NAME, _KEY = 200, 1000
+_SMOOTH = re.compile(r"0(\.\d{1,4})?")
+
+Across: TypeAlias = Mapping[tuple[str, Context], tuple[list[int], list[float]]]
+
+
+@attrs.frozen
+class View:
+    """How the charts of a page are drawn, as its address says.
+
+    Attributes:
+        x: ``step``, ``time``, ``relative``, or the key of a metric.
+        log: Which axes are logarithmic: ``x``, ``y``, both or none of them.
+        smooth: How much curves are smoothed: 0 to 0.99.
+    """
+
+    x: str
+    log: str
+    smooth: str
+
+
+def read_view(call: EndpointCall) -> View:
+    """Read how charts are drawn; what cannot be read is as if it was not there."""
+    log = "".join(axis for axis in "xy" if axis in "".join(call.values("log"))[:10])
+    smooth = call.value("smooth") or ""
+    return View((call.value("x") or "step")[:_KEY], log, smooth if _SMOOTH.fullmatch(smooth) else "0")
+
+
+@attrs.frozen
+class _Asked:
+    runs: tuple[str, ...]
+    keys: tuple[str, ...]
+    x: str
+    points: int
+    range: RangeQuery | None
+    cursor: str | None
+
+
+def show_curves(call: EndpointCall) -> Answer:
+    """Answer with points of metrics, sampled: the query names ``runs`` and ``keys``, each once or several times.
+
+    ``x`` is ``step``, ``time`` (Unix milliseconds), ``relative`` (seconds since the run began) or another metric's
+    key; ``points`` is how many a curve has at the most, ``from`` and ``to`` are steps. What does not fit into one answer
+    comes with ``after=`` its ``following``.
+
+    Raises:
+        NotFoundError: There is no such project.
+        ValidationError: The query is out of bounds.
+    """
+    path, asked = project_path(call), _read(call)
+    selection = RunSelection(path.workspace, path.project, ids=asked.runs)
+    block = call.services.points.read_points(
+        call.user,
+        PointQuery(
+            selection,
+            keys=asked.keys,
+            range=asked.range,
+            sample=asked.points,
+            cursor=asked.cursor,
+            point_limit=_BLOCK_POINTS,
+        ),
+    )
+    listed = call.services.runs.list_runs(call.user, RunQuery(selection, parts=(), page=PageRequest(limit=CURVE_RUNS)))
+    runs = {run.cuid: run for run in listed.items}
+    across = {} if asked.x in _AXES else _across(call, selection, asked)
+    return Answer(dumps(_content(block, runs, asked, across)).encode())
+
+
+def _read(call: EndpointCall) -> _Asked:
+    asked = _Asked(
+        runs=tuple(dict.fromkeys(call.values("runs"))),
+        keys=tuple(dict.fromkeys(call.values("keys"))),
+        x=call.value("x") or "step",
+        points=_whole(call, "points") or _POINTS,
+        range=None,
+        cursor=call.value("after") or None,
+    )
+    if not 1 <= len(asked.runs) <= CURVE_RUNS:
+        raise ValidationError(f"runs: curves are drawn of 1 to {CURVE_RUNS} runs, got {len(asked.runs)}")
+    if not 1 <= len(asked.keys) <= CURVE_KEYS:
+        raise ValidationError(f"keys: curves are drawn of 1 to {CURVE_KEYS} metrics, got {len(asked.keys)}")
+    if not 1 <= asked.points <= SAMPLE_MAX:
+        raise ValidationError(f"points: a curve has 1 to {SAMPLE_MAX} points, got {asked.points}")
+    start, end = _whole(call, "from"), _whole(call, "to")
+    if start is None and end is None:
+        return asked
+    try:
+        return attrs.evolve(asked, range=RangeQuery(start=start, end=end))
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
+
+
+def _whole(call: EndpointCall, name: str) -> int | None:
+    """Return a whole number of the query; ``None`` if it is not there."""
+    said = (call.value(name) or "").strip()
+    if not said:
+        return None
+    digits = said.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _STEP_DIGITS):
+        raise ValidationError(f"{name}: expected a whole number, got {printable(said[:50])!r}")
+    return int(said)
+
+
+def _across(call: EndpointCall, selection: RunSelection, asked: _Asked) -> Across:
+    """Read the metric that the curves go along: steps and values, by run and context."""
+    block = call.services.points.read_points(
+        call.user,
+        PointQuery(
+            selection,
+            keys=(asked.x,),
+            range=asked.range,
+            sample=_ACROSS_POINTS,
+            point_limit=_ACROSS_POINTS * CURVE_RUNS,
+        ),
+    )
+    steps, values = block.steps.to_pylist(), block.values.to_pylist()
+    return {
+        (block.runs[part.run][0], part.context): (steps[_rows(part)], values[_rows(part)]) for part in block.series
+    }
+
+
+def _content(block: PointBlock, runs: Mapping[str, RunRecord], asked: _Asked, across: Across) -> dict[str, Any]:
+    values = block.values.to_pylist()
+    series: list[dict[str, Any]] = []
+    failures = [(each.path, each.key, each.reason) for each in block.failures]
+    axis = _axis(block, runs, asked, across)
+    for part in block.series:
+        along = axis(part)
+        if along is None:
+            run = runs[block.runs[part.run][0]]
+            failures.append((str(run.path), part.key, f"the run has no {asked.x} to go along"))
+            continue
+        series.append(
+            {
+                "run": part.run,
+                "key": part.key,
+                "label": _label(part),
+                "total": part.total,
+                "x": along,
+                "y": [value if isfinite(value) else None for value in values[_rows(part)]],
+            }
+        )
+    had = {part.key for part in block.series} | {each.key for each in block.failures}
+    is_whole = asked.cursor is None and block.next_cursor is None
+    return {
+        "x": asked.x,
+        "runs": [_run(cuid, name or run_id, runs.get(cuid)) for cuid, run_id, name in block.runs],
+        "series": series,
+        "missing": [printable(name) for name in block.missing],
+        "absent": [printable(key) for key in asked.keys if key not in had] if is_whole else [],
+        "failures": [
+            {"run": printable(run), "key": printable(key), "reason": printable(why)} for run, key, why in failures
+        ],
+        "following": block.next_cursor,
+    }
+
+
+def _axis(
+    block: PointBlock, runs: Mapping[str, RunRecord], asked: _Asked, across: Across
+) -> Callable[[SeriesSlice], Sequence[Any] | None]:
+    """Return what tells where the points of a series lie; ``None`` for one that has nothing to lie along."""
+    steps, times = block.steps.to_pylist(), block.times_ms.to_pylist()
+    if asked.x == "step":
+        return lambda part: steps[_rows(part)]
+    if asked.x == "time":
+        return lambda part: times[_rows(part)]
+
+    def since_begin(part: SeriesSlice) -> Sequence[Any]:
+        run = runs.get(block.runs[part.run][0])
+        begun = times[part.start] if run is None else run.created_at_ms
+        return [round((time - begun) / 1000, 3) for time in times[_rows(part)]]
+
+    def along_metric(part: SeriesSlice) -> Sequence[Any] | None:
+        cuid = block.runs[part.run][0]
+        held = across.get((cuid, part.context)) or across.get((cuid, ()))
+        return None if held is None else [_value_at(held, step) for step in steps[_rows(part)]]
+
+    return since_begin if asked.x == "relative" else along_metric
+
+
+def _value_at(held: tuple[list[int], list[float]], step: int) -> float | None:
+    """Return the last value that a metric had until a step."""
+    place = bisect_right(held[0], step) - 1
+    value = held[1][place] if place >= 0 else None
+    return value if value is not None and isfinite(value) else None
+
+
+def _rows(part: SeriesSlice) -> slice:
+    return slice(part.start, part.start + part.length)
+
+
+def _label(part: SeriesSlice) -> str:
+    """Return what a curve is called beside its run."""
+    return printable(part.key) + "".join(f" {printable(name)}={printable(str(held))}" for name, held in part.context)
+
+
+def _run(cuid: str, name: str, run: RunRecord | None) -> dict[str, Any]:
+    return {
+        "cuid": cuid,
+        "name": printable(name[:_NAME]),
+        "address": None if run is None else run_address(run.path),
+        "state": None if run is None else run.state,
+    }

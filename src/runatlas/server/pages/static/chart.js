@@ -1,0 +1,395 @@
+// Draws curves into the figures of a page that ask for them, when they come into view.
+//
+// <figure class="chart" data-chart data-source="/@ann/iris/curves" data-runs='["cuid"]' data-keys='["loss"]'
+//         data-title="loss" data-x="step" data-log="y" data-smooth="0.6" data-points="600">text for readers</figure>
+// with data-plotly="VERSION" on any element of the page. What stands in a figure stays there for those who do not see.
+// A form with data-chart-controls and the fields x, log and smooth sets those of all figures, and the page's address.
+
+const LIGHT = ["#0072b2", "#c24e00", "#008060", "#b0508a", "#8f6800", "#2a8ac4", "#6a51a3", "#5b6570"];
+const DARK = ["#5aaee8", "#ff8a4c", "#3fc79a", "#e58fc0", "#e6b84a", "#8fd3ff", "#b3a2f0", "#aab4bf"];
+const DASHES = ["solid", "dash", "dot", "dashdot"];
+const AXES = { step: "step", time: "time (UTC)", relative: "since the run began" };
+const BLOCKS_MOST = 20;
+const KEYS_MOST = 50;
+const LONG = 80;
+
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const charts = new Map();
+let plotly = null;
+
+/** Draw a figure, now and whenever its data- attributes are read again. */
+export function attach(figure) {
+  if (!charts.has(figure)) {
+    charts.set(figure, new Chart(figure));
+    inView.observe(figure);
+  }
+  return charts.get(figure);
+}
+
+/** Read the points of all figures that were drawn again; those out of view wait until they are seen. */
+export function refresh() {
+  for (const chart of charts.values()) chart.invalidate();
+}
+
+/** Draw what is there of all figures again. */
+export function redraw() {
+  for (const chart of charts.values()) chart.draw();
+}
+
+const inView = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    const chart = charts.get(entry.target);
+    if (chart) chart.seen(entry.isIntersecting);
+  }
+}, { rootMargin: "200px" });
+
+function load() {
+  plotly ??= new Promise((resolve, reject) => {
+    const version = document.querySelector("[data-plotly]")?.dataset.plotly;
+    const script = document.createElement("script");
+    script.src = `/static/plotly/${encodeURIComponent(version ?? "")}/plotly.js`;
+    script.addEventListener("load", () => resolve(window.Plotly));
+    script.addEventListener("error", () => {
+      plotly = null;
+      script.remove();
+      reject(new Error("the script that draws charts could not be loaded"));
+    });
+    document.head.append(script);
+  });
+  return plotly;
+}
+
+// -- reading ---------------------------------------------------------------------------------------------------
+
+const waiting = new Map();
+
+/** Read curves; what figures ask for in one moment goes out as one question. */
+function read(asked) {
+  const { keys, ...rest } = asked;
+  const name = JSON.stringify(rest);
+  if (!waiting.has(name)) {
+    waiting.set(name, { rest, wants: [] });
+    setTimeout(() => {
+      const group = waiting.get(name);
+      waiting.delete(name);
+      send(group);
+    }, 20);
+  }
+  return new Promise((resolve, reject) => waiting.get(name).wants.push({ keys, resolve, reject }));
+}
+
+async function send({ rest, wants }) {
+  let batch = [];
+  const count = () => new Set(batch.flatMap((want) => want.keys)).size;
+  for (const want of [...wants, null]) {
+    if (batch.length && (want === null || count() + want.keys.length > KEYS_MOST)) {
+      answer(rest, batch);
+      batch = [];
+    }
+    if (want !== null) batch.push(want);
+  }
+}
+
+async function answer(rest, batch) {
+  try {
+    const found = await fetchAll(rest, [...new Set(batch.flatMap((want) => want.keys))]);
+    for (const want of batch) {
+      const has = (each) => want.keys.includes(each.key);
+      want.resolve({
+        ...found,
+        series: found.series.filter(has),
+        failures: found.failures.filter(has),
+        absent: found.absent.filter((key) => want.keys.includes(key)),
+      });
+    }
+  } catch (error) {
+    for (const want of batch) want.reject(error);
+  }
+}
+
+async function fetchAll({ source, runs, x, points, from, to }, keys) {
+  const query = new URLSearchParams();
+  for (const run of runs) query.append("runs", run);
+  for (const key of keys) query.append("keys", key);
+  query.set("x", x);
+  query.set("points", points);
+  if (from !== null) query.set("from", from);
+  if (to !== null) query.set("to", to);
+  const whole = { runs: new Map(), series: [], missing: [], absent: [], failures: [] };
+  for (let block = 0; block < BLOCKS_MOST; block += 1) {
+    const response = await fetch(`${source}?${query}`, { headers: { accept: "application/json" } });
+    if (!response.ok) {
+      throw new Error(response.status === 404 ? "there is nothing here any more" : `the server said ${response.status}`);
+    }
+    const found = await response.json();
+    for (const run of found.runs) whole.runs.set(run.cuid, run);
+    whole.series.push(...found.series.map((each) => ({ ...each, run: found.runs[each.run] })));
+    whole.missing = found.missing;
+    whole.absent.push(...found.absent);
+    whole.failures.push(...found.failures);
+    if (found.following === null) return whole;
+    query.set("after", found.following);
+  }
+  whole.failures.push({ key: keys[0], run: "", reason: "these are too many curves to show all of them" });
+  return whole;
+}
+
+// -- drawing ---------------------------------------------------------------------------------------------------
+
+class Chart {
+  constructor(figure) {
+    this.figure = figure;
+    this.isSeen = false;
+    this.isStale = true;
+    this.turn = 0;
+    this.range = { from: null, to: null };
+    this.hidden = new Set();
+    this.found = null;
+    const text = document.createElement("div");
+    text.className = "chart-text";
+    text.append(...figure.childNodes);
+    this.text = text;
+    this.title = document.createElement("figcaption");
+    this.title.textContent = figure.dataset.title ?? "";
+    this.title.id = `chart-${charts.size}`;
+    this.plot = document.createElement("div");
+    this.plot.className = "chart-plot";
+    this.plot.setAttribute("aria-hidden", "true");
+    this.legend = document.createElement("ul");
+    this.legend.className = "chart-legend";
+    this.note = document.createElement("p");
+    this.note.className = "chart-note";
+    figure.setAttribute("aria-labelledby", this.title.id);
+    figure.append(this.title, this.plot, this.legend, this.note, text);
+  }
+
+  get asked() {
+    const given = this.figure.dataset;
+    return {
+      source: given.source,
+      runs: JSON.parse(given.runs),
+      keys: JSON.parse(given.keys),
+      x: given.x || "step",
+      points: Number(given.points || 600),
+      ...this.range,
+    };
+  }
+
+  seen(isSeen) {
+    this.isSeen = isSeen;
+    if (isSeen && this.isStale) this.update();
+  }
+
+  invalidate() {
+    this.isStale = true;
+    if (this.isSeen) this.update();
+  }
+
+  async update() {
+    this.isStale = false;
+    const turn = (this.turn += 1);
+    this.figure.setAttribute("aria-busy", "true");
+    try {
+      const [found] = await Promise.all([read(this.asked), load()]);
+      if (turn !== this.turn) return;
+      this.found = found;
+      this.draw();
+    } catch (error) {
+      if (turn === this.turn) this.fail(error);
+    } finally {
+      if (turn === this.turn) this.figure.removeAttribute("aria-busy");
+    }
+  }
+
+  fail(error) {
+    this.note.textContent = `The curves could not be loaded: ${error.message}. `;
+    const again = document.createElement("button");
+    again.type = "button";
+    again.className = "plain";
+    again.textContent = "Try again";
+    again.addEventListener("click", () => this.update());
+    this.note.append(again);
+  }
+
+  draw() {
+    if (!this.found || !window.Plotly) return;
+    const given = this.figure.dataset;
+    const style = getComputedStyle(document.documentElement);
+    const ink = (name) => style.getPropertyValue(name).trim();
+    const smooth = Math.min(Math.max(Number(given.smooth) || 0, 0), 0.999);
+    const log = given.log ?? "";
+    const unit = given.x === "relative" ? unitOf(this.found.series) : null;
+    const curves = this.found.series.map((each, place) => this.curve(each, place));
+    const traces = [];
+    for (const { each, id, name, color, dash } of curves) {
+      const x = unit ? each.x.map((seconds) => seconds / unit.size) : each.x;
+      const isShown = !this.hidden.has(id);
+      const line = { color, dash, width: 1.7 };
+      const mode = each.y.length === 1 ? "markers" : "lines";
+      const common = { type: "scatter", mode, x, connectgaps: false, visible: isShown, marker: { color, size: 6 } };
+      if (smooth > 0 && each.y.length > 1) {
+        traces.push({ ...common, y: each.y, line: { ...line, width: 1 }, opacity: 0.28, hoverinfo: "skip" });
+        traces.push({ ...common, y: smoothed(each.y, smooth), name: plain(`${name} (smoothed)`), line });
+      } else {
+        traces.push({ ...common, y: each.y, name: plain(name), line });
+      }
+    }
+    for (const trace of traces) trace.hovertemplate = "%{y:.6g} at %{x}";
+    const axis = {
+      gridcolor: ink("--line"), linecolor: ink("--line"), zerolinecolor: ink("--line"), automargin: true,
+      tickfont: { color: ink("--soft"), size: 11 }, exponentformat: "power",
+    };
+    const title = unit ? `${AXES.relative} (${unit.name})` : AXES[given.x || "step"] ?? given.x;
+    const layout = {
+      autosize: true, height: 260, margin: { l: 48, r: 12, t: 8, b: 40 }, showlegend: false, hovermode: "closest",
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { color: ink("--ink"), family: "system-ui, sans-serif", size: 12 },
+      hoverlabel: { bgcolor: ink("--raised"), bordercolor: ink("--line"), font: { color: ink("--ink") }, namelength: 60 },
+      xaxis: {
+        ...axis, title: { text: plain(title), font: { size: 11, color: ink("--soft") }, standoff: 8 },
+        type: given.x === "time" ? "date" : log.includes("x") ? "log" : "linear",
+      },
+      yaxis: { ...axis, type: log.includes("y") ? "log" : "linear" },
+      uirevision: `${given.x}${log}`,
+    };
+    const config = {
+      displaylogo: false, responsive: true,
+      modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "toggleSpikelines"],
+    };
+    const isFirst = !this.plot.classList.contains("js-plotly-plot");
+    window.Plotly.react(this.plot, traces, layout, config);
+    if (isFirst) this.plot.on("plotly_relayout", (changed) => this.zoom(changed));
+    this.tell(curves, log);
+  }
+
+  curve(each, place) {
+    const colors = dark.matches ? DARK : LIGHT;
+    const chosen = this.figure.dataset.colors ? JSON.parse(this.figure.dataset.colors)[each.run.cuid] : null;
+    const runs = this.found.runs.size;
+    const keys = new Set(this.found.series.map((one) => one.label)).size;
+    const name = runs === 1 ? each.label : keys === 1 ? each.run.name : `${each.run.name} · ${each.label}`;
+    const dash = DASHES[Math.floor(place / colors.length) % DASHES.length];
+    const id = `${each.run.cuid} ${each.label}`;
+    return { each, id, name: cut(name), color: chosen ?? colors[place % colors.length], dash };
+  }
+
+  /** Show names, what was left out, and in words what the picture shows. */
+  tell(curves, log) {
+    this.legend.replaceChildren(...(curves.length < 2 ? [] : curves.map((curve) => this.entry(curve))));
+    const said = [];
+    const thinned = curves.filter(({ each }) => each.total > each.y.length).length;
+    if (thinned) said.push(`drawn from up to ${Number(this.figure.dataset.points || 600)} points a curve; zoom in for more`);
+    const below = log.includes("y") ? curves.filter(({ each }) => each.y.some((y) => y !== null && y <= 0)).length : 0;
+    if (below) said.push("values of 0 or less have no place on a logarithmic axis");
+    for (const key of this.found.absent) said.push(`there is no ${cut(key)}`);
+    if (this.found.missing.length) said.push(`${this.found.missing.length} of the runs are gone`);
+    for (const each of this.found.failures.slice(0, 3)) said.push(`${cut(each.key)}: ${each.reason}`);
+    this.note.textContent = said.join(" · ");
+    const words = curves.slice(0, 20).map(({ each, name }) => {
+      const there = each.y.filter((y) => y !== null);
+      if (!there.length) return `${name}: no number`;
+      const low = there.reduce((one, other) => Math.min(one, other));
+      const high = there.reduce((one, other) => Math.max(one, other));
+      return `${name}: last ${short(there[there.length - 1])}, between ${short(low)} and ${short(high)}`;
+    });
+    this.text.textContent = words.length ? words.join("; ") : "There is nothing to draw.";
+    this.figure.classList.add("drawn");
+    this.figure.classList.toggle("bare", !curves.length);
+  }
+
+  entry({ id, name, color, dash, each }) {
+    const item = document.createElement("li");
+    const button = document.createElement("button");
+    const mark = document.createElement("span");
+    mark.className = "chart-mark";
+    mark.style.borderTop = `3px ${dash === "solid" ? "solid" : dash === "dot" ? "dotted" : "dashed"} ${color}`;
+    button.type = "button";
+    button.setAttribute("aria-pressed", String(!this.hidden.has(id)));
+    button.title = `Show or hide ${each.run.name} ${each.label}`.slice(0, 400);
+    button.append(mark, name);
+    button.addEventListener("click", () => {
+      if (!this.hidden.delete(id)) this.hidden.add(id);
+      this.draw();
+      this.legend.querySelector(`[data-entry="${CSS.escape(id)}"]`)?.focus();
+    });
+    button.dataset.entry = id;
+    item.append(button);
+    return item;
+  }
+
+  /** Read the part that is looked at in more detail. */
+  zoom(changed) {
+    if ((this.figure.dataset.x || "step") !== "step" || (this.figure.dataset.log ?? "").includes("x")) return;
+    const [low, high] = [changed["xaxis.range[0]"], changed["xaxis.range[1]"]];
+    if (changed["xaxis.autorange"]) {
+      if (this.range.from === null) return;
+      this.range = { from: null, to: null };
+    } else if (low !== undefined && high !== undefined) {
+      const margin = (high - low) / 10;
+      this.range = { from: Math.floor(low - margin), to: Math.ceil(high + margin) };
+    } else {
+      return;
+    }
+    this.update();
+  }
+}
+
+/** Average over what came before, each value weighing less than the one after it; gaps stay gaps. */
+export function smoothed(values, weight) {
+  let sum = 0;
+  let weights = 0;
+  return values.map((value) => {
+    if (value === null) return null;
+    sum = sum * weight + value * (1 - weight);
+    weights = weights * weight + (1 - weight);
+    return sum / weights;
+  });
+}
+
+function unitOf(series) {
+  const most = series.reduce((most, each) => Math.max(most, each.x[each.x.length - 1] ?? 0), 0);
+  if (most > 48 * 3600) return { size: 86400, name: "days" };
+  if (most > 2 * 3600) return { size: 3600, name: "hours" };
+  return most > 180 ? { size: 60, name: "minutes" } : { size: 1, name: "seconds" };
+}
+
+const short = (value) => Number(value.toPrecision(6)).toString();
+const cut = (text) => (text.length > LONG ? `${text.slice(0, LONG)}…` : text);
+/** Plotly reads a little HTML in its texts: a name is none. */
+const plain = (text) => cut(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+
+// -- the page --------------------------------------------------------------------------------------------------
+
+function control(form) {
+  const apply = () => {
+    const said = new FormData(form);
+    const address = new URL(window.location.href);
+    const values = { x: said.get("x") || "step", log: said.getAll("log").join(""), smooth: said.get("smooth") || "0" };
+    for (const [name, value] of Object.entries(values)) {
+      if (value === "" || value === "0" || value === "step") address.searchParams.delete(name);
+      else address.searchParams.set(name, value);
+    }
+    window.history.replaceState(null, "", address);
+    for (const [figure, chart] of charts) {
+      const isMoved = (figure.dataset.x || "step") !== values.x;
+      Object.assign(figure.dataset, values);
+      if (isMoved) {
+        chart.range = { from: null, to: null };
+        chart.invalidate();
+      } else {
+        chart.draw();
+      }
+    }
+    const shown = form.querySelector("output");
+    if (shown) shown.textContent = values.smooth;
+  };
+  form.addEventListener("input", apply);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    apply();
+  });
+}
+
+for (const figure of document.querySelectorAll("[data-chart]")) attach(figure);
+for (const form of document.querySelectorAll("form[data-chart-controls]")) control(form);
+dark.addEventListener("change", redraw);
