@@ -75,8 +75,8 @@ def show_curves(call: EndpointCall) -> Answer:
     """Answer with points of metrics, sampled: the query names ``runs`` and ``keys``, each once or several times.
 
     ``x`` is ``step``, ``time`` (Unix milliseconds), ``relative`` (seconds since the run began) or another metric's
-    key; ``points`` is how many a curve has at the most, ``from`` and ``to`` are steps. What does not fit into one answer
-    comes with ``after=`` its ``following``.
+    key; ``points`` is how many a curve has at the most, ``from`` and ``to`` are steps. What does not fit into one
+    answer comes with ``after=`` its ``following``.
 
     Raises:
         NotFoundError: There is no such project.
@@ -148,14 +148,12 @@ def _across(call: EndpointCall, selection: RunSelection, asked: _Asked) -> Acros
             point_limit=_ACROSS_POINTS * CURVE_RUNS,
         ),
     )
-    steps, values = block.steps.to_pylist(), block.values.to_pylist()
-    return {
-        (block.runs[part.run][0], part.context): (steps[_rows(part)], values[_rows(part)]) for part in block.series
-    }
+    steps, values = _listed(block.steps), _listed(block.values)
+    return {(block.runs[part.run][0], part.context): (steps[_rows(part)], values[_rows(part)]) for part in block.series}
 
 
 def _content(block: PointBlock, runs: Mapping[str, RunRecord], asked: _Asked, across: Across) -> dict[str, Any]:
-    values = block.values.to_pylist()
+    values = _listed(block.values)
     series: list[dict[str, Any]] = []
     failures = [(each.path, each.key, each.reason) for each in block.failures]
     axis = _axis(block, runs, asked, across)
@@ -194,7 +192,7 @@ def _axis(
     block: PointBlock, runs: Mapping[str, RunRecord], asked: _Asked, across: Across
 ) -> Callable[[SeriesSlice], Sequence[Any] | None]:
     """Return what tells where the points of a series lie; ``None`` for one that has nothing to lie along."""
-    steps, times = block.steps.to_pylist(), block.times_ms.to_pylist()
+    steps, times = _listed(block.steps), _listed(block.times_ms)
     if asked.x == "step":
         return lambda part: steps[_rows(part)]
     if asked.x == "time":
@@ -218,6 +216,11 @@ def _value_at(held: tuple[list[int], list[float]], step: int) -> float | None:
     place = bisect_right(held[0], step) - 1
     value = held[1][place] if place >= 0 else None
     return value if value is not None and isfinite(value) else None
+
+
+def _listed(column: Any) -> list[Any]:
+    found: list[Any] = column.to_pylist()
+    return found
 
 
 def _rows(part: SeriesSlice) -> slice:

@@ -44,13 +44,14 @@ def _signed_in(access: Access) -> Access:
     return access.but(**dict.fromkeys(_UNKNOWN, SIGN_IN_FIRST))
 
 
-def _page(route: str, access: Access, *, success: int = 200, note: str = "", run: str = RUN) -> Row:
+def _page(route: str, access: Access, *, success: int = 200, note: str = "", run: str = RUN, query: str = "") -> Row:
     """Ask for a page of what is private; ``cuid`` for a run is the run's cuid."""
 
     def make(world: World, _: str) -> Request:
         names = {"workspace": f"@{LAB}", "project": PROJECT, "run": world.lab.cuid if run == "cuid" else run}
         names |= {"experiment": PROJECT, "part": "overview", "version": asset_version(), "name": "style.css"}
-        return Request(route.partition(" ")[2].format_map(names))
+        address = route.partition(" ")[2].format_map(names)
+        return Request(f"{address}?{query}" if query else address)
 
     return Row(route, access, make, frozenset({success}), note=note)
 
@@ -96,6 +97,7 @@ ROWS = (
     _page("GET /", PUBLIC),
     _page("GET /{workspace}", _visited(SEE_WORKSPACE)),
     _page("GET /{workspace}/{project}", _visited(READ)),
+    _page("GET /{workspace}/{project}/curves", _visited(READ), query="runs=occult&keys=loss"),
     _page("GET /{workspace}/{project}/runs/{run}", _visited(READ)),
     _page("GET /{workspace}/{project}/runs/{run}", _visited(READ), note="by cuid", run="cuid"),
     _page("GET /{workspace}/{project}/runs/{run}/chart", _visited(READ)),

@@ -1,0 +1,70 @@
+"""What all pages of one run show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from runatlas.model.project import ProjectRecord
+from runatlas.model.run import RunRecord
+from runatlas.server.pages.address import run_address
+from runatlas.server.pages.asset import plotly_version
+from runatlas.server.pages.page import is_visitor, page, run_path
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.endpoint import EndpointCall
+
+__all__ = ["RunView", "run_page", "view_run"]
+
+_WRITERS = frozenset({"MEMBER", "OWNER"})
+_TABS = {"": "Overview"}
+
+
+@attrs.frozen
+class RunView:
+    """A run as a caller sees it.
+
+    Attributes:
+        address: Of its page.
+        may_write: Whether forms that change it are shown; what is allowed is decided when one is sent.
+    """
+
+    run: RunRecord
+    project: ProjectRecord
+    address: str
+    may_write: bool
+
+
+def view_run(call: EndpointCall) -> RunView:
+    """Find the run of an address.
+
+    Raises:
+        NotFoundError: There is no such run.
+    """
+    run = call.services.runs.get_run(call.user, run_path(call))
+    project = call.services.projects.get_project(call.user, run.project_path)
+    may_write = project.role in _WRITERS and not is_visitor(call.user)
+    return RunView(run, project, run_address(run.path), may_write)
+
+
+def run_page(call: EndpointCall, shown: RunView, template: str, **context: Any) -> Answer:
+    """Answer with one of the pages of a run.
+
+    Args:
+        call: Who asks.
+        shown: The run.
+        template: Its name.
+        context: What it shows beside the run.
+    """
+    return page(
+        call,
+        template,
+        run=shown.run,
+        project=shown.project,
+        address=shown.address,
+        may_write=shown.may_write,
+        plotly=plotly_version(),
+        tabs=_TABS,
+        now_ms=call.services.store.clock(),
+        **context,
+    )
