@@ -77,13 +77,14 @@ def test_ui_serves_a_directory_and_opens_the_browser(
             again = _ui(store)
             assert (again.exit_code, again.stdout) == (0, f"{origin}\n")
             assert "served already" in again.stderr
+            assert _ui(f"{store.as_uri()}#@{me}/images/runs/r1").stdout == f"{origin}/@{me}/images/runs/r1\n"
             process.send_signal(signal.SIGINT)
             assert told.read() == ""
         assert process.wait(60) == 0
     finally:
         process.kill()
     assert list(store.glob(".server-*")) == []
-    assert all(url.startswith(store.as_uri()) for url in _urls(store))
+    assert _urls(store) == tuple(f"{store.as_uri()}#@{me}{path}" for path in ("", "/images", "/images/runs/r1"))
 
 
 def test_the_server_that_is_noted_is_one_that_lives(store: Path) -> None:

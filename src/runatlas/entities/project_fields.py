@@ -81,7 +81,7 @@ class ProjectFields(Entity[ProjectRecord]):
     def url(self) -> str:
         """The project's web page; of a directory that no server runs for, the directory, with the project as fragment.
 
-        ``runatlas ui DIR`` starts a server, and from then on it is the page.
+        ``runatlas ui DIR`` starts a server, and from then on it is the page; given this url, it opens that at once.
         """
         base = self._handle.backend.web_url
         return f"{base}#@{self._path}" if base.startswith("file:") else f"{base}/@{self._path}"

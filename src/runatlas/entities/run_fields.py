@@ -118,7 +118,7 @@ class RunFields(Entity[RunRecord]):
     def url(self) -> str:
         """The run's web page; of a directory that no server runs for, the directory, with the run as the fragment.
 
-        ``runatlas ui DIR`` starts a server, and from then on it is the page.
+        ``runatlas ui DIR`` starts a server, and from then on it is the page; given this url, it opens that at once.
         """
         base = self._handle.backend.web_url
         project, run = f"@{self._path.project_path}", quote(self._path.run)

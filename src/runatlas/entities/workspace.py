@@ -119,7 +119,7 @@ class Workspace(Entity[WorkspaceRecord], Audited, Cleanable):
     def url(self) -> str:
         """The workspace's web page; of a directory that no server runs for, the directory, with the name as fragment.
 
-        ``runatlas ui DIR`` starts a server, and from then on it is the page.
+        ``runatlas ui DIR`` starts a server, and from then on it is the page; given this url, it opens that at once.
         """
         name, base = self.username, self._handle.backend.web_url
         return f"{base}#@{name}" if base.startswith("file:") else f"{base}/@{name}"
