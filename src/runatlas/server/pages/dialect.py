@@ -5,9 +5,9 @@ from __future__ import annotations
 from litestar.handlers import HTTPRouteHandler
 
 from runatlas.errors import NotFoundError
-from runatlas.server.pages import asset, curves, home, project, run, trash
+from runatlas.server.pages import account, asset, curves, home, project, run, trash
 from runatlas.server.pages.page import Page, credential, for_members, render_failure
-from runatlas.server.pages.sign_in import SignIn, sign_out
+from runatlas.server.pages.sign_in import show_sign_in, sign_in, sign_out
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 from runatlas.server.wire.answer import Answer
@@ -34,6 +34,8 @@ VISITED: dict[str, Page] = {
 
 READS: dict[str, Page] = {
     "/runs": home.show_runs,
+    "/account": account.show_account,
+    "/account/keys/{key:str}": account.show_key,
     "/trash": trash.show_trash,
     "/trash/purge": trash.show_expired,
     "/trash/{entry:str}": trash.show_entry,
@@ -43,6 +45,10 @@ READS: dict[str, Page] = {
 """Pages that one has to sign in for."""
 
 WRITES: dict[str, Page] = {
+    "/account": account.change_profile,
+    "/account/password": account.change_password,
+    "/account/keys": account.make_key,
+    "/account/keys/{key:str}/revoke": account.revoke_key,
     "/trash/purge": trash.purge_expired,
     "/trash/{entry:str}/restore": trash.restore_entry,
     "/trash/{entry:str}/purge": trash.purge_entry,
@@ -67,16 +73,15 @@ def _identify(services: Services, secret: str) -> Caller | None:
 
 
 def _handlers() -> list[HTTPRouteHandler]:
-    sign_in = SignIn()
     reads = VISITED | {path: for_members(function) for path, function in READS.items()}
     reads |= {
-        "/sign-in": sign_in.show,
+        "/sign-in": show_sign_in,
         "/static/{version:str}/{name:str}": asset.asset,
         "/static/plotly/{version:str}/plotly.js": asset.plotly_asset,
         "/favicon.ico": _no_icon,
     }
     writes = {path: for_members(function) for path, function in WRITES.items()}
-    writes |= {"/sign-in": sign_in.perform, "/sign-out": sign_out}
+    writes |= {"/sign-in": sign_in, "/sign-out": sign_out}
     return [
         *(
             make_endpoint("GET", path, function, limit=0, has_body=False, visitors=True)

@@ -30,6 +30,7 @@ __all__ = [
     "for_members",
     "is_confirmed",
     "is_visitor",
+    "last_of",
     "page",
     "project_path",
     "read_form",
@@ -161,7 +162,12 @@ def read_form(call: EndpointCall) -> Form:
 
 def is_confirmed(form: Form) -> bool:
     """Tell whether what cannot be undone is meant."""
-    return form.get("confirmed", [""])[-1] == "yes"
+    return last_of(form, "confirmed") == "yes"
+
+
+def last_of(form: Form, name: str) -> str:
+    """Return what a field of a form has, where it is there once: the last value, or nothing."""
+    return form.get(name, [""])[-1]
 
 
 def workspace_name(call: EndpointCall) -> str:

@@ -9,14 +9,15 @@ from contextlib import suppress
 
 import attrs
 
-from runatlas.errors import NotFoundError, PermissionDeniedError, StoreError
+from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError, StoreError, ValidationError
 from runatlas.model.account import KeyRecord, NewKeyRecord, ServerRecord, UserPatch, UserRecord
 from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import new_cuid
 from runatlas.model.text import check_text
 from runatlas.model.version import VERSION
+from runatlas.server.services.attempts import Attempts
 from runatlas.server.services.caller import Caller
-from runatlas.server.services.password import is_password
+from runatlas.server.services.password import PASSWORD_MAX, hash_password, is_password
 from runatlas.server.services.secret import hash_secret
 from runatlas.server.services.validation import check_fields
 from runatlas.server.store.account import (
@@ -32,6 +33,7 @@ from runatlas.server.store.account import (
     list_keys,
     make_root,
     note_key_use,
+    replace_password,
     revoke_key,
 )
 from runatlas.server.store.engine import Store
@@ -45,6 +47,7 @@ _SECRET_LENGTH = 21
 _SECRET = re.compile(r"[0-9A-Za-z]{21}")
 _PREFIX_LENGTH = 4
 _USE_STEP_MS = 60_000
+_PASSWORD_MIN = 8
 _PROFILE = ("bio", "institution", "school", "email", "location", "url")
 
 
@@ -53,6 +56,7 @@ class Accounts:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._attempts = Attempts()
 
     def owner(self) -> Caller:
         """Return the directory's owner: the installation's first user, who sees and may do everything."""
@@ -87,11 +91,17 @@ class Accounts:
         return Caller(key.user_id, key.username, is_root=bool(key.is_root))
 
     def authenticate_password(self, username: str, password: str) -> Caller | None:
-        """Return the user of that name and password; ``None`` if there is none."""
+        """Return the user of that name and password; ``None`` if there is none.
+
+        Raises:
+            RateLimitedError: Too many attempts failed of late.
+        """
+        self._attempts.begin(username)
         with self._store.read() as connection:
             user = find_user(connection, username)
-        if user is None or user.password_hash is None or not is_password(password, user.password_hash):
+        if not is_password(password, None if user is None else user.password_hash) or user is None:
             return None
+        self._attempts.succeed(username)
         return Caller(user.id, user.username, is_root=bool(user.is_root))
 
     def get_server(self, caller: Caller) -> ServerRecord:
@@ -117,6 +127,40 @@ class Accounts:
             name = user.name if patch.name is None else patch.name
             change_user(connection, user.id, {"name": name, "profile": dumps(profile)})
             return user_record(user._replace(name=name, profile=dumps(profile)))
+
+    def has_password(self, caller: Caller) -> bool:
+        """Tell whether the caller can sign in with a password."""
+        with self._store.read() as connection:
+            return _require_self(connection, caller).password_hash is not None
+
+    def change_password(self, caller: Caller, old: str, new: str) -> None:
+        """Give the caller another password, or a first one; sessions that were begun with the old one are over.
+
+        Args:
+            caller: Who asks.
+            old: The password until now; not looked at where there is none.
+            new: The password from now on.
+
+        Raises:
+            ConflictError: It was changed meanwhile.
+            PermissionDeniedError: ``old`` is not the password.
+            RateLimitedError: Too many attempts failed of late.
+            ValidationError: ``new`` is too short or too long.
+        """
+        if not _PASSWORD_MIN <= len(new) <= PASSWORD_MAX:
+            raise ValidationError(f"password: use {_PASSWORD_MIN} to {PASSWORD_MAX} characters")
+        with self._store.read() as connection:
+            known = _require_self(connection, caller).password_hash
+        if known is not None:
+            self._attempts.begin(caller.username)
+            if not is_password(old, known):
+                raise PermissionDeniedError("that is not the password that you have; nothing was changed")
+            self._attempts.succeed(caller.username)
+        # Hashing takes long on purpose: nobody waits for the store meanwhile.
+        kept = hash_password(new)
+        with self._store.write() as connection:
+            if not replace_password(connection, caller.user_id, known, kept):
+                raise ConflictError("the password was changed by another request just now; nothing was changed")
 
     def create_key(self, caller: Caller, username: str | None = None) -> NewKeyRecord:
         """Make an API key for the caller, or (administrators) for a user.

@@ -14,7 +14,7 @@ from runatlas.server.services.access import require_root
 from runatlas.server.services.accounts import user_record
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
-from runatlas.server.services.password import hash_password
+from runatlas.server.services.password import PASSWORD_MAX, hash_password
 from runatlas.server.services.projects import list_project_page
 from runatlas.server.services.validation import check_choice, checked
 from runatlas.server.services.workspaces import list_workspace_page
@@ -25,8 +25,6 @@ from runatlas.server.store.usage import count_usage
 from runatlas.server.store.workspace import WorkspaceListing
 
 __all__ = ["Administration"]
-
-_PASSWORD_MAX = 1024
 
 
 class Administration:
@@ -149,6 +147,6 @@ class Administration:
 
 
 def _hash_password(password: str) -> str:
-    if not 1 <= len(password) <= _PASSWORD_MAX:
-        raise ValidationError(f"password: use 1 to {_PASSWORD_MAX} characters")
+    if not 1 <= len(password) <= PASSWORD_MAX:
+        raise ValidationError(f"password: use 1 to {PASSWORD_MAX} characters")
     return hash_password(password)

@@ -63,6 +63,7 @@ class Sessions:
 
         Raises:
             AuthenticationError: There is no such user, or it is another password.
+            RateLimitedError: Too many attempts failed of late.
         """
         caller = self._accounts.authenticate_password(username, password)
         with self._store.read() as connection:

@@ -31,6 +31,7 @@ __all__ = [
     "make_root",
     "name_is_taken",
     "note_key_use",
+    "replace_password",
     "revoke_key",
 ]
 
@@ -127,6 +128,12 @@ def add_user(connection: Connection, username: str, password_hash: str | None, n
 def change_user(connection: Connection, user_id: int, values: Mapping[str, Any]) -> None:
     """Update columns of a user."""
     connection.execute(update(users).where(users.c.id == user_id).values(**values))
+
+
+def replace_password(connection: Connection, user_id: int, known: str | None, kept: str) -> bool:
+    """Give a user another password hash, unless it is not the known one any more; tell whether that was done."""
+    same = (users.c.id == user_id) & users.c.password_hash.is_not_distinct_from(known)
+    return connection.execute(update(users).where(same).values(password_hash=kept)).rowcount == 1
 
 
 def make_root(connection: Connection, user_id: int) -> None:

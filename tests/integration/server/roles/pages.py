@@ -79,9 +79,23 @@ def _filled(world: World, name: str, request: Request) -> Request:
     return Request(request.path, {**request.options, "data": {**form, "token": token}})
 
 
-def _form(route: str, access: Access, make: Make, *, note: str = "") -> Row:
+def _form(route: str, access: Access, make: Make, *, success: int = 303, note: str = "") -> Row:
     """Send a form, whose token is the caller's; done, it leads to a page."""
-    return Row(route, _signed_in(access), make, frozenset({303}), note=note)
+    return Row(route, _signed_in(access), make, frozenset({success}), note=note)
+
+
+def _filled_in(path: str, **form: str) -> Make:
+    return lambda *_: Request(path, {"data": {"token": "", **form}})
+
+
+def _of_key(action: str = "", **form: str) -> Make:
+    """Ask for a key of olga's, or do something with it."""
+
+    def make(world: World, _: str) -> Request:
+        made = world.make("POST", "keys", json={})["key"]["id"]
+        return Request(f"/account/keys/{made}{action}", {"data": form} if action else {})
+
+    return make
 
 
 def _of_entry(action: str = "", **form: str) -> Make:
@@ -107,12 +121,18 @@ ROWS = (
     _page("GET /experiments/{experiment}", _signed_in(OWN), success=303),
     _page("GET /experiments/{experiment}/{part}", _signed_in(OWN), success=303),
     _page("GET /dashboard/experiments/{run}", _visited(READ), success=303, run="cuid"),
+    _page("GET /account", _signed_in(ANYONE)),
+    _form("POST /account", ANYONE, _filled_in("/account", bio="here")),
+    _form("POST /account/password", ANYONE, _filled_in("/account/password", new="long enough", again="long enough")),
+    _form("POST /account/keys", ANYONE, _filled_in("/account/keys"), success=200),
+    Row("GET /account/keys/{key}", _signed_in(OWN), _of_key()),
+    _form("POST /account/keys/{key}/revoke", OWN, _of_key("/revoke", token="", confirmed="yes")),
     _page("GET /trash", _signed_in(ANYONE)),
     _page("GET /trash/purge", _signed_in(ANYONE)),
     Row("GET /trash/{entry}", _signed_in(RESTORE), _of_entry()),
     _form("POST /trash/{entry}/restore", RESTORE, _of_entry("/restore", token="")),
     _form("POST /trash/{entry}/purge", PURGE, _of_entry("/purge", token="", confirmed="yes")),
-    _form("POST /trash/purge", ANYONE, lambda *_: Request("/trash/purge", {"data": {"token": "", "confirmed": "yes"}})),
+    _form("POST /trash/purge", ANYONE, _filled_in("/trash/purge", confirmed="yes")),
     _page("GET /sign-in", _signed_in(ANYONE).but(**dict.fromkeys(_UNKNOWN, 200)), success=303),
     _page("POST /sign-in", refused(415)),
     _page("POST /sign-out", refused(415)),

@@ -1,0 +1,121 @@
+"""The caller's own account: the profile, the keys, and the password."""
+
+from __future__ import annotations
+
+import attrs
+
+from runatlas.errors import ApiStatusError, NotFoundError
+from runatlas.model.account import KeyRecord, UserPatch
+from runatlas.server.pages.address import with_query
+from runatlas.server.pages.page import is_confirmed, last_of, page, read_form, redirect
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.endpoint import EndpointCall
+
+__all__ = ["PROFILE", "change_password", "change_profile", "make_key", "revoke_key", "show_account", "show_key"]
+
+PROFILE = {
+    "name": "Name",
+    "email": "Email",
+    "institution": "Institution",
+    "school": "School",
+    "location": "Location",
+    "url": "Website",
+    "bio": "About",
+}
+"""The fields of a profile, and what people call them."""
+
+_FIELD_MAX = 2000
+_REVOKED = 20
+_DONE = {
+    "profile": "Your profile was changed.",
+    "password": "Your password was changed. Sessions that were begun with the old one are over.",
+    "revoked": "The key was revoked: nothing can be done with it any more.",
+}
+
+
+def show_account(call: EndpointCall) -> Answer:
+    """Show the caller's profile and keys, and the forms that change them."""
+    return _account(call)
+
+
+def _account(call: EndpointCall, problem: str = "", wrong: str = "", *, status: int = 200) -> Answer:
+    """Show the account.
+
+    Args:
+        call: Who asks.
+        problem: What is wrong with a form that was sent.
+        wrong: Which form that is.
+        status: The HTTP status.
+    """
+    accounts = call.services.accounts
+    keys = accounts.list_keys(call.user)
+    return page(
+        call,
+        "account.html",
+        status=status,
+        user=accounts.get_user(call.user),
+        fields=PROFILE,
+        most=_FIELD_MAX,
+        keys=[key for key in keys if key.revoked_at_ms is None],
+        revoked=[key for key in keys if key.revoked_at_ms is not None][: -_REVOKED - 1 : -1],
+        has_password=accounts.has_password(call.user),
+        is_open=not accounts.has_accounts(),
+        done=_DONE.get(call.value("done") or "", ""),
+        problem=problem,
+        wrong=wrong,
+    )
+
+
+def change_profile(call: EndpointCall) -> Answer:
+    """Change what is told of the caller."""
+    form = read_form(call)
+    told = {name: last_of(form, name)[:_FIELD_MAX].strip() for name in PROFILE if name in form}
+    try:
+        call.services.accounts.update_user(call.user, attrs.evolve(UserPatch(), **told))
+    except ApiStatusError as error:
+        return _account(call, error.message, "profile", status=error.code)
+    return redirect(with_query("/account", done="profile"))
+
+
+def change_password(call: EndpointCall) -> Answer:
+    """Change the caller's password; who signed in with the old one signs in again."""
+    form = read_form(call)
+    new = last_of(form, "new")
+    if new != last_of(form, "again"):
+        return _account(call, "the new password was not the same both times", "password", status=422)
+    try:
+        call.services.accounts.change_password(call.user, last_of(form, "old"), new)
+    except ApiStatusError as error:
+        return _account(call, error.message, "password", status=error.code)
+    return redirect(with_query("/account", done="password"))
+
+
+def make_key(call: EndpointCall) -> Answer:
+    """Make a key and show its secret, which no later page does."""
+    read_form(call)
+    return page(call, "new_key.html", made=call.services.accounts.create_key(call.user), back="/account")
+
+
+def show_key(call: EndpointCall) -> Answer:
+    """Ask whether a key is to be revoked."""
+    return _key(call, "")
+
+
+def _key(call: EndpointCall, problem: str, *, status: int = 200) -> Answer:
+    return page(call, "key.html", status=status, key=_find_key(call), problem=problem, back="/account")
+
+
+def revoke_key(call: EndpointCall) -> Answer:
+    """Revoke a key of the caller, once that was confirmed."""
+    if not is_confirmed(read_form(call)):
+        return _key(call, "nothing was revoked: tick that it is meant", status=422)
+    call.services.accounts.revoke_key(call.user, _find_key(call).id)
+    return redirect(with_query("/account", done="revoked"))
+
+
+def _find_key(call: EndpointCall) -> KeyRecord:
+    name = call.params["key"]
+    for key in call.services.accounts.list_keys(call.user):
+        if key.id == name:
+            return key
+    raise NotFoundError("you have no such key")
