@@ -10,6 +10,7 @@ __all__ = ["load_extra"]
 _EXTRAS = {
     "pandas": "notebook",
     "matplotlib": "notebook",
+    "polars": "polars",
     "scipy": "report",
     "numpy": "report",
     "xlsxwriter": "report",

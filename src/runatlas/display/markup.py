@@ -59,7 +59,7 @@ _LINE = "rgba(127,127,127,.45)"
 """A grey that is seen on light and on dark pages."""
 _LEFT = ' style="text-align:left"'
 _WORD = ' style="text-align:left;white-space:nowrap"'
-_RIGHT = ' style="text-align:right;font-variant-numeric:tabular-nums"'
+_RIGHT = ' style="text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums"'
 
 
 @attrs.frozen

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from runatlas.display.markup import Html, facts, joined, rows_of
+from runatlas.display.markup import Html, facts, heading, joined, rows_of
 from runatlas.display.shown import shown
 from runatlas.entities.argument import flag
 from runatlas.entities.backend_handle import BackendHandle
@@ -144,7 +144,9 @@ class HeldPolicy(Entity[HeldPolicyRecord]):
 
     def _show(self) -> Html:
         record = self._record
-        return joined(super()._show(), None if record is None else facts(policy_json(record.policy)))
+        if record is None:
+            return super()._show()
+        return joined(heading(repr(self)), facts({**self._facts(), **policy_json(record.policy)}))
 
     def json(self) -> dict[str, Any]:
         """Return the policy as plain values."""

@@ -85,11 +85,14 @@ class ReportCheck(Shown):
         rows = ((item.row, item.column, item.what) for item in shown)
         left = len(self.differences) - len(shown)
         more = note(f"… and {counted(left, 'more difference')}") if left else None
-        return joined(heading(repr(self)), table(("row", "column", "what"), rows) if shown else None, more)
+        title = (Path(self.path).name, self._found(), f"{counted(self.checked, 'value')} checked")
+        return joined(heading(*title), table(("row", "column", "what"), rows) if shown else None, more)
+
+    def _found(self) -> str:
+        return "holds" if self.holds else counted(len(self.differences), "difference")
 
     def __repr__(self) -> str:
-        found = "holds" if self.holds else counted(len(self.differences), "difference")
-        return f"<ReportCheck {self.path!r}: {found}, {counted(self.checked, 'value')} checked>"
+        return f"<ReportCheck {self.path!r}: {self._found()}, {counted(self.checked, 'value')} checked>"
 
 
 def check_report(handle: BackendHandle, path: Path) -> ReportCheck:

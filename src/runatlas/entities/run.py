@@ -25,7 +25,7 @@ from runatlas.entities.model import ModelVersion
 from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.reading import make_metric_request, read_metrics, read_summaries, require_run
 from runatlas.entities.run_change import RunChanges, make_run_patch
-from runatlas.entities.run_display import Summaries
+from runatlas.entities.run_display import Catalog, Summaries
 from runatlas.entities.run_fields import RunFields
 from runatlas.entities.run_plot import Plottable
 from runatlas.entities.stored_file import Link
@@ -47,8 +47,7 @@ from runatlas.model.transfer import TransferDraft
 from runatlas.model.usage import UsageGroup
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable, make_run_metric_table
-from runatlas.tables.series import series_label
-from runatlas.tables.statistic import SummaryItem, make_summary_item
+from runatlas.tables.statistic import SummaryItem
 
 __all__ = ["Experiment", "Run"]
 
@@ -152,7 +151,7 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
         found = list(read_summaries(self._handle, self.selection, keys))
         if not found:
             self._handle.backend.get_run(self._path)  # a run without metrics is not the same as no run
-        return Summaries((series_label(record.key, record.context), make_summary_item(record)) for record in found)
+        return Summaries(found, self._handle, self._path.project_path)
 
     # -- media and logs -----------------------------------------------------------------------------------------
 
@@ -455,7 +454,7 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
 
     def catalog(self) -> ApiResponse[tuple[CatalogEntry, ...]]:
         """List its scalar metrics by key, with their contexts and numbers of points; no points are read."""
-        return ApiResponse.of(lambda: self._handle.backend.get_catalog(self._path))
+        return ApiResponse.of(lambda: Catalog(self._handle.backend.get_catalog(self._path)))
 
     def register_model(
         self, name: str, artifact: str, *, stage: Stage = "none", description: str = ""

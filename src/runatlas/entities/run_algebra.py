@@ -11,7 +11,7 @@ import attrs
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or
 from runatlas.model.run import RunQuery
 
-__all__ = ["How", "always", "filter_fields", "merged_query"]
+__all__ = ["How", "always", "filter_fields", "merged_query", "without_always"]
 
 How: TypeAlias = Literal["-", "&", "|"]
 """What is in one and not in the other, in both, or in either."""
@@ -56,3 +56,20 @@ def always(*fields: Field) -> Filter | None:
     items = (Comparison(field, "EQ", None) for field in named if field.type != "STABLE")
     both = tuple(Or((item, Not(item))) for item in islice(items, _TOLD_MAX))
     return And(both) if both else None
+
+
+def without_always(wanted: Filter) -> Filter | None:
+    """Return a filter without what ``always`` made, which only names fields; ``None`` if nothing else is in it.
+
+    Example:
+        >>> without_always(always(Field("CONFIG", "lr"))) is None
+        True
+    """
+    if not isinstance(wanted, And):
+        return wanted
+    kept = tuple(item for item in map(without_always, wanted.items) if item is not None and not _is_always(item))
+    return And(kept) if kept else None if wanted.items else wanted
+
+
+def _is_always(wanted: Filter) -> bool:
+    return isinstance(wanted, Or) and len(wanted.items) == 2 and wanted.items[1] == Not(wanted.items[0])

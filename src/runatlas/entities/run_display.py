@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from runatlas.backends.contract import Backend
@@ -30,25 +30,29 @@ from runatlas.display.markup import (
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.frozen import BuiltIn
 from runatlas.errors import NotSupportedError, RunAtlasError
+from runatlas.model import codec
 from runatlas.model.annotation import AnnotationQuery
+from runatlas.model.catalog import CatalogEntry
 from runatlas.model.filters import Field
-from runatlas.model.ids import RunPath
+from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.instant import iso_text
+from runatlas.model.metric import find_definition
 from runatlas.model.page import PageRequest
 from runatlas.model.run import RunRecord, RunSelection
 from runatlas.model.run_value import flatten
-from runatlas.model.series import PointQuery
+from runatlas.model.series import PointQuery, SummaryRecord
 from runatlas.tables.metric import Reading, make_run_metric_table
-from runatlas.tables.series import Series
-from runatlas.tables.statistic import StatisticItem, Statistics, SummaryItem
+from runatlas.tables.series import Series, series_label
+from runatlas.tables.statistic import StatisticItem, Statistics, SummaryItem, make_summary_item
 from runatlas.terminal import counted
 
-__all__ = ["Summaries", "card_parts", "show_run", "show_runs"]
+__all__ = ["Catalog", "Summaries", "card_parts", "metric_units", "show_run", "show_runs"]
 
 _CONFIGS, _METRICS = 6, 4
 """How many columns of a table of runs are of their configs, and how many of their last values."""
 _TOLD = 8
 _SUMMARIES = 50
+_STATISTICS = ("latest", "min", "max", "avg", "median", "std", "count")
 _SERIES, _POINTS = 12, 60
 """How many series a card shows, and how many points of each."""
 _PAGE = PageRequest(limit=10, with_total=True)
@@ -126,19 +130,74 @@ def _when(time_ms: int | None) -> Html | None:
 
 
 class Summaries(dict[str, SummaryItem], metaclass=BuiltIn):
-    """What the series of a run amount to, by key: shows itself as a table, and is a dict to all that takes one."""
+    """What the series of a run amount to, by key: shows itself as a table, and is a dict to all that takes one.
+
+    Args:
+        records: What the store says of the series.
+        handle: The way to the backend, which is asked for units when it is shown.
+        project: The run's project.
+    """
+
+    __slots__ = ("_handle", "_keys", "_project")
+
+    def __init__(self, records: Sequence[SummaryRecord], handle: BackendHandle, project: ProjectPath) -> None:
+        labels = [series_label(record.key, record.context) for record in records]
+        super().__init__(zip(labels, map(make_summary_item, records), strict=True))
+        self._keys = [record.key for record in records[:_SUMMARIES]]
+        self._handle = handle
+        self._project = project
+
+    def _repr_html_(self) -> str:
+        shown = list(zip(self._keys, self.items(), strict=False))
+        told, failed = metric_units(self._handle, self._project, self._keys)
+        rows = (
+            (f"{label} ({told[key]})" if key in told else label, item["step"], *_figures(item))
+            for key, (label, item) in shown
+        )
+        body = table(("metric", "last step", *_STATISTICS), rows)
+        return block(joined(body, more(len(self) - len(shown), "metric"), failed)).text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+class Catalog(tuple[CatalogEntry, ...]):
+    """The metrics of a run: a tuple, which shows itself as a table."""
 
     __slots__ = ()
 
     def _repr_html_(self) -> str:
-        names = ("latest", "min", "max", "avg", "median", "std", "count")
-        shown = list(self.items())[:_SUMMARIES]
-        rows = ((key, item["step"], *(_statistic(item[name]) for name in names)) for key, item in shown)  # type: ignore[literal-required]
-        body = table(("metric", "last step", *names), rows)
-        return block(joined(body, more(len(self) - len(shown), "metric"))).text
+        rows = ((entry.key, _contexts(entry), entry.points) for entry in self[:_SUMMARIES])
+        return block(joined(table(("key", "contexts", "points"), rows), more(len(self) - _SUMMARIES, "metric"))).text
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return dict, (dict(self),)
+
+def _contexts(entry: CatalogEntry) -> str | None:
+    """Write the contexts of a metric; nothing if it has none but the ordinary one."""
+    return ", ".join(codec.context_text(one) or "{}" for one in entry.contexts) if any(entry.contexts) else None
+
+
+def metric_units(
+    handle: BackendHandle, project: ProjectPath | None, keys: Iterable[str]
+) -> tuple[dict[str, str], Html | None]:
+    """Ask which units a project says of metrics, for what is shown; a failure is told below.
+
+    Args:
+        handle: The way to the backend.
+        project: The project; ``None`` where runs are of several.
+        keys: The metrics; without any, nothing is asked.
+    """
+    wanted = set(keys)
+    if project is None or not wanted:
+        return {}, None
+    try:
+        told = handle.backend.get_project(project).metrics
+    except RunAtlasError as error:
+        return {}, failure(f"units are not known: {error.message}", type(error).__name__)
+    return {key: found.unit for key in wanted if (found := find_definition(told, key)) and found.unit}, None
+
+
+def _figures(item: SummaryItem) -> Iterator[Html]:
+    return (_statistic(item[name]) for name in _STATISTICS)  # type: ignore[literal-required]
 
 
 def _statistic(held: StatisticItem | float | None) -> Html:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, cast, get_args
 from runatlas.display.markup import written
 from runatlas.entities.argument import text
 from runatlas.entities.run import Run
+from runatlas.entities.run_algebra import without_always
 from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filter_language import field_name, parse_field, parse_filter, parse_order
 from runatlas.model.filter_rule import from_rules, groups_from_rules, sorts_from_rules
@@ -169,7 +170,7 @@ def filter_text(wanted: Filter) -> str:
 
 def query_texts(query: RunQuery) -> tuple[str, ...]:
     """Say for people what a listing was asked for: its filter, and what it is ordered by."""
-    asked = query.selection.filter
+    asked = None if query.selection.filter is None else without_always(query.selection.filter)
     orders = (f"by {field_name(sort.field)} ({sort.order.lower()})" for sort in query.sorts)
     return (*(() if asked is None else (filter_text(asked),)), *orders)
 

@@ -58,8 +58,9 @@ class RunTables(Tabular):
     def _frame(self) -> RunTable:
         return self._table()
 
+    @abstractmethod
     def _table(self) -> RunTable:
-        return RunTable(self._whole_records())
+        """Return one row a run."""
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         # Who takes a stream may ask for one or two first only to know its columns: those need not be read again.

@@ -22,7 +22,7 @@ from runatlas.entities.reading import make_metric_request, read_metrics
 from runatlas.entities.run import Run
 from runatlas.entities.run_algebra import How, always, filter_fields, merged_query
 from runatlas.entities.run_change import RunChanges, make_run_patch
-from runatlas.entities.run_display import show_runs
+from runatlas.entities.run_display import metric_units, show_runs
 from runatlas.entities.run_groups import RunGroups
 from runatlas.entities.run_plot import RunPlots
 from runatlas.entities.run_query import make_groups, query_texts, select_ids
@@ -40,6 +40,7 @@ from runatlas.model.run_check import SORTS_MAX, STATISTICS_MAX
 from runatlas.model.transfer import TransferDraft
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable, make_metric_table
+from runatlas.tables.run import RunTable
 
 __all__ = ["Experiments", "Runs"]
 
@@ -160,6 +161,11 @@ class Runs(Queryable, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports
         names = None if config_keys is None or len(config_keys) > STATISTICS_MAX else tuple(config_keys)
         query = attrs.evolve(self._query, parts=tuple(parts), statistics=tuple(statistics), config_keys=names)
         return (run.record for run in Runs(self._handle, self._window, query))
+
+    def _table(self) -> RunTable:
+        workspace, project = self._place()
+        home = None if project is None else ProjectPath(workspace, project)
+        return RunTable(self._whole_records(), ask_units=partial(metric_units, self._handle, home))
 
     def _notes_of(self, fields: Sequence[Field]) -> tuple[str, ...]:
         sorts = tuple(Sort(field, "ASC") for field in fields[:SORTS_MAX])

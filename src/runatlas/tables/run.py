@@ -61,6 +61,7 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
         metrics: What the records' ``statistics`` are called: more columns of ``summary``.
         units: The units of columns that have one.
         notes: What is to be known of it.
+        ask_units: Asks for the units of metrics when they are first shown, and says what failed.
     """
 
     def __init__(
@@ -72,7 +73,9 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
         metrics: Sequence[str] = (),
         units: Mapping[str, str] | None = None,
         notes: Sequence[str] = (),
+        ask_units: Callable[[Sequence[str]], tuple[Mapping[str, str], Html | None]] | None = None,
     ) -> None:
+        self._ask_units = ask_units
         self.notes = tuple(notes)
         self.units = dict(units or {})
         self._records = tuple(records)
@@ -110,8 +113,19 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
             return [row.get(self._config_names[name]) for row in self._configs]
         return [row.get(self._summary_names[name]) for row in self._summaries]
 
+    def _show(self) -> Html:
+        failed = None
+        if self._ask_units is not None:
+            told, failed = self._ask_units(list(self._summary_names.values()))
+            self.units = {name: told[key] for name, key in self._summary_names.items() if key in told}
+            self._ask_units = self._ask_units if failed else None
+        return joined(super()._show(), failed)
+
     def _told(self) -> Html:
         return joined(*map(note, self.notes), super()._told())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_ask_units": None}
 
     def to_arrow(self) -> Table:
         """Return an Arrow table; times are timestamps in UTC."""

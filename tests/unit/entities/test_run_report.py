@@ -257,6 +257,12 @@ def test_a_check_names_just_the_one_value_that_changed(store: Store, tmp_path: P
     change()
 
 
+def test_a_check_shows_the_file_and_what_it_found(store: Store, tmp_path: Path) -> None:
+    listed(store).to_html(tmp_path / "report.html")
+    shown = check_html(store.api.check_report(tmp_path / "report.html").unwrap()._repr_html_())
+    assert "".join(shown.split()) == "report.html·holds·25valueschecked"
+
+
 def test_runs_that_come_and_go_are_named(store: Store, tmp_path: Path) -> None:
     path = listed(store, filter="state == 'FINISHED'").to_html(tmp_path / "runs.html")
     store.backend.create_run(RunDraft(store.path, id="new", name="new", state="FINISHED"))

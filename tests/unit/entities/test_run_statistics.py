@@ -167,6 +167,7 @@ def test_units_stand_in_the_heads_of_tables(own_sweep: Sweep) -> None:
     for table, column in (
         (runs.summary(["val_loss.min", "lr_now"]), "val_loss.min"),
         (runs.table(["val_loss.min"]), "summary.val_loss.min"),
+        (runs.table(), "summary.val_loss"),
         (runs.aggregate(["val_loss.min"], by="config.lr"), "val_loss.min"),
         (runs.groups("config.lr").stats(["val_loss.min"]), "val_loss.min"),
     ):
@@ -174,6 +175,9 @@ def test_units_stand_in_the_heads_of_tables(own_sweep: Sweep) -> None:
         assert f">{column} (&lt;nats&gt;)</th>" in shown
         assert "lr_now (" not in shown
         assert column in table.unwrap().columns
+    summary = runs[0].summary()
+    assert ">val_loss (&lt;nats&gt;)</td>" in summary._repr_html_()
+    assert "val_loss" in summary
     assert "val_loss.min (<nats>)" in str(runs.aggregate(["val_loss.min"]).unwrap()).splitlines()[0]
 
 

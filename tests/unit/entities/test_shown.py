@@ -145,8 +145,8 @@ KINDS: dict[str, tuple[Callable[[Api], Any], list[str]]] = {
     "loaded run": (lambda api: _loaded(api.run(RUN)), CARD),
     "hostile run": (lambda api: api.run(f"{PROJECT}/hostile"), ["get_run", *CARD]),
     "bare run": (lambda api: api.run(f"{PROJECT}/run_id_3"), ["get_run", *CARD]),
-    "run table": (lambda api: api.runs(PROJECT).table(), []),
-    "summary": (lambda api: api.run(f"{PROJECT}/hostile").summary(), []),
+    "run table": (lambda api: api.runs(PROJECT).table(), ["get_project"]),
+    "summary": (lambda api: api.run(f"{PROJECT}/hostile").summary(), ["get_project"]),
     "varying": (lambda api: api.runs(PROJECT).varying(), []),
     "correlation": (lambda api: api.runs(PROJECT).correlation("loss", states=None), []),
     "summary of many": (lambda api: api.runs(PROJECT).summary(["loss"]), []),
@@ -316,6 +316,17 @@ def test_a_summary_that_shows_itself_is_a_dict_to_all_that_takes_one(place: Plac
     assert json.dumps(summary) == json.dumps(plain)
     for copied in (copy.deepcopy(summary), pickle.loads(pickle.dumps(summary))):
         assert (type(copied), copied) == (dict, plain)
+
+
+def test_what_only_names_fields_or_is_empty_is_not_shown(place: Place) -> None:
+    best = place.api.runs(PROJECT).groups("config.lr").best("loss", goal="min")
+    assert "None" not in check_html(best._repr_html_())
+    catalog = check_html(place.api.run(RUN).catalog()._repr_html_())
+    assert "acc" in catalog
+    assert "[" not in catalog
+    policy = place.api.project(PROJECT).held_policies().first()
+    assert policy is not None
+    assert policy._repr_html_().count("<table>") == 1
 
 
 def test_of_many_pictures_a_page_holds_a_few_and_tells_of_the_others(place: Place) -> None:

@@ -26,7 +26,7 @@ def test_an_extra_that_is_missing_says_what_to_type(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ImportError, match=r"pip install 'runatlas\[notebook\]'") as caught:
         table.to_pandas()
     assert caught.value.name == "pandas"
-    with pytest.raises(ImportError, match="pip install polars"):
+    with pytest.raises(ImportError, match=r"pip install 'runatlas\[polars\]'"):
         table.to_polars()
     with pytest.raises(ImportError, match=r"plot\(\) needs matplotlib"):
         table.plot()
