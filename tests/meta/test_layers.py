@@ -137,7 +137,16 @@ ALLOWED: dict[str, set[str]] = {
         "server.services",
         "server.wire",
     },
-    "server.pages": {"terminal", "errors", "model", "display", "server.services", "server.wire"},
+    "server.pages": {
+        "terminal",
+        "errors",
+        "model",
+        "display",
+        "tables",
+        "statistics",
+        "server.services",
+        "server.wire",
+    },
     "server": {
         "errors",
         "model",

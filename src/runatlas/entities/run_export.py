@@ -9,9 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
 
-import arro3.io
 import attrs
-from arro3.core import RecordBatchReader
 
 from runatlas.errors import BusyError, ResponseFormatError, RunAtlasError, ValidationError
 from runatlas.file_access import replaceable, replacing
@@ -20,15 +18,14 @@ from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
 from runatlas.model.run import RunRecord
 from runatlas.process.file_lock import FileLock
 from runatlas.progress import Progress, showing
-from runatlas.tables.frame import write_csv
 from runatlas.tables.run import RunColumns, RunTable
+from runatlas.tables.run_file import write_runs
 
 __all__ = ["FORMATS", "ExportFormat", "RunExport", "format_of"]
 
 ExportFormat = Literal["csv", "parquet", "jsonl"]
 FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 
-_ROW_GROUP = 10_000
 _HEAD = b'{"runatlas":"runs","version":1,'
 """What the first line of the file beside begins with; it goes on with what is listed. Runs follow, a line each, and a
 mark behind each page of them."""
@@ -170,16 +167,7 @@ class RunExport:
                 for table in self._tables(part):
                     file.writelines(_line(row) for row in table.json())
                 return
-            empty = self._columns.fill(self._table(()))
-            filled = (self._columns.fill(table) for table in self._tables(part) if len(table))
-            if self._form == "csv":
-                write_csv(empty, file, exact=self._exact)
-                for portion in filled:
-                    write_csv(portion, file, exact=self._exact, header=False)
-                return
-            batches = (batch for portion in filled for batch in portion.to_batches())
-            reader = RecordBatchReader.from_batches(empty.schema, batches)
-            arro3.io.write_parquet(reader, file, max_row_group_size=_ROW_GROUP)
+            write_runs(self._tables(part), self._columns, file, self._form, exact=self._exact)
 
     def _tables(self, part: BinaryIO) -> Iterator[RunTable]:
         part.seek(len(self._head))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar.handlers import HTTPRouteHandler
 
 from runatlas.errors import NotFoundError
-from runatlas.server.pages import account, asset, curves, home, project, run, trash
+from runatlas.server.pages import account, asset, curves, home, project, run, run_actions, run_file, trash
 from runatlas.server.pages.page import Page, credential, for_members, render_failure
 from runatlas.server.pages.sign_in import show_sign_in, sign_in, sign_out
 from runatlas.server.services.caller import Caller
@@ -24,6 +24,8 @@ VISITED: dict[str, Page] = {
     "/{workspace:str}": home.show_workspace,
     "/{workspace:str}/{project:str}": project.show_project,
     "/{workspace:str}/{project:str}/curves": curves.show_curves,
+    "/{workspace:str}/{project:str}/runs.csv": run_file.csv_file,
+    "/{workspace:str}/{project:str}/runs.parquet": run_file.parquet_file,
     "/{workspace:str}/{project:str}/runs/{run:str}": run.show_run,
     "/{workspace:str}/{project:str}/runs/{run:str}/chart": run.show_run,
     "/runs/{run:str}": run.find_run,
@@ -49,6 +51,9 @@ WRITES: dict[str, Page] = {
     "/account/password": account.change_password,
     "/account/keys": account.make_key,
     "/account/keys/{key:str}/revoke": account.revoke_key,
+    "/{workspace:str}/{project:str}/runs": run_actions.change_runs,
+    "/{workspace:str}/{project:str}/delete-runs": run_actions.delete_runs,
+    "/{workspace:str}/{project:str}/undo": run_actions.undo_change,
     "/trash/purge": trash.purge_expired,
     "/trash/{entry:str}/restore": trash.restore_entry,
     "/trash/{entry:str}/purge": trash.purge_entry,

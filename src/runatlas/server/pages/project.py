@@ -3,21 +3,71 @@
 from __future__ import annotations
 
 from runatlas.errors import NotFoundError
+from runatlas.model.change import LASTING, ChangeRecord
+from runatlas.model.ids import ProjectPath
+from runatlas.model.page import PageRequest
+from runatlas.model.project import ProjectQuery
 from runatlas.server.pages.address import project_address
-from runatlas.server.pages.page import page, project_path, redirect
+from runatlas.server.pages.page import is_visitor, page, project_path, redirect
 from runatlas.server.pages.run_list import run_list
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 
-__all__ = ["find_project", "show_project"]
+__all__ = ["find_project", "project_page", "show_project"]
+
+_PROJECTS = 50
 
 
 def show_project(call: EndpointCall) -> Answer:
     """Show a project and its runs."""
+    return project_page(call)
+
+
+def project_page(call: EndpointCall, *, refusal: str = "", status: int = 200) -> Answer:
+    """Show a project and its runs, and what became of a form on that page.
+
+    Args:
+        call: Who asks; the query says which runs are shown.
+        refusal: Why something was not done; ``""`` if nothing was refused.
+        status: The HTTP status.
+    """
     path = project_path(call)
     project = call.services.projects.get_project(call.user, path)
-    listing = run_list(call, path.workspace, path.project)
-    return page(call, "project.html", project=project, listing=listing, address=call.raw_path)
+    writes = project.role in {"OWNER", "MEMBER"} and not is_visitor(call.user)
+    return page(
+        call,
+        "project.html",
+        status=status,
+        project=project,
+        listing=run_list(call, path.workspace, path.project),
+        address=project_address(path),
+        refusal=refusal,
+        writes=writes,
+        others=_others(call, path) if writes else (),
+        change=_change(call),
+        lasting_kinds=LASTING,
+        same=_number(call.value("same")),
+    )
+
+
+def _others(call: EndpointCall, path: ProjectPath) -> tuple[str, ...]:
+    """Name projects that runs may be moved to."""
+    query = ProjectQuery(path.workspace, detail=False, page=PageRequest(limit=_PROJECTS))
+    found = call.services.projects.list_projects(call.user, query).items
+    return tuple(other.name for other in found if other.path != path)
+
+
+def _change(call: EndpointCall) -> ChangeRecord | None:
+    """Return the change that led to the page; ``None`` if there is none that the caller may see."""
+    name = call.value("done")
+    try:
+        return call.services.changes.get_change(call.user, name[:100]) if name else None
+    except NotFoundError:
+        return None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() and len(text) < 10 else None
 
 
 def find_project(call: EndpointCall) -> Answer:

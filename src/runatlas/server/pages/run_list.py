@@ -25,12 +25,12 @@ from runatlas.server.pages.run_column import (
 )
 from runatlas.server.wire.endpoint import EndpointCall
 
-__all__ = ["RunList", "asked_filter", "read_selection", "run_list"]
+__all__ = ["PASSED", "RunList", "asked_query", "read_selection", "run_list"]
 
 _RUNS, _LOOKED_AT = 50, 200
 _FILTER_MAX = 10_000
 _ASKED_MAX = 60
-_PASSED = {"after", "at", "choose", "done", "same"}
+PASSED = {"after", "at", "choose", "done", "same"}
 """Parameters that are of one page of the listing only, or of one moment."""
 
 _CURSORS_MAX = 4_000
@@ -162,16 +162,11 @@ def run_list(call: EndpointCall, workspace: str, project: str | None) -> RunList
     sorts: tuple[Sort, ...] = ()
     columns = find_columns(call.values("columns"))
     try:
-        selection, sorts = read_selection(everything, filter_text), _sorts(order_text)
-        found = call.services.runs.list_runs(
-            call.user,
-            RunQuery(
-                selection,
-                sorts,
-                statistics=tuple(column.field for column in columns if column.is_asked_for),
-                page=PageRequest(limit=_RUNS, cursor=cursors[-1] if cursors else None, with_total=not cursors),
-            ),
-        )
+        query = asked_query(call, everything)
+        sorts = query.sorts
+        request = PageRequest(limit=_RUNS, cursor=cursors[-1] if cursors else None, with_total=not cursors)
+        statistics = tuple(column.field for column in columns if column.is_asked_for)
+        found = call.services.runs.list_runs(call.user, attrs.evolve(query, statistics=statistics, page=request))
     except FilterSyntaxError as error:
         problem = str(error)
     except ValidationError as error:
@@ -193,16 +188,24 @@ def run_list(call: EndpointCall, workspace: str, project: str | None) -> RunList
         found.next_cursor,
         cursors,
         _first(call, cursors),
-        tuple((name, value) for name, value in call.query[:_ASKED_MAX] if name not in _PASSED and value),
+        tuple((name, value) for name, value in call.query[:_ASKED_MAX] if name not in PASSED and value),
         sorts,
         call.services.store.clock(),
         tuple(cells(found.items, shown)),
     )
 
 
-def asked_filter(call: EndpointCall) -> str:
-    """Return the filter that an address has."""
-    return _text(call, "filter")
+def asked_query(call: EndpointCall, everything: RunSelection) -> RunQuery:
+    """Return what an address asks for in ``filter`` and ``order``.
+
+    Args:
+        call: Who asks, and how.
+        everything: The runs that are there.
+
+    Raises:
+        FilterSyntaxError: One of them cannot be read.
+    """
+    return RunQuery(read_selection(everything, _text(call, "filter")), _sorts(_text(call, "order")))
 
 
 def read_selection(everything: RunSelection, filter_text: str) -> RunSelection:

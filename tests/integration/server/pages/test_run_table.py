@@ -124,10 +124,10 @@ def test_pages_go_forth_and_back_and_have_each_run_once(server: ServerProcess) -
 
 def test_what_is_wrong_with_a_filter_is_shown_under_its_column(server: ServerProcess) -> None:
     page = _page(server, filter="config.lr < 1 and stat == 'FINISHED'", columns="config.lr")
-    problem = re.search(r'id="problem" role="alert"><pre[^>]*>\n(.*?)</pre>', page, re.DOTALL)
+    problem = re.search(r'id="problem" role="alert"><p>(.*?)</p><pre[^>]*>\n(.*?)</pre>', page, re.DOTALL)
     assert problem is not None
-    said, text, caret = unescape(problem[1]).splitlines()
-    assert "did you mean" in said
+    assert "did you mean" in problem[1]
+    text, caret = unescape(problem[2]).splitlines()
     assert text[caret.index("^") :].startswith("stat ")
     assert 'aria-invalid="true" aria-describedby="problem"' in page
     assert '<input type="hidden" name="columns" value="config.lr">' in page

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import secrets
 from functools import cache
 
 import requests
@@ -15,6 +17,7 @@ from integration.server.roles.row import (
     READ,
     RESTORE,
     SEE_WORKSPACE,
+    WRITE,
     Access,
     Door,
     Make,
@@ -107,11 +110,41 @@ def _of_entry(action: str = "", **form: str) -> Make:
     return make
 
 
+def _of_project(action: str, **form: str) -> Make:
+    """Do something with the private run, which is none of what the page changes for good."""
+
+    def make(world: World, _: str) -> Request:
+        fields = {name: held.format(run=world.lab.cuid) for name, held in form.items()}
+        return Request(f"/@{LAB}/{PROJECT}{action}", {"data": {"token": "", **fields}})
+
+    return make
+
+
+_NOTHING = hashlib.sha256(b"([], (), ())").hexdigest()
+"""What is told of a plan that deletes nothing."""
+
+
+def _undoing(world: World, _: str) -> Request:
+    selection = {"workspace": LAB, "project": PROJECT, "ids": [RUN]}
+    draft = {"selection": selection, "patch": {"labels_added": [f"t{secrets.token_hex(8)}"]}}
+    change = world.make("POST", "runs/update", json=draft)["change_id"]
+    return Request(f"/@{LAB}/{PROJECT}/undo", {"data": {"token": "", "change": change}})
+
+
 ROWS = (
     _page("GET /", PUBLIC),
     _page("GET /{workspace}", _visited(SEE_WORKSPACE)),
     _page("GET /{workspace}/{project}", _visited(READ)),
     _page("GET /{workspace}/{project}/curves", _visited(READ), query="runs=occult&keys=loss"),
+    _page("GET /{workspace}/{project}/runs.csv", _visited(READ)),
+    _page("GET /{workspace}/{project}/runs.parquet", _visited(READ)),
+    _form("POST /{workspace}/{project}/runs", WRITE, _of_project("/runs", do="tag", text="x", run="{run}")),
+    _form(
+        "POST /{workspace}/{project}/delete-runs",
+        WRITE,
+        _of_project("/delete-runs", which="all", filter="name == 'nothing'", plan=_NOTHING),
+    ),
+    _form("POST /{workspace}/{project}/undo", WRITE, _undoing),
     _page("GET /{workspace}/{project}/runs/{run}", _visited(READ)),
     _page("GET /{workspace}/{project}/runs/{run}", _visited(READ), note="by cuid", run="cuid"),
     _page("GET /{workspace}/{project}/runs/{run}/chart", _visited(READ)),

@@ -1,4 +1,5 @@
-// Makes the table of runs live: completes keys in filters and orders.
+// Makes the table of runs live: completes keys in filters and orders,
+// and keeps what is selected while one goes from page to page.
 
 const WORD = /[A-Za-z_][\w.\/-]*$/;
 const MOST = 12;
@@ -88,3 +89,59 @@ for (const input of document.querySelectorAll("[data-complete]")) {
   const held = document.getElementById(input.dataset.complete);
   complete(input, [...held.querySelectorAll("option")].map((option) => option.value));
 }
+
+function select(form) {
+  const key = `selected ${form.dataset.selection}`;
+  const read = () => {
+    try {
+      return JSON.parse(sessionStorage.getItem(key)) ?? [];
+    } catch {
+      return [];
+    }
+  };
+  // What was just deleted or moved away is selected no more.
+  const selected = new Set("forget" in form.dataset ? [] : read());
+  const boxes = [...form.querySelectorAll('input[name="run"]')];
+  const [chosen] = form.querySelectorAll('input[name="which"][value="chosen"]');
+  const count = form.querySelector("[data-count]");
+  const clear = form.querySelector("[data-clear]");
+  const head = form.querySelector("th.pick");
+  if (!count || !head) return;
+  const every = document.createElement("input");
+  every.type = "checkbox";
+  every.setAttribute("aria-label", "Select all on this page");
+  head.append(every);
+
+  const show = () => {
+    for (const box of boxes) box.checked = selected.has(box.value);
+    const here = boxes.filter((box) => box.checked).length;
+    every.checked = here === boxes.length && here > 0;
+    every.indeterminate = here > 0 && here < boxes.length;
+    const elsewhere = selected.size - here;
+    count.textContent = `${selected.size.toLocaleString("en")} selected${elsewhere ? `, ${elsewhere.toLocaleString("en")} of them not on this page` : ""}`;
+    clear.hidden = !selected.size;
+  };
+  const keep = () => {
+    sessionStorage.setItem(key, JSON.stringify([...selected]));
+    chosen.checked = true;
+    show();
+  };
+  form.addEventListener("change", (event) => {
+    if (event.target === every) for (const box of boxes) selected[every.checked ? "add" : "delete"](box.value);
+    else if (event.target.name === "run") selected[event.target.checked ? "add" : "delete"](event.target.value);
+    else return;
+    keep();
+  });
+  clear.addEventListener("click", () => {
+    selected.clear();
+    keep();
+  });
+  form.addEventListener("formdata", (event) => {
+    event.formData.delete("run");
+    event.formData.append("run", [...selected].join(" "));
+  });
+  sessionStorage.setItem(key, JSON.stringify([...selected]));
+  show();
+}
+
+for (const form of document.querySelectorAll("form[data-selection]")) select(form);

@@ -1,0 +1,205 @@
+"""What the buttons beside the table of runs do: changes of chosen runs, deletions with their plan, and taking back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import attrs
+
+from runatlas.errors import ApiStatusError, NotFoundError, ValidationError
+from runatlas.model.change import ChangeQuery
+from runatlas.model.filter_language import FilterSyntaxError
+from runatlas.model.page import PageRequest
+from runatlas.model.run import RunPatch, RunSelection
+from runatlas.model.trash import DeletionPlanRecord
+from runatlas.server.pages.address import project_address, with_query
+from runatlas.server.pages.page import Form, page, project_path, read_form, redirect
+from runatlas.server.pages.project import project_page
+from runatlas.server.pages.run_list import PASSED, read_selection
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.endpoint import EndpointCall
+
+__all__ = ["change_runs", "delete_runs", "undo_change"]
+
+_RUNS_MAX = 5_000
+_COMPARED = range(2, 21)
+_RECENT = 50
+_SHOWN = 100
+
+
+def _words(form: Form) -> tuple[str, ...]:
+    """Return the tags that were written, with commas between them."""
+    found = tuple(dict.fromkeys(filter(None, map(str.strip, _last(form, "text").split(",")))))
+    if not found:
+        raise ValidationError("write the tag first; several with commas between them")
+    return found
+
+
+_PATCHES: Mapping[str, Callable[[Form], RunPatch]] = {
+    "tag": lambda form: RunPatch(labels_added=_words(form)),
+    "untag": lambda form: RunPatch(labels_removed=_words(form)),
+    "group": lambda form: RunPatch(group=_last(form, "text").strip()),
+    "archive": lambda _: RunPatch(archived=True),
+    "unarchive": lambda _: RunPatch(archived=False),
+    "pin": lambda _: RunPatch(pin=True),
+    "unpin": lambda _: RunPatch(pin=False),
+    "protect": lambda form: RunPatch(protected=True, protected_reason=_last(form, "text").strip() or None),
+    "unprotect": lambda _: RunPatch(protected=False),
+    "move": lambda form: RunPatch(project=_named(form, "to", "say which project they move to")),
+}
+
+
+def change_runs(call: EndpointCall) -> Answer:
+    """Do to the chosen runs what the button says."""
+    form = read_form(call)
+    try:
+        action, selection = _last(form, "do"), _selection(call, form)
+        if action == "compare":
+            return _compare(call, selection)
+        if action == "delete":
+            return _show_plan(call, form, selection)
+        if action not in _PATCHES:
+            raise ValidationError("the page does not say what is to be done with the runs; load it again")
+        done = call.services.runs.update_runs(call.user, selection, _PATCHES[action](form))
+    except NotFoundError:
+        call.services.projects.get_project(call.user, project_path(call))
+        return _refused(
+            call, form, "some of the runs, or the project that they move to, are not there; load again", 404
+        )
+    except ApiStatusError as error:
+        return _refused(call, form, error.message, error.code)
+    return _back(call, form, done=done.change_id or None, same=None if done.change_id else done.updated)
+
+
+def delete_runs(call: EndpointCall) -> Answer:
+    """Move to the trash what a plan told, if the plan is still what the runs are like."""
+    form = read_form(call)
+    try:
+        selection = _selection(call, form)
+        plan = _plan(call, form, selection)
+        if _last(form, "plan") != _digest(plan):
+            return _show_plan(call, form, selection, changed=True)
+        done = call.services.trash.delete(call.user, plan)
+    except ApiStatusError as error:
+        return _refused(call, form, error.message, error.code)
+    return _back(call, form, done=_deletion(call, done.trash_id), same=None if done.trash_id else 0)
+
+
+def undo_change(call: EndpointCall) -> Answer:
+    """Take a change back."""
+    form = read_form(call)
+    call.services.projects.get_project(call.user, project_path(call))
+    try:
+        done = call.services.changes.undo_change(call.user, _last(form, "change")[:100])
+    except NotFoundError:
+        return _refused(call, form, "there is no such change; it may be taken back on the page of the trash", 404)
+    except ApiStatusError as error:
+        return _refused(call, form, error.message, error.code)
+    return _back(call, form, done=done.id)
+
+
+# -- what was chosen ----------------------------------------------------------------------------------------------
+
+
+def _selection(call: EndpointCall, form: Form) -> RunSelection:
+    path = project_path(call)
+    everything = RunSelection(path.workspace, path.project)
+    if _last(form, "which") == "all":
+        try:
+            return read_selection(everything, _last(form, "filter").strip())
+        except FilterSyntaxError as error:
+            raise ValidationError(str(error)) from error
+    chosen = tuple(dict.fromkeys(name for text in form.get("run", ()) for name in text.split()))
+    # Who may not see the project is not told what a form lacks.
+    call.services.projects.get_project(call.user, path)
+    if not chosen:
+        raise ValidationError("no run is selected: tick some of them, or choose all that fit the filter")
+    if len(chosen) > _RUNS_MAX:
+        raise ValidationError(f"{len(chosen):,} runs are selected, and {_RUNS_MAX:,} at the most; choose by a filter")
+    return attrs.evolve(everything, ids=chosen)
+
+
+def _compare(call: EndpointCall, selection: RunSelection) -> Answer:
+    ids = selection.ids or ()
+    if len(ids) not in _COMPARED:
+        raise ValidationError("2 to 20 runs are compared: tick them")
+    return redirect(with_query(f"{project_address(project_path(call))}/compare", runs=",".join(ids)))
+
+
+# -- deletions ----------------------------------------------------------------------------------------------------
+
+
+def _plan(call: EndpointCall, form: Form, selection: RunSelection) -> DeletionPlanRecord:
+    return call.services.trash.plan_run_deletion(call.user, selection, force=_last(form, "force") == "yes")
+
+
+def _digest(plan: DeletionPlanRecord) -> str:
+    """Tell one plan from another: by the runs that go, and what guards those."""
+    told = sorted((item.cuid, item.guards) for item in plan.items)
+    return hashlib.sha256(repr((told, plan.notes, plan.takes)).encode()).hexdigest()
+
+
+def _show_plan(call: EndpointCall, form: Form, selection: RunSelection, *, changed: bool = False) -> Answer:
+    path = project_path(call)
+    plan = _plan(call, form, selection)
+    return page(
+        call,
+        "delete_runs.html",
+        status=409 if changed else 200,
+        project=call.services.projects.get_project(call.user, path),
+        address=project_address(path),
+        back=_return_address(call, form),
+        plan=plan,
+        digest=_digest(plan),
+        which="all" if selection.ids is None else "chosen",
+        filter=_last(form, "filter"),
+        chosen=" ".join(selection.ids or ()),
+        changed=changed,
+        shown=_SHOWN,
+    )
+
+
+def _deletion(call: EndpointCall, trash_id: str) -> str | None:
+    """Find the line of the journal that a deletion made."""
+    if not trash_id:
+        return None
+    query = ChangeQuery(str(project_path(call)), kind="delete", page=PageRequest(limit=_RECENT))
+    found = call.services.changes.list_changes(call.user, query).items
+    return next((change.id for change in found if change.trash_id == trash_id), None)
+
+
+# -- the way back -------------------------------------------------------------------------------------------------
+
+
+def _back(call: EndpointCall, form: Form, **told: str | int | None) -> Answer:
+    address = _return_address(call, form)
+    said = urlencode({name: value for name, value in told.items() if value is not None})
+    return redirect(f"{address}{'&' if '?' in address else '?'}{said}" if said else address)
+
+
+def _return_address(call: EndpointCall, form: Form) -> str:
+    """Return the address of the listing that the form was on, without what was of one moment."""
+    address = project_address(project_path(call))
+    pairs = parse_qsl(urlsplit(_last(form, "back")).query[:20_000])
+    asked = urlencode([(name, value) for name, value in pairs if name not in PASSED - {"after", "at"}])
+    return f"{address}?{asked}" if asked else address
+
+
+def _refused(call: EndpointCall, form: Form, problem: str, status: int) -> Answer:
+    """Show the listing again, and why nothing was done."""
+    address, _, query = _return_address(call, form).partition("?")
+    asked = attrs.evolve(call, raw_path=address, query_string=query.encode("ascii"))
+    return project_page(asked, refusal=problem, status=status)
+
+
+def _last(form: Form, name: str) -> str:
+    return form.get(name, [""])[-1]
+
+
+def _named(form: Form, name: str, problem: str) -> str:
+    found = _last(form, name).strip()
+    if not found:
+        raise ValidationError(problem)
+    return found
