@@ -7,8 +7,10 @@ from runatlas.model.change import LASTING, ChangeRecord
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest
 from runatlas.model.project import ProjectQuery
+from runatlas.model.run import RunSelection
 from runatlas.server.pages.address import project_address
 from runatlas.server.pages.page import is_visitor, page, project_path, redirect
+from runatlas.server.pages.run_groups import run_groups
 from runatlas.server.pages.run_list import run_list
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
@@ -34,12 +36,14 @@ def project_page(call: EndpointCall, *, refusal: str = "", status: int = 200) ->
     path = project_path(call)
     project = call.services.projects.get_project(call.user, path)
     writes = project.role in {"OWNER", "MEMBER"} and not is_visitor(call.user)
+    listing = run_list(call, path.workspace, path.project)
     return page(
         call,
         "project.html",
         status=status,
         project=project,
-        listing=run_list(call, path.workspace, path.project),
+        listing=listing,
+        grouped=run_groups(call, listing, RunSelection(path.workspace, path.project)),
         address=project_address(path),
         refusal=refusal,
         writes=writes,

@@ -156,3 +156,27 @@ def test_hostile_texts_are_texts_and_rows_stay_bounded(server: ServerProcess) ->
     assert "\u202e" not in re.sub(r'(value|href)="[^"]*"', "", page)
     assert "&lt;script&gt;" in page
     assert len(page) < 60_000
+
+
+def _groups(page: str) -> list[tuple[str, str, str]]:
+    rows = re.findall(r'<tr>\s*<td class="short">(.*?)</td>.*?of this group">(\d+)<(.*?)</tr>', page, re.DOTALL)
+    return [(value, runs, "".join(re.findall(r"n = (\d+)", rest))) for value, runs, rest in rows]
+
+
+def test_groups_have_their_means_and_lead_to_their_runs(server: ServerProcess) -> None:
+    query = {"group": "config.model.width", "columns": 'summary["train/loss"].min', "filter": "config.lr >= 13.75"}
+    page = _page(server, **query, unfinished="1")
+    # Of each group the width, the runs, and how many of them count.
+    assert _groups(page) == [("0", "3", "3"), ("1", "3", "3"), ("2", "4", "4")]
+    assert "95 % confidence interval" in page
+    link = re.search(r'href="([^"]+)" aria-label="4 runs of this group"', page)
+    assert link is not None
+    assert _names(_page(server, unescape(link[1]))) == ["r119", "r116", "r113", "r110"]
+    falling = _page(server, **query, unfinished="1", order='-summary["train/loss"].min')
+    # The means are 0.275, 0.204 and 0.373.
+    assert [width for width, _, _ in _groups(falling)] == ["2", "0", "1"]
+    # None of them finished.
+    assert [counted for _, _, counted in _groups(_page(server, **query))] == ["", "", ""]
+    problem = _page(server, group="config.lr, stat")
+    assert 'id="group-problem"' in problem
+    assert 'id="group-problem"' in _page(server, group="labels")
