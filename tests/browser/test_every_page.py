@@ -1,0 +1,92 @@
+"""Every page in a real browser: with nothing in it, as they are, and full of hostile text; light, dark and narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import attrs
+import pytest
+import requests
+from browser.chromium import LOOKS, Visitor
+from browser.world import CONTENTS, Place, fill_many
+from support.server import ServerProcess, make_key, running_server
+
+from runatlas.server.pages.dialect import READS, VISITED
+
+pytestmark = pytest.mark.xdist_group("every_page")
+
+_BYTES_MAX = 300_000
+_ROUTES = [*{page: route for route, page in reversed((VISITED | READS).items())}.values()]
+"""One for each page."""
+_NOT_FOUND = "404 (Not Found)"
+
+
+@attrs.frozen
+class Site:
+    """A server and what it serves."""
+
+    server: ServerProcess
+    place: Place
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
+    """A server of each content."""
+    with ExitStack() as stack:
+        made = {}
+        for content, fill in CONTENTS.items():
+            directory = tmp_path_factory.mktemp(content) / "store"
+            place = fill(directory)
+            made[content] = Site(stack.enter_context(running_server(directory)), place)
+        yield made
+
+
+def _is_page(site: Site, address: str, route: str) -> bool:
+    """Tell pages from what their scripts read and what is downloaded, of which only the beginning is waited for."""
+    with requests.get(f"{site.server.origin}{address}", timeout=60, stream=True) as response:
+        assert response.status_code == 200, f"{address}: say in Place.queries what {route} has to be asked for"
+        return response.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+@pytest.mark.parametrize("route", _ROUTES)
+def test_page_is_for_everybody(route: str, content: str, sites: dict[str, Site], visitor: Visitor) -> None:
+    site = sites[content]
+    address = site.place.address(route)
+    if not _is_page(site, address, route):
+        return
+    visit = visitor.visit(site.server.origin)
+    for look in LOOKS.values():
+        visit.look(look)
+        response = visit.go(address)
+        assert len(response.body()) <= _BYTES_MAX
+        assert visit.page.evaluate("() => document.querySelectorAll('main script').length") == 0
+        visit.check()
+
+
+def test_page_of_ten_thousand_runs_stays_small(tmp_path_factory: pytest.TempPathFactory, visitor: Visitor) -> None:
+    directory = tmp_path_factory.mktemp("many") / "store"
+    place = fill_many(directory)
+    with running_server(directory) as server:
+        visit = visitor.visit(server.origin)
+        response = visit.go(place.address("/{workspace}/{project}"))
+        assert len(response.body()) <= _BYTES_MAX
+        assert "10,001 runs" in visit.page.inner_text("main")
+        visit.check()
+
+
+def test_doors_are_for_everybody(tmp_path_factory: pytest.TempPathFactory, visitor: Visitor) -> None:
+    """Whoever is not signed in sees a page too, and who has just come sees one with nothing on it."""
+    directory = tmp_path_factory.mktemp("doors") / "store"
+    key = make_key(directory, "new")
+    with running_server(directory) as server:
+        for look in LOOKS.values():
+            stranger = visitor.visit(server.origin, look)
+            for address in ("/", "/sign-in", "/runs", "/@nobody", "/@no/such/runs/page", "/no such page"):
+                stranger.go(address)
+                stranger.check(_NOT_FOUND)
+            comer = visitor.visit(server.origin, look, extra_http_headers={"Authorization": f"Bearer {key}"})
+            for address in ("/", "/runs", "/@new"):
+                comer.go(address)
+                comer.check()
