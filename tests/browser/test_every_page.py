@@ -43,10 +43,10 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]
 
 
 def _is_page(site: Site, address: str, route: str) -> bool:
-    """Tell pages from what their scripts read and what is downloaded, of which only the beginning is waited for."""
+    """Tell pages from what leads to another one, what their scripts read, and what is downloaded."""
     with requests.get(f"{site.server.origin}{address}", timeout=60, stream=True) as response:
         assert response.status_code == 200, f"{address}: say in Place.queries what {route} has to be asked for"
-        return response.headers["content-type"].startswith("text/html")
+        return not response.history and response.headers["content-type"].startswith("text/html")
 
 
 @pytest.mark.parametrize("content", CONTENTS)

@@ -25,6 +25,7 @@ Say = Callable[[int, str], str]
 """Makes a text of at most so many characters of a plain one."""
 
 _START = 1_790_000_000_000
+_MODEL = "spiral"
 _SWEEP, _POINTS, _MANY = 24, 60, 10_000
 _STATES: tuple[RunState, ...] = ("FINISHED", "FINISHED", "CRASHED", "FINISHED", "ABORTED", "FINISHED")
 _NASTY = (
@@ -68,18 +69,27 @@ def _hostile(most: int, text: str) -> str:
     return (begun * (most // len(begun) + 1))[: most // 2] + "W" * (most - most // 2)
 
 
-def _place(project: Project, run: Experiment) -> Place:
-    names = {"workspace": f"@{project.workspace}", "project": project.name}
-    return Place(names, {"project": run.path.split("/")[1], "run": run.cuid}, {})
+def _place(project: Project, run: Experiment, entry: str = "") -> Place:
+    """Name what addresses name.
+
+    Args:
+        project: The project.
+        run: The run, which may be of another one.
+        entry: A deletion that lies in the trash.
+    """
+    names = {"workspace": f"@{project.workspace}", "project": project.name, "experiment": project.name}
+    return Place(names | {"entry": entry, "model": _MODEL}, {"project": run.path.split("/")[1], "run": run.cuid}, {})
 
 
 def _fill_nothing(directory: Path) -> Place:
     """Make a project without runs, and a run with nothing in it, which needs another project."""
-    with Run("one", repo=str(directory), experiment="bare", capture_terminal_logs=False):
-        pass
+    for name in ("one", "gone"):
+        with Run(name, repo=str(directory), experiment="bare", capture_terminal_logs=False):
+            pass
     api = Api(str(directory))
     project = api.workspace().create_project("empty").unwrap()
-    return _place(project, api.run(f"{project.workspace}/bare/one"))
+    gone = api.run(f"{project.workspace}/bare/gone").delete(commit=True).unwrap()
+    return _place(project, api.run(f"{project.workspace}/bare/one"), gone.trash_id)
 
 
 def _fill_ordinary(directory: Path) -> Place:
@@ -97,8 +107,8 @@ def _fill(directory: Path, say: Say) -> Place:
     project.update(title=say(1000, "Sweeps"), description=say(5000, "All runs of autumn")).unwrap()
     path = ProjectPath(project.workspace, project.name)
     LocalBackend(directory).import_runs(tuple(_imported(path, number, say) for number in range(_SWEEP)))
-    project.runs("state == 'CRASHED' and config.seed < 9").delete(commit=True).unwrap()
-    return _place(project, run)
+    gone = project.runs("state == 'CRASHED' and config.seed < 9").delete(commit=True).unwrap()
+    return _place(project, run, gone.trash_id)
 
 
 def _imported(project: ProjectPath, number: int, say: Say) -> RunImport:
@@ -162,7 +172,7 @@ def _record(directory: Path, say: Say) -> Run:
         run.log_error(say(5000, "a file is missing"))
         run.log_artifact(weights, name=say(200, "weights").replace("/", "-"))
     run.annotate(say(5000, "Looks right")).unwrap()
-    run.register_model("spiral", run.artifacts()[0].name, description=say(1000, "first")).unwrap()
+    run.register_model(_MODEL, run.artifacts()[0].name, description=say(1000, "first")).unwrap()
     return run
 
 
