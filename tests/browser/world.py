@@ -26,6 +26,7 @@ Say = Callable[[int, str], str]
 
 _START = 1_790_000_000_000
 _MODEL = "spiral"
+_QUERIES = {"/{workspace}/{project}/curves": "?runs=none&keys=loss"}
 _SWEEP, _POINTS, _MANY = 24, 60, 10_000
 _STATES: tuple[RunState, ...] = ("FINISHED", "FINISHED", "CRASHED", "FINISHED", "ABORTED", "FINISHED")
 _NASTY = (
@@ -78,7 +79,8 @@ def _place(project: Project, run: Experiment, entry: str = "") -> Place:
         entry: A deletion that lies in the trash.
     """
     names = {"workspace": f"@{project.workspace}", "project": project.name, "experiment": project.name}
-    return Place(names | {"entry": entry, "model": _MODEL}, {"project": run.path.split("/")[1], "run": run.cuid}, {})
+    run_names = {"project": run.path.split("/")[1], "run": run.cuid}
+    return Place(names | {"entry": entry, "model": _MODEL}, run_names, _QUERIES)
 
 
 def _fill_nothing(directory: Path) -> Place:
