@@ -44,7 +44,8 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]
 
 def _is_page(site: Site, address: str, route: str) -> bool:
     """Tell pages from what leads to another one, what their scripts read, and what is downloaded."""
-    with requests.get(f"{site.server.origin}{address}", timeout=60, stream=True) as response:
+    url = f"{site.server.origin}{address}"
+    with requests.get(url, headers=site.place.headers, timeout=60, stream=True) as response:
         assert response.status_code == 200, f"{address}: say in Place.queries what {route} has to be asked for"
         return not response.history and response.headers["content-type"].startswith("text/html")
 
@@ -56,7 +57,7 @@ def test_page_is_for_everybody(route: str, content: str, sites: dict[str, Site],
     address = site.place.address(route)
     if not _is_page(site, address, route):
         return
-    visit = visitor.visit(site.server.origin)
+    visit = visitor.visit(site.server.origin, extra_http_headers=site.place.headers)
     for look in LOOKS.values():
         visit.look(look)
         response = visit.go(address)
@@ -69,7 +70,7 @@ def test_page_of_ten_thousand_runs_stays_small(tmp_path_factory: pytest.TempPath
     directory = tmp_path_factory.mktemp("many") / "store"
     place = fill_many(directory)
     with running_server(directory) as server:
-        visit = visitor.visit(server.origin)
+        visit = visitor.visit(server.origin, extra_http_headers=place.headers)
         response = visit.go(place.address("/{workspace}/{project}"))
         assert len(response.body()) <= _BYTES_MAX
         assert "10,001 runs" in visit.page.inner_text("main")

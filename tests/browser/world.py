@@ -43,11 +43,13 @@ class Place:
         names: By their names in routes, such as ``workspace``.
         run_names: What else they stand for where a run is named.
         queries: What a page is asked for, by its route; most are asked for nothing.
+        headers: Show who owns the store.
     """
 
     names: dict[str, str]
     run_names: dict[str, str]
     queries: dict[str, str]
+    headers: dict[str, str]
 
     def address(self, route: str) -> str:
         """Return an address of a route of pages.
@@ -70,17 +72,20 @@ def _hostile(most: int, text: str) -> str:
     return (begun * (most // len(begun) + 1))[: most // 2] + "W" * (most - most // 2)
 
 
-def _place(project: Project, run: Experiment, entry: str = "") -> Place:
-    """Name what addresses name.
+def _place(directory: Path, project: Project, run: Experiment, entry: str = "") -> Place:
+    """Name what addresses name, and make a key of the owner.
 
     Args:
+        directory: The store.
         project: The project.
         run: The run, which may be of another one.
         entry: A deletion that lies in the trash.
     """
     names = {"workspace": f"@{project.workspace}", "project": project.name, "experiment": project.name}
+    made = LocalBackend(directory).create_key()
+    names |= {"entry": entry, "model": _MODEL, "key": made.key.id}
     run_names = {"project": run.path.split("/")[1], "run": run.cuid}
-    return Place(names | {"entry": entry, "model": _MODEL}, run_names, _QUERIES)
+    return Place(names, run_names, _QUERIES, {"Authorization": f"Bearer {made.secret}"})
 
 
 def _fill_nothing(directory: Path) -> Place:
@@ -91,7 +96,7 @@ def _fill_nothing(directory: Path) -> Place:
     api = Api(str(directory))
     project = api.workspace().create_project("empty").unwrap()
     gone = api.run(f"{project.workspace}/bare/gone").delete(commit=True).unwrap()
-    return _place(project, api.run(f"{project.workspace}/bare/one"), gone.trash_id)
+    return _place(directory, project, api.run(f"{project.workspace}/bare/one"), gone.trash_id)
 
 
 def _fill_ordinary(directory: Path) -> Place:
@@ -110,7 +115,7 @@ def _fill(directory: Path, say: Say) -> Place:
     path = ProjectPath(project.workspace, project.name)
     LocalBackend(directory).import_runs(tuple(_imported(path, number, say) for number in range(_SWEEP)))
     gone = project.runs("state == 'CRASHED' and config.seed < 9").delete(commit=True).unwrap()
-    return _place(project, run, gone.trash_id)
+    return _place(directory, project, run, gone.trash_id)
 
 
 def _imported(project: ProjectPath, number: int, say: Say) -> RunImport:
@@ -195,7 +200,7 @@ def fill_many(directory: Path) -> Place:
     backend = LocalBackend(directory)
     for first in range(0, _MANY, 1000):
         backend.import_runs(tuple(_plain(path, number) for number in range(first, first + 1000)))
-    return _place(project, run)
+    return _place(directory, project, run)
 
 
 def _plain(project: ProjectPath, number: int) -> RunImport:

@@ -154,7 +154,6 @@ class Chart {
     this.title.id = `chart-${charts.size}`;
     this.plot = document.createElement("div");
     this.plot.className = "chart-plot";
-    this.plot.setAttribute("aria-hidden", "true");
     this.legend = document.createElement("ul");
     this.legend.className = "chart-legend";
     this.note = document.createElement("p");
