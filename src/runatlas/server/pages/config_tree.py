@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-__all__ = ["Branch", "ConfigTree", "config_tree"]
+__all__ = ["Branch", "ConfigTree", "config_tree", "is_same"]
 
 _LEAVES = 300
 _DEPTH = 12
@@ -76,10 +76,10 @@ def _branches(held: Any, other: Any, room: list[int], depth: int) -> tuple[Branc
         is_compared = other is not _ABSENT
         if _is_nested(value) and depth < _DEPTH:
             inner = _branches(value, before, room, depth + 1)
-            is_same = not is_compared or (before is not _ABSENT and _is_same(value, before))
-            change = "" if is_same else "added" if before is _ABSENT else "inside"
+            is_unchanged = not is_compared or (before is not _ABSENT and is_same(value, before))
+            change = "" if is_unchanged else "added" if before is _ABSENT else "inside"
             made.append(Branch(name, None, inner, len(value) - len(inner), change))
-        elif not is_compared or (before is not _ABSENT and _is_same(value, before)):
+        elif not is_compared or (before is not _ABSENT and is_same(value, before)):
             made.append(Branch(name, value, None, 0, ""))
         elif before is _ABSENT:
             made.append(Branch(name, value, None, 0, "added"))
@@ -109,7 +109,7 @@ def _is_nested(value: Any) -> bool:
     return is_list and (len(value) > _FLAT or any(isinstance(item, (Mapping, list, tuple)) for item in value))
 
 
-def _is_same(value: Any, other: Any) -> bool:
+def is_same(value: Any, other: Any) -> bool:
     """Tell whether two values are equal, ``1`` and ``True`` apart; NaN is equal to itself."""
     if isinstance(value, bool) is not isinstance(other, bool):
         return False

@@ -5,7 +5,18 @@ from __future__ import annotations
 from litestar.handlers import HTTPRouteHandler
 
 from runatlas.errors import NotFoundError
-from runatlas.server.pages import account, asset, curves, home, project, run, run_actions, run_file, trash
+from runatlas.server.pages import (
+    account,
+    asset,
+    compare,
+    curves,
+    home,
+    project,
+    run,
+    run_actions,
+    run_file,
+    trash,
+)
 from runatlas.server.pages.page import Page, credential, for_members, render_failure
 from runatlas.server.pages.sign_in import show_sign_in, sign_in, sign_out
 from runatlas.server.services.caller import Caller
@@ -23,6 +34,7 @@ VISITED: dict[str, Page] = {
     "/": home.show_home,
     "/{workspace:str}": home.show_workspace,
     "/{workspace:str}/{project:str}": project.show_project,
+    "/{workspace:str}/{project:str}/compare": compare.show_comparison,
     "/{workspace:str}/{project:str}/curves": curves.show_curves,
     "/{workspace:str}/{project:str}/runs.csv": run_file.csv_file,
     "/{workspace:str}/{project:str}/runs.parquet": run_file.parquet_file,

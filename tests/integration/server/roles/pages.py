@@ -148,6 +148,7 @@ ROWS = (
     _page("GET /{workspace}/{project}/runs/{run}", _visited(READ)),
     _page("GET /{workspace}/{project}/runs/{run}", _visited(READ), note="by cuid", run="cuid"),
     _page("GET /{workspace}/{project}/runs/{run}/chart", _visited(READ)),
+    _page("GET /{workspace}/{project}/compare", _visited(READ)),
     _page("GET /runs", _signed_in(ANYONE)),
     _page("GET /runs/{run}", _visited(READ), success=303, run="cuid"),
     _page("GET /runs/{run}/{part}", _visited(READ), success=303, run="cuid"),
