@@ -22,7 +22,7 @@ from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.terminal import printable
 
-__all__ = ["CURVE_KEYS", "CURVE_RUNS", "View", "read_view", "show_curves"]
+__all__ = ["CURVE_KEYS", "CURVE_RUNS", "View", "read_view", "series_label", "show_curves"]
 
 CURVE_RUNS, CURVE_KEYS = 50, 50
 """Of how many runs, and how many metrics, curves are drawn at once."""
@@ -167,7 +167,7 @@ def _content(block: PointBlock, runs: Mapping[str, RunRecord], asked: _Asked, ac
             {
                 "run": part.run,
                 "key": part.key,
-                "label": _label(part),
+                "label": series_label(part.key, part.context),
                 "total": part.total,
                 "x": along,
                 "y": [value if isfinite(value) else None for value in values[_rows(part)]],
@@ -227,9 +227,9 @@ def _rows(part: SeriesSlice) -> slice:
     return slice(part.start, part.start + part.length)
 
 
-def _label(part: SeriesSlice) -> str:
-    """Return what a curve is called beside its run."""
-    return printable(part.key) + "".join(f" {printable(name)}={printable(str(held))}" for name, held in part.context)
+def series_label(key: str, context: Context) -> str:
+    """Return what a series is called beside its run."""
+    return printable(key) + "".join(f" {printable(name)}={printable(str(held))}" for name, held in context)
 
 
 def _run(cuid: str, name: str, run: RunRecord | None) -> dict[str, Any]:

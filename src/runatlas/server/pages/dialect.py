@@ -14,10 +14,15 @@ from runatlas.server.pages import (
     project,
     run,
     run_actions,
+    run_edit,
     run_file,
+    run_logs,
+    run_media,
+    run_parts,
     trash,
 )
 from runatlas.server.pages.page import Page, credential, for_members, render_failure
+from runatlas.server.pages.run_live import LiveRuns
 from runatlas.server.pages.sign_in import show_sign_in, sign_in, sign_out
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
@@ -40,6 +45,13 @@ VISITED: dict[str, Page] = {
     "/{workspace:str}/{project:str}/runs.parquet": run_file.parquet_file,
     "/{workspace:str}/{project:str}/runs/{run:str}": run.show_run,
     "/{workspace:str}/{project:str}/runs/{run:str}/chart": run.show_run,
+    "/{workspace:str}/{project:str}/runs/{run:str}/media": run_media.show_media,
+    "/{workspace:str}/{project:str}/runs/{run:str}/figure": run_media.show_figure,
+    "/{workspace:str}/{project:str}/runs/{run:str}/logs": run_logs.show_logs,
+    "/{workspace:str}/{project:str}/runs/{run:str}/lines": run_logs.show_lines,
+    "/{workspace:str}/{project:str}/runs/{run:str}/system": run_parts.show_system,
+    "/{workspace:str}/{project:str}/runs/{run:str}/files": run_parts.show_files,
+    "/{workspace:str}/{project:str}/runs/{run:str}/history": run_parts.show_history,
     "/runs/{run:str}": run.find_run,
     "/runs/{run:str}/{part:str}": run.find_run,
     "/dashboard/experiments/{run:str}": run.find_run,
@@ -66,6 +78,11 @@ WRITES: dict[str, Page] = {
     "/{workspace:str}/{project:str}/runs": run_actions.change_runs,
     "/{workspace:str}/{project:str}/delete-runs": run_actions.delete_runs,
     "/{workspace:str}/{project:str}/undo": run_actions.undo_change,
+    "/{workspace:str}/{project:str}/runs/{run:str}/edit": run_edit.edit_run,
+    "/{workspace:str}/{project:str}/runs/{run:str}/mark": run_edit.mark_run,
+    "/{workspace:str}/{project:str}/runs/{run:str}/notes": run_parts.add_note,
+    "/{workspace:str}/{project:str}/runs/{run:str}/keys": run_parts.create_key,
+    "/{workspace:str}/{project:str}/runs/{run:str}/keys/revoke": run_parts.revoke_key,
     "/trash/purge": trash.purge_expired,
     "/trash/{entry:str}/restore": trash.restore_entry,
     "/trash/{entry:str}/purge": trash.purge_entry,
@@ -92,6 +109,7 @@ def _identify(services: Services, secret: str) -> Caller | None:
 def _handlers() -> list[HTTPRouteHandler]:
     reads = VISITED | {path: for_members(function) for path, function in READS.items()}
     reads |= {
+        "/{workspace:str}/{project:str}/runs/{run:str}/state": LiveRuns().show,
         "/sign-in": show_sign_in,
         "/static/{version:str}/{name:str}": asset.asset,
         "/static/plotly/{version:str}/plotly.js": asset.plotly_asset,

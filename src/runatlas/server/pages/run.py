@@ -7,6 +7,7 @@ from itertools import groupby
 
 import attrs
 
+from runatlas.model.codec import dumps
 from runatlas.model.filters import Comparison, Field
 from runatlas.model.ids import is_cuid
 from runatlas.model.page import PAGE_LIMIT, PageRequest
@@ -14,15 +15,16 @@ from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.model.series import PointQuery, SummaryQuery, SummaryRecord
 from runatlas.server.pages.address import project_address, run_address
 from runatlas.server.pages.config_tree import config_tree
-from runatlas.server.pages.curves import read_view
+from runatlas.server.pages.curves import read_view, series_label
 from runatlas.server.pages.page import redirect
 from runatlas.server.pages.run_view import RunView, run_page, view_run
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 
-__all__ = ["find_run", "show_run"]
+__all__ = ["SHOWN", "find_run", "run_overview", "series_name", "show_run"]
 
-_SHOWN = 100
+SHOWN = 100
+"""How many metrics are shown at once."""
 _SEARCH = 200
 _SPARK_POINTS = 60
 _SPARK_SERIES, _SPARK_TOTAL = 20, 200_000
@@ -35,6 +37,16 @@ class Metric:
 
     summary: SummaryRecord
     course: tuple[float, ...] | None
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others of its run."""
+        return series_name(self.summary)
+
+    @property
+    def label(self) -> str:
+        """What its curve is called."""
+        return series_label(self.summary.key, self.summary.context)
 
 
 @attrs.frozen
@@ -53,23 +65,36 @@ class Section:
 
 def show_run(call: EndpointCall) -> Answer:
     """Show a run: what is known of it, its metrics and their curves, and its config."""
-    view = view_run(call)
+    return run_overview(call, view_run(call))
+
+
+def run_overview(call: EndpointCall, view: RunView, *, problem: str = "", status: int = 200) -> Answer:
+    """Answer with the first page of a run.
+
+    Args:
+        call: Who asks.
+        view: The run.
+        problem: What was wrong with what was to be changed.
+        status: The HTTP status.
+    """
     search = (call.value("metric") or "").strip()[:_SEARCH]
     found = _summaries(call, view.run)
     fitting = [each for each in found if search.casefold() in each.key.casefold()]
-    shown = fitting[:_SHOWN]
+    shown = fitting[:SHOWN]
     baseline = _baseline(call, view)
     return run_page(
         call,
         view,
         "run.html",
         tab="",
+        status=status,
+        problem=problem,
         metrics=_courses(call, view.run, shown),
         sections=_sections(shown),
         search=search,
         total=len(found),
         fitting=len(fitting),
-        keys=list(dict.fromkeys(each.key for each in found))[:_SHOWN],
+        keys=list(dict.fromkeys(each.key for each in found))[:SHOWN],
         curves=f"{project_address(view.project.path)}/curves",
         view=read_view(call),
         config=config_tree(view.run.config or {}, None if baseline is None else baseline.config or {}),
@@ -106,6 +131,11 @@ def _sections(summaries: Iterable[SummaryRecord]) -> list[Section]:
         made.append(Section(name, keys, is_open=not made or before + len(keys) <= _OPEN))
         before += len(keys)
     return made
+
+
+def series_name(summary: SummaryRecord) -> str:
+    """Return what tells a series from the others of its run, for scripts."""
+    return dumps([summary.key, dict(summary.context)])
 
 
 def _prefix(key: str) -> str:

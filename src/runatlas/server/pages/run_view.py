@@ -14,10 +14,16 @@ from runatlas.server.pages.page import is_visitor, page, run_path
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 
-__all__ = ["RunView", "run_page", "view_run"]
+__all__ = ["RunView", "own_link", "run_page", "view_run"]
 
 _WRITERS = frozenset({"MEMBER", "OWNER"})
-_TABS = {"": "Overview"}
+_TABS = {"": "Overview", "media": "Media", "logs": "Logs", "system": "System", "files": "Files", "history": "History"}
+_DONE = {
+    "changed": "It was changed. The history has what it was before.",
+    "noted": "The note is kept.",
+    "revoked": "The key is worth nothing any more.",
+}
+"""What is said of what was done, by the word that an address has for it."""
 
 
 @attrs.frozen
@@ -65,6 +71,12 @@ def run_page(call: EndpointCall, shown: RunView, template: str, **context: Any) 
         may_write=shown.may_write,
         plotly=plotly_version(),
         tabs=_TABS,
+        done=_DONE.get(call.value("said") or "", ""),
         now_ms=call.services.store.clock(),
         **context,
     )
+
+
+def own_link(call: EndpointCall, url: str) -> str:
+    """Return a link of ours for a page: without host, as the page may be looked at by another name of it."""
+    return url.removeprefix(call.user.origin or "")

@@ -28,6 +28,7 @@ from integration.server.roles.row import (
 )
 from integration.server.roles.world import LAB, PROJECT, RUN, Request, World
 
+from runatlas.model.ids import new_cuid
 from runatlas.server.pages.template import asset_version
 
 __all__ = ["PAGES", "SIGN_IN_FIRST"]
@@ -120,6 +121,19 @@ def _of_project(action: str, **form: str) -> Make:
     return make
 
 
+_RUN_PAGES = "/{workspace}/{project}/runs/{run}"
+_PARTS = ("chart", "media", "figure", "logs", "lines", "system", "files", "history", "state")
+
+
+def _of_run(action: str, **form: str) -> Make:
+    """Send a form of a run's page."""
+
+    def make(world: World, _: str) -> Request:
+        return Request(f"/@{LAB}/{PROJECT}/runs/{RUN}/{action}", {"data": {"token": "", **form}})
+
+    return make
+
+
 _NOTHING = hashlib.sha256(b"([], (), ())").hexdigest()
 """What is told of a plan that deletes nothing."""
 
@@ -129,6 +143,11 @@ def _undoing(world: World, _: str) -> Request:
     draft = {"selection": selection, "patch": {"labels_added": [f"t{secrets.token_hex(8)}"]}}
     change = world.make("POST", "runs/update", json=draft)["change_id"]
     return Request(f"/@{LAB}/{PROJECT}/undo", {"data": {"token": "", "change": change}})
+
+
+def _revoked(world: World, _: str) -> Request:
+    held = world.make("POST", f"runs/{LAB}/{PROJECT}/{RUN}/ingestion-keys", json={"name": new_cuid()})
+    return _of_run("keys/revoke", key=held["key"]["id"])(world, "")
 
 
 ROWS = (
@@ -147,8 +166,13 @@ ROWS = (
     _form("POST /{workspace}/{project}/undo", WRITE, _undoing),
     _page("GET /{workspace}/{project}/runs/{run}", _visited(READ)),
     _page("GET /{workspace}/{project}/runs/{run}", _visited(READ), note="by cuid", run="cuid"),
-    _page("GET /{workspace}/{project}/runs/{run}/chart", _visited(READ)),
     _page("GET /{workspace}/{project}/compare", _visited(READ)),
+    *(_page(f"GET {_RUN_PAGES}/{part}", _visited(READ)) for part in _PARTS),
+    _form(f"POST {_RUN_PAGES}/edit", WRITE, _of_run("edit", name="whisper")),
+    _form(f"POST {_RUN_PAGES}/mark", WRITE, _of_run("mark", pin="no")),
+    _form(f"POST {_RUN_PAGES}/notes", WRITE, _of_run("notes", text="whisper")),
+    Row(f"POST {_RUN_PAGES}/keys", _signed_in(WRITE), _of_run("keys", name="whisper", hours="1")),
+    _form(f"POST {_RUN_PAGES}/keys/revoke", WRITE, _revoked),
     _page("GET /runs", _signed_in(ANYONE)),
     _page("GET /runs/{run}", _visited(READ), success=303, run="cuid"),
     _page("GET /runs/{run}/{part}", _visited(READ), success=303, run="cuid"),

@@ -43,7 +43,8 @@ const inView = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "200px" });
 
-function load() {
+/** Load the script that draws; once for all. */
+export function load() {
   plotly ??= new Promise((resolve, reject) => {
     const version = document.querySelector("[data-plotly]")?.dataset.plotly;
     const script = document.createElement("script");
@@ -63,8 +64,8 @@ function load() {
 
 const waiting = new Map();
 
-/** Read curves; what figures ask for in one moment goes out as one question. */
-function read(asked) {
+/** Read curves: `{source, runs, keys, x, points, from, to}`; what figures ask for in one moment goes out as one question. */
+export function read(asked) {
   const { keys, ...rest } = asked;
   const name = JSON.stringify(rest);
   if (!waiting.has(name)) {

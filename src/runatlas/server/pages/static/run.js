@@ -1,1 +1,271 @@
-export {};
+// Makes the pages of a run live: courses in the table, a slider over steps, figures, lines that follow, and the state.
+
+import { load, read, refresh } from "./chart.js";
+
+const page = document.getElementById("run");
+const address = page.dataset.address;
+const QUICK_MS = 2000;
+const SLOW_MS = 30000;
+const LINES_MOST = 5000;
+
+// -- courses in the table of metrics ---------------------------------------------------------------------------
+
+const seen = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    if (!entry.isIntersecting) continue;
+    seen.unobserve(entry.target);
+    course(entry.target);
+  }
+}, { rootMargin: "100px" });
+
+async function course(cell) {
+  const key = cell.dataset.spark;
+  const asked = { source: page.dataset.curves, runs: [page.dataset.cuid], keys: [key], x: "step", points: 60 };
+  try {
+    const found = await read({ ...asked, from: null, to: null });
+    const own = found.series.find((each) => each.label === cell.dataset.label) ?? found.series[0];
+    if (own) cell.replaceChildren(drawn(own.y));
+  } catch {
+    cell.textContent = "";
+  }
+}
+
+/** Draw numbers as a line, as the server does where they are few. */
+function drawn(values) {
+  const [width, height, edge] = [120, 24, 3];
+  const there = values.filter((value) => value !== null);
+  const low = Math.min(...there);
+  const high = Math.max(...there);
+  let path = "";
+  let isNew = true;
+  values.forEach((value, place) => {
+    if (value === null) {
+      isNew = true;
+      return;
+    }
+    const x = edge + (width - 2 * edge) * (values.length > 1 ? place / (values.length - 1) : 0.5);
+    const y = height - edge - (height - 2 * edge) * (high > low ? (value - low) / (high - low) : 0.5);
+    path += `${isNew ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}${isNew ? `L${x.toFixed(1)} ${y.toFixed(1)}` : ""}`;
+    isNew = false;
+  });
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  for (const [name, value] of Object.entries({ role: "img", width, height, viewBox: `0 0 ${width} ${height}` })) {
+    svg.setAttribute(name, value);
+  }
+  svg.setAttribute("aria-label", there.length ? `between ${low} and ${high}` : "no number");
+  for (const [name, value] of Object.entries({ d: path, fill: "none", stroke: "currentColor", "stroke-width": 1.5 })) {
+    line.setAttribute(name, value);
+  }
+  line.setAttribute("stroke-linecap", "round");
+  svg.append(line);
+  return svg;
+}
+
+for (const cell of document.querySelectorAll("[data-spark]")) seen.observe(cell);
+
+// -- media -----------------------------------------------------------------------------------------------------
+
+const bar = document.getElementById("media-bar");
+
+/** Put what the page shows at another address in the place of what is shown. */
+async function showMedia(url) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`the server said ${response.status}`);
+  const made = new DOMParser().parseFromString(await response.text(), "text/html");
+  const shelves = made.getElementById("media");
+  if (!shelves) return;
+  document.getElementById("media").replaceWith(document.adoptNode(shelves));
+  drawFigures();
+}
+
+function slide() {
+  const steps = JSON.parse(bar.dataset.steps);
+  if (steps.length < 2) return;
+  const label = document.createElement("label");
+  label.className = "slider";
+  const shown = document.createElement("output");
+  const slider = document.createElement("input");
+  slider.type = "range";
+  slider.min = 0;
+  slider.max = steps.length - 1;
+  const now = bar.dataset.step === "" ? steps.length - 1 : steps.indexOf(Number(bar.dataset.step));
+  slider.value = now < 0 ? steps.length - 1 : now;
+  const tell = () => {
+    const step = steps[slider.value];
+    shown.textContent = `Step ${step.toLocaleString("en")}`;
+    slider.setAttribute("aria-valuetext", shown.textContent);
+    return step;
+  };
+  tell();
+  let waiting = null;
+  let turn = 0;
+  slider.addEventListener("input", () => {
+    const step = tell();
+    clearTimeout(waiting);
+    const mine = (turn += 1);
+    waiting = setTimeout(async () => {
+      const url = new URL(window.location.href);
+      url.searchParams.set("step", step);
+      bar.elements.step.value = step;
+      try {
+        await showMedia(url);
+        if (mine === turn) window.history.replaceState(null, "", url);
+      } catch (error) {
+        tellLive(`Step ${step} could not be loaded: ${error.message}.`);
+      }
+    }, 120);
+  });
+  label.append(shown, slider);
+  bar.append(label);
+}
+
+/** Figures are plotly's own; WebGL needs what this page does not allow, so that such lines are drawn as others. */
+function drawFigures() {
+  for (const place of document.querySelectorAll("[data-figure]")) figures.observe(place);
+}
+
+const figures = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (!isIntersecting) continue;
+    figures.unobserve(target);
+    drawFigure(target);
+  }
+}, { rootMargin: "100px" });
+
+async function drawFigure(place) {
+  try {
+    const response = await fetch(place.dataset.figure);
+    if (!response.ok) return;
+    const [figure, plotly] = [await response.json(), await load()];
+    const traces = (figure.data ?? []).map((trace) => ({ ...trace, type: (trace.type ?? "scatter").replace(/gl$/, "") }));
+    const canvas = document.createElement("div");
+    place.prepend(canvas);
+    await plotly.newPlot(canvas, traces, figure.layout ?? {}, { displaylogo: false, responsive: true });
+  } catch (error) {
+    place.prepend(`The figure cannot be drawn: ${error.message} `);
+  }
+}
+
+if (bar) slide();
+drawFigures();
+
+// -- lines -----------------------------------------------------------------------------------------------------
+
+const logs = document.getElementById("logs");
+const follow = document.querySelector("#follow input");
+
+async function readLines() {
+  for (let rounds = 0; rounds < 20; rounds += 1) {
+    const query = new URLSearchParams({ after: logs.dataset.after, level: logs.dataset.level, search: logs.dataset.search });
+    const response = await fetch(`${address}/lines?${query}`);
+    if (!response.ok) return;
+    const found = await response.json();
+    logs.dataset.after = found.after;
+    const body = logs.querySelector("tbody");
+    body.append(...found.lines.map(row));
+    while (body.rows.length > LINES_MOST) body.rows[0].remove();
+    if (found.lines.length && follow?.checked) logs.scrollTop = logs.scrollHeight;
+    if (!found.more) return;
+  }
+}
+
+function row({ line, level, time, message }) {
+  const made = document.createElement("tr");
+  made.className = level.toLowerCase();
+  const text = document.createElement("pre");
+  text.textContent = message;
+  for (const [held, name] of [[line, "number"], [time, ""], [level, ""], [text, "message"]]) {
+    const cell = document.createElement("td");
+    if (name) cell.className = name;
+    cell.append(held);
+    made.append(cell);
+  }
+  return made;
+}
+
+if (logs && "end" in logs.dataset) {
+  logs.scrollTop = logs.scrollHeight;
+  if (page.dataset.state === "RUNNING") document.getElementById("follow").hidden = false;
+}
+
+// -- the state -------------------------------------------------------------------------------------------------
+
+const live = document.getElementById("live");
+let wait = QUICK_MS;
+let timer = null;
+let held = "";
+let heldLines = null;
+
+function tellLive(text) {
+  live.textContent = text;
+  live.hidden = text === "";
+}
+
+async function look() {
+  timer = null;
+  if (document.hidden) return;
+  let response;
+  try {
+    response = await fetch(`${address}/state`, { cache: "no-store" });
+  } catch {
+    tellLive("The server cannot be reached; this page goes on when it can.");
+    return later(Math.min(wait * 2, SLOW_MS));
+  }
+  if (response.status === 404 || response.status === 401) {
+    tellLive("This run is not there any more: it was deleted, moved or is kept from you. What is shown is what it was.");
+    document.getElementById("state").textContent = "GONE";
+    document.getElementById("state").className = "state aborted";
+    return undefined;
+  }
+  if (!response.ok) {
+    tellLive(`The server answers with ${response.status}; this page goes on when it can.`);
+    return later(Math.min(wait * 2, SLOW_MS));
+  }
+  const found = await response.json();
+  tellLive("");
+  const text = JSON.stringify(found.metrics);
+  const isNew = text !== held || found.lines !== heldLines || found.state !== page.dataset.state;
+  if (text !== held) apply(found.metrics);
+  if (text !== held && held !== "") refresh();
+  if (logs && "end" in logs.dataset && follow?.checked) await readLines().catch(() => undefined);
+  [held, heldLines] = [text, found.lines];
+  const lasted = document.getElementById("lasted");
+  if (lasted) lasted.textContent = found.lasted;
+  const state = document.getElementById("state");
+  state.textContent = found.state;
+  state.className = `state ${found.state.toLowerCase()}`;
+  if (found.state !== page.dataset.state) {
+    page.dataset.state = found.state;
+    tellLive(`The run is ${found.state} now.`);
+  }
+  return found.state === "RUNNING" ? later(isNew ? QUICK_MS : Math.min(wait * 1.5, SLOW_MS)) : undefined;
+}
+
+/** Write the numbers that are there by now into the table. */
+function apply(metrics) {
+  const table = document.getElementById("metric-table");
+  if (!table) return;
+  for (const line of table.tBodies[0].rows) {
+    const numbers = metrics[line.dataset.series];
+    if (!numbers) continue;
+    numbers.forEach((text, place) => {
+      const cell = line.cells[place + 1];
+      if (cell.textContent !== text) cell.textContent = text;
+    });
+  }
+}
+
+function later(ms) {
+  wait = ms;
+  clearTimeout(timer);
+  timer = setTimeout(look, ms);
+}
+
+function soon() {
+  if (page.dataset.state === "RUNNING" && !document.hidden) later(Math.min(wait, QUICK_MS));
+}
+
+document.addEventListener("visibilitychange", soon);
+window.addEventListener("online", soon);
+if (page.dataset.state === "RUNNING") later(QUICK_MS);

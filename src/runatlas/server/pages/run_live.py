@@ -1,0 +1,99 @@
+"""What changes of a run while it goes on, read once for all who look at it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from cachetools import TTLCache
+
+from runatlas.display.markup import lasting, number
+from runatlas.errors import NotFoundError
+from runatlas.model.codec import dumps
+from runatlas.model.page import PageRequest
+from runatlas.model.run import RunQuery, RunRecord, RunSelection
+from runatlas.model.series import Statistic, SummaryQuery
+from runatlas.server.pages.page import run_path
+from runatlas.server.pages.run import SHOWN, series_name
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.endpoint import EndpointCall
+
+__all__ = ["LiveRuns", "SharedReads"]
+
+_SECONDS, _RUNS, _PATIENCE_S = 1.0, 1000, 60.0
+
+
+class SharedReads:
+    """Reads that many ask for at one moment, done once; what was read is good for a second."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reads: TTLCache[str, Future[dict[str, Any]]] = TTLCache(maxsize=_RUNS, ttl=_SECONDS)
+
+    def get(self, name: str, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return what was read under a name of late, or read it; who comes meanwhile waits for that.
+
+        Args:
+            name: What is read.
+            read: Reads it.
+        """
+        made: Future[dict[str, Any]] = Future()
+        with self._lock:
+            held = self._reads.setdefault(name, made)
+        if held is not made:
+            return held.result(_PATIENCE_S)
+        try:
+            made.set_result(read())
+        except BaseException as error:
+            made.set_exception(error)
+            with self._lock:
+                self._reads.pop(name, None)
+            raise
+        return made.result()
+
+
+class LiveRuns:
+    """Answers pages that follow runs."""
+
+    def __init__(self) -> None:
+        self._reads = SharedReads()
+
+    def show(self, call: EndpointCall) -> Answer:
+        """Answer with a run's state, and what its metrics are by now.
+
+        The caller's right to see the run is looked at for each, the rest is read once for all.
+        """
+        path = run_path(call)
+        selection = RunSelection(path.workspace, path.project, ids=(path.run,))
+        query = RunQuery(selection, parts=(), page=PageRequest(limit=1))
+        found = call.services.runs.list_runs(call.user, query).items
+        if not found:
+            raise NotFoundError("there is no such run any more")
+        return Answer(dumps(self._reads.get(found[0].cuid, lambda: _read(call, found[0]))).encode())
+
+
+def _read(call: EndpointCall, run: RunRecord) -> dict[str, Any]:
+    selection = RunSelection(run.workspace, run.project, ids=(run.cuid,))
+    query = SummaryQuery(selection, median=False, column_class="CUSTOM", page=PageRequest(limit=SHOWN))
+    summaries = call.services.points.read_summaries(call.user, query).items
+    return {
+        "state": run.state,
+        "lasted": lasting(run.duration_s(call.services.store.clock())),
+        "lines": call.services.logs.last_line(call.user, run.path, None),
+        "metrics": {
+            series_name(each): [
+                _text(each.latest),
+                _text(each.min),
+                _text(each.max),
+                number(each.avg).text,
+                "" if each.count is None else f"{each.count:,}",
+            ]
+            for each in summaries
+        },
+    }
+
+
+def _text(statistic: Statistic | None) -> str:
+    return "" if statistic is None else number(statistic.value).text

@@ -1,0 +1,116 @@
+"""What a run printed and logged, from its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from runatlas.model.codec import dumps
+from runatlas.model.ids import RunPath
+from runatlas.model.instant import iso_text
+from runatlas.model.log import LOG_LEVELS, LogLevel, LogQuery, LogRecord
+from runatlas.server.pages.page import run_path
+from runatlas.server.pages.run_view import run_page, view_run
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.terminal import printable_lines
+
+__all__ = ["show_lines", "show_logs"]
+
+_LINES = 300
+_MESSAGE, _SEARCH = 1000, 200
+_WINDOW, _WINDOW_MAX, _LOOKED_MAX = 1000, 20_000, 100_000
+_DIGITS = 18
+
+
+@attrs.frozen
+class _Wanted:
+    level: LogLevel
+    search: str
+
+    def fits(self, line: LogRecord) -> bool:
+        return self.search.casefold() in line.message.casefold()
+
+
+@attrs.frozen
+class _Found:
+    """Lines before a place; ``before`` is where the older ones end, 0 if there are none."""
+
+    lines: tuple[LogRecord, ...]
+    before: int
+    looked: int
+
+
+def show_logs(call: EndpointCall) -> Answer:
+    """Show the last lines, or those before a line."""
+    shown, wanted = view_run(call), _wanted(call)
+    path = shown.run.path
+    last = call.services.logs.last_line(call.user, path, None)
+    before = _number(call, "before")
+    found = _lines_until(call, path, last if before is None else min(before, last), wanted)
+    return run_page(
+        call,
+        shown,
+        "run_logs.html",
+        tab="logs",
+        lines=found.lines,
+        before=found.before,
+        looked=found.looked,
+        is_end=before is None or before >= last,
+        last=last,
+        level=wanted.level,
+        levels=LOG_LEVELS,
+        search=wanted.search,
+        message_most=_MESSAGE,
+    )
+
+
+def show_lines(call: EndpointCall) -> Answer:
+    """Answer with the lines after a line as JSON: what a page that follows a run asks for."""
+    path, wanted = run_path(call), _wanted(call)
+    after = _number(call, "after") or 0
+    found = call.services.logs.read_logs(call.user, path, LogQuery(after, wanted.level, limit=_LINES))
+    following = found.logs[-1].line if found.logs else after
+    lines = [_line(each) for each in found.logs if wanted.fits(each)]
+    return Answer(dumps({"lines": lines, "after": following, "more": found.next_offset is not None}).encode())
+
+
+def _line(line: LogRecord) -> dict[str, object]:
+    return {
+        "line": line.line,
+        "level": line.level,
+        "time": iso_text(line.time_ms)[:19].replace("T", " ") if line.time_ms else "",
+        "message": printable_lines(line.message[:_MESSAGE]),
+    }
+
+
+def _wanted(call: EndpointCall) -> _Wanted:
+    said = call.value("level")
+    level = next((each for each in LOG_LEVELS if each == said), LOG_LEVELS[0])
+    return _Wanted(level, (call.value("search") or "")[:_SEARCH])
+
+
+def _lines_until(call: EndpointCall, path: RunPath, last: int, wanted: _Wanted) -> _Found:
+    """Look for lines from one back to the first, a stretch at a time, each longer than the one before."""
+    found: Sequence[LogRecord] = ()
+    high, window, looked = last, _WINDOW, 0
+    while high > 0 and len(found) < _LINES and looked < _LOOKED_MAX:
+        low = max(high - window, 0)
+        read = call.services.logs.read_logs(call.user, path, LogQuery(low, wanted.level, limit=4 * window))
+        found = [*(line for line in read.logs if line.line <= high and wanted.fits(line)), *found]
+        looked += high - low
+        high, window = low, min(2 * window, _WINDOW_MAX)
+    shown = tuple(found[-_LINES:])
+    # The line that is cut through goes to the older ones whole.
+    is_cut = len(found) > len(shown)
+    if is_cut:
+        cut = found[-_LINES - 1].line
+        shown = tuple(line for line in shown if line.line > cut)
+        high = cut
+    return _Found(shown, high, looked)
+
+
+def _number(call: EndpointCall, name: str) -> int | None:
+    said = call.value(name) or ""
+    return int(said) if said.isascii() and said.isdigit() and len(said) <= _DIGITS else None
