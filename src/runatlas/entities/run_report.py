@@ -54,7 +54,7 @@ from runatlas.terminal import counted
 if TYPE_CHECKING:
     from runatlas.entities.runs import Runs
 
-__all__ = ["Report", "ReportOptions", "RunReports", "make_spec", "read_content"]
+__all__ = ["Report", "ReportOptions", "RunReports", "draw_charts", "make_spec"]
 
 _MILLISECONDS = DataType.timestamp("ms", tz="UTC")
 _SIMPLE = {str, int, float, bool}
@@ -84,7 +84,7 @@ class Report(Shown):
     """A report on runs, as they were when it was made.
 
     A notebook shows it. A page, Markdown and LaTeX carry what it takes to check them: ``api.check_report(path)`` and
-    ``runatlas report --check`` compute every number again. The best value of a column is bold whose metric has a goal
+    ``runatlas report --check`` compute all again. The best value of a column is bold whose metric has a goal
     (``project.define_metric``, or ``goal`` of the column), and of groups each whose centre lies within the interval of
     the best one.
 
@@ -291,12 +291,13 @@ class RunReports(RunStatistics, Plottable):
 
     def _report(self, spec: ReportSpec) -> Report:
         chosen, content, table = self._read_report(spec)
-        charts = [_draw(chosen, chart, f"charts[{place}]") for place, chart in enumerate(spec.charts)]
+        charts = draw_charts(chosen, spec)
         pictures = tuple(
             (told.title, inline_svg(chart.to_svg(), f"c{place}-"))
             for place, (told, chart) in enumerate(zip(spec.charts, charts, strict=True))
         )
-        return Report(spec, attrs.evolve(content, charts=pictures), table, charts)
+        drawn = tuple((told.title, chart.fingerprint) for told, chart in zip(spec.charts, charts, strict=True))
+        return Report(spec, attrs.evolve(content, charts=pictures, drawn=drawn), table, charts)
 
     def _read_report(self, spec: ReportSpec) -> tuple[Runs, Content, ValueTable | AggregateTable]:
         """Read what a report says, but for its charts."""
@@ -337,18 +338,15 @@ class RunReports(RunStatistics, Plottable):
         return chosen, content, made.table
 
 
-def read_content(runs: Runs, spec: ReportSpec) -> Content:
-    """Read what a report on runs says, but for its charts.
-
-    Args:
-        runs: The runs.
-        spec: What it is asked for.
+def draw_charts(chosen: Runs, spec: ReportSpec) -> list[Chart]:
+    """Draw what a report is asked for.
 
     Raises:
+        ImportError: matplotlib is not installed.
         RunAtlasError: A request failed.
-        ValueError: Two runs have one value of ``over``.
+        ValueError: One cannot be drawn.
     """
-    return runs._read_report(spec)[1]  # noqa: SLF001 - the part of runs that is here
+    return [_draw(chosen, chart, f"charts[{place}]") for place, chart in enumerate(spec.charts)]
 
 
 def make_spec(spec: str | Path | ReportSpec | None, options: Mapping[str, Any]) -> ReportSpec:

@@ -76,6 +76,7 @@ class Content:
         charts: Titles and pictures, SVG each.
         origin: What it takes to read it again, as plain values.
         fingerprint: Changes with anything that was read.
+        drawn: Of each chart its title, and what changes with the values that it shows.
     """
 
     title: str
@@ -87,6 +88,7 @@ class Content:
     charts: tuple[tuple[str, str], ...] = ()
     origin: Mapping[str, Any] = attrs.field(factory=dict)
     fingerprint: str = ""
+    drawn: tuple[tuple[str, str], ...] = ()
 
     @property
     def paragraphs(self) -> list[str]:

@@ -58,7 +58,7 @@ def make_page(content: Content) -> str:
         f"{_table(content, cells(content)).text}\n{joined(*map(note, content.said)).text}\n{charts}"
         f"<footer>{facts(content.facts).text}\n{spec.text}</footer>\n</body>\n</html>\n"
     )
-    return with_seal(make_seal(content), before, after)
+    return with_seal(attrs.evolve(make_seal(content), drawn=content.drawn), before, after)
 
 
 def show_content(content: Content) -> Html:

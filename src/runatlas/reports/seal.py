@@ -52,6 +52,7 @@ class Seal:
         fingerprint: Of all that was read.
         lines: What each line around it is told by.
         altered: The lines around it that are not as they were written, in words; empty if all are.
+        drawn: Of each chart in the file its title, and what changes with the values that it shows.
     """
 
     origin: dict[str, Any]
@@ -62,6 +63,7 @@ class Seal:
     fingerprint: str
     lines: tuple[str, ...] = ()
     altered: tuple[str, ...] = ()
+    drawn: tuple[tuple[str, str], ...] = ()
 
 
 def make_seal(content: Content) -> Seal:

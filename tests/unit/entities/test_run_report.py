@@ -150,6 +150,23 @@ def test_charts_stand_in_the_page(store: Store) -> None:
         listed(store, charts=[{"keys": ["loss"], "smooth": -1}])
 
 
+def test_a_check_draws_the_charts_of_a_page_again_and_names_the_one_that_changed(tmp_path: Path) -> None:
+    own = Store(tmp_path / "store")
+    charts = [
+        {"kind": "scatter", "x": "config.lr", "y": "loss.min", "title": "kept"},
+        {"kind": "parallel", "keys": ["config.lr", "config.seed"], "result": "loss.min"},
+        {"keys": ["loss"], "color": "config.lr", "title": "course"},
+        {"keys": ["loss"], "band": "minmax", "color": "config.seed"},
+    ]
+    report = listed(own, charts=charts)
+    page, text = Path(report.to_html(tmp_path / "page.html")), Path(report.to_markdown(tmp_path / "text.md"))
+    assert own.told(page) == own.told(text) == []
+    own.backend.append(Batch(own.path.run("a"), points=(make_points("loss", [0.5, 0.75]),)))
+    assert own.told(page) == ["chart 3, 'course', would show other values now", "chart 4 would show other values now"]
+    assert own.told(text) == []  # which has none of them
+    own.backend.close()
+
+
 def test_every_format_becomes_a_file_or_none(store: Store, tmp_path: Path) -> None:
     report = listed(store)
     assert list(csv.reader(io.StringIO(report.to_csv())))[1] == ["a", "0.1", "0", "'=1+0", "0.5"]
