@@ -9,7 +9,9 @@ from runatlas.model.page import PageRequest
 from runatlas.model.project import ProjectQuery
 from runatlas.model.run import RunSelection
 from runatlas.server.pages.address import project_address
+from runatlas.server.pages.asset import plotly_version
 from runatlas.server.pages.page import is_visitor, page, project_path, redirect
+from runatlas.server.pages.run_curves import run_curves
 from runatlas.server.pages.run_groups import run_groups
 from runatlas.server.pages.run_list import run_list
 from runatlas.server.wire.answer import Answer
@@ -36,6 +38,7 @@ def project_page(call: EndpointCall, *, refusal: str = "", status: int = 200) ->
     path = project_path(call)
     project = call.services.projects.get_project(call.user, path)
     writes = project.role in {"OWNER", "MEMBER"} and not is_visitor(call.user)
+    everything = RunSelection(path.workspace, path.project)
     listing = run_list(call, path.workspace, path.project)
     return page(
         call,
@@ -43,7 +46,9 @@ def project_page(call: EndpointCall, *, refusal: str = "", status: int = 200) ->
         status=status,
         project=project,
         listing=listing,
-        grouped=run_groups(call, listing, RunSelection(path.workspace, path.project)),
+        grouped=run_groups(call, listing, everything),
+        curves=run_curves(call, listing, everything),
+        plotly=plotly_version(),
         address=project_address(path),
         refusal=refusal,
         writes=writes,

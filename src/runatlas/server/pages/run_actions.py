@@ -15,6 +15,7 @@ from runatlas.model.page import PageRequest
 from runatlas.model.run import RunPatch, RunSelection
 from runatlas.model.trash import DeletionPlanRecord
 from runatlas.server.pages.address import project_address, with_query
+from runatlas.server.pages.curves import CURVE_RUNS
 from runatlas.server.pages.page import Form, page, project_path, read_form, redirect
 from runatlas.server.pages.project import project_page
 from runatlas.server.pages.run_list import PASSED, read_selection
@@ -58,6 +59,8 @@ def change_runs(call: EndpointCall) -> Answer:
         action, selection = _last(form, "do"), _selection(call, form)
         if action == "compare":
             return _compare(call, selection)
+        if action == "draw":
+            return _draw(call, form, selection)
         if action == "delete":
             return _show_plan(call, form, selection)
         if action not in _PATCHES:
@@ -128,6 +131,13 @@ def _compare(call: EndpointCall, selection: RunSelection) -> Answer:
     return redirect(with_query(f"{project_address(project_path(call))}/compare", runs=",".join(ids)))
 
 
+def _draw(call: EndpointCall, form: Form, selection: RunSelection) -> Answer:
+    ids = selection.ids or ()
+    if not 1 <= len(ids) <= CURVE_RUNS:
+        raise ValidationError(f"curves are drawn of 1 to {CURVE_RUNS} runs: tick them")
+    return _back(call, form, drawn=",".join(ids))
+
+
 # -- deletions ----------------------------------------------------------------------------------------------------
 
 
@@ -183,7 +193,8 @@ def _return_address(call: EndpointCall, form: Form) -> str:
     """Return the address of the listing that the form was on, without what was of one moment."""
     address = project_address(project_path(call))
     pairs = parse_qsl(urlsplit(_last(form, "back")).query[:20_000])
-    asked = urlencode([(name, value) for name, value in pairs if name not in PASSED - {"after", "at"}])
+    left = PASSED - {"after", "at"} | ({"drawn"} if _last(form, "do") == "draw" else set())
+    asked = urlencode([(name, value) for name, value in pairs if name not in left])
     return f"{address}?{asked}" if asked else address
 
 

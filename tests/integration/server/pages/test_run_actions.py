@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Iterator
 from html import unescape
@@ -187,3 +188,23 @@ def test_what_fits_is_had_as_a_file(server: ServerProcess) -> None:
     table = arro3.io.read_parquet(io.BytesIO(answer.content)).read_all()
     assert table["summary.loss"].to_pylist() == [1.0, 0.0]
     assert server.call("GET", f"{_PROJECT}/runs.csv", params={"filter": "stat"}).status_code == 422
+
+
+def test_curves_are_of_the_runs_in_the_table_or_of_chosen_ones_in_colours_of_a_config(server: ServerProcess) -> None:
+    assert "data-chart " not in _show(server)
+    page = _show(server, curves="loss", color="config.lr", log="y", order="name", filter="config.lr < 0.25")
+    assert re.findall(r'data-x="(\w+)" data-log="(\w*)"', page) == [("step", "y")]
+    assert _drawn(page) == {_cuid(page, "r0"), _cuid(page, "r1")}
+    assert re.findall(r'class="swatch"><span style="background:#\w{6}"></span> ([^<]+)<', page) == ["0.0", "0.125"]
+    chosen = _do(server, "draw", "r2", "r4")
+    assert "drawn=" in chosen.url
+    assert _drawn(chosen.text) == {_cuid(chosen.text, "r2"), _cuid(chosen.text, "r4")}
+    assert len(re.findall(r'name="run" value="\w+" aria-label', chosen.text)) == 6
+    # What is no metric, and no run, is drawn of nothing; the curves themselves say so.
+    assert _show(server, curves="<b>", drawn="nothing", color="<b>").count("<b>") == 0
+
+
+def _drawn(page: str) -> set[str]:
+    found = re.search(r'data-runs="([^"]+)"', page)
+    assert found is not None
+    return set(json.loads(unescape(found[1])))

@@ -268,7 +268,7 @@ class Chart {
     const runs = this.found.runs.size;
     const keys = new Set(this.found.series.map((one) => one.label)).size;
     const name = runs === 1 ? each.label : keys === 1 ? each.run.name : `${each.run.name} · ${each.label}`;
-    const dash = DASHES[Math.floor(place / colors.length) % DASHES.length];
+    const dash = chosen ? "solid" : DASHES[Math.floor(place / colors.length) % DASHES.length];
     const id = `${each.run.cuid} ${each.label}`;
     return { each, id, name: cut(name), color: chosen ?? colors[place % colors.length], dash };
   }

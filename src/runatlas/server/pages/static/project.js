@@ -1,5 +1,5 @@
-// Makes the table of runs live: completes keys in filters and orders,
-// and keeps what is selected while one goes from page to page.
+// Makes the table of runs live: completes keys in filters and orders, and keeps what is selected
+// and how curves are drawn while one goes from page to page.
 
 const WORD = /[A-Za-z_][\w.\/-]*$/;
 const MOST = 12;
@@ -145,3 +145,30 @@ function select(form) {
 }
 
 for (const form of document.querySelectorAll("form[data-selection]")) select(form);
+
+// How curves are drawn is changed in the address alone: what leads away from this page takes it along.
+const DRAWN = ["x", "log", "smooth"];
+
+function carry(entries) {
+  const here = new URL(window.location.href).searchParams;
+  for (const name of DRAWN) {
+    if (here.has(name)) entries.set(name, here.get(name));
+    else entries.delete(name);
+  }
+}
+
+if (document.querySelector("form[data-chart-controls]")) {
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("main a[href]");
+    if (!link) return;
+    const address = new URL(link.href);
+    if (address.pathname !== window.location.pathname || address.origin !== window.location.origin) return;
+    carry(address.searchParams);
+    link.href = address.href;
+  }, true);
+  document.addEventListener("formdata", (event) => {
+    if (event.target.matches("[data-chart-controls]")) return;
+    if (event.target.method === "get") carry(event.formData);
+    else if (event.formData.has("back")) event.formData.set("back", window.location.pathname + window.location.search);
+  }, true);
+}
