@@ -52,7 +52,7 @@ class ApiCuration:
             new, and whether the file was altered.
 
         Raises:
-            ImportError: What intervals need is not installed.
+            ImportError: What intervals or charts need is not installed.
             OSError: The file cannot be read.
             ValidationError: It is no report.
         """

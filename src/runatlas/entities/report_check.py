@@ -103,7 +103,7 @@ def check_report(handle: BackendHandle, path: Path) -> ReportCheck:
         path: The report: HTML, Markdown or LaTeX; of a Markdown file with several every one.
 
     Raises:
-        ImportError: What intervals need is not installed.
+        ImportError: What intervals or charts need is not installed.
         OSError: The file cannot be read.
         ValidationError: It is no report, or is damaged.
     """
@@ -148,7 +148,10 @@ def _made_anew(handle: BackendHandle, seal: Seal, source: str) -> Content:
         raise ValidationError(f"{source}: what it was asked for cannot be read ({error})") from error
     runs = Runs(handle, Window(), RunQuery(selection, sorts=sorts))
     chosen, content, _ = runs._read_report(spec)  # noqa: SLF001 - the part of runs that makes reports
-    charts = draw_charts(chosen, spec) if seal.drawn else []
+    try:
+        charts = draw_charts(chosen, spec) if seal.drawn else []
+    except ValueError as error:
+        raise ValidationError(f"{source}: {error}") from error
     drawn = tuple((told.title, chart.fingerprint) for told, chart in zip(spec.charts, charts, strict=False))
     return attrs.evolve(content, drawn=drawn)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -25,8 +26,10 @@ from runatlas.entities.run_report import Report
 from runatlas.entities.runs import Runs
 from runatlas.errors import ValidationError
 from runatlas.model.batch import Batch
+from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import ProjectPath
 from runatlas.model.run import RunDraft, RunPatch, RunSelection
+from runatlas.reports.page import make_page
 
 LOSSES = {"a": 0.5, "b": 0.25, "c": math.nan, "d": 0.3, "e": None}
 COLUMNS = ["name", "config.lr", "config.seed", "config.note", "loss.min"]
@@ -164,6 +167,10 @@ def test_a_check_draws_the_charts_of_a_page_again_and_names_the_one_that_changed
     own.backend.append(Batch(own.path.run("a"), points=(make_points("loss", [0.5, 0.75]),)))
     assert own.told(page) == ["chart 3, 'course', would show other values now", "chart 4 would show other values now"]
     assert own.told(text) == []  # which has none of them
+    odd = loads(dumps(report._content.origin).replace('"minmax"', '"smallest"'))
+    page.write_text(make_page(attrs.evolve(report._content, origin=odd)))
+    refused = own.api.check_report(page)
+    assert "page.html: charts[3]: band" in refused.errmsg
     own.backend.close()
 
 
