@@ -6,7 +6,15 @@ from urllib.parse import quote, urlencode
 
 from runatlas.model.ids import ProjectPath, RunPath
 
-__all__ = ["project_address", "run_address", "safe_next", "with_query", "workspace_address"]
+__all__ = [
+    "model_address",
+    "project_address",
+    "run_address",
+    "safe_next",
+    "user_address",
+    "with_query",
+    "workspace_address",
+]
 
 
 def workspace_address(username: str) -> str:
@@ -37,6 +45,26 @@ def run_address(path: RunPath) -> str:
         '/@ann/iris/runs/a%20b'
     """
     return f"{project_address(path.project_path)}/runs/{quote(path.run, safe='')}"
+
+
+def model_address(workspace: str, name: str) -> str:
+    """Return the address of a model's page.
+
+    Example:
+        >>> model_address("ann", "a?b")
+        '/models/ann/a%3Fb'
+    """
+    return f"/models/{quote(workspace, safe='')}/{quote(name, safe='')}"
+
+
+def user_address(username: str) -> str:
+    """Return the address of the page on which administrators look at a user.
+
+    Example:
+        >>> user_address("ann")
+        '/administration/users/ann'
+    """
+    return f"/administration/users/{quote(username, safe='')}"
 
 
 def with_query(address: str, **query: str | int | None) -> str:

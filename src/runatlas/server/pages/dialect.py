@@ -7,10 +7,12 @@ from litestar.handlers import HTTPRouteHandler
 from runatlas.errors import NotFoundError
 from runatlas.server.pages import (
     account,
+    administration,
     asset,
     compare,
     curves,
     home,
+    models,
     project,
     run,
     run_actions,
@@ -20,6 +22,7 @@ from runatlas.server.pages import (
     run_media,
     run_parts,
     trash,
+    usage,
 )
 from runatlas.server.pages.page import Page, credential, for_members, render_failure
 from runatlas.server.pages.run_live import LiveRuns
@@ -62,9 +65,15 @@ READS: dict[str, Page] = {
     "/runs": home.show_runs,
     "/account": account.show_account,
     "/account/keys/{key:str}": account.show_key,
+    "/administration": administration.show_administration,
+    "/administration/users/{username:str}": administration.show_user,
+    "/administration/users/{username:str}/keys/{key:str}": administration.show_user_key,
+    "/models": models.show_models,
+    "/models/{workspace:str}/{name:str}": models.show_model,
     "/trash": trash.show_trash,
     "/trash/purge": trash.show_expired,
     "/trash/{entry:str}": trash.show_entry,
+    "/usage": usage.show_usage,
     "/experiments/{experiment:str}": project.find_project,
     "/experiments/{experiment:str}/{part:str}": project.find_project,
 }
@@ -83,6 +92,10 @@ WRITES: dict[str, Page] = {
     "/{workspace:str}/{project:str}/runs/{run:str}/notes": run_parts.add_note,
     "/{workspace:str}/{project:str}/runs/{run:str}/keys": run_parts.create_key,
     "/{workspace:str}/{project:str}/runs/{run:str}/keys/revoke": run_parts.revoke_key,
+    "/administration/users": administration.make_user,
+    "/administration/users/{username:str}/keys": administration.make_user_key,
+    "/administration/users/{username:str}/keys/{key:str}/revoke": administration.revoke_user_key,
+    "/models/{workspace:str}/{name:str}": models.change_stage,
     "/trash/purge": trash.purge_expired,
     "/trash/{entry:str}/restore": trash.restore_entry,
     "/trash/{entry:str}/purge": trash.purge_entry,

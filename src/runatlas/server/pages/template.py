@@ -13,7 +13,14 @@ from markupsafe import Markup
 from runatlas.display import markup
 from runatlas.display.graphic import sparkline
 from runatlas.model.instant import iso_text
-from runatlas.server.pages.address import project_address, run_address, with_query, workspace_address
+from runatlas.server.pages.address import (
+    model_address,
+    project_address,
+    run_address,
+    user_address,
+    with_query,
+    workspace_address,
+)
 from runatlas.terminal import counted, size_text
 
 __all__ = ["STATIC", "asset_version", "rendered"]
@@ -67,8 +74,10 @@ def _environment() -> Environment:
     }
     made.globals |= {
         "asset_version": asset_version(),
+        "model_address": model_address,
         "project_address": project_address,
         "run_address": run_address,
+        "user_address": user_address,
         "workspace_address": workspace_address,
         "zip": zip,
         "with_query": with_query,

@@ -9,15 +9,18 @@ from functools import cache
 
 import requests
 from integration.server.roles.row import (
+    ADMINISTRATOR,
     ANYONE,
     NOBODY,
     OWN,
     PUBLIC,
     PURGE,
     READ,
+    READ_WORKSPACE,
     RESTORE,
     SEE_WORKSPACE,
     WRITE,
+    WRITE_WORKSPACE,
     Access,
     Door,
     Make,
@@ -53,7 +56,13 @@ def _page(route: str, access: Access, *, success: int = 200, note: str = "", run
 
     def make(world: World, _: str) -> Request:
         names = {"workspace": f"@{LAB}", "project": PROJECT, "run": world.lab.cuid if run == "cuid" else run}
-        names |= {"experiment": PROJECT, "part": "overview", "version": asset_version(), "name": "style.css"}
+        names |= {
+            "username": "extra",
+            "experiment": PROJECT,
+            "part": "overview",
+            "version": asset_version(),
+            "name": "style.css",
+        }
         address = route.partition(" ")[2].format_map(names)
         return Request(f"{address}?{query}" if query else address)
 
@@ -90,6 +99,24 @@ def _form(route: str, access: Access, make: Make, *, success: int = 303, note: s
 
 def _filled_in(path: str, **form: str) -> Make:
     return lambda *_: Request(path, {"data": {"token": "", **form}})
+
+
+def _asked(path: str) -> Make:
+    return lambda *_: Request(path)
+
+
+def _new_user(_: World, __: str) -> Request:
+    return Request("/administration/users", {"data": {"token": "", "username": new_cuid()}})
+
+
+def _of_user_key(action: str = "", **form: str) -> Make:
+    """Ask for a key of somebody, as an administrator may, or do something with it."""
+
+    def make(world: World, _: str) -> Request:
+        made = world.make("POST", "keys", "boss", json={"username": "extra"})["key"]["id"]
+        return Request(f"/administration/users/extra/keys/{made}{action}", {"data": form} if action else {})
+
+    return make
 
 
 def _of_key(action: str = "", **form: str) -> Make:
@@ -185,6 +212,30 @@ ROWS = (
     _form("POST /account/keys", ANYONE, _filled_in("/account/keys"), success=200),
     Row("GET /account/keys/{key}", _signed_in(OWN), _of_key()),
     _form("POST /account/keys/{key}/revoke", OWN, _of_key("/revoke", token="", confirmed="yes")),
+    _page("GET /administration", _signed_in(ADMINISTRATOR)),
+    _form("POST /administration/users", ADMINISTRATOR, _new_user),
+    _page("GET /administration/users/{username}", _signed_in(ADMINISTRATOR)),
+    _form(
+        "POST /administration/users/{username}/keys",
+        ADMINISTRATOR,
+        _filled_in("/administration/users/extra/keys"),
+        success=200,
+    ),
+    Row("GET /administration/users/{username}/keys/{key}", _signed_in(ADMINISTRATOR), _of_user_key()),
+    _form(
+        "POST /administration/users/{username}/keys/{key}/revoke",
+        ADMINISTRATOR,
+        _of_user_key("/revoke", token="", confirmed="yes"),
+    ),
+    _page("GET /models", _signed_in(ANYONE)),
+    Row("GET /models/{workspace}/{name}", _signed_in(READ_WORKSPACE), _asked(f"/models/{LAB}/whisper")),
+    _form(
+        "POST /models/{workspace}/{name}",
+        WRITE_WORKSPACE,
+        _filled_in(f"/models/{LAB}/whisper", version="1", stage="staging"),
+    ),
+    _page("GET /usage", _signed_in(ANYONE)),
+    Row("GET /usage", _signed_in(SEE_WORKSPACE), _asked(f"/usage?path={LAB}"), note="of a workspace"),
     _page("GET /trash", _signed_in(ANYONE)),
     _page("GET /trash/purge", _signed_in(ANYONE)),
     Row("GET /trash/{entry}", _signed_in(RESTORE), _of_entry()),
