@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runatlas.errors import ApiStatusError
 from runatlas.model.annotation import ANNOTATION_MAX, AnnotationDraft, AnnotationQuery
-from runatlas.model.change import ChangeQuery
+from runatlas.model.change import LASTING, ChangeQuery
 from runatlas.model.page import PAGE_LIMIT, PageRequest
 from runatlas.model.run import Profile, RunSelection
 from runatlas.model.series import SummaryQuery
@@ -88,6 +88,7 @@ def _history(
         changes=changes.items,
         earlier_changes=changes.next_cursor,
         keys=services.ingestion_keys.list_ingestion_keys(call.user, path) if shown.may_write else (),
+        lasting_kinds=frozenset(LASTING),
         problem=problem,
         secret=secret,
         text=text,

@@ -10,7 +10,7 @@ const DARK = ["#5aaee8", "#ff8a4c", "#3fc79a", "#e58fc0", "#e6b84a", "#8fd3ff", 
 const DASHES = ["solid", "dash", "dot", "dashdot"];
 const AXES = { step: "step", time: "time (UTC)", relative: "since the run began" };
 const BLOCKS_MOST = 20;
-const KEYS_MOST = 50;
+const KEYS_AT_ONCE = 12;
 const LONG = 80;
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
@@ -83,7 +83,7 @@ async function send({ rest, wants }) {
   let batch = [];
   const count = () => new Set(batch.flatMap((want) => want.keys)).size;
   for (const want of [...wants, null]) {
-    if (batch.length && (want === null || count() + want.keys.length > KEYS_MOST)) {
+    if (batch.length && (want === null || count() + want.keys.length > KEYS_AT_ONCE)) {
       answer(rest, batch);
       batch = [];
     }
@@ -237,7 +237,7 @@ class Chart {
     for (const trace of traces) trace.hovertemplate = "%{y:.6g} at %{x}";
     const axis = {
       gridcolor: ink("--line"), linecolor: ink("--line"), zerolinecolor: ink("--line"), automargin: true,
-      tickfont: { color: ink("--soft"), size: 11 }, exponentformat: "power",
+      tickfont: { color: ink("--soft"), size: 11 }, exponentformat: "e",
     };
     const title = unit ? `${AXES.relative} (${unit.name})` : AXES[given.x || "step"] ?? given.x;
     const layout = {
@@ -278,7 +278,8 @@ class Chart {
     this.legend.replaceChildren(...(curves.length < 2 ? [] : curves.map((curve) => this.entry(curve))));
     const said = [];
     const thinned = curves.filter(({ each }) => each.total > each.y.length).length;
-    if (thinned) said.push(`drawn from up to ${Number(this.figure.dataset.points || 600)} points a curve; zoom in for more`);
+    const more = (this.figure.dataset.x || "step") === "step" && !log.includes("x") ? "; zoom in for more" : "";
+    if (thinned) said.push(`drawn from up to ${Number(this.figure.dataset.points || 600)} points a curve${more}`);
     const below = log.includes("y") ? curves.filter(({ each }) => each.y.some((y) => y !== null && y <= 0)).length : 0;
     if (below) said.push("values of 0 or less have no place on a logarithmic axis");
     for (const key of this.found.absent) said.push(`there is no ${cut(key)}`);

@@ -62,7 +62,15 @@ function drawn(values) {
   return svg;
 }
 
-for (const cell of document.querySelectorAll("[data-spark]")) seen.observe(cell);
+/** Draw the courses anew when they are seen: those of a run that goes on have changed. */
+function courses() {
+  for (const cell of document.querySelectorAll("[data-spark]")) {
+    seen.unobserve(cell);
+    seen.observe(cell);
+  }
+}
+
+for (const cell of document.querySelectorAll("[data-spark]:empty")) seen.observe(cell);
 
 // -- media -----------------------------------------------------------------------------------------------------
 
@@ -226,8 +234,11 @@ async function look() {
   tellLive("");
   const text = JSON.stringify(found.metrics);
   const isNew = text !== held || found.lines !== heldLines || found.state !== page.dataset.state;
-  if (text !== held) apply(found.metrics);
-  if (text !== held && held !== "") refresh();
+  apply(found.metrics);
+  if (text !== held && held !== "") {
+    refresh();
+    courses();
+  }
   if (logs && "end" in logs.dataset && follow?.checked) await readLines().catch(() => undefined);
   [held, heldLines] = [text, found.lines];
   const lasted = document.getElementById("lasted");
@@ -242,9 +253,19 @@ async function look() {
   return found.state === "RUNNING" ? later(isNew ? QUICK_MS : Math.min(wait * 1.5, SLOW_MS)) : undefined;
 }
 
-/** Write the numbers that are there by now into the table. */
+/** Write the numbers that are there by now into the table, and tell of metrics that it does not have. */
 function apply(metrics) {
   const table = document.getElementById("metric-table");
+  const rows = new Set([...(table?.tBodies[0].rows ?? [])].map((line) => line.dataset.series));
+  const unseen = Object.keys(metrics).filter((name) => !rows.has(name)).length;
+  const isWhole = document.getElementById("no-metrics") || (table && !new URLSearchParams(location.search).get("metric"));
+  if (unseen && isWhole) {
+    const again = document.createElement("a");
+    again.href = location.pathname + location.search;
+    again.textContent = "Show them";
+    tellLive(unseen === 1 ? "There is another metric by now. " : `There are ${unseen} more metrics by now. `);
+    live.append(again);
+  }
   if (!table) return;
   for (const line of table.tBodies[0].rows) {
     const numbers = metrics[line.dataset.series];
