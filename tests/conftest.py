@@ -17,7 +17,13 @@ from support.database import lend_database
 from support.examples import TIMES, examples
 from support.postgresql import postgresql
 
-__all__ = ["lend_database", "postgresql", "pytest_collection_finish", "pytest_xdist_auto_num_workers"]
+__all__ = [
+    "lend_database",
+    "postgresql",
+    "pytest_collection_finish",
+    "pytest_collection_modifyitems",
+    "pytest_xdist_auto_num_workers",
+]
 
 # Hundreds of tests start interpreters, and none shall compile anew what was compiled before.
 sys.dont_write_bytecode = False
@@ -55,6 +61,15 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     start = config.invocation_params.dir
     is_named = any((start / Path(argument.partition("::")[0])).is_file() for argument in config.args)
     return 0 if is_named or config.option.keyword else 3 * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Run tests of a file in one process where they share what is made once a file, such as a server."""
+    for item in items:
+        shares = any(found[-1].scope == "module" for found in item._fixtureinfo.name2fixturedefs.values())
+        if shares and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
 
 
 def pytest_collection_finish() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import polars as pl
 from support.backend import Site
 from support.world import make_points
 
@@ -12,6 +11,8 @@ from runatlas.model.run import RunDraft
 
 
 def test_runs_are_a_stream_and_the_tables_of_a_question(site: Site) -> None:
+    import polars as pl
+
     project = site.project()
     for place, name in enumerate(("one", "two", "three")):
         site.root.create_run(RunDraft(project, id=name, name=name, config={"lr": place, "deep": {"er": name}}))

@@ -18,8 +18,6 @@ from support.server import ServerProcess, make_key, running_server
 
 from runatlas.server.dialects.chachaml.dialect import READS, WRITES
 
-pytestmark = pytest.mark.xdist_group("fuzz_chachaml")
-
 EXAMPLES = examples(100)
 UPLOAD = "/api/w/runs/{run:str}/artifacts"
 JSON = "application/json"

@@ -18,8 +18,6 @@ from websockets.sync.client import ClientConnection, connect
 
 from runatlas.server.dialects.matyan.dialect import PREFIX, ROUTES
 
-pytestmark = pytest.mark.xdist_group("fuzz_matyan")
-
 EXAMPLES = examples(150)
 NOW = "2026-01-02T03:04:05+00:00"
 

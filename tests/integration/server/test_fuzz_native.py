@@ -25,8 +25,6 @@ from support.server import ServerProcess, make_key, running_server
 
 from runatlas.model.arrow import MEDIA_TYPE
 
-pytestmark = pytest.mark.xdist_group("fuzz_native")
-
 EXAMPLES = examples(150)
 WHOLE = st.integers(-(2**63), 2**63 - 1)
 TYPES: dict[str, tuple[DataType, st.SearchStrategy[Any]]] = {

@@ -15,8 +15,6 @@ from support.server import ServerProcess
 
 from runatlas.server.dialects.syvain.dialect import ROUTES
 
-pytestmark = pytest.mark.xdist_group("fuzz_syvain")
-
 EXAMPLES = examples(100)
 WRITES = [route for route in ROUTES if route.method in {"POST", "PATCH"}]
 READS = [route for route in ROUTES if route.method in {"GET", "DELETE"}]

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.server import ServerProcess, server
+from support.server import ServerProcess, running_server
 
 from runatlas import Api, Experiment, Run
 
-__all__ = ["server"]
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server of a fresh directory without accounts, whose runs have names of their own."""
+    with running_server(tmp_path_factory.mktemp("server") / "store") as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)

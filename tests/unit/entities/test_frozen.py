@@ -9,7 +9,6 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
-import pandas as pd
 import pytest
 from support.place import Place
 
@@ -122,6 +121,8 @@ def test_it_reads_like_any_dict_and_list(run: Run) -> None:
 
 
 def test_it_is_written_like_any_dict_and_list(run: Run) -> None:
+    import pandas as pd
+
     config = run.config
 
     for indent in (None, 2):

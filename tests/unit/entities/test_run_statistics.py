@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 from support.counting import make_counting
 from support.examples import examples
 from support.world import make_points
@@ -315,6 +314,8 @@ def test_what_cannot_be_meant_is_refused(
 
 
 def test_pairs_are_compared_by_their_differences(own_sweep: Sweep) -> None:
+    from scipy import stats
+
     own_sweep.add("alone", 0.7, lr=0.1, model={"kind": "mlp"}, seed=9)
     runs = own_sweep.runs("config.lr == 0.1")
     found = runs.compare("config.model.kind", "mlp", "cnn", "val_loss.min", pair="config.seed", goal="min").unwrap()
@@ -498,6 +499,8 @@ def test_a_difference_leaves_out_what_is_the_same(sweep: Sweep) -> None:
 
 
 def test_correlations_are_by_numbers_and_by_categories(sweep: Sweep) -> None:
+    from scipy import stats
+
     found = sweep.runs().correlation("val_loss.min").unwrap()
     rows = {row["key"]: row for row in found}
     assert found[0]["key"] == "config.lr"

@@ -13,7 +13,6 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.figure import Figure
 from PIL import Image
 from support.block import RUN, make_block, make_reading
 from support.examples import examples
@@ -76,6 +75,8 @@ def test_a_notebook_keeps_one_picture() -> None:
 
 
 def test_charts_are_saved_and_drawn_on_axes_that_are_there(tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
     axes = Figure().subplots()
     chart = _two().plot(ax=axes, path=tmp_path / "loss.png", color="run", c="red", lw=3)
     assert chart.axes is axes
