@@ -45,10 +45,13 @@ def _coding(scope: Scope) -> str:
 
 def _inflating_receive(coding: str, receive: Receive) -> Receive:
     inflater = zlib.decompressobj(_WINDOW)
-    arriving = True
+    arriving, more = True, True
 
     async def inflated() -> HTTPReceiveMessage:
-        nonlocal arriving
+        nonlocal arriving, more
+        if not more:
+            # Who has the whole body waits for what comes after it: that the client goes away.
+            return cast(HTTPReceiveMessage, await receive())
         if coding not in {"gzip", "x-gzip"}:
             raise ApiStatusError(f"the content encoding {coding[:40]!r} is not known; use gzip, or none", code=415)
         while True:

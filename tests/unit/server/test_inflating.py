@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import gzip
 import os
 import tracemalloc
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.asgi import call_app, read_body
+from support.asgi import call_app, make_scope, read_body
 
 from runatlas.errors import RunAtlasError
 from runatlas.server.inflating import inflate_body
@@ -28,6 +29,21 @@ def test_a_gzip_body_is_inflated_however_it_arrives(data: bytes, size: int, repe
 def test_large_bodies_are_inflated() -> None:
     data = os.urandom(1 << 20) + bytes(5 << 20)
     assert read_body(inflate_body, _split(gzip.compress(data), 65_536), GZIP) == data
+
+
+def test_behind_the_body_it_is_heard_that_the_client_goes_away() -> None:
+    request = {"type": "http.request", "body": gzip.compress(b"abc"), "more_body": False}
+    coming = iter([request, {"type": "http.disconnect"}])
+    heard = []
+
+    async def receive() -> Any:
+        return next(coming)
+
+    async def listening(scope: Any, receive: Any, send: Any) -> None:
+        heard.extend([(await receive())["type"], (await receive())["type"]])
+
+    asyncio.run(inflate_body(listening)(make_scope("POST", "/", GZIP), receive, receive))  # type: ignore[arg-type]
+    assert heard == ["http.request", "http.disconnect"]
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-encoding": "identity"}])
