@@ -79,7 +79,7 @@ class Visit:
         self._look = look
         self._complaints: list[str] = []
         self._foreign: list[str] = []
-        page.set_default_timeout(_PATIENCE_MS)
+        page.set_default_timeout(20_000)
         page.on("console", lambda said: self._complaints.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: self._complaints.append(str(error)))
         page.on("request", lambda request: self._note(request.url))
@@ -94,6 +94,10 @@ class Visit:
         assert response is not None
         self.settle()
         return response
+
+    def open(self, address: str) -> None:
+        """Load an address of the server as it is, also without script."""
+        self.page.goto(f"{self._origin}{address}", wait_until="load")
 
     def settle(self) -> None:
         """Wait until nothing on the page is on its way."""

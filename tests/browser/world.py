@@ -16,6 +16,7 @@ from runatlas.model.run import RunDraft, RunState
 from runatlas.model.run_import import ImportedSeries, RunImport
 from runatlas.objects.audio import Audio
 from runatlas.objects.distribution import Distribution
+from runatlas.objects.figure import Figure
 from runatlas.objects.image import Image
 from runatlas.objects.text import Text
 
@@ -85,7 +86,9 @@ def _place(directory: Path, project: Project, run: Experiment, entry: str = "") 
     made = LocalBackend(directory).create_key()
     names |= {"entry": entry, "model": _MODEL, "key": made.key.id}
     run_names = {"project": run.path.split("/")[1], "run": run.cuid}
-    return Place(names, run_names, _QUERIES, {"Authorization": f"Bearer {made.secret}"})
+    some = ",".join(each.cuid for each in project.runs()[:3])
+    queries = _QUERIES | {"/{workspace}/{project}/compare": f"?runs={some}"}
+    return Place(names, run_names, queries, {"Authorization": f"Bearer {made.secret}"})
 
 
 def _fill_nothing(directory: Path) -> Place:
@@ -174,6 +177,9 @@ def _record(directory: Path, say: Say) -> Run:
         run.track(Audio([0.1, -0.1] * 400, caption=say(2000, "a tone")), name="sound", step=0)
         run.track(Text(say(20_000, "Once upon a time")), name="story", step=0)
         run.track(Distribution([0.1, 0.2, 0.2, 0.9], bin_count=4), name="weights", step=0)
+        run.track(
+            Figure({"data": [{"y": [1, 3, 2]}], "layout": {"title": {"text": say(500, "f")}}}), name="plot", step=0
+        )
         run.log_info(say(5000, "epoch 1"))
         run.log_warning(say(5000, "slow"))
         run.log_error(say(5000, "a file is missing"))

@@ -1,0 +1,124 @@
+"""What people come to the pages for, done in a real browser as they do it, with script and without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+import pytest
+from browser.chromium import Visit, Visitor
+from browser.world import CONTENTS, Place
+from support.server import ServerProcess, running_server
+
+from runatlas import Run
+
+pytestmark = pytest.mark.xdist_group("jobs_in_the_browser")
+
+_PASSWORD = "a password of some length"
+
+
+@attrs.frozen
+class Site:
+    """A server with an ordinary store, and how to get in."""
+
+    server: ServerProcess
+    place: Place
+    key: str
+
+    @property
+    def project(self) -> str:
+        """The address of the project."""
+        return self.place.address("/{workspace}/{project}")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One server for all of them: no job leaves anything behind that another one counts."""
+    directory = tmp_path_factory.mktemp("jobs") / "store"
+    place = CONTENTS["ordinary"](directory)
+    with running_server(directory) as server:
+        yield Site(server, place, place.headers["Authorization"].partition(" ")[2])
+
+
+def _signed_in(site: Site, visitor: Visitor, address: str, *, script: bool = True) -> Visit:
+    """Follow a link without being signed in: sign in, and be where it leads."""
+    visit = visitor.visit(site.server.origin, java_script_enabled=script)
+    visit.open(address)
+    visit.page.get_by_role("link", name="sign in", exact=True).first.click()
+    visit.page.get_by_label("Key").fill(site.key)
+    visit.page.get_by_role("button", name="Sign in").first.click()
+    return visit
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_best_run_of_a_sweep_is_found_and_its_link_sent(site: Site, visitor: Visitor, script: bool) -> None:
+    visit = _signed_in(site, visitor, site.project, script=script)
+    visit.open(site.project)
+    visit.page.get_by_label("Filter", exact=True).fill("state == 'FINISHED' and config.net.depth == 3")
+    visit.page.get_by_label("Order", exact=True).fill("summary.val_loss")
+    visit.page.get_by_role("button", name="Show", exact=True).click()
+    rows = visit.page.locator("table.runs tbody tr")
+    best = rows.first.get_by_role("link").first.inner_text()
+    assert best == "sweep 1"
+    link = visit.page.url
+    visit.page.get_by_role("link", name=best, exact=True).click()
+    assert best in visit.page.locator("h1").inner_text()
+
+    colleague = visitor.visit(site.server.origin, extra_http_headers=site.place.headers)
+    colleague.open(link.removeprefix(site.server.origin))
+    assert colleague.page.locator("table.runs tbody tr").first.get_by_role("link").first.inner_text() == best
+    assert colleague.page.locator("table.runs tbody tr").count() == 5
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_crashed_runs_are_cleaned_up_regretted_and_back(site: Site, visitor: Visitor, script: bool) -> None:
+    visit = _signed_in(site, visitor, site.project, script=script)
+    page = visit.page
+    visit.open(f"{site.project}?filter=state+%3D%3D+%27CRASHED%27")
+    crashed = page.locator("table.runs tbody tr").count()
+    assert crashed == 2
+    page.get_by_label("All 2 runs that fit the filter").check()
+    page.get_by_role("button", name="Delete …").click()
+    assert "Delete 2 runs?" in page.locator("h1").inner_text()
+    page.get_by_role("button", name="Move to the trash").click()
+    assert "No run fits the filter" in page.inner_text("main")
+    page.get_by_role("button", name="Undo").click()
+    assert page.locator("table.runs tbody tr").count() == crashed
+
+
+def test_password_lets_in_and_a_wrong_one_does_not(site: Site, visitor: Visitor) -> None:
+    name = site.place.names["workspace"].removeprefix("@")
+    visit = _signed_in(site, visitor, site.project)
+    page = visit.page
+    visit.open("/account")
+    page.get_by_label("New password", exact=True).fill(_PASSWORD)
+    page.get_by_label("The same again").fill(_PASSWORD)
+    page.get_by_role("button", name="Change the password").click()
+    assert "Your password was changed" in page.inner_text("main")
+    page.get_by_role("button", name="Sign out").first.click()
+    for given, is_in in (("a wrong one", False), (_PASSWORD, True)):
+        page.get_by_label("Name", exact=True).fill(name)
+        page.get_by_label("Password", exact=True).fill(given)
+        page.get_by_role("button", name="Sign in").last.click()
+        page.wait_for_load_state()
+        assert page.get_by_role("alert").count() == (0 if is_in else 1)
+    assert page.get_by_role("button", name="Sign out").first.is_visible()
+
+
+def test_run_is_watched_while_it_trains(site: Site, visitor: Visitor) -> None:
+    """Its page shows what comes, and that it has ended, without being loaded again."""
+    with Run(
+        repo=site.server.origin, api_key=site.key, experiment="watched", name="live", capture_terminal_logs=False
+    ) as run:
+        run.log({"loss": 4.0}, step=0)
+        run.flush()
+        visit = visitor.visit(site.server.origin, extra_http_headers=site.place.headers)
+        visit.go(f"/runs/{run.cuid}")
+        visit.page.evaluate("() => { window.stayed = true; }")
+        assert "RUNNING" in visit.page.locator("h1").inner_text()
+        run.log({"loss": 0.125}, step=1)
+        run.flush()
+        visit.page.get_by_role("cell", name="0.125").first.wait_for()
+    visit.page.locator("h1", has_text="FINISHED").wait_for()
+    assert visit.page.evaluate("() => window.stayed")
+    visit.check()
