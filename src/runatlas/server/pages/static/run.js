@@ -95,6 +95,7 @@ function slide() {
   const shown = document.createElement("output");
   const slider = document.createElement("input");
   slider.type = "range";
+  slider.setAttribute("aria-label", "Step");
   slider.min = 0;
   slider.max = steps.length - 1;
   const now = bar.dataset.step === "" ? steps.length - 1 : steps.indexOf(Number(bar.dataset.step));
