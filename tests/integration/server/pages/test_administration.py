@@ -35,7 +35,7 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     directory = tmp_path_factory.mktemp("administration") / "store"
-    key = make_key(directory, "root")
+    key = make_key(directory, "rita")
     with running_server(directory) as server:
         root = Person.with_key(server.origin, key)
         root.send("/administration/users", {"username": "bob"}, seen_on="/administration").raise_for_status()
@@ -44,12 +44,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         made = Scene(server, key, root, Person.with_key(server.origin, found[1]))
         made.make("POST", "projects", json={"name": "p"})
         for run in ("big", "small"):
-            made.make("POST", "runs", json={"project": {"workspace": "root", "project": "p"}, "id": run})
-        blob = made.make("POST", "projects/root/p/blobs", data=b"w" * 5000)
+            made.make("POST", "runs", json={"project": {"workspace": "rita", "project": "p"}, "id": run})
+        blob = made.make("POST", "projects/rita/p/blobs", data=b"w" * 5000)
         file = {"name": "model.pt", "sha256": blob["sha256"], "size": 5000}
-        made.make("POST", "runs/root/p/big/append", json={"artifacts": [file]})
+        made.make("POST", "runs/rita/p/big/append", json={"artifacts": [file]})
         for name in ("net", "net", _HOSTILE_MODEL):
-            made.make("POST", "models", json={"name": name, "run": "root/p/big", "artifact": "model.pt"})
+            made.make("POST", "models", json={"name": name, "run": "rita/p/big", "artifact": "model.pt"})
         yield made
 
 
@@ -57,18 +57,18 @@ def test_a_model_s_versions_lead_to_their_run_and_file(scene: Scene) -> None:
     listed = scene.root.visit("/models").text
     assert "<script>alert" not in listed
     assert "\u202e" not in listed
-    assert 'href="/models/root/net"' in listed
-    page = scene.root.visit("/models/root/net").text
-    assert 'href="/@root/p/runs/big"' in page
+    assert 'href="/models/rita/net"' in listed
+    page = scene.root.visit("/models/rita/net").text
+    assert 'href="/@rita/p/runs/big"' in page
     link = re.search(r'href="([^"]+)" download', page)
     assert link is not None
     assert scene.root.visit(unescape(link[1])).content == b"w" * 5000
     assert "No model is registered" in shown_text(scene.bob.visit("/models").text)
-    assert scene.bob.visit("/models/root/net").status_code == 404
+    assert scene.bob.visit("/models/rita/net").status_code == 404
 
 
 def test_one_version_at_most_is_in_production(scene: Scene) -> None:
-    address = "/models/root/net"
+    address = "/models/rita/net"
     for version in ("1", "2"):
         done = scene.root.send(address, {"version": version, "stage": "production"})
         assert f"stage of version {version} was changed" in shown_text(done.text)
@@ -80,16 +80,16 @@ def test_one_version_at_most_is_in_production(scene: Scene) -> None:
 
 def test_usage_leads_from_all_to_what_takes_most(scene: Scene) -> None:
     first = scene.root.visit("/usage").text
-    assert 'href="/usage?path=root%2Fp"' in first
-    project = scene.root.visit("/usage?path=root/p").text
+    assert 'href="/usage?path=rita%2Fp"' in first
+    project = scene.root.visit("/usage?path=rita/p").text
     assert re.findall(r'<th scope="row"><a href="/usage\?path=([^"]+)"', project) == [
-        "root%2Fp%2Fbig",
-        "root%2Fp%2Fsmall",
+        "rita%2Fp%2Fbig",
+        "rita%2Fp%2Fsmall",
     ]
     assert "4.9 KiB" in shown_text(project)
-    assert scene.root.visit("/usage?path=root/p/big").status_code == 200
-    assert scene.bob.visit("/usage?path=root/p").status_code == 404
-    assert scene.root.visit("/usage?path=root/p&by=" + _HOSTILE).status_code == 200
+    assert scene.root.visit("/usage?path=rita/p/big").status_code == 200
+    assert scene.bob.visit("/usage?path=rita/p").status_code == 404
+    assert scene.root.visit("/usage?path=rita/p&by=" + _HOSTILE).status_code == 200
     assert scene.root.visit("/usage?path=/../" + "x" * 5000).status_code in {404, 422}
 
 
@@ -98,7 +98,7 @@ def test_users_are_listed_and_made_by_administrators(scene: Scene) -> None:
     assert "/administration" not in scene.bob.visit("/account").text
     page = scene.root.visit("/administration").text
     assert 'href="/administration/users/bob"' in page
-    assert "Users 2 " in shown_text(page)
+    assert f"Users {scene.make('GET', 'admin/usage')['users']} " in shown_text(page)
     address = "/administration/users"
     taken = scene.root.send(address, {"username": "bob"}, seen_on="/administration")
     assert (taken.status_code, "is taken" in shown_text(taken.text)) == (409, True)
