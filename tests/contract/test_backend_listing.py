@@ -316,3 +316,37 @@ def test_a_query_that_is_none_is_refused(site: Site, demo: ProjectPath) -> None:
             site.root.list_runs(RunQuery(RunSelection(site.home, "demo"), **wrong))
             taken.append(name)
     assert taken == []
+
+
+SELDOM: dict[str, dict[str, Any]] = {
+    "hidden": {"show": False},
+    "baseline": {"baseline": True},
+    "old": {"archived": True},
+    "kept": {"protected": True, "protected_reason": "paper"},
+    "drawn": {"colors": ("#112233", "#445566")},
+    "pinned": {"pin": True},
+    "broken": {"error": "out of memory"},
+    "plain": {},
+    "all": {"show": False, "baseline": True, "archived": True, "colors": ("#112233",), "error": "gone"},
+}
+
+
+def test_what_only_some_runs_have_is_listed_of_those_and_of_no_other(site: Site) -> None:
+    project = site.project()
+    kinds = {name: given_ for name, given_ in SELDOM.items() if site.is_exact or "protected" not in given_}
+    for name, given_ in kinds.items():
+        run, _ = site.root.create_run(RunDraft(project, id=name, state="FINISHED"))
+        if given_:
+            site.root.update_runs(RunSelection(run.workspace, run.project, ids=(name,)), RunPatch(**given_))
+    query = RunQuery(RunSelection(project.workspace, project.project), parts=())
+    found = {record.id: record for record in site.root.list_runs(query).items}
+    assert found.keys() == kinds.keys()
+    for name, record in found.items():
+        assert {field: getattr(record, field) for field in SELDOM["all"]} == {
+            field: SELDOM[name].get(field, getattr(found["plain"], field)) for field in SELDOM["all"]
+        }
+        assert (record.protected, record.protected_reason) == ((True, "paper") if name == "kept" else (False, ""))
+        assert (record.pin, record.pinned_at_ms is None) == (name == "pinned", name != "pinned")
+        assert record == attrs.evolve(site.root.get_run(record.path), config=None, summary=None, profile=None)
+    only = attrs.evolve(query, selection=attrs.evolve(query.selection, ids=("plain",)))
+    assert site.root.list_runs(only).items == (found["plain"],)

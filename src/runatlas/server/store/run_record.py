@@ -50,7 +50,21 @@ class RunPage:
 
 _C = runs.c
 _STORED = [field for field in OWN_FIELDS.values() if field.column]
-_COLUMNS = ("id", "project_id", "user_id", *(field.column for field in _STORED))
+_SELDOM = (
+    "show",
+    "baseline",
+    "archived",
+    "protected",
+    "protected_reason",
+    "colors",
+    "pinned_at_ms",
+    "error",
+    "folder_id",
+)
+"""Columns that most runs have their defaults in: they are read of the others only."""
+_COLUMNS = ("id", "project_id", "user_id", *(field.column for field in _STORED if field.column not in _SELDOM))
+_OTHERS = [field for field in _STORED if field.column in _SELDOM]
+_OTHERS_OF = Prepared(select(_C.id, *(_C[field.column] for field in _OTHERS)).where(member_of(_C.id, "runs")), "runs")
 _LAST = [_COLUMNS.index(name) for name in ("pin", "created_at_ms", "id")]
 """Where the last three values of every order stand."""
 _ATTRIBUTES = [field.name for field in attrs.fields(RunRecord)]
@@ -142,13 +156,23 @@ def count_runs(connection: Connection, condition: ColumnElement[bool]) -> int:
 def _names(parts: Collection[str], *, with_latest: bool) -> tuple[str, ...]:
     """Return what is read of each run in one statement."""
     latest = with_latest and "summary" in parts
-    return (*_COLUMNS, *(["config"] if "config" in parts else []), *(["latest"] if latest else []))
+    return (*_COLUMNS, "is_plain", *(["config"] if "config" in parts else []), *(["latest"] if latest else []))
 
 
 @lru_cache(maxsize=16)
 def _own(names: tuple[str, ...]) -> ColumnElement[Any]:
     """Make one piece of text of all columns: to label each would take most of the time of making a statement."""
-    return literal_column(", ".join(LATEST if name == "latest" else f"runs.{name}" for name in names))
+    worked_out = {"latest": LATEST, "is_plain": " AND ".join(map(_is_default, _OTHERS))}
+    return literal_column(", ".join(worked_out.get(name) or f"runs.{name}" for name in names))
+
+
+def _is_default(field: OwnField) -> str:
+    if isinstance(field.default, bool):
+        return f"runs.{field.column}" if field.default else f"NOT runs.{field.column}"
+    wanted = (
+        "IS NULL" if field.default is None else f"= '{'[]' if isinstance(field.default, tuple) else field.default}'"
+    )
+    return f"runs.{field.column} {wanted}"
 
 
 def _columns(names: Sequence[str], found: Sequence[Any]) -> dict[str, Sequence[Any]]:
@@ -190,9 +214,17 @@ def _decoded(
     if "config" in parts and config_keys is not None:
         configs = parts_of(configs, config_keys)
     lying = [homes[key] for key in held["project_id"]]
-    values: dict[str, Iterable[Any]] = {field.attribute: _read(field, held[field.column]) for field in _STORED}
+    values: dict[str, Iterable[Any]] = {
+        field.attribute: _read(field, held[field.column]) for field in _STORED if field.column in held
+    }
+    values |= _seldom(connection, keys, held["is_plain"])
     values |= {
-        "state": map(state_of, held["state"], held["heartbeat_at_ms"], held["created_at_ms"]),
+        "state": [
+            state if state != "RUNNING" else state_of(state, heard_ms, made_ms)
+            for state, heard_ms, made_ms in zip(
+                held["state"], held["heartbeat_at_ms"], held["created_at_ms"], strict=True
+            )
+        ],
         "workspace": [home.workspace for home in lying],
         "project": [home.project for home in lying],
         "project_cuid": [home.cuid for home in lying],
@@ -203,6 +235,19 @@ def _decoded(
         "statistics": _statistics(connection, keys, statistics) if statistics else none,
     }
     return list(map(RunRecord, *(values[name] for name in _ATTRIBUTES)))
+
+
+def _seldom(connection: Connection, keys: Sequence[int], are_plain: Sequence[Any]) -> dict[str, Iterable[Any]]:
+    """Return the fields that most runs have their defaults in, by attribute."""
+    others = [key for key, is_plain in zip(keys, are_plain, strict=True) if not is_plain]
+    if not others:
+        return {field.attribute: [field.default] * len(keys) for field in _OTHERS}
+    read, *columns = zip(*_OTHERS_OF.all(connection, listing(connection.dialect, others)), strict=True)
+    decoded = map(_read, _OTHERS, columns)
+    found = dict(zip(read, zip(*decoded, strict=True), strict=True))
+    defaults = tuple(field.default for field in _OTHERS)
+    of_all = zip(*(found.get(key, defaults) for key in keys), strict=True)
+    return {field.attribute: column for field, column in zip(_OTHERS, of_all, strict=True)}
 
 
 def _read(field: OwnField, held: Sequence[Any]) -> Iterable[Any]:
