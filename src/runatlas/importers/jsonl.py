@@ -96,13 +96,15 @@ class JsonlFile:
         except ValueError as error:
             yield BrokenLine(number, str(error))
             return
-        earlier = self._earlier(run.project, identity, number, text)
+        run_id = make_run_id(identity)
+        earlier = self._earlier((run.project, run_id), number, text)
         if earlier:
             first = next((line for line, digest in earlier if digest == _digest(text)), None)
             yield RepeatedLine(number, first or earlier[0][0], same=first is not None)
             if first is not None:
                 return
-        yield attrs.evolve(run, id=make_run_id(identity, len(earlier)), size=len(text))
+            run_id = make_run_id(identity, len(earlier))
+        yield attrs.evolve(run, id=run_id, size=len(text))
 
     def _make_run(self, number: int, record: dict[str, Any]) -> ImportedRun:
         layout = self._layout
@@ -121,9 +123,9 @@ class JsonlFile:
             digest=points.digest(),
         )
 
-    def _earlier(self, project: str, identity: list[Any], number: int, text: bytes) -> list[tuple[int, bytes]]:
-        """Return the different lines that had the same identity, and remember this one."""
-        lines = self._seen.setdefault((project, make_run_id(identity)), [])
+    def _earlier(self, place: tuple[str, str], number: int, text: bytes) -> list[tuple[int, bytes]]:
+        """Return the different lines of the same project and id, and remember this one."""
+        lines = self._seen.setdefault(place, [])
         earlier, digest = list(lines), _digest(text)
         if all(digest != known for _, known in lines):
             lines.append((number, digest))

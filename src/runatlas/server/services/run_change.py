@@ -126,7 +126,9 @@ def stored(field: OwnField, value: Any) -> Any:
     Raises:
         ValidationError: It cannot be stored.
     """
-    return json_text(list(value), field.name) if isinstance(field.default, tuple) else value
+    if not isinstance(field.default, tuple):
+        return value
+    return json_text(list(value), field.name) if value else "[]"
 
 
 def check_own_fields(given: RunDraft | RunPatch) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -23,10 +24,10 @@ from runatlas.server.services.validation import check_choice, check_time
 from runatlas.server.store.config import ConfigRow, flatten, write_configs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.latest import freeze_new
-from runatlas.server.store.point_chunk import Points, join
+from runatlas.server.store.point_chunk import Points, Whole, join
 from runatlas.server.store.project import ProjectRow, lock_projects, touch_projects
 from runatlas.server.store.run_write import add_profiles, add_run, write_labels
-from runatlas.server.store.series import Encoded, SeriesRow, add_chunks, add_series_of_runs, encode_series, touch_run
+from runatlas.server.store.series import Encoded, SeriesRow, add_chunks, add_series_of_runs, encode_series, touch_new
 from runatlas.server.store.statement import Connection
 
 __all__ = ["RunImports"]
@@ -140,11 +141,14 @@ def _checked(place: int, run: RunImport) -> _Checked:
     check_time(run.time_ms, "time_ms")
     types: dict[Identity, str] = {}
     points: dict[Identity, Points] = {}
+    times_of = lru_cache(
+        lambda count: np.full(count, run.time_ms, np.int64)
+    )  # series of a run have the same few lengths
     for series in run.series:
         check_key(series.key)
         check_choice(series.column_type, NUMERIC_TYPES, "column_type")
         identity = (series.key, "")
-        new = _points(series, run.time_ms)
+        new = _points(series, times_of)
         types[identity] = series.column_type if types.get(identity) in {None, series.column_type} else "FLOAT"
         points[identity] = join([points[identity], new]) if identity in points else new
     return _Checked(
@@ -159,15 +163,16 @@ def _checked(place: int, run: RunImport) -> _Checked:
     )
 
 
-def _points(series: ImportedSeries, time_ms: int) -> Points:
+def _points(series: ImportedSeries, times_of: Callable[[int], Whole]) -> Points:
     try:
         steps, values = array("q", series.steps), array("d", series.values)
     except (TypeError, OverflowError) as error:
         raise ValidationError(f"series: steps or values of {series.key!r}: {error}") from error
     if len(steps) != len(values):
         raise ValidationError(f"series: {series.key!r} has {len(steps)} steps and {len(values)} values")
-    times = np.full(len(steps), time_ms, np.int64)
-    return Points(np.array(steps, np.int64), times, np.array(values, np.float64))
+    if not steps:
+        return Points(np.empty(0, np.int64), times_of(0), np.empty(0, np.float64))
+    return Points(np.frombuffer(steps, np.int64), times_of(len(steps)), np.frombuffer(values, np.float64))
 
 
 def _encode(ready: Sequence[_Checked]) -> dict[int, dict[Identity, Encoded]]:
@@ -203,12 +208,15 @@ def _write_parts(
     add_series_of_runs(connection, rows, now_ms)
     freeze_new(connection, {key: _latest(of_run) for key, of_run in rows.items()})
     add_chunks(connection, [(row.id, points) for row, points in chunks])
-    for key, run in added.items():
-        of_run = encoded[run.place].values()
-        points_, bytes_ = sum(found.summary.points for found in of_run), sum(found.bytes for found in of_run)
-        touch_run(connection, key, now_ms, points=points_, bytes_=bytes_)
+    touch_new(connection, {key: _amount(of_run) for key, of_run in rows.items()}, now_ms)
 
 
 def _latest(of_run: Sequence[SeriesRow]) -> dict[str, float]:
     """Return the last values of a new run, all of whose series are numbers without context."""
     return {row.key: row.summary.last.value for row in of_run if row.summary is not None}
+
+
+def _amount(of_run: Sequence[SeriesRow]) -> tuple[int, int]:
+    """Return how many points a new run has, and how many bytes."""
+    points = sum(row.summary.points for row in of_run if row.summary is not None)
+    return points, sum(row.bytes_added for row in of_run)

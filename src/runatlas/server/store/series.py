@@ -31,6 +31,7 @@ __all__ = [
     "mark_applied",
     "replace_chunks",
     "summaries_of",
+    "touch_new",
     "touch_run",
     "update_series",
 ]
@@ -246,6 +247,11 @@ def lock_run(connection: Connection, run_pk: int) -> None:
 def touch_run(connection: Connection, run_pk: int, now_ms: int, *, points: int = 0, bytes_: int = 0) -> None:
     """Note that a run is alive and changed, and how many points, of how many bytes, it got."""
     _TOUCH.run(connection, now_ms, now_ms, points, bytes_, run_pk)
+
+
+def touch_new(connection: Connection, amounts: Mapping[int, tuple[int, int]], now_ms: int) -> None:
+    """Note of new runs, by row id, how many points, of how many bytes, each got."""
+    _TOUCH.run_many(connection, [(now_ms, now_ms, *amount, run_pk) for run_pk, amount in amounts.items()])
 
 
 def is_repeat(connection: Connection, run_pk: int, writer: str, sequence: int) -> bool:
