@@ -20,8 +20,9 @@ from runatlas.model.run_value import flatten, value_of
 __all__ = ["Cell", "Column", "KnownKey", "cells", "choose_columns", "find_columns", "known_keys", "shared_config"]
 
 _CONFIGS, _METRICS = 6, 4
-_COLUMNS_MAX = 40
-_KEYS_MAX, _KEY_LENGTH = 300, 200
+_COLUMNS_MAX, _NAMES_MAX = 24, 700
+"""How many columns are shown, and how long their names may be together: every link of the table has them."""
+_KEYS_MAX, _KEY_LENGTH = 150, 120
 _ALWAYS = {"name", "state", "labels", "created_at", "duration", "pin", "baseline", "protected", "colors", "show"}
 _ABSENT = object()
 _ITEM = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^,"\[]|["\[])+""")
@@ -149,7 +150,9 @@ def find_columns(texts: Iterable[str]) -> tuple[Column, ...]:
     for text in texts:
         for name in _ITEM.findall(text):
             column = _column(name.strip())
-            if column is not None and len(found) < _COLUMNS_MAX:
+            if column is None or len(found) == _COLUMNS_MAX:
+                continue
+            if sum(map(len, found)) + len(column.name) <= _NAMES_MAX:
                 found.setdefault(column.name, column)
     return tuple(found.values())
 

@@ -52,6 +52,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         create_project=True,
     )
     services.runs.create_run(recorder.caller, hostile)
+    many = {f"{number:03}{_HOSTILE * 2}"[:120]: f"{_HOSTILE}{number}" for number in range(200)}
+    for number in range(50):
+        crowd = attrs.evolve(recorder.project, project="crowded")
+        config = {key: f"{number}{text}" for key, text in many.items()}
+        draft = RunDraft(crowd, f"c{number:02}", name=_HOSTILE, config=config, create_project=True)
+        services.runs.create_run(recorder.caller, draft)
     services.close()
     with running_server(directory) as found:
         yield found
@@ -156,6 +162,10 @@ def test_hostile_texts_are_texts_and_rows_stay_bounded(server: ServerProcess) ->
     assert "\u202e" not in re.sub(r'(value|href)="[^"]*"', "", page)
     assert "&lt;script&gt;" in page
     assert len(page) < 60_000
+    crowded = _page(server, "/@root/crowded")
+    assert len(crowded) < 300_000
+    names = [unescape(name) for name in re.findall(r'name="columns" value="([^"]*)"', crowded)]
+    assert len(_page(server, "/@root/crowded", columns=names[:20])) < 300_000
 
 
 def _groups(page: str) -> list[tuple[str, str, str]]:

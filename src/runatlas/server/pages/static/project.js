@@ -120,6 +120,7 @@ function select(form) {
     const elsewhere = selected.size - here;
     count.textContent = `${selected.size.toLocaleString("en")} selected${elsewhere ? `, ${elsewhere.toLocaleString("en")} of them not on this page` : ""}`;
     clear.hidden = !selected.size;
+    form.classList.toggle("some", selected.size > 0);
   };
   const keep = () => {
     sessionStorage.setItem(key, JSON.stringify([...selected]));
