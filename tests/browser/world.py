@@ -60,6 +60,8 @@ class Place:
         """
         plain = route.replace(":str}", "}").replace(":path}", "}").replace(":int}", "}")
         names = self.names | self.run_names if "{run}" in plain else self.names
+        if plain.startswith("/models/"):
+            names |= {"workspace": names["username"]}
         return plain.format_map(names) + self.queries.get(plain, "")
 
 
@@ -84,7 +86,8 @@ def _place(directory: Path, project: Project, run: Experiment, entry: str = "") 
     """
     names = {"workspace": f"@{project.workspace}", "project": project.name, "experiment": project.name}
     made = LocalBackend(directory).create_key()
-    names |= {"entry": entry, "model": _MODEL, "key": made.key.id}
+    names |= {"entry": entry, "key": made.key.id}
+    names |= {"name": _MODEL, "username": project.workspace, "part": "chart"}
     run_names = {"project": run.path.split("/")[1], "run": run.cuid}
     some = ",".join(each.cuid for each in project.runs()[:3])
     queries = _QUERIES | {"/{workspace}/{project}/compare": f"?runs={some}"}
@@ -92,10 +95,12 @@ def _place(directory: Path, project: Project, run: Experiment, entry: str = "") 
 
 
 def _fill_nothing(directory: Path) -> Place:
-    """Make a project without runs, and a run with nothing in it, which needs another project."""
-    for name in ("one", "gone"):
-        with Run(name, repo=str(directory), experiment="bare", capture_terminal_logs=False):
-            pass
+    """Make a project without runs, and what else has a page: of each as little as can be."""
+    for name in ("one", "gone", "registered"):
+        with Run(name, repo=str(directory), experiment="bare", capture_terminal_logs=False) as run:
+            if name == "registered":
+                run.log_artifact(Path(__file__), name="file")
+    run.register_model(_MODEL, "file").unwrap()
     api = Api(str(directory))
     project = api.workspace().create_project("empty").unwrap()
     gone = api.run(f"{project.workspace}/bare/gone").delete(commit=True).unwrap()
