@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby, islice
 
 import attrs
 
@@ -26,6 +27,7 @@ __all__ = ["SHOWN", "find_run", "run_overview", "series_name", "show_run"]
 SHOWN = 100
 """How many metrics are shown at once."""
 _SEARCH = 200
+_KEYS_LENGTH, _OPTION = 10_000, 100
 _SPARK_POINTS = 60
 _SPARK_SERIES, _SPARK_TOTAL = 20, 200_000
 _OPEN = 24
@@ -80,7 +82,7 @@ def run_overview(call: EndpointCall, view: RunView, *, problem: str = "", status
     search = (call.value("metric") or "").strip()[:_SEARCH]
     found = _summaries(call, view.run)
     fitting = [each for each in found if search.casefold() in each.key.casefold()]
-    shown = fitting[:SHOWN]
+    shown = _fitting(fitting)
     baseline = _baseline(call, view)
     return run_page(
         call,
@@ -94,7 +96,7 @@ def run_overview(call: EndpointCall, view: RunView, *, problem: str = "", status
         search=search,
         total=len(found),
         fitting=len(fitting),
-        keys=list(dict.fromkeys(each.key for each in found))[:SHOWN],
+        keys=[key for key in dict.fromkeys(each.key for each in found) if len(key) <= _OPTION][:SHOWN],
         curves=f"{project_address(view.project.path)}/curves",
         view=read_view(call),
         config=config_tree(view.run.config or {}, None if baseline is None else baseline.config or {}),
@@ -105,6 +107,12 @@ def run_overview(call: EndpointCall, view: RunView, *, problem: str = "", status
 def _summaries(call: EndpointCall, run: RunRecord) -> tuple[SummaryRecord, ...]:
     query = SummaryQuery(_only(run), median=False, column_class="CUSTOM", page=PageRequest(limit=PAGE_LIMIT))
     return call.services.points.read_summaries(call.user, query).items
+
+
+def _fitting(summaries: Sequence[SummaryRecord]) -> Sequence[SummaryRecord]:
+    """Return as many as go onto a page, where the longest keys take the most room."""
+    used = accumulate(len(each.key) for each in summaries)
+    return summaries[: min(SHOWN, sum(1 for size in islice(used, SHOWN) if size <= _KEYS_LENGTH) or 1)]
 
 
 def _courses(call: EndpointCall, run: RunRecord, summaries: Sequence[SummaryRecord]) -> list[Metric]:
@@ -135,7 +143,7 @@ def _sections(summaries: Iterable[SummaryRecord]) -> list[Section]:
 
 def series_name(summary: SummaryRecord) -> str:
     """Return what tells a series from the others of its run, for scripts."""
-    return dumps([summary.key, dict(summary.context)])
+    return hashlib.sha256(dumps([summary.key, dict(summary.context)]).encode()).hexdigest()[:16]
 
 
 def _prefix(key: str) -> str:

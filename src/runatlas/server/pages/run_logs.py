@@ -20,6 +20,7 @@ __all__ = ["show_lines", "show_logs"]
 
 _LINES = 300
 _MESSAGE, _SEARCH = 1000, 200
+_CHARACTERS = 40_000
 _WINDOW, _WINDOW_MAX, _LOOKED_MAX = 1000, 20_000, 100_000
 _DIGITS = 18
 
@@ -101,14 +102,24 @@ def _lines_until(call: EndpointCall, path: RunPath, last: int, wanted: _Wanted) 
         found = [*(line for line in read.logs if line.line <= high and wanted.fits(line)), *found]
         looked += high - low
         high, window = low, min(2 * window, _WINDOW_MAX)
-    shown = tuple(found[-_LINES:])
-    # The line that is cut through goes to the older ones whole.
-    is_cut = len(found) > len(shown)
-    if is_cut:
-        cut = found[-_LINES - 1].line
-        shown = tuple(line for line in shown if line.line > cut)
-        high = cut
-    return _Found(shown, high, looked)
+    shown, cut = _fitting(found)
+    return _Found(shown, high if cut is None else cut, looked)
+
+
+def _fitting(found: Sequence[LogRecord]) -> tuple[tuple[LogRecord, ...], int | None]:
+    """Return the last lines, as many as go onto a page, and the number before them if there are more.
+
+    Lines of one number, of several streams, stay together.
+    """
+    room, start = _CHARACTERS, len(found)
+    while start > 0 and len(found) - start < _LINES and room > 0:
+        start -= 1
+        room -= min(len(found[start].message), _MESSAGE)
+    if start == 0:
+        return tuple(found), None
+    cut = found[start - 1].line
+    whole = tuple(line for line in found[start:] if line.line > cut)
+    return (whole, cut) if whole else (tuple(found[start:]), cut - 1)
 
 
 def _number(call: EndpointCall, name: str) -> int | None:

@@ -18,7 +18,9 @@ from runatlas.server.wire.endpoint import EndpointCall
 
 __all__ = ["show_figure", "show_media"]
 
-_ITEMS, _STEPS = 120, 2000
+_ROOM, _STEPS = 100, 2000
+"""How much of a page things may fill: a picture takes one part of it."""
+_TEXT = 4000
 _BARS = 64
 _STEP_DIGITS, _PLACE_DIGITS = 18, 6
 _SEEN = {"image": "image", "audio": "audio", "video": "video"}
@@ -102,16 +104,19 @@ def _thinned(steps: Sequence[int]) -> list[int]:
 
 
 def _shelves(call: EndpointCall, records: Sequence[MediaRecord]) -> list[Shelf]:
-    room = _ITEMS
+    room = _ROOM
     places: dict[str, int] = {}
     made = []
     for record in records:
         first = places.get(record.key, 0)
         places[record.key] = first + len(record.items)
-        chosen = record.items[: max(room, 0)]
-        room -= len(chosen)
-        things = tuple(_thing(call, record, item, place) for place, item in enumerate(chosen, first))
-        made.append(Shelf(record.key, record.context, record.step, things, len(record.items) - len(things)))
+        things: list[Thing] = []
+        for place, item in enumerate(record.items, first):
+            if room <= 0:
+                break
+            things.append(_thing(call, record, item, place))
+            room -= _size(things[-1])
+        made.append(Shelf(record.key, record.context, record.step, tuple(things), len(record.items) - len(things)))
     return made
 
 
@@ -124,6 +129,12 @@ def _thing(call: EndpointCall, record: MediaRecord, item: MediaItem, place: int)
     if record.column_type == "DISTRIBUTION":
         return _distribution(item, place)
     return Thing("text" if isinstance(item.data.get("text"), str) else "values", item, link, place)
+
+
+def _size(thing: Thing) -> int:
+    """Return how much of a page a thing fills."""
+    text = thing.item.data.get("text") if thing.kind == "text" and thing.item.data else None
+    return 4 if thing.kind == "bars" else 1 + len((text or "")[:_TEXT]) // 500
 
 
 def _distribution(item: MediaItem, place: int) -> Thing:

@@ -24,7 +24,7 @@ __all__ = [
     "show_system",
 ]
 
-_SYSTEM, _FILES, _NOTES, _CHANGES = 100, 200, 100, 50
+_SYSTEM, _FILES, _NOTES, _CHANGES = 100, 100, 10, 50
 _HOUR_MS = 3_600_000
 
 

@@ -190,6 +190,21 @@ def test_metrics_are_searched_and_courses_of_many_are_left_to_the_script(served:
     assert (page.count("<tr data-series"), page.count("data-spark"), "10 metrics of 130" in page) == (10, 0, True)
 
 
+def test_long_names_and_lines_do_not_make_a_page_large(served: _Served) -> None:
+    with runatlas.Run(
+        "long", repo=served.server.origin, api_key=served.key, experiment="vision", capture_terminal_logs=False
+    ) as run:
+        for number in range(60):
+            run.track(0.5, name=f"{number:03}" + "<\u202e" * 480, step=0)
+            run.track([Text("<\u202e" * 3000), Text("x")], name=f"text {number}", step=0)
+            run.track(Distribution(range(2000), bin_count=512), name=f"weights {number}", step=0)
+            for _ in range(6):
+                run.log_info("<\u202e" * 5000)
+            run.annotate("<\u202e" * 7000)
+    for part in ("", "/media", "/logs", "/history"):
+        served.get(f"/@ann/vision/runs/long{part}")
+
+
 def test_the_state_is_told_to_those_who_may_see_the_run(served: _Served) -> None:
     told = json.loads(served.get(f"{RUN}/state"))
     assert told["state"] == "FINISHED"

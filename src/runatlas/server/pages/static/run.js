@@ -23,7 +23,7 @@ async function course(cell) {
   const asked = { source: page.dataset.curves, runs: [page.dataset.cuid], keys: [key], x: "step", points: 60 };
   try {
     const found = await read({ ...asked, from: null, to: null });
-    const own = found.series.find((each) => each.label === cell.dataset.label) ?? found.series[0];
+    const own = found.series.find((each) => each.label === (cell.dataset.label ?? each.label));
     if (own) cell.replaceChildren(drawn(own.y));
   } catch {
     cell.textContent = "";
