@@ -71,7 +71,7 @@ def test_without_accounts_foreign_names_and_pages_are_refused(
     server: ServerProcess, headers: dict[str, str], status: int
 ) -> None:
     sent = {name: _local(server, value) for name, value in headers.items()}
-    for path in ("user", "/healthz", "openapi.json"):
+    for path in ("user", "/healthz", "openapi.json", "/"):
         response = server.call("GET", path, headers=sent)
         assert response.status_code == status, response.text
         assert "Access-Control-Allow-Origin" not in response.headers
