@@ -19,11 +19,16 @@ pytestmark = pytest.mark.xdist_group("pictures")
 
 _DOCUMENT = ROOT / "docs" / "pages.md"
 _PICTURE = re.compile(r"\(images/(pages-[a-z-]+\.png)\)")
+_FIRST = "(docs/images/pages-project.png)"
 _BYTES_MAX = 150_000
 _COLOURS = 128
 _LOOK = Look(1280, "light")
 _PROJECT = f"/@{WRITER}/spirals"
 _BEST = f"{_PROJECT}?order=summary.val_loss"
+_COLUMNS = "".join(
+    f"&columns={name}" for name in ("config.lr", "config.model.width", "summary.val_loss", "summary.val_acc")
+)
+_CURVES = "&curves=val_loss&curves=val_acc&color=config.lr&log=y"
 
 
 def _compare(visit: Visit) -> None:
@@ -52,7 +57,7 @@ def _trash(visit: Visit) -> None:
 
 PICTURES: dict[str, tuple[int, Callable[[Visit], object]]] = {
     "pages-home.png": (420, lambda visit: visit.go("/")),
-    "pages-project.png": (900, lambda visit: visit.go(_BEST)),
+    "pages-project.png": (1000, lambda visit: visit.go(_BEST + _COLUMNS + _CURVES)),
     "pages-groups.png": (520, lambda visit: visit.go(f"{_PROJECT}?group=config.lr")),
     "pages-run.png": (1000, lambda visit: visit.go(f"{_PROJECT}/runs/wide-lr0.1-seed0")),
     "pages-compare.png": (1000, _compare),
@@ -68,6 +73,7 @@ def test_every_page_of_the_docs_has_its_picture(tmp_path: Path, visitor: Visitor
     if SAVES:
         _save(tmp_path, visitor)
     assert set(_PICTURE.findall(_DOCUMENT.read_text(encoding="utf-8"))) == set(PICTURES)
+    assert _FIRST in (ROOT / "README.md").read_text(encoding="utf-8")
     for name in PICTURES:
         assert (_DOCUMENT.parent / "images" / name).stat().st_size <= _BYTES_MAX
 

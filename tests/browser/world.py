@@ -84,10 +84,9 @@ def _place(directory: Path, project: Project, run: Experiment, entry: str = "") 
         run: The run, which may be of another one.
         entry: A deletion that lies in the trash.
     """
-    names = {"workspace": f"@{project.workspace}", "project": project.name, "experiment": project.name}
     made = LocalBackend(directory).create_key()
-    names |= {"entry": entry, "key": made.key.id}
-    names |= {"name": _MODEL, "username": project.workspace, "part": "chart"}
+    names = {"workspace": f"@{project.workspace}", "project": project.name, "experiment": project.name}
+    names |= {"entry": entry, "key": made.key.id, "name": _MODEL, "username": project.workspace, "part": "chart"}
     run_names = {"project": run.path.split("/")[1], "run": run.cuid}
     some = ",".join(each.cuid for each in project.runs()[:3])
     queries = _QUERIES | {"/{workspace}/{project}/compare": f"?runs={some}"}
@@ -96,10 +95,11 @@ def _place(directory: Path, project: Project, run: Experiment, entry: str = "") 
 
 def _fill_nothing(directory: Path) -> Place:
     """Make a project without runs, and what else has a page: of each as little as can be."""
-    for name in ("one", "gone", "registered"):
-        with Run(name, repo=str(directory), experiment="bare", capture_terminal_logs=False) as run:
-            if name == "registered":
-                run.log_artifact(Path(__file__), name="file")
+    for name in ("one", "gone"):
+        with Run(name, repo=str(directory), experiment="bare", capture_terminal_logs=False):
+            pass
+    with Run(repo=str(directory), experiment="bare", capture_terminal_logs=False) as run:
+        run.log_artifact(Path(__file__), name="file")
     run.register_model(_MODEL, "file").unwrap()
     api = Api(str(directory))
     project = api.workspace().create_project("empty").unwrap()
