@@ -5,15 +5,18 @@ const WORD = /[A-Za-z_][\w.\/-]*$/;
 const MOST = 12;
 
 function complete(input, names) {
-  const holder = input.closest("label");
+  const label = input.closest("label");
+  // Beside the label, not in it: what is offered is no part of the field's name.
+  const holder = document.createElement("div");
+  holder.className = `completed ${label.className}`;
+  label.replaceWith(holder);
   const list = document.createElement("ul");
   list.className = "completions";
   list.id = `completions-${input.name}`;
   list.setAttribute("role", "listbox");
   list.setAttribute("aria-label", "Keys");
   list.hidden = true;
-  holder.classList.add("completed");
-  holder.append(list);
+  holder.append(label, list);
   input.removeAttribute("list");
   input.setAttribute("role", "combobox");
   input.setAttribute("aria-autocomplete", "list");

@@ -1,0 +1,84 @@
+"""What script adds to the table of runs: keys are completed, and what is ticked stays ticked on other pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from browser.chromium import Visit, Visitor
+from browser.world import CONTENTS, Place
+from support.server import ServerProcess, running_server
+
+pytestmark = pytest.mark.xdist_group("run_table_in_the_browser")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, Place]]:
+    directory = tmp_path_factory.mktemp("run_table") / "store"
+    place = CONTENTS["ordinary"](directory)
+    with running_server(directory) as server:
+        yield server, place
+
+
+def _look(served: tuple[ServerProcess, Place], visitor: Visitor, query: str = "") -> tuple[Visit, str]:
+    server, place = served
+    visit = visitor.visit(server.origin, extra_http_headers=place.headers)
+    address = place.address("/{workspace}/{project}")
+    visit.go(f"{address}{query}")
+    return visit, address
+
+
+def test_keys_are_completed_with_the_keyboard(served: tuple[ServerProcess, Place], visitor: Visitor) -> None:
+    visit, _ = _look(served, visitor)
+    box = visit.page.get_by_label("Filter", exact=True)
+    box.press_sequentially("state == 'FINISHED' and net.de")
+    offered = visit.page.locator('li[role="option"]')
+    assert offered.all_inner_texts() == ["config.net.depth"]
+    box.press("ArrowDown")
+    assert offered.first.get_attribute("aria-selected") == "true"
+    visit.check()
+    box.press("Enter")
+    assert box.input_value() == "state == 'FINISHED' and config.net.depth"
+    assert not offered.first.is_visible()
+    box.press_sequentially(" == 3")
+    box.press("Enter")
+    visit.page.wait_for_url("**filter=**")
+    assert visit.page.locator("table.runs tbody tr").count() == 5
+
+
+def test_what_is_ticked_stays_so_on_other_pages_until_it_is_deleted(
+    served: tuple[ServerProcess, Place], visitor: Visitor
+) -> None:
+    visit, address = _look(served, visitor, "?order=name")
+    page, boxes = visit.page, visit.page.locator('table.runs tbody input[type="checkbox"]')
+    boxes.nth(0).check()
+    boxes.nth(1).check()
+    assert page.get_by_text("2 selected").is_visible()
+    visit.go(f"{address}?filter=name+%3D%3D+%27nothing+is+called+so%27")
+    visit.go(f"{address}?order=-name")
+    assert page.get_by_text("2 selected").is_visible()
+    count = boxes.count()
+    visit.check()
+    page.get_by_role("button", name="Delete …").click()
+    assert "Delete 2 runs?" in page.locator("h1").inner_text()
+    page.get_by_role("button", name="Move to the trash").click()
+    assert page.get_by_text("0 selected").is_visible()
+    assert boxes.count() == count - 2
+    page.get_by_role("button", name="Undo").click()
+    assert boxes.count() == count
+
+
+def test_how_curves_are_drawn_goes_along_with_every_link(served: tuple[ServerProcess, Place], visitor: Visitor) -> None:
+    visit, _ = _look(served, visitor, "?curves=val_loss&color=config.net.depth")
+    visit.page.locator(".js-plotly-plot").first.wait_for()
+    visit.page.locator("select[name=x]").select_option("relative")
+    visit.page.get_by_label("Logarithmic values").check()
+    visit.page.get_by_role("link", name="Run", exact=True).click()
+    visit.page.wait_for_url("**order=name**")
+    asked = parse_qs(urlsplit(visit.page.url).query)
+    assert (asked["x"], asked["log"], asked["curves"]) == (["relative"], ["y"], ["val_loss"])
+    visit.page.get_by_role("button", name="Show", exact=True).click()
+    visit.page.wait_for_url("**filter=**")
+    asked = parse_qs(urlsplit(visit.page.url).query)
+    assert (asked["x"], asked["log"], asked["color"]) == (["relative"], ["y"], ["config.net.depth"])
