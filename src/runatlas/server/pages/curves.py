@@ -18,16 +18,19 @@ from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, PointQuery, SeriesSlice
 from runatlas.server.pages.address import run_address
 from runatlas.server.pages.page import project_path
+from runatlas.server.pages.shared_reads import SharedReads
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.terminal import printable
 
-__all__ = ["CURVE_KEYS", "CURVE_RUNS", "View", "read_view", "series_label", "show_curves"]
+__all__ = ["CURVE_KEYS", "CURVE_RUNS", "Curves", "View", "read_view", "series_label"]
 
 CURVE_RUNS, CURVE_KEYS = 50, 50
 """Of how many runs, and how many metrics, curves are drawn at once."""
 
 _POINTS = 600
+_READS = 16
+"""How many answers are held for those who ask the same within a second."""
 _BLOCK_POINTS = 60_000
 _ACROSS_POINTS = 15_000
 _AXES = ("step", "time", "relative")
@@ -71,19 +74,32 @@ class _Asked:
     cursor: str | None
 
 
-def show_curves(call: EndpointCall) -> Answer:
-    """Answer with points of metrics, sampled: the query names ``runs`` and ``keys``, each once or several times.
+class Curves:
+    """Answers charts with points of metrics; who looks at the same charts at one moment shares the reads."""
 
-    ``x`` is ``step``, ``time`` (Unix milliseconds), ``relative`` (seconds since the run began) or another metric's
-    key; ``points`` is how many a curve has at the most, ``from`` and ``to`` are steps. What does not fit into one
-    answer comes with ``after=`` its ``following``.
+    def __init__(self) -> None:
+        self._reads = SharedReads[bytes](_READS)
 
-    Raises:
-        NotFoundError: There is no such project.
-        ValidationError: The query is out of bounds.
-    """
-    path, asked = project_path(call), _read(call)
-    selection = RunSelection(path.workspace, path.project, ids=asked.runs)
+    def show(self, call: EndpointCall) -> Answer:
+        """Answer with points of metrics, sampled: the query names ``runs`` and ``keys``, each once or several times.
+
+        ``x`` is ``step``, ``time`` (Unix milliseconds), ``relative`` (seconds since the run began) or another metric's
+        key; ``points`` is how many a curve has at the most, ``from`` and ``to`` are steps. What does not fit into one
+        answer comes with ``after=`` its ``following``.
+
+        Raises:
+            NotFoundError: There is no such project.
+            ValidationError: The query is out of bounds.
+        """
+        path, asked = project_path(call), _read(call)
+        selection = RunSelection(path.workspace, path.project, ids=asked.runs)
+        # Who may see a project sees all of its runs: beyond this, the answer is the same for everybody.
+        query = RunQuery(selection, parts=(), page=PageRequest(limit=CURVE_RUNS))
+        runs = {run.cuid: run for run in call.services.runs.list_runs(call.user, query).items}
+        return Answer(self._reads.get((path, asked, frozenset(runs)), lambda: _curves(call, selection, asked, runs)))
+
+
+def _curves(call: EndpointCall, selection: RunSelection, asked: _Asked, runs: Mapping[str, RunRecord]) -> bytes:
     block = call.services.points.read_points(
         call.user,
         PointQuery(
@@ -95,10 +111,8 @@ def show_curves(call: EndpointCall) -> Answer:
             point_limit=_BLOCK_POINTS,
         ),
     )
-    listed = call.services.runs.list_runs(call.user, RunQuery(selection, parts=(), page=PageRequest(limit=CURVE_RUNS)))
-    runs = {run.cuid: run for run in listed.items}
     across = {} if asked.x in _AXES else _across(call, selection, asked)
-    return Answer(dumps(_content(block, runs, asked, across)).encode())
+    return dumps(_content(block, runs, asked, across)).encode()
 
 
 def _read(call: EndpointCall) -> _Asked:

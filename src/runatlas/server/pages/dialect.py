@@ -10,7 +10,6 @@ from runatlas.server.pages import (
     administration,
     asset,
     compare,
-    curves,
     home,
     models,
     project,
@@ -24,6 +23,7 @@ from runatlas.server.pages import (
     trash,
     usage,
 )
+from runatlas.server.pages.curves import Curves
 from runatlas.server.pages.page import Page, credential, for_members, render_failure
 from runatlas.server.pages.run_live import LiveRuns
 from runatlas.server.pages.sign_in import show_sign_in, sign_in, sign_out
@@ -43,7 +43,6 @@ VISITED: dict[str, Page] = {
     "/{workspace:str}": home.show_workspace,
     "/{workspace:str}/{project:str}": project.show_project,
     "/{workspace:str}/{project:str}/compare": compare.show_comparison,
-    "/{workspace:str}/{project:str}/curves": curves.show_curves,
     "/{workspace:str}/{project:str}/runs.csv": run_file.csv_file,
     "/{workspace:str}/{project:str}/runs.parquet": run_file.parquet_file,
     "/{workspace:str}/{project:str}/runs/{run:str}": run.show_run,
@@ -122,6 +121,7 @@ def _identify(services: Services, secret: str) -> Caller | None:
 def _handlers() -> list[HTTPRouteHandler]:
     reads = VISITED | {path: for_members(function) for path, function in READS.items()}
     reads |= {
+        "/{workspace:str}/{project:str}/curves": Curves().show,
         "/{workspace:str}/{project:str}/runs/{run:str}/state": LiveRuns().show,
         "/sign-in": show_sign_in,
         "/static/{version:str}/{name:str}": asset.asset,

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
-
-from cachetools import TTLCache
 
 from runatlas.display.markup import lasting, number
 from runatlas.errors import NotFoundError
@@ -17,48 +12,20 @@ from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.model.series import Statistic, SummaryQuery
 from runatlas.server.pages.page import run_path
 from runatlas.server.pages.run import SHOWN, series_name
+from runatlas.server.pages.shared_reads import SharedReads
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 
-__all__ = ["LiveRuns", "SharedReads"]
+__all__ = ["LiveRuns"]
 
-_SECONDS, _RUNS, _PATIENCE_S = 1.0, 1000, 60.0
-
-
-class SharedReads:
-    """Reads that many ask for at one moment, done once; what was read is good for a second."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._reads: TTLCache[str, Future[dict[str, Any]]] = TTLCache(maxsize=_RUNS, ttl=_SECONDS)
-
-    def get(self, name: str, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return what was read under a name of late, or read it; who comes meanwhile waits for that.
-
-        Args:
-            name: What is read.
-            read: Reads it.
-        """
-        made: Future[dict[str, Any]] = Future()
-        with self._lock:
-            held = self._reads.setdefault(name, made)
-        if held is not made:
-            return held.result(_PATIENCE_S)
-        try:
-            made.set_result(read())
-        except BaseException as error:
-            made.set_exception(error)
-            with self._lock:
-                self._reads.pop(name, None)
-            raise
-        return made.result()
+_RUNS = 1000
 
 
 class LiveRuns:
     """Answers pages that follow runs."""
 
     def __init__(self) -> None:
-        self._reads = SharedReads()
+        self._reads = SharedReads[bytes](_RUNS)
 
     def show(self, call: EndpointCall) -> Answer:
         """Answer with a run's state, and what its metrics are by now.
@@ -71,7 +38,7 @@ class LiveRuns:
         found = call.services.runs.list_runs(call.user, query).items
         if not found:
             raise NotFoundError("there is no such run any more")
-        return Answer(dumps(self._reads.get(found[0].cuid, lambda: _read(call, found[0]))).encode())
+        return Answer(self._reads.get(found[0].cuid, lambda: dumps(_read(call, found[0])).encode()))
 
 
 def _read(call: EndpointCall, run: RunRecord) -> dict[str, Any]:

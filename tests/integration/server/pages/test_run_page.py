@@ -17,7 +17,7 @@ from support.server import ServerProcess, make_key, running_server
 
 import runatlas
 from runatlas.objects import Distribution, Figure, Image, Text
-from runatlas.server.pages.run_live import SharedReads
+from runatlas.server.pages.shared_reads import SharedReads
 
 _EVIL = "<script>alert(1)</script>\u202e"
 _LINES = 700
@@ -213,7 +213,7 @@ def test_the_state_is_told_to_those_who_may_see_the_run(served: _Served) -> None
 
 
 def test_what_many_ask_for_at_once_is_read_once() -> None:
-    reads = SharedReads()
+    reads = SharedReads[dict[str, Any]](10)
     begun, go = threading.Event(), threading.Event()
     calls: list[int] = []
     answers: list[dict[str, Any]] = []
@@ -238,7 +238,7 @@ def test_what_many_ask_for_at_once_is_read_once() -> None:
 
 
 def test_a_read_that_failed_is_tried_again_by_the_next() -> None:
-    reads = SharedReads()
+    reads = SharedReads[dict[str, Any]](10)
 
     def fail() -> dict[str, Any]:
         raise LookupError

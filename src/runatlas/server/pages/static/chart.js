@@ -10,6 +10,7 @@ const DARK = ["#5aaee8", "#ff8a4c", "#3fc79a", "#e58fc0", "#e6b84a", "#8fd3ff", 
 const DASHES = ["solid", "dash", "dot", "dashdot"];
 const AXES = { step: "step", time: "time (UTC)", relative: "since the run began" };
 const BLOCKS_MOST = 20;
+const REST = 10;
 const KEYS_AT_ONCE = 12;
 const LONG = 80;
 
@@ -26,9 +27,14 @@ export function attach(figure) {
   return charts.get(figure);
 }
 
-/** Read the points of all figures that were drawn again; those out of view wait until they are seen. */
-export function refresh() {
-  for (const chart of charts.values()) chart.invalidate();
+/**
+ * Read the points of all figures again; those out of view wait until they are seen. What takes long to read is not read
+ * all the time, unless it is the last.
+ */
+export function refresh(isLast = false) {
+  for (const chart of charts.values()) {
+    if (isLast || performance.now() - chart.readAt > REST * chart.took) chart.invalidate();
+  }
 }
 
 /** Draw what is there of all figures again. */
@@ -143,6 +149,8 @@ class Chart {
     this.isSeen = false;
     this.isStale = true;
     this.turn = 0;
+    this.readAt = 0;
+    this.took = 0;
     this.range = { from: null, to: null };
     this.hidden = new Set();
     this.found = null;
@@ -189,8 +197,13 @@ class Chart {
     this.isStale = false;
     const turn = (this.turn += 1);
     this.figure.setAttribute("aria-busy", "true");
+    const begun = performance.now();
     try {
-      const [found] = await Promise.all([read(this.asked), load()]);
+      const reading = read(this.asked).finally(() => {
+        this.readAt = performance.now();
+        this.took = this.readAt - begun;
+      });
+      const [found] = await Promise.all([reading, load()]);
       if (turn !== this.turn) return;
       this.found = found;
       this.draw();

@@ -236,8 +236,8 @@ async function look() {
   const text = JSON.stringify(found.metrics);
   const isNew = text !== held || found.lines !== heldLines || found.state !== page.dataset.state;
   apply(found.metrics);
-  if (text !== held && held !== "") {
-    refresh();
+  if (held !== "" && (text !== held || found.state !== page.dataset.state)) {
+    refresh(found.state !== "RUNNING");
     courses();
   }
   if (logs && "end" in logs.dataset && follow?.checked) await readLines().catch(() => undefined);
