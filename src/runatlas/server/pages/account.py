@@ -25,7 +25,7 @@ PROFILE = {
 """The fields of a profile, and what people call them."""
 
 _FIELD_MAX = 2000
-_REVOKED = 20
+_KEYS, _REVOKED = 200, 20
 _DONE = {
     "profile": "Your profile was changed.",
     "password": "Your password was changed. Sessions that were begun with the old one are over.",
@@ -56,7 +56,7 @@ def _account(call: EndpointCall, problem: str = "", wrong: str = "", *, status: 
         user=accounts.get_user(call.user),
         fields=PROFILE,
         most=_FIELD_MAX,
-        keys=[key for key in keys if key.revoked_at_ms is None],
+        keys=[key for key in keys if key.revoked_at_ms is None][: -_KEYS - 1 : -1],
         revoked=[key for key in keys if key.revoked_at_ms is not None][: -_REVOKED - 1 : -1],
         has_password=accounts.has_password(call.user),
         is_open=not accounts.has_accounts(),

@@ -13,7 +13,7 @@ from runatlas.server.wire.endpoint import EndpointCall
 __all__ = ["make_user", "make_user_key", "revoke_user_key", "show_administration", "show_user", "show_user_key"]
 
 _USERS, _SEARCH = 50, 200
-_REVOKED = 20
+_KEYS, _REVOKED = 200, 20
 _DONE = {"revoked": "The key was revoked: nothing can be done with it any more.", "made": "The user was made."}
 
 
@@ -66,7 +66,7 @@ def show_user(call: EndpointCall) -> Answer:
         call,
         "user.html",
         username=name,
-        keys=[key for key in keys if key.revoked_at_ms is None],
+        keys=[key for key in keys if key.revoked_at_ms is None][: -_KEYS - 1 : -1],
         revoked=[key for key in keys if key.revoked_at_ms is not None][: -_REVOKED - 1 : -1],
         address=user_address(name),
         done=_DONE.get(call.value("done") or "", ""),

@@ -26,7 +26,9 @@ from runatlas.server.wire.endpoint import EndpointCall
 __all__ = ["show_comparison"]
 
 _RUNS = 20
-_NAMES, _METRICS, _CHARTS, _MEDIA = 200, 100, 24, 12
+_SAME, _CHARTS, _MEDIA = 200, 20, 12
+_CONFIG_CELLS, _RESULT_CELLS = 800, 500
+"""How many values of configs and results are shown of all runs together: a page has a few hundred kilobytes."""
 _ABSENT = object()
 _SEARCH = 200
 _SUMMARIES = 10_000
@@ -90,6 +92,7 @@ def show_comparison(call: EndpointCall) -> Answer:
     differing, same = _configs(runs, baseline)
     results = _results(call, project, runs, baseline)
     fitting = [row for row in results if search.casefold() in row.key.casefold()]
+    names, metrics = (cells // max(len(runs), 2) for cells in (_CONFIG_CELLS, _RESULT_CELLS))
     return page(
         call,
         "compare.html",
@@ -101,14 +104,14 @@ def show_comparison(call: EndpointCall) -> Answer:
         search=search,
         address=f"{project_address(path)}/compare",
         curves=f"{project_address(path)}/curves",
-        differing=differing[:_NAMES],
-        more_differing=max(len(differing) - _NAMES, 0),
-        same=same[:_NAMES],
-        more_same=max(len(same) - _NAMES, 0),
-        results=fitting[:_METRICS],
-        more_results=max(len(fitting) - _METRICS, 0),
+        differing=differing[:names],
+        more_differing=max(len(differing) - names, 0),
+        same=same[:_SAME],
+        more_same=max(len(same) - _SAME, 0),
+        results=fitting[:metrics],
+        more_results=max(len(fitting) - metrics, 0),
         total=len(results),
-        keys=list(dict.fromkeys(row.key for row in fitting))[:_CHARTS],
+        keys=list(dict.fromkeys(row.key for row in fitting[:metrics]))[:_CHARTS],
         media=_media(call, runs),
         view=read_view(call),
         plotly=plotly_version(),

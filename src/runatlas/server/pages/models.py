@@ -15,7 +15,7 @@ from runatlas.server.wire.endpoint import EndpointCall
 
 __all__ = ["change_stage", "show_model", "show_models"]
 
-_WORKSPACES, _MODELS, _VERSIONS = 100, 500, 500
+_WORKSPACES, _MODELS, _VERSIONS = 100, 500, 150
 _READERS, _WRITERS = frozenset({"OWNER", "MEMBER", "VIEWER"}), frozenset({"OWNER", "MEMBER"})
 _DIGITS = 9
 

@@ -104,3 +104,21 @@ def test_too_few_too_many_and_unknown_runs_are_told(scene: Scene) -> None:
     page = scene.page("a,b,gone")
     assert "the project has no run gone" in page
     assert "2 runs compared" in page
+
+
+def test_a_page_of_many_runs_and_metrics_stays_small_and_says_what_it_leaves_out(scene: Scene) -> None:
+    steps = [0, 1]
+    names = [f"m{number:03}/" + "k" * 40 for number in range(120)]
+    for run in range(20):
+        config = {name: run + number for number, name in enumerate(names)}
+        where = {"workspace": scene.home, "project": "p"}
+        scene.make("POST", "runs", json={"project": where, "id": f"many{run}", "name": "n" * 200, "config": config})
+        points = [{"key": name, "steps": steps, "values": [run / 7, run / 3], "times_ms": steps} for name in names]
+        scene.make("POST", f"runs/{scene.home}/p/many{run}/append", json={"points": points})
+    runs = ",".join(f"many{run}" for run in range(20))
+    page = scene.page(runs)
+    assert len(page.encode()) < 300_000
+    text = shown_text(page)
+    assert "80 more names that differ" in text
+    assert "95 more metrics are not shown" in text
+    assert names[119] in shown_text(scene.page(runs, metric="m119"))
