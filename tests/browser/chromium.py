@@ -12,11 +12,11 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, Page, Response, sync_playwright
 
-__all__ = ["LOOKS", "Look", "Visit", "Visitor", "browser", "visitor"]
+__all__ = ["DONE", "FLAGS", "LOOKS", "PROGRAM", "Look", "Visit", "Visitor", "browser", "visitor"]
 
-_PROGRAM = Path(os.environ.get("RUNATLAS_CHROMIUM", "/usr/bin/chromium"))
+PROGRAM = Path(os.environ.get("RUNATLAS_CHROMIUM", "/usr/bin/chromium"))
 _MUST_RUN = "RUNATLAS_BROWSER_TESTS" in os.environ
-_FLAGS = (
+FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 )
@@ -30,7 +30,7 @@ _WIDE = "() => [document.documentElement.scrollWidth, document.documentElement.c
 _WIDE_PARTS = """() => [...document.querySelectorAll("body *")].filter(each =>
     each.getBoundingClientRect().right > document.documentElement.clientWidth + 1
     && !each.closest(".wide")).slice(-5).map(each => each.outerHTML.slice(0, 200))"""
-_DONE = "() => !document.querySelector('[aria-busy=true]')"
+DONE = "() => !document.querySelector('[aria-busy=true]')"
 
 
 @attrs.frozen
@@ -57,11 +57,11 @@ LOOKS = {
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A browser of one module: while it is there, its thread can run no event loop of its own."""
-    if not _PROGRAM.is_file():
-        needed = f"needs Chromium: there is no {_PROGRAM}; apt-get install chromium, or say where in RUNATLAS_CHROMIUM"
+    if not PROGRAM.is_file():
+        needed = f"needs Chromium: there is no {PROGRAM}; apt-get install chromium, or say where in RUNATLAS_CHROMIUM"
         pytest.fail(needed) if _MUST_RUN else pytest.skip(needed)
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=_PROGRAM, args=_FLAGS)
+        started = playwright.chromium.launch(executable_path=PROGRAM, args=FLAGS)
         yield started
         started.close()
 
@@ -101,7 +101,7 @@ class Visit:
 
     def settle(self) -> None:
         """Wait until nothing on the page is on its way."""
-        self.page.wait_for_function(_DONE)
+        self.page.wait_for_function(DONE)
 
     def look(self, look: Look) -> None:
         """Look at it another way."""
