@@ -61,7 +61,7 @@ class Place:
         plain = route.replace(":str}", "}").replace(":path}", "}").replace(":int}", "}")
         names = self.names | self.run_names if "{run}" in plain else self.names
         if plain.startswith("/models/"):
-            names |= {"workspace": names["username"]}
+            names = names | {"workspace": names["username"]}
         return plain.format_map(names) + self.queries.get(plain, "")
 
 
