@@ -20,6 +20,7 @@ from runatlas.server.pages.asset import plotly_version
 from runatlas.server.pages.config_tree import is_same
 from runatlas.server.pages.curves import read_view
 from runatlas.server.pages.page import page, project_path
+from runatlas.server.pages.run_view import own_link
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 
@@ -204,8 +205,7 @@ def _media(call: EndpointCall, runs: Sequence[RunRecord]) -> list[MediaRow]:
         for record in call.services.media.list_media(call.user, run.path, MediaQuery()).items:
             if record.items:
                 item = record.items[0]
-                # Without host: the page may be looked at by another name of it.
-                link = None if item.url is None else item.url.removeprefix(call.user.origin or "")
+                link = None if item.url is None else own_link(call, item.url)
                 found.setdefault(record.key, {})[place] = (record.step, attrs.evolve(item, url=link))
     keys = sorted(found, key=lambda key: (-len(found[key]), key))[:_MEDIA]
     return [MediaRow(key, _placed(found[key], len(runs))) for key in keys]

@@ -10,6 +10,7 @@ from runatlas.model.page import PageRequest
 from runatlas.model.registry import STAGES, ModelRecord, ModelVersionRecord, Stage
 from runatlas.server.pages.address import model_address, run_address, with_query
 from runatlas.server.pages.page import last_of, page, read_form, redirect
+from runatlas.server.pages.run_view import own_link
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 
@@ -75,8 +76,7 @@ def _version(call: EndpointCall, record: ModelVersionRecord) -> Version:
     name = record.artifact.rpartition("/")[2]
     mime_type = "application/octet-stream"
     link = call.services.links.blob_link(call.user, record.sha256, name=name, mime_type=mime_type, size=record.size)
-    # Without host: the page may be looked at by another name of it.
-    return Version(record, run, link.url.removeprefix(call.user.origin or ""))
+    return Version(record, run, own_link(call, link.url))
 
 
 def change_stage(call: EndpointCall) -> Answer:
