@@ -64,6 +64,8 @@ PICTURES: dict[str, tuple[int, Callable[[Visit], object]]] = {
     "pages-plan.png": (640, _plan),
     "pages-undo.png": (560, _delete),
     "pages-trash.png": (640, _trash),
+    "pages-usage.png": (620, lambda visit: visit.go("/usage")),
+    "pages-administration.png": (620, lambda visit: visit.go("/administration")),
     "pages-account.png": (760, lambda visit: visit.go("/account")),
 }
 """What the docs show: how high the window is, and how one gets there; one after the other on one store."""
