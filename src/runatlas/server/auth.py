@@ -100,7 +100,7 @@ class Gatekeeper:
         origin = headers.get("origin")
         own = {headers.get("host", "").lower(), urlsplit(self._settings.origin or "").netloc.lower()} - {""}
         bearer = headers.get("authorization", "").lower().startswith("bearer ")
-        if origin is not None and not bearer and urlsplit(origin).netloc.lower() not in own:
+        if origin is not None and not bearer and _host_of(origin) not in own:
             raise PermissionDeniedError(f"requests of web pages of {origin[:80]!r} are not taken")
 
     def _admit_public(self, _: Dialect, headers: Mapping[str, str]) -> Caller | None:
@@ -148,6 +148,11 @@ def _require_host(headers: Mapping[str, str]) -> None:
         raise ValidationError(f"the Host {host[:80]!r} is neither a name nor an address", code=400)
 
 
+def _host_of(origin: str) -> str:
+    """Return the host of what a browser says a request comes from, with its port; ``""`` if it is not told."""
+    return origin.partition("://")[2].lower()
+
+
 def _require_own_page(headers: Mapping[str, str]) -> None:
     host = headers.get("host", "")
     found = _HOST.fullmatch(host)
@@ -157,7 +162,7 @@ def _require_own_page(headers: Mapping[str, str]) -> None:
             "make a key with 'runatlas keys create' to reach it by other names"
         )
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+    if origin is not None and _host_of(origin) != host.lower():
         raise PermissionDeniedError(
             f"this server has no accounts yet and takes no requests from other web pages, such as {origin[:80]!r}"
         )

@@ -64,6 +64,7 @@ def _local(server: ServerProcess, text: str) -> str:
         ({"Host": "localhost:{port}", "Origin": "http://localhost:1"}, 403),
         ({"Host": "localhost:{port}", "Origin": "http://127.0.0.1:{port}"}, 403),
         ({"Host": "localhost:{port}", "Origin": "null"}, 403),
+        ({"Host": "localhost:{port}", "Origin": "http://["}, 403),
         ({"Host": "localhost:{port}", "Origin": ""}, 403),
     ],
 )
@@ -99,7 +100,7 @@ def test_with_accounts_the_server_goes_by_any_name(guarded: Guarded) -> None:
     assert guarded.server.call("GET", "user", headers=headers).status_code == 401
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null"])
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://["])
 def test_credentials_that_a_browser_sends_by_itself_do_not_serve_other_sites(guarded: Guarded, origin: str) -> None:
     headers = {"Authorization": _basic("ann", guarded.key), "Origin": origin}
     paths = {"PATCH": "user", "POST": "projects", "PUT": "workspaces/ann/members/bob", "DELETE": "keys/x"}

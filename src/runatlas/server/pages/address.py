@@ -16,6 +16,8 @@ __all__ = [
     "workspace_address",
 ]
 
+_NEXT_MAX = 16_000
+
 
 def workspace_address(username: str) -> str:
     """Return the address of a workspace's page.
@@ -85,5 +87,6 @@ def safe_next(given: str | None) -> str:
         >>> safe_next("/@ann?x=1"), safe_next("//evil.example"), safe_next("/\\evil"), safe_next(None)
         ('/@ann?x=1', '/', '/', '/')
     """
-    is_ours = given is not None and given.startswith("/") and not given.startswith(("//", "/\\"))
-    return given if is_ours and given is not None and given.isprintable() and "\\" not in given else "/"
+    if given is None or len(given) > _NEXT_MAX or not given.startswith("/") or given.startswith("//"):
+        return "/"
+    return given if given.isprintable() and "\\" not in given else "/"

@@ -11,6 +11,7 @@ from runatlas.server.wire.endpoint import EndpointCall
 
 __all__ = ["show_sign_in", "sign_in", "sign_out"]
 
+_NAME_MAX = 100
 _MISSING = "fill in a key, or a name and a password"
 
 
@@ -45,7 +46,7 @@ def sign_out(call: EndpointCall) -> Answer:
 
 
 def _form(call: EndpointCall, following: str, problem: str = "", name: str = "", *, status: int = 200) -> Answer:
-    return page(call, "sign_in.html", status=status, following=following, problem=problem, name=name)
+    return page(call, "sign_in.html", status=status, following=following, problem=problem, name=name[:_NAME_MAX])
 
 
 def _cookie(call: EndpointCall, session: Session) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
+from pathlib import Path
 
 import attrs
 import pytest
 import requests
-from support.person import Person, shown_text
+from support.person import Person, shown_text, token_of
 from support.server import ServerProcess, make_key, running_server
 
 _SECRET = re.compile(r'<pre class="secret"[^>]*>([0-9A-Za-z]{21})</pre>')
 _KEYS = re.compile(r'href="(/account/keys/\w+)" aria-label="Revoke the key (\w{4})"')
+_PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 _HOSTILE = "</textarea><script>alert(1)</script>\u202e" + "\"'" + "x" * 900
 
 
@@ -124,3 +127,21 @@ def test_a_password_is_changed_by_who_knows_it_and_ends_its_sessions(scene: Scen
     assert fay.visit("/account").url == f"{scene.server.origin}/account"
     assert scene.sign_in("fay", "first password")[0] == 401
     assert scene.sign_in("fay", "second password")[0] == 200
+
+
+def test_many_who_try_passwords_at_once_take_little_memory(scene: Scene) -> None:
+    token = token_of(Person(scene.server.origin).visit("/sign-in").text)
+
+    def peak_mib() -> int:
+        return int(_PEAK.findall(Path(f"/proc/{scene.server.process.pid}/status").read_text())[0]) >> 10
+
+    def sign_in(name: str) -> requests.Response:
+        form = {"token": token, "username": name, "password": "x"}
+        return scene.server.call("POST", "/sign-in", data=form)
+
+    with ThreadPoolExecutor(12) as threads:
+        before = peak_mib()
+        answers = list(threads.map(sign_in, [f"{number}{'<' * 20_000}" for number in range(12)]))
+    assert {answer.status_code for answer in answers} <= {401, 429}
+    assert max(len(answer.content) for answer in answers) < 5_000
+    assert peak_mib() - before < 400
