@@ -102,6 +102,8 @@ class Gatekeeper:
         bearer = headers.get("authorization", "").lower().startswith("bearer ")
         if origin is not None and not bearer and _host_of(origin) not in own:
             raise PermissionDeniedError(f"requests of web pages of {origin[:80]!r} are not taken")
+        if headers.get("sec-fetch-site") == "cross-site" and not bearer:
+            raise PermissionDeniedError("requests of web pages of other sites are not taken")
 
     def _admit_public(self, _: Dialect, headers: Mapping[str, str]) -> Caller | None:
         # A store that does not answer is for the route to tell: the one of the server's health does.

@@ -43,8 +43,6 @@ VISITED: dict[str, Page] = {
     "/{workspace:str}": home.show_workspace,
     "/{workspace:str}/{project:str}": project.show_project,
     "/{workspace:str}/{project:str}/compare": compare.show_comparison,
-    "/{workspace:str}/{project:str}/runs.csv": run_file.csv_file,
-    "/{workspace:str}/{project:str}/runs.parquet": run_file.parquet_file,
     "/{workspace:str}/{project:str}/runs/{run:str}": run.show_run,
     "/{workspace:str}/{project:str}/runs/{run:str}/chart": run.show_run,
     "/{workspace:str}/{project:str}/runs/{run:str}/media": run_media.show_media,
@@ -62,6 +60,8 @@ VISITED: dict[str, Page] = {
 
 READS: dict[str, Page] = {
     "/runs": home.show_runs,
+    "/{workspace:str}/{project:str}/runs.csv": run_file.csv_file,
+    "/{workspace:str}/{project:str}/runs.parquet": run_file.parquet_file,
     "/account": account.show_account,
     "/account/keys/{key:str}": account.show_key,
     "/administration": administration.show_administration,

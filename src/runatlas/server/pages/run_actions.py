@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 import attrs
 
@@ -28,6 +28,7 @@ _RUNS_MAX = 5_000
 _COMPARED = range(2, 21)
 _RECENT = 50
 _SHOWN = 100
+_BACK_MAX = 20_000
 
 
 def _words(form: Form) -> tuple[str, ...]:
@@ -192,7 +193,7 @@ def _back(call: EndpointCall, form: Form, **told: str | int | None) -> Answer:
 def _return_address(call: EndpointCall, form: Form) -> str:
     """Return the address of the listing that the form was on, without what was of one moment."""
     address = project_address(project_path(call))
-    pairs = parse_qsl(urlsplit(_last(form, "back")).query[:20_000])
+    pairs = parse_qsl(_last(form, "back").partition("#")[0].partition("?")[2][:_BACK_MAX])
     left = PASSED - {"after", "at"} | ({"drawn"} if _last(form, "do") == "draw" else set())
     asked = urlencode([(name, value) for name, value in pairs if name not in left])
     return f"{address}?{asked}" if asked else address

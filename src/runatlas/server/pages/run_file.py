@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import tempfile
+import threading
 from collections.abc import Iterator
 from itertools import islice
 from typing import BinaryIO, Literal, cast
 
 import attrs
 
-from runatlas.errors import ValidationError
+from runatlas.errors import RateLimitedError, ValidationError
 from runatlas.model.codec import decode_json, encode_json
 from runatlas.model.filter_language import FilterSyntaxError
 from runatlas.model.page import PAGE_LIMIT, each_item
@@ -25,6 +26,9 @@ from runatlas.tables.run_file import write_runs
 __all__ = ["csv_file", "parquet_file"]
 
 _PIECE = 1 << 18
+_PATIENCE_S = 5.0
+_places = threading.BoundedSemaphore(2)
+"""A file of many runs takes half a minute of a thread, and room on the disk."""
 
 
 def csv_file(call: EndpointCall) -> Download:
@@ -44,6 +48,17 @@ def _made(call: EndpointCall, form: Literal["csv", "parquet"], media_type: str) 
         query = asked_query(call, RunSelection(path.workspace, path.project))
     except FilterSyntaxError as error:
         raise ValidationError(str(error)) from error
+    if not _places.acquire(timeout=_PATIENCE_S):
+        raise RateLimitedError("other files of runs are being made; try again in a moment")
+    try:
+        file = _filled(call, query, form)
+    finally:
+        _places.release()
+    size = file.tell()
+    return Download(lambda start, stop: _pieces(file, start, stop), size, f"{path.project}.{form}", media_type, _tag())
+
+
+def _filled(call: EndpointCall, query: RunQuery, form: Literal["csv", "parquet"]) -> BinaryIO:
     file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - it goes with the answer
     # What all runs have together is known when the last one was read, and they may be many.
     with tempfile.TemporaryFile() as spool:
@@ -53,8 +68,7 @@ def _made(call: EndpointCall, form: Literal["csv", "parquet"], media_type: str) 
             spool.writelines(encode_json(record) + b"\n" for record in records)
         spool.seek(0)
         write_runs(_tables(cast(BinaryIO, spool), now_ms), columns, file, form)
-    size = file.tell()
-    return Download(lambda start, stop: _pieces(file, start, stop), size, f"{path.project}.{form}", media_type, _tag())
+    return file
 
 
 def _read(call: EndpointCall, query: RunQuery) -> Iterator[tuple[RunRecord, ...]]:

@@ -30,6 +30,10 @@ __all__ = ["PASSED", "RunList", "asked_query", "read_selection", "run_list"]
 _RUNS, _LOOKED_AT = 50, 200
 _FILTER_MAX = 10_000
 _ASKED_MAX = 60
+_ASKED = {"filter", "order", "columns", "group", "unfinished", "curves", "drawn", "color", "x", "log", "smooth"}
+"""Parameters that are of the whole listing: its links and forms carry them."""
+
+_LONGEST = 10_000
 PASSED = {"after", "at", "choose", "done", "same"}
 """Parameters that are of one page of the listing only, or of one moment."""
 
@@ -188,11 +192,20 @@ def run_list(call: EndpointCall, workspace: str, project: str | None) -> RunList
         found.next_cursor,
         cursors,
         _first(call, cursors),
-        tuple((name, value) for name, value in call.query[:_ASKED_MAX] if name not in PASSED and value),
+        tuple(_asked(call)),
         sorts,
         call.services.store.clock(),
         tuple(cells(found.items, shown)),
     )
+
+
+def _asked(call: EndpointCall) -> Iterator[tuple[str, str]]:
+    """Yield the parameters that links carry on, no more of them than a page bears many times."""
+    left = _LONGEST
+    for name, value in call.query[:_ASKED_MAX]:
+        left -= len(value) if name in _ASKED else 0
+        if name in _ASKED and value and left >= 0:
+            yield name, value
 
 
 def asked_query(call: EndpointCall, everything: RunSelection) -> RunQuery:

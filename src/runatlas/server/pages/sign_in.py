@@ -40,7 +40,7 @@ def sign_in(call: EndpointCall) -> Answer:
 
 
 def sign_out(call: EndpointCall) -> Answer:
-    """Forget the session."""
+    """Take the session out of the browser; what somebody copied of it ends with its key, its password, or its time."""
     read_form(call)
     return redirect("/sign-in", {"set-cookie": f"{cookie_name(call.headers)}=; Max-Age=0; {_attributes(call)}"})
 

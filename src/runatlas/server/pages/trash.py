@@ -98,8 +98,12 @@ def purge_entry(call: EndpointCall) -> Answer:
 
 def purge_expired(call: EndpointCall) -> Answer:
     """Remove for good what is kept no longer."""
-    if not is_confirmed(read_form(call)):
+    form = read_form(call)
+    if not is_confirmed(form):
         return _expired(call, "nothing was purged: tick that it is meant", status=422)
+    plan = call.services.purging.purge(call.user, dry_run=True)
+    if form.get("shown") != [f"{plan.entries} {plan.runs} {plan.points}"]:
+        return _expired(call, "nothing was purged: what is kept no longer is more by now, see below", status=409)
     done = call.services.purging.purge(call.user)
     return redirect(with_query("/trash", purged=done.runs))
 

@@ -174,6 +174,10 @@ def test_forged_forms_change_nothing(server: ServerProcess) -> None:
     away = _do(server, "pin", "r1", back="https://evil.example/@root/demo?x=1")
     assert away.url.startswith(f"{server.origin}{_PROJECT}?x=1")
     _undo(server, away)
+    for address in ("//[", "http://[x", "x" * 30_000):
+        away = _do(server, "pin", "r1", back=address)
+        assert (away.status_code, away.url.split("?")[0]) == (200, f"{server.origin}{_PROJECT}"), address
+        _undo(server, away)
 
 
 def test_what_fits_is_had_as_a_file(server: ServerProcess) -> None:

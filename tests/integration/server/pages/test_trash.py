@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import attrs
@@ -131,6 +132,10 @@ def test_what_is_kept_no_longer_is_purged_together_and_nothing_else(scene: Scene
     assert "time is over" in shown_text(scene.ann.visit("/trash").text)
     assert "time of 1 deletion is over" in shown_text(scene.ann.visit("/trash/purge").text)
     assert scene.ann.send("/trash/purge").status_code == 422
-    left = scene.ann.send("/trash/purge", {"confirmed": "yes"}).text
+    stale = scene.ann.send("/trash/purge", {"confirmed": "yes", "shown": "0 0 0"})
+    assert (stale.status_code, "nothing was purged" in stale.text) == (409, True)
+    found = re.search(r'name="shown" value="([^"]+)"', stale.text)
+    assert found is not None
+    left = scene.ann.send("/trash/purge", {"confirmed": "yes", "shown": found[1]}).text
     assert "time is over" not in shown_text(left)
     assert entry in left

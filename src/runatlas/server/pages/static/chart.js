@@ -264,6 +264,7 @@ class Chart {
       },
       yaxis: { ...axis, type: log.includes("y") ? "log" : "linear" },
       uirevision: `${given.x}${log}`,
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: ink("--soft"), activecolor: ink("--ink") },
     };
     const config = {
       displaylogo: false, responsive: true,
