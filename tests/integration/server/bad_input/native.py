@@ -105,7 +105,6 @@ TABLE: Table = {
     "unknown address": (
         _get("nothing", "/nothing", "nothing at this address", status=404),
         _get("too short", "/runs/olga/demo", "nothing at this address", status=404),
-        Bad("the root", "GET", "/", ("nothing at this address",), 404),
         Bad("another version", "GET", "/atlas/v2/user", ("nothing at this address",), 404),
         Bad("upwards", "GET", "/atlas/v1/../../etc/passwd", ("nothing at this address",), 404),
     ),
