@@ -82,3 +82,21 @@ def test_how_curves_are_drawn_goes_along_with_every_link(served: tuple[ServerPro
     visit.page.wait_for_url("**filter=**")
     asked = parse_qs(urlsplit(visit.page.url).query)
     assert (asked["x"], asked["log"], asked["color"]) == (["relative"], ["y"], ["config.net.depth"])
+
+
+def test_curves_are_there_before_the_script_that_lets_them_be_zoomed(
+    served: tuple[ServerProcess, Place], visitor: Visitor
+) -> None:
+    visit, address = _look(served, visitor)
+    visit.page.route("**/plotly.js", lambda route: route.abort())
+    visit.go(f"{address}?curves=val_loss&log=y")
+    visit.page.locator(".chart.drawn").wait_for()
+    drawn = visit.page.locator(".chart-sketch path")
+    assert drawn.count() > 1
+    assert all(each.get_attribute("d") for each in drawn.all())
+    assert visit.page.get_by_text("cannot be zoomed").is_visible()
+    visit.check("net::ERR_FAILED")
+    visit.page.unroute("**/plotly.js")
+    visit.page.get_by_role("button", name="Try again").click()
+    visit.page.locator(".js-plotly-plot").wait_for()
+    assert drawn.count() == 0

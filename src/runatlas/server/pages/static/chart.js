@@ -203,10 +203,16 @@ class Chart {
         this.readAt = performance.now();
         this.took = this.readAt - begun;
       });
-      const [found] = await Promise.all([reading, load()]);
+      const found = await reading;
       if (turn !== this.turn) return;
       this.found = found;
-      this.draw();
+      if (!window.Plotly) {
+        // Reading plotly's script takes longer than all else: the curves are there before it, as plain lines.
+        this.sketch();
+        await painted();
+      }
+      await load();
+      if (turn === this.turn) this.draw();
     } catch (error) {
       if (turn === this.turn) this.fail(error);
     } finally {
@@ -215,7 +221,9 @@ class Chart {
   }
 
   fail(error) {
-    this.note.textContent = `The curves could not be loaded: ${error.message}. `;
+    const isThere = this.plot.querySelector(":scope > .chart-sketch") !== null;
+    const lacking = isThere ? "The curves cannot be zoomed" : "The curves could not be loaded";
+    this.note.textContent = `${lacking}: ${error.message}. `;
     const again = document.createElement("button");
     again.type = "button";
     again.className = "plain";
@@ -224,8 +232,49 @@ class Chart {
     this.note.append(again);
   }
 
+  /** Draw the curves as lines that answer to nothing, between the bounds of what they show. */
+  sketch() {
+    const { log = "", smooth = "0" } = this.figure.dataset;
+    const place = (value, axis) => (log.includes(axis) ? (value > 0 ? Math.log10(value) : null) : value);
+    const curves = this.found.series.map((each, at) => this.curve(each, at));
+    const lines = curves.filter(({ id }) => !this.hidden.has(id)).map(({ each, color, dash }) => {
+      const values = Number(smooth) > 0 ? smoothed(each.y, Number(smooth)) : each.y;
+      return { color, dash, points: values.map((y, at) => [place(each.x[at], "x"), place(y, "y")]) };
+    });
+    const there = lines.flatMap(({ points }) => points.filter(([x, y]) => x !== null && y !== null));
+    this.tell(curves, log);
+    if (!there.length) return;
+    const [left, right] = bounds(there.map(([x]) => x));
+    const [low, high] = bounds(there.map(([, y]) => y));
+    const [width, height] = [Math.max(this.plot.clientWidth - 60, 50), 212];
+    const across = (x) => 48 + ((x - left) / (right - left)) * width;
+    const up = (y) => 8 + ((high - y) / (high - low)) * height;
+    const drawing = element("svg", { class: "chart-sketch", width: width + 60, height: 260 });
+    for (const [value, y] of [[high, 12], [low, 8 + height]]) {
+      const label = element("text", { x: 42, y, "text-anchor": "end" });
+      label.textContent = (log.includes("y") ? 10 ** value : value).toPrecision(3);
+      drawing.append(element("line", { x1: 48, x2: 48 + width, y1: up(value), y2: up(value) }), label);
+    }
+    for (const { points, color, dash } of lines) {
+      let isGap = true;
+      const path = points.map(([x, y]) => {
+        if (x === null || y === null) {
+          isGap = true;
+          return "";
+        }
+        const step = `${isGap ? "M" : "L"}${across(x).toFixed(1)} ${up(y).toFixed(1)}`;
+        isGap = false;
+        return step;
+      });
+      const pattern = dash === "solid" ? "none" : dash === "dot" ? "2 3" : "6 4";
+      drawing.append(element("path", { d: path.join(""), stroke: color, "stroke-dasharray": pattern }));
+    }
+    this.plot.replaceChildren(drawing);
+  }
+
   draw() {
     if (!this.found || !window.Plotly) return;
+    this.plot.querySelector(":scope > .chart-sketch")?.remove();
     const given = this.figure.dataset;
     const style = getComputedStyle(document.documentElement);
     const ink = (name) => style.getPropertyValue(name).trim();
@@ -259,7 +308,7 @@ class Chart {
       font: { color: ink("--ink"), family: "system-ui, sans-serif", size: 12 },
       hoverlabel: { bgcolor: ink("--raised"), bordercolor: ink("--line"), font: { color: ink("--ink") }, namelength: 60 },
       xaxis: {
-        ...axis, title: { text: plain(title), font: { size: 11, color: ink("--soft") }, standoff: 8 },
+        ...axis, exponentformat: "SI", title: { text: plain(title), font: { size: 11, color: ink("--soft") }, standoff: 8 },
         type: given.x === "time" ? "date" : log.includes("x") ? "log" : "linear",
       },
       yaxis: { ...axis, type: log.includes("y") ? "log" : "linear" },
@@ -359,6 +408,24 @@ export function smoothed(values, weight) {
     weights = weights * weight + (1 - weight);
     return sum / weights;
   });
+}
+
+/** Wait until what was drawn is on the screen; in a hidden tab nothing is, and it is not waited for long. */
+const painted = () => new Promise((resolve) => {
+  requestAnimationFrame(() => setTimeout(resolve));
+  setTimeout(resolve, 200);
+});
+
+function bounds(values) {
+  const low = values.reduce((one, other) => Math.min(one, other));
+  const high = values.reduce((one, other) => Math.max(one, other));
+  return low < high ? [low, high] : [low - 0.5, high + 0.5];
+}
+
+function element(name, attributes) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
 }
 
 function unitOf(series) {
