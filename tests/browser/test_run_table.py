@@ -100,3 +100,6 @@ def test_curves_are_there_before_the_script_that_lets_them_be_zoomed(
     visit.page.get_by_role("button", name="Try again").click()
     visit.page.locator(".js-plotly-plot").wait_for()
     assert drawn.count() == 0
+    # Plotly offers to send what is drawn to a place of its makers.
+    assert visit.page.locator(".modebar-btn").count() > 3
+    assert visit.page.locator('[data-title^="Share"]').count() == 0

@@ -316,7 +316,7 @@ class Chart {
       modebar: { bgcolor: "rgba(0,0,0,0)", color: ink("--soft"), activecolor: ink("--ink") },
     };
     const config = {
-      displaylogo: false, responsive: true,
+      displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: true,
       modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d", "toggleSpikelines"],
     };
     const isFirst = !this.plot.classList.contains("js-plotly-plot");

@@ -150,7 +150,7 @@ async function drawFigure(place) {
     const traces = (figure.data ?? []).map((trace) => ({ ...trace, type: (trace.type ?? "scatter").replace(/gl$/, "") }));
     const canvas = document.createElement("div");
     place.prepend(canvas);
-    await plotly.newPlot(canvas, traces, figure.layout ?? {}, { displaylogo: false, responsive: true });
+    await plotly.newPlot(canvas, traces, figure.layout ?? {}, { displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: true });
   } catch (error) {
     place.prepend(`The figure cannot be drawn: ${error.message} `);
   }
