@@ -26,6 +26,7 @@ __all__ = [
     "Form",
     "Page",
     "cookie_name",
+    "count_of",
     "credential",
     "for_members",
     "is_confirmed",
@@ -51,6 +52,7 @@ HEADERS = {
 _HTML = "text/html; charset=utf-8"
 _PORT = re.compile(r":(\d{1,5})$")
 _FIELDS_MAX = 5000
+_DIGITS = 18
 _IN_ADDRESSES = "/?&=%#:@!$'()*+,;~"
 
 Page: TypeAlias = Callable[[EndpointCall], "Answer | ASGIApp"]
@@ -168,6 +170,12 @@ def is_confirmed(form: Form) -> bool:
 def last_of(form: Form, name: str) -> str:
     """Return what a field of a form has, where it is there once: the last value, or nothing."""
     return form.get(name, [""])[-1]
+
+
+def count_of(call: EndpointCall, name: str) -> int | None:
+    """Return a parameter of the address that counts something; ``None`` if it is not there, or no such number."""
+    said = call.value(name) or ""
+    return int(said) if said.isascii() and said.isdigit() and len(said) <= _DIGITS else None
 
 
 def workspace_name(call: EndpointCall) -> str:

@@ -10,7 +10,7 @@ from runatlas.model.project import ProjectQuery
 from runatlas.model.run import RunSelection
 from runatlas.server.pages.address import project_address
 from runatlas.server.pages.asset import plotly_version
-from runatlas.server.pages.page import is_visitor, page, project_path, redirect
+from runatlas.server.pages.page import count_of, is_visitor, page, project_path, redirect
 from runatlas.server.pages.run_curves import run_curves
 from runatlas.server.pages.run_groups import run_groups
 from runatlas.server.pages.run_list import run_list
@@ -55,7 +55,7 @@ def project_page(call: EndpointCall, *, refusal: str = "", status: int = 200) ->
         others=_others(call, path) if writes else (),
         change=_change(call),
         lasting_kinds=LASTING,
-        same=_number(call.value("same")),
+        same=count_of(call, "same"),
     )
 
 
@@ -73,10 +73,6 @@ def _change(call: EndpointCall) -> ChangeRecord | None:
         return call.services.changes.get_change(call.user, name[:100]) if name else None
     except NotFoundError:
         return None
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() and len(text) < 10 else None
 
 
 def find_project(call: EndpointCall) -> Answer:

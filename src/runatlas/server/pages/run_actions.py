@@ -16,7 +16,7 @@ from runatlas.model.run import RunPatch, RunSelection
 from runatlas.model.trash import DeletionPlanRecord
 from runatlas.server.pages.address import project_address, with_query
 from runatlas.server.pages.curves import CURVE_RUNS
-from runatlas.server.pages.page import Form, page, project_path, read_form, redirect
+from runatlas.server.pages.page import Form, last_of, page, project_path, read_form, redirect
 from runatlas.server.pages.project import project_page
 from runatlas.server.pages.run_list import PASSED, read_selection
 from runatlas.server.wire.answer import Answer
@@ -33,7 +33,7 @@ _BACK_MAX = 20_000
 
 def _words(form: Form) -> tuple[str, ...]:
     """Return the tags that were written, with commas between them."""
-    found = tuple(dict.fromkeys(filter(None, map(str.strip, _last(form, "text").split(",")))))
+    found = tuple(dict.fromkeys(filter(None, map(str.strip, last_of(form, "text").split(",")))))
     if not found:
         raise ValidationError("write the tag first; several with commas between them")
     return found
@@ -42,12 +42,12 @@ def _words(form: Form) -> tuple[str, ...]:
 _PATCHES: Mapping[str, Callable[[Form], RunPatch]] = {
     "tag": lambda form: RunPatch(labels_added=_words(form)),
     "untag": lambda form: RunPatch(labels_removed=_words(form)),
-    "group": lambda form: RunPatch(group=_last(form, "text").strip()),
+    "group": lambda form: RunPatch(group=last_of(form, "text").strip()),
     "archive": lambda _: RunPatch(archived=True),
     "unarchive": lambda _: RunPatch(archived=False),
     "pin": lambda _: RunPatch(pin=True),
     "unpin": lambda _: RunPatch(pin=False),
-    "protect": lambda form: RunPatch(protected=True, protected_reason=_last(form, "text").strip() or None),
+    "protect": lambda form: RunPatch(protected=True, protected_reason=last_of(form, "text").strip() or None),
     "unprotect": lambda _: RunPatch(protected=False),
     "move": lambda form: RunPatch(project=_named(form, "to", "say which project they move to")),
 }
@@ -57,7 +57,7 @@ def change_runs(call: EndpointCall) -> Answer:
     """Do to the chosen runs what the button says."""
     form = read_form(call)
     try:
-        action, selection = _last(form, "do"), _selection(call, form)
+        action, selection = last_of(form, "do"), _selection(call, form)
         if action == "compare":
             return _compare(call, selection)
         if action == "draw":
@@ -83,7 +83,7 @@ def delete_runs(call: EndpointCall) -> Answer:
     try:
         selection = _selection(call, form)
         plan = _plan(call, form, selection)
-        if _last(form, "plan") != _digest(plan):
+        if last_of(form, "plan") != _digest(plan):
             return _show_plan(call, form, selection, changed=True)
         done = call.services.trash.delete(call.user, plan)
     except ApiStatusError as error:
@@ -96,7 +96,7 @@ def undo_change(call: EndpointCall) -> Answer:
     form = read_form(call)
     call.services.projects.get_project(call.user, project_path(call))
     try:
-        done = call.services.changes.undo_change(call.user, _last(form, "change")[:100])
+        done = call.services.changes.undo_change(call.user, last_of(form, "change")[:100])
     except NotFoundError:
         return _refused(call, form, "there is no such change; it may be taken back on the page of the trash", 404)
     except ApiStatusError as error:
@@ -110,9 +110,9 @@ def undo_change(call: EndpointCall) -> Answer:
 def _selection(call: EndpointCall, form: Form) -> RunSelection:
     path = project_path(call)
     everything = RunSelection(path.workspace, path.project)
-    if _last(form, "which") == "all":
+    if last_of(form, "which") == "all":
         try:
-            return read_selection(everything, _last(form, "filter").strip())
+            return read_selection(everything, last_of(form, "filter").strip())
         except FilterSyntaxError as error:
             raise ValidationError(str(error)) from error
     chosen = tuple(dict.fromkeys(name for text in form.get("run", ()) for name in text.split()))
@@ -143,7 +143,7 @@ def _draw(call: EndpointCall, form: Form, selection: RunSelection) -> Answer:
 
 
 def _plan(call: EndpointCall, form: Form, selection: RunSelection) -> DeletionPlanRecord:
-    return call.services.trash.plan_run_deletion(call.user, selection, force=_last(form, "force") == "yes")
+    return call.services.trash.plan_run_deletion(call.user, selection, force=last_of(form, "force") == "yes")
 
 
 def _digest(plan: DeletionPlanRecord) -> str:
@@ -165,7 +165,7 @@ def _show_plan(call: EndpointCall, form: Form, selection: RunSelection, *, chang
         plan=plan,
         digest=_digest(plan),
         which="all" if selection.ids is None else "chosen",
-        filter=_last(form, "filter"),
+        filter=last_of(form, "filter"),
         chosen=" ".join(selection.ids or ()),
         changed=changed,
         shown=_SHOWN,
@@ -193,8 +193,8 @@ def _back(call: EndpointCall, form: Form, **told: str | int | None) -> Answer:
 def _return_address(call: EndpointCall, form: Form) -> str:
     """Return the address of the listing that the form was on, without what was of one moment."""
     address = project_address(project_path(call))
-    pairs = parse_qsl(_last(form, "back").partition("#")[0].partition("?")[2][:_BACK_MAX])
-    left = PASSED - {"after", "at"} | ({"drawn"} if _last(form, "do") == "draw" else set())
+    pairs = parse_qsl(last_of(form, "back").partition("#")[0].partition("?")[2][:_BACK_MAX])
+    left = PASSED - {"after", "at"} | ({"drawn"} if last_of(form, "do") == "draw" else set())
     asked = urlencode([(name, value) for name, value in pairs if name not in left])
     return f"{address}?{asked}" if asked else address
 
@@ -206,12 +206,8 @@ def _refused(call: EndpointCall, form: Form, problem: str, status: int) -> Answe
     return project_page(asked, refusal=problem, status=status)
 
 
-def _last(form: Form, name: str) -> str:
-    return form.get(name, [""])[-1]
-
-
 def _named(form: Form, name: str, problem: str) -> str:
-    found = _last(form, name).strip()
+    found = last_of(form, name).strip()
     if not found:
         raise ValidationError(problem)
     return found

@@ -10,7 +10,7 @@ from runatlas.model.codec import dumps
 from runatlas.model.ids import RunPath
 from runatlas.model.instant import iso_text
 from runatlas.model.log import LOG_LEVELS, LogLevel, LogQuery, LogRecord
-from runatlas.server.pages.page import run_path
+from runatlas.server.pages.page import count_of, run_path
 from runatlas.server.pages.run_view import run_page, view_run
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
@@ -22,7 +22,6 @@ _LINES = 300
 _MESSAGE, _SEARCH = 1000, 200
 _CHARACTERS = 40_000
 _WINDOW, _WINDOW_MAX, _LOOKED_MAX = 1000, 20_000, 100_000
-_DIGITS = 18
 
 
 @attrs.frozen
@@ -48,7 +47,7 @@ def show_logs(call: EndpointCall) -> Answer:
     shown, wanted = view_run(call), _wanted(call)
     path = shown.run.path
     last = call.services.logs.last_line(call.user, path, None)
-    before = _number(call, "before")
+    before = count_of(call, "before")
     found = _lines_until(call, path, last if before is None else min(before, last), wanted)
     return run_page(
         call,
@@ -70,7 +69,7 @@ def show_logs(call: EndpointCall) -> Answer:
 def show_lines(call: EndpointCall) -> Answer:
     """Answer with the lines after a line as JSON: what a page that follows a run asks for."""
     path, wanted = run_path(call), _wanted(call)
-    after = _number(call, "after") or 0
+    after = count_of(call, "after") or 0
     found = call.services.logs.read_logs(call.user, path, LogQuery(after, wanted.level, limit=_LINES))
     following = found.logs[-1].line if found.logs else after
     lines = [_line(each) for each in found.logs if wanted.fits(each)]
@@ -120,8 +119,3 @@ def _fitting(found: Sequence[LogRecord]) -> tuple[tuple[LogRecord, ...], int | N
     cut = found[start - 1].line
     whole = tuple(line for line in found[start:] if line.line > cut)
     return (whole, cut) if whole else (tuple(found[start:]), cut - 1)
-
-
-def _number(call: EndpointCall, name: str) -> int | None:
-    said = call.value(name) or ""
-    return int(said) if said.isascii() and said.isdigit() and len(said) <= _DIGITS else None

@@ -10,7 +10,7 @@ from runatlas.model.run import Profile, RunSelection
 from runatlas.model.series import SummaryQuery
 from runatlas.server.pages.address import project_address, with_query
 from runatlas.server.pages.curves import read_view
-from runatlas.server.pages.page import read_form, redirect
+from runatlas.server.pages.page import last_of, read_form, redirect
 from runatlas.server.pages.run_view import RunView, own_link, run_page, view_run
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
@@ -99,7 +99,7 @@ def _history(
 def add_note(call: EndpointCall) -> Answer:
     """Note something on the run."""
     form, shown = read_form(call), view_run(call)
-    text = form.get("text", [""])[-1].replace("\r\n", "\n").strip()
+    text = last_of(form, "text").replace("\r\n", "\n").strip()
     try:
         call.services.annotations.create_annotation(call.user, shown.run.path, AnnotationDraft(text))
     except ApiStatusError as error:
@@ -110,7 +110,7 @@ def add_note(call: EndpointCall) -> Answer:
 def create_key(call: EndpointCall) -> Answer:
     """Make a key that may write to this run for a while, and show it this once."""
     form, shown = read_form(call), view_run(call)
-    name, hours = form.get("name", [""])[-1].strip(), form.get("hours", [""])[-1].strip()
+    name, hours = last_of(form, "name").strip(), last_of(form, "hours").strip()
     ttl_ms = int(hours) * _HOUR_MS if hours.isascii() and hours.isdigit() and len(hours) <= 4 else 0
     try:
         made = call.services.ingestion_keys.create_ingestion_key(call.user, shown.run.path, name, ttl_ms=ttl_ms)
@@ -122,5 +122,5 @@ def create_key(call: EndpointCall) -> Answer:
 def revoke_key(call: EndpointCall) -> Answer:
     """Make a key of the run useless at once."""
     form, shown = read_form(call), view_run(call)
-    call.services.ingestion_keys.revoke_ingestion_key(call.user, shown.run.path, form.get("key", [""])[-1])
+    call.services.ingestion_keys.revoke_ingestion_key(call.user, shown.run.path, last_of(form, "key"))
     return redirect(with_query(f"{shown.address}/history", said="revoked"))

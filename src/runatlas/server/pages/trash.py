@@ -7,14 +7,13 @@ from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest
 from runatlas.model.trash import PurgeRecord
 from runatlas.server.pages.address import with_query
-from runatlas.server.pages.page import is_confirmed, page, read_form, redirect
+from runatlas.server.pages.page import count_of, is_confirmed, page, read_form, redirect
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 
 __all__ = ["purge_entry", "purge_expired", "restore_entry", "show_entry", "show_expired", "show_trash"]
 
 _ENTRIES, _RUNS = 50, 100
-_DIGITS = 12
 
 
 def show_trash(call: EndpointCall) -> Answer:
@@ -30,8 +29,8 @@ def show_trash(call: EndpointCall) -> Answer:
         following=found.next_cursor,
         workspace=workspace,
         now_ms=call.services.store.clock(),
-        restored=_number(call, "restored"),
-        purged=_number(call, "purged"),
+        restored=count_of(call, "restored"),
+        purged=count_of(call, "purged"),
         project=_project(call),
     )
 
@@ -106,12 +105,6 @@ def purge_expired(call: EndpointCall) -> Answer:
         return _expired(call, "nothing was purged: what is kept no longer is more by now, see below", status=409)
     done = call.services.purging.purge(call.user)
     return redirect(with_query("/trash", purged=done.runs))
-
-
-def _number(call: EndpointCall, name: str) -> int | None:
-    """Read a number of runs that an action leads to the page with."""
-    text = call.value(name) or ""
-    return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
 
 
 def _project(call: EndpointCall) -> ProjectPath | None:
