@@ -19,8 +19,7 @@ from runatlas.backends.contract import Backend
 from runatlas.backends.http.answer import Answer
 from runatlas.backends.http.cache import AnswerCache
 from runatlas.backends.http.cache_lifetime import MOVING_S, SETTLED_S, RunStates
-from runatlas.backends.http.client import JSON, RecordClient, json_body, make_path
-from runatlas.backends.http.link import open_link
+from runatlas.backends.http.record_client import JSON, RecordClient, json_body, make_path
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.http.session import Request, Session
 from runatlas.backends.operation import Operation, Route, complete
@@ -171,7 +170,7 @@ class NativeBackend(Backend):
             return self._client.ask(request, _json(BlobRecord))
 
     def open_link(self, link: str, *, start: int = 0) -> Iterator[bytes]:
-        return open_link(self._session, link, start)
+        return self._session.open_link(link, start=start)
 
     # -- deletion -----------------------------------------------------------------------------------------------
 

@@ -18,11 +18,19 @@ from requests import Response
 
 from runatlas.backends.http.address import origin_of, redact
 from runatlas.backends.http.answer import Answer
-from runatlas.backends.http.attempts import Effort, Setback
-from runatlas.backends.http.retry import RetryPolicy
-from runatlas.backends.http.throttle import Budget
+from runatlas.backends.http.retry import FailedTry, RetryPolicy, Tries
+from runatlas.backends.http.throttle import Throttle
 from runatlas.backends.http.transport import BrokenRequest, Call, Transport
-from runatlas.errors import ApiStatusError, ConflictError, ConnectionFailedError, RequestError
+from runatlas.errors import (
+    ApiStatusError,
+    AuthenticationError,
+    ConflictError,
+    ConnectionFailedError,
+    NotFoundError,
+    PermissionDeniedError,
+    RequestError,
+    ValidationError,
+)
 from runatlas.model.version import VERSION
 from runatlas.settings import is_here, parse_host
 
@@ -107,7 +115,7 @@ class Session:
         self._agent = f"runatlas/{VERSION}"
         self._transport = Transport(clock=self._policy.clock)
         self._process = os.getpid()
-        self._budget = Budget(clock=self._policy.clock)
+        self._throttle = Throttle(clock=self._policy.clock)
         self._closed = threading.Event()
 
     @property
@@ -150,8 +158,8 @@ class Session:
 
     def _send_whole(self, request: Request, *, may_pass_smaller: bool = False) -> Answer:
         call = self._call(request)
-        effort = self._effort(call.what)
-        return self._insist(call, effort, repeatable=request.repeatable, may_pass_smaller=may_pass_smaller)
+        tries = self._new_tries(call.what)
+        return self._insist(call, tries, repeatable=request.repeatable, may_pass_smaller=may_pass_smaller)
 
     def _send_after_break(self, request: Request, start: int, size: int) -> Answer:
         """Send in parts; only if that helps, it was the size that broke the connection."""
@@ -214,23 +222,40 @@ class Session:
             RequestError: The connection broke again and again, without anything coming in between.
         """
         what = f"GET {_shown(url)}"
-        effort = self._effort(what)
+        tries = self._new_tries(what)
         headers = {"Accept-Encoding": "identity", "User-Agent": self._agent}
         while True:
-            effort.begin()
+            tries.begin()
             call = Call("GET", url, what, {**headers, "Range": f"bytes={start}-"} if start else headers)
             try:
-                for piece in self._download_once(call, start, effort):
+                for piece in self._download_once(call, start, tries):
                     start += len(piece)
                     yield piece
-                    effort.renew()
+                    tries.renew()
             except BrokenRequest as broken:
-                setback = Setback.of_break(broken, repeatable=True)
+                failed = FailedTry.of_break(broken, repeatable=True)
             except _RefusedDownload as refused:
-                setback = Setback.of_refusal(refused.answer, repeatable=True)
+                failed = FailedTry.of_refusal(refused.answer, repeatable=True)
             else:
                 return
-            effort.back_off(setback)
+            tries.back_off(failed)
+
+    def open_link(self, link: str, *, start: int = 0) -> Iterator[bytes]:
+        """Fetch what a link points at, in pieces, from byte ``start`` on.
+
+        Raises:
+            NotFoundError: It expired, was altered, or was never given out.
+        """
+        if not link.startswith(("http://", "https://")):
+            raise NotFoundError(f"{redact(link)!r} is no link of the server {self.host}")
+
+        def pieces() -> Iterator[bytes]:
+            try:
+                yield from self.download(link, start=start)
+            except (ValidationError, PermissionDeniedError, AuthenticationError) as error:
+                raise NotFoundError(f"the link {redact(link)!r} leads nowhere: {error.message}") from error
+
+        return pieces()
 
     def upload(self, url: str, body: bytes | BinaryIO, media_type: str) -> Answer:
         """Send a file to a link that needs no key, and again as the policy says. A slow line gets the time it needs.
@@ -256,38 +281,38 @@ class Session:
             "Content-Length": str(size),
         }
         call = Call("PUT", url, what, headers, body, _start(body))
-        return self._insist(call, self._effort(what, size / _UPLOAD_RATE), repeatable=True)
+        return self._insist(call, self._new_tries(what, size / _UPLOAD_RATE), repeatable=True)
 
     def _credentials(self) -> dict[str, str]:
         """Return the headers that say who asks."""
         return {} if self._key is None else {"Authorization": f"Bearer {self._key}"}
 
-    def _insist(self, call: Call, effort: Effort, *, repeatable: bool, may_pass_smaller: bool = False) -> Answer:
+    def _insist(self, call: Call, tries: Tries, *, repeatable: bool, may_pass_smaller: bool = False) -> Answer:
         breaks = 0
         while True:
-            effort.begin()
+            tries.begin()
             try:
-                answer = self._follow(call, effort)
+                answer = self._follow(call, tries)
             except BrokenRequest as broken:
                 breaks += broken.sent and isinstance(broken.error, ConnectionFailedError)
                 if may_pass_smaller and repeatable and breaks >= _BREAKS_MAX:
                     raise _CutOffError from broken
-                effort.back_off(Setback.of_break(broken, repeatable=repeatable))
+                tries.back_off(FailedTry.of_break(broken, repeatable=repeatable))
                 continue
             if answer.is_success:
                 return answer
-            effort.back_off(Setback.of_refusal(answer, repeatable=repeatable))
+            tries.back_off(FailedTry.of_refusal(answer, repeatable=repeatable))
 
-    def _effort(self, what: str, more_s: float = 0.0) -> Effort:
+    def _new_tries(self, what: str, more_s: float = 0.0) -> Tries:
         if self._process != os.getpid():
             # Threads that held a place or a lock at the fork do not exist here and would never give it back.
             self._process = os.getpid()
-            self._budget = Budget(clock=self._policy.clock)
+            self._throttle = Throttle(clock=self._policy.clock)
             self._closed = threading.Event()
         if self._closed.is_set():
             raise RequestError("this Api is closed; make a new one")
         policy = attrs.evolve(self._policy, total_s=self._policy.total_s + more_s) if more_s else self._policy
-        return Effort(what, policy, self._budget, self._closed)
+        return Tries(what, policy, self._throttle, self._closed)
 
     def _call(self, request: Request) -> Call:
         body = request.body
@@ -311,10 +336,10 @@ class Session:
         what = f"{request.method} {_shown(url)}"
         return Call(request.method, url, what, headers, body, _start(body))
 
-    def _follow(self, call: Call, effort: Effort) -> Answer:
+    def _follow(self, call: Call, tries: Tries) -> Answer:
         """Exchange, and go after redirects within the server: same method, same body."""
         for _ in range(_REDIRECTS_MAX):
-            answer = self._exchange(call, effort)
+            answer = self._exchange(call, tries)
             target = answer.headers.get("location") if answer.status in _REDIRECTS else None
             if not target:
                 return answer
@@ -328,13 +353,13 @@ class Session:
             call = attrs.evolve(call, url=url)
         raise BrokenRequest(RequestError(f"{call.what}: the server redirects in a circle"), is_final=True)
 
-    def _exchange(self, call: Call, effort: Effort) -> Answer:
-        with self._budget.slot(effort.left()), self._transport.open(call, effort.left()) as response:
-            return self._whole(call, response, effort)
+    def _exchange(self, call: Call, tries: Tries) -> Answer:
+        with self._throttle.slot(tries.left()), self._transport.open(call, tries.left()) as response:
+            return self._whole(call, response, tries)
 
-    def _whole(self, call: Call, response: Response, effort: Effort) -> Answer:
+    def _whole(self, call: Call, response: Response, tries: Tries) -> Answer:
         most = _REFUSAL_MAX if response.status_code >= 300 else _ANSWER_MAX.get(call.headers["Accept"], _BLOCK_MAX)
-        body = self._transport.read(call, response, effort.deadline, most)
+        body = self._transport.read(call, response, tries.deadline, most)
         headers = {name.lower(): value for name, value in response.headers.items()}
         answer = Answer(call.what, response.status_code, headers, body, self._key)
         if answer.is_success and not body and answer.status != _NO_CONTENT and not _FRAMING & headers.keys():
@@ -348,10 +373,10 @@ class Session:
         error = answer.document().get("error")
         return isinstance(error, dict) and error.get("status") == answer.status and isinstance(error.get("type"), str)
 
-    def _download_once(self, call: Call, start: int, effort: Effort) -> Iterator[bytes]:
+    def _download_once(self, call: Call, start: int, tries: Tries) -> Iterator[bytes]:
         """Yield what comes from ``start`` on; redirects lead anywhere, for there is no key to lose."""
         for _ in range(_REDIRECTS_MAX):
-            with self._transport.open(call, effort.left()) as response:
+            with self._transport.open(call, tries.left()) as response:
                 target = response.headers.get("location") if response.status_code in _REDIRECTS else None
                 if target:
                     call = attrs.evolve(call, url=_led_to(call, target))
@@ -359,7 +384,7 @@ class Session:
                 if response.status_code == _BEYOND_END and start:
                     return
                 if response.status_code >= 300:
-                    raise _RefusedDownload(self._whole(call, response, effort))
+                    raise _RefusedDownload(self._whole(call, response, tries))
                 skip = 0 if response.status_code == _PARTIAL else start
                 yield from _skipping(self._transport.pieces(call, response, self._policy.total_s), skip)
                 return

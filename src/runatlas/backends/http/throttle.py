@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 from runatlas.errors import TimeoutError_
 
-__all__ = ["CONCURRENCY", "Budget"]
+__all__ = ["CONCURRENCY", "Throttle"]
 
 CONCURRENCY = 8
 """How many requests of one client are under way at the most."""
 
 
-class Budget:
+class Throttle:
     """Shared by all threads of one client."""
 
     def __init__(self, *, clock: Callable[[], float], concurrency: int = CONCURRENCY) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from runatlas.backends.http.answer import Answer
 from runatlas.backends.http.cache import AnswerCache
 from runatlas.backends.http.cache_lifetime import MOVING_S
-from runatlas.backends.http.client import JSON, RecordClient, json_body, make_path
+from runatlas.backends.http.record_client import JSON, RecordClient, json_body, make_path
 from runatlas.backends.http.session import Request
 from runatlas.backends.swanlab.document import Document
 from runatlas.backends.swanlab.session import SwanlabSession

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from runatlas.backends.http.link import open_link
 from runatlas.backends.swanlab.client import SwanlabClient, at
 from runatlas.backends.swanlab.document import Document
 from runatlas.errors import ResponseFormatError
@@ -20,7 +19,7 @@ class Links:
         self._client = client
 
     def open_link(self, link: str, *, start: int = 0) -> Iterator[bytes]:
-        return open_link(self._client.session, link, start)
+        return self._client.session.open_link(link, start=start)
 
     def to_file(self, path: str) -> LinkRecord:
         """Return a link to a file that the server wrote."""

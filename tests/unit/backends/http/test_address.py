@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runatlas.backends.http.address import origin_of, quote_segment, redact
-from runatlas.backends.http.client import make_path
+from runatlas.backends.http.record_client import make_path
 
 
 @given(st.text(max_size=30))
