@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from runatlas.statistics.grouping import all_but
     from runatlas.tables.metric import MetricTable
     from runatlas.tables.run import RunTable
+    from runatlas.tracking.current_run import finish, init, log
     from runatlas.tracking.run import Run
-    from runatlas.tracking.session import finish, init, log
 
 __all__ = [
     "Api",
@@ -69,10 +69,10 @@ _HOMES = {
     "User": "runatlas.entities.user",
     "Workspace": "runatlas.entities.workspace",
     "all_but": "runatlas.statistics.grouping",
-    "finish": "runatlas.tracking.session",
-    "init": "runatlas.tracking.session",
+    "finish": "runatlas.tracking.current_run",
+    "init": "runatlas.tracking.current_run",
     "load_ipython_extension": "runatlas.notebook",
-    "log": "runatlas.tracking.session",
+    "log": "runatlas.tracking.current_run",
     "unload_ipython_extension": "runatlas.notebook",
 }
 

@@ -23,7 +23,7 @@ __all__ = ["Program", "run_program"]
 
 _ZYGOTE = Path(__file__).with_name("zygote.py")
 _PRELOADED = (
-    *("runatlas.tracking.session", "runatlas.tracking.sync", "runatlas.api.entry"),
+    *("runatlas.tracking.current_run", "runatlas.tracking.sync", "runatlas.api.entry"),
     *("runatlas.backends.local", "runatlas.backends.native"),
     *("sqlalchemy.dialects.sqlite", "concurrent.futures.process", "concurrent.futures.thread"),
     *("multiprocessing.pool", "multiprocessing.popen_fork", "multiprocessing.synchronize", "urllib.request"),

@@ -24,9 +24,9 @@ from runatlas.entities.media import MediaTable, make_media_query, make_media_tab
 from runatlas.entities.model import ModelVersion
 from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.reading import make_metric_request, read_metrics, read_summaries, require_run
-from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_display import Catalog, Summaries
 from runatlas.entities.run_fields import RunFields
+from runatlas.entities.run_patch import RunChanges, make_run_patch
 from runatlas.entities.run_plot import Plottable
 from runatlas.entities.stored_file import Link
 from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_target, transfer

@@ -21,9 +21,9 @@ from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.reading import make_metric_request, read_metrics
 from runatlas.entities.run import Run
 from runatlas.entities.run_algebra import How, always, filter_fields, merged_query
-from runatlas.entities.run_change import RunChanges, make_run_patch
 from runatlas.entities.run_display import metric_units, show_runs
 from runatlas.entities.run_groups import RunGroups
+from runatlas.entities.run_patch import RunChanges, make_run_patch
 from runatlas.entities.run_plot import RunPlots
 from runatlas.entities.run_query import make_groups, query_texts, select_ids
 from runatlas.entities.run_report import RunReports

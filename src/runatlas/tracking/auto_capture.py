@@ -6,18 +6,18 @@ import time
 
 from runatlas.model.run import RunPatch
 from runatlas.model.series import Context
-from runatlas.tracking.capture import TerminalCapture
 from runatlas.tracking.environment import read_environment
 from runatlas.tracking.recorder import Recorder
 from runatlas.tracking.system import SystemProbe
+from runatlas.tracking.terminal_capture import TerminalCapture
 from runatlas.tracking.worker import Worker, describe
 
-__all__ = ["Observer"]
+__all__ = ["AutoCapture"]
 
 _STOP_S = 5.0
 
 
-class Observer:
+class AutoCapture:
     """Watches the process and its machine for a recorder.
 
     Args:

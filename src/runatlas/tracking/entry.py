@@ -10,7 +10,7 @@ from runatlas.model import arrow, codec
 from runatlas.model.batch import Batch
 from runatlas.model.ids import RunPath
 from runatlas.model.run import RunDraft, RunPatch
-from runatlas.tracking.frame import Frame, FrameKind
+from runatlas.tracking.spool_frame import Frame, FrameKind
 
 __all__ = ["SOMEWHERE", "Body", "Entry", "Head", "body_of", "count_body", "kind_of", "needs_of", "payload_of"]
 

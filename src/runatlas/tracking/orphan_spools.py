@@ -1,4 +1,4 @@
-"""The delivery of spools that forked children left when they died."""
+"""Sending of the spools that forked children left when they died."""
 
 from __future__ import annotations
 

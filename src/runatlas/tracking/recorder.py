@@ -20,18 +20,18 @@ from runatlas.model.log import LogDraft
 from runatlas.model.run import RunDraft, RunPatch, RunRecord
 from runatlas.process.fork import is_inherited
 from runatlas.tracking.batcher import Batcher
-from runatlas.tracking.capture import TerminalCapture
 from runatlas.tracking.entry import Head
 from runatlas.tracking.event import Event, Marker, Rewind, count_records, is_recorded
 from runatlas.tracking.health import Flushed, Health, Losses
 from runatlas.tracking.orphan_spools import deliver_in_background
-from runatlas.tracking.outbox import Outbox
 from runatlas.tracking.process_end import watch
-from runatlas.tracking.sender import Dispatcher, FirstSteps
+from runatlas.tracking.send_queue import SendQueue
+from runatlas.tracking.sender import FirstSteps, Sender
 from runatlas.tracking.spool import SpoolFile
 from runatlas.tracking.step import StepCounter
 from runatlas.tracking.store_writer import is_verdict
 from runatlas.tracking.target import Mode, Target
+from runatlas.tracking.terminal_capture import TerminalCapture
 from runatlas.tracking.upload import Uploader
 from runatlas.tracking.worker import Worker, describe
 
@@ -107,10 +107,10 @@ class Recorder:
             Head(plan.draft, plan.target.settings.host),
             self._entrust_spool if is_elsewhere else None,
         )
-        self._outbox = Outbox(
+        self._send_queue = SendQueue(
             self._spool, spool_first=plan.mode == "online" or is_elsewhere, keep=plan.mode == "offline"
         )
-        self._dispatcher = Dispatcher(self._outbox, plan.draft, plan.target.settings, self.losses)
+        self._sender = Sender(self._send_queue, plan.draft, plan.target.settings, self.losses)
         self._collecting = threading.Lock()
         self._end_by = math.inf
         self._stuck_until = 0.0
@@ -118,8 +118,8 @@ class Recorder:
         self._shown_at = 0.0
         self._collector = Worker("runatlas-collector", self._collect, self._note_fault)
         self._uploader = Uploader(
-            put=None if plan.mode == "offline" else self._dispatcher.put_file,
-            keep=self._outbox.take_blob,
+            put=None if plan.mode == "offline" else self._sender.put_file,
+            keep=self._send_queue.take_blob,
             announce=self.put,
             on_loss=self.losses.add,
         )
@@ -140,7 +140,7 @@ class Recorder:
             ValidationError: The store says that the run cannot be as it is asked for.
         """
         try:
-            _, first = self._dispatcher.connect(first_steps)
+            _, first = self._sender.connect(first_steps)
         except (RunAtlasError, OSError) as error:
             if is_verdict(error):
                 raise
@@ -169,11 +169,11 @@ class Recorder:
     @property
     def record(self) -> RunRecord | None:
         """The run as the store has it; ``None`` until it was reached."""
-        return self._dispatcher.record
+        return self._sender.record
 
     def is_barred(self, project: str) -> bool:
         """Whether the run was to be moved to a project, and could not."""
-        return self._dispatcher.is_barred(project)
+        return self._sender.is_barred(project)
 
     @property
     def has_started(self) -> bool:
@@ -220,10 +220,10 @@ class Recorder:
 
     def health(self) -> Health:
         """Tell how many records are where."""
-        counts = self._outbox.counts()
+        counts = self._send_queue.counts()
         queued = sum(count_records(event) for event in self.events.copy()) + counts.waiting + self._uploader.waiting
         spool = str(self._spool.path) if self._spool.is_open or self._spool.path.exists() else None
-        problem = self._dispatcher.problem or self.losses.reason
+        problem = self._sender.problem or self.losses.reason
         if self._is_told:
             queued = 0  # what was left then is among the lost
         return Health(queued, counts.spooled, counts.sent, self.losses.count, problem, spool)
@@ -267,8 +267,8 @@ class Recorder:
                 self._collect()
             if deadline is not None and time.monotonic() >= deadline + _COLLECTING_MAX_S:
                 return Flushed("memory", "collecting took too long")
-        is_sent = self.plan.mode != "offline" and self._dispatcher.wait_sent(
-            marker.sequence, lambda: self._is_over(deadline) or (deadline is None and self._dispatcher.is_failing)
+        is_sent = self.plan.mode != "offline" and self._sender.wait_sent(
+            marker.sequence, lambda: self._is_over(deadline) or (deadline is None and self._sender.is_failing)
         )
         if files:
             return Flushed("memory", problem or f"{files} files are not stored yet")
@@ -289,15 +289,15 @@ class Recorder:
         if patch is None and not self.has_started:
             self.is_closed = True
             self._outcome = Flushed("store")
-            self._dispatcher.close()
+            self._sender.close()
             return
         deadline = time.monotonic() + timeout_s
-        self._dispatcher.hurry()
+        self._sender.hurry()
         self._uploader.finish(partial(self._is_over, deadline))
         self._collect_lines(final=True)
         if patch is not None:
             self.append(patch)
-        if self._dispatcher.problem:
+        if self._sender.problem:
             self.losses.warn(
                 "closing", f"the store does not take everything yet; closing waits up to {timeout_s:g} s for it"
             )
@@ -309,11 +309,11 @@ class Recorder:
             interrupt, outcome = error, self.flush(0.0)
         self.is_closed = True
         self._collector.stop(1.0)
-        stopped = self._dispatcher.stop(1.0)
+        stopped = self._sender.stop(1.0)
         health = self.health()
-        self._outbox.close(remove=self._outbox.is_empty)
+        self._send_queue.close(remove=self._send_queue.is_empty)
         if stopped:
-            self._dispatcher.close()
+            self._sender.close()
         self._tell(outcome, health)
         self._is_told = True
         self._outcome = outcome
@@ -341,7 +341,7 @@ class Recorder:
     def forked(self) -> None:
         """Begin anew in a forked child: what the parent had queued is the parent's to send."""
         # Neither closed nor freed here: connections and files are shared with the parent.
-        _abandoned.append((self._dispatcher, self._outbox))
+        _abandoned.append((self._sender, self._send_queue))
         self._spool.abandon()
         is_created = self._spool.is_created
         self.losses = Losses(str(self.plan.draft.id), strict=self.plan.strict)
@@ -356,7 +356,7 @@ class Recorder:
         if outcome.where == "memory" or health.queued:
             self.losses.add(health.queued, outcome.problem or "the run ended before it could be written away")
         elif left and self.plan.mode != "offline":
-            problem = self._dispatcher.problem or outcome.problem
+            problem = self._sender.problem or outcome.problem
             why = f" ({problem})" if problem else ""
             self.losses.warn(
                 "left", f"{left} records are not in the store yet{why}; 'runatlas sync' sends them from {health.spool}"
@@ -377,13 +377,13 @@ class Recorder:
                 change, self._before_next = self._before_next, None
                 events.appendleft(change())
             self._put_away([events.popleft() for _ in range(len(events))])
-            if problem := self._outbox.spill(_LATE_S):
+            if problem := self._send_queue.spill(_LATE_S):
                 self.losses.warn("spool", f"nothing can be spooled: {problem}; it is kept in memory, and tried again")
             self._count_removed()
         return _COLLECT_S
 
     def _count_removed(self) -> None:
-        if lost := self._outbox.take_lost():
+        if lost := self._send_queue.take_lost():
             self.losses.add(lost, f"{self._spool.path} was removed, and they with it")
 
     def _put_away(self, events: list[Event]) -> None:
@@ -396,7 +396,7 @@ class Recorder:
                     item.passed.set()
                     continue
                 left -= item.records
-                if problem := self._outbox.put(item):
+                if problem := self._send_queue.put(item):
                     self.losses.add(item.records, problem)
             left = 0
         finally:
@@ -418,7 +418,7 @@ class Recorder:
             return
         waited_s = time.monotonic() - self._shown_at
         # What only the spool has of a line in the making nobody reads, and it fills the spool.
-        is_away = self.plan.mode == "offline" or self._dispatcher.is_failing
+        is_away = self.plan.mode == "offline" or self._sender.is_failing
         unfinished = not final and waited_s >= (_SHOW_LATE_S if is_away else _SHOW_S)
         for line in capture.take(final=final, unfinished=unfinished):
             if line.is_open:
@@ -450,7 +450,7 @@ class Recorder:
     def _start(self) -> bool:
         """Start the threads, and tell whether they run."""
         collecting = self._collector.start()
-        return (self.plan.mode == "offline" or self._dispatcher.start()) and collecting
+        return (self.plan.mode == "offline" or self._sender.start()) and collecting
 
     def _wait_for_room(self) -> bool:
         """Let the collecting thread work for a moment, unless that was in vain just now."""
@@ -467,16 +467,16 @@ class Recorder:
         return False
 
     def _settle_for_spool(self, sequence: int) -> Flushed:
-        problem = self._outbox.spill()
+        problem = self._send_queue.spill()
         self._count_removed()
-        if not problem and self._outbox.is_kept(sequence):
+        if not problem and self._send_queue.is_kept(sequence):
             try:
-                self._outbox.fsync()
+                self._send_queue.fsync()
             except OSError as error:
                 problem = describe(error)
             else:
-                return Flushed("spool", self._dispatcher.problem)
-        return Flushed("memory", problem or self._dispatcher.problem)
+                return Flushed("spool", self._sender.problem)
+        return Flushed("memory", problem or self._sender.problem)
 
     def _is_over(self, deadline: float | None) -> bool:
         return time.monotonic() >= (self._end_by if deadline is None else min(deadline, self._end_by))

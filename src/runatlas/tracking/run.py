@@ -20,7 +20,7 @@ from runatlas.model.config_value import read_value
 from runatlas.model.log import LogDraft, LogLevel
 from runatlas.model.run import RunPatch, RunRecord, RunState
 from runatlas.model.text import storable
-from runatlas.tracking.auto_capture import Observer
+from runatlas.tracking.auto_capture import AutoCapture
 from runatlas.tracking.checks import as_name, clean_text
 from runatlas.tracking.editable_run import EditableRun
 from runatlas.tracking.object_encoding import is_object
@@ -93,7 +93,7 @@ class Run(EditableRun):
         'FINISHED'
     """
 
-    _observer: Observer | None
+    _auto_capture: AutoCapture | None
 
     def __init__(
         self,
@@ -143,13 +143,13 @@ class Run(EditableRun):
         with watch.opening():
             self._open_to_write(opening, target, strict=flag(strict, "strict"), rewind=rewind)
             if self._recorder is not None:
-                observer = self._observer = Observer(
+                auto_capture = self._auto_capture = AutoCapture(
                     self._recorder,
                     terminal=bool(capture_terminal_logs),
                     environment=bool(log_system_params),
                     interval_s=interval_s,
                 )
-                observer.start()
+                auto_capture.start()
                 watch.add(self)
                 self._recorder.start()
 
@@ -174,7 +174,7 @@ class Run(EditableRun):
         writable: bool,
         mode: Mode | None = None,
     ) -> None:
-        self._observer = None
+        self._auto_capture = None
         self._failed: Ending | None = None
         self._closing = threading.Lock()
         self._ended: threading.Event | None = None
@@ -506,8 +506,8 @@ class Run(EditableRun):
             self._is_writable = self._is_quick = False
             ended = self._ended = threading.Event()
         try:
-            if self._observer is not None:
-                self._observer.stop()
+            if self._auto_capture is not None:
+                self._auto_capture.stop()
             patch = self._ending(state, error)
             self._has_old_summary = True
             if self._is_primary:
@@ -534,7 +534,7 @@ class Run(EditableRun):
             # No thread starts any more, and those there were stand still, with whatever locks they held.
             return
         patch = RunPatch(state="FINISHED", finished_at_ms=int(time.time() * 1000)) if self._is_primary else None
-        closing = partial(_close, self._recorder, self._observer, patch)
+        closing = partial(_close, self._recorder, self._auto_capture, patch)
         # The collector of garbage comes at any moment, also while this thread holds a lock that closing waits for.
         try:
             threading.Thread(target=closing, name="runatlas-closer", daemon=False).start()
@@ -549,8 +549,8 @@ class Run(EditableRun):
         self._describing = threading.RLock()
         self._closing = threading.Lock()
         self._ended = None
-        if self._observer is not None:
-            self._observer.forked()
+        if self._auto_capture is not None:
+            self._auto_capture.forked()
         if self._recorder is not None:
             self._recorder.forked()
             self._handle = _own_handle(self._recorder.plan.target, self._recorder)
@@ -575,9 +575,9 @@ def _own_handle(target: Target, recorder: Recorder | None) -> BackendHandle:
     return BackendHandle(OwnStore(opener_of(target.settings, purpose="read"), recorder, target.mode))
 
 
-def _close(recorder: Recorder, observer: Observer | None, patch: RunPatch | None) -> None:
-    if observer is not None:
-        observer.stop()
+def _close(recorder: Recorder, auto_capture: AutoCapture | None, patch: RunPatch | None) -> None:
+    if auto_capture is not None:
+        auto_capture.stop()
     recorder.close(patch, CLOSE_S)
 
 

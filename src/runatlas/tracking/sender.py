@@ -17,13 +17,13 @@ from runatlas.model.run import RunDraft, RunPatch, RunRecord
 from runatlas.settings import ConnectionSettings
 from runatlas.tracking.entry import Entry, needs_of
 from runatlas.tracking.health import Losses
-from runatlas.tracking.outbox import Outbox
-from runatlas.tracking.store_writer import Delivery, RunGoneError
+from runatlas.tracking.send_queue import SendQueue
+from runatlas.tracking.store_writer import RunGoneError, StoreWriter
 from runatlas.tracking.sync import send_earlier
 from runatlas.tracking.target import opener_of
 from runatlas.tracking.worker import Worker, describe
 
-__all__ = ["Dispatcher", "FirstSteps"]
+__all__ = ["FirstSteps", "Sender"]
 
 FirstSteps = Mapping[tuple[str, str], int]
 
@@ -34,23 +34,23 @@ _RANDOM = random.SystemRandom()
 _PURPOSES: Final[tuple[Literal["send", "upload"], ...]] = ("send", "upload")
 
 
-class Dispatcher:
-    """Sends what is in an outbox.
+class Sender:
+    """Sends what is in a queue.
 
     Args:
-        outbox: What is to be sent.
+        queue: What is to be sent.
         draft: The run.
         settings: Where to.
         losses: Where to tell of what the store will never take.
     """
 
-    def __init__(self, outbox: Outbox, draft: RunDraft, settings: ConnectionSettings, losses: Losses) -> None:
+    def __init__(self, queue: SendQueue, draft: RunDraft, settings: ConnectionSettings, losses: Losses) -> None:
         self.problem = ""
-        self._outbox = outbox
+        self._queue = queue
         self._draft = draft
         self._settings = settings
         self._losses = losses
-        self._delivery: Delivery | None = None
+        self._store_writer: StoreWriter | None = None
         self._failures = 0
         self._is_gone = False
         self._settling = threading.Lock()
@@ -61,11 +61,11 @@ class Dispatcher:
     @property
     def record(self) -> RunRecord | None:
         """The run as the store has it; ``None`` until it was reached."""
-        return None if self._delivery is None else self._delivery.record
+        return None if self._store_writer is None else self._store_writer.record
 
     def is_barred(self, project: str) -> bool:
         """Whether the run was to be moved to a project, and could not."""
-        return self._delivery is not None and project in self._delivery.barred
+        return self._store_writer is not None and project in self._store_writer.barred
 
     @property
     def is_failing(self) -> bool:
@@ -84,10 +84,10 @@ class Dispatcher:
         Raises:
             RunAtlasError: The store did not take it.
         """
-        delivery = self._connected()
-        record, created = delivery.create()
-        self._outbox.spool.is_created = True
-        return created, {} if created else first_steps(delivery.backend, record)
+        writer = self._connected()
+        record, created = writer.create()
+        self._queue.spool.is_created = True
+        return created, {} if created else first_steps(writer.backend, record)
 
     def start(self) -> bool:
         """Start the thread unless it runs, and tell whether it does."""
@@ -96,7 +96,7 @@ class Dispatcher:
     def stop(self, timeout_s: float) -> bool:
         """Let the thread end, and tell whether it did: if not, what it still sends is not counted as sent."""
         asked = self._worker.stop(0.0)
-        self._outbox.notify()
+        self._queue.notify()
         ended = asked or self._worker.stop(timeout_s)
         with self._settling:
             self._is_settled = True
@@ -104,8 +104,8 @@ class Dispatcher:
 
     def close(self) -> None:
         """Release connections."""
-        if self._delivery is not None:
-            self._delivery.close()
+        if self._store_writer is not None:
+            self._store_writer.close()
 
     def hurry(self) -> None:
         """Try again now, whatever the wait was to be."""
@@ -121,7 +121,7 @@ class Dispatcher:
         Returns:
             Whether it has.
         """
-        while not self._outbox.wait_sent(sequence, 0.1):
+        while not self._queue.wait_sent(sequence, 0.1):
             if self._is_gone or is_over():
                 return False
             # While the interpreter goes down no thread starts: then this one does the work.
@@ -138,14 +138,14 @@ class Dispatcher:
         Raises:
             RunAtlasError: The store does not take them now.
         """
-        delivery = self._delivery
-        if delivery is None or delivery.record is None:
+        writer = self._store_writer
+        if writer is None or writer.record is None:
             raise ConnectionFailedError("the store was not reached yet")
-        return delivery.put(file, Path(file.name).absolute())
+        return writer.put(file, Path(file.name).absolute())
 
     def _turn(self) -> float:
         """Send the first entry; returns how long to wait for the next turn."""
-        entry = self._outbox.head(1.0)
+        entry = self._queue.head(1.0)
         if self._worker.stopping:
             return -1.0
         if entry is None:
@@ -167,12 +167,12 @@ class Dispatcher:
         return 0.0
 
     def _send(self, entry: Entry) -> None:
-        outbox = self._outbox
-        body, blobs = outbox.load(entry)
+        queue = self._queue
+        body, blobs = queue.load(entry)
         if isinstance(body, Batch) and body.rewind is not None:
-            send_earlier(outbox.spool.path.parent, self._draft, self._settings)
-        sent = self._connected().send(body, lambda sha256: blobs.get(sha256) or outbox.blob(sha256))
-        outbox.spool.is_created = True
+            send_earlier(queue.spool.path.parent, self._draft, self._settings)
+        sent = self._connected().send(body, lambda sha256: blobs.get(sha256) or queue.blob(sha256))
+        queue.spool.is_created = True
         with self._settling:
             # After the end it stays in the spool, and whoever sends that tells what became of it.
             if self._is_settled:
@@ -181,13 +181,13 @@ class Dispatcher:
                 self._losses.add(sent.refused, sent.reason)
             # Before somebody who waits for it sees that it is done.
             self._failures, self._is_gone, self.problem = 0, False, ""
-            outbox.done(entry, sent.records, needs_of(body))
+            queue.done(entry, sent.records, needs_of(body))
 
     def _wait_to_retry(self, error: Exception, patience_s: float) -> float:
         self._failures += 1
         self.problem = describe(error)
         self._losses.warn("away", f"the store does not take it: {self.problem}; it is kept and tried again")
-        self._outbox.notify()
+        self._queue.notify()
         wait_s: float = min(_RETRY_MAX_S, patience_s) * (0.5 + _RANDOM.random() / 2)
         # What a busy store asks for is kept.
         return max(wait_s, getattr(error, "retry_after_s", 0.0))
@@ -203,13 +203,13 @@ class Dispatcher:
         except (RunAtlasError, OSError) as error:
             self.problem = describe(error)
         else:
-            self._outbox.spool.is_created = True
+            self._queue.spool.is_created = True
 
-    def _connected(self) -> Delivery:
-        if self._delivery is None:
+    def _connected(self) -> StoreWriter:
+        if self._store_writer is None:
             backend, uploads = (opener_of(self._settings, purpose=purpose)() for purpose in _PURPOSES)
-            self._delivery = Delivery(backend, self._draft, uploads, exists=self._outbox.spool.is_created)
-        return self._delivery
+            self._store_writer = StoreWriter(backend, self._draft, uploads, exists=self._queue.spool.is_created)
+        return self._store_writer
 
     def _on_fault(self, error: BaseException) -> None:
         """Something nobody thought of, which says nothing about what was recorded: it is kept and tried again."""
@@ -217,7 +217,7 @@ class Dispatcher:
         self.problem = describe(error)
         self._losses.warn("fault", f"something went wrong in the tracker: {self.problem}; it is tried again")
         self._losses.fail(self.problem)
-        self._outbox.notify()
+        self._queue.notify()
 
 
 def _heartbeat_s() -> float:

@@ -20,7 +20,7 @@ from typing import BinaryIO
 from runatlas.file_access import FileAccess, is_own_directory, open_to_read
 from runatlas.process.file_lock import FileLock
 from runatlas.tracking.entry import Head, payload_of
-from runatlas.tracking.frame import FILE_MARK, Damage, Frame, FrameKind, pack_frame, read_frames
+from runatlas.tracking.spool_frame import FILE_MARK, Damage, Frame, FrameKind, pack_frame, read_frames
 
 __all__ = ["ENTRUSTED", "SpoolFile", "SpoolLeft", "find_spools"]
 

@@ -16,12 +16,12 @@ from runatlas.model.batch import Batch
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.project import ProjectDraft
 from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
+from runatlas.tracking.batch_part import BatchPart
 from runatlas.tracking.entry import count_body, needs_of, payload_of
 from runatlas.tracking.patch import patch_pieces
-from runatlas.tracking.splitting import Piece
 from runatlas.tracking.worker import describe
 
-__all__ = ["OWN_WORKSPACE", "BlobSource", "Delivery", "RunGoneError", "RunRefusedError", "Sent", "is_verdict"]
+__all__ = ["OWN_WORKSPACE", "BlobSource", "RunGoneError", "RunRefusedError", "Sent", "StoreWriter", "is_verdict"]
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ class Sent:
     reason: str = ""
 
 
-class Delivery:
+class StoreWriter:
     """Sends what a run wrote. Used by one thread at a time.
 
     Attributes:
@@ -182,26 +182,26 @@ class Delivery:
         return Sent()
 
     def _append(self, batch: Batch, blobs: BlobSource) -> Sent:
-        return self._append_piece(batch, blobs, Piece(batch), iter(range(_SEARCHES_MAX)))
+        return self._append_part(batch, blobs, BatchPart(batch), iter(range(_SEARCHES_MAX)))
 
-    def _append_piece(self, batch: Batch, blobs: BlobSource, piece: Piece, searches: Iterator[int]) -> Sent:
+    def _append_part(self, batch: Batch, blobs: BlobSource, part: BatchPart, searches: Iterator[int]) -> Sent:
         """Append what can be appended: of what is refused as a whole, one half after the other."""
         try:
-            self._on_run(partial(self._append_to, piece.named(batch), blobs))
+            self._on_run(partial(self._append_to, part.named(batch), blobs))
         except (RunAtlasError, TypeError, ValueError, RecursionError) as error:
-            if not (is_verdict(error) or _is_unwritable(piece.batch, error)):
+            if not (is_verdict(error) or _is_unwritable(part.batch, error)):
                 raise
-            needed = needs_of(piece.batch)
+            needed = needs_of(part.batch)
             # The store may have lost what it had: what nothing refers to is collected.
             self._stored = {stored for stored in self._stored if stored[1] not in needed}
             # What has no words there is refused without a request, so that it is worth looking for single points.
             by_point = isinstance(error, NotSupportedError) and next(searches, None) is not None
-            told = [self._append_piece(batch, blobs, half, searches) for half in piece.halves(by_point=by_point)]
+            told = [self._append_part(batch, blobs, half, searches) for half in part.halves(by_point=by_point)]
             if not told:
-                return Sent(refused=count_body(piece.batch), reason=_told(error))
+                return Sent(refused=count_body(part.batch), reason=_told(error))
             reason = next((sent.reason for sent in reversed(told) if sent.refused), "")
             return Sent(sum(sent.records for sent in told), sum(sent.refused for sent in told), reason)
-        return Sent(count_body(piece.batch))
+        return Sent(count_body(part.batch))
 
     def _append_to(self, batch: Batch, blobs: BlobSource, path: RunPath) -> None:
         self._put_blobs(batch, blobs, path)

@@ -17,9 +17,9 @@ from runatlas.model.batch import Batch
 from runatlas.model.run import RunDraft
 from runatlas.settings import ConnectionSettings, resolve
 from runatlas.tracking.entry import Head, body_of
-from runatlas.tracking.frame import Damage, Frame
 from runatlas.tracking.spool import SpoolLeft, find_spools
-from runatlas.tracking.store_writer import Delivery, RunGoneError
+from runatlas.tracking.spool_frame import Damage, Frame
+from runatlas.tracking.store_writer import RunGoneError, StoreWriter
 from runatlas.tracking.target import SPOOL_NAME, opener_of
 from runatlas.tracking.worker import describe
 
@@ -275,9 +275,9 @@ class _Sending:
         self._note(run=str(head.draft.id))
         known = left.sent()
         # A store that had the run and is gone is not made anew, empty.
-        delivery = Delivery(open_backend(head, create=known < 0), head.draft, exists=known >= 0)
+        writer = StoreWriter(open_backend(head, create=known < 0), head.draft, exists=known >= 0)
         if known < 0:
-            delivery.create()
+            writer.create()
         reached = max(known, 0)
         try:
             for item in left.frames():
@@ -289,13 +289,13 @@ class _Sending:
                         break
                     self._note_damage(item)
                 elif item.kind in {"patch", "batch"} and item.sequence > known:
-                    self._send(delivery, item)
+                    self._send(writer, item)
                     reached = item.sequence
         finally:
             left.note_sent(reached)
         self._note(is_done=True)
 
-    def _send(self, delivery: Delivery, frame: Frame) -> None:
+    def _send(self, writer: StoreWriter, frame: Frame) -> None:
         try:
             body = body_of(frame)
         except (ResponseFormatError, ValueError) as error:
@@ -303,7 +303,7 @@ class _Sending:
             return
         if isinstance(body, Head):
             return
-        sent = delivery.send(body, self._left.blob)
+        sent = writer.send(body, self._left.blob)
         self._note(sent=self._report.sent + sent.records)
         if sent.refused:
             self._note(refused=self._report.refused + sent.refused, problem=sent.reason)

@@ -31,9 +31,9 @@ from runatlas.server.store.check import check_store
 from runatlas.server.store.engine import Store
 from runatlas.server.store.garbage import collect_garbage
 from runatlas.tracking.entry import SOMEWHERE, Body, Head, kind_of, payload_of
-from runatlas.tracking.frame import FILE_MARK, pack_frame
 from runatlas.tracking.orphan_spools import EntrustedSpools
 from runatlas.tracking.spool import ENTRUSTED
+from runatlas.tracking.spool_frame import FILE_MARK, pack_frame
 from runatlas.tracking.sync import SyncReport, sync
 
 OLD_S = 1_000_000_000

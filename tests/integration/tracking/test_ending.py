@@ -20,8 +20,8 @@ from runatlas import Api, Experiment, Run
 from runatlas.model.batch import Batch
 from runatlas.model.run import RunPatch
 from runatlas.tracking.entry import Head, body_of, count_body
-from runatlas.tracking.frame import Frame
 from runatlas.tracking.spool import find_spools
+from runatlas.tracking.spool_frame import Frame
 
 
 def written(directory: Path) -> list[Batch | RunPatch]:

@@ -26,7 +26,7 @@ from support.training import check_values, find_run, finish, read_flushed, train
 from runatlas import Api, Run
 from runatlas.cli.main import main
 from runatlas.model.ids import new_cuid
-from runatlas.tracking.frame import FILE_MARK, Frame, read_frames
+from runatlas.tracking.spool_frame import FILE_MARK, Frame, read_frames
 from runatlas.tracking.sync import sync
 
 
@@ -307,7 +307,7 @@ def test_a_disk_that_is_full_for_a_while(tmp_path: Path, mode: str) -> None:
 def test_what_a_full_disk_and_full_memory_lose_is_counted_and_told(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     text = textwrap.dedent(_FULL_DISK).replace("range(12)", "range(30)").replace("run.flush(0.2)", "run.flush(0.0)")
-    program.write_text("import runatlas.tracking.outbox as outbox\noutbox.MEMORY_MAX = 2_000_000\n" + text)
+    program.write_text("import runatlas.tracking.send_queue as send_queue\noutbox.MEMORY_MAX = 2_000_000\n" + text)
     place = tmp_path / "store"
     done = subprocess.run(
         [sys.executable, str(program), "offline", str(place)], capture_output=True, text=True, check=True, timeout=300

@@ -17,8 +17,8 @@ from runatlas import Api, Experiment, Run
 from runatlas.model.batch import Batch
 from runatlas.model.log import LogDraft
 from runatlas.tracking.entry import body_of
-from runatlas.tracking.frame import Frame
 from runatlas.tracking.spool import find_spools
+from runatlas.tracking.spool_frame import Frame
 
 PROGRAM = """
 import os, signal, sys

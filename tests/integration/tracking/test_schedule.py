@@ -91,7 +91,7 @@ def test_broken_connections_lose_and_double_nothing(
 ) -> None:
     if seed % 2:
         # Then next to nothing stays in memory, and is read back from the spool.
-        monkeypatch.setattr("runatlas.tracking.outbox.MEMORY_MAX", 2000)
+        monkeypatch.setattr("runatlas.tracking.send_queue.MEMORY_MAX", 2000)
     spools = tmp_path / "own"
     with flaky_proxy(origin, seed=seed, chance=0.15) as proxy:
         schedule = Schedule(seed, proxy, spools)

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from runatlas.entities.run import Run
-from runatlas.entities.run_change import RunChanges
+from runatlas.entities.run_patch import RunChanges
 from runatlas.model.filter_language import parse_filter
 from runatlas.model.run import OWN_FIELDS, RunDraft, RunPatch, RunRecord
 

@@ -16,7 +16,7 @@ from runatlas.tracking.entry import Entry, Head, body_of, kind_of, payload_of
 from runatlas.tracking.spool import SpoolFile
 from runatlas.tracking.worker import describe
 
-__all__ = ["Counts", "Outbox"]
+__all__ = ["Counts", "SendQueue"]
 
 MEMORY_MAX = 64_000_000
 """Bytes of entries that may lie in memory; more are only in the spool, or lost if there is none."""
@@ -37,7 +37,7 @@ class Counts:
     sent: int = 0
 
 
-class Outbox:
+class SendQueue:
     """Entries on their way; thread-safe. One thread puts, one takes, anybody waits.
 
     Entries are spooled in their order, without gaps: whoever reads the spool later sends in that order, and the store

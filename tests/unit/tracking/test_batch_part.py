@@ -9,17 +9,17 @@ from support.recording import line
 from runatlas.model.batch import Batch
 from runatlas.model.ids import RunPath
 from runatlas.model.log import LogDraft
-from runatlas.tracking.splitting import Piece
+from runatlas.tracking.batch_part import BatchPart
 
 RUN = RunPath("w", "p", "r")
 
 
-def accepted(piece: Piece, is_fine: Callable[[Batch], bool], *, by_point: bool) -> Iterator[Piece]:
+def accepted(part: BatchPart, is_fine: Callable[[Batch], bool], *, by_point: bool) -> Iterator[BatchPart]:
     """Yield the pieces that are accepted, cutting the others."""
-    if is_fine(piece.batch):
-        yield piece
+    if is_fine(part.batch):
+        yield part
     else:
-        for half in piece.halves(by_point=by_point):
+        for half in part.halves(by_point=by_point):
             yield from accepted(half, is_fine, by_point=by_point)
 
 
@@ -43,11 +43,9 @@ def test_what_is_fine_is_found(
         held = {step for series in part.points for step in series.steps.to_pylist()}
         return not held & steps and not {int(item.message) for item in part.logs} & lines
 
-    found = list(accepted(Piece(batch), is_fine, by_point=by_point))
+    found = list(accepted(BatchPart(batch), is_fine, by_point=by_point))
 
-    taken = [
-        (series.key, step) for piece in found for series in piece.batch.points for step in series.steps.to_pylist()
-    ]
+    taken = [(series.key, step) for part in found for series in part.batch.points for step in series.steps.to_pylist()]
     wanted = [
         (f"k{place}", step)
         for place, length in enumerate(lengths)
@@ -56,23 +54,23 @@ def test_what_is_fine_is_found(
         if step not in steps
     ]
     assert taken == wanted
-    assert [int(item.message) for piece in found for item in piece.batch.logs] == [
+    assert [int(item.message) for part in found for item in part.batch.logs] == [
         number for number in range(count) if number not in lines
     ]
-    assert len({piece.number for piece in found}) == len(found)
+    assert len({part.number for part in found}) == len(found)
 
 
 def test_a_piece_is_known_by_a_name_of_its_own() -> None:
     batch = Batch(RUN, (line("a", 1), line("b", 1)), writer="w", sequence=7)
-    first, second = Piece(batch).halves(by_point=False)
+    first, second = BatchPart(batch).halves(by_point=False)
 
-    assert Piece(batch).named(batch) is batch
+    assert BatchPart(batch).named(batch) is batch
     assert (first.named(batch).writer, first.named(batch).sequence) == ("w.7.2", 1)
     assert second.named(batch).writer == "w.7.3"
 
 
 def test_what_cannot_be_cut_is_tried_once_more() -> None:
-    (again,) = Piece(Batch(RUN, (line("a", 5),))).halves(by_point=False)
+    (again,) = BatchPart(Batch(RUN, (line("a", 5),))).halves(by_point=False)
 
     assert len(again.batch.points[0].steps) == 5
     assert again.halves(by_point=True) == ()

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from runatlas.tracking.capture import TerminalCapture
+from runatlas.tracking.terminal_capture import TerminalCapture
 from runatlas.tracking.terminal_text import Line
 
 

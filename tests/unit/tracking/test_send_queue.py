@@ -8,9 +8,9 @@ import pytest
 from runatlas.model.ids import ProjectPath
 from runatlas.model.run import RunDraft, RunPatch
 from runatlas.tracking.entry import Entry, Head, body_of
-from runatlas.tracking.frame import Damage, Frame
-from runatlas.tracking.outbox import Outbox
+from runatlas.tracking.send_queue import SendQueue
 from runatlas.tracking.spool import SpoolFile, SpoolLeft, find_spools
+from runatlas.tracking.spool_frame import Damage, Frame
 
 HEAD = Head(RunDraft(ProjectPath("w", "p"), id="r"))
 
@@ -40,50 +40,50 @@ def spool(directory: Path) -> Iterator[SpoolFile]:
 
 
 def test_entries_are_spooled_before_they_can_be_sent(directory: Path, spool: SpoolFile) -> None:
-    outbox = Outbox(spool, spool_first=True, keep=False)
+    queue = SendQueue(spool, spool_first=True, keep=False)
     for sequence in (1, 2):
-        assert outbox.put(patch(sequence)) == ""
+        assert queue.put(patch(sequence)) == ""
 
     assert spooled(directory) == [1, 2]
-    assert (outbox.counts().waiting, outbox.counts().spooled) == (0, 2)
-    head = outbox.head(0)
+    assert (queue.counts().waiting, queue.counts().spooled) == (0, 2)
+    head = queue.head(0)
     assert head is not None
-    assert outbox.load(head) == (RunPatch(name="1"), {})
+    assert queue.load(head) == (RunPatch(name="1"), {})
 
 
 def test_what_is_sent_leaves_the_spool(directory: Path, spool: SpoolFile) -> None:
-    outbox = Outbox(spool, spool_first=True, keep=False)
+    queue = SendQueue(spool, spool_first=True, keep=False)
     for sequence in (1, 2):
-        outbox.put(patch(sequence))
+        queue.put(patch(sequence))
     for _ in range(2):
-        entry = outbox.head(0)
+        entry = queue.head(0)
         assert entry is not None
-        outbox.done(entry, 1)
+        queue.done(entry, 1)
     assert spooled(directory) == []
     assert find_spools(directory)[0].sent() == 2
-    assert (outbox.is_empty, outbox.counts().sent) == (True, 2)
-    outbox.put(patch(3))
+    assert (queue.is_empty, queue.counts().sent) == (True, 2)
+    queue.put(patch(3))
     assert spooled(directory) == [3]
-    outbox.close(remove=False)
+    queue.close(remove=False)
     (left,) = find_spools(directory)
     assert left.sent() == 2
 
 
 def test_nothing_is_dropped_while_somebody_reads(directory: Path, spool: SpoolFile) -> None:
-    outbox = Outbox(spool, spool_first=True, keep=False)
-    outbox.put(patch(1))
+    queue = SendQueue(spool, spool_first=True, keep=False)
+    queue.put(patch(1))
     (reader,) = find_spools(directory)
     assert reader.acquire()
     assert reader.is_live
-    entry = outbox.head(0)
+    entry = queue.head(0)
     assert entry is not None
-    outbox.done(entry, 1)
-    outbox.put(patch(2))
+    queue.done(entry, 1)
+    queue.put(patch(2))
     assert spooled(directory) == [1, 2]
     reader.release()
-    entry = outbox.head(0)
+    entry = queue.head(0)
     assert entry is not None
-    outbox.done(entry, 1)
+    queue.done(entry, 1)
     assert spooled(directory) == []
 
 
@@ -99,63 +99,63 @@ def test_two_readers_exclude_each_other(directory: Path, spool: SpoolFile) -> No
 
 def test_no_entry_is_spooled_before_an_earlier_one(directory: Path, spool: SpoolFile) -> None:
     directory.write_text("in the way")
-    outbox = Outbox(spool, spool_first=True, keep=False)
+    queue = SendQueue(spool, spool_first=True, keep=False)
     for sequence in (1, 2, 3):
         # It cannot be spooled, and is sent from memory nevertheless.
-        assert outbox.put(patch(sequence)) == ""
-    assert outbox.counts().waiting == 3
-    assert not outbox.is_kept(3)
-    entry = outbox.head(0)
+        assert queue.put(patch(sequence)) == ""
+    assert queue.counts().waiting == 3
+    assert not queue.is_kept(3)
+    entry = queue.head(0)
     assert entry is not None
-    outbox.done(entry, 1)
+    queue.done(entry, 1)
     directory.unlink()
-    outbox.put(patch(4))
+    queue.put(patch(4))
 
     assert spooled(directory) == [2, 3, 4]
-    assert outbox.is_kept(4)
+    assert queue.is_kept(4)
 
 
 def test_what_fits_nowhere_is_refused(directory: Path, spool: SpoolFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runatlas.tracking.outbox.MEMORY_MAX", 25)
+    monkeypatch.setattr("runatlas.tracking.send_queue.MEMORY_MAX", 25)
     directory.write_text("in the way")
-    outbox = Outbox(spool, spool_first=False, keep=False)
+    queue = SendQueue(spool, spool_first=False, keep=False)
 
-    assert [bool(outbox.put(patch(sequence))) for sequence in (1, 2, 3)] == [False, False, True]
+    assert [bool(queue.put(patch(sequence))) for sequence in (1, 2, 3)] == [False, False, True]
     directory.unlink()
-    assert outbox.put(patch(4)) == ""
+    assert queue.put(patch(4)) == ""
     assert spooled(directory) == [1, 2, 4]
 
 
 def test_behind_the_first_entries_memory_is_freed(
     directory: Path, spool: SpoolFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runatlas.tracking.outbox.MEMORY_MAX", 40)
-    outbox = Outbox(spool, spool_first=True, keep=False)
+    monkeypatch.setattr("runatlas.tracking.send_queue.MEMORY_MAX", 40)
+    queue = SendQueue(spool, spool_first=True, keep=False)
     for sequence in range(1, 30):
-        assert outbox.put(patch(sequence)) == ""
+        assert queue.put(patch(sequence)) == ""
     for sequence in range(1, 30):
-        entry = outbox.head(0)
+        entry = queue.head(0)
         assert entry is not None
-        assert outbox.load(entry)[0] == RunPatch(name=str(sequence))
-        outbox.done(entry, 1)
+        assert queue.load(entry)[0] == RunPatch(name=str(sequence))
+        queue.done(entry, 1)
 
-    assert outbox.counts().sent == 29
+    assert queue.counts().sent == 29
 
 
 def test_offline_entries_stay_in_the_spool(directory: Path, spool: SpoolFile) -> None:
-    outbox = Outbox(spool, spool_first=False, keep=True)
-    outbox.put(patch(1))
+    queue = SendQueue(spool, spool_first=False, keep=True)
+    queue.put(patch(1))
 
-    assert outbox.head(0) is None
-    assert (outbox.is_empty, outbox.counts().spooled, spooled(directory)) == (False, 1, [1])
+    assert queue.head(0) is None
+    assert (queue.is_empty, queue.counts().spooled, spooled(directory)) == (False, 1, [1])
 
 
 def test_late_entries_go_to_the_spool_of_a_directory(directory: Path, spool: SpoolFile) -> None:
-    outbox = Outbox(spool, spool_first=False, keep=False)
-    outbox.put(patch(1))
-    assert outbox.spill(older_than_s=60) == ""
+    queue = SendQueue(spool, spool_first=False, keep=False)
+    queue.put(patch(1))
+    assert queue.spill(older_than_s=60) == ""
     assert find_spools(directory) == []
-    assert outbox.spill() == ""
+    assert queue.spill() == ""
     assert spooled(directory) == [1]
 
 

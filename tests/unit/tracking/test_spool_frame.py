@@ -5,7 +5,7 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runatlas.tracking.frame import FILE_MARK, Damage, Frame, FrameKind, pack_frame, read_frames
+from runatlas.tracking.spool_frame import FILE_MARK, Damage, Frame, FrameKind, pack_frame, read_frames
 
 KINDS: list[FrameKind] = ["create", "patch", "batch", "sent"]
 # Payloads that hold the mark of a record are the hard ones.

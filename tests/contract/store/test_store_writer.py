@@ -20,7 +20,7 @@ from runatlas.model.project import ProjectDraft
 from runatlas.model.run import RunDraft, RunPatch, RunSelection
 from runatlas.server.services.services import Services
 from runatlas.server.store.garbage import DAY_MS
-from runatlas.tracking.store_writer import Delivery, Sent
+from runatlas.tracking.store_writer import Sent, StoreWriter
 
 BYTES = b"a picture"
 HASH = hashlib.sha256(BYTES).hexdigest()
@@ -38,9 +38,9 @@ def home(backend: Backend) -> ProjectPath:
 
 
 @pytest.fixture
-def delivery(backend: Backend, home: ProjectPath) -> Delivery:
+def writer(backend: Backend, home: ProjectPath) -> StoreWriter:
     """A run that was made."""
-    made = Delivery(backend, RunDraft(home, id="r"))
+    made = StoreWriter(backend, RunDraft(home, id="r"))
     made.create()
     return made
 
@@ -59,18 +59,18 @@ def kept(backend: Backend, run: RunPath) -> list[bytes]:
 
 
 def test_a_file_stored_before_its_run_moved_is_stored_again_where_the_run_is(
-    backend: Backend, home: ProjectPath, delivery: Delivery, tmp_path: Path
+    backend: Backend, home: ProjectPath, writer: StoreWriter, tmp_path: Path
 ) -> None:
     (tmp_path / "a.bin").write_bytes(BYTES)
     with (tmp_path / "a.bin").open("rb") as file:
-        assert delivery.put(file, tmp_path / "a.bin") == HASH
+        assert writer.put(file, tmp_path / "a.bin") == HASH
     move(backend, home)
-    assert delivery.send(file_of(home), lambda _: None) == Sent(1)
+    assert writer.send(file_of(home), lambda _: None) == Sent(1)
     assert kept(backend, ProjectPath(home.workspace, "other").run("r")) == [BYTES]
 
 
 def test_objects_stored_before_their_run_moved_are_stored_again_where_the_run_is(
-    backend: Backend, home: ProjectPath, delivery: Delivery
+    backend: Backend, home: ProjectPath, writer: StoreWriter
 ) -> None:
     item = MediaItem("media/a.png", HASH, 0, "image/png")
     batch = Batch(home.run("r"), media=(MediaDraft("pic", 0, (item,), "IMAGE"),))
@@ -82,38 +82,38 @@ def test_objects_stored_before_their_run_moved_are_stored_again_where_the_run_is
         asked.append(sha256)
         return BYTES
 
-    assert delivery.send(batch, bytes_of) == Sent(1)
-    assert delivery.send(batch, bytes_of) == Sent(1)
+    assert writer.send(batch, bytes_of) == Sent(1)
+    assert writer.send(batch, bytes_of) == Sent(1)
     assert asked == [HASH, HASH], "once in each of the projects"
 
 
 def test_a_file_is_stored_whole_when_its_run_moved_and_the_project_is_gone(
-    backend: Backend, home: ProjectPath, delivery: Delivery, tmp_path: Path
+    backend: Backend, home: ProjectPath, writer: StoreWriter, tmp_path: Path
 ) -> None:
     move(backend, home)
     backend.delete(backend.plan_project_deletion(home, force=True))
-    assert delivery.put(io.BytesIO(BYTES), tmp_path / "gone") == HASH
-    assert delivery.send(file_of(home), lambda _: None) == Sent(1)
+    assert writer.put(io.BytesIO(BYTES), tmp_path / "gone") == HASH
+    assert writer.send(file_of(home), lambda _: None) == Sent(1)
 
 
 def test_bytes_that_were_collected_meanwhile_are_stored_again(
-    backend: Backend, home: ProjectPath, delivery: Delivery, location: Location, tmp_path: Path
+    backend: Backend, home: ProjectPath, writer: StoreWriter, location: Location, tmp_path: Path
 ) -> None:
     (tmp_path / "a.bin").write_bytes(BYTES)
     with (tmp_path / "a.bin").open("rb") as file:
-        delivery.put(file, tmp_path / "a.bin")
+        writer.put(file, tmp_path / "a.bin")
     location.clock.advance(2 * DAY_MS)
     assert backend.purge().blobs == 1
-    sent = delivery.send(file_of(home), lambda _: None)
+    sent = writer.send(file_of(home), lambda _: None)
     assert (sent.records, sent.refused) == (1, 0)
     assert kept(backend, home.run("r")) == [BYTES]
 
 
 def test_bytes_that_nobody_has_any_more_are_told_of(
-    backend: Backend, home: ProjectPath, delivery: Delivery, tmp_path: Path
+    backend: Backend, home: ProjectPath, writer: StoreWriter, tmp_path: Path
 ) -> None:
-    delivery.put(io.BytesIO(BYTES), tmp_path / "gone")
+    writer.put(io.BytesIO(BYTES), tmp_path / "gone")
     move(backend, home)
-    sent = delivery.send(file_of(home), lambda _: None)
+    sent = writer.send(file_of(home), lambda _: None)
     assert (sent.records, sent.refused) == (0, 1)
     assert f"there is no blob {HASH}" in sent.reason

@@ -1,4 +1,4 @@
-"""Pieces of a batch that is refused as a whole: halves, and halves of those, down to what is refused by itself."""
+"""Parts of a batch that is refused as a whole: halves, and halves of those, down to what is refused by itself."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import attrs
 from runatlas.model.batch import Batch
 from runatlas.model.series import SeriesPoints
 
-__all__ = ["Piece"]
+__all__ = ["BatchPart"]
 
 _FIELDS = ("points", "media", "logs", "artifacts")
 
 
 @attrs.frozen(eq=False)
-class Piece:
-    """A piece of a batch.
+class BatchPart:
+    """A part of a batch.
 
     Attributes:
         number: 1 for the whole batch, then those of its halves.
@@ -29,19 +29,19 @@ class Piece:
     is_last: bool = False
 
     def named(self, whole: Batch) -> Batch:
-        """Return what is to be sent: a piece has a writer of its own, so that it is known when it is sent again."""
+        """Return what is to be sent: a part has a writer of its own, so that it is known when it is sent again."""
         if self.number == 1 or whole.writer is None:
             return self.batch
         return attrs.evolve(self.batch, writer=f"{whole.writer}.{whole.sequence}.{self.number}", sequence=1)
 
-    def halves(self, *, by_point: bool) -> tuple[Piece, ...]:
+    def halves(self, *, by_point: bool) -> tuple[BatchPart, ...]:
         """Cut it in two; what cannot be cut is tried once more.
 
         Args:
             by_point: Whether a series alone is cut, too.
 
         Returns:
-            The pieces, in their order; none if it was tried once more.
+            The parts, in their order; none if it was tried once more.
         """
         if self.is_last:
             return ()
@@ -56,9 +56,9 @@ class Piece:
             return tuple(self._of([("points", part)], place) for place, part in enumerate(cut))
         return (attrs.evolve(self._of(items, 0), is_last=True),)
 
-    def _of(self, items: Sequence[tuple[str, Any]], place: int) -> Piece:
+    def _of(self, items: Sequence[tuple[str, Any]], place: int) -> BatchPart:
         fields: dict[str, Any] = {name: tuple(item for kind, item in items if kind == name) for name in _FIELDS}
-        return Piece(attrs.evolve(self.batch, columns=(), **fields), 2 * self.number + place)
+        return BatchPart(attrs.evolve(self.batch, columns=(), **fields), 2 * self.number + place)
 
 
 def _slice(series: SeriesPoints, start: int, end: int) -> SeriesPoints:
