@@ -184,7 +184,7 @@ class TestUndo:
         with pytest.raises(ConflictError, match="its time was over at "):
             site.root.undo_change(first)
         site.root.purge()
-        assert site.root.get_change(first).what == "changed 3 runs: name='x'"
+        assert site.root.get_change(first).what == "changed 3 runs: name 'x'"
         runs = site.root.list_changed_runs(first, PageRequest()).items
         assert [(run.path, run.before) for run in runs] == [(str(demo.run(name)), {}) for name in NAMES]
 
@@ -203,7 +203,7 @@ class TestUndo:
         change = _update(site, demo, name="x")
         before, lines = _runs(site), _lines(site.root)
         tried = site.root.undo_change(change, dry_run=True)
-        assert (tried.kind, tried.undoes, tried.what) == ("undo", change, "took back: changed 3 runs: name='x'")
+        assert (tried.kind, tried.undoes, tried.what) == ("undo", change, "took back: changed 3 runs: name 'x'")
         assert (_runs(site), _lines(site.root)) == (before, lines)
 
     def test_a_project_is_called_again_what_it_was(self, site: Site, demo: ProjectPath) -> None:
@@ -211,7 +211,7 @@ class TestUndo:
         (line,) = _lines(site.root, kind="project")
         assert (changed.change_id, site.root.get_project(changed.path).change_id) == (line.id, "")
         assert site.root.update_project(changed.path, ProjectPatch(name="new", labels=("a",))).change_id == ""
-        assert line.what == f"changed project {demo}: name='new' (was 'demo'), labels=['a'] (was [])"
+        assert line.what == f"changed project {demo}: name 'new' (was 'demo'), tags 'a' (was none)"
         site.root.create_project(ProjectDraft("demo"))
         with pytest.raises(ConflictError, match="there is a project 'demo' by now"):
             site.root.undo_change(line.id)
@@ -284,7 +284,7 @@ class TestLines:
             kind="update",
             workspace=site.home,
             project="demo",
-            what="changed 2 runs: name='x', config=('lr',), config_removed=('net',)",
+            what="changed 2 runs: name 'x', config 'lr', took away config 'net'",
             runs=2,
             expires_at_ms=started + 1000 + 30 * DAY_MS,
         )

@@ -50,7 +50,7 @@ class Change(Entity[ChangeRecord]):
         >>> run = Api("./experiments").run(made.path)
         >>> change = run.update(labels_added=["good"]).change
         >>> change.what, change.undo().ok, run.refresh().labels
-        ("changed 1 run: labels_added=('good',)", True, [])
+        ("changed 1 run: added tag 'good'", True, [])
     """
 
     _SHOWN = ("at", "by", "door", "kind", "what", "runs", "undone_at", "id")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from support.place import Place
@@ -20,10 +21,27 @@ def test_an_update_of_a_run_is_taken_back_by_its_answer(own_place: Place) -> Non
     before = {**run.json(), "updated_at": ""}
     answer = run.update(name="new", labels_added=["x"], config={"net.depth": 5})
     assert answer.unwrap() is run
-    assert answer.change.what == "changed 1 run: name='new', labels_added=('x',), config=('net.depth',)"
+    assert answer.change.what == "changed 1 run: name 'new', added tag 'x', config 'net.depth'"
     assert answer.change.undo().ok
     assert {**run.refresh().json(), "updated_at": ""} == before
     assert run.update(name="baseline v2").change is None, "nothing differs"
+
+
+def test_what_was_changed_is_told_as_people_say_it(own_place: Place) -> None:
+    run = own_place.api.run(PATH)
+    told: dict[str, dict[str, Any]] = {
+        "state 'CRASHED'": {"state": "CRASHED"},
+        "tags 'a', 'b'": {"labels": ["a", "b"]},
+        "took away tag 'a'": {"labels_removed": ["a"]},
+        "description none": {"description": ""},
+        "group 'g', job type 'eval'": {"group": "g", "job_type": "eval"},
+        "pinned, the baseline": {"pin": True, "baseline": True},
+        "not pinned any more, archived": {"pin": False, "archived": True},
+    }
+    for said, fields in told.items():
+        change = run.update(**fields).change
+        assert change is not None
+        assert change.what == f"changed 1 run: {said}"
 
 
 def test_an_update_of_many_is_taken_back_as_one(own_place: Place) -> None:

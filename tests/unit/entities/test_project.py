@@ -64,7 +64,7 @@ def test_update_and_rename(own_place: Place) -> None:
             "Images!",
         )
     retitled = project.update(title="Cats")
-    assert retitled.change.what == f"changed project {PATH}: title='Cats' (was 'Images!')"
+    assert retitled.change.what == f"changed project {PATH}: title 'Cats' (was 'Images!')"
     retitled.change.undo().unwrap()
     assert (project.refresh().title, project.update(title="Images!").change) == ("Images!", None)
     renamed = project.update(name="other").unwrap()

@@ -347,7 +347,7 @@ def test_a_store_that_is_not_there_and_an_api_that_is_closed_are_told(tmp_path: 
 
 def test_times_are_told_to_the_second_and_sentences_whole(place: Place) -> None:
     changes = check_html(place.api.audit(kind="update")._repr_html_())
-    assert "changed 1 run: labels_added=('<i>',)" in changes
+    assert "changed 1 run: added tag '<i>'" in changes
     day = r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d "
     for item in (place.api.audit(), place.api.runs(PROJECT).table(), place.api.runs(PROJECT).delete()):
         assert re.search(day, check_html(item._repr_html_()))

@@ -17,7 +17,7 @@ from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, PointQuery, SeriesSlice
 from runatlas.server.pages.address import run_address
-from runatlas.server.pages.page import project_path
+from runatlas.server.pages.page import project_path, whole_of
 from runatlas.server.pages.shared_reads import SharedReads
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
@@ -34,7 +34,6 @@ _READS = 16
 _BLOCK_POINTS = 60_000
 _ACROSS_POINTS = 15_000
 _AXES = ("step", "time", "relative")
-_STEP_DIGITS = 18
 
 _NAME, _KEY = 200, 1000
 _SMOOTH = re.compile(r"0(\.\d{1,4})?")
@@ -120,7 +119,7 @@ def _read(call: EndpointCall) -> _Asked:
         runs=tuple(dict.fromkeys(call.values("runs"))),
         keys=tuple(dict.fromkeys(call.values("keys"))),
         x=call.value("x") or "step",
-        points=_whole(call, "points") or _POINTS,
+        points=whole_of(call, "points") or _POINTS,
         range=None,
         cursor=call.value("after") or None,
     )
@@ -130,24 +129,13 @@ def _read(call: EndpointCall) -> _Asked:
         raise ValidationError(f"keys: curves are drawn of 1 to {CURVE_KEYS} metrics, got {len(asked.keys)}")
     if not 1 <= asked.points <= SAMPLE_MAX:
         raise ValidationError(f"points: a curve has 1 to {SAMPLE_MAX} points, got {asked.points}")
-    start, end = _whole(call, "from"), _whole(call, "to")
+    start, end = whole_of(call, "from"), whole_of(call, "to")
     if start is None and end is None:
         return asked
     try:
         return attrs.evolve(asked, range=RangeQuery(start=start, end=end))
     except ValueError as error:
         raise ValidationError(str(error)) from error
-
-
-def _whole(call: EndpointCall, name: str) -> int | None:
-    """Return a whole number of the query; ``None`` if it is not there."""
-    said = (call.value(name) or "").strip()
-    if not said:
-        return None
-    digits = said.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= _STEP_DIGITS):
-        raise ValidationError(f"{name}: expected a whole number, got {printable(said[:50])!r}")
-    return int(said)
 
 
 def _across(call: EndpointCall, selection: RunSelection, asked: _Asked) -> Across:

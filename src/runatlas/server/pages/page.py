@@ -20,6 +20,7 @@ from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.credential import bearer_or_basic
 from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.server.wire.failure import Failure
+from runatlas.terminal import printable
 
 __all__ = [
     "HEADERS",
@@ -38,6 +39,7 @@ __all__ = [
     "redirect",
     "render_failure",
     "run_path",
+    "whole_of",
     "workspace_name",
 ]
 
@@ -172,10 +174,31 @@ def last_of(form: Form, name: str) -> str:
     return form.get(name, [""])[-1]
 
 
+def whole_of(call: EndpointCall, name: str) -> int | None:
+    """Return a whole number of the address; ``None`` if it is not there.
+
+    Raises:
+        ValidationError: It is no such number.
+    """
+    said = (call.value(name) or "").strip()
+    if not said:
+        return None
+    digits = said.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS):
+        raise ValidationError(f"{name}: expected a whole number such as 100, got {printable(said[:50])!r}")
+    return int(said)
+
+
 def count_of(call: EndpointCall, name: str) -> int | None:
-    """Return a parameter of the address that counts something; ``None`` if it is not there, or no such number."""
-    said = call.value(name) or ""
-    return int(said) if said.isascii() and said.isdigit() and len(said) <= _DIGITS else None
+    """Return a number of the address that counts something; ``None`` if it is not there.
+
+    Raises:
+        ValidationError: It is no such number.
+    """
+    found = whole_of(call, name)
+    if found is not None and found < 0:
+        raise ValidationError(f"{name}: expected 0 or more, got {found}")
+    return found
 
 
 def workspace_name(call: EndpointCall) -> str:

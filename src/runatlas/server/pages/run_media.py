@@ -11,7 +11,7 @@ import attrs
 from runatlas.model.codec import dumps
 from runatlas.model.media import MediaItem, MediaQuery, MediaRecord
 from runatlas.model.series import Context
-from runatlas.server.pages.page import run_path
+from runatlas.server.pages.page import count_of, run_path, whole_of
 from runatlas.server.pages.run_view import own_link, run_page, view_run
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
@@ -22,7 +22,6 @@ _ROOM, _STEPS = 100, 2000
 """How much of a page things may fill: a picture takes one part of it."""
 _TEXT = 4000
 _BARS = 64
-_STEP_DIGITS, _PLACE_DIGITS = 18, 6
 _SEEN = {"image": "image", "audio": "audio", "video": "video"}
 
 
@@ -59,7 +58,7 @@ class Shelf:
 def show_media(call: EndpointCall) -> Answer:
     """Show the media of a step; without one those of the last step of every key."""
     shown = view_run(call)
-    key, step = call.value("key") or None, _step(call)
+    key, step = call.value("key") or None, whole_of(call, "step")
     found = call.services.media.list_media(
         call.user, shown.run.path, MediaQuery(None if key is None else (key,), step=step)
     )
@@ -83,17 +82,10 @@ def show_media(call: EndpointCall) -> Answer:
 
 def show_figure(call: EndpointCall) -> Answer:
     """Answer with a figure as JSON, which a script draws: an empty one if there is none at that place."""
-    key, step, place = call.value("key") or "", _step(call), call.value("item") or "0"
+    key, step, place = call.value("key") or "", whole_of(call, "step"), count_of(call, "item") or 0
     found = call.services.media.list_media(call.user, run_path(call), MediaQuery((key,), step=step)).items
     items = [item for record in found if record.column_type == "FIGURE" for item in record.items]
-    is_there = place.isascii() and place.isdigit() and len(place) < _PLACE_DIGITS and int(place) < len(items)
-    return Answer(dumps((items[int(place)].data if is_there else None) or {}).encode())
-
-
-def _step(call: EndpointCall) -> int | None:
-    said = (call.value("step") or "").strip()
-    digits = said.removeprefix("-")
-    return int(said) if digits.isascii() and digits.isdigit() and len(digits) <= _STEP_DIGITS else None
+    return Answer(dumps((items[place].data if place < len(items) else None) or {}).encode())
 
 
 def _thinned(steps: Sequence[int]) -> list[int]:

@@ -181,8 +181,15 @@ def listed(names: Sequence[str]) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value for a sentence, not too long."""
-    return _cut(repr(value), _VALUE_MAX)
+    """Return a value for a sentence, not too long: texts in quotes, lists with commas, nothing as ``none``.
+
+    Example:
+        >>> shown("a b"), shown(("x", "y")), shown(""), shown([])
+        ("'a b'", "'x', 'y'", 'none', 'none')
+    """
+    if value is None or (isinstance(value, (str, list, tuple)) and not value):
+        return "none"
+    return _cut(listed([*map(repr, value)]) if isinstance(value, (list, tuple)) else repr(value), _VALUE_MAX)
 
 
 def _cut(text: str, most: int) -> str:

@@ -137,13 +137,25 @@ class Projects:
         fields = differences({project.id: held}, {project.id: values})
         if not fields:
             return ""
-        plain = {
-            name: (loads(new), loads(held[name])) if name in {"labels", "metrics"} else (new, held[name])
-            for name, new in values.items()
-        }
-        given = ", ".join(f"{name}={shown(new)} (was {shown(old)})" for name, (new, old) in plain.items() if new != old)
+        changed = [(name, new, held[name]) for name, new in values.items() if new != held[name]]
+        given = ", ".join(f"{_said(name, new)} (was {_value(name, old)})" for name, new, old in changed)
         line = Line("project", f"changed project {project.workspace}/{held.get('name', project.name)}: {given}")
         return note_change(self._store, connection, caller, line, projects=fields)
+
+
+def _said(name: str, value: Any) -> str:
+    return f"{'tags' if name == 'labels' else name} {_value(name, value)}"
+
+
+def _value(name: str, value: Any) -> str:
+    """Return what a column of a project has, for a sentence."""
+    if name == "labels":
+        return shown(loads(value))
+    if name == "metrics":
+        return shown(
+            [f"{each.key} ({', '.join(filter(None, (each.goal, each.unit)))})" for each in _definitions(value)]
+        )
+    return str(value) if name == "visibility" else shown(value)
 
 
 def make_project(store: Store, connection: Connection, caller: Caller, draft: ProjectDraft) -> int:

@@ -12,6 +12,7 @@ from runatlas.errors import ConflictError, NotFoundError, ValidationError
 from runatlas.model.change import ChangeKind
 from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import validate_project_name
+from runatlas.model.instant import iso_text
 from runatlas.model.run import OWN_FIELDS, RUN_STATES, OwnField, Profile, RunDraft, RunPatch
 from runatlas.model.run_config import change_config, merge_config
 from runatlas.model.text import check_text
@@ -377,18 +378,54 @@ def kind_of(patch: RunPatch) -> ChangeKind:
 
 
 def _said(patch: RunPatch) -> str:
-    """Say what a patch gives: `` to other``, ``: name='x', labels_added=('good',)``.
+    """Say what a patch gives: `` to other``, ``: name 'x', added tag 'good'``.
 
     Of configs only the keys: a value, such as a password, is to go with the run or when it is removed, and lines stay.
     """
-    named = (field for field in attrs.fields(RunPatch) if field.name not in {"by_run", "replace_labels", "profile"})
-    given = {field.name: value for field in named if (value := getattr(patch, field.name)) != field.default}
-    given |= {name: tuple(given[name] or ()) for name in ("config", "metadata") if name in given}
     if kind_of(patch) in {"protect", "unprotect"}:
         return f": {patch.protected_reason}" if patch.protected_reason else ""
-    where = f" to {given.pop('project')}" if patch.project is not None else ""
-    rest = ", ".join(f"{name}={shown(value)}" for name, value in given.items())
+    where = "" if patch.project is None else f" to {patch.project}"
+    given = {field.name: value for field in _SAID if (value := getattr(patch, field.name)) != field.default}
+    rest = ", ".join(_say(name, value) for name, value in given.items())
     return f"{where}: {rest}" if rest else where
+
+
+_SAID = [
+    field
+    for field in attrs.fields(RunPatch)
+    if field.name not in {"by_run", "replace_labels", "profile", "project", "heartbeat_at_ms"}
+]
+_MARKS = {
+    "pin": ("pinned", "not pinned any more"),
+    "show": ("shown", "hidden"),
+    "baseline": ("the baseline", "not the baseline any more"),
+    "archived": ("archived", "taken out of the archive"),
+    "protected": ("protected", "not protected any more"),
+}
+_WORDS = {
+    "labels": "tags",
+    "labels_added": "added tags",
+    "labels_removed": "took away tags",
+    "job_type": "job type",
+    "protected_reason": "protected because",
+    "config_removed": "took away config",
+    "project_title": "title of the project",
+}
+"""What fields are called in sentences, where that is not their name."""
+
+
+def _say(name: str, value: Any) -> str:
+    if name in _MARKS:
+        return _MARKS[name][not value]
+    if name in {"config", "metadata", "config_removed"}:
+        return f"{_WORDS.get(name, name)} {shown(tuple(value))}"
+    if name == "finished_at_ms":
+        return f"ended at {iso_text(value)[:19].replace('T', ' ')} UTC"
+    if name == "folder_id":
+        return "into a folder" if value else "out of its folder"
+    words = _WORDS.get(name, name)
+    is_one = name in {"labels_added", "labels_removed"} and len(value) == 1
+    return f"{words.removesuffix('s') if is_one else words} {shown(value)}"
 
 
 def changed_columns(change: RunChange) -> list[str]:
@@ -430,7 +467,7 @@ def lost_labels(held: Mapping[int, Mapping[str, Any]], change: RunChange) -> str
     different = {frozenset(labels): labels for labels in (loads(fields["labels"]) for fields in held.values())}
     if len(different) < 2:
         return ""
-    first, second, *_ = map(shown, different.values())
+    first, second, *_ = (f"[{shown(labels) if labels else ''}]" for labels in different.values())
     return (
         f"labels: these {len(held)} runs have different ones, such as {first} and {second}, which would be lost; give "
         "labels_added=… to add to them, labels_removed=… to take some away, or replace_labels=True to replace them all"

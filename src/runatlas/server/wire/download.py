@@ -30,7 +30,7 @@ class Download:
         pieces: Reads from a byte to before another.
         name: What a browser calls it.
         etag: The same for the same bytes only.
-        expires_in_s: How long a client may keep it.
+        expires_in_s: How long a client may keep it; not at all if there is no time left.
     """
 
     pieces: Callable[[int, int], Iterator[bytes]]
@@ -62,10 +62,10 @@ class Download:
         await self._send(206, start, stop, receive, send, bodiless=bodiless)
 
     def _headers(self) -> dict[str, str]:
-        media_type = safe_media_type(self.media_type)
+        media_type, keeps = safe_media_type(self.media_type), self.expires_in_s > 0
         return {
             "accept-ranges": "bytes",
-            "cache-control": f"private, max-age={max(self.expires_in_s, 0)}, immutable",
+            "cache-control": f"private, max-age={self.expires_in_s}, immutable" if keeps else "private, no-store",
             "content-disposition": content_disposition(self.name, shown=_SHOWN.fullmatch(media_type) is not None),
             "content-security-policy": _POLICY,
             "content-type": f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type,

@@ -183,6 +183,7 @@ def test_forged_forms_change_nothing(server: ServerProcess) -> None:
 def test_what_fits_is_had_as_a_file(server: ServerProcess) -> None:
     asked = {"filter": "config.lr < 0.25", "order": "-config.lr"}
     answer = server.call("GET", f"{_PROJECT}/runs.csv", params=asked)
+    assert answer.headers["cache-control"] == "private, no-store"
     assert answer.headers["content-disposition"].startswith("attachment")
     head, *rows = answer.text.splitlines()
     assert [row.split(",")[0] for row in rows] == ["r1", "r0"]

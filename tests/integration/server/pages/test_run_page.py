@@ -160,12 +160,28 @@ def test_a_form_changes_what_is_said_of_a_run_and_the_history_has_it(served: _Se
 
 
 def test_what_is_refused_is_told_on_the_page(served: _Served) -> None:
-    refused = served.post(f"{RUN}/edit", tags="x" * 5000)
-    assert (refused.status_code, 'role="alert"' in refused.text) == (422, True)
-    refused = served.post(f"{RUN}/notes", text=" ")
-    assert (refused.status_code, 'role="alert"' in refused.text) == (422, True)
-    refused = served.post(f"{RUN}/keys", name="k", hours="1000")
-    assert (refused.status_code, 'role="alert"' in refused.text) == (422, True)
+    for part, form, said in (
+        ("edit", {"tags": "x" * 5000}, "labels"),
+        ("edit", {"title": "x"}, "'title' is no field of this form; it has name, description, tags, group"),
+        ("mark", {}, "nothing was asked for"),
+        ("mark", {"pin": "maybe"}, "pin: expected yes or no, got 'maybe'"),
+        ("mark", {"pin": "yes", "reason": "r"}, "send it with protected=yes"),
+        ("notes", {"text": " "}, "text"),
+        ("keys", {"name": "k", "hours": "1000"}, "hours: a key is good for 1 to 168 whole hours, got '1000'"),
+        ("keys", {"name": "k", "hours": "1.5"}, "got '1.5'"),
+    ):
+        refused = served.post(f"{RUN}/{part}", **form)
+        assert refused.status_code == 422
+        assert said in unescape(refused.text.partition('role="alert"')[2].partition("</p>")[0])
+
+
+def test_a_number_of_an_address_that_is_none_is_told(served: _Served) -> None:
+    for address, said in (
+        ("media?step=1.5", "step: expected a whole number"),
+        ("logs?before=-1", "before: expected 0"),
+    ):
+        answer = served.server.call("GET", f"{RUN}/{address}", key=served.key)
+        assert (answer.status_code, said in answer.text) == (422, True)
 
 
 def test_a_key_for_the_run_is_shown_once_and_revoked(served: _Served) -> None:

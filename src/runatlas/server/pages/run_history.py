@@ -1,64 +1,24 @@
-"""The lesser pages of a run: its system, its files, and what was done with it."""
+"""What was done with a run: notes, changes and by whom, and its keys."""
 
 from __future__ import annotations
 
-from runatlas.errors import ApiStatusError
+from runatlas.errors import ApiStatusError, ValidationError
 from runatlas.model.annotation import ANNOTATION_MAX, AnnotationDraft, AnnotationQuery
 from runatlas.model.change import LASTING, ChangeQuery
-from runatlas.model.page import PAGE_LIMIT, PageRequest
-from runatlas.model.run import Profile, RunSelection
-from runatlas.model.series import SummaryQuery
-from runatlas.server.pages.address import project_address, with_query
-from runatlas.server.pages.curves import read_view
-from runatlas.server.pages.page import last_of, read_form, redirect
-from runatlas.server.pages.run_view import RunView, own_link, run_page, view_run
+from runatlas.model.ingestion_key import INGESTION_KEY_TTL_MAX_MS
+from runatlas.model.page import PageRequest
+from runatlas.server.pages.address import with_query
+from runatlas.server.pages.page import Form, last_of, read_form, redirect
+from runatlas.server.pages.run_view import RunView, run_page, view_run
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.terminal import printable
 
-__all__ = [
-    "add_note",
-    "create_key",
-    "revoke_key",
-    "show_files",
-    "show_history",
-    "show_system",
-]
+__all__ = ["add_note", "create_key", "revoke_key", "show_history"]
 
-_SYSTEM, _FILES, _NOTES, _CHANGES = 100, 100, 10, 50
+_NOTES, _CHANGES = 10, 50
 _HOUR_MS = 3_600_000
-
-
-def show_system(call: EndpointCall) -> Answer:
-    """Show what the machine did, and what it was."""
-    shown = view_run(call)
-    run = shown.run
-    selection = RunSelection(run.workspace, run.project, ids=(run.cuid,))
-    query = SummaryQuery(selection, median=False, column_class="SYSTEM", page=PageRequest(limit=PAGE_LIMIT))
-    found = call.services.points.read_summaries(call.user, query).items
-    return run_page(
-        call,
-        shown,
-        "run_system.html",
-        tab="system",
-        summaries=found[:_SYSTEM],
-        total=len(found),
-        keys=list(dict.fromkeys(each.key for each in found[:_SYSTEM])),
-        curves=f"{project_address(shown.project.path)}/curves",
-        view=read_view(call),
-        profile=run.profile or Profile(),
-    )
-
-
-def show_files(call: EndpointCall) -> Answer:
-    """Show the artifacts, with links that download them."""
-    shown = view_run(call)
-    cursor = call.value("after") or None
-    request = PageRequest(limit=_FILES, cursor=cursor, with_total=cursor is None)
-    found = call.services.artifacts.list_artifacts(call.user, shown.run.path, request)
-    files = [(item, "" if item.url is None else own_link(call, item.url)) for item in found.items]
-    return run_page(
-        call, shown, "run_files.html", tab="files", files=files, total=found.total, following=found.next_cursor
-    )
+_HOURS_MAX = INGESTION_KEY_TTL_MAX_MS // _HOUR_MS
 
 
 def show_history(call: EndpointCall) -> Answer:
@@ -93,6 +53,7 @@ def _history(
         secret=secret,
         text=text,
         note_most=ANNOTATION_MAX,
+        hours_most=_HOURS_MAX,
     )
 
 
@@ -110,13 +71,20 @@ def add_note(call: EndpointCall) -> Answer:
 def create_key(call: EndpointCall) -> Answer:
     """Make a key that may write to this run for a while, and show it this once."""
     form, shown = read_form(call), view_run(call)
-    name, hours = last_of(form, "name").strip(), last_of(form, "hours").strip()
-    ttl_ms = int(hours) * _HOUR_MS if hours.isascii() and hours.isdigit() and len(hours) <= 4 else 0
+    name = last_of(form, "name").strip()
     try:
+        ttl_ms = _hours(form) * _HOUR_MS
         made = call.services.ingestion_keys.create_ingestion_key(call.user, shown.run.path, name, ttl_ms=ttl_ms)
     except ApiStatusError as error:
         return _history(call, shown, problem=error.message, status=error.code)
     return _history(call, shown, secret=made.secret)
+
+
+def _hours(form: Form) -> int:
+    said = last_of(form, "hours").strip()
+    if said.isascii() and said.isdigit() and len(said) <= len(str(_HOURS_MAX)) and 1 <= int(said) <= _HOURS_MAX:
+        return int(said)
+    raise ValidationError(f"hours: a key is good for 1 to {_HOURS_MAX} whole hours, got {printable(said[:50])!r}")
 
 
 def revoke_key(call: EndpointCall) -> Answer:
