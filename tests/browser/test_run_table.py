@@ -71,7 +71,7 @@ def test_what_is_ticked_stays_so_on_other_pages_until_it_is_deleted(
 
 def test_how_curves_are_drawn_goes_along_with_every_link(served: tuple[ServerProcess, Place], visitor: Visitor) -> None:
     visit, _ = _look(served, visitor, "?curves=val_loss&color=config.net.depth")
-    visit.page.locator(".js-plotly-plot").first.wait_for()
+    visit.page.locator(".chart.drawn").first.wait_for()
     visit.page.locator("select[name=x]").select_option("relative")
     visit.page.get_by_label("Logarithmic values").check()
     visit.page.get_by_role("link", name="Run", exact=True).click()
@@ -94,7 +94,8 @@ def test_curves_are_there_before_the_script_that_lets_them_be_zoomed(
     drawn = visit.page.locator(".chart-sketch path")
     assert drawn.count() > 1
     assert all(each.get_attribute("d") for each in drawn.all())
-    assert visit.page.get_by_text("cannot be zoomed").is_visible()
+    visit.page.locator(".chart-sketch").hover()
+    visit.page.get_by_text("cannot be zoomed").wait_for()
     visit.check("net::ERR_FAILED")
     visit.page.unroute("**/plotly.js")
     visit.page.get_by_role("button", name="Try again").click()

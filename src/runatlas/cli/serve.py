@@ -69,7 +69,7 @@ def serve(
     (runatlas keys create USER), everybody needs one.
     """
     try:
-        public = origin if origin is None else parse_host(origin, argument="--public-url")[0]
+        public = origin if origin is None else _public_origin(origin)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     what = location if isinstance(location, Path) else "the database"
@@ -94,6 +94,22 @@ def serve(
         ),
         announce,
     )
+
+
+def _public_origin(said: str) -> str:
+    """Return what links begin with.
+
+    Raises:
+        ValueError: It is no URL of a server, or one below a path: pages name each other from the root of a host.
+    """
+    origin = parse_host(said, argument="--public-url")[0]
+    path = urlsplit(origin).path
+    if path:
+        raise ValueError(
+            f"--public-url: the server needs a host of its own, not the path {path!r} below one; "
+            f"write 'https://runs.example.org' and let the proxy hand on all of it"
+        )
+    return origin
 
 
 def run_server(settings: ServerSettings, announce: Callable[[str], None]) -> None:

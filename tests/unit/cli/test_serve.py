@@ -17,6 +17,7 @@ from runatlas.cli.main import main
         (["--dir", "a", "--port", "http"], "--port"),
         (["--dir", "a", "--public-url", "runs.example.org"], "write 'https://runs.example.org'"),
         (["--dir", "a", "--origin", "https://runs.example.org/?a=1"], "--public-url"),
+        (["--dir", "a", "--public-url", "https://example.org/runs"], "a host of its own"),
         (["--dir", "a", "--workers", "4"], "--workers"),
     ],
 )

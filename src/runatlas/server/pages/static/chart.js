@@ -1,4 +1,5 @@
-// Draws curves into the figures of a page that ask for them, when they come into view.
+// Draws curves into the figures of a page that ask for them, when they come into view: as plain lines. Reading plotly's
+// script takes longer than all else, so that it is loaded when somebody points at a chart, to read values and to zoom.
 //
 // <figure class="chart" data-chart data-source="/@ann/iris/curves" data-runs='["cuid"]' data-keys='["loss"]'
 //         data-title="loss" data-x="step" data-log="y" data-smooth="0.6" data-points="600">text for readers</figure>
@@ -13,6 +14,7 @@ const BLOCKS_MOST = 20;
 const REST = 10;
 const KEYS_AT_ONCE = 12;
 const LONG = 80;
+const STAY_MS = 120;
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const charts = new Map();
@@ -34,6 +36,19 @@ export function attach(figure) {
 export function refresh(isLast = false) {
   for (const chart of charts.values()) {
     if (isLast || performance.now() - chart.readAt > REST * chart.took) chart.invalidate();
+  }
+}
+
+/** Load what lets charts be zoomed, and draw those in view with it. */
+async function enliven(chart) {
+  chart.figure.setAttribute("aria-busy", "true");
+  try {
+    await load();
+    for (const each of charts.values()) if (each.isSeen || each === chart) each.draw();
+  } catch (error) {
+    chart.fail(error);
+  } finally {
+    chart.figure.removeAttribute("aria-busy");
   }
 }
 
@@ -169,6 +184,23 @@ class Chart {
     this.note.className = "chart-note";
     figure.setAttribute("aria-labelledby", this.title.id);
     figure.append(this.title, this.plot, this.legend, this.note, text);
+    this.listen();
+  }
+
+  /** Wait for somebody who points at it, and does not only pass over it. */
+  listen() {
+    let staying = null;
+    const wanted = () => {
+      if (!window.Plotly && this.found?.series.length) enliven(this);
+    };
+    this.plot.addEventListener("pointerenter", () => {
+      staying = setTimeout(wanted, STAY_MS);
+    });
+    this.plot.addEventListener("pointerleave", () => clearTimeout(staying));
+    this.plot.addEventListener("pointerdown", wanted);
+    new ResizeObserver(() => {
+      if (this.plot.querySelector(":scope > .chart-sketch")) this.sketch();
+    }).observe(this.plot);
   }
 
   get asked() {
@@ -186,6 +218,7 @@ class Chart {
   seen(isSeen) {
     this.isSeen = isSeen;
     if (isSeen && this.isStale) this.update();
+    else if (isSeen && window.Plotly && this.plot.querySelector(":scope > .chart-sketch")) this.draw();
   }
 
   invalidate() {
@@ -206,13 +239,7 @@ class Chart {
       const found = await reading;
       if (turn !== this.turn) return;
       this.found = found;
-      if (!window.Plotly) {
-        // Reading plotly's script takes longer than all else: the curves are there before it, as plain lines.
-        this.sketch();
-        await painted();
-      }
-      await load();
-      if (turn === this.turn) this.draw();
+      this.draw();
     } catch (error) {
       if (turn === this.turn) this.fail(error);
     } finally {
@@ -228,13 +255,13 @@ class Chart {
     again.type = "button";
     again.className = "plain";
     again.textContent = "Try again";
-    again.addEventListener("click", () => this.update());
+    again.addEventListener("click", () => (isThere ? enliven(this) : this.update()));
     this.note.append(again);
   }
 
   /** Draw the curves as lines that answer to nothing, between the bounds of what they show. */
   sketch() {
-    const { log = "", smooth = "0" } = this.figure.dataset;
+    const { log = "", smooth = "0", x: axis } = this.figure.dataset;
     const place = (value, axis) => (log.includes(axis) ? (value > 0 ? Math.log10(value) : null) : value);
     const curves = this.found.series.map((each, at) => this.curve(each, at));
     const lines = curves.filter(({ id }) => !this.hidden.has(id)).map(({ each, color, dash }) => {
@@ -243,18 +270,29 @@ class Chart {
     });
     const there = lines.flatMap(({ points }) => points.filter(([x, y]) => x !== null && y !== null));
     this.tell(curves, log);
-    if (!there.length) return;
+    if (!there.length) {
+      this.plot.replaceChildren();
+      return;
+    }
     const [left, right] = bounds(there.map(([x]) => x));
     const [low, high] = bounds(there.map(([, y]) => y));
-    const [width, height] = [Math.max(this.plot.clientWidth - 60, 50), 212];
+    const [width, height] = [Math.max(this.plot.clientWidth - 60, 50), 206];
     const across = (x) => 48 + ((x - left) / (right - left)) * width;
     const up = (y) => 8 + ((high - y) / (high - low)) * height;
-    const drawing = element("svg", { class: "chart-sketch", width: width + 60, height: 260 });
-    for (const [value, y] of [[high, 12], [low, 8 + height]]) {
-      const label = element("text", { x: 42, y, "text-anchor": "end" });
-      label.textContent = (log.includes("y") ? 10 ** value : value).toPrecision(3);
-      drawing.append(element("line", { x1: 48, x2: 48 + width, y1: up(value), y2: up(value) }), label);
+    const drawing = element("svg", { class: "chart-sketch", width: width + 60, height: 260, "aria-hidden": "true" });
+    const write = (x, y, anchor, said) => {
+      const label = element("text", { x, y, "text-anchor": anchor });
+      label.textContent = said;
+      drawing.append(label);
+    };
+    for (const value of [high, (low + high) / 2, low]) {
+      write(42, up(value) + 4, "end", short(log.includes("y") ? 10 ** value : value, 3));
+      drawing.append(element("line", { x1: 48, x2: 48 + width, y1: up(value), y2: up(value) }));
     }
+    const ends = [left, right].map((value) => spell(log.includes("x") ? 10 ** value : value, axis));
+    write(48, height + 24, "start", ends[0]);
+    write(48 + width, height + 24, "end", ends[1]);
+    write(48 + width / 2, height + 44, "middle", cut(AXES[axis || "step"] ?? axis));
     for (const { points, color, dash } of lines) {
       let isGap = true;
       const path = points.map(([x, y]) => {
@@ -273,7 +311,11 @@ class Chart {
   }
 
   draw() {
-    if (!this.found || !window.Plotly) return;
+    if (!this.found) return;
+    if (!window.Plotly) {
+      this.sketch();
+      return;
+    }
     this.plot.querySelector(":scope > .chart-sketch")?.remove();
     const given = this.figure.dataset;
     const style = getComputedStyle(document.documentElement);
@@ -341,7 +383,7 @@ class Chart {
     this.legend.replaceChildren(...(curves.length < 2 ? [] : curves.map((curve) => this.entry(curve))));
     const said = [];
     const thinned = curves.filter(({ each }) => each.total > each.y.length).length;
-    const more = (this.figure.dataset.x || "step") === "step" && !log.includes("x") ? "; zoom in for more" : "";
+    const more = window.Plotly && (this.figure.dataset.x || "step") === "step" && !log.includes("x") ? "; zoom in for more" : "";
     if (thinned) said.push(`drawn from up to ${Number(this.figure.dataset.points || 600)} points a curve${more}`);
     const below = log.includes("y") ? curves.filter(({ each }) => each.y.some((y) => y !== null && y <= 0)).length : 0;
     if (below) said.push("values of 0 or less have no place on a logarithmic axis");
@@ -410,12 +452,6 @@ export function smoothed(values, weight) {
   });
 }
 
-/** Wait until what was drawn is on the screen; in a hidden tab nothing is, and it is not waited for long. */
-const painted = () => new Promise((resolve) => {
-  requestAnimationFrame(() => setTimeout(resolve));
-  setTimeout(resolve, 200);
-});
-
 function bounds(values) {
   const low = values.reduce((one, other) => Math.min(one, other));
   const high = values.reduce((one, other) => Math.max(one, other));
@@ -435,7 +471,14 @@ function unitOf(series) {
   return most > 180 ? { size: 60, name: "minutes" } : { size: 1, name: "seconds" };
 }
 
-const short = (value) => Number(value.toPrecision(6)).toString();
+const short = (value, digits = 6) => Number(value.toPrecision(digits)).toString();
+
+/** Write where an axis begins or ends. */
+function spell(value, axis) {
+  if (axis === "time") return new Date(value).toISOString().slice(0, 16).replace("T", " ");
+  return axis === "relative" ? `${short(value)} s` : short(value);
+}
+
 const cut = (text) => (text.length > LONG ? `${text.slice(0, LONG)}…` : text);
 /** Plotly reads a little HTML in its texts: a name is none. */
 const plain = (text) => cut(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
