@@ -15,7 +15,7 @@ from runatlas.charts.points import draw_parallel, draw_scatter
 from runatlas.entities.argument import one_or_more, text, texts, whole
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.metric_name import make_value_field
-from runatlas.entities.run_band import Band, check_band, gather
+from runatlas.entities.run_band import check_band, gather
 from runatlas.model.filter_language import parse_field
 from runatlas.model.filters import Field
 from runatlas.model.ids import ProjectPath
@@ -25,6 +25,7 @@ from runatlas.model.project import ProjectRecord
 from runatlas.model.run import RunPart, RunQuery, RunRecord, RunSelection
 from runatlas.model.run_value import field_value
 from runatlas.response import ApiResponse
+from runatlas.statistics.curve import Band
 from runatlas.tables.metric import MetricTable
 from runatlas.tables.plot import Plot, RunFacts, plot_metrics
 from runatlas.terminal import none_has

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import attrs
 
@@ -23,7 +23,26 @@ from runatlas.tables.series import Series
 from runatlas.tables.value import ValueTable
 from runatlas.terminal import are, counted
 
-__all__ = ["CurvePoint", "aggregate_curves", "aggregate_runs"]
+__all__ = [
+    "BANDS",
+    "BAND_WORDS",
+    "Band",
+    "CurveBand",
+    "CurvePoint",
+    "aggregate_curves",
+    "aggregate_runs",
+    "band_notes",
+    "curve_band",
+]
+
+Band: TypeAlias = Literal["minmax", "sd", "ci95"]
+BANDS: tuple[Band, ...] = get_args(Band)
+BAND_WORDS: dict[Band, str] = {
+    "minmax": "mean, lowest to highest",
+    "sd": "mean ± standard deviation",
+    "ci95": "mean and its 95 % interval",
+}
+_BAND_STEPS = 200
 
 
 @attrs.frozen
@@ -39,6 +58,69 @@ class CurvePoint:
     step: int
     estimate: Estimate
     left_out: int
+
+
+@attrs.frozen
+class CurveBand:
+    """The mean of several curves and the band around it.
+
+    Attributes:
+        points: At each step.
+        is_between: Whether curves were read between their points, as they have not the same steps.
+    """
+
+    points: tuple[CurvePoint, ...]
+    is_between: bool
+
+    @property
+    def n(self) -> str:
+        """How many curves count: at the step with fewest of them, and with most if that is another number."""
+        numbers = {point.estimate.n for point in self.points} or {0}
+        fewest, most = min(numbers), max(numbers)
+        return f"n = {most}" if fewest == most else f"n = {fewest} to {most}"
+
+
+def curve_band(curves: Sequence[Mapping[int, float]], band: Band) -> CurveBand:
+    """Return the mean and the band of curves, at the steps that all of them have.
+
+    If some have not, at 200 steps, linear between the points of each. Where a curve ends n falls: nothing is carried
+    forward.
+
+    Args:
+        curves: The value of each step, of each curve.
+        band: What lies around the mean.
+
+    Raises:
+        ImportError: SciPy is needed and not installed.
+
+    Example:
+        >>> found = curve_band([{0: 1.0, 1: 2.0}, {0: 3.0, 1: 4.0, 2: 5.0}], "minmax")
+        >>> [(point.step, point.estimate.center, point.estimate.low) for point in found.points], found.n
+        ([(0, 2.0, 1.0), (1, 3.0, 2.0), (2, 5.0, None)], 'n = 1 to 2')
+    """
+    points, left_out = aggregate_curves(curves, "mean", band)
+    if left_out:
+        points, _ = aggregate_curves(curves, "mean", band, resample=_BAND_STEPS)
+    return CurveBand(tuple(points), is_between=bool(left_out))
+
+
+def band_notes(bands: Iterable[CurveBand]) -> tuple[str, ...]:
+    """Say where bands are read between points, and how many values do not count."""
+    found = list(bands)
+    notes = []
+    if any(band.is_between for band in found):
+        notes.append(
+            f"the runs logged at different steps: each is read at {_BAND_STEPS} evenly spaced ones, "
+            "on the line between its points"
+        )
+    unknown = sum(point.left_out for band in found for point in band.points)
+    if unknown:
+        notes.append(_unknown_words(unknown))
+    return tuple(notes)
+
+
+def _unknown_words(unknown: int) -> str:
+    return f"{counted(unknown, 'value')} {are(unknown)} NaN or infinite, and not counted"
 
 
 def aggregate_curves(
@@ -140,7 +222,7 @@ def aggregate_runs(
             "resample= reads all"
         )
     if unknown:
-        notes.append(f"{counted(unknown, 'value')} {are(unknown)} NaN or infinite, and not counted")
+        notes.append(_unknown_words(unknown))
     where = (
         "at the steps that runs have in common" if resample is None else f"at {resample} steps, linear between points"
     )

@@ -12,15 +12,18 @@ import attrs
 
 from runatlas.errors import ValidationError
 from runatlas.model.codec import dumps
+from runatlas.model.filters import Field
 from runatlas.model.page import PageRequest
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, PointQuery, SeriesSlice
 from runatlas.server.pages.address import run_address
+from runatlas.server.pages.curve_bands import RunBand, color_field, color_parts, gather_bands, read_band, value_words
 from runatlas.server.pages.page import project_path, whole_of
 from runatlas.server.pages.shared_reads import SharedReads
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.statistics.curve import BANDS, Band
 from runatlas.terminal import printable
 
 __all__ = ["CURVE_KEYS", "CURVE_RUNS", "Curves", "View", "read_view", "series_label"]
@@ -32,6 +35,7 @@ _POINTS = 600
 _READS = 16
 """How many answers are held for those who ask the same within a second."""
 _BLOCK_POINTS = 60_000
+_BAND_POINTS = CURVE_RUNS * SAMPLE_MAX
 _ACROSS_POINTS = 15_000
 _AXES = ("step", "time", "relative")
 
@@ -71,6 +75,8 @@ class _Asked:
     points: int
     range: RangeQuery | None
     cursor: str | None
+    band: Band | None
+    color: Field | None
 
 
 class Curves:
@@ -84,7 +90,8 @@ class Curves:
 
         ``x`` is ``step``, ``time`` (Unix milliseconds), ``relative`` (seconds since the run began) or another metric's
         key; ``points`` is how many a curve has at the most, ``from`` and ``to`` are steps. What does not fit into one
-        answer comes with ``after=`` its ``following``.
+        answer comes with ``after=`` its ``following``. With ``band`` (``minmax``, ``sd``, ``ci95``) the curves of one
+        metric are put together, by what runs have in the field ``color``: their mean, and the band around it.
 
         Raises:
             NotFoundError: There is no such project.
@@ -93,9 +100,69 @@ class Curves:
         path, asked = project_path(call), _read(call)
         selection = RunSelection(path.workspace, path.project, ids=asked.runs)
         # Who may see a project sees all of its runs: beyond this, the answer is the same for everybody.
-        query = RunQuery(selection, parts=(), page=PageRequest(limit=CURVE_RUNS))
+        query = RunQuery(
+            selection,
+            parts=color_parts(asked.color),
+            config_keys=(asked.color.key,) if asked.color is not None and asked.color.type == "CONFIG" else None,
+            page=PageRequest(limit=CURVE_RUNS),
+        )
         runs = {run.cuid: run for run in call.services.runs.list_runs(call.user, query).items}
-        return Answer(self._reads.get((path, asked, frozenset(runs)), lambda: _curves(call, selection, asked, runs)))
+        read = _curves if asked.band is None else _bands
+        return Answer(self._reads.get((path, asked, frozenset(runs)), lambda: read(call, selection, asked, runs)))
+
+
+def _bands(call: EndpointCall, selection: RunSelection, asked: _Asked, runs: Mapping[str, RunRecord]) -> bytes:
+    (key,) = asked.keys
+    query = PointQuery(selection, keys=(key,), range=asked.range, sample=asked.points, point_limit=_BAND_POINTS)
+    block = call.services.points.read_points(call.user, query)
+    failures = [(each.path, each.key, each.reason) for each in block.failures]
+    bands: Sequence[RunBand] = ()
+    notes: Sequence[str] = ()
+    if block.next_cursor is not None:
+        failures.append(("", key, "these are too many curves to put together; draw fewer runs"))
+    elif asked.band is not None:
+        try:
+            bands, notes = gather_bands(block, runs, asked.color, asked.band)
+        except ImportError as error:  # of what intervals of a mean are worked out with
+            failures.append(("", key, str(error)))
+    names = list(runs)
+    return dumps(
+        {
+            "x": "step",
+            "runs": [_run(run.cuid, run.name or run.id, run) for run in runs.values()],
+            "series": [_band(each, names, asked.color is not None) for each in bands],
+            "missing": [printable(name) for name in block.missing],
+            "absent": [] if block.series or failures else [printable(key)],
+            "failures": _failures(failures),
+            "notes": notes,
+            "following": None,
+        }
+    ).encode()
+
+
+def _band(found: RunBand, names: Sequence[str], is_by_value: bool) -> dict[str, Any]:
+    """Write a mean as a curve with a band, in the colour of the first of its runs."""
+    points = found.band.points
+    return {
+        "run": names.index(found.runs[0]),
+        "key": found.key,
+        "label": series_label(found.key, found.context),
+        "name": value_words(found.value) if is_by_value else "all runs",
+        "n": found.band.n,
+        "total": len(points),
+        "x": [point.step for point in points],
+        "y": [point.estimate.center for point in points],
+        "low": [_finite(point.estimate.low) for point in points],
+        "high": [_finite(point.estimate.high) for point in points],
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None
+
+
+def _failures(failures: Sequence[tuple[str, str, str]]) -> list[dict[str, str]]:
+    return [{"run": printable(run), "key": printable(key), "reason": printable(why)} for run, key, why in failures]
 
 
 def _curves(call: EndpointCall, selection: RunSelection, asked: _Asked, runs: Mapping[str, RunRecord]) -> bytes:
@@ -122,6 +189,8 @@ def _read(call: EndpointCall) -> _Asked:
         points=whole_of(call, "points") or _POINTS,
         range=None,
         cursor=call.value("after") or None,
+        band=read_band(call.value("band") or ""),
+        color=color_field((call.value("color") or "")[:_KEY]),
     )
     if not 1 <= len(asked.runs) <= CURVE_RUNS:
         raise ValidationError(f"runs: curves are drawn of 1 to {CURVE_RUNS} runs, got {len(asked.runs)}")
@@ -129,6 +198,10 @@ def _read(call: EndpointCall) -> _Asked:
         raise ValidationError(f"keys: curves are drawn of 1 to {CURVE_KEYS} metrics, got {len(asked.keys)}")
     if not 1 <= asked.points <= SAMPLE_MAX:
         raise ValidationError(f"points: a curve has 1 to {SAMPLE_MAX} points, got {asked.points}")
+    if call.value("band") and asked.band is None:
+        raise ValidationError(f"band: expected one of {', '.join(BANDS)}")
+    if asked.band is not None and (asked.x != "step" or len(asked.keys) > 1 or asked.cursor):
+        raise ValidationError("band: it is drawn of one metric along steps, without x and after")
     start, end = whole_of(call, "from"), whole_of(call, "to")
     if start is None and end is None:
         return asked
@@ -172,7 +245,7 @@ def _content(block: PointBlock, runs: Mapping[str, RunRecord], asked: _Asked, ac
                 "label": series_label(part.key, part.context),
                 "total": part.total,
                 "x": along,
-                "y": [value if isfinite(value) else None for value in values[_rows(part)]],
+                "y": list(map(_finite, values[_rows(part)])),
             }
         )
     had = {part.key for part in block.series} | {each.key for each in block.failures}
@@ -183,9 +256,8 @@ def _content(block: PointBlock, runs: Mapping[str, RunRecord], asked: _Asked, ac
         "series": series,
         "missing": [printable(name) for name in block.missing],
         "absent": [printable(key) for key in asked.keys if key not in had] if is_whole else [],
-        "failures": [
-            {"run": printable(run), "key": printable(key), "reason": printable(why)} for run, key, why in failures
-        ],
+        "failures": _failures(failures),
+        "notes": [],
         "following": block.next_cursor,
     }
 
@@ -217,7 +289,7 @@ def _value_at(held: tuple[list[int], list[float]], step: int) -> float | None:
     """Return the last value that a metric had until a step."""
     place = bisect_right(held[0], step) - 1
     value = held[1][place] if place >= 0 else None
-    return value if value is not None and isfinite(value) else None
+    return _finite(value)
 
 
 def _listed(column: Any) -> list[Any]:

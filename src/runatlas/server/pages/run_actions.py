@@ -194,7 +194,7 @@ def _return_address(call: EndpointCall, form: Form) -> str:
     """Return the address of the listing that the form was on, without what was of one moment."""
     address = project_address(project_path(call))
     pairs = parse_qsl(last_of(form, "back").partition("#")[0].partition("?")[2][:_BACK_MAX])
-    left = PASSED - {"after", "at"} | ({"drawn"} if last_of(form, "do") == "draw" else set())
+    left = PASSED - {"after", "at"} | ({"drawn", "hidden"} if last_of(form, "do") == "draw" else set())
     asked = urlencode([(name, value) for name, value in pairs if name not in left])
     return f"{address}?{asked}" if asked else address
 

@@ -13,11 +13,21 @@ from runatlas.display import markup
 from runatlas.model.config_name import Section
 from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filter_language import FilterSyntaxError, field_name, parse_field
-from runatlas.model.filters import Field
+from runatlas.model.filters import Field, Sort
 from runatlas.model.run import RunRecord
 from runatlas.model.run_value import flatten, value_of
 
-__all__ = ["Cell", "Column", "KnownKey", "cells", "choose_columns", "find_columns", "known_keys", "shared_config"]
+__all__ = [
+    "Cell",
+    "Column",
+    "KnownKey",
+    "cells",
+    "choose_columns",
+    "find_columns",
+    "known_keys",
+    "ordered_columns",
+    "shared_config",
+]
 
 _CONFIGS, _METRICS = 6, 4
 _COLUMNS_MAX, _NAMES_MAX = 24, 700
@@ -146,14 +156,28 @@ def find_columns(texts: Iterable[str]) -> tuple[Column, ...]:
     Args:
         texts: Names with commas between them.
     """
+    return _bounded(_column(name.strip()) for text in texts for name in _ITEM.findall(text))
+
+
+def ordered_columns(columns: Sequence[Column], sorts: Iterable[Sort]) -> tuple[Column, ...]:
+    """Return columns with those before them that runs are ordered by and that are not among them.
+
+    Args:
+        columns: The columns.
+        sorts: What runs are ordered by.
+    """
+    shown = {column.name for column in columns}
+    missing = [column for sort in sorts if (column := _column_of(sort.field)) is not None and column.name not in shown]
+    return _bounded([*missing, *columns]) if missing else tuple(columns)
+
+
+def _bounded(columns: Iterable[Column | None]) -> tuple[Column, ...]:
     found: dict[str, Column] = {}
-    for text in texts:
-        for name in _ITEM.findall(text):
-            column = _column(name.strip())
-            if column is None or len(found) == _COLUMNS_MAX:
-                continue
-            if sum(map(len, found)) + len(column.name) <= _NAMES_MAX:
-                found.setdefault(column.name, column)
+    for column in columns:
+        if column is None or len(found) == _COLUMNS_MAX:
+            continue
+        if sum(map(len, found)) + len(column.name) <= _NAMES_MAX:
+            found.setdefault(column.name, column)
     return tuple(found.values())
 
 
@@ -164,7 +188,11 @@ def _column(name: str) -> Column | None:
         # A key that filters need quotes for, such as ``summary.train/loss``, is understood without them too.
         kind, _, key = name.partition(".")
         return Column.of(kind, key) if kind in {"config", "summary"} and key else None
-    if field is None or field.stat == "len" or (field.type == "STABLE" and field.key in _ALWAYS):
+    return None if field is None else _column_of(field)
+
+
+def _column_of(field: Field) -> Column | None:
+    if field.stat == "len" or (field.type == "STABLE" and field.key in _ALWAYS):
         return None
     return Column(field, field_name(field))
 

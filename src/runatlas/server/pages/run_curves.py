@@ -9,22 +9,22 @@ from typing import Any
 
 import attrs
 
-from runatlas.model.config_name import Section
-from runatlas.model.filter_language import FilterSyntaxError, field_name, parse_field
+from runatlas.model.filter_language import field_name
 from runatlas.model.filters import Field
 from runatlas.model.page import PageRequest
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.model.run_group import place_of
-from runatlas.model.run_value import value_of
+from runatlas.model.run_value import field_value
+from runatlas.server.pages.curve_bands import color_field, read_band, value_words
 from runatlas.server.pages.curves import CURVE_RUNS, View, read_view
 from runatlas.server.pages.run_list import RunList
 from runatlas.server.wire.endpoint import EndpointCall
+from runatlas.statistics.curve import BAND_WORDS, Band
 
 __all__ = ["RunCurves", "run_curves"]
 
 _METRICS, _BY_ITSELF = 12, 2
 _KEY, _CUID = 1000, 64
-_VALUES_SHOWN = 12
 _COLORS = ("#2a7fc0", "#d0611a", "#1a9270", "#b85a96", "#9a7410", "#8466c2", "#3a9ea5", "#7a8590")
 """Colours that stand out on light and on dark ground, for values that have no order."""
 
@@ -40,8 +40,9 @@ class RunCurves:
         chosen: Whether the runs were chosen, and are not just those on the page.
         view: How they are drawn.
         color: The field that colours are by; ``""`` for a colour each.
-        colors: The colour of each run.
-        legend: The values of that field, each with its colour.
+        colors: The colour of each run, what it stands for, and where that comes among the others.
+        band: What lies around the mean of the runs with one value; ``None`` for curves of single runs.
+        hidden: Whether the curves are not shown for now.
     """
 
     keys: tuple[str, ...]
@@ -50,8 +51,14 @@ class RunCurves:
     chosen: bool
     view: View
     color: str
-    colors: Mapping[str, str]
-    legend: tuple[tuple[Any, str], ...]
+    colors: Mapping[str, tuple[str, str, int]]
+    band: Band | None
+    hidden: bool
+
+    @property
+    def bands(self) -> Mapping[Band, str]:
+        """What may lie around means, in words."""
+        return BAND_WORDS
 
 
 def run_curves(call: EndpointCall, listing: RunList, everything: RunSelection) -> RunCurves:
@@ -72,46 +79,37 @@ def run_curves(call: EndpointCall, listing: RunList, everything: RunSelection) -
         selection = attrs.evolve(everything, ids=tuple(name[:_CUID] for name in drawn))
         query = RunQuery(selection, page=PageRequest(limit=CURVE_RUNS))
         runs = call.services.runs.list_runs(call.user, query).items
-    field = _field((call.value("color") or "")[:_KEY])
-    colors, legend = _colored(runs, field) if field is not None and keys else ({}, ())
+    field = color_field((call.value("color") or "")[:_KEY])
+    band = read_band(call.value("band") or "")
+    view = read_view(call)
     return RunCurves(
         keys,
         known,
         tuple(run.cuid for run in runs[:CURVE_RUNS]),
         bool(drawn),
-        read_view(call),
+        view if band is None else View("step", view.log, "0"),
         "" if field is None else field_name(field),
-        colors,
-        legend,
+        _colored(runs[:CURVE_RUNS], field) if field is not None and keys else {},
+        band,
+        call.value("hidden") == "1",
     )
 
 
-def _field(text: str) -> Field | None:
-    try:
-        return parse_field(text, argument="color") if text else None
-    except FilterSyntaxError:
-        return None
-
-
-def _colored(runs: Sequence[RunRecord], field: Field) -> tuple[dict[str, str], tuple[tuple[Any, str], ...]]:
+def _colored(runs: Sequence[RunRecord], field: Field) -> dict[str, tuple[str, str, int]]:
     """Give runs with equal values one colour: along a scale if there are many numbers."""
-    held = {run.cuid: _held(run, field) for run in runs}
+    held = {run.cuid: field_value(run, field) for run in runs}
     values = {place_of(value): value for value in held.values()}
     places = sorted(values)
     is_scale = len(places) > len(_COLORS) and all(_is_number(value) for value in values.values())
     made = {
-        place: _along(at / (len(places) - 1)) if is_scale else _COLORS[at % len(_COLORS)]
+        place: (
+            _along(at / (len(places) - 1)) if is_scale else _COLORS[at % len(_COLORS)],
+            value_words(values[place]),
+            at,
+        )
         for at, place in enumerate(places)
     }
-    legend = tuple((values[place], made[place]) for place in places[:_VALUES_SHOWN])
-    return {cuid: made[place_of(value)] for cuid, value in held.items()}, legend
-
-
-def _held(run: RunRecord, field: Field) -> Any:
-    found = value_of(run, field)
-    if isinstance(found, tuple):
-        return ", ".join(found)
-    return None if isinstance(found, Section) else found
+    return {cuid: made[place_of(value)] for cuid, value in held.items()}
 
 
 def _is_number(value: Any) -> bool:

@@ -21,6 +21,7 @@ from runatlas.server.pages.run_column import (
     choose_columns,
     find_columns,
     known_keys,
+    ordered_columns,
     shared_config,
 )
 from runatlas.server.wire.endpoint import EndpointCall
@@ -30,7 +31,8 @@ __all__ = ["PASSED", "RunList", "asked_query", "read_selection", "run_list"]
 _RUNS, _LOOKED_AT = 50, 200
 _FILTER_MAX = 10_000
 _ASKED_MAX = 60
-_ASKED = {"filter", "order", "columns", "group", "unfinished", "curves", "drawn", "color", "x", "log", "smooth"}
+_ASKED = {"filter", "order", "columns", "group", "unfinished", "curves", "drawn", "color", "band", "hidden"}
+_ASKED |= {"x", "log", "smooth"}
 """Parameters that are of the whole listing: its links and forms carry them."""
 
 _LONGEST = 10_000
@@ -169,13 +171,13 @@ def run_list(call: EndpointCall, workspace: str, project: str | None) -> RunList
         query = asked_query(call, everything)
         sorts = query.sorts
         request = PageRequest(limit=_RUNS, cursor=cursors[-1] if cursors else None, with_total=not cursors)
-        statistics = tuple(column.field for column in columns if column.is_asked_for)
+        statistics = tuple(column.field for column in ordered_columns(columns, sorts) if column.is_asked_for)
         found = call.services.runs.list_runs(call.user, attrs.evolve(query, statistics=statistics, page=request))
     except FilterSyntaxError as error:
         problem = str(error)
     except ValidationError as error:
         problem = error.message
-    shown = columns or choose_columns(found.items)
+    shown = ordered_columns(columns or choose_columns(found.items), sorts)
     latest = call.services.runs.list_runs(call.user, RunQuery(everything, page=PageRequest(limit=_LOOKED_AT)))
     return RunList(
         filter_text,

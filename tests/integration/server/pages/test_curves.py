@@ -12,23 +12,31 @@ import pytest
 from support.server import ServerProcess, make_key, running_server
 
 import runatlas
+from runatlas.statistics.curve import Band
 
 _POINTS = 2000
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    directory = tmp_path_factory.mktemp("curves") / "store"
-    key = make_key(directory, "ann")
-    with running_server(directory) as server:
+def key(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make_key(tmp_path_factory.getbasetemp() / "curves", "ann")
+
+
+@pytest.fixture(scope="module")
+def served(key: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with running_server(tmp_path_factory.getbasetemp() / "curves") as server:
         api = runatlas.Api(host=server.origin, api_key=key)
         api.create_project(name="shown", visibility="PUBLIC").unwrap()
-        for name in ("first", "second"):
+        for name, rate, length in (("first", 0.1, _POINTS), ("second", 0.1, _POINTS), ("third", None, 300)):
             with runatlas.Run(
                 name, repo=server.origin, api_key=key, experiment="shown", capture_terminal_logs=False
             ) as run:
-                for step in range(_POINTS):
-                    run.track(math.sin(step) * 1e-3, name="loss", step=step)
+                if rate is not None:
+                    run["lr"] = rate
+                for step in range(length):
+                    run.track(math.sin(step * len(name)) * 1e-3, name="loss", step=step)
+                    if step < 20 and name != "third":
+                        run.track(step * len(name), name="short", step=step)
                     if step % 500 == 0:
                         run.track(step / 500, name="epoch", step=step)
                 for step, value in enumerate((math.nan, math.inf, 1.0)):
@@ -77,6 +85,35 @@ def test_a_run_without_the_metric_to_go_along_is_told(served: ServerProcess) -> 
     assert "absent" in found["failures"][0]["reason"]
 
 
+@pytest.mark.parametrize(("metric", "band"), [("loss", "minmax"), ("short", "sd"), ("short", "ci95")])
+def test_means_and_bands_are_those_of_the_api(served: ServerProcess, key: str, metric: str, band: Band) -> None:
+    names = ["first", "second", "third"]
+    found = _curves(served, runs=names, keys=[metric], color="config.lr", band=band, points=500)
+    project = runatlas.Api(host=served.origin, api_key=key).project("ann/shown")
+    chart = project.plot(metric, names, color="config.lr", band=band, sample=500)
+    drawn: list[Any] = [line.get_data() for line in chart.axes.get_lines()]
+    means = [(list(x), list(y)) for x, y in drawn if len(x)]
+    assert [(each["x"], each["y"]) for each in found["series"]] == means
+    said = [text.get_text() for legend in chart.figure.legends for text in legend.get_texts()]
+    assert [f"{each['name']} ({each['n']})" for each in found["series"]] == said
+    # A band has corners along its one edge and back along the other.
+    outlines: list[Any] = list(chart.axes.collections)
+    corners = [{y for path in outline.get_paths() for _, y in path.vertices} for outline in outlines]
+    ends = [[each for end in ("low", "high") for each in series[end] if each is not None] for series in found["series"]]
+    assert [each for each in ends if each]
+    assert all(set(each) <= shape for each, shape in zip(ends, corners, strict=False))
+    between = "read at 200 evenly spaced ones"
+    assert (between in str(found["notes"])) == (metric == "loss") == (between in str(chart.notes))
+    assert ("2 of 3 runs have this metric" in found["notes"]) == (metric == "short")
+
+
+def test_without_a_colour_there_is_one_mean_and_what_is_not_there_is_told(served: ServerProcess) -> None:
+    found = _curves(served, runs=["first", "second", "gone"], keys=["short"], band="sd")
+    assert [(each["name"], each["n"], len(each["x"])) for each in found["series"]] == [("all runs", "n = 2", 20)]
+    assert (found["missing"], found["absent"]) == (["gone"], [])
+    assert _curves(served, keys=["absent"], band="sd", color="nothing.")["absent"] == ["absent"]
+
+
 @pytest.mark.parametrize(
     ("query", "named"),
     [
@@ -87,6 +124,9 @@ def test_a_run_without_the_metric_to_go_along_is_told(served: ServerProcess) -> 
         ({"points": "9" * 5000}, "points"),
         ({"from": 5, "to": 1}, "start"),
         ({"after": "x"}, "cursor"),
+        ({"band": "se"}, "minmax, sd, ci95"),
+        ({"band": "sd", "x": "time"}, "along steps"),
+        ({"band": "sd", "keys": ["loss", "short"]}, "one metric"),
     ],
 )
 def test_what_is_out_of_bounds_is_refused(served: ServerProcess, query: dict[str, Any], named: str) -> None:

@@ -200,7 +200,16 @@ def test_curves_are_of_the_runs_in_the_table_or_of_chosen_ones_in_colours_of_a_c
     page = _show(server, curves="loss", color="config.lr", log="y", order="name", filter="config.lr < 0.25")
     assert re.findall(r'data-x="(\w+)" data-log="(\w*)"', page) == [("step", "y")]
     assert _drawn(page) == {_cuid(page, "r0"), _cuid(page, "r1")}
-    assert re.findall(r'class="swatch"><span style="background:#\w{6}"></span> ([^<]+)<', page) == ["0.0", "0.125"]
+    colors = re.search(r'data-colors="([^"]+)"', page)
+    assert colors is not None
+    assert [said for _, said, _ in json.loads(unescape(colors[1])).values()] in (["0.0", "0.125"], ["0.125", "0.0"])
+    means = _show(server, curves="loss", color="config.lr", band="sd", x="time", smooth="0.5")
+    assert 'data-x="step" data-log="" data-smooth="0" data-points="600" data-band="sd" data-color="config.lr"' in means
+    assert "Mean ± standard deviation" in means
+    hidden = _show(server, curves="loss", band="sd", hidden="1")
+    assert "data-chart " not in hidden
+    (shown,) = re.findall(r'href="([^"]+)">Show curves', hidden)
+    assert 'data-band="sd"' in server.call("GET", unescape(shown)).text
     chosen = _do(server, "draw", "r2", "r4")
     assert "drawn=" in chosen.url
     assert _drawn(chosen.text) == {_cuid(chosen.text, "r2"), _cuid(chosen.text, "r4")}

@@ -111,6 +111,13 @@ def test_columns_are_those_of_the_address_in_its_order(server: ServerProcess) ->
     assert 'name="columns" value="config.kind"' in page
 
 
+def test_what_runs_are_ordered_by_is_shown_first_if_it_is_not_among_the_columns(server: ServerProcess) -> None:
+    heads = _heads(_page(server, order='-summary["train/loss"].min, name, -config.lr', columns="config.kind"))
+    assert list(heads)[2:-2] == ["summary · min train/loss", "config lr", "config kind"]
+    assert heads["summary · min train/loss"].direction == "descending"
+    assert list(_heads(_page(server, order="config.kind")))[2] == "config kind"
+
+
 def test_pages_go_forth_and_back_and_have_each_run_once(server: ServerProcess) -> None:
     page, pages = _page(server, order="config.lr"), []
     for _ in range(3):

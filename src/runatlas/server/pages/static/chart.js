@@ -3,7 +3,9 @@
 //
 // <figure class="chart" data-chart data-source="/@ann/iris/curves" data-runs='["cuid"]' data-keys='["loss"]'
 //         data-title="loss" data-x="step" data-log="y" data-smooth="0.6" data-points="600">text for readers</figure>
-// with data-plotly="VERSION" on any element of the page. What stands in a figure stays there for those who do not see.
+// With data-band (and data-color, a field) a figure shows the means of runs, each with a band. data-colors of anything
+// around the figures: of each run its colour and what that stands for.
+// data-plotly="VERSION" is on any element of the page. What stands in a figure stays there for those who do not see.
 // A form with data-chart-controls and the fields x, log and smooth sets those of all figures, and the page's address.
 
 const LIGHT = ["#0072b2", "#c24e00", "#008060", "#b0508a", "#8f6800", "#2a8ac4", "#6a51a3", "#5b6570"];
@@ -102,9 +104,10 @@ export function read(asked) {
 
 async function send({ rest, wants }) {
   let batch = [];
+  const most = rest.band ? 1 : KEYS_AT_ONCE;
   const count = () => new Set(batch.flatMap((want) => want.keys)).size;
   for (const want of [...wants, null]) {
-    if (batch.length && (want === null || count() + want.keys.length > KEYS_AT_ONCE)) {
+    if (batch.length && (want === null || count() + want.keys.length > most)) {
       answer(rest, batch);
       batch = [];
     }
@@ -129,7 +132,7 @@ async function answer(rest, batch) {
   }
 }
 
-async function fetchAll({ source, runs, x, points, from, to }, keys) {
+async function fetchAll({ source, runs, x, points, from, to, band, color }, keys) {
   const query = new URLSearchParams();
   for (const run of runs) query.append("runs", run);
   for (const key of keys) query.append("keys", key);
@@ -137,7 +140,9 @@ async function fetchAll({ source, runs, x, points, from, to }, keys) {
   query.set("points", points);
   if (from !== null) query.set("from", from);
   if (to !== null) query.set("to", to);
-  const whole = { runs: new Map(), series: [], missing: [], absent: [], failures: [] };
+  if (band) query.set("band", band);
+  if (band && color) query.set("color", color);
+  const whole = { runs: new Map(), series: [], missing: [], absent: [], failures: [], notes: [] };
   for (let block = 0; block < BLOCKS_MOST; block += 1) {
     const response = await fetch(`${source}?${query}`, { headers: { accept: "application/json" } });
     if (!response.ok) {
@@ -149,6 +154,7 @@ async function fetchAll({ source, runs, x, points, from, to }, keys) {
     whole.missing = found.missing;
     whole.absent.push(...found.absent);
     whole.failures.push(...found.failures);
+    whole.notes.push(...found.notes);
     if (found.following === null) return whole;
     query.set("after", found.following);
   }
@@ -211,6 +217,8 @@ class Chart {
       keys: JSON.parse(given.keys),
       x: given.x || "step",
       points: Number(given.points || 600),
+      band: given.band ?? "",
+      color: given.color ?? "",
       ...this.range,
     };
   }
@@ -263,12 +271,17 @@ class Chart {
   sketch() {
     const { log = "", smooth = "0", x: axis } = this.figure.dataset;
     const place = (value, axis) => (log.includes(axis) ? (value > 0 ? Math.log10(value) : null) : value);
+    this.colors = JSON.parse(this.figure.closest("[data-colors]")?.dataset.colors ?? "{}");
     const curves = this.found.series.map((each, at) => this.curve(each, at));
+    const floor = log.includes("y") ? leastAbove(curves) : null;
     const lines = curves.filter(({ id }) => !this.hidden.has(id)).map(({ each, color, dash }) => {
       const values = Number(smooth) > 0 ? smoothed(each.y, Number(smooth)) : each.y;
-      return { color, dash, points: values.map((y, at) => [place(each.x[at], "x"), place(y, "y")]) };
+      const placed = (x, y) => [place(x, "x"), place(y, "y")];
+      const around = outlines(each, floor).map((outline) => outline.map(([x, y]) => placed(x, y)));
+      return { color, dash, around, points: values.map((y, at) => placed(each.x[at], y)) };
     });
-    const there = lines.flatMap(({ points }) => points.filter(([x, y]) => x !== null && y !== null));
+    const known = ([x, y]) => x !== null && y !== null;
+    const there = lines.flatMap(({ points, around }) => [...points, ...around.flat()].filter(known));
     this.tell(curves, log);
     if (!there.length) {
       this.plot.replaceChildren();
@@ -293,7 +306,11 @@ class Chart {
     write(48, height + 24, "start", ends[0]);
     write(48 + width, height + 24, "end", ends[1]);
     write(48 + width / 2, height + 44, "middle", cut(AXES[axis || "step"] ?? axis));
-    for (const { points, color, dash } of lines) {
+    for (const { points, color, dash, around } of lines) {
+      for (const outline of around) {
+        const corners = outline.filter(known).map(([x, y]) => `${across(x).toFixed(1)} ${up(y).toFixed(1)}`);
+        if (corners.length) drawing.append(element("path", { d: `M${corners.join("L")}Z`, style: `fill:${color}`, class: "chart-band" }));
+      }
       let isGap = true;
       const path = points.map(([x, y]) => {
         if (x === null || y === null) {
@@ -323,8 +340,18 @@ class Chart {
     const smooth = Math.min(Math.max(Number(given.smooth) || 0, 0), 0.999);
     const log = given.log ?? "";
     const unit = given.x === "relative" ? unitOf(this.found.series) : null;
+    this.colors = JSON.parse(this.figure.closest("[data-colors]")?.dataset.colors ?? "{}");
     const curves = this.found.series.map((each, place) => this.curve(each, place));
     const traces = [];
+    const floor = log.includes("y") ? leastAbove(curves) : null;
+    for (const { each, id, name, color } of curves) {
+      const corners = outlines(each, floor).flatMap((outline) => [...outline, [null, null]]);
+      if (!corners.length) continue;
+      traces.push({
+        type: "scatter", mode: "lines", x: corners.map(([x]) => x), y: corners.map(([, y]) => y), name: plain(name),
+        fill: "toself", fillcolor: `${color}2e`, line: { width: 0 }, hoverinfo: "skip", visible: !this.hidden.has(id),
+      });
+    }
     for (const { each, id, name, color, dash } of curves) {
       const x = unit ? each.x.map((seconds) => seconds / unit.size) : each.x;
       const isShown = !this.hidden.has(id);
@@ -335,10 +362,13 @@ class Chart {
         traces.push({ ...common, y: each.y, line: { ...line, width: 1 }, opacity: 0.28, hoverinfo: "skip" });
         traces.push({ ...common, y: smoothed(each.y, smooth), name: plain(`${name} (smoothed)`), line });
       } else {
-        traces.push({ ...common, y: each.y, name: plain(name), line });
+        const text = each.low && each.low.map((low, at) => (low === null ? "" : `(${short(low)} to ${short(each.high[at])})`));
+        traces.push({ ...common, y: each.y, name: plain(name), line, ...(text && { text }) });
       }
     }
-    for (const trace of traces) trace.hovertemplate = "%{y:.6g} at %{x}";
+    for (const trace of traces) {
+      if (trace.hoverinfo !== "skip") trace.hovertemplate = `%{y:.6g}${trace.text ? " %{text}" : ""} at %{x}`;
+    }
     const axis = {
       gridcolor: ink("--line"), linecolor: ink("--line"), zerolinecolor: ink("--line"), automargin: true,
       tickfont: { color: ink("--soft"), size: 11 }, exponentformat: "e",
@@ -369,24 +399,31 @@ class Chart {
 
   curve(each, place) {
     const colors = dark.matches ? DARK : LIGHT;
-    const chosen = this.figure.dataset.colors ? JSON.parse(this.figure.dataset.colors)[each.run.cuid] : null;
-    const runs = this.found.runs.size;
-    const keys = new Set(this.found.series.map((one) => one.label)).size;
-    const name = runs === 1 ? each.label : keys === 1 ? each.run.name : `${each.run.name} · ${each.label}`;
-    const dash = chosen ? "solid" : DASHES[Math.floor(place / colors.length) % DASHES.length];
-    const id = `${each.run.cuid} ${each.label}`;
-    return { each, id, name: cut(name), color: chosen ?? colors[place % colors.length], dash };
+    const [chosen, value, order] = this.colors[each.run.cuid] ?? [null, null, 0];
+    const labels = [...new Set(this.found.series.map((one) => one.label))];
+    const who = each.n ? `${each.name} (${each.n})` : each.run.name;
+    const name = labels.length === 1 ? who : this.found.runs.size === 1 && !each.n ? each.label : `${who} · ${each.label}`;
+    const turn = chosen ? labels.indexOf(each.label) : Math.floor(place / colors.length);
+    const id = value !== null && !each.n ? `${value} ${each.label}` : `${each.run.cuid} ${each.label}`;
+    const entry = value === null || each.n ? name : labels.length === 1 ? value : `${value} · ${each.label}`;
+    const dash = DASHES[turn % DASHES.length];
+    return { each, id, name: cut(name), entry: cut(entry), order, color: chosen ?? colors[place % colors.length], dash };
   }
 
   /** Show names, what was left out, and in words what the picture shows. */
   tell(curves, log) {
-    this.legend.replaceChildren(...(curves.length < 2 ? [] : curves.map((curve) => this.entry(curve))));
+    // One entry of all the runs that a colour stands for.
+    const entries = [...new Map(curves.toReversed().map((curve) => [curve.id, curve])).values()].reverse();
+    entries.sort((one, other) => one.order - other.order);
+    const isTold = curves.length > 1 || curves.some(({ each }) => each.n);
+    this.legend.replaceChildren(...(isTold ? entries.map((curve) => this.entry(curve)) : []));
     const said = [];
     const thinned = curves.filter(({ each }) => each.total > each.y.length).length;
     const more = window.Plotly && (this.figure.dataset.x || "step") === "step" && !log.includes("x") ? "; zoom in for more" : "";
     if (thinned) said.push(`drawn from up to ${Number(this.figure.dataset.points || 600)} points a curve${more}`);
-    const below = log.includes("y") ? curves.filter(({ each }) => each.y.some((y) => y !== null && y <= 0)).length : 0;
+    const below = log.includes("y") ? curves.filter(({ each }) => [...each.y, ...(each.low ?? [])].some((y) => y !== null && y <= 0)).length : 0;
     if (below) said.push("values of 0 or less have no place on a logarithmic axis");
+    said.push(...this.found.notes);
     for (const key of this.found.absent) said.push(`there is no ${cut(key)}`);
     if (this.found.missing.length) said.push(`${this.found.missing.length} of the runs are gone`);
     for (const each of this.found.failures.slice(0, 3)) said.push(`${cut(each.key)}: ${each.reason}`);
@@ -403,7 +440,7 @@ class Chart {
     this.figure.classList.toggle("bare", !curves.length);
   }
 
-  entry({ id, name, color, dash, each }) {
+  entry({ id, entry, color, dash }) {
     const item = document.createElement("li");
     const button = document.createElement("button");
     const mark = document.createElement("span");
@@ -411,8 +448,8 @@ class Chart {
     mark.style.borderTop = `3px ${dash === "solid" ? "solid" : dash === "dot" ? "dotted" : "dashed"} ${color}`;
     button.type = "button";
     button.setAttribute("aria-pressed", String(!this.hidden.has(id)));
-    button.title = `Show or hide ${each.run.name} ${each.label}`.slice(0, 400);
-    button.append(mark, name);
+    button.title = `Show or hide ${entry}`;
+    button.append(mark, entry);
     button.addEventListener("click", () => {
       if (!this.hidden.delete(id)) this.hidden.add(id);
       this.draw();
@@ -450,6 +487,26 @@ export function smoothed(values, weight) {
     weights = weights * weight + (1 - weight);
     return sum / weights;
   });
+}
+
+/** Return the smallest number above 0 that curves have: a logarithmic axis has no place below. */
+function leastAbove(curves) {
+  const above = curves.flatMap(({ each }) => [...each.y, ...(each.low ?? [])]).filter((value) => value > 0);
+  return above.length ? above.reduce((one, other) => Math.min(one, other)) : null;
+}
+
+/** Return the corners of each part of a band: along its upper edge, and back along the lower one. */
+function outlines(each, floor) {
+  const parts = [[]];
+  (each.low ?? []).forEach((low, at) => {
+    const high = each.high[at];
+    if (low === null || high === null || (floor !== null && high < floor)) parts.push([]);
+    else parts[parts.length - 1].push([each.x[at], floor === null ? low : Math.max(low, floor), high]);
+  });
+  return parts.filter((part) => part.length > 1).map((part) => [
+    ...part.map(([x, , high]) => [x, high]),
+    ...part.toReversed().map(([x, low]) => [x, low]),
+  ]);
 }
 
 function bounds(values) {
