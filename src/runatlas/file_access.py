@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -64,16 +64,13 @@ class FileAccess:
         return cls(mode, found.st_gid if mode & stat.S_IWGRP and _POSIX else None)
 
     @classmethod
-    def of_new_store(cls, environ: Mapping[str, str] | None = None) -> FileAccess:
+    def of_new_store(cls) -> FileAccess:
         """Return the modes of a store that is made now: private, unless ``RUNATLAS_SHARED`` says otherwise.
-
-        Args:
-            environ: The environment; ``None`` means this process's.
 
         Raises:
             ValueError: ``RUNATLAS_SHARED`` names no group.
         """
-        wanted = (os.environ if environ is None else environ).get("RUNATLAS_SHARED", "").strip()
+        wanted = os.environ.get("RUNATLAS_SHARED", "").strip()
         if wanted.lower() in _OFF or not _POSIX:
             return cls()
         return cls(0o660, None if wanted.lower() in _ON else _group_number(wanted))

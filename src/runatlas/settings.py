@@ -113,21 +113,13 @@ def resolve(
     )
 
 
-def embedded_directory(
-    *, environ: Mapping[str, str] | None = None, cwd: Path | None = None, home: Path | None = None
-) -> Path:
+def embedded_directory() -> Path:
     """Return where the embedded store is, whatever servers are known.
-
-    Args:
-        environ: The environment; ``None`` means this process's.
-        cwd: The working directory; ``None`` means this process's.
-        home: The home directory; ``None`` means the user's.
 
     Returns:
         ``RUNATLAS_DIR``, the nearest ``.runatlas`` upwards, or ``~/.runatlas``.
     """
-    environ = os.environ if environ is None else environ
-    return _embedded(_Places(environ, Path.cwd() if cwd is None else cwd, Path.home() if home is None else home))[0]
+    return _embedded(_Places(os.environ, Path.cwd(), Path.home()))[0]
 
 
 @attrs.frozen

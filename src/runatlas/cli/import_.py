@@ -151,6 +151,6 @@ def _show(report: ImportReport, messages: Console, *, as_json: bool) -> None:
     Console().print(table)
 
 
-def _listed(lines: list[int], most: int = 20) -> str:
-    shown = ", ".join(map(str, lines[:most]))
-    return shown if len(lines) <= most else f"{shown}, …"
+def _listed(lines: list[int]) -> str:
+    shown = ", ".join(map(str, lines[:20]))
+    return shown if len(lines) <= 20 else f"{shown}, …"

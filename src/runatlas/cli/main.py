@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fsck": ("runatlas.cli.fsck:fsck", "Read all of a store, and say what is damaged."),
     "gc": ("runatlas.cli.gc:gc", "Remove what nobody needs any more."),
     "login": ("runatlas.cli.login:login", "Check an API key with its server, and keep it."),
-    "logout": ("runatlas.cli.logout:logout", "Forget the key that 'login' kept."),
+    "logout": ("runatlas.cli.login:logout", "Forget the key that 'login' kept."),
     "verify": ("runatlas.cli.verify:verify", "Say where the data is, and who you are there."),
     "ping": ("runatlas.cli.ping:ping", "Say how long the server takes to answer."),
     "version": ("runatlas.cli.version:version", "Print the version."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from types import TracebackType
@@ -73,7 +72,7 @@ class Repo:
     """
 
     def __init__(self, url: Any = None, *, workspace: str | None = None, api_key: str | None = None) -> None:
-        settings = resolve(url if url is not None else documented_location(os.environ), key=api_key)
+        settings = resolve(url if url is not None else documented_location(), key=api_key)
         self._handle = BackendHandle(opener_of(settings, purpose="read"))
         self._is_remote = settings.host is not None
         self._workspace = None if workspace is None else validate_workspace_name(workspace, argument="workspace")

@@ -1,22 +1,19 @@
-"""What is said of a run, and keys that may only write to it."""
+"""What is said of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
-from runatlas.entities.collection import Collection, UnpagedCollection, Window
+from runatlas.entities.collection import Collection, Window
 from runatlas.errors import NotFoundError
 from runatlas.model.annotation import AnnotationQuery, AnnotationRecord
 from runatlas.model.ids import RunPath
-from runatlas.model.ingestion_key import IngestionKeyRecord
 from runatlas.model.instant import iso_text
 from runatlas.model.page import Page, PageRequest, each_item
-from runatlas.response import ApiResponse
 
-__all__ = ["Annotation", "Annotations", "IngestionKey", "IngestionKeys"]
+__all__ = ["Annotation", "Annotations"]
 
 
 class Annotation(Entity[AnnotationRecord]):
@@ -29,6 +26,7 @@ class Annotation(Entity[AnnotationRecord]):
     """
 
     _SHOWN = ("text", "author", "created_at", "metadata")
+    _JSON = ("id", "text", "metadata", "author", "created_at")
 
     __slots__ = ("_id", "_run")
 
@@ -74,10 +72,6 @@ class Annotation(Entity[AnnotationRecord]):
         """When it was made: ISO 8601."""
         return iso_text(self._held().created_at_ms)
 
-    def json(self) -> dict[str, Any]:
-        """Return the note as plain values."""
-        return {name: getattr(self, name) for name in ("id", "text", "metadata", "author", "created_at")}
-
 
 class Annotations(Collection[Annotation, AnnotationRecord]):
     """A run's notes, oldest first.
@@ -100,109 +94,6 @@ class Annotations(Collection[Annotation, AnnotationRecord]):
 
     def _make(self, record: AnnotationRecord) -> Annotation:
         return Annotation(self._handle, self._run, record)
-
-    def _subject(self) -> str:
-        return repr(str(self._run))
-
-
-class IngestionKey(Entity[IngestionKeyRecord]):
-    """A key that may write to one run, for a while.
-
-    Args:
-        handle: The way to the backend.
-        run: The run.
-        record: The key.
-        secret: What clients send; known only when the key was just made.
-    """
-
-    _SHOWN = ("name", "created_at", "expires_at", "revoked_at", "last_used_at", "id")
-
-    __slots__ = ("_id", "_run", "secret")
-
-    def __init__(
-        self, handle: BackendHandle, run: RunPath, record: IngestionKeyRecord, secret: str | None = None
-    ) -> None:
-        super().__init__(handle, record)
-        self._run = run
-        self._id = record.id
-        self.secret = secret
-
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """What names the key."""
-        return (str(self._run), self._id)
-
-    def _fetch(self) -> IngestionKeyRecord:
-        for record in self._handle.backend.list_ingestion_keys(self._run):
-            if record.id == self._id:
-                return record
-        raise NotFoundError(f"run {self._run} has no ingestion key {self._id!r}")
-
-    @property
-    def id(self) -> str:
-        """The key's id."""
-        return self._id
-
-    @property
-    def name(self) -> str:
-        """What it was called."""
-        return self._held().name
-
-    @property
-    def created_at(self) -> str:
-        """When it was made: ISO 8601."""
-        return iso_text(self._held().created_at_ms)
-
-    @property
-    def expires_at(self) -> str:
-        """Until when it works: ISO 8601."""
-        return iso_text(self._held().expires_at_ms)
-
-    @property
-    def revoked_at(self) -> str | None:
-        """When it was revoked: ISO 8601; ``None`` if it was not."""
-        time_ms = self._held().revoked_at_ms
-        return None if time_ms is None else iso_text(time_ms)
-
-    @property
-    def last_used_at(self) -> str | None:
-        """When it was used last, to the minute: ISO 8601; ``None`` if it never was."""
-        time_ms = self._held().last_used_at_ms
-        return None if time_ms is None else iso_text(time_ms)
-
-    def revoke(self) -> ApiResponse[IngestionKey]:
-        """Make it useless at once; a second call changes nothing."""
-
-        def revoke() -> IngestionKey:
-            self._record = self._handle.backend.revoke_ingestion_key(self._run, self._id)
-            return self
-
-        return ApiResponse.of(revoke)
-
-    def json(self) -> dict[str, Any]:
-        """Return the key as plain values, without its secret."""
-        names = ("id", "name", "created_at", "expires_at", "revoked_at", "last_used_at")
-        return {name: getattr(self, name) for name in names}
-
-
-class IngestionKeys(UnpagedCollection[IngestionKey, IngestionKeyRecord]):
-    """A run's keys, oldest first, revoked and expired ones included.
-
-    Args:
-        handle: The way to the backend.
-        window: Which part is wanted.
-        run: The run.
-    """
-
-    def __init__(self, handle: BackendHandle, window: Window, run: RunPath) -> None:
-        super().__init__(handle, window)
-        self._run = run
-
-    def _list(self) -> Sequence[IngestionKeyRecord]:
-        return self._handle.backend.list_ingestion_keys(self._run)
-
-    def _make(self, record: IngestionKeyRecord) -> IngestionKey:
-        return IngestionKey(self._handle, self._run, record)
 
     def _subject(self) -> str:
         return repr(str(self._run))

@@ -86,6 +86,9 @@ class Entity(Readable, Generic[R]):
     _SHOWN: ClassVar[tuple[str, ...]] = ()
     """What a notebook shows of it: attributes that its record has, however little of it was loaded."""
 
+    _JSON: ClassVar[tuple[str, ...]] = ()
+    """The attributes that ``json`` has."""
+
     __slots__ = ("__weakref__", "_failure", "_handle", "_lock", "_record")
 
     def __init__(self, handle: BackendHandle, record: R | None = None) -> None:
@@ -103,9 +106,10 @@ class Entity(Readable, Generic[R]):
     def _fetch(self) -> R:
         """Ask the backend for the whole record."""
 
-    @abstractmethod
     def json(self) -> dict[str, Any]:
         """Return the entity's fields as plain values."""
+        self._whole()
+        return {name: getattr(self, name) for name in self._JSON}
 
     def _is_full(self, record: R) -> bool:  # noqa: ARG002 - most records are always whole
         """Tell whether a record has every part."""

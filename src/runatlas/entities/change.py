@@ -29,10 +29,6 @@ __all__ = ["Audited", "Change", "ChangedRun", "ChangedRuns", "Changes", "make_ch
 T = TypeVar("T")
 
 _KINDS = get_args(ChangeKind)
-_JSON = (
-    *("id", "at", "by", "door", "kind", "workspace", "project", "runs", "what", "trash_id", "expires_at"),
-    *("undoes", "undone_by", "undone_at"),
-)
 
 
 class Change(Entity[ChangeRecord]):
@@ -54,6 +50,10 @@ class Change(Entity[ChangeRecord]):
     """
 
     _SHOWN = ("at", "by", "door", "kind", "what", "runs", "undone_at", "id")
+    _JSON = (
+        *("id", "at", "by", "door", "kind", "workspace", "project", "runs", "what", "trash_id", "expires_at"),
+        *("undoes", "undone_by", "undone_at"),
+    )
 
     __slots__ = ("_id",)
 
@@ -182,11 +182,6 @@ class Change(Entity[ChangeRecord]):
 
         return ApiResponse.of(undo)
 
-    def json(self) -> dict[str, Any]:
-        """Return the change as plain values."""
-        self._whole()
-        return {name: getattr(self, name) for name in _JSON}
-
 
 class ChangedRun(Entity[ChangedRunRecord]):
     """What a change made of one run.
@@ -199,6 +194,7 @@ class ChangedRun(Entity[ChangedRunRecord]):
     """
 
     _SHOWN = ("path", "before", "after")
+    _JSON = ("path", "cuid", "name", "before", "after")
 
     __slots__ = ("_change_id", "_cuid")
 
@@ -245,11 +241,6 @@ class ChangedRun(Entity[ChangedRunRecord]):
     def after(self) -> dict[str, Any]:
         """The fields that were changed, as the change made them."""
         return dict(self._held().after)
-
-    def json(self) -> dict[str, Any]:
-        """Return it as plain values."""
-        self._whole()
-        return {name: getattr(self, name) for name in ("path", "cuid", "name", "before", "after")}
 
 
 class ChangedRuns(Collection[ChangedRun, ChangedRunRecord]):

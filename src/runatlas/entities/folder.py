@@ -31,6 +31,7 @@ class Folder(Entity[FolderRecord]):
     """
 
     _SHOWN = ("path", "run_count", "created_at", "id")
+    _JSON = ("id", "name", "path", "parent_id", "run_count", "created_at")
 
     __slots__ = ("_id", "_project")
 
@@ -117,11 +118,6 @@ class Folder(Entity[FolderRecord]):
     def delete(self) -> ApiResponse[None]:
         """Delete it; a ``ConflictError`` if runs or folders lie in it."""
         return ApiResponse.of(lambda: self._handle.backend.delete_folder(self._project, self._id))
-
-    def json(self) -> dict[str, Any]:
-        """Return the folder as plain values."""
-        self._held()
-        return {name: getattr(self, name) for name in ("id", "name", "path", "parent_id", "run_count", "created_at")}
 
 
 class Folders(UnpagedCollection[Folder, FolderRecord]):

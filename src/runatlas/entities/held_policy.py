@@ -42,6 +42,7 @@ class HeldPolicy(Entity[HeldPolicyRecord]):
     """
 
     _SHOWN = ("name", "every", "acts", "held_by", "evaluated_at", "next_at")
+    _JSON = ("name", "project", "every", "acts", "held_by", "held_at", "evaluated_at", "next_at")
 
     __slots__ = ("_name", "_project")
 
@@ -150,11 +151,7 @@ class HeldPolicy(Entity[HeldPolicyRecord]):
 
     def json(self) -> dict[str, Any]:
         """Return the policy as plain values."""
-        self._whole()
-        return {**{name: getattr(self, name) for name in _JSON}, "policy": policy_json(self.policy)}
-
-
-_JSON = ("name", "project", "every", "acts", "held_by", "held_at", "evaluated_at", "next_at")
+        return {**super().json(), "policy": policy_json(self.policy)}
 
 
 def policy_json(policy: Policy) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class ModelVersion(Entity[ModelVersionRecord]):
     """
 
     _SHOWN = ("version", "stage", "run_path", "artifact", "size", "created_at", "description")
+    _JSON = ("model", "version", "stage", "run_path", "artifact", "description", "sha256", "size", "created_at")
 
     __slots__ = ("_model", "_version", "_workspace")
 
@@ -110,16 +111,6 @@ class ModelVersion(Entity[ModelVersionRecord]):
         self._record = self._handle.backend.promote_model(self._workspace, self._model, self._version, stage)
         return self
 
-    def json(self) -> dict[str, Any]:
-        """Return the version as plain values."""
-        self._held()
-        return {name: getattr(self, name) for name in _VERSION_JSON}
-
-
-_VERSION_JSON = (
-    "model", "version", "stage", "run_path", "artifact", "description", "sha256", "size", "created_at",
-)  # fmt: skip
-
 
 class ModelVersions(UnpagedCollection[ModelVersion, ModelVersionRecord]):
     """A model's versions, oldest first.
@@ -157,6 +148,7 @@ class Model(Entity[ModelRecord]):
     """
 
     _SHOWN = ("name", "latest", "production", "created_at")
+    _JSON = ("name", "workspace", "latest", "production", "created_at")
 
     __slots__ = ("_name", "_workspace")
 
@@ -221,11 +213,6 @@ class Model(Entity[ModelRecord]):
             return ModelVersion(self._handle, record)
 
         return ApiResponse.of(promote)
-
-    def json(self) -> dict[str, Any]:
-        """Return the model as plain values."""
-        self._held()
-        return {name: getattr(self, name) for name in ("name", "workspace", "latest", "production", "created_at")}
 
 
 class Models(UnpagedCollection[Model, ModelRecord]):

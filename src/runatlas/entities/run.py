@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 
 from typing_extensions import Self, Unpack
 
-from runatlas.entities.annotation import Annotation, Annotations, IngestionKey, IngestionKeys
+from runatlas.entities.annotation import Annotation, Annotations
 from runatlas.entities.argument import choice, flag, one_or_more, optional, optional_text, text, whole
 from runatlas.entities.artifact import Artifact, Artifacts
 from runatlas.entities.change import Audited, noted
@@ -19,6 +19,7 @@ from runatlas.entities.column import METRIC_TYPES, Column, Columns, Keys, Metric
 from runatlas.entities.data_cut import Cuttable
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
 from runatlas.entities.folder import Folder, folder_id
+from runatlas.entities.ingestion_key import IngestionKey, IngestionKeys
 from runatlas.entities.log import Logs, make_logs
 from runatlas.entities.media import MediaTable, make_media_query, make_media_table
 from runatlas.entities.model import ModelVersion

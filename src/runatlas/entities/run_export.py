@@ -18,8 +18,7 @@ from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
 from runatlas.model.run import RunRecord
 from runatlas.process.file_lock import FileLock
 from runatlas.progress import Progress, showing
-from runatlas.tables.run import RunColumns, RunTable
-from runatlas.tables.run_file import write_runs
+from runatlas.tables.run import RunColumns, RunTable, write_runs
 
 __all__ = ["FORMATS", "ExportFormat", "RunExport", "format_of"]
 

@@ -31,7 +31,7 @@ class TrashEntry(Entity[TrashRecord]):
         record: What is known of it.
     """
 
-    _SHOWN = ("id", "kind", "project_path", "runs", "deleted_at", "deleted_by", "expires_at")
+    _SHOWN = _JSON = ("id", "kind", "project_path", "runs", "deleted_at", "deleted_by", "expires_at")
 
     __slots__ = ("_id",)
 
@@ -132,14 +132,6 @@ class TrashEntry(Entity[TrashRecord]):
             lambda: self._handle.backend.purge(trash_id=self._id, expired_only=False, dry_run=dry_run)
         )
 
-    def json(self) -> dict[str, Any]:
-        """Return the entry as plain values."""
-        self._whole()
-        return {name: getattr(self, name) for name in _JSON}
-
-
-_JSON = ("id", "kind", "project_path", "runs", "deleted_at", "deleted_by", "expires_at")
-
 
 class TrashedRun(Entity[PlannedItem]):
     """A run in the trash.
@@ -152,6 +144,7 @@ class TrashedRun(Entity[PlannedItem]):
     """
 
     _SHOWN = ("path", "name", "state", "created_at", "cuid")
+    _JSON = ("cuid", "path", "name", "state", "created_at")
 
     __slots__ = ("_cuid", "_trash_id")
 
@@ -204,11 +197,6 @@ class TrashedRun(Entity[PlannedItem]):
             The entry that it lay in; a ``ConflictError`` if its id is taken by now, or its project lies in the trash.
         """
         return restore(self._handle, self._trash_id, [self._cuid])
-
-    def json(self) -> dict[str, Any]:
-        """Return the run as plain values."""
-        self._whole()
-        return {name: getattr(self, name) for name in ("cuid", "path", "name", "state", "created_at")}
 
 
 class TrashedRuns(Collection[TrashedRun, PlannedItem]):

@@ -54,6 +54,7 @@ class Workspace(Entity[WorkspaceRecord], Audited, Cleanable):
     """
 
     _SHOWN = ("username", "name", "workspace_type", "role", "comment", "created_at")
+    _JSON = ("name", "username", "workspace_type", "role", "profile", "comment", "created_at", "url")
 
     __slots__ = ("_username",)
 
@@ -127,11 +128,6 @@ class Workspace(Entity[WorkspaceRecord], Audited, Cleanable):
     def _show(self) -> Html:
         self._held()
         return joined(super()._show(), shown(self.projects()))
-
-    def json(self) -> dict[str, Any]:
-        """Return the workspace as plain values."""
-        self._whole()
-        return {name: getattr(self, name) for name in _JSON}
 
     def project(self, name: str) -> Project:
         """Return one project, lazily.
@@ -332,9 +328,6 @@ class Workspace(Entity[WorkspaceRecord], Audited, Cleanable):
 
     def __repr__(self) -> str:
         return f"Workspace({self._username!r})" if self._username is not None else "Workspace()"
-
-
-_JSON = ("name", "username", "workspace_type", "role", "profile", "comment", "created_at", "url")
 
 
 class Workspaces(Collection[Workspace, WorkspaceRecord]):

@@ -16,9 +16,8 @@ from typing import Any
 
 import attrs
 
-from runatlas.importers.failure import MalformedRecordError
 from runatlas.importers.imported_run import ImportedRun
-from runatlas.importers.layout import RecordLayout
+from runatlas.importers.layout import MalformedRecordError, RecordLayout
 from runatlas.importers.point import read_points
 from runatlas.model.codec import dumps, loads
 

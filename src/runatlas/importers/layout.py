@@ -7,10 +7,13 @@ from typing import Any
 
 import attrs
 
-from runatlas.importers.failure import MalformedRecordError
 from runatlas.model.ids import project_names
 
-__all__ = ["RecordLayout"]
+__all__ = ["MalformedRecordError", "RecordLayout"]
+
+
+class MalformedRecordError(ValueError):
+    """A record that is no run; the sentence says what is wrong where."""
 
 
 @attrs.frozen(kw_only=True)

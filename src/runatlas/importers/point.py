@@ -12,7 +12,7 @@ from typing import Any, Literal
 import attrs
 from arro3.core import Array, DataType
 
-from runatlas.importers.failure import MalformedRecordError
+from runatlas.importers.layout import MalformedRecordError
 from runatlas.model.buffer import make_array
 from runatlas.model.series import SeriesPoints
 

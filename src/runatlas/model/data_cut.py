@@ -90,12 +90,11 @@ def _named(what: str, names: Sequence[str] | None) -> str:
     return f"{what if len(names) == 1 else plural} {shown}{more}"
 
 
-def make_steps(steps: Any, *, argument: str = "steps") -> tuple[int | None, int | None]:
+def make_steps(steps: Any) -> tuple[int | None, int | None]:
     """Read which steps a caller means.
 
     Args:
         steps: ``(first, last)``, both included, ``None`` for an open end; ``None`` for all steps.
-        argument: What the caller names them, for the message of an error.
 
     Returns:
         The first and the last step.
@@ -111,15 +110,15 @@ def make_steps(steps: Any, *, argument: str = "steps") -> tuple[int | None, int 
     if steps is None:
         return None, None
     if not isinstance(steps, Sequence) or isinstance(steps, str) or len(steps) != 2:
-        raise TypeError(f"{argument}: expected (first, last), either of which may be None, got {steps!r:.100}")
+        raise TypeError(f"steps: expected (first, last), either of which may be None, got {steps!r:.100}")
     first, last = steps
     for step in steps:
         if step is not None and (isinstance(step, bool) or not isinstance(step, int)):
-            raise TypeError(f"{argument}: expected whole numbers or None, got {type(step).__name__}")
+            raise TypeError(f"steps: expected whole numbers or None, got {type(step).__name__}")
         if step is not None and step not in _INT64:
-            raise ValueError(f"{argument}: a step has at most 64 bits")
+            raise ValueError("steps: a step has at most 64 bits")
     if first is not None and last is not None and last < first:
-        raise ValueError(f"{argument}: the last step {last} comes before the first, {first}")
+        raise ValueError(f"steps: the last step {last} comes before the first, {first}")
     return first, last
 
 

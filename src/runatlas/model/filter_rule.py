@@ -44,13 +44,12 @@ _RULE_NAMES = {
 _BOOLS = {"true": True, "false": False, "1": True, "0": False}
 
 
-def from_rules(rules: Sequence[Mapping[str, Any]], *, argument: str = "filters") -> Filter:
+def from_rules(rules: Sequence[Mapping[str, Any]]) -> Filter:
     """Read filter rules; all of them must hold.
 
     Args:
         rules: Dicts of exactly ``key``, ``type``, ``op`` and ``value`` (a list; one item, but for ``IN`` and
             ``NOT IN``). ``active`` is tolerated; a rule with ``active=False`` is left out. They are not changed.
-        argument: What the caller names them, for the message of an error.
 
     Returns:
         The filter as a tree. Config values compare leniently: texts that read as numbers as numbers.
@@ -67,7 +66,7 @@ def from_rules(rules: Sequence[Mapping[str, Any]], *, argument: str = "filters")
         Traceback (most recent call last):
         ValueError: filters[0].op: 'LIKE' is none of EQ, NEQ, GTE, LTE, IN, NOT IN, CONTAIN
     """  # noqa: E501
-    read = [_read_rule(rule, place) for rule, place in _active(rules, argument, {"key", "type", "op", "value"})]
+    read = [_read_rule(rule, place) for rule, place in _active(rules, "filters", {"key", "type", "op", "value"})]
     return read[0] if len(read) == 1 else And(tuple(read))
 
 
@@ -105,7 +104,7 @@ def _is_plain(value: Any) -> bool:
     return not isinstance(value, tuple)
 
 
-def sorts_from_rules(rules: Sequence[Mapping[str, Any]], *, argument: str = "sorts") -> tuple[Sort, ...]:
+def sorts_from_rules(rules: Sequence[Mapping[str, Any]]) -> tuple[Sort, ...]:
     """Read an order: dicts of exactly ``key``, ``type`` and ``order`` (``ASC`` or ``DESC``), the first rule first.
 
     Raises:
@@ -114,18 +113,18 @@ def sorts_from_rules(rules: Sequence[Mapping[str, Any]], *, argument: str = "sor
     """
     return tuple(
         Sort(_read_orderable(rule, place), _choice(rule["order"], _ORDERS, f"{place}.order"))
-        for rule, place in _active(rules, argument, {"key", "type", "order"})
+        for rule, place in _active(rules, "sorts", {"key", "type", "order"})
     )
 
 
-def groups_from_rules(rules: Sequence[Mapping[str, Any]], *, argument: str = "groups") -> tuple[Field, ...]:
+def groups_from_rules(rules: Sequence[Mapping[str, Any]]) -> tuple[Field, ...]:
     """Read a grouping: dicts of exactly ``key`` and ``type``, the outermost group first.
 
     Raises:
         TypeError: It is not a list of dicts, or a part has the wrong type.
         ValueError: A rule is wrong; the message names the place, such as ``groups[0].key``.
     """
-    return tuple(_read_orderable(rule, place) for rule, place in _active(rules, argument, {"key", "type"}))
+    return tuple(_read_orderable(rule, place) for rule, place in _active(rules, "groups", {"key", "type"}))
 
 
 def _active(rules: Sequence[Mapping[str, Any]], argument: str, names: set[str]) -> list[tuple[Mapping[str, Any], str]]:

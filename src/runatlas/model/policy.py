@@ -205,12 +205,11 @@ def _meant_duration(text: str) -> str:
     return "".join(f"{counts[unit]}{unit}" for unit in _UNITS if unit in counts) if clear else ""
 
 
-def parse_best(text: str, *, argument: str = "keep_best") -> Best:
+def parse_best(text: str) -> Best:
     """Read which runs stay for their values of a metric.
 
     Args:
         text: ``METRIC:COUNT`` for the lowest values, ``METRIC:COUNT:max`` for the highest.
-        argument: What the caller names the text, for the message of an error.
 
     Raises:
         TypeError: ``text`` is not a string.
@@ -221,11 +220,11 @@ def parse_best(text: str, *, argument: str = "keep_best") -> Best:
         Best(metric='val_acc', count=3, goal='max')
     """
     if not isinstance(text, str):
-        raise TypeError(f"{argument}: expected text such as 'val_loss:3', got {type(text).__name__}")
+        raise TypeError(f"keep_best: expected text such as 'val_loss:3', got {type(text).__name__}")
     found = _BEST.fullmatch(text)
     if found is None or found["goal"] not in {None, "min", "max"} or not int(found["count"]):
         raise ValueError(
-            f"{argument}: {shortened(repr(text))} says no metric and how many; "
+            f"keep_best: {shortened(repr(text))} says no metric and how many; "
             "write such as 'val_loss:3' for the lowest, 'val_acc:3:max' for the highest"
         )
     return Best(found["metric"], int(found["count"]), cast(Goal, found["goal"] or "min"))

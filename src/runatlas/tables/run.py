@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, overload
 
-from arro3.core import Array, DataType, Table
+import arro3.io
+from arro3.core import Array, DataType, RecordBatchReader, Table
 
 from runatlas.display.markup import Html, joined, note
 from runatlas.extra import load_extra
@@ -16,14 +17,15 @@ from runatlas.model import codec
 from runatlas.model.instant import moment
 from runatlas.model.run import OWN_FIELDS, OwnField, RunRecord
 from runatlas.model.run_value import flatten
-from runatlas.tables.frame import Frame
+from runatlas.tables.frame import Frame, write_csv
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["RunColumns", "RunTable", "arrow_column"]
+__all__ = ["RunColumns", "RunTable", "arrow_column", "write_runs"]
 
 _MILLISECONDS = DataType.timestamp("ms", tz="UTC")
+_ROW_GROUP = 10_000
 _INT64 = range(-(2**63), 2**63)
 _EXACT_IN_FLOAT = range(-(2**53), 2**53 + 1)
 _TABLED = [field for field in OWN_FIELDS.values() if field.tabled]
@@ -286,3 +288,32 @@ def _to_pandas_column(pandas: Any, name: str, values: list[Any]) -> Any:
     if kind in {int, bool} and None in values:
         return pandas.array(values, dtype="boolean" if kind is bool else "Int64")
     return pandas.Series(values, dtype=None if kind in {int, bool, str} else "object")
+
+
+def write_runs(
+    tables: Iterable[RunTable],
+    columns: RunColumns,
+    file: BinaryIO,
+    form: Literal["csv", "parquet"],
+    *,
+    exact: bool = False,
+) -> None:
+    """Write runs that come in portions as CSV or Parquet.
+
+    Args:
+        tables: The portions.
+        columns: What they have together: each of them was added.
+        file: Where to.
+        form: The format.
+        exact: Whether texts of CSV are written as they are, also those that a spreadsheet would run.
+    """
+    empty = columns.fill(RunTable(()))
+    filled = (columns.fill(table) for table in tables if len(table))
+    if form == "csv":
+        write_csv(empty, file, exact=exact)
+        for portion in filled:
+            write_csv(portion, file, exact=exact, header=False)
+        return
+    batches = (batch for portion in filled for batch in portion.to_batches())
+    reader = RecordBatchReader.from_batches(empty.schema, batches)
+    arro3.io.write_parquet(reader, file, max_row_group_size=_ROW_GROUP)

@@ -101,7 +101,7 @@ def as_whole(value: Any, argument: str) -> int | None:
     return number
 
 
-def as_name(name: Any, argument: str = "name") -> str:
+def as_name(name: Any) -> str:
     """Return the name of a series.
 
     Raises:
@@ -109,13 +109,13 @@ def as_name(name: Any, argument: str = "name") -> str:
         ValueError: It is missing, too long, or has characters that no name has.
     """
     if name is None:
-        raise ValueError(f"{argument}: metric `name` is required")
+        raise ValueError("name: metric `name` is required")
     if not isinstance(name, str):
-        raise TypeError(f"{argument}: expected a string, got {type(name).__name__}")
+        raise TypeError(f"name: expected a string, got {type(name).__name__}")
     if not name or len(name) > _NAME_MAX or len(name.encode(errors="replace")) > _BYTES_MAX:
-        raise ValueError(f"{argument}: expected 1 to {_NAME_MAX} characters, got {len(name)}")
+        raise ValueError(f"name: expected 1 to {_NAME_MAX} characters, got {len(name)}")
     if _CONTROL.search(name) or not is_storable(name):
-        raise ValueError(f"{argument}: {name!r} must not have control characters or lone surrogates")
+        raise ValueError(f"name: {name!r} must not have control characters or lone surrogates")
     return str(name)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -130,7 +130,6 @@ def make_opening(
     tags: Any = None,
     group: Any = None,
     job_type: Any = None,
-    environ: Mapping[str, str] | None = None,
 ) -> Opening:
     """Check the arguments of ``Run``, and fill in what the environment says.
 
@@ -138,10 +137,9 @@ def make_opening(
         TypeError: An argument has another type.
         ValueError: An argument is out of bounds.
     """
-    environ = os.environ if environ is None else environ
 
     def given(value: Any, variable: str) -> Any:
-        return value if value is not None else environ.get(f"RUNATLAS_{variable}") or None
+        return value if value is not None else os.environ.get(f"RUNATLAS_{variable}") or None
 
     run_id, project = given(run_hash, "RUN_ID"), given(experiment, "PROJECT")
     place = given(workspace, "WORKSPACE")
@@ -155,7 +153,7 @@ def make_opening(
             id=uuid.uuid4().hex if run_id is None else validate_run_id(run_id, argument="run_hash"),
             name=_text(name, "name"),
             description=_text(description, "description"),
-            labels=_labels(tags, environ),
+            labels=_labels(tags),
             group=_text(given(group, "GROUP"), "group"),
             job_type=_text(given(job_type, "JOB_TYPE"), "job_type"),
             config={} if config is None else plain_config(config),
@@ -173,9 +171,9 @@ def _text(value: Any, argument: str) -> str:
     return "" if value is None else clean_text(value, argument)
 
 
-def _labels(tags: Any, environ: Mapping[str, str]) -> tuple[str, ...]:
+def _labels(tags: Any) -> tuple[str, ...]:
     if tags is None:
-        tags = [tag for tag in environ.get("RUNATLAS_TAGS", "").split(",") if tag.strip()]
+        tags = [tag for tag in os.environ.get("RUNATLAS_TAGS", "").split(",") if tag.strip()]
     if isinstance(tags, str) or not isinstance(tags, (Sequence, set, frozenset)):
         raise TypeError(f"tags: expected a list of strings, got {type(tags).__name__}")
     return tuple(dict.fromkeys(check_label(tag, "tags") for tag in tags))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -47,7 +46,6 @@ def find_target(
     frontier_url: str | None = None,
     mode: str | None = None,
     api_key: str | None = None,
-    environ: Mapping[str, str] | None = None,
 ) -> Target:
     """Settle where a run writes to.
 
@@ -56,30 +54,28 @@ def find_target(
         frontier_url: Document 001's other URL; one server answers both here.
         mode: ``None`` asks ``RUNATLAS_MODE``, else what ``repo`` is: a server is ``online``, a directory ``local``.
         api_key: For a server.
-        environ: The environment; ``None`` means this process's.
 
     Raises:
         TypeError: An argument has another type.
         ValueError: The mode is unknown or does not fit, or the location is not usable.
     """
-    environ = os.environ if environ is None else environ
-    chosen = _check_mode(mode, environ)
-    location = _location(repo, frontier_url) or documented_location(environ)
-    settings = resolve(location, key=api_key, environ=environ)
+    chosen = _check_mode(mode)
+    location = _location(repo, frontier_url) or documented_location()
+    settings = resolve(location, key=api_key)
     if chosen == "online" and settings.host is None:
         raise ValueError("mode: 'online' needs a server; pass repo='http://...', log in, or set RUNATLAS_API_HOST")
     if chosen == "local" and settings.host is not None:
         if location is not None:
             raise ValueError(f"mode: 'local' writes to a directory, and repo is the server {settings.host}")
-        settings = resolve(directory=embedded_directory(environ=environ), environ=environ)
+        settings = resolve(directory=embedded_directory())
     return Target(chosen or ("local" if settings.host is None else "online"), settings)
 
 
-def documented_location(environ: Mapping[str, str]) -> str | None:
+def documented_location() -> str | None:
     """Return matyan's variable for the server, unless our own variables say where the data is."""
-    if environ.get("RUNATLAS_API_HOST") or environ.get("RUNATLAS_DIR"):
+    if os.environ.get("RUNATLAS_API_HOST") or os.environ.get("RUNATLAS_DIR"):
         return None
-    return environ.get("MATYAN_BACKEND_URL") or None
+    return os.environ.get("MATYAN_BACKEND_URL") or None
 
 
 def opener_of(
@@ -104,9 +100,9 @@ def opener_of(
     )
 
 
-def _check_mode(mode: str | None, environ: Mapping[str, str]) -> Mode | None:
+def _check_mode(mode: str | None) -> Mode | None:
     name = "mode" if mode is not None else "RUNATLAS_MODE"
-    wanted = mode if mode is not None else environ.get("RUNATLAS_MODE") or None
+    wanted = mode if mode is not None else os.environ.get("RUNATLAS_MODE") or None
     if wanted is None:
         return None
     for known in MODES:

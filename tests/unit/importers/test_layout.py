@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from runatlas.importers.failure import MalformedRecordError
-from runatlas.importers.layout import RecordLayout
+from runatlas.importers.layout import MalformedRecordError, RecordLayout
 from runatlas.model.ids import project_name_of
 
 RECORD = {

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runatlas.importers.failure import MalformedRecordError
+from runatlas.importers.layout import MalformedRecordError
 from runatlas.importers.point import PointTable, read_points
 
 _KEYS = st.sampled_from(["loss", "acc", "train/loss", "ä"])

@@ -161,12 +161,12 @@ def test_orders_and_groups() -> None:
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ([{"key": "lr", "type": "CONFIG"}], "order[0]: 'order' is missing; a rule has exactly key, order, type"),
-        ([{"key": "lr", "type": "CONFIG", "order": "desc"}], "order[0].order: 'desc' is none of ASC, DESC"),
-        ([{"key": "labels", "type": "STABLE", "order": "ASC"}], "order[0].key: runs cannot be ordered by their labels"),
+        ([{"key": "lr", "type": "CONFIG"}], "sorts[0]: 'order' is missing; a rule has exactly key, order, type"),
+        ([{"key": "lr", "type": "CONFIG", "order": "desc"}], "sorts[0].order: 'desc' is none of ASC, DESC"),
+        ([{"key": "labels", "type": "STABLE", "order": "ASC"}], "sorts[0].key: runs cannot be ordered by their labels"),
     ],
 )
 def test_a_wrong_order_names_its_place(rules: Any, message: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared whole
-        sorts_from_rules(rules, argument="order")
+        sorts_from_rules(rules)
     assert str(caught.value) == message

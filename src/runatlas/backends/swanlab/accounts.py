@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runatlas.backends.http.cache_lifetime import SETTLED_S
-from runatlas.backends.swanlab.client import SwanlabClient, at, cut_page
+from runatlas.backends.swanlab.client import SwanlabClient, at, cut_page, unsupported
 from runatlas.backends.swanlab.document import Document
 from runatlas.backends.swanlab.record import (
     server_record,
@@ -11,7 +11,6 @@ from runatlas.backends.swanlab.record import (
     user_record,
     workspace_record,
 )
-from runatlas.backends.swanlab.unsupported import unsupported
 from runatlas.errors import NotFoundError
 from runatlas.model.account import (
     ServerRecord,

@@ -10,7 +10,7 @@ from runatlas.backends.http.cache import AnswerCache
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.operation import Operation, complete
 from runatlas.backends.swanlab.accounts import Accounts
-from runatlas.backends.swanlab.client import SwanlabClient
+from runatlas.backends.swanlab.client import SwanlabClient, unsupported
 from runatlas.backends.swanlab.links import Links
 from runatlas.backends.swanlab.logs import Logs
 from runatlas.backends.swanlab.media import Media
@@ -20,7 +20,6 @@ from runatlas.backends.swanlab.run_writer import RunWriter
 from runatlas.backends.swanlab.runs import Runs
 from runatlas.backends.swanlab.series import Series
 from runatlas.backends.swanlab.session import SwanlabSession
-from runatlas.backends.swanlab.unsupported import unsupported
 from runatlas.settings import ConnectionSettings
 
 __all__ = ["SwanlabBackend"]

@@ -1,4 +1,6 @@
-"""What every part of this backend asks its server with: JSON in, JSON out, kept in memory for a while."""
+"""What every part of this backend asks its server with: JSON in, JSON out, kept in memory for a while; and the word for
+what these servers cannot do.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,10 @@ from runatlas.backends.http.record_client import JSON, RecordClient, json_body, 
 from runatlas.backends.http.session import Request
 from runatlas.backends.swanlab.document import Document
 from runatlas.backends.swanlab.session import SwanlabSession
-from runatlas.errors import ValidationError
+from runatlas.errors import NotSupportedError, ValidationError
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
 
-__all__ = ["SwanlabClient", "at", "cut_page"]
+__all__ = ["SwanlabClient", "at", "cut_page", "unsupported"]
 
 T = TypeVar("T")
 
@@ -125,3 +127,13 @@ def cut_page(items: list[T], page: PageRequest) -> Page[T]:
     end = begin + page.limit
     cursor = str(end) if end < len(items) else None
     return Page(tuple(items[begin:end]), cursor, len(items) if page.with_total else None)
+
+
+def unsupported(what: str, instead: str = "") -> NotSupportedError:
+    """Make the error for something that these servers have no request for.
+
+    Args:
+        what: It, as the subject of a sentence.
+        instead: What can be done.
+    """
+    return NotSupportedError(f"a SwanLab server has no {what}" + (f"; {instead}" if instead else ""))

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from runatlas.backends.swanlab.client import unsupported
 from runatlas.backends.swanlab.document import Document
 from runatlas.backends.swanlab.line import Part
 from runatlas.backends.swanlab.submission import time_text
-from runatlas.backends.swanlab.unsupported import unsupported
 from runatlas.model.log import LogDraft, LogRecord
 
 __all__ = ["check_lines", "check_media", "check_points"]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runatlas.backends.swanlab.client import SwanlabClient, at
+from runatlas.backends.swanlab.client import SwanlabClient, at, unsupported
 from runatlas.backends.swanlab.document import Document
 from runatlas.backends.swanlab.links import Links
 from runatlas.backends.swanlab.record import log_record
 from runatlas.backends.swanlab.runs import Runs
-from runatlas.backends.swanlab.unsupported import unsupported
 from runatlas.model.ids import RunPath
 from runatlas.model.log import LogPage, LogQuery, LogRecord
 from runatlas.model.media import LinkRecord

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from runatlas.backends.swanlab.unsupported import unsupported
+from runatlas.backends.swanlab.client import unsupported
 from runatlas.errors import ValidationError
 from runatlas.model.codec import dumps, loads
 from runatlas.model.run import Profile

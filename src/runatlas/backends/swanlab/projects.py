@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from runatlas.backends.swanlab.accounts import Accounts
-from runatlas.backends.swanlab.client import SwanlabClient, at, cut_page
+from runatlas.backends.swanlab.client import SwanlabClient, at, cut_page, unsupported
 from runatlas.backends.swanlab.document import Document
 from runatlas.backends.swanlab.record import project_record
-from runatlas.backends.swanlab.unsupported import unsupported
 from runatlas.errors import NotFoundError, PermissionDeniedError
 from runatlas.model.ids import ProjectPath, validate_project_name
 from runatlas.model.page import Page, PageRequest, each_item

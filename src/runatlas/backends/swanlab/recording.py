@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import attrs
 from cachetools import LRUCache
 
-from runatlas.backends.swanlab.client import SwanlabClient, at
+from runatlas.backends.swanlab.client import SwanlabClient, at, unsupported
 from runatlas.backends.swanlab.conflict import check_lines, check_media, check_points
 from runatlas.backends.swanlab.logs import Logs
 from runatlas.backends.swanlab.media import Media
@@ -18,7 +18,6 @@ from runatlas.backends.swanlab.runs import Runs
 from runatlas.backends.swanlab.series import LastSteps, Series
 from runatlas.backends.swanlab.staging import StagedBlob, Staging, staging_of
 from runatlas.backends.swanlab.submission import Submission, line_record, make_submission, split
-from runatlas.backends.swanlab.unsupported import unsupported
 from runatlas.backends.swanlab.upload import send_files, send_media
 from runatlas.errors import ApiStatusError, NotFoundError, ValidationError
 from runatlas.model.batch import AppendRecord, Batch

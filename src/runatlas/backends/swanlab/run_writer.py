@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import attrs
 
-from runatlas.backends.swanlab.client import SwanlabClient, at
+from runatlas.backends.swanlab.client import SwanlabClient, at, unsupported
 from runatlas.backends.swanlab.document import Document
 from runatlas.backends.swanlab.logs import Logs
 from runatlas.backends.swanlab.profile import (
@@ -23,7 +23,6 @@ from runatlas.backends.swanlab.recording import Recording, now_ms
 from runatlas.backends.swanlab.runs import Runs, missing_of, run_address
 from runatlas.backends.swanlab.series import Series
 from runatlas.backends.swanlab.submission import line_record, time_text
-from runatlas.backends.swanlab.unsupported import unsupported
 from runatlas.errors import ConflictError, NotFoundError, ValidationError
 from runatlas.model.change import UpdateRecord
 from runatlas.model.ids import ProjectPath, RunPath, validate_project_name, validate_run_id

@@ -10,12 +10,11 @@ import attrs
 
 from runatlas.backends.http.cache_lifetime import RunStates
 from runatlas.backends.http.retry import RetryPolicy
-from runatlas.backends.swanlab.client import SwanlabClient, at
+from runatlas.backends.swanlab.client import SwanlabClient, at, unsupported
 from runatlas.backends.swanlab.document import Document
 from runatlas.backends.swanlab.projects import Projects
 from runatlas.backends.swanlab.record import run_record, summary_record
 from runatlas.backends.swanlab.snapshot import Snapshots
-from runatlas.backends.swanlab.unsupported import unsupported
 from runatlas.errors import ConflictError, NotFoundError, ValidationError
 from runatlas.model.filter_rule import to_rule
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Sort

@@ -11,14 +11,13 @@ import attrs
 
 from runatlas.backends.http.cache_lifetime import MOVING_S
 from runatlas.backends.http.retry import RetryPolicy
-from runatlas.backends.swanlab.client import SwanlabClient, at
+from runatlas.backends.swanlab.client import SwanlabClient, at, unsupported
 from runatlas.backends.swanlab.document import Document
 from runatlas.backends.swanlab.line import Line, Part, cut_line, make_block, read_csv, read_points
 from runatlas.backends.swanlab.links import Links
 from runatlas.backends.swanlab.record import column_class, column_record
 from runatlas.backends.swanlab.runs import Runs, missing_of
 from runatlas.backends.swanlab.snapshot import Snapshots
-from runatlas.backends.swanlab.unsupported import unsupported
 from runatlas.errors import NotFoundError
 from runatlas.model.ids import RunPath
 from runatlas.model.media import LinkRecord

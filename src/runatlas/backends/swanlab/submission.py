@@ -9,8 +9,8 @@ from typing import Any, Final
 import attrs
 from arro3.core import Array, DataType
 
+from runatlas.backends.swanlab.client import unsupported
 from runatlas.backends.swanlab.record import SYSTEM_PREFIX, column_class
-from runatlas.backends.swanlab.unsupported import unsupported
 from runatlas.errors import ValidationError
 from runatlas.model.batch import Batch
 from runatlas.model.batch_check import clean_batch, identity_of

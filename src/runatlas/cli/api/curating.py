@@ -8,7 +8,7 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option
-from runatlas.cli.api.output import print_fields, print_json, print_table, say
+from runatlas.cli.api.output import print_fields, print_json, print_listing, print_table, say
 from runatlas.model.codec import encode, loads
 from runatlas.model.registry import STAGES, Stage
 
@@ -40,10 +40,7 @@ def folders(api: Api, project: str, name: str | None, parent: str | None, *, as_
         made = (found.create(name) if above is None else above.create(name)).unwrap()
         print_json(made.json()) if as_json else click.echo(made.id)
         return
-    if as_json:
-        print_json(found.json())
-        return
-    print_table(("id", "path", "runs"), ((folder.id, folder.path, folder.run_count) for folder in found))
+    print_listing(found, {"id": "id", "path": "path", "runs": "run_count"}, as_json=as_json)
 
 
 @click.command(name="annotations")
@@ -52,11 +49,8 @@ def folders(api: Api, project: str, name: str | None, parent: str | None, *, as_
 @api_command
 def list_annotations(api: Api, run: str, *, as_json: bool) -> None:
     """List the notes on RUN, oldest first."""
-    found = api.run(run).annotations()
-    if as_json:
-        print_json(found.json())
-        return
-    print_table(("created", "by", "note"), ((note.created_at, note.author, note.text) for note in found))
+    columns = {"created": "created_at", "by": "author", "note": "text"}
+    print_listing(api.run(run).annotations(), columns, as_json=as_json)
 
 
 @click.command()
@@ -100,13 +94,9 @@ def ingestion_keys(
         held.revoke().unwrap()
         say(f"revoked {held.name}")
         return
-    if as_json:
-        print_json(target.ingestion_keys().json())
-        return
-    print_table(
-        ("id", "name", "created", "expires", "revoked", "used"),
-        ((k.id, k.name, k.created_at, k.expires_at, k.revoked_at, k.last_used_at) for k in target.ingestion_keys()),
-    )
+    columns = {"id": "id", "name": "name", "created": "created_at"}
+    columns |= {"expires": "expires_at", "revoked": "revoked_at", "used": "last_used_at"}
+    print_listing(target.ingestion_keys(), columns, as_json=as_json)
 
 
 @click.command()
@@ -156,19 +146,12 @@ def models(api: Api, workspace: str | None, name: str | None, *, as_json: bool) 
     """
     if name is not None:
         versions = api.model(f"{workspace or api.user().username}/{name}").versions()
-        if as_json:
-            print_json(versions.json())
-            return
-        print_table(
-            ("version", "stage", "run", "artifact", "created"),
-            ((v.version, v.stage, v.run_path, v.artifact, v.created_at) for v in versions),
-        )
+        columns = {"version": "version", "stage": "stage", "run": "run_path"}
+        columns |= {"artifact": "artifact", "created": "created_at"}
+        print_listing(versions, columns, as_json=as_json)
         return
-    found = api.models(workspace)
-    if as_json:
-        print_json(found.json())
-        return
-    print_table(("model", "latest", "production"), ((m.name, m.latest, m.production) for m in found))
+    shown = {"model": "name", "latest": "latest", "production": "production"}
+    print_listing(api.models(workspace), shown, as_json=as_json)
 
 
 @click.command()

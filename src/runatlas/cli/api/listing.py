@@ -9,10 +9,9 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, limit_option
-from runatlas.cli.api.output import print_json, print_table, say, say_notes
+from runatlas.cli.api.output import print_json, print_listing, print_table, say, say_notes
 from runatlas.entities.collection import PAGE_SIZE
 from runatlas.entities.run import Run
-from runatlas.entities.trash import TrashedRuns
 from runatlas.model.filter_field import did_you_mean
 from runatlas.model.page import PAGE_LIMIT
 from runatlas.model.run_value import flatten
@@ -29,13 +28,8 @@ __all__ = ["columns", "projects", "runs", "trash", "users", "workspaces"]
 def workspaces(api: Api, username: str | None, limit: int | None, *, as_json: bool) -> None:
     """List workspaces, or those that USERNAME belongs to."""
     found = api.workspaces(username, limit=limit)
-    if as_json:
-        print_json(found.json())
-        return
-    print_table(
-        ("workspace", "name", "type", "role"),
-        ((item.username, item.name, item.workspace_type, item.role) for item in found),
-    )
+    columns = {"workspace": "username", "name": "name", "type": "workspace_type", "role": "role"}
+    print_listing(found, columns, as_json=as_json)
 
 
 @click.command()
@@ -194,23 +188,9 @@ def users(api: Api, username: str | None, limit: int | None, *, as_json: bool) -
 def trash(api: Api, workspace: str | None, entry: str | None, limit: int | None, *, as_json: bool) -> None:
     """List what was deleted and can be brought back."""
     if entry is not None:
-        _print_trashed_runs(api.trash_entry(entry).list_runs(limit=limit), as_json=as_json)
+        runs = {"run": "path", "name": "name", "state": "state", "created": "created_at", "cuid": "cuid"}
+        print_listing(api.trash_entry(entry).list_runs(limit=limit), runs, as_json=as_json)
         return
-    found = api.trash(workspace, limit=limit)
-    if as_json:
-        print_json(found.json())
-        return
-    print_table(
-        ("entry", "what", "project", "runs", "deleted", "by", "until"),
-        ((e.id, e.kind, e.project_path, e.runs, e.deleted_at, e.deleted_by, e.expires_at) for e in found),
-    )
-
-
-def _print_trashed_runs(runs: TrashedRuns, *, as_json: bool) -> None:
-    if as_json:
-        print_json(runs.json())
-        return
-    print_table(
-        ("run", "name", "state", "created", "cuid"),
-        ((run.path, run.name, run.state, run.created_at, run.cuid) for run in runs),
-    )
+    entries = {"entry": "id", "what": "kind", "project": "project_path", "runs": "runs"}
+    entries |= {"deleted": "deleted_at", "by": "deleted_by", "until": "expires_at"}
+    print_listing(api.trash(workspace, limit=limit), entries, as_json=as_json)

@@ -18,7 +18,7 @@ from runatlas.entities.collection import Collection
 from runatlas.model.codec import with_float_texts
 from runatlas.terminal import printable, printable_lines
 
-__all__ = ["print_fields", "print_json", "print_table", "refusal_text", "say", "say_notes"]
+__all__ = ["print_fields", "print_json", "print_listing", "print_table", "refusal_text", "say", "say_notes"]
 
 _UNBOUNDED = 100_000
 _OPTIONS = (
@@ -68,6 +68,20 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))
     _console().print(table)
+
+
+def print_listing(found: Collection[Any, Any], columns: Mapping[str, str], *, as_json: bool) -> None:
+    """Print a listing: as JSON, or a row an item below their columns' names.
+
+    Args:
+        found: The listing.
+        columns: Which attribute of an item each column shows, by its name.
+        as_json: Whether JSON is wanted.
+    """
+    if as_json:
+        print_json(found.json())
+    else:
+        print_table(tuple(columns), ([getattr(item, name) for name in columns.values()] for item in found))
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:

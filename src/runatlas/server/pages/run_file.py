@@ -20,8 +20,7 @@ from runatlas.server.pages.page import project_path
 from runatlas.server.pages.run_list import asked_query
 from runatlas.server.wire.download import Download
 from runatlas.server.wire.endpoint import EndpointCall
-from runatlas.tables.run import RunColumns, RunTable
-from runatlas.tables.run_file import write_runs
+from runatlas.tables.run import RunColumns, RunTable, write_runs
 
 __all__ = ["csv_file", "parquet_file"]
 
