@@ -104,10 +104,11 @@ class Visit:
         self.page.wait_for_function(DONE)
 
     def look(self, look: Look) -> None:
-        """Look at it another way."""
+        """Look at it another way, also at what is there already."""
         self._look = look
         self.page.set_viewport_size({"width": look.width, "height": 900})
         self.page.emulate_media(color_scheme=look.scheme)
+        self.settle()
 
     def check(self, *expected: str) -> None:
         """Check what holds for every page.
@@ -116,11 +117,16 @@ class Visit:
             expected: Parts of what it may complain of.
         """
         said = [each for each in self._complaints if not any(part in each for part in expected)]
+        foreign = self._foreign[:]
+        # Told once: the window may show another page next.
+        self._complaints.clear()
+        self._foreign.clear()
         assert not said, f"{self.page.url} complains in the console: {said}"
-        assert not self._foreign, f"{self.page.url} asks elsewhere: {self._foreign}"
+        assert not foreign, f"{self.page.url} asks elsewhere: {foreign}"
         inner, outer = self.page.evaluate(_WIDE)
         assert inner <= outer, f"{self.page.url} is {inner} wide on {outer}: {self._wide_parts()}"
-        self.page.evaluate(AXE_SCRIPT)
+        if not self.page.evaluate("() => 'axe' in window"):
+            self.page.evaluate(AXE_SCRIPT)
         found: list[list[Any]] = self.page.evaluate(_AXE, list(self._look.rules))
         bad = [each for each in found if each[0] in _SERIOUS]
         assert not bad, f"{self.page.url}: {bad}"

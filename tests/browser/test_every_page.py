@@ -8,8 +8,9 @@ from contextlib import ExitStack
 import attrs
 import pytest
 import requests
-from browser.chromium import LOOKS, Visitor
+from browser.chromium import LOOKS, Look, Visit, Visitor
 from browser.world import CONTENTS, Place, fill_many
+from playwright.sync_api import Browser
 from support.server import ServerProcess, make_key, running_server
 
 from runatlas.server.pages.dialect import READS, VISITED
@@ -22,24 +23,45 @@ _ROUTES = [*{page: route for route, page in reversed((VISITED | READS).items())}
 _NOT_FOUND = "404 (Not Found)"
 
 
+_WIDE_FIRST = tuple(LOOKS.values())
+_NARROW_FIRST = (LOOKS["narrow"], LOOKS["light"], LOOKS["dark"])
+
+
 @attrs.frozen
 class Site:
-    """A server and what it serves."""
+    """A server, what it serves, and a window of who owns it, in which one page is shown after the other."""
 
     server: ServerProcess
     place: Place
+    visit: Visit
 
 
 @pytest.fixture(scope="module")
-def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Site]]:
+def sites(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[dict[str, Site]]:
     """A server of each content."""
+    visitor = Visitor(browser)
     with ExitStack() as stack:
         made = {}
         for content, fill in CONTENTS.items():
             directory = tmp_path_factory.mktemp(content) / "store"
             place = fill(directory)
-            made[content] = Site(stack.enter_context(running_server(directory)), place)
+            server = stack.enter_context(running_server(directory))
+            made[content] = Site(server, place, visitor.visit(server.origin, extra_http_headers=place.headers))
         yield made
+        visitor.leave()
+
+
+def _look_at(visit: Visit, address: str, looks: tuple[Look, ...], *expected: str) -> None:
+    """Look at a page, which is loaded anew only where the window is narrower than it was loaded in."""
+    loaded = 0
+    for look in looks:
+        visit.look(look)
+        if look.width < loaded or not loaded:
+            response = visit.go(address)
+            loaded = look.width
+            assert len(response.body()) <= _BYTES_MAX
+        assert visit.page.evaluate("() => document.querySelectorAll('main script').length") == 0
+        visit.check(*expected)
 
 
 def _is_page(site: Site, address: str, route: str) -> bool:
@@ -52,18 +74,12 @@ def _is_page(site: Site, address: str, route: str) -> bool:
 
 @pytest.mark.parametrize("content", CONTENTS)
 @pytest.mark.parametrize("route", _ROUTES)
-def test_page_is_for_everybody(route: str, content: str, sites: dict[str, Site], visitor: Visitor) -> None:
+def test_page_is_for_everybody(route: str, content: str, sites: dict[str, Site]) -> None:
     site = sites[content]
     address = site.place.address(route)
     if not _is_page(site, address, route):
         return
-    visit = visitor.visit(site.server.origin, extra_http_headers=site.place.headers)
-    for look in LOOKS.values():
-        visit.look(look)
-        response = visit.go(address)
-        assert len(response.body()) <= _BYTES_MAX
-        assert visit.page.evaluate("() => document.querySelectorAll('main script').length") == 0
-        visit.check()
+    _look_at(site.visit, address, _WIDE_FIRST if content == "ordinary" else _NARROW_FIRST)
 
 
 def test_page_of_ten_thousand_runs_stays_small(tmp_path_factory: pytest.TempPathFactory, visitor: Visitor) -> None:
@@ -82,12 +98,9 @@ def test_doors_are_for_everybody(tmp_path_factory: pytest.TempPathFactory, visit
     directory = tmp_path_factory.mktemp("doors") / "store"
     key = make_key(directory, "new")
     with running_server(directory) as server:
-        for look in LOOKS.values():
-            stranger = visitor.visit(server.origin, look)
-            for address in ("/", "/sign-in", "/runs", "/@nobody", "/@no/such/runs/page", "/no such page"):
-                stranger.go(address)
-                stranger.check(_NOT_FOUND)
-            comer = visitor.visit(server.origin, look, extra_http_headers={"Authorization": f"Bearer {key}"})
-            for address in ("/", "/runs", "/@new"):
-                comer.go(address)
-                comer.check()
+        stranger = visitor.visit(server.origin)
+        for address in ("/", "/sign-in", "/runs", "/@nobody", "/@no/such/runs/page", "/no such page"):
+            _look_at(stranger, address, _NARROW_FIRST, _NOT_FOUND)
+        comer = visitor.visit(server.origin, extra_http_headers={"Authorization": f"Bearer {key}"})
+        for address in ("/", "/runs", "/@new"):
+            _look_at(comer, address, _NARROW_FIRST)
