@@ -91,15 +91,15 @@ ABOUT_WHAT_IS_THERE = [
     for label in LABELS
     if not label.startswith("DELETE") and not re.search("admin|/keys|trash|deletions|members", label)
 ]
-BOUNDS = 120
-"""How many cases at the bounds of its fields each operation is asked; most have fewer."""
+BOUNDS = examples(40)
+"""How many cases at the bounds of its fields each operation is asked: every third of them where there are 120."""
 
 
 def test_the_server_tells_its_document(crowded: Crowded) -> None:
     assert crowded.server.call("GET", "openapi.json").json() == native_document()
 
 
-BOUNDED = settings(max_examples=examples(8), database=None, suppress_health_check=list(HealthCheck))
+BOUNDED = settings(max_examples=examples(5), database=None, suppress_health_check=list(HealthCheck))
 
 
 def _cases(operation: Any) -> st.SearchStrategy[Any]:
@@ -137,11 +137,10 @@ def test_so_it_is_at_the_bounds_of_every_field(
     operation = operations[label]
     generation = document.config.generation_for(operation=operation, phase="coverage")
     cases = document.iter_coverage_cases(operation, generation_modes=list(GenerationMode), generation_config=generation)
-    checked = 0
-    for case in islice(cases, BOUNDS):
+    drawn = list(islice(cases, 10 * BOUNDS))
+    assert drawn
+    for case in drawn[:: -(-len(drawn) // BOUNDS)]:
         crowded.check(case)
-        checked += 1
-    assert checked
 
 
 def _aim(case: Any) -> None:
