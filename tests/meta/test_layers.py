@@ -144,6 +144,7 @@ ALLOWED: dict[str, set[str]] = {
         "display",
         "tables",
         "statistics",
+        "reports",
         "server.services",
         "server.wire",
     },

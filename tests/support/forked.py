@@ -148,10 +148,11 @@ def run_command(arguments: Sequence[str]) -> None:
 
 def run_server(directory: Path, given: Mapping[str, Any]) -> None:
     """Serve a directory by settings that the command line does not have."""
+    from runatlas.cli.report_maker import make_report
     from runatlas.server.process import serve
     from runatlas.server.settings import ServerSettings
     from runatlas.server.wire.body_limit import Limits
 
     limits = Limits(**given.get("limits", {}))
-    settings = ServerSettings(directory, **{**given, "port": 0, "limits": limits})
+    settings = ServerSettings(directory, **{**given, "port": 0, "limits": limits, "reports": make_report})
     serve(settings, announce=lambda origin: print("at", origin, file=sys.stderr))

@@ -13,10 +13,11 @@ import click
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, mistakes_told, output_option, store_told
 from runatlas.cli.api.output import print_json, say
-from runatlas.entities.run_report import Report, make_spec
+from runatlas.entities.report import Report
+from runatlas.entities.run_report import make_spec
 from runatlas.terminal import counted
 
-__all__ = ["report"]
+__all__ = ["report", "write_report"]
 
 ReportFormat: TypeAlias = Literal["html", "md", "latex", "csv", "parquet", "xlsx"]
 _FORMATS: tuple[ReportFormat, ...] = get_args(ReportFormat)
@@ -64,7 +65,7 @@ def report(
         elif output is None:
             _print(made, chosen)
         else:
-            _write(made, chosen, output, name)
+            write_report(made, chosen, output, name)
             say(f"wrote {output}: {made!r}")
 
 
@@ -109,7 +110,15 @@ def _print(made: Report, form: ReportFormat) -> None:
     click.echo(texts[form](), nl=False)
 
 
-def _write(made: Report, form: ReportFormat, output: Path, name: str | None) -> None:
+def write_report(made: Report, form: str, output: Path, name: str | None = None) -> None:
+    """Write a report to a file.
+
+    Args:
+        made: The report.
+        form: One of ``html``, ``md``, ``latex``, ``csv``, ``parquet`` and ``xlsx``.
+        output: The file.
+        name: Of Markdown: the markers that it goes between.
+    """
     if form == "md":
         made.to_markdown(output, name=name)
         return

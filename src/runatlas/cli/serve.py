@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+import attrs
 import click
 
 from runatlas.cli.location import is_new_store, store_location, tell_of_new_store
 from runatlas.process.server_note import ServerNote
 from runatlas.server import process
+from runatlas.server.pages.report_maker import MadeReport
 from runatlas.server.settings import ServerSettings
 from runatlas.settings import parse_host
 
@@ -132,7 +135,7 @@ def run_server(settings: ServerSettings, announce: Callable[[str], None]) -> Non
         announce(address)
 
     try:
-        process.serve(settings, announce=note_and_announce)
+        process.serve(attrs.evolve(settings, reports=_make_report), announce=note_and_announce)
     except OSError as error:
         raise click.ClickException(
             f"cannot serve at {settings.host}:{settings.port} ({error.strerror or error}); choose another --port"
@@ -140,6 +143,13 @@ def run_server(settings: ServerSettings, announce: Callable[[str], None]) -> Non
     finally:
         if note is not None:
             note.remove()
+
+
+def _make_report(*asked: Any) -> MadeReport:
+    """Make a report for a page; what that takes is imported when the first one is asked for."""
+    from runatlas.cli.report_maker import make_report  # noqa: PLC0415 - a server begins without it
+
+    return make_report(*asked)
 
 
 def _reached(address: str) -> str:

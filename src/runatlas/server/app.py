@@ -34,8 +34,10 @@ _logger = logging.getLogger(__name__)
 def make_dialects(settings: ServerSettings) -> tuple[Dialect, ...]:
     """Make the protocols that the server speaks, and the pages; others are not loaded, which takes long."""
     names = [f"{protocols.__name__}.{name}" for name in settings.protocols]
-    names += ["runatlas.server.pages"] if settings.pages else []
-    return tuple(importlib.import_module(name).make_dialect(settings.limits) for name in names)
+    made = [importlib.import_module(name).make_dialect(settings.limits) for name in names]
+    if settings.pages:
+        made.append(importlib.import_module("runatlas.server.pages").make_dialect(settings.reports))
+    return tuple(made)
 
 
 def make_app(services: Services, settings: ServerSettings, held: Held | None = None) -> ASGIApp:

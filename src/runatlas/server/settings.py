@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
 from runatlas.server.wire.body_limit import Limits
 from runatlas.settings import is_loopback
+
+if TYPE_CHECKING:
+    from runatlas.server.pages.report_maker import ReportMaker
 
 __all__ = ["ServerSettings"]
 
@@ -33,6 +37,7 @@ class ServerSettings:
         limits: How large request bodies may be.
         protocols: Which protocols it speaks; the first one has the paths that belong to none.
         pages: Whether it has pages for people.
+        reports: What makes the reports of pages; without it there are none.
         owner_key: Whoever presents it is the directory's owner, and nobody else gets in; ``None`` asks for accounts.
         evaluates: Whether it evaluates the policies that projects hold when they are due.
         keep_alive_s: How long an idle connection is kept.
@@ -55,6 +60,7 @@ class ServerSettings:
     limits: Limits = attrs.field(factory=Limits)
     protocols: tuple[str, ...] = ("native", "chachaml", "swanlab", "syvain", "matyan")
     pages: bool = True
+    reports: ReportMaker | None = attrs.field(default=None, repr=False)
     owner_key: str | None = attrs.field(default=None, repr=False)
     evaluates: bool = True
     keep_alive_s: int = 120

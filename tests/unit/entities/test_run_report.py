@@ -21,8 +21,8 @@ from support.world import make_points
 
 from runatlas import Api, all_but
 from runatlas.backends.local import LocalBackend
+from runatlas.entities.report import Report
 from runatlas.entities.report_spec import ReportSpecError
-from runatlas.entities.run_report import Report
 from runatlas.entities.runs import Runs
 from runatlas.errors import ValidationError
 from runatlas.model.batch import Batch
@@ -167,8 +167,8 @@ def test_a_check_draws_the_charts_of_a_page_again_and_names_the_one_that_changed
     own.backend.append(Batch(own.path.run("a"), points=(make_points("loss", [0.5, 0.75]),)))
     assert own.told(page) == ["chart 3, 'course', would show other values now", "chart 4 would show other values now"]
     assert own.told(text) == []  # which has none of them
-    odd = loads(dumps(report._content.origin).replace('"minmax"', '"smallest"'))
-    page.write_text(make_page(attrs.evolve(report._content, origin=odd)))
+    odd = loads(dumps(report.content.origin).replace('"minmax"', '"smallest"'))
+    page.write_text(make_page(attrs.evolve(report.content, origin=odd)))
     refused = own.api.check_report(page)
     assert "page.html: charts[3]: band" in refused.errmsg
     own.backend.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from litestar.handlers import HTTPRouteHandler
 
 from runatlas.errors import NotFoundError
@@ -27,12 +29,13 @@ from runatlas.server.pages import (
 )
 from runatlas.server.pages.curves import Curves
 from runatlas.server.pages.page import Page, credential, for_members, render_failure
+from runatlas.server.pages.report import Reports
+from runatlas.server.pages.report_maker import ReportMaker
 from runatlas.server.pages.run_live import LiveRuns
 from runatlas.server.pages.sign_in import show_sign_in, sign_in, sign_out
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 from runatlas.server.wire.answer import Answer
-from runatlas.server.wire.body_limit import Limits
 from runatlas.server.wire.dialect import Dialect
 from runatlas.server.wire.endpoint import EndpointCall, make_endpoint
 
@@ -104,26 +107,28 @@ WRITES: dict[str, Page] = {
 """What the forms on the pages do; one has to be signed in."""
 
 
-def make_dialect(limits: Limits) -> Dialect:  # noqa: ARG001 - as all
+def make_dialect(reports: ReportMaker | None = None) -> Dialect:
     """Make the pages.
 
     Args:
-        limits: How large bodies may be; those of forms are smaller.
+        reports: What makes reports; without it their pages say that there are none.
 
     Returns:
         What the application mounts.
     """
-    return Dialect("pages", ("/",), _handlers, render_failure, credential, _identify)
+    return Dialect("pages", ("/",), partial(_handlers, Reports(reports)), render_failure, credential, _identify)
 
 
 def _identify(services: Services, secret: str) -> Caller | None:
     return services.sessions.authenticate(secret) or services.accounts.authenticate(secret)
 
 
-def _handlers() -> list[HTTPRouteHandler]:
+def _handlers(reports: Reports) -> list[HTTPRouteHandler]:
     reads = VISITED | {path: for_members(function) for path, function in READS.items()}
     reads |= {
         "/{workspace:str}/{project:str}/curves": Curves().show,
+        "/{workspace:str}/{project:str}/report": reports.show,
+        "/{workspace:str}/{project:str}/report/{form:str}": reports.file,
         "/{workspace:str}/{project:str}/runs/{run:str}/state": LiveRuns().show,
         "/sign-in": show_sign_in,
         "/static/{version:str}/{name:str}": asset.asset,

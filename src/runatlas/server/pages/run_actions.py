@@ -12,7 +12,7 @@ from runatlas.errors import ApiStatusError, NotFoundError, ValidationError
 from runatlas.model.change import ChangeQuery
 from runatlas.model.filter_language import FilterSyntaxError
 from runatlas.model.page import PageRequest
-from runatlas.model.run import RunPatch, RunSelection
+from runatlas.model.run import RunPatch, RunQuery, RunSelection
 from runatlas.model.trash import DeletionPlanRecord
 from runatlas.server.pages.address import project_address, with_query
 from runatlas.server.pages.curves import CURVE_RUNS
@@ -26,6 +26,7 @@ __all__ = ["change_runs", "delete_runs", "undo_change"]
 
 _RUNS_MAX = 5_000
 _COMPARED = range(2, 21)
+_REPORTED, _FILTER_MAX = 100, 10_000
 _RECENT = 50
 _SHOWN = 100
 _BACK_MAX = 20_000
@@ -58,12 +59,9 @@ def change_runs(call: EndpointCall) -> Answer:
     form = read_form(call)
     try:
         action, selection = last_of(form, "do"), _selection(call, form)
-        if action == "compare":
-            return _compare(call, selection)
-        if action == "draw":
-            return _draw(call, form, selection)
-        if action == "delete":
-            return _show_plan(call, form, selection)
+        shows = {"compare": _compare, "draw": _draw, "report": _report, "delete": _show_plan}.get(action)
+        if shows is not None:
+            return shows(call, form, selection)
         if action not in _PATCHES:
             raise ValidationError("the page does not say what is to be done with the runs; load it again")
         done = call.services.runs.update_runs(call.user, selection, _PATCHES[action](form))
@@ -125,7 +123,7 @@ def _selection(call: EndpointCall, form: Form) -> RunSelection:
     return attrs.evolve(everything, ids=chosen)
 
 
-def _compare(call: EndpointCall, selection: RunSelection) -> Answer:
+def _compare(call: EndpointCall, _: Form, selection: RunSelection) -> Answer:
     ids = selection.ids or ()
     if len(ids) not in _COMPARED:
         raise ValidationError("2 to 20 runs are compared: tick them")
@@ -137,6 +135,20 @@ def _draw(call: EndpointCall, form: Form, selection: RunSelection) -> Answer:
     if not 1 <= len(ids) <= CURVE_RUNS:
         raise ValidationError(f"curves are drawn of 1 to {CURVE_RUNS} runs: tick them")
     return _back(call, form, drawn=",".join(ids))
+
+
+def _report(call: EndpointCall, form: Form, selection: RunSelection) -> Answer:
+    """Lead to the report on these runs, which begins with what the table shows of them."""
+    query = parse_qsl(_return_address(call, form).partition("?")[2])
+    wanted = last_of(form, "filter").strip()
+    if selection.ids is not None:
+        asked = RunQuery(selection, parts=(), page=PageRequest(limit=_REPORTED))
+        found = [run.id for run in call.services.runs.list_runs(call.user, asked).items]
+        wanted = f"id in {found!r}"
+        if len(selection.ids) > _REPORTED or len(wanted) > _FILTER_MAX:
+            raise ValidationError(f"a report is on {_REPORTED} chosen runs at the most; choose more by a filter")
+    told = urlencode([("filter", wanted), *((name, held) for name, held in query if name != "filter")])
+    return redirect(f"{project_address(project_path(call))}/report?{told}")
 
 
 # -- deletions ----------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ __all__ = [
     "known_keys",
     "ordered_columns",
     "shared_config",
+    "split_names",
 ]
 
 _CONFIGS, _METRICS = 6, 4
@@ -35,7 +36,7 @@ _COLUMNS_MAX, _NAMES_MAX = 24, 700
 _KEYS_MAX, _KEY_LENGTH = 150, 120
 _ALWAYS = {"name", "state", "labels", "created_at", "duration", "pin", "baseline", "protected", "colors", "show"}
 _ABSENT = object()
-_ITEM = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^,"\[]|["\[])+""")
+_ITEM = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|\[[^\]]*\]|\{[^}]*\}|[^,\n"\[{]|["\[{])+""")
 _TAIL = re.compile(r"-?\d+(.*)", re.ASCII | re.DOTALL)
 _TAIL_MAX = 12
 
@@ -156,7 +157,7 @@ def find_columns(texts: Iterable[str]) -> tuple[Column, ...]:
     Args:
         texts: Names with commas between them.
     """
-    return _bounded(_column(name.strip()) for text in texts for name in _ITEM.findall(text))
+    return _bounded(_column(name) for text in texts for name in split_names(text))
 
 
 def ordered_columns(columns: Sequence[Column], sorts: Iterable[Sort]) -> tuple[Column, ...]:
@@ -179,6 +180,16 @@ def _bounded(columns: Iterable[Column | None]) -> tuple[Column, ...]:
         if sum(map(len, found)) + len(column.name) <= _NAMES_MAX:
             found.setdefault(column.name, column)
     return tuple(found.values())
+
+
+def split_names(text: str) -> list[str]:
+    """Return the names of a text, with commas or lines between them.
+
+    Example:
+        >>> split_names('config["a,b"].c, loss{"of": "x", "n": 1}.min,,name')
+        ['config["a,b"].c', 'loss{"of": "x", "n": 1}.min', 'name']
+    """
+    return list(filter(None, map(str.strip, _ITEM.findall(text))))
 
 
 def _column(name: str) -> Column | None:

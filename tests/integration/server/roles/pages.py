@@ -62,6 +62,7 @@ def _page(route: str, access: Access, *, success: int = 200, note: str = "", run
             "part": "overview",
             "version": asset_version(),
             "name": "style.css",
+            "form": "csv",
         }
         address = route.partition(" ")[2].format_map(names)
         return Request(f"{address}?{query}" if query else address)
@@ -182,6 +183,8 @@ ROWS = (
     _page("GET /{workspace}", _visited(SEE_WORKSPACE)),
     _page("GET /{workspace}/{project}", _visited(READ)),
     _page("GET /{workspace}/{project}/curves", _visited(READ), query="runs=occult&keys=loss"),
+    _page("GET /{workspace}/{project}/report", _visited(READ)),
+    _page("GET /{workspace}/{project}/report/{form}", _visited(READ)),
     _page("GET /{workspace}/{project}/runs.csv", _signed_in(READ)),
     _page("GET /{workspace}/{project}/runs.parquet", _signed_in(READ)),
     _form("POST /{workspace}/{project}/runs", WRITE, _of_project("/runs", do="tag", text="x", run="{run}")),
