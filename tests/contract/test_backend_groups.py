@@ -115,6 +115,11 @@ def test_groups_are_runs_of_equal_values(site: Site) -> None:
         selection = RunSelection(project.workspace, project.project, filter=chosen)
         among = _ids(site, selection)
         found = site.root.group_runs(selection, fields)
+        listed = site.services.runs.list_values(site.services.owner(), selection, fields, (LOSS,), len(among) + 1)
+        assert {run.id for run in listed} == among
+        for run in listed:
+            assert all(map(_alike, run.group, map(runs[run.id].get, fields)))
+            assert (run.state, *run.values) == (runs[run.id][STATE], runs[run.id][LOSS])
         lists = [
             {held: None for held in column if isinstance(held, tuple)}
             for column in zip(*(group.values for group in found), strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 
@@ -20,6 +20,7 @@ __all__ = [
     "GroupValue",
     "Place",
     "RunGroupRecord",
+    "RunValues",
     "count_groups",
     "group_filter",
     "group_value",
@@ -61,6 +62,17 @@ class RunGroupRecord:
         if any(isinstance(value, tuple) for value in self.values):
             frozen = tuple(_frozen(value) if isinstance(value, tuple) else value for value in self.values)
             object.__setattr__(self, "values", frozen)
+
+
+class RunValues(NamedTuple):
+    """What a run has in the fields that runs are grouped by, and of metrics; a tuple, as there are very many."""
+
+    id: str
+    cuid: str
+    state: str
+    created_at_ms: int
+    group: tuple[GroupValue, ...]
+    values: tuple[float | None, ...]
 
 
 def place_of(value: GroupValue | list[Any]) -> Place:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -13,20 +12,21 @@ from runatlas.errors import ValidationError
 from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filter_language import FilterSyntaxError, field_name, parse_order
 from runatlas.model.filters import Field
-from runatlas.model.page import each_item
-from runatlas.model.run import RunQuery, RunRecord, RunSelection
-from runatlas.model.run_check import check_groups
-from runatlas.model.run_group import group_value
-from runatlas.model.run_value import value_of
+from runatlas.model.run import RunSelection
+from runatlas.model.run_group import RunGroupRecord, place_of
 from runatlas.server.pages.run_column import Column
 from runatlas.server.pages.run_list import RunList, asked_query
 from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.statistics.aggregate import AggregateRow, aggregate
+from runatlas.statistics.estimate import estimate
 from runatlas.statistics.grouping import Grouping, Member
 
 __all__ = ["RunGroups", "run_groups"]
 
-_RUNS_MAX, _GROUPS_SHOWN = 10_000, 200
+_VALUES_MAX = 200_000
+"""How many values are read at the most: of each run what groups it, and one a metric."""
+
+_GROUPS_SHOWN = 200
 _METRICS, _TEXT_MAX, _LITERAL_MAX = 4, 1_000, 200
 
 
@@ -83,7 +83,6 @@ def run_groups(call: EndpointCall, listing: RunList, everything: RunSelection) -
     unfinished = call.value("unfinished") == "1"
     try:
         fields = tuple(sort.field for sort in parse_order(text, argument="group"))
-        check_groups(fields)
         return _grouped(call, listing, everything, RunGroups(text, unfinished=unfinished), fields)
     except FilterSyntaxError as error:
         return RunGroups(text, str(error), unfinished=unfinished)
@@ -95,24 +94,26 @@ def _grouped(
     call: EndpointCall, listing: RunList, everything: RunSelection, asked: RunGroups, fields: tuple[Field, ...]
 ) -> RunGroups:
     metrics = tuple(column for column in listing.columns if column.is_metric)[: None if listing.chosen else _METRICS]
-    keys = tuple(field.key for field in fields if field.type == "CONFIG")
-    query = attrs.evolve(
-        asked_query(call, everything),
-        parts=("config",) if keys else (),
-        statistics=(*(column.field for column in metrics), *(field for field in fields if field.type == "SCALAR")),
-        config_keys=keys or None,
-    )
-    runs = list(islice(_read(call, query), _RUNS_MAX + 1))
-    members = [_member(run, fields, len(metrics)) for run in runs[:_RUNS_MAX]]
+    selection = asked_query(call, everything).selection
+    most = _VALUES_MAX // (1 + len(metrics))
+    services = call.services.runs
+    runs = services.list_values(call.user, selection, fields, tuple(column.field for column in metrics), most + 1)
+    members = [Member(*run[:-1], values=run.values) for run in runs[:most]]
     names = [field_name(field) for field in fields]
-    grouping = Grouping(by=tuple(names), states=None if asked.unfinished else ("FINISHED",))
     measured = [column.name for column in metrics]
+    grouping = Grouping(by=tuple(names), states=None if asked.unfinished else ("FINISHED",))
     try:
         table = aggregate(members, measured, grouping)
     except ImportError:  # of what intervals of a mean are worked out with
         table = aggregate(members, measured, attrs.evolve(grouping, spread="sd"))
-    rows = _ordered(listing, table.rows, measured)
-    left_out = (f"of the runs only the first {_RUNS_MAX:,} count: filter them",) if len(runs) > _RUNS_MAX else ()
+    rows: Sequence[AggregateRow] = table.rows
+    left_out = ""
+    if len(runs) > most:
+        counts = services.group_runs(call.user, selection, fields)
+        rows = list(_counted(rows, counts, len(metrics)))
+        total = sum(group.count for group in counts)
+        left_out = f"counts are of all {total:,} runs, means of the newest {most:,}: filter them, or show fewer metrics"
+    rows = _ordered(listing, rows, measured)
     return attrs.evolve(
         asked,
         fields=tuple(Column(field, name) for field, name in zip(fields, names, strict=True)),
@@ -120,27 +121,24 @@ def _grouped(
         groups=tuple(Group(row, _filter(listing.filter, fields, row.group)) for row in rows[:_GROUPS_SHOWN]),
         count=len(rows),
         words=table.description,
-        notes=(*left_out, *table.notes),
+        notes=(*filter(None, [left_out]), *table.notes),
     )
 
 
-def _read(call: EndpointCall, query: RunQuery) -> Iterator[RunRecord]:
-    return each_item(lambda request: call.services.runs.list_runs(call.user, attrs.evolve(query, page=request)))
+def _counted(rows: Iterable[AggregateRow], counts: Iterable[RunGroupRecord], metrics: int) -> Iterator[AggregateRow]:
+    """Yield every group with how many runs it has, also those of which no run was read."""
+    known = {tuple(map(place_of, row.group)): row for row in rows}
+    for group in counts:
+        row = known.get(tuple(map(place_of, group.values)))
+        none = AggregateRow(group.values, 0, (estimate(()),) * metrics, ())
+        yield attrs.evolve(row or none, runs=group.count)
 
 
-def _member(run: RunRecord, fields: Sequence[Field], metrics: int) -> Member:
-    told = run.statistics or ()
-    measured = iter(told[metrics:])
-    values = (next(measured) if field.type == "SCALAR" else value_of(run, field) for field in fields)
-    group = tuple(group_value(field, held) for field, held in zip(fields, values, strict=True))
-    return Member(run.id, run.cuid, run.state, run.created_at_ms, group, values=told[:metrics])
-
-
-def _ordered(listing: RunList, rows: Sequence[AggregateRow], metrics: Sequence[str]) -> list[AggregateRow]:
+def _ordered(listing: RunList, rows: Sequence[AggregateRow], metrics: Sequence[str]) -> Sequence[AggregateRow]:
     """Put groups into the order of the listing, if that is of one of the metrics; those without a centre come last."""
     place = next((at for at, name in enumerate(metrics) if listing.direction(name)), None)
     if place is None:
-        return list(rows)
+        return rows
     sign = 1 if listing.direction(metrics[place]) == "ascending" else -1
 
     def rank(row: AggregateRow) -> tuple[bool, float]:

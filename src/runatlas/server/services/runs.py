@@ -10,7 +10,7 @@ from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import Page
 from runatlas.model.run import RUN_PARTS, RunDraft, RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.model.run_check import check_config_keys, check_groups, check_statistics
-from runatlas.model.run_group import RunGroupRecord
+from runatlas.model.run_group import RunGroupRecord, RunValues
 from runatlas.model.text import check_text
 from runatlas.server.services.access import require_cuids, require_project, require_run, require_runs, require_scope
 from runatlas.server.services.caller import Caller
@@ -19,7 +19,7 @@ from runatlas.server.services.run_change import apply_change, change_of_patch, c
 from runatlas.server.services.run_creation import find_or_make_run
 from runatlas.server.services.validation import check_choice
 from runatlas.server.store.engine import Store
-from runatlas.server.store.run_group import group_runs
+from runatlas.server.store.run_group import group_runs, list_values
 from runatlas.server.store.run_key import unknown_keys
 from runatlas.server.store.run_order import make_order
 from runatlas.server.store.run_record import count_runs, list_runs, read_runs
@@ -110,6 +110,27 @@ class Runs:
         check_groups(fields)
         with self._store.read() as connection:
             return group_runs(connection, _condition(connection, caller, selection), fields)
+
+    def list_values(
+        self, caller: Caller, selection: RunSelection, fields: tuple[Field, ...], metrics: tuple[Field, ...], limit: int
+    ) -> list[RunValues]:
+        """List what the newest runs have in the fields that they are grouped by, and of metrics.
+
+        Args:
+            caller: Who asks.
+            selection: Which runs.
+            fields: What they are grouped by.
+            metrics: Statistics of metrics.
+            limit: How many runs.
+
+        Raises:
+            NotFoundError: There is no such project or workspace.
+            ValidationError: Runs cannot be grouped by a field, or a statistic is none.
+        """
+        check_groups(fields)
+        check_statistics(metrics)
+        with self._store.read() as connection:
+            return list_values(connection, _condition(connection, caller, selection), fields, metrics, limit)
 
     def create_run(self, caller: Caller, draft: RunDraft) -> tuple[RunRecord, bool]:
         """Make a run, or find it by id as ``draft.if_exists`` says.

@@ -11,7 +11,7 @@ from runatlas.server.services.caller import Caller
 from runatlas.server.services.validation import check_choice, checked
 from runatlas.server.store.engine import Store
 from runatlas.server.store.statement import Connection
-from runatlas.server.store.usage import SpaceScope, space_of, space_total, store_space
+from runatlas.server.store.usage import SpaceScope, measure_space, store_space
 
 __all__ = ["Usage"]
 
@@ -37,8 +37,8 @@ class Usage:
         size = store_space(self._store) if path is None and caller.administers else None
         with self._store.read() as connection:
             scope = _scope(connection, caller, path)
-            items = sorted(space_of(connection, scope, by), key=lambda item: (-item.bytes, item.name))
-            total = space_total(connection, scope, path or "")
+            found, total = measure_space(connection, scope, by, path or "")
+        items = sorted(found, key=lambda item: (-item.bytes, item.name))
         return SpaceRecord(by, total, tuple(items[:limit]), len(items), size)
 
 

@@ -5,20 +5,31 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Text, and_, func, literal, select
+from sqlalchemy import ColumnElement, FromClause, Subquery, Text, and_, func, literal, select
 
 from runatlas.model.config_name import number_of
 from runatlas.model.filters import Field
 from runatlas.model.run import OWN_FIELDS
-from runatlas.model.run_group import GROUPS_MAX, GroupValue, RunGroupRecord, count_groups, group_value, too_many_groups
+from runatlas.model.run_group import (
+    GROUPS_MAX,
+    GroupValue,
+    RunGroupRecord,
+    RunValues,
+    count_groups,
+    group_value,
+    too_many_groups,
+)
+from runatlas.process.collector import collector_paused
 from runatlas.server.store.liveness import STATE
 from runatlas.server.store.run_column import NUMBER_COLUMNS, TEXT_COLUMNS, scalar_series, statistic
+from runatlas.server.store.run_record import read_statistics
 from runatlas.server.store.schema import run_configs, runs, series
-from runatlas.server.store.statement import Connection
+from runatlas.server.store.statement import Connection, rows
 
-__all__ = ["group_runs"]
+__all__ = ["group_runs", "list_values"]
 
 _ROWS_MAX = 10 * GROUPS_MAX
 """Values that are equal may come in several forms, and a group in several states."""
@@ -39,6 +50,45 @@ def group_runs(
     Raises:
         ValidationError: There are too many groups, their values are too long, or one that no filter can ask for.
     """
+    inner, keys = _grouped(condition, fields)
+    counted = func.count(), func.min(inner.c.created), func.max(inner.c.created)
+    statement = select(*counted, inner.c.state, *keys).group_by(*keys, inner.c.state)
+    # Read row by row: values may be long, and no more is held of them than may be told.
+    with connection.execute(statement.limit(_ROWS_MAX + 1), execution_options={"stream_results": True}) as found:
+        return count_groups(_records(fields, found))
+
+
+def list_values(
+    connection: Connection,
+    condition: ColumnElement[bool],
+    fields: Sequence[Field],
+    metrics: Sequence[Field],
+    limit: int,
+) -> list[RunValues]:
+    """Read what the newest runs that meet a condition have in fields and metrics, and nothing else of them.
+
+    Args:
+        connection: An open transaction.
+        condition: Over ``runs``.
+        fields: What they are grouped by.
+        metrics: Statistics of metrics.
+        limit: How many runs.
+    """
+    inner, keys = _grouped(condition, fields)
+    own = (inner.c[name] for name in ("pk", "run_id", "cuid", "state", "created"))
+    statement = select(*own, *keys).order_by(inner.c.pk.desc()).limit(limit)
+    with collector_paused():
+        found = rows(connection, statement)
+        held = read_statistics(connection, [row[0] for row in found], metrics) if metrics else repeat(())
+        known: dict[Any, GroupValue] = {}
+        return [
+            RunValues(run_id, cuid, state, created, _values(fields, parts, known), values)
+            for (_, run_id, cuid, state, created, *parts), values in zip(found, held, strict=False)
+        ]
+
+
+def _grouped(condition: ColumnElement[bool], fields: Sequence[Field]) -> tuple[Subquery, list[ColumnElement[Any]]]:
+    """Return a query over the runs that meet a condition, and those of its columns that tell their groups."""
     whole: FromClause = runs
     parts: list[ColumnElement[Any]] = []
     for field in fields:
@@ -47,14 +97,9 @@ def group_runs(
             whole = whole.outerjoin(table, _joins(table, field))
         parts += _parts(field, table)
     named = [part.label(f"part{place}") for place, part in enumerate(parts)]
-    created = runs.c.created_at_ms.label("created")
-    inner = select(*named, STATE.label("state"), created).select_from(whole).where(condition).subquery()
-    keys = [inner.c[part.name] for part in named]
-    counted = func.count(), func.min(inner.c.created), func.max(inner.c.created)
-    statement = select(*counted, inner.c.state, *keys).group_by(*keys, inner.c.state)
-    # Read row by row: values may be long, and no more is held of them than may be told.
-    with connection.execute(statement.limit(_ROWS_MAX + 1), execution_options={"stream_results": True}) as found:
-        return count_groups(_records(fields, found))
+    own = runs.c.id.label("pk"), runs.c.run_id, runs.c.cuid, STATE.label("state"), runs.c.created_at_ms.label("created")
+    inner = select(*named, *own).select_from(whole).where(condition).subquery()
+    return inner, [inner.c[part.name] for part in named]
 
 
 def _records(fields: Sequence[Field], found: Iterable[Any]) -> Iterator[RunGroupRecord]:

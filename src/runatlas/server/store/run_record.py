@@ -232,7 +232,7 @@ def _decoded(
         "config": configs,
         "summary": read_latest(connection, keys, held.get("latest")) if "summary" in parts else none,
         "profile": none if profiles is None else [profiles.get(key) or Profile() for key in keys],
-        "statistics": _statistics(connection, keys, statistics) if statistics else none,
+        "statistics": read_statistics(connection, keys, statistics) if statistics else none,
     }
     return list(map(RunRecord, *(values[name] for name in _ATTRIBUTES)))
 
@@ -269,10 +269,19 @@ def _people(connection: Connection, user_ids: Collection[int]) -> Mapping[int, U
     return {key: UserRef(username, name) for key, username, name in found}
 
 
-def _statistics(
+def read_statistics(
     connection: Connection, keys: Sequence[int], fields: Sequence[Field]
 ) -> Iterable[tuple[float | None, ...]]:
-    """Read statistics of metrics of runs, all in one statement."""
+    """Read statistics of metrics of runs, all in one statement.
+
+    Args:
+        connection: An open transaction.
+        keys: Row ids of runs.
+        fields: The statistics.
+
+    Returns:
+        What each run has of them; ``None`` for nothing.
+    """
     read = tuple(sorted({name for field in fields for name in _READ_OF[field.stat]}))
     columns: list[dict[int, float]] = [{} for _ in fields]
     wanted: dict[tuple[str, str], list[tuple[dict[int, float], Callable[..., Any], Callable[..., Any] | None]]] = {}

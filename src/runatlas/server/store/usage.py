@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
-from sqlalchemy import Select, and_, case, func, or_, select
+from sqlalchemy import Select, and_, case, func, literal_column, or_, select
 from sqlalchemy.sql import ColumnElement
 
 from runatlas.model.account import UsageRecord
@@ -28,7 +28,7 @@ from runatlas.server.store.schema import (
 from runatlas.server.store.statement import Connection, rows
 from runatlas.server.store.trash import HIDDEN
 
-__all__ = ["SpaceScope", "count_usage", "space_of", "space_total", "store_space"]
+__all__ = ["SpaceScope", "count_usage", "measure_space", "store_space"]
 
 _LIVE = runs.c.trash_id.is_(None)
 _IS_RUN = runs.c.cut_of.is_(None)
@@ -82,17 +82,25 @@ class SpaceScope:
 
     def restrict(self, statement: Select[Any]) -> Select[Any]:
         """Add the conditions to a query over ``_RUNS``."""
-        for column, wanted in ((workspaces.c.id, self.workspace_id), (projects.c.id, self.project_id)):
-            if wanted is not None:
-                statement = statement.where(column == wanted)
+        return self.restrict_projects(self.restrict_runs(statement), _THERE)
+
+    def restrict_runs(self, statement: Select[Any]) -> Select[Any]:
+        """Add the conditions on runs alone."""
+        if self.project_id is not None:
+            statement = statement.where(runs.c.project_id == self.project_id)
         if self.run_id is not None:
             own = select(_SELF.c.cuid).where(_SELF.c.id == self.run_id).scalar_subquery()
             statement = statement.where(or_(runs.c.id == self.run_id, runs.c.cut_of == own))
-        statement = statement.where(or_(runs.c.trash_id.is_(None), runs.c.trash_id.not_in(_GOING)))
+        return statement.where(or_(runs.c.trash_id.is_(None), runs.c.trash_id.not_in(_GOING)))
+
+    def restrict_projects(self, statement: Select[Any], there: ColumnElement[bool]) -> Select[Any]:
+        """Add the conditions on projects, and on runs that are not there any more."""
+        if self.workspace_id is not None:
+            statement = statement.where(workspaces.c.id == self.workspace_id)
         if self.sees_all:
             return statement
         readable = memberships.c.role.in_(("OWNER", "MEMBER", "VIEWER")) | (projects.c.visibility == "PUBLIC")
-        return statement.where(readable, or_(_THERE, memberships.c.role.in_(("OWNER", "MEMBER"))))
+        return statement.where(readable, or_(there, memberships.c.role.in_(("OWNER", "MEMBER"))))
 
 
 _SELF = runs.alias("self")
@@ -106,38 +114,69 @@ _NAMES: dict[str, tuple[ColumnElement[Any], ...]] = {
 }
 
 
-def _sums(points: ColumnElement[int], size: ColumnElement[int]) -> tuple[ColumnElement[Any], ...]:
-    there, gone = case((_THERE, 1), else_=0), case((_THERE, 0), else_=1)
+def _sums(there: ColumnElement[bool], *columns: ColumnElement[Any]) -> Iterator[ColumnElement[Any]]:
+    for column in columns:
+        yield func.sum(case((there, column), else_=0))
+
+
+def _metrics(connection: Connection, scope: SpaceScope) -> list[SpaceItem]:
+    source = _RUNS.join(series, and_(series.c.run_pk == runs.c.id, series.c.chunk_count > 0))
     # A run has a metric in several contexts.
     runs_there, runs_gone = (
         func.count(case((condition, runs.c.id)).distinct()) for condition in (_THERE, and_(~_THERE, _IS_RUN))
     )
-    return runs_there, func.sum(there * points), func.sum(there * size), runs_gone, func.sum(gone * size)
+    there, gone = _sums(_THERE, series.c.count, series.c.bytes), _sums(~_THERE, series.c.bytes)
+    statement = select(series.c.key, runs_there, *there, runs_gone, *gone).select_from(source).group_by(series.c.key)
+    found = rows(connection, scope.restrict(statement), {"user_id": scope.user_id})
+    return [_item(name, row, _NO_FILES) for name, *row in found]
 
 
-_OF_RUNS = _sums(runs.c.point_count, runs.c.point_bytes)
-_OF_METRICS = _sums(series.c.count, series.c.bytes)
+def _runs(connection: Connection, scope: SpaceScope, by: UsageGroup) -> list[Any]:
+    """Measure runs: summed up within a project before anything else is looked at, as there are many."""
+    live, whole = runs.c.trash_id.is_(None).label("live"), case((_IS_RUN, 1), else_=0)
+    sizes = {"count": literal_column("1"), "whole": whole, "points": runs.c.point_count, "bytes": runs.c.point_bytes}
+    if by == "run":
+        summed = select(runs.c.project_id, runs.c.run_id, live, *(size.label(name) for name, size in sizes.items()))
+        within = scope.restrict_runs(summed).subquery()
+    else:
+        summed = select(runs.c.project_id, live, *(func.sum(size).label(name) for name, size in sizes.items()))
+        within = scope.restrict_runs(summed).group_by(runs.c.project_id, live).subquery()
+    source = within.join(projects, projects.c.id == within.c.project_id)
+    there = and_(within.c.live, projects.c.trash_id.is_(None))
+    columns = (
+        *_sums(there, within.c["count"], within.c.points, within.c.bytes),
+        *_sums(~there, within.c.whole, within.c.bytes),
+    )
+    names = [within.c.run_id if name is runs.c.run_id else name for name in _NAMES[by]]
+    joined = source.join(workspaces).outerjoin(memberships, MEMBERSHIP)
+    statement = scope.restrict_projects(select(*names, *columns).select_from(joined), there).group_by(*names)
+    return rows(connection, statement, {"user_id": scope.user_id})
 
 
-def space_of(connection: Connection, scope: SpaceScope, by: UsageGroup) -> list[SpaceItem]:
-    """Measure what each workspace, project, run or metric takes, in no order."""
-    if by == "metric":
-        source = _RUNS.join(series, and_(series.c.run_pk == runs.c.id, series.c.chunk_count > 0))
-        found = _read(connection, scope, select(series.c.key, *_OF_METRICS).select_from(source).group_by(series.c.key))
-        return [_item(name, row, _NO_FILES) for name, *row in found]
-    names = _NAMES[by]
-    found = _read(connection, scope, select(*names, *_OF_RUNS).select_from(_RUNS).group_by(*names))
-    files = _files(connection, scope, names)
+def measure_space(
+    connection: Connection, scope: SpaceScope, by: UsageGroup, name: str
+) -> tuple[list[SpaceItem], SpaceItem]:
+    """Measure what each workspace, project, run or metric takes, in no order, and all of it together.
+
+    Args:
+        connection: An open transaction.
+        scope: Whose room is measured.
+        by: Of what it is told.
+        name: What all of it together is called.
+    """
+    of_runs: UsageGroup = "project" if by == "metric" else by
+    names = _NAMES[of_runs]
     cut = len(names)
-    return [_item("/".join(row[:cut]), row[cut:], files.get(tuple(row[:cut]), _NO_FILES)) for row in found]
+    found = _runs(connection, scope, of_runs)
+    sums = [sum(int(number or 0) for number in column) for column in zip(*(row[cut:] for row in found), strict=True)]
+    total = _item(name, sums or _NOTHING, _files(connection, scope, ()).get((), _NO_FILES))
+    if by == "metric":
+        return _metrics(connection, scope), total
+    files = _files(connection, scope, names)
+    return [_item("/".join(row[:cut]), row[cut:], files.get(tuple(row[:cut]), _NO_FILES)) for row in found], total
 
 
-def space_total(connection: Connection, scope: SpaceScope, name: str) -> SpaceItem:
-    """Measure all of it together."""
-    (row,) = _read(connection, scope, select(*_OF_RUNS).select_from(_RUNS))
-    return _item(name, row, _files(connection, scope, ()).get((), _NO_FILES))
-
-
+_NOTHING = (0, 0, 0, 0, 0)
 _NO_FILES = (0, 0, 0)
 
 
@@ -157,10 +196,6 @@ def _files(
     statement = select(*group, *sums).select_from(joined).group_by(*group)
     found = rows(connection, statement, {"user_id": scope.user_id})
     return {tuple(name): (int(count or 0), int(size or 0), int(gone or 0)) for *name, count, size, gone in found}
-
-
-def _read(connection: Connection, scope: SpaceScope, statement: Select[Any]) -> list[Any]:
-    return rows(connection, scope.restrict(statement), {"user_id": scope.user_id})
 
 
 def _item(name: str, row: Sequence[Any], files: tuple[int, int, int]) -> SpaceItem:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html import unescape
+from pathlib import Path
+from urllib.parse import urlencode
 
 import attrs
 import pytest
@@ -12,7 +14,9 @@ from support.recording import Recorder, points
 from support.server import ServerProcess, running_server
 
 from runatlas.model.run import RunDraft
+from runatlas.server.pages.project import project_page
 from runatlas.server.services.services import Services
+from runatlas.server.wire.endpoint import EndpointCall
 
 _RUNS = 120
 _HOSTILE = "<script>alert(1)</script> \u202e\U0001f600 " + "long" * 100
@@ -199,3 +203,24 @@ def test_groups_have_their_means_and_lead_to_their_runs(server: ServerProcess) -
     problem = _page(server, group="config.lr, stat")
     assert 'id="group-problem"' in problem
     assert 'id="group-problem"' in _page(server, group="labels")
+
+
+def test_groups_of_very_many_runs_are_counted_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Of each run that is read what groups it and one metric count: the newest 6.
+    monkeypatch.setattr("runatlas.server.pages.run_groups._VALUES_MAX", 12)
+    services = Services.open(tmp_path)
+    recorder = Recorder.of(services)
+    for number in range(12):
+        draft = RunDraft(
+            recorder.project, str(number), config={"kind": "new" if number > 3 else 1}, create_project=True
+        )
+        recorder.append(
+            services.runs.create_run(recorder.caller, draft)[0].path, points("loss", [(0, 0, number, None)])
+        )
+    query = urlencode({"group": "config.kind", "columns": "summary.loss", "unfinished": "1", "order": "-summary.loss"})
+    where = {"workspace": f"@{recorder.project.workspace}", "project": "demo"}
+    call = EndpointCall(services, recorder.caller, "GET", where, query.encode(), {}, b"", _PROJECT, _PROJECT)
+    page = project_page(call).body.decode()
+    services.close()
+    assert _groups(page) == [("new", "8", "6"), ("1", "4", "")]
+    assert "counts are of all 12 runs, means of the newest 6" in page
