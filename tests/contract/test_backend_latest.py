@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from support.backend import Site
 from support.examples import examples
 from support.recording import line, points
 
-from runatlas.errors import ConflictError, NotFoundError, ValidationError
+from runatlas.errors import ConflictError, NotFoundError, RunAtlasError, ValidationError
 from runatlas.model.batch import Batch
 from runatlas.model.change import ChangeQuery
 from runatlas.model.data_cut import DataCut
@@ -183,6 +184,17 @@ def test_a_damaged_row_is_told_and_the_series_are_read_instead(site: Site, data:
         assert all("last values is damaged" in str(one) for one in check_store(site.services.store))
     world.record(world.runs[2], "z", 1)
     assert [one.runs for one in check_store(site.services.store)] == [(str(world.runs[1]),)]
+
+
+def test_a_damaged_config_is_told_by_the_listing_that_carries_it(site: Site) -> None:
+    world = _World(site, site.project())
+    query = RunQuery(RunSelection(world.project.workspace, world.project.project))
+    for text in ('{"lr":nan}', "[1]", '{},{"lr":1}'):
+        with site.services.store.write() as connection:
+            connection.execute(update(runs).where(runs.c.run_id == "b").values(config=text))
+        with pytest.raises(RunAtlasError, match=r"are damaged|the server failed"):
+            site.root.list_runs(query)
+    assert len(site.root.list_runs(attrs.evolve(query, parts=("summary",))).items) == 3
 
 
 def test_a_run_of_very_many_metrics_has_no_row(site: Site) -> None:

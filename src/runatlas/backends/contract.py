@@ -188,7 +188,7 @@ class Backend(ManyRuns, Curation, Changes, Transfers, ABC):
             NotFoundError: The project has no run of that id or cuid.
         """
 
-    @operation("runs", Route("POST", "/runs/query", "runs", errors=READ, keep="selection"))
+    @operation("runs")
     def list_runs(self, query: RunQuery) -> Page[RunRecord]:
         """List runs by keyset: no run twice, none left out, also while runs are added or deleted.
 

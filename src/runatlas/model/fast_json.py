@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, repeat
 from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -15,11 +15,11 @@ import msgspec
 
 from runatlas.model.filters import And, Comparison, Not, Or
 
-__all__ = ["NotPlainError", "convert", "read", "require_plain", "write"]
+__all__ = ["NotPlainError", "convert", "raw_objects", "read", "require_plain", "write"]
 
 T = TypeVar("T")
 
-_PLAIN = frozenset({str, int, bool, NoneType})
+_PLAIN = frozenset({str, int, bool, NoneType, msgspec.Raw})
 _TAGGED = frozenset({And, Or, Not, Comparison})
 
 
@@ -64,6 +64,28 @@ def convert(value: Any, kind: type[T]) -> T:
         return msgspec.convert(value, kind)
     except (msgspec.MsgspecError, TypeError) as error:
         raise NotPlainError(str(error)) from error
+
+
+def raw_objects(texts: Sequence[str]) -> list[msgspec.Raw]:
+    """Check that texts are JSON objects; what comes back is written as it is where a dict would be.
+
+    Raises:
+        ValueError: One of them is no JSON object.
+
+    Example:
+        >>> write(raw_objects(['{"lr":0.1}', "{}"]))
+        b'[{"lr":0.1},{}]'
+    """
+    try:
+        found: list[msgspec.Raw] = _RAW.decode(f"[{','.join(texts)}]")
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ValueError(f"one of the texts is no JSON: {error}") from None
+    if len(found) != len(texts) or not all(map(str.startswith, texts, repeat("{"))):
+        raise ValueError("one of the texts is no JSON object")
+    return found
+
+
+_RAW = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 @lru_cache(maxsize=256)

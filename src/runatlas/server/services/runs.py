@@ -55,8 +55,13 @@ class Runs:
             found = require_cuids(connection, caller, cuids, "read")
         return {cuid: RunPath(row.project.workspace, row.project.name, row.run_id) for cuid, row in found.items()}
 
-    def list_runs(self, caller: Caller, query: RunQuery) -> Page[RunRecord]:
+    def list_runs(self, caller: Caller, query: RunQuery, *, as_text: bool = False) -> Page[RunRecord]:
         """List runs by keyset: no run twice, none left out, also while runs are added or deleted.
+
+        Args:
+            caller: Who asks.
+            query: What for.
+            as_text: Whether configs stay the JSON texts that they are kept as, checked: for who only passes them on.
 
         Raises:
             NotFoundError: There is no such project or workspace.
@@ -83,6 +88,7 @@ class Runs:
                 parts=query.parts,
                 statistics=query.statistics,
                 config_keys=query.config_keys,
+                as_text=as_text,
             )
             total = count_runs(connection, condition) if page.with_total else None
             notes = _notes(connection, caller, query) if page.with_total else ()

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
-from types import NoneType
 from typing import Any
 
 import attrs
@@ -15,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, func, literal_column, select
 from runatlas.model.account import UserRef
 from runatlas.model.codec import context_text, loads, loads_all
 from runatlas.model.config_name import parts_of
+from runatlas.model.fast_json import raw_objects
 from runatlas.model.filters import Field, Statistic
 from runatlas.model.run import OWN_FIELDS, OwnField, Profile, RunRecord
 from runatlas.model.series import NUMERIC_TYPES
@@ -112,6 +112,7 @@ def list_runs(
     parts: Collection[str],
     statistics: Sequence[Field] = (),
     config_keys: Sequence[str] | None = None,
+    as_text: bool = False,
 ) -> RunPage:
     """Read a page of the runs that meet a condition.
 
@@ -125,6 +126,7 @@ def list_runs(
         parts: What the records carry beside the run's own fields.
         statistics: Which statistics of metrics they carry.
         config_keys: Which names in configs are looked at; ``None`` for all.
+        as_text: Whether configs of which all names are looked at stay JSON texts, checked: for who only passes them on.
     """
     keys = [key.value for key in order.keys]
     # In an order that has to be made, SQLite would carry the last values of all runs along.
@@ -135,7 +137,8 @@ def list_runs(
         shown = [row[len(keys) :] for row in found[:limit]] if keys else found[:limit]
         more = [*found[limit - 1][: len(keys)], *map(shown[-1].__getitem__, _LAST)] if len(found) > limit else None
         return RunPage(
-            _records(connection, _columns(names, shown), parts, statistics, config_keys), more and _plain(more)
+            _records(connection, _columns(names, shown), parts, statistics, config_keys, as_text=as_text),
+            more and _plain(more),
         )
 
 
@@ -190,9 +193,23 @@ def _records(
     parts: Collection[str],
     statistics: Sequence[Field] = (),
     config_keys: Sequence[str] | None = None,
+    *,
+    as_text: bool = False,
 ) -> list[RunRecord]:
     with decoding("rows of runs", "the store"):
-        return _decoded(connection, held, parts, statistics, config_keys) if held else []
+        if "config" in held:
+            held = {**held, "config": _configs(held["config"], config_keys, as_text=as_text)}
+        return _decoded(connection, held, parts, statistics) if held else []
+
+
+def _configs(texts: Sequence[str], config_keys: Sequence[str] | None, *, as_text: bool) -> Sequence[Any]:
+    if as_text and config_keys is None:
+        return raw_objects(texts)
+    configs = loads_all(texts)
+    for config in configs:
+        if not isinstance(config, dict):
+            raise TypeError(f"a config is a {type(config).__name__}")
+    return configs if config_keys is None else parts_of(configs, config_keys)
 
 
 def _decoded(
@@ -200,19 +217,12 @@ def _decoded(
     held: Mapping[str, Sequence[Any]],
     parts: Collection[str],
     statistics: Sequence[Field],
-    config_keys: Sequence[str] | None,
 ) -> list[RunRecord]:
     keys = held["id"]
     none = [None] * len(keys)
     homes = find_homes(connection, set(held["project_id"]))
     people = _people(connection, set(held["user_id"]) - {None})
     profiles = _profiles(connection, keys) if "profile" in parts else None
-    configs: Sequence[Any] = loads_all(list(held["config"])) if "config" in parts else none
-    for config in configs:
-        if not isinstance(config, (dict, NoneType)):
-            raise TypeError(f"a config is a {type(config).__name__}")
-    if "config" in parts and config_keys is not None:
-        configs = parts_of(configs, config_keys)
     lying = [homes[key] for key in held["project_id"]]
     values: dict[str, Iterable[Any]] = {
         field.attribute: _read(field, held[field.column]) for field in _STORED if field.column in held
@@ -229,7 +239,7 @@ def _decoded(
         "project": [home.project for home in lying],
         "project_cuid": [home.cuid for home in lying],
         "user": map(people.get, held["user_id"]),
-        "config": configs,
+        "config": held.get("config", none),
         "summary": read_latest(connection, keys, held.get("latest")) if "summary" in parts else none,
         "profile": none if profiles is None else [profiles.get(key) or Profile() for key in keys],
         "statistics": read_statistics(connection, keys, statistics) if statistics else none,

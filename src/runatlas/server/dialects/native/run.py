@@ -7,7 +7,8 @@ import attrs
 from runatlas.errors import ValidationError
 from runatlas.model.data_cut import DataCut
 from runatlas.model.ids import ProjectPath, RunPath
-from runatlas.model.run import RunDraft, RunRecord, RunSelection
+from runatlas.model.page import Page
+from runatlas.model.run import RunDraft, RunQuery, RunRecord, RunSelection
 from runatlas.model.trash import DeletionPlanRecord
 from runatlas.server.dialects.native.route import RouteTable
 from runatlas.server.services.caller import Caller
@@ -52,6 +53,12 @@ def create_run(services: Services, caller: Caller, body: RunDraft) -> MadeRun:
     """Make a run (201), or find it by id (200) as ``if_exists`` says."""
     run, created = services.runs.create_run(caller, body)
     return MadeRun(run, created)
+
+
+@routes.add("POST", "/runs/query", errors=(404,))
+def list_runs(services: Services, caller: Caller, body: RunQuery) -> Page[RunRecord]:
+    """List runs by keyset: no run twice, none left out, also while runs are added or deleted."""
+    return services.runs.list_runs(caller, body, as_text=True)
 
 
 @deletions.add("POST", "/deletions/plan", errors=(403, 404))
