@@ -10,6 +10,7 @@ __all__ = [
     "ROLES",
     "KeyRecord",
     "NewKeyRecord",
+    "NewPasswordRecord",
     "Role",
     "ServerRecord",
     "UsageRecord",
@@ -113,6 +114,15 @@ class NewKeyRecord:
 
     key: KeyRecord
     secret: str
+
+
+@attrs.frozen
+class NewPasswordRecord:
+    """A one-time password just made, to be exchanged for another one in time; the only time that it is shown."""
+
+    username: str
+    password: str
+    expires_at_ms: int
 
 
 @attrs.frozen

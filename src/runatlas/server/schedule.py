@@ -1,9 +1,10 @@
-"""The schedule: policies that projects hold are evaluated when they are due, by a server or by who is told to."""
+"""The schedule: policies are evaluated when due, by a server or by who is told to, and old sessions are removed."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 
 from runatlas.errors import StoreError
@@ -15,6 +16,7 @@ __all__ = ["Schedule", "evaluate_due"]
 _log = logging.getLogger(__name__)
 
 _LOOK_S = 10.0
+_SWEEP_S = 3600.0
 
 
 def evaluate_due(services: Services) -> Iterator[EvaluationRecord]:
@@ -46,7 +48,7 @@ def evaluate_due(services: Services) -> Iterator[EvaluationRecord]:
 
 
 class Schedule:
-    """Evaluates what is due, on a thread of its own, until the store is closed.
+    """Evaluates what is due, on a thread of its own, until the store is closed; once an hour old sessions go.
 
     Args:
         services: Those of the store.
@@ -75,12 +77,16 @@ class Schedule:
             _log.warning("%d evaluations of policies, or looks for them, failed", self.failures)
 
     def _work(self) -> None:
+        swept_at = -_SWEEP_S
         while True:
             try:
                 for record in evaluate_due(self._services):
                     self.failures += record.outcome == "failed"
                     if self._closing.is_set():
                         break
+                if time.monotonic() - swept_at >= _SWEEP_S:
+                    self._services.sessions.forget_over()
+                    swept_at = time.monotonic()
             except StoreError as error:
                 _log.warning("policies that are due wait: %s", error)
             except Exception:

@@ -1,17 +1,27 @@
-"""The caller's own account: the profile, the keys, and the password."""
+"""The caller's own account: the profile, the keys, the password, and where one is signed in."""
 
 from __future__ import annotations
 
 import attrs
 
-from runatlas.errors import ApiStatusError, NotFoundError
-from runatlas.model.account import KeyRecord, UserPatch
+from runatlas.errors import ApiStatusError
+from runatlas.model.account import UserPatch
+from runatlas.server.pages import keys
 from runatlas.server.pages.address import with_query
-from runatlas.server.pages.page import is_confirmed, last_of, page, read_form, redirect
+from runatlas.server.pages.page import last_of, page, read_form, redirect
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 
-__all__ = ["PROFILE", "change_password", "change_profile", "make_key", "revoke_key", "show_account", "show_key"]
+__all__ = [
+    "PROFILE",
+    "change_password",
+    "change_profile",
+    "end_sessions",
+    "make_key",
+    "revoke_key",
+    "show_account",
+    "show_key",
+]
 
 PROFILE = {
     "name": "Name",
@@ -25,16 +35,17 @@ PROFILE = {
 """The fields of a profile, and what people call them."""
 
 _FIELD_MAX = 2000
-_KEYS, _REVOKED = 200, 20
 _DONE = {
     "profile": "Your profile was changed.",
-    "password": "Your password was changed. Sessions that were begun with the old one are over.",
-    "revoked": "The key was revoked: nothing can be done with it any more.",
+    "password": "Your password was changed. You are signed in here, and nowhere else any more.",
+    "revoked": keys.KEY_REVOKED,
+    "session": "You are signed out there.",
+    "others": "You are signed in here, and nowhere else any more.",
 }
 
 
 def show_account(call: EndpointCall) -> Answer:
-    """Show the caller's profile and keys, and the forms that change them."""
+    """Show the caller's profile, keys and sessions, and the forms that change them."""
     return _account(call)
 
 
@@ -48,7 +59,6 @@ def _account(call: EndpointCall, problem: str = "", wrong: str = "", *, status: 
         status: The HTTP status.
     """
     accounts = call.services.accounts
-    keys = accounts.list_keys(call.user)
     return page(
         call,
         "account.html",
@@ -56,8 +66,8 @@ def _account(call: EndpointCall, problem: str = "", wrong: str = "", *, status: 
         user=accounts.get_user(call.user),
         fields=PROFILE,
         most=_FIELD_MAX,
-        keys=[key for key in keys if key.revoked_at_ms is None][: -_KEYS - 1 : -1],
-        revoked=[key for key in keys if key.revoked_at_ms is not None][: -_REVOKED - 1 : -1],
+        **keys.key_tables(accounts.list_keys(call.user)),
+        sessions=call.services.sessions.list_sessions(call.user),
         has_password=accounts.has_password(call.user),
         is_open=not accounts.has_accounts(),
         done=_DONE.get(call.value("done") or "", ""),
@@ -78,7 +88,7 @@ def change_profile(call: EndpointCall) -> Answer:
 
 
 def change_password(call: EndpointCall) -> Answer:
-    """Change the caller's password; who signed in with the old one signs in again."""
+    """Change the caller's password, which ends all sessions but this one."""
     form = read_form(call)
     new = last_of(form, "new")
     if new != last_of(form, "again"):
@@ -98,24 +108,23 @@ def make_key(call: EndpointCall) -> Answer:
 
 def show_key(call: EndpointCall) -> Answer:
     """Ask whether a key is to be revoked."""
-    return _key(call, "")
-
-
-def _key(call: EndpointCall, problem: str, *, status: int = 200) -> Answer:
-    return page(call, "key.html", status=status, key=_find_key(call), problem=problem, back="/account")
+    return keys.show(call, "/account")
 
 
 def revoke_key(call: EndpointCall) -> Answer:
     """Revoke a key of the caller, once that was confirmed."""
-    if not is_confirmed(read_form(call)):
-        return _key(call, "nothing was revoked: tick that it is meant", status=422)
-    call.services.accounts.revoke_key(call.user, _find_key(call).id)
-    return redirect(with_query("/account", done="revoked"))
+    return keys.revoke(call, "/account")
 
 
-def _find_key(call: EndpointCall) -> KeyRecord:
-    name = call.params["key"]
-    for key in call.services.accounts.list_keys(call.user):
-        if key.id == name:
-            return key
-    raise NotFoundError("you have no such key")
+def end_sessions(call: EndpointCall) -> Answer:
+    """End a session of the caller, or all but the one that asks.
+
+    Raises:
+        NotFoundError: The caller has no such session.
+    """
+    named = last_of(read_form(call), "session")
+    if named:
+        call.services.sessions.end(call.user, named)
+    else:
+        call.services.sessions.end_others(call.user)
+    return redirect(with_query("/account", done="session" if named else "others"))

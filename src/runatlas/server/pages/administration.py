@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from runatlas.errors import ApiStatusError, NotFoundError
-from runatlas.model.account import KeyRecord
+from runatlas.errors import ApiStatusError
 from runatlas.model.page import PageRequest
+from runatlas.server.pages import keys
 from runatlas.server.pages.address import user_address, with_query
 from runatlas.server.pages.page import is_confirmed, last_of, page, read_form, redirect
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 
-__all__ = ["make_user", "make_user_key", "revoke_user_key", "show_administration", "show_user", "show_user_key"]
+__all__ = [
+    "make_user",
+    "make_user_key",
+    "reset_password",
+    "revoke_user_key",
+    "show_administration",
+    "show_user",
+    "show_user_key",
+]
 
 _USERS, _SEARCH = 50, 200
-_KEYS, _REVOKED = 200, 20
-_DONE = {"revoked": "The key was revoked: nothing can be done with it any more.", "made": "The user was made."}
+_DONE = {"revoked": keys.KEY_REVOKED, "made": "The user was made."}
 
 
 def show_administration(call: EndpointCall) -> Answer:
@@ -60,16 +67,20 @@ def make_user(call: EndpointCall) -> Answer:
 
 def show_user(call: EndpointCall) -> Answer:
     """Show the keys of a user."""
+    return _user(call, "")
+
+
+def _user(call: EndpointCall, problem: str, *, status: int = 200) -> Answer:
     name = call.params["username"]
-    keys = call.services.accounts.list_keys(call.user, name)
     return page(
         call,
         "user.html",
+        status=status,
         username=name,
-        keys=[key for key in keys if key.revoked_at_ms is None][: -_KEYS - 1 : -1],
-        revoked=[key for key in keys if key.revoked_at_ms is not None][: -_REVOKED - 1 : -1],
+        **keys.key_tables(call.services.accounts.list_keys(call.user, name)),
         address=user_address(name),
         done=_DONE.get(call.value("done") or "", ""),
+        problem=problem,
     )
 
 
@@ -82,24 +93,20 @@ def make_user_key(call: EndpointCall) -> Answer:
 
 def show_user_key(call: EndpointCall) -> Answer:
     """Ask whether a user's key is to be revoked."""
-    return _key(call, "")
-
-
-def _key(call: EndpointCall, problem: str, *, status: int = 200) -> Answer:
-    back = user_address(call.params["username"])
-    return page(call, "key.html", status=status, key=_find_key(call), problem=problem, back=back)
+    name = call.params["username"]
+    return keys.show(call, user_address(name), name)
 
 
 def revoke_user_key(call: EndpointCall) -> Answer:
     """Revoke a key of a user, once that was confirmed."""
+    name = call.params["username"]
+    return keys.revoke(call, user_address(name), name)
+
+
+def reset_password(call: EndpointCall) -> Answer:
+    """Give a user a one-time password, once that was confirmed, and show it, which no later page does."""
+    name = call.params["username"]
     if not is_confirmed(read_form(call)):
-        return _key(call, "nothing was revoked: tick that it is meant", status=422)
-    call.services.accounts.revoke_key(call.user, _find_key(call).id)
-    return redirect(with_query(user_address(call.params["username"]), done="revoked"))
-
-
-def _find_key(call: EndpointCall) -> KeyRecord:
-    for key in call.services.accounts.list_keys(call.user, call.params["username"]):
-        if key.id == call.params["key"]:
-            return key
-    raise NotFoundError("the user has no such key")
+        return _user(call, "nothing was changed: tick that it is meant", status=422)
+    made = call.services.accounts.reset_password(call.user, name)
+    return page(call, "new_password.html", made=made, back=user_address(name), address=f"{call.user.origin}/sign-in")

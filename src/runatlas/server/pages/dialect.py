@@ -32,7 +32,7 @@ from runatlas.server.pages.page import Page, credential, for_members, render_fai
 from runatlas.server.pages.report import Reports
 from runatlas.server.pages.report_maker import ReportMaker
 from runatlas.server.pages.run_live import LiveRuns
-from runatlas.server.pages.sign_in import show_sign_in, sign_in, sign_out
+from runatlas.server.pages.sign_in import choose_password, show_sign_in, sign_in, sign_out
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 from runatlas.server.wire.answer import Answer
@@ -87,6 +87,7 @@ WRITES: dict[str, Page] = {
     "/account": account.change_profile,
     "/account/password": account.change_password,
     "/account/keys": account.make_key,
+    "/account/sessions": account.end_sessions,
     "/account/keys/{key:str}/revoke": account.revoke_key,
     "/{workspace:str}/{project:str}/runs": run_actions.change_runs,
     "/{workspace:str}/{project:str}/delete-runs": run_actions.delete_runs,
@@ -99,6 +100,7 @@ WRITES: dict[str, Page] = {
     "/administration/users": administration.make_user,
     "/administration/users/{username:str}/keys": administration.make_user_key,
     "/administration/users/{username:str}/keys/{key:str}/revoke": administration.revoke_user_key,
+    "/administration/users/{username:str}/password": administration.reset_password,
     "/models/{workspace:str}/{name:str}": models.change_stage,
     "/trash/purge": trash.purge_expired,
     "/trash/{entry:str}/restore": trash.restore_entry,
@@ -136,7 +138,7 @@ def _handlers(reports: Reports) -> list[HTTPRouteHandler]:
         "/favicon.ico": _no_icon,
     }
     writes = {path: for_members(function) for path, function in WRITES.items()}
-    writes |= {"/sign-in": sign_in, "/sign-out": sign_out}
+    writes |= {"/sign-in": sign_in, "/sign-in/password": choose_password, "/sign-out": sign_out}
     return [
         *(
             make_endpoint("GET", path, function, limit=0, has_body=False, visitors=True)

@@ -27,13 +27,16 @@ __all__ = [
     "Form",
     "Page",
     "cookie_name",
+    "cookie_of",
     "count_of",
     "credential",
     "for_members",
     "is_confirmed",
+    "is_own_form",
     "is_visitor",
     "last_of",
     "page",
+    "parse_form",
     "project_path",
     "read_form",
     "redirect",
@@ -78,10 +81,13 @@ def cookie_name(headers: Mapping[str, str]) -> str:
 def credential(headers: Mapping[str, str]) -> str | None:
     """Find what a request shows of its caller: a key in ``Authorization``, else the cookie of a session."""
     shown = bearer_or_basic(headers)
-    if shown is not None:
-        return shown
+    return cookie_of(headers, cookie_name(headers)) if shown is None else shown
+
+
+def cookie_of(headers: Mapping[str, str], name: str) -> str | None:
+    """Return what a cookie holds; ``None`` if there is none of that name, or nothing in it."""
     try:
-        found = cookies.SimpleCookie(headers.get("cookie", "")).get(cookie_name(headers))
+        found = cookies.SimpleCookie(headers.get("cookie", "")).get(name)
     except cookies.CookieError:
         return None
     return found.value if found is not None and found.value else None
@@ -149,6 +155,29 @@ def read_form(call: EndpointCall) -> Form:
         ValidationError: It is no form, or has too many fields.
         PermissionDeniedError: It does not carry the token that the page was given.
     """
+    form = parse_form(call)
+    if not is_own_form(form, token_of(call)):
+        raise PermissionDeniedError("the form was not filled in on a page of this session; go back and load it again")
+    return {name: values for name, values in form.items() if name != "token"}
+
+
+def is_own_form(form: Form, token: str) -> bool:
+    """Tell whether a form carries the token that its page was given."""
+    return hmac.compare_digest(last_of(form, "token").encode(), token.encode())
+
+
+def parse_form(call: EndpointCall) -> Form:
+    """Read a form, whoever made it.
+
+    Args:
+        call: A POST.
+
+    Returns:
+        The values of each field, in order.
+
+    Raises:
+        ValidationError: It is no form, or has too many fields.
+    """
     if call.media_type != "application/x-www-form-urlencoded":
         raise ValidationError("a form is sent as application/x-www-form-urlencoded", code=415)
     try:
@@ -158,9 +187,6 @@ def read_form(call: EndpointCall) -> Form:
     found: dict[str, list[str]] = {}
     for name, value in pairs:
         found.setdefault(name, []).append(value)
-    shown = found.pop("token", [""])[-1]
-    if not hmac.compare_digest(shown.encode(), token_of(call).encode()):
-        raise PermissionDeniedError("the form was not filled in on a page of this session; go back and load it again")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import string
@@ -10,11 +11,12 @@ from contextlib import suppress
 import attrs
 
 from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError, StoreError, ValidationError
-from runatlas.model.account import KeyRecord, NewKeyRecord, ServerRecord, UserPatch, UserRecord
+from runatlas.model.account import KeyRecord, NewKeyRecord, NewPasswordRecord, ServerRecord, UserPatch, UserRecord
 from runatlas.model.codec import dumps, loads
 from runatlas.model.ids import new_cuid
 from runatlas.model.text import check_text
 from runatlas.model.version import VERSION
+from runatlas.server.services.access import require_root
 from runatlas.server.services.attempts import Attempts
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.password import PASSWORD_MAX, hash_password, is_password
@@ -31,16 +33,17 @@ from runatlas.server.store.account import (
     has_accounts,
     has_keys,
     list_keys,
+    lock_user,
     make_root,
     note_key_use,
-    replace_password,
     revoke_key,
 )
 from runatlas.server.store.engine import Store
 from runatlas.server.store.installation import owner_name
+from runatlas.server.store.session import end_sessions
 from runatlas.server.store.statement import Connection
 
-__all__ = ["Accounts", "user_record"]
+__all__ = ["Accounts", "require_password", "user_record"]
 
 _ALPHABET = string.ascii_letters + string.digits
 _SECRET_LENGTH = 21
@@ -48,6 +51,10 @@ _SECRET = re.compile(r"[0-9A-Za-z]{21}")
 _PREFIX_LENGTH = 4
 _USE_STEP_MS = 60_000
 _PASSWORD_MIN = 8
+_ONE_TIME_MS = 7 * 24 * 3600 * 1000
+_ONE_TIME_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+_ONE_TIME_GROUPS, _GROUP_LENGTH = 4, 4
+_log = logging.getLogger(__name__)
 _PROFILE = ("bio", "institution", "school", "email", "location", "url")
 
 
@@ -90,19 +97,28 @@ class Accounts:
                 note_key_use(connection, key.id, now)
         return Caller(key.user_id, key.username, is_root=bool(key.is_root))
 
-    def authenticate_password(self, username: str, password: str) -> Caller | None:
+    def authenticate_password(self, username: str, password: str, address: str = "") -> UserRow | None:
         """Return the user of that name and password; ``None`` if there is none.
+
+        Args:
+            username: The user's name.
+            password: The password.
+            address: Where it is tried from; ``""`` if that is not known.
 
         Raises:
             RateLimitedError: Too many attempts failed of late.
         """
-        self._attempts.begin(username)
+        self._attempts.begin(username, address)
         with self._store.read() as connection:
             user = find_user(connection, username)
-        if not is_password(password, None if user is None else user.password_hash) or user is None:
+        is_right = is_password(password, None if user is None else user.password_hash)
+        if user is None or not is_right or self._is_over(user):
             return None
-        self._attempts.succeed(username)
-        return Caller(user.id, user.username, is_root=bool(user.is_root))
+        self._attempts.succeed(username, address)
+        return user
+
+    def _is_over(self, user: UserRow) -> bool:
+        return user.password_until_ms is not None and user.password_until_ms <= self._store.clock()
 
     def get_server(self, caller: Caller) -> ServerRecord:
         """Tell what the server is and whether the caller administers it."""
@@ -134,7 +150,7 @@ class Accounts:
             return _require_self(connection, caller).password_hash is not None
 
     def change_password(self, caller: Caller, old: str, new: str) -> None:
-        """Give the caller another password, or a first one; sessions that were begun with the old one are over.
+        """Give the caller another password, or a first one; all sessions but the one that asks are over.
 
         Args:
             caller: Who asks.
@@ -147,20 +163,46 @@ class Accounts:
             RateLimitedError: Too many attempts failed of late.
             ValidationError: ``new`` is too short or too long.
         """
-        if not _PASSWORD_MIN <= len(new) <= PASSWORD_MAX:
-            raise ValidationError(f"password: use {_PASSWORD_MIN} to {PASSWORD_MAX} characters")
+        require_password(new)
         with self._store.read() as connection:
-            known = _require_self(connection, caller).password_hash
-        if known is not None:
+            known = _require_self(connection, caller)
+        if known.password_hash is not None:
             self._attempts.begin(caller.username)
-            if not is_password(old, known):
+            if not is_password(old, known.password_hash) or self._is_over(known):
                 raise PermissionDeniedError("that is not the password that you have; nothing was changed")
             self._attempts.succeed(caller.username)
         # Hashing takes long on purpose: nobody waits for the store meanwhile.
         kept = hash_password(new)
         with self._store.write() as connection:
-            if not replace_password(connection, caller.user_id, known, kept):
+            lock_user(connection, caller.user_id)
+            if _require_self(connection, caller).password_hash != known.password_hash:
                 raise ConflictError("the password was changed by another request just now; nothing was changed")
+            change_user(connection, caller.user_id, {"password_hash": kept, "password_until_ms": None})
+            end_sessions(connection, caller.user_id, but=caller.session_id)
+
+    def reset_password(self, caller: Caller, username: str) -> NewPasswordRecord:
+        """Put a one-time password in the place of a user's, which was forgotten; all sessions of the user are over.
+
+        Raises:
+            NotFoundError: There is no such user.
+            PermissionDeniedError: The caller is no administrator.
+        """
+        require_root(caller)
+        with self._store.read() as connection:
+            user_id = _require_user(connection, username).id
+        groups = (
+            "".join(secrets.choice(_ONE_TIME_LETTERS) for _ in range(_GROUP_LENGTH)) for _ in range(_ONE_TIME_GROUPS)
+        )
+        password = "-".join(groups)
+        kept = hash_password(password)
+        with self._store.write() as connection:
+            lock_user(connection, user_id)
+            user = _require_user(connection, username)
+            until = self._store.clock() + _ONE_TIME_MS
+            change_user(connection, user.id, {"password_hash": kept, "password_until_ms": until})
+            end_sessions(connection, user.id)
+        _log.warning("%s gave %s a one-time password", caller.username, user.username)
+        return NewPasswordRecord(user.username, password, until)
 
     def create_key(self, caller: Caller, username: str | None = None) -> NewKeyRecord:
         """Make an API key for the caller, or (administrators) for a user.
@@ -191,7 +233,9 @@ class Accounts:
             return tuple(list_keys(connection, self._key_holder(connection, caller, username).id))
 
     def revoke_key(self, caller: Caller, key_id: str) -> KeyRecord:
-        """Make a key useless at once; a second call changes nothing. Administrators may revoke any.
+        """Make a key useless at once, and end the sessions that were begun with it; a second call changes nothing.
+
+        Administrators may revoke any.
 
         Raises:
             NotFoundError: The caller has no such key.
@@ -200,7 +244,9 @@ class Accounts:
             key = find_key(connection, key_id)
             if key is None or not (key.user_id == caller.user_id or caller.administers):
                 raise NotFoundError(f"there is no key {key_id!r}")
+            lock_user(connection, key.user_id)
             revoke_key(connection, key_id, self._store.clock())
+            end_sessions(connection, key.user_id, key_id=key_id)
             return next(record for record in list_keys(connection, key.user_id) if record.id == key_id)
 
     def _key_holder(self, connection: Connection, caller: Caller, username: str | None) -> UserRow:
@@ -209,6 +255,16 @@ class Accounts:
         if not caller.administers:
             raise PermissionDeniedError(f"{caller.username} is not an administrator: only those see keys of others")
         return _require_user(connection, username)
+
+
+def require_password(password: str) -> None:
+    """Check that a password that a user chose is one.
+
+    Raises:
+        ValidationError: It is too short or too long.
+    """
+    if not _PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
+        raise ValidationError(f"password: use {_PASSWORD_MIN} to {PASSWORD_MAX} characters")
 
 
 def _require_user(connection: Connection, username: str) -> UserRow:

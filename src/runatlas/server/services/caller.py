@@ -18,6 +18,7 @@ class Caller:
         is_owner: The directory's owner, who sees and may do everything.
         run_cuid: The only run that may be read and written to, for callers with an ingestion key; ``None`` for others.
         origin: The ``http(s)://`` origin that links are built on; ``None`` for embedded use, links are ``file://``.
+        session_id: Which session of the pages the user came in by; ``None`` for other ways.
         door: How the user came in, for the journal: ``python`` in process, else the protocol, or ``policy``.
 
     Example:
@@ -31,6 +32,7 @@ class Caller:
     is_owner: bool = False
     run_cuid: str | None = None
     origin: str | None = None
+    session_id: str | None = None
     door: str = "python"
 
     @property

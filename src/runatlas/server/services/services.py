@@ -22,6 +22,7 @@ from runatlas.server.services.idempotency import Idempotency
 from runatlas.server.services.ingestion_keys import IngestionKeys
 from runatlas.server.services.labels import Labels
 from runatlas.server.services.links import Links
+from runatlas.server.services.login_tokens import LoginTokens
 from runatlas.server.services.logs import LogReading
 from runatlas.server.services.media import MediaReading
 from runatlas.server.services.points import PointReading
@@ -57,6 +58,7 @@ class Services:
         self.store = store
         self.accounts = Accounts(store)
         self.sessions = Sessions(store, self.accounts)
+        self.login_tokens = LoginTokens(store, self.accounts)
         self.admin = Administration(store)
         self.idempotency = Idempotency(store)
         self.workspaces = Workspaces(store)

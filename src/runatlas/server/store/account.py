@@ -28,16 +28,16 @@ __all__ = [
     "has_keys",
     "list_keys",
     "list_users",
+    "lock_user",
     "make_root",
     "name_is_taken",
     "note_key_use",
-    "replace_password",
     "revoke_key",
 ]
 
 
 class UserRow(NamedTuple):
-    """A user."""
+    """A user; a password that is good until some time is there to be exchanged for another one."""
 
     id: int
     username: str
@@ -46,6 +46,7 @@ class UserRow(NamedTuple):
     is_root: bool
     created_at_ms: int
     password_hash: str | None
+    password_until_ms: int | None
 
 
 class KeyRow(NamedTuple):
@@ -67,6 +68,7 @@ _USER: Select[Any] = select(
     users.c.is_root,
     users.c.created_at_ms,
     users.c.password_hash,
+    users.c.password_until_ms,
 )
 _USER_BY_NAME = _USER.where(users.c.username == bindparam("username"))
 _USER_BY_ID = _USER.where(users.c.id == bindparam("user_id"))
@@ -122,7 +124,16 @@ def add_user(connection: Connection, username: str, password_hash: str | None, n
     )
     workspace_id = connection.execute(workspace.returning(workspaces.c.id)).scalar_one()
     connection.execute(memberships.insert().values(user_id=user_id, workspace_id=workspace_id, role="OWNER"))
-    return UserRow(user_id, username, username, "{}", is_root=False, created_at_ms=now_ms, password_hash=password_hash)
+    return UserRow(
+        user_id,
+        username,
+        username,
+        "{}",
+        is_root=False,
+        created_at_ms=now_ms,
+        password_hash=password_hash,
+        password_until_ms=None,
+    )
 
 
 def change_user(connection: Connection, user_id: int, values: Mapping[str, Any]) -> None:
@@ -130,10 +141,14 @@ def change_user(connection: Connection, user_id: int, values: Mapping[str, Any])
     connection.execute(update(users).where(users.c.id == user_id).values(**values))
 
 
-def replace_password(connection: Connection, user_id: int, known: str | None, kept: str) -> bool:
-    """Give a user another password hash, unless it is not the known one any more; tell whether that was done."""
-    same = (users.c.id == user_id) & users.c.password_hash.is_not_distinct_from(known)
-    return connection.execute(update(users).where(same).values(password_hash=kept)).rowcount == 1
+_LOCK_USER = Prepared(
+    select(users.c.id).where(users.c.id == bindparam("user_id")).with_for_update(key_share=True), "user_id"
+)
+
+
+def lock_user(connection: Connection, user_id: int) -> None:
+    """Keep a user's password, keys and sessions as they are for others until the transaction ends."""
+    _LOCK_USER.first(connection, user_id)
 
 
 def make_root(connection: Connection, user_id: int) -> None:

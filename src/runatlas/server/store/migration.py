@@ -216,6 +216,23 @@ def _freeze_latest(connection: Connection) -> None:
             connection.execute(insert, [{"run": run, "data": pack_latest(values)} for run, values in few])
 
 
+def _keep_sessions(connection: Connection) -> None:
+    """Keep who is signed in to the pages, so that it can be ended, and until when a one-time password is good."""
+    number = "BIGINT" if connection.dialect.name == "postgresql" else "INTEGER"
+    steps = (
+        "ALTER TABLE users ADD COLUMN password_until_ms BIGINT",
+        f"CREATE TABLE sessions (id VARCHAR(21) NOT NULL, user_id {number} NOT NULL, key_id VARCHAR(21), "
+        "token_hash VARCHAR(64) NOT NULL, browser TEXT NOT NULL, created_at_ms BIGINT NOT NULL, "
+        "used_at_ms BIGINT NOT NULL, CONSTRAINT pk_sessions PRIMARY KEY (id), "
+        "CONSTRAINT fk_sessions_user_id FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE, "
+        "CONSTRAINT fk_sessions_key_id FOREIGN KEY(key_id) REFERENCES api_keys (id) ON DELETE CASCADE, "
+        "CONSTRAINT uq_sessions_token_hash UNIQUE (token_hash))",
+        "CREATE INDEX ix_sessions_user_id ON sessions (user_id)",
+    )
+    for step in steps:
+        connection.execute(text(step))
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, _grant_blobs),
     Migration(3, _name_sections),
@@ -228,6 +245,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(10, _keep_journal),
     Migration(11, _define_metrics),
     Migration(12, _freeze_latest),
+    Migration(13, _keep_sessions),
 )
 """From version 1 to ``SCHEMA_VERSION``, in order. Each says its SQL itself: the tables go on changing behind it."""
 

@@ -41,6 +41,7 @@ class EndpointCall:
         body: The whole body; empty where it is streamed.
         path: The path, decoded.
         raw_path: The path as it was sent, percent-encoded.
+        address: Where it comes from, as a proxy that is believed tells it; ``""`` if that is not known.
         upload: The streamed body, where the endpoint asks for it.
         arguments: The values of the query by name, where the protocol declares which there are.
     """
@@ -54,6 +55,7 @@ class EndpointCall:
     body: bytes
     path: str
     raw_path: str
+    address: str = ""
     upload: BinaryIO | None = None
     arguments: Mapping[str, Any] = attrs.field(factory=dict)
 
@@ -165,6 +167,7 @@ def _call(request: Request[Caller, Any, State]) -> EndpointCall:
         body=b"",
         path=scope["path"],
         raw_path=scope["raw_path"].decode("latin-1"),
+        address=request.client.host if request.client else "",
     )
 
 

@@ -122,22 +122,77 @@ def test_a_password_is_changed_by_who_knows_it_and_ends_its_sessions(scene: Scen
     assert (status, elsewhere.visit("/account").url) == (200, f"{scene.server.origin}/account")
     wrong = change(fay, "fist password", "second password")
     assert (wrong.status_code, "not the password that you have" in shown_text(wrong.text)) == (403, True)
-    assert change(elsewhere, "first password", "second password").url.startswith(f"{scene.server.origin}/sign-in?next=")
-    assert elsewhere.visit("/account").url.startswith(f"{scene.server.origin}/sign-in")
-    assert fay.visit("/account").url == f"{scene.server.origin}/account"
+    changed = change(elsewhere, "first password", "second password")
+    assert "nowhere else any more" in shown_text(changed.text)
+    assert elsewhere.visit("/account").url == f"{scene.server.origin}/account"
+    assert fay.visit("/account").url.startswith(f"{scene.server.origin}/sign-in")
     assert scene.sign_in("fay", "first password")[0] == 401
     assert scene.sign_in("fay", "second password")[0] == 200
 
 
+def test_one_sees_where_one_is_signed_in_and_ends_it_there(scene: Scene) -> None:
+    key = scene.new_key("gil")
+
+    def sign_in(agent: str) -> Person:
+        person = Person(scene.server.origin)
+        person.session.headers["User-Agent"] = agent
+        person.send("/sign-in", {"key": key}).raise_for_status()
+        return person
+
+    def is_in(*persons: Person) -> list[bool]:
+        return [person.visit("/account").url == f"{scene.server.origin}/account" for person in persons]
+
+    firefox = sign_in("Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0")
+    phone = sign_in("Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML) Chrome/130.0 Mobile Safari/537.36")
+    odd = sign_in("<script>alert(1)</script>" + "x" * 5000)
+    copied = Person(scene.server.origin)
+    copied.session.cookies.update(odd.session.cookies)
+    assert is_in(copied) == [True]
+    page = firefox.visit("/account").text
+    for said in ("Firefox on Linux", "Chrome on Android", f"the key {key[:4]}…"):
+        assert said in shown_text(page)
+    assert ("<script>alert" in page, "x" * 100 in page) == (False, False)
+    ends = dict(re.findall(r'name="session" value="(\w+)" aria-label="Sign out in (\w+)', page))
+    assert sorted(ends.values()) == ["Chrome"], "its own has no button, and the odd one no plain name"
+    others = re.findall(r'name="session" value="(\w+)"', page)
+    assert len(others) == 2
+
+    (of_phone,) = ends
+    gus = scene.person("gus")
+    assert gus.send("/account/sessions", {"session": of_phone}, seen_on="/account").status_code == 404
+    ended = firefox.send("/account/sessions", {"session": of_phone}, seen_on="/account")
+    assert "You are signed out there" in shown_text(ended.text)
+    assert is_in(phone, firefox, copied) == [False, True, True]
+    assert firefox.send("/account/sessions", {"session": of_phone}, seen_on="/account").status_code == 404
+
+    token = token_of(odd.visit("/account").text)
+    twice = [odd.session.cookies.copy() for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        address = f"{scene.server.origin}/sign-out"
+        sent = pool.map(
+            lambda held: requests.post(address, {"token": token}, cookies=held, allow_redirects=False), twice
+        )
+        assert {answer.status_code for answer in sent} == {303}
+    assert is_in(copied, odd, firefox) == [False, False, True]
+    again = copied.session.post(f"{scene.server.origin}/sign-out", {"token": token}, timeout=60, allow_redirects=False)
+    assert (again.status_code, "Max-Age=0" in again.headers["set-cookie"]) == (303, True)
+
+    back, third = sign_in("curl/8"), sign_in("curl/8")
+    done = back.send("/account/sessions", seen_on="/account")
+    assert "nowhere else any more" in shown_text(done.text)
+    assert is_in(back, firefox, third, gus) == [True, False, False, True]
+
+
 def test_many_who_try_passwords_at_once_take_little_memory(scene: Scene) -> None:
-    token = token_of(Person(scene.server.origin).visit("/sign-in").text)
+    visitor = Person(scene.server.origin)
+    token = token_of(visitor.visit("/sign-in").text)
 
     def peak_mib() -> int:
         return int(_PEAK.findall(Path(f"/proc/{scene.server.process.pid}/status").read_text())[0]) >> 10
 
     def sign_in(name: str) -> requests.Response:
         form = {"token": token, "username": name, "password": "x"}
-        return scene.server.call("POST", "/sign-in", data=form)
+        return requests.post(f"{visitor.origin}/sign-in", form, cookies=visitor.session.cookies, timeout=60)
 
     with ThreadPoolExecutor(12) as threads:
         before = peak_mib()

@@ -123,3 +123,34 @@ def test_administrators_revoke_keys_of_others(scene: Scene) -> None:
     assert "The key was revoked" in shown_text(done.text)
     assert scene.server.call("GET", "user", key=secret).status_code == 401
     assert scene.root.visit("/administration/users/nobody").status_code == 404
+
+
+def test_administrators_help_who_forgot_a_password(scene: Scene) -> None:
+    secret = scene.make("POST", "keys", json={"username": "bob"})["secret"]
+    there, address = Person.with_key(scene.server.origin, secret), "/administration/users/bob"
+    assert scene.bob.send(f"{address}/password", {"confirmed": "yes"}, seen_on="/account").status_code == 403
+    assert scene.root.send(f"{address}/password", seen_on=address).status_code == 422
+    assert there.visit("/account").url == f"{scene.server.origin}/account"
+    made = scene.root.send(f"{address}/password", {"confirmed": "yes"}, seen_on=address)
+    found = re.search(r'<pre class="secret"[^>]*>([a-z2-9]{4}(?:-[a-z2-9]{4}){3})</pre>', made.text)
+    assert found is not None, made.text
+    assert (found[1] in made.url, "no-store" in made.headers["cache-control"]) == (False, True)
+    assert found[1] not in scene.root.visit(address).text
+    for person in (there, scene.bob):
+        assert person.visit("/account").url.startswith(f"{scene.server.origin}/sign-in")
+    assert scene.server.call("GET", "user", key=secret).status_code == 200
+    assert any("rita gave bob a one-time password" in line for line in scene.server.log)
+    assert not any(found[1] in line for line in scene.server.log)
+
+    bob = Person(scene.server.origin)
+    asked = bob.send("/sign-in", {"username": "bob", "password": found[1], "next": "/trash"})
+    assert ("Choose a password" in shown_text(asked.text), found[1] in asked.text) == (True, False)
+    assert bob.visit("/account").url.startswith(f"{scene.server.origin}/sign-in")
+    form = {"username": "bob", "password": found[1], "next": "/trash", "new": "bob's own", "again": "bob's own"}
+    other = bob.send("/sign-in/password", {**form, "again": "bob's one"}, seen_on="/sign-in")
+    assert (other.status_code, "not the same both times" in shown_text(other.text)) == (422, True)
+    done = bob.send("/sign-in/password", form, seen_on="/sign-in")
+    assert done.url == f"{scene.server.origin}/trash"
+    assert Person(scene.server.origin).send("/sign-in/password", form, seen_on="/sign-in").status_code == 401
+    nobody = scene.root.send("/administration/users/nobody/password", {"confirmed": "yes"}, seen_on=address)
+    assert nobody.status_code == 404

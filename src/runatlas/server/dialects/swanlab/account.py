@@ -57,15 +57,15 @@ def log_in(call: EndpointCall) -> Answer:
     """Begin a session: the bare key in ``Authorization``, a session's token in the answer."""
     services = call.services
     if call.user.is_owner:
-        session = services.sessions.begin_open(call.user)
+        login = services.login_tokens.make_open(call.user)
     else:
         key = secret_of({"authorization": call.headers.get("authorization", "")})
         if key is None:
             raise AuthenticationError("an API key is needed: send it as 'authorization'")
-        session = services.sessions.begin(key)
-    user = services.accounts.get_user(session.caller)
+        login = services.login_tokens.make(key)
+    user = services.accounts.get_user(login.caller)
     told = {"username": user.username, "name": user.name or user.username}
-    return answer({"sid": session.token, "expiredAt": iso_text(session.expires_at_ms), "userInfo": told})
+    return answer({"sid": login.token, "expiredAt": iso_text(login.expires_at_ms), "userInfo": told})
 
 
 def get_profile(call: EndpointCall) -> Answer:

@@ -148,7 +148,7 @@ def _handlers(limits: Limits) -> list[HTTPRouteHandler]:
 
 
 def _identify(services: Services, secret: str) -> Caller | None:
-    return services.sessions.authenticate(secret) or services.accounts.authenticate(secret)
+    return services.login_tokens.authenticate(secret) or services.accounts.authenticate(secret)
 
 
 def _render(failure: Failure) -> Answer:

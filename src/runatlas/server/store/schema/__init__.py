@@ -11,6 +11,7 @@ from runatlas.server.store.schema.account import (
     idempotency,
     memberships,
     schema_version,
+    sessions,
     settings,
     trash,
     users,
@@ -92,6 +93,7 @@ __all__ = [
     "runs",
     "schema_version",
     "series",
+    "sessions",
     "settings",
     "stepless_events",
     "trash",
@@ -101,4 +103,4 @@ __all__ = [
     "writers",
 ]
 
-SCHEMA_VERSION = 12
+SCHEMA_VERSION = 13

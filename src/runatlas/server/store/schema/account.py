@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from runatlas.server.store.schema.base import make_id, make_ref, metadata
 
-__all__ = ["api_keys", "idempotency", "memberships", "schema_version", "settings", "trash", "users", "workspaces"]
+__all__ = [
+    "api_keys",
+    "idempotency",
+    "memberships",
+    "schema_version",
+    "sessions",
+    "settings",
+    "trash",
+    "users",
+    "workspaces",
+]
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
@@ -26,9 +48,11 @@ users = Table(
     Column("name", Text, nullable=False, default=""),
     Column("profile", Text, nullable=False, default="{}"),
     Column("password_hash", Text),
+    Column("password_until_ms", BigInteger),
     Column("is_root", Boolean, nullable=False, default=False),
     Column("created_at_ms", BigInteger, nullable=False),
 )
+"""``password_until_ms`` is set for a one-time password, which is there to be exchanged for another one by then."""
 
 workspaces = Table(
     "workspaces",
@@ -64,6 +88,20 @@ api_keys = Table(
     Column("revoked_at_ms", BigInteger),
     Index(None, "user_id"),
 )
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(21), primary_key=True),
+    make_ref("user_id", "users.id"),
+    Column("key_id", String(21), ForeignKey("api_keys.id", ondelete="CASCADE")),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("browser", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("used_at_ms", BigInteger, nullable=False),
+    Index(None, "user_id"),
+)
+"""Who is signed in to the pages, and where; ``key_id`` NULL for who came with a password."""
 
 trash = Table(
     "trash",
