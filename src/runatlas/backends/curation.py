@@ -8,7 +8,6 @@ from abc import ABC
 
 from runatlas.backends.operation import CHANGE, GUARDED, PROJECT, READ, RUN, Envelope, Route, operation
 from runatlas.model.annotation import AnnotationDraft, AnnotationQuery, AnnotationRecord
-from runatlas.model.catalog import CatalogEntry
 from runatlas.model.folder import FolderPatch, FolderRecord
 from runatlas.model.held_policy import EVERY, EvaluationRecord, HeldPolicyRecord
 from runatlas.model.ids import ProjectPath, RunPath
@@ -16,6 +15,7 @@ from runatlas.model.ingestion_key import IngestionKeyRecord, NewIngestionKeyReco
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.policy import Policy
 from runatlas.model.registry import ModelRecord, ModelVersionDraft, ModelVersionRecord, Stage
+from runatlas.model.series import CatalogEntry
 
 __all__ = ["Curation"]
 

@@ -19,7 +19,7 @@ from runatlas.entities.deletion import Deletion, DeletionPlan
 from runatlas.errors import ConflictError, RunAtlasError
 from runatlas.model.policy import Policy
 from runatlas.response import ApiResponse
-from runatlas.tables.deletion import ReportRow, ReportTable
+from runatlas.tables.plan import ReportRow, ReportTable
 from runatlas.terminal import counted
 
 __all__ = ["chosen_policies", "clean", "policy_options"]

@@ -14,7 +14,7 @@ from runatlas.entities.change import Change
 from runatlas.errors import ConflictError
 from runatlas.model.change import ChangeKind
 from runatlas.response import ApiResponse
-from runatlas.tables.update import field_rows
+from runatlas.tables.plan import field_rows
 from runatlas.terminal import counted, printable_lines
 
 __all__ = ["audit", "undo"]

@@ -23,8 +23,8 @@ from runatlas.model.plan_file import PLAN_MAX, read_plan, write_plan
 from runatlas.model.run import RunSelection
 from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, TrashRecord
 from runatlas.response import ApiResponse
-from runatlas.tables.deletion import PlanTable
 from runatlas.tables.frame import Frame
+from runatlas.tables.plan import PlanTable
 from runatlas.terminal import counted, printable
 
 __all__ = ["Deletion", "DeletionPlan", "apply_plan", "delete", "item_json", "kept_lines"]

@@ -22,7 +22,7 @@ from runatlas.model.page import Page, PageRequest, each_item
 from runatlas.model.policy import Policy, parse_duration
 from runatlas.model.trash import PlannedItem
 from runatlas.response import ApiResponse
-from runatlas.tables.deletion import PlanTable
+from runatlas.tables.plan import PlanTable
 
 if TYPE_CHECKING:
     # A property that returns a Literal at run time makes Jedi, and so a notebook, complete nothing.

@@ -35,7 +35,6 @@ from runatlas.entities.update import UpdatePlan
 from runatlas.entities.usage import Usage, measure
 from runatlas.model.annotation import AnnotationDraft
 from runatlas.model.artifact import validate_artifact_name
-from runatlas.model.catalog import CatalogEntry
 from runatlas.model.ids import RunPath
 from runatlas.model.log import LOG_LEVELS, LogLevel, LogQuery
 from runatlas.model.media import MediaQuery
@@ -43,7 +42,7 @@ from runatlas.model.page import PageRequest
 from runatlas.model.ranges import RangeQuery, ValueRange
 from runatlas.model.registry import STAGES, ModelVersionDraft, Stage
 from runatlas.model.run import RunPatch, RunSelection
-from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES, ColumnQuery
+from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES, CatalogEntry, ColumnQuery
 from runatlas.model.transfer import TransferDraft
 from runatlas.model.usage import UsageGroup
 from runatlas.response import ApiResponse

@@ -32,7 +32,6 @@ from runatlas.entities.frozen import BuiltIn
 from runatlas.errors import NotSupportedError, RunAtlasError
 from runatlas.model import codec
 from runatlas.model.annotation import AnnotationQuery
-from runatlas.model.catalog import CatalogEntry
 from runatlas.model.filters import Field
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.instant import iso_text
@@ -40,7 +39,7 @@ from runatlas.model.metric import find_definition
 from runatlas.model.page import PageRequest
 from runatlas.model.run import RunRecord, RunSelection
 from runatlas.model.run_value import flatten
-from runatlas.model.series import PointQuery, SummaryRecord
+from runatlas.model.series import CatalogEntry, PointQuery, SummaryRecord
 from runatlas.tables.metric import Reading, make_run_metric_table
 from runatlas.tables.series import Series, series_label
 from runatlas.tables.statistic import StatisticItem, Statistics, SummaryItem, make_summary_item

@@ -149,10 +149,10 @@ class RunStatistics(ABC):
             ValueError: An argument cannot be understood, arguments do not belong together, or two runs have one value
                 of ``over``.
         """
-        names = _names(metrics)
+        names = one_or_more(metrics, "metrics")
         fields = [make_metric(name) for name in names]
         grouping = Grouping(
-            by=() if isinstance(by, AllBut) else _names(by, "by", empty=True),
+            by=() if isinstance(by, AllBut) else one_or_more(by, "by", empty=True),
             over=over,
             center=center,
             spread=spread,
@@ -186,7 +186,7 @@ class RunStatistics(ABC):
             TypeError: ``metrics`` is no list of texts.
             ValueError: A metric cannot be understood.
         """
-        names = _names(metrics, empty=True)
+        names = one_or_more(metrics, "metrics", empty=True)
         if not names:
             return ApiResponse.of(self._table)
         fields = [make_metric(name) for name in names]
@@ -214,7 +214,7 @@ class RunStatistics(ABC):
             TypeError: ``metrics`` is no list of texts.
             ValueError: A metric cannot be understood.
         """
-        names = _names(metrics)
+        names = one_or_more(metrics, "metrics")
         fields = [make_metric(name) for name in names]
 
         def read() -> ValueTable:
@@ -317,7 +317,7 @@ class RunStatistics(ABC):
             TypeError: An argument has another type.
             ValueError: An argument cannot be understood, or two runs could be the partner of one.
         """
-        names = _names(metrics)
+        names = one_or_more(metrics, "metrics")
         fields = [make_metric(name) for name in names]
         if duplicates == "keep":
             raise ValueError("duplicates: a run has one partner; use 'refuse' or 'newest'")
@@ -383,9 +383,9 @@ class RunStatistics(ABC):
             TypeError: An argument has another type.
             ValueError: An argument cannot be understood, or two runs have one value of ``over``.
         """
-        names = _names(keys, "keys")
+        names = one_or_more(keys, "keys")
         grouping = Grouping(
-            by=() if isinstance(by, AllBut) else _names(by, "by", empty=True),
+            by=() if isinstance(by, AllBut) else one_or_more(by, "by", empty=True),
             over=over,
             center=center,
             spread=spread,
@@ -537,10 +537,6 @@ def _goal(given: Goal | None) -> Goal | None:
 def _units(told: Mapping[str, MetricDefinition], before: str = "") -> dict[str, str]:
     """Return the units of those that have one, by the name of the column."""
     return {f"{before}{name}": held.unit for name, held in told.items() if held.unit}
-
-
-def _names(given: str | Sequence[str], argument: str = "metrics", *, empty: bool = False) -> tuple[str, ...]:
-    return one_or_more(given, argument, empty=empty)
 
 
 def _states(given: Collection[RunState] | None) -> tuple[RunState, ...] | None:

@@ -217,7 +217,7 @@ class Runs(Queryable, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports
             return self, ""
         return self[:limit], f"the first {limit:,} of {total:,} runs are drawn; limit= takes more"
 
-    def _doomed(self) -> RunSelection:
+    def _cut_of(self) -> RunSelection:
         """Return these runs as a deletion names them: with what was asked, so that a mistyped key in it is told."""
         asked = self._query.selection.filter if self._window.is_all else always(*self._asked())
         return attrs.evolve(self.selection(), filter=asked)
@@ -418,7 +418,7 @@ class Runs(Queryable, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports
         return noted(self._handle, lambda: self._update(patch))
 
     def _plan_update(self, patch: RunPatch) -> UpdatePlan:
-        return UpdatePlan(self._handle, self._handle.backend.plan_update(self._doomed(), patch), self._forget)
+        return UpdatePlan(self._handle, self._handle.backend.plan_update(self._cut_of(), patch), self._forget)
 
     def _update(self, patch: RunPatch) -> tuple[Update, str]:
         named = self._query.selection
@@ -539,13 +539,10 @@ class Runs(Queryable, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports
         Raises:
             TypeError: ``commit`` or ``force`` is no boolean.
         """
-        answer = delete(self._handle, self._doomed, commit=commit, force=force)
+        answer = delete(self._handle, self._cut_of, commit=commit, force=force)
         if commit:
             self._forget()
         return answer
-
-    def _cut_of(self) -> RunSelection:
-        return self._doomed()
 
 
 @attrs.define(eq=False)

@@ -20,7 +20,7 @@ from runatlas.model.ids import ProjectPath, plain_path, project_names
 from runatlas.model.run import RunSelection
 from runatlas.model.transfer import DONE, TransferDraft, TransferItem, TransferPlanRecord, TransferRecord
 from runatlas.response import ApiResponse
-from runatlas.tables.transfer import TransferTable
+from runatlas.tables.plan import TransferTable
 from runatlas.terminal import counted
 
 __all__ = ["Transfer", "TransferPlan", "Transferable", "project_target", "transfer"]

@@ -16,7 +16,7 @@ from runatlas.model.change import ChangedRunRecord, PlannedUpdate, UpdatePlanRec
 from runatlas.model.series import ReadFailure
 from runatlas.response import ApiResponse
 from runatlas.tables.frame import Frame
-from runatlas.tables.update import UpdateTable, field_rows
+from runatlas.tables.plan import UpdateTable, field_rows
 from runatlas.terminal import counted
 
 __all__ = ["Update", "UpdatePlan"]

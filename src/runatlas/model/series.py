@@ -19,6 +19,7 @@ from runatlas.model.run import RunSelection
 if TYPE_CHECKING:
     from arro3.core import Array
 
+
 __all__ = [
     "COLUMN_CLASSES",
     "COLUMN_TYPES",
@@ -27,6 +28,7 @@ __all__ = [
     "POINT_COLUMNS",
     "SAMPLE_MAX",
     "SCALAR_TYPES",
+    "CatalogEntry",
     "ColumnClass",
     "ColumnDraft",
     "ColumnQuery",
@@ -291,3 +293,16 @@ class ColumnQuery:
     column_class: ColumnClass | None = None
     column_type: ColumnType | None = None
     page: PageRequest = PageRequest()
+
+
+@attrs.frozen
+class CatalogEntry:
+    """One metric of a run.
+
+    Attributes:
+        points: How many points it has over all contexts.
+    """
+
+    key: str
+    contexts: tuple[Context, ...]
+    points: int

@@ -28,9 +28,8 @@ from runatlas.tracking.worker import attempt
 
 __all__ = ["Batcher"]
 
-RECORDS_MAX = 200_000
 WEIGHT_MAX = 8_000_000
-"""A batch is closed when it holds more records or bytes than this."""
+"""A batch is closed when it holds more bytes than this."""
 
 _POINT_BYTES = 24
 _NAMES: dict[type, str] = {LogDraft: "message", ArtifactDraft: "file", RunPatch: "change of the run"}

@@ -53,7 +53,7 @@ from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.model.series import ReadFailure
 from runatlas.model.transfer import TransferItem, TransferPlanRecord, TransferRecord
 from runatlas.model.trash import DeletionRecord, PlannedItem
-from runatlas.tables.deletion import PlanTable
+from runatlas.tables.plan import PlanTable
 
 yaml: Any = importlib.import_module("yaml")
 

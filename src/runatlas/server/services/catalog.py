@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from runatlas.model.catalog import CatalogEntry
 from runatlas.model.ids import RunPath
+from runatlas.model.series import CatalogEntry
 from runatlas.server.services.access import require_run
 from runatlas.server.services.caller import Caller
 from runatlas.server.store.catalog import run_catalog
