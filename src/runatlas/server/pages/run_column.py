@@ -208,13 +208,20 @@ def _column_of(field: Field) -> Column | None:
     return Column(field, field_name(field))
 
 
-def choose_columns(runs: Sequence[RunRecord]) -> tuple[Column, ...]:
-    """Choose what is shown of runs if nothing is asked for: configs that vary, then metrics that most of them have."""
+def choose_columns(runs: Sequence[RunRecord], sorts: Sequence[Sort] = ()) -> tuple[Column, ...]:
+    """Choose what is shown of runs if nothing is asked for: configs that vary, then metrics that most of them have.
+
+    Args:
+        runs: The runs.
+        sorts: What they are ordered by, which comes first.
+    """
     same = shared_config(runs)
     keys = dict.fromkeys(key for config in _flat(runs) for key in config)
     differing = [key for key in keys if key not in same][:_CONFIGS]
     metrics = Counter(key for run in runs for key in run.summary or {}).most_common(_METRICS)
-    return (*(Column.of("config", key) for key in differing), *(Column.of("summary", key) for key, _ in metrics))
+    ordered = ordered_columns((), sorts)
+    found = (*(Column.of("config", key) for key in differing), *(Column.of("summary", key) for key, _ in metrics))
+    return (*ordered, *(column for column in found if column not in ordered))
 
 
 def cells(runs: Sequence[RunRecord], columns: Sequence[Column]) -> Iterator[tuple[Cell, ...]]:

@@ -27,7 +27,7 @@ _VALUES_MAX = 200_000
 """How many values are read at the most: of each run what groups it, and one a metric."""
 
 _GROUPS_SHOWN = 200
-_METRICS, _TEXT_MAX, _LITERAL_MAX = 4, 1_000, 200
+_METRICS, _CURVES, _TEXT_MAX, _LITERAL_MAX = 4, 2, 1_000, 200
 
 
 @attrs.frozen
@@ -67,6 +67,11 @@ class RunGroups:
     words: str = ""
     notes: tuple[str, ...] = ()
     unfinished: bool = False
+
+    @property
+    def curves(self) -> list[str]:
+        """The metrics whose curves are drawn if nothing else is said."""
+        return list(dict.fromkeys(column.field.key for column in self.metrics))[:_CURVES]
 
 
 def run_groups(call: EndpointCall, listing: RunList, everything: RunSelection) -> RunGroups | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,9 +10,10 @@ import attrs
 
 from runatlas.errors import ValidationError
 from runatlas.model.filter_language import FilterSyntaxError, field_name, parse_filter, parse_order
-from runatlas.model.filters import Filter, Sort
+from runatlas.model.filters import Field, Filter, Sort
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
+from runatlas.server.pages.curve_bands import color_field
 from runatlas.server.pages.run_column import (
     Cell,
     Column,
@@ -35,7 +36,7 @@ _ASKED = {"filter", "order", "columns", "group", "unfinished", "curves", "drawn"
 _ASKED |= {"x", "log", "smooth"}
 """Parameters that are of the whole listing: its links and forms carry them."""
 
-_LONGEST = 10_000
+_LONGEST, _KEY_MAX = 10_000, 1000
 PASSED = {"after", "at", "choose", "done", "same"}
 """Parameters that are of one page of the listing only, or of one moment."""
 
@@ -177,8 +178,9 @@ def run_list(call: EndpointCall, workspace: str, project: str | None) -> RunList
         problem = str(error)
     except ValidationError as error:
         problem = error.message
-    shown = ordered_columns(columns or choose_columns(found.items), sorts)
+    shown = ordered_columns(columns, sorts) if columns else choose_columns(found.items, sorts)
     latest = call.services.runs.list_runs(call.user, RunQuery(everything, page=PageRequest(limit=_LOOKED_AT)))
+    keys = known_keys(latest.items)
     return RunList(
         filter_text,
         order_text,
@@ -188,9 +190,9 @@ def run_list(call: EndpointCall, workspace: str, project: str | None) -> RunList
         bool(columns),
         call.value("choose") == "1",
         shared_config(found.items),
-        known_keys(latest.items),
+        keys,
         found.total,
-        found.notes,
+        tuple(dict.fromkeys((*found.notes, *_unknown(call, everything, columns, keys)))),
         found.next_cursor,
         cursors,
         _first(call, cursors),
@@ -199,6 +201,20 @@ def run_list(call: EndpointCall, workspace: str, project: str | None) -> RunList
         call.services.store.clock(),
         tuple(cells(found.items, shown)),
     )
+
+
+def _unknown(
+    call: EndpointCall, everything: RunSelection, columns: Iterable[Column], keys: Iterable[KnownKey]
+) -> tuple[str, ...]:
+    """Say which columns, groups, curves and colours are asked for that no run has: mistyped, most likely."""
+    known = {attrs.evolve(each.column.field, stat="last", context=()) for each in keys}
+    curves = [Field("SCALAR", key) for key in call.values("curves")[:_ASKED_MAX] if 0 < len(key) <= _KEY_MAX]
+    grouped = [column.field for column in find_columns(call.values("group"))]
+    color = color_field((call.value("color") or "")[:_KEY_MAX])
+    asked = dict.fromkeys((*(column.field for column in columns), *grouped, *curves, *filter(None, [color])))
+    missing = [field for field in asked if attrs.evolve(field, stat="last", context=()) not in known]
+    unknown = tuple(field for field in missing if field.type != "STABLE")
+    return call.services.runs.describe_unknown(call.user, everything, unknown) if unknown else ()
 
 
 def _asked(call: EndpointCall) -> Iterator[tuple[str, str]]:

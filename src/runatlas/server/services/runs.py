@@ -138,6 +138,16 @@ class Runs:
         with self._store.read() as connection:
             return list_values(connection, _condition(connection, caller, selection), fields, metrics, limit)
 
+    def describe_unknown(self, caller: Caller, selection: RunSelection, fields: tuple[Field, ...]) -> tuple[str, ...]:
+        """Say which of some configs and metrics no run has, and what is near.
+
+        Raises:
+            NotFoundError: There is no such project or workspace.
+        """
+        with self._store.read() as connection:
+            scope = require_scope(connection, caller, selection, "read")
+            return unknown_keys(connection, scope, None, fields=fields)
+
     def create_run(self, caller: Caller, draft: RunDraft) -> tuple[RunRecord, bool]:
         """Make a run, or find it by id as ``draft.if_exists`` says.
 

@@ -119,7 +119,21 @@ def test_what_runs_are_ordered_by_is_shown_first_if_it_is_not_among_the_columns(
     heads = _heads(_page(server, order='-summary["train/loss"].min, name, -config.lr', columns="config.kind"))
     assert list(heads)[2:-2] == ["summary · min train/loss", "config lr", "config kind"]
     assert heads["summary · min train/loss"].direction == "descending"
-    assert list(_heads(_page(server, order="config.kind")))[2] == "config kind"
+    ordered = _page(server, order='-summary["train/loss"], config.kind')
+    assert list(_heads(ordered))[2:5] == ["summary train/loss", "config kind", "config lr"]
+
+
+def test_what_is_mistyped_in_an_address_is_told_with_what_is_near(server: ServerProcess) -> None:
+    page = unescape(
+        _page(server, columns="config.lrr", group="config.kin", curves="train/los", color="config.model.widht")
+    )
+    named = ("config 'lrr', did you mean 'lr'", "config 'kin', did you mean 'kind'", "metric 'train/los', did you mean")
+    assert all(text in page for text in (*named, "config 'model.widht', did you mean 'model.width'"))
+    known = unescape(_page(server, columns="config.kind", group="config.kind", curves="train/loss", color="state"))
+    assert "no run here" not in known
+    # What leads out of a filter that nothing fits leaves the rest of the address as it is.
+    nothing = _page(server, filter="config.lr > 100", columns="config.kind")
+    assert re.search(r'No run fits the filter.*href="/@root/demo\?columns=config.kind">all runs', nothing)
 
 
 def test_pages_go_forth_and_back_and_have_each_run_once(server: ServerProcess) -> None:
@@ -192,6 +206,9 @@ def test_groups_have_their_means_and_lead_to_their_runs(server: ServerProcess) -
     # Of each group the width, the runs, and how many of them count.
     assert _groups(page) == [("0", "3", "3"), ("1", "3", "3"), ("2", "4", "4")]
     assert "95 % confidence interval" in page
+    curves = re.search(r'href="([^"]+)">Curves of the groups', page)
+    assert curves is not None
+    assert 'data-band="minmax" data-color="config.model.width"' in _page(server, unescape(curves[1]))
     link = re.search(r'href="([^"]+)" aria-label="4 runs of this group"', page)
     assert link is not None
     assert _names(_page(server, unescape(link[1]))) == ["r119", "r116", "r113", "r110"]

@@ -16,6 +16,7 @@ const BLOCKS_MOST = 20;
 const REST = 10;
 const KEYS_AT_ONCE = 12;
 const LONG = 80;
+const VALUE = 40;
 const STAY_MS = 120;
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
@@ -401,7 +402,7 @@ class Chart {
     const colors = dark.matches ? DARK : LIGHT;
     const [chosen, value, order] = this.colors[each.run.cuid] ?? [null, null, 0];
     const labels = [...new Set(this.found.series.map((one) => one.label))];
-    const who = each.n ? `${each.name} (${each.n})` : each.run.name;
+    const who = each.n ? `${cut(each.name, VALUE)} (${each.n})` : each.run.name;
     const name = labels.length === 1 ? who : this.found.runs.size === 1 && !each.n ? each.label : `${who} · ${each.label}`;
     const turn = chosen ? labels.indexOf(each.label) : Math.floor(place / colors.length);
     const id = value !== null && !each.n ? `${value} ${each.label}` : `${each.run.cuid} ${each.label}`;
@@ -536,7 +537,7 @@ function spell(value, axis) {
   return axis === "relative" ? `${short(value)} s` : short(value);
 }
 
-const cut = (text) => (text.length > LONG ? `${text.slice(0, LONG)}…` : text);
+const cut = (text, most = LONG) => (text.length > most ? `${text.slice(0, most)}…` : text);
 /** Plotly reads a little HTML in its texts: a name is none. */
 const plain = (text) => cut(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
