@@ -10,8 +10,8 @@ import attrs
 import numpy as np
 from arro3.core import Array, DataType
 
+from runatlas.model.arrow_array import make_array
 from runatlas.model.batch import Batch
-from runatlas.model.buffer import make_array
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.run import RunDraft, RunSelection
 from runatlas.model.series import Context, PointBlock, SeriesPoints

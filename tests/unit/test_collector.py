@@ -8,7 +8,7 @@ import warnings
 
 import pytest
 
-from runatlas.process.collector import collector_paused
+from runatlas.process.garbage_collector import collector_paused
 
 
 def _fail() -> None:

@@ -15,8 +15,8 @@ from runatlas.entities.argument import text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.change import Change, Changes, make_changes
 from runatlas.entities.collection import make_window
+from runatlas.entities.metric_reading import MetricRequest, make_metric_request, read_metrics
 from runatlas.entities.model import Model, Models
-from runatlas.entities.reading import MetricRequest, make_metric_request, read_metrics
 from runatlas.entities.report_check import ReportCheck, check_report
 from runatlas.entities.run import Run
 from runatlas.entities.runs import Runs

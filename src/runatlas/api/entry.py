@@ -15,7 +15,7 @@ from runatlas.api.opener import BackendOpener, OpenedBackend
 from runatlas.backends.contract import Backend
 from runatlas.display.markup import Html, facts, heading, joined
 from runatlas.display.shown import Shown, shown
-from runatlas.entities.argument import flag, optional_text, text
+from runatlas.entities.argument import boolean, optional_text, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.cleaning import FilePolicy, PolicyFields, read_policies
 from runatlas.entities.collection import make_window
@@ -556,5 +556,5 @@ class Api(ApiCuration, Shown):
             ValueError: ``trash_id`` is empty.
         """
         entry = None if trash_id is None else text(trash_id, "trash_id")
-        expired, dry_run = flag(expired_only, "expired_only"), not flag(commit, "commit")
+        expired, dry_run = boolean(expired_only, "expired_only"), not boolean(commit, "commit")
         return ApiResponse.of(lambda: self._handle.backend.purge(trash_id=entry, expired_only=expired, dry_run=dry_run))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-__all__ = ["choice", "flag", "one_or_more", "optional", "optional_text", "text", "texts", "whole"]
+__all__ = ["boolean", "choice", "integer", "one_or_more", "optional", "optional_text", "text", "texts"]
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ def optional(value: object, choices: Sequence[T], argument: str) -> T | None:
     return None if value is None else choice(value, choices, argument)
 
 
-def flag(value: object, argument: str) -> bool:
+def boolean(value: object, argument: str) -> bool:
     """Return a boolean.
 
     Args:
@@ -115,7 +115,7 @@ def flag(value: object, argument: str) -> bool:
     return value
 
 
-def whole(value: Any, argument: str, *, least: int, most: int | None = None) -> int:
+def integer(value: Any, argument: str, *, least: int, most: int | None = None) -> int:
     """Return a whole number within bounds.
 
     Args:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import attrs
 
-from runatlas.entities.argument import choice, flag, optional_text, text
+from runatlas.entities.argument import boolean, choice, optional_text, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection, Window, make_window
@@ -172,7 +172,7 @@ class Change(Entity[ChangeRecord]):
         Raises:
             TypeError: ``commit`` is no boolean.
         """
-        dry_run = not flag(commit, "commit")
+        dry_run = not boolean(commit, "commit")
 
         def undo() -> Change:
             made = self._handle.backend.undo_change(self._id, dry_run=dry_run)

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict, Unpack
 
 from runatlas.display.markup import Html, facts, heading, joined
 from runatlas.display.shown import Shown
-from runatlas.entities.argument import flag
+from runatlas.entities.argument import boolean
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.deletion import Deletion, DeletionPlan, apply_plan
 from runatlas.entities.held_policy import HeldPolicy, hold_policy, policy_json
@@ -209,12 +209,12 @@ def clean(
     Returns:
         The plan, or what was deleted.
     """
-    forced = flag(force, "force")
+    forced = boolean(force, "force")
 
     def plan() -> DeletionPlanRecord:
         workspace, project = scope()
         return handle.backend.plan_cleaning(workspace, policy, project=project, force=forced)
 
-    if flag(commit, "commit"):
+    if boolean(commit, "commit"):
         return ApiResponse.of(lambda: apply_plan(handle, plan()))
     return ApiResponse.of(lambda: DeletionPlan(handle, plan()))

@@ -12,13 +12,13 @@ import attrs
 from typing_extensions import Self
 
 from runatlas.display.markup import Html, heading, joined, note, table
-from runatlas.entities.argument import flag, whole
+from runatlas.entities.argument import boolean, integer
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity, Readable
 from runatlas.errors import RunAtlasError
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
-from runatlas.process.collector import collector_paused
 from runatlas.process.fork import ProcessLock
+from runatlas.process.garbage_collector import collector_paused
 from runatlas.tables.frame import Frame, Tabular
 from runatlas.tables.value import make_value_table
 
@@ -94,11 +94,11 @@ def make_window(
         >>> make_window(page=2, size=50)
         Window(offset=50, bound=50, page=2, size=50)
     """
-    number = 1 if page is None else whole(page, "page", least=1)
-    length = PAGE_SIZE if size is None else whole(size, "size", least=1, most=PAGE_LIMIT)
-    most = None if limit is None else whole(limit, "limit", least=0)
+    number = 1 if page is None else integer(page, "page", least=1)
+    length = PAGE_SIZE if size is None else integer(size, "size", least=1, most=PAGE_LIMIT)
+    most = None if limit is None else integer(limit, "limit", least=0)
     bound = None
-    if not flag(all, "all") and (page is not None or size is not None):
+    if not boolean(all, "all") and (page is not None or size is not None):
         bound = length
     if most is not None:
         bound = most if bound is None else min(bound, most)

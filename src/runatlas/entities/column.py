@@ -13,7 +13,7 @@ from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection, UnpagedCollection, Window
 from runatlas.entities.media import MediaSeries, make_media_query, make_media_table
-from runatlas.entities.reading import MetricRequest, make_metric_request, read_metrics, require_run
+from runatlas.entities.metric_reading import MetricRequest, make_metric_request, read_metrics, require_run
 from runatlas.entities.run_fields import RunFields
 from runatlas.entities.stored_file import Link
 from runatlas.errors import NotFoundError

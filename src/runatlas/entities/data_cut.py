@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Literal, overload
 
-from runatlas.entities.argument import flag, texts, whole
+from runatlas.entities.argument import boolean, integer, texts
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Readable
 from runatlas.entities.deletion import Deletion, DeletionPlan, apply_plan
@@ -171,7 +171,7 @@ class Cuttable(Readable):
             TypeError: An argument has another type.
             ValueError: An argument is out of bounds.
         """
-        last = whole(step, "step", least=-_INT64_MAX - 1, most=_INT64_MAX - 1)
+        last = integer(step, "step", least=-_INT64_MAX - 1, most=_INT64_MAX - 1)
         return self._cut(DataCut(None, None, first_step=last + 1), commit=commit, force=force)
 
     @overload
@@ -212,7 +212,7 @@ class Cuttable(Readable):
         """
         named = None if keys is None else texts(keys, "keys")
         return self._cut(
-            DataCut(named, thin=whole(points, "points", least=0, most=THIN_MAX)), commit=commit, force=force
+            DataCut(named, thin=integer(points, "points", least=0, most=THIN_MAX)), commit=commit, force=force
         )
 
     def _cut(self, wanted: DataCut, *, commit: bool, force: bool) -> _Answer:
@@ -246,7 +246,7 @@ def cut(
     Raises:
         TypeError: ``commit`` or ``force`` is no boolean.
     """
-    forced = flag(force, "force")
+    forced = boolean(force, "force")
 
     def plan() -> DeletionPlanRecord:
         data = wanted()
@@ -254,6 +254,6 @@ def cut(
             return DeletionPlanRecord("data", (), cut=data)
         return handle.backend.plan_data_deletion(data, what(), force=forced)
 
-    if flag(commit, "commit"):
+    if boolean(commit, "commit"):
         return ApiResponse.of(lambda: apply_plan(handle, plan()))
     return ApiResponse.of(lambda: DeletionPlan(handle, plan()))

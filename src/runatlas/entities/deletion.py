@@ -11,7 +11,7 @@ import attrs
 from runatlas.backends.contract import Backend
 from runatlas.display.markup import Html, facts, heading, joined, note
 from runatlas.display.shown import Shown, shown
-from runatlas.entities.argument import flag
+from runatlas.entities.argument import boolean
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.plan import SHOWN, Plan, more
 from runatlas.errors import ConflictError, NotFoundError
@@ -290,8 +290,8 @@ def delete(
     Returns:
         The plan, or what was deleted.
     """
-    forced = flag(force, "force")
-    if flag(commit, "commit"):
+    forced = boolean(force, "force")
+    if boolean(commit, "commit"):
         return ApiResponse.of(lambda: Deletion(handle, _delete(handle.backend, what(), force=forced)))
     return ApiResponse.of(lambda: DeletionPlan(handle, _plan(handle.backend, what(), force=forced)))
 

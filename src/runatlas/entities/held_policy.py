@@ -9,7 +9,7 @@ import attrs
 
 from runatlas.display.markup import Html, facts, heading, joined, rows_of
 from runatlas.display.shown import shown
-from runatlas.entities.argument import flag
+from runatlas.entities.argument import boolean
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection, UnpagedCollection, Window, make_window
@@ -131,7 +131,7 @@ class HeldPolicy(Entity[HeldPolicyRecord]):
         Raises:
             TypeError: ``acts`` is no boolean.
         """
-        wanted = flag(acts, "acts")
+        wanted = boolean(acts, "acts")
 
         def switch() -> HeldPolicy:
             self._record = self._handle.backend.switch_policy(self._project, self._name, acts=wanted)
@@ -351,7 +351,7 @@ def hold_policy(
     """
     validate_policy_name(name)
     parse_duration(every, argument="every")
-    wanted = flag(acts, "acts")
+    wanted = boolean(acts, "acts")
 
     def hold() -> HeldPolicy:
         record = handle.backend.hold_policy(project, name, policy, every=every, acts=wanted)

@@ -11,7 +11,7 @@ import attrs
 from runatlas.display.graphic import PICTURE_MAX, figure, is_drawn, picture, unseen
 from runatlas.display.markup import Html, anything, failure, heading, joined, lines, more, note
 from runatlas.display.shown import Shown
-from runatlas.entities.argument import flag, texts, whole
+from runatlas.entities.argument import boolean, integer, texts
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.run_fields import RunFields
 from runatlas.entities.stored_file import StoredFile
@@ -293,8 +293,8 @@ def make_media_query(keys: Sequence[str] | None, *, step: int | None, all: bool)
         ValueError: ``keys`` is empty, or ``step`` is given with ``all``.
     """
     wanted = None if keys is None else texts(keys, "keys")
-    number = None if step is None else whole(step, "step", least=-(2**63), most=2**63 - 1)
-    if flag(all, "all") and number is not None:
+    number = None if step is None else integer(step, "step", least=-(2**63), most=2**63 - 1)
+    if boolean(all, "all") and number is not None:
         raise ValueError("step: all=True reads every step; give one of them")
     return MediaQuery(keys=wanted, step=number, all=all)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
-from runatlas.entities.argument import choice, whole
+from runatlas.entities.argument import choice, integer
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import UnpagedCollection, Window, make_window
@@ -204,7 +204,7 @@ class Model(Entity[ModelRecord]):
             TypeError: The version is no whole number.
             ValueError: There is no such stage.
         """
-        number = whole(version, "version", least=1)
+        number = integer(version, "version", least=1)
         target: Stage = choice(stage, STAGES, "stage")
 
         def promote() -> ModelVersion:

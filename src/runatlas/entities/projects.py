@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from runatlas.display.markup import Html, table, when
-from runatlas.entities.argument import choice, flag, optional, text
+from runatlas.entities.argument import boolean, choice, optional, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.collection import Collection, Window
 from runatlas.entities.project import Project, make_project_patch
@@ -55,7 +55,7 @@ def make_project_query(
         workspace=None if workspace is None else validate_workspace_name(workspace, argument=argument),
         sort="update" if sort is None else choice(sort, _SORTS, "sort"),
         search=None if search is None else text(search, "search"),
-        detail=flag(detail, "detail"),
+        detail=boolean(detail, "detail"),
         state=optional(state, RUN_STATES, "state"),
         creator=None if creator is None else validate_workspace_name(creator, argument="creator"),
     )

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 import attrs
 
-from runatlas.entities.argument import choice, one_or_more, text, texts, whole
+from runatlas.entities.argument import choice, integer, one_or_more, text, texts
 from runatlas.entities.metric_name import make_metric, make_value_field
 from runatlas.entities.run_query import make_groups
 from runatlas.errors import shortened
@@ -290,11 +290,11 @@ def _states(_: _Reader, value: Any, where: str) -> tuple[RunState, ...] | None:
 
 
 def _limit(_: _Reader, value: Any, where: str) -> int:
-    return whole(value, where, least=1, most=_LIMIT_MAX)
+    return integer(value, where, least=1, most=_LIMIT_MAX)
 
 
 def _digits(_: _Reader, value: Any, where: str) -> int:
-    return whole(value, where, least=0, most=_DIGITS_MAX)
+    return integer(value, where, least=0, most=_DIGITS_MAX)
 
 
 def _sort(_: _Reader, value: Any, where: str) -> str:

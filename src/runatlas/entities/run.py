@@ -11,7 +11,7 @@ from typing import Any, Literal, overload
 from typing_extensions import Self, Unpack
 
 from runatlas.entities.annotation import Annotation, Annotations
-from runatlas.entities.argument import choice, flag, one_or_more, optional, optional_text, text, whole
+from runatlas.entities.argument import boolean, choice, integer, one_or_more, optional, optional_text, text
 from runatlas.entities.artifact import Artifact, Artifacts
 from runatlas.entities.change import Audited, noted
 from runatlas.entities.collection import make_window
@@ -22,9 +22,9 @@ from runatlas.entities.folder import Folder, folder_id
 from runatlas.entities.ingestion_key import IngestionKey, IngestionKeys
 from runatlas.entities.log import Logs, make_logs
 from runatlas.entities.media import MediaTable, make_media_query, make_media_table
+from runatlas.entities.metric_reading import make_metric_request, read_metrics, read_summaries, require_run
 from runatlas.entities.model import ModelVersion
 from runatlas.entities.project_fields import ProjectFields
-from runatlas.entities.reading import make_metric_request, read_metrics, read_summaries, require_run
 from runatlas.entities.run_display import Catalog, Summaries
 from runatlas.entities.run_fields import RunFields
 from runatlas.entities.run_patch import RunChanges, make_run_patch
@@ -200,9 +200,9 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
             TypeError: An argument has another type.
             ValueError: An argument is out of bounds.
         """
-        query = LogQuery(whole(offset, "offset", least=0), choice(level, LOG_LEVELS, "level"), _LINES)
-        timed = not flag(ignore_timestamp, "ignore_timestamp")
-        to_the_end = flag(all, "all")
+        query = LogQuery(integer(offset, "offset", least=0), choice(level, LOG_LEVELS, "level"), _LINES)
+        timed = not boolean(ignore_timestamp, "ignore_timestamp")
+        to_the_end = boolean(all, "all")
         return ApiResponse.of(lambda: self._logs(query, timed=timed, all=to_the_end))
 
     def _logs(self, query: LogQuery, *, timed: bool, all: bool) -> Logs:
@@ -225,7 +225,7 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
             TypeError: An argument is no whole number.
             ValueError: An argument is out of bounds.
         """
-        first, count = whole(start, "start", least=0), whole(rows, "rows", least=1, most=_ROWS_MAX)
+        first, count = integer(start, "start", least=0), integer(rows, "rows", least=1, most=_ROWS_MAX)
         return ApiResponse.of(
             lambda: Link.of(self._handle, self._handle.backend.export_logs(self._path, start=first, rows=count))
         )
@@ -388,7 +388,7 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
             raise TypeError("move: give either a folder or a project")
         if project is None:
             return self._put(folder)
-        (target, title), made = project_target(project, self._path.workspace), flag(create, "create")
+        (target, title), made = project_target(project, self._path.workspace), boolean(create, "create")
         draft = TransferDraft("move", target, self.selection, create=made, title=title)
         return transfer(self._handle, lambda: draft, commit=commit, done=self._forget)
 
@@ -504,7 +504,7 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
             ValueError: Nothing is to be changed, or a value is out of bounds.
         """
         patch = make_run_patch(changes)
-        if not flag(commit, "commit"):
+        if not boolean(commit, "commit"):
             return ApiResponse.of(lambda: self._plan_update(patch))
         return noted(self._handle, lambda: self._update(patch))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import attrs
 from typing_extensions import Self, Unpack
 
-from runatlas.entities.argument import text, whole
+from runatlas.entities.argument import integer, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.run_algebra import always
 from runatlas.entities.run_plot import PlotOptions
@@ -207,7 +207,7 @@ class RunGroups(Tabled, Generic[R]):
 
     def _parted(self, metric: str, n: int, goal: Goal | None) -> tuple[R, R]:
         """Part the runs by whether they are among the best of their group."""
-        most, selection = whole(n, "n", least=1), self._query.selection
+        most, selection = integer(n, "n", least=1), self._query.selection
         field, direction = self._make(RunQuery(selection))._better(text(metric, "metric"), goal)  # noqa: SLF001
         order: Order = "ASC" if direction == "min" else "DESC"
         parts: tuple[list[str], list[str]] = ([], [])

@@ -8,7 +8,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from runatlas.entities.argument import choice, flag, text, texts, whole
+from runatlas.entities.argument import boolean, choice, integer, text, texts
 from runatlas.model.config_value import check_path, plain_config
 from runatlas.model.filter_field import did_you_mean
 from runatlas.model.ids import project_names
@@ -86,16 +86,16 @@ def _check_of(name: str) -> Callable[[Any, str], Any]:
 
 _BY_TYPE: tuple[tuple[type, Callable[[Any, str], Any]], ...] = (
     (tuple, _any_texts),
-    (bool, flag),
+    (bool, boolean),
     (str, _any_text),
-    (int, partial(whole, least=-(2**63), most=2**63 - 1)),
+    (int, partial(integer, least=-(2**63), most=2**63 - 1)),
 )
 _RULED: dict[str, Callable[[Any, str], Any]] = {
     "name": text,
     "config": _config,
     "project": _project,
     "state": _state,
-    "replace_labels": flag,
+    "replace_labels": boolean,
 }
 _CHECKS = {name: _check_of(name) for name in RunChanges.__annotations__}
 

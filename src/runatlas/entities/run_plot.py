@@ -12,7 +12,7 @@ import attrs
 from typing_extensions import TypedDict, Unpack
 
 from runatlas.charts.points import draw_parallel, draw_scatter
-from runatlas.entities.argument import one_or_more, text, texts, whole
+from runatlas.entities.argument import integer, one_or_more, text, texts
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.metric_name import make_value_field
 from runatlas.entities.run_band import check_band, gather
@@ -130,7 +130,7 @@ class Plottable:
         """Draw metrics; colours stand for the fields ``by``, and what they are called together, if they are given."""
         wanted = None if keys is None else one_or_more(keys, "keys")
         sample = options.pop("sample", 1500)
-        limit = whole(options.pop("limit", _RUNS), "limit", least=1)
+        limit = integer(options.pop("limit", _RUNS), "limit", least=1)
         band = options.pop("band", None)
         if (x_axis := options.pop("x_axis", None)) is not None:
             if "x" in options:

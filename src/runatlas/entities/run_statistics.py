@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import attrs
 
-from runatlas.entities.argument import choice, one_or_more, whole
+from runatlas.entities.argument import choice, integer, one_or_more
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.metric_name import make_metric
-from runatlas.entities.reading import make_metric_request, read_metrics
+from runatlas.entities.metric_reading import make_metric_request, read_metrics
 from runatlas.entities.run_query import make_groups
 from runatlas.model.config_name import Section
 from runatlas.model.filters import And, Comparison, Field, Not, Sort
@@ -257,7 +257,7 @@ class RunStatistics(ABC):
             TypeError: An argument has another type.
             ValueError: The metric cannot be understood, or nothing says which way is better.
         """
-        most = None if n is None else whole(n, "n", least=1)
+        most = None if n is None else integer(n, "n", least=1)
         field, direction = self._better(metric, goal)
         has_number = (Comparison(field, "NEQ", None), Not(Comparison(field, "EQ", math.nan)))
         selection = self.selection()
@@ -393,7 +393,7 @@ class RunStatistics(ABC):
             duplicates=duplicates,
         )
         grouping.check()
-        count = None if resample is None else whole(resample, "resample", least=2, most=100_000)
+        count = None if resample is None else integer(resample, "resample", least=2, most=100_000)
         columns = _Columns(grouping, by)
 
         def read() -> ValueTable:

@@ -15,7 +15,7 @@ from weakref import finalize
 import attrs
 from arro3.core import RecordBatch, RecordBatchReader
 
-from runatlas.entities.argument import flag
+from runatlas.entities.argument import boolean
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.run_export import RunExport, format_of
 from runatlas.model.codec import decode_json, encode_json
@@ -111,7 +111,7 @@ class RunTables(Tabular):
             'runs.jsonl'
         """
         file, form = Path(path), format_of(Path(path), format)
-        is_exact, goes_on = flag(exact, "exact"), flag(resume, "resume")
+        is_exact, goes_on = boolean(exact, "exact"), boolean(resume, "resume")
 
         def write() -> str:
             selection = self.selection()

@@ -11,14 +11,14 @@ import attrs
 from typing_extensions import Unpack
 
 from runatlas.display.markup import Html, heading, joined, note
-from runatlas.entities.argument import flag, text, whole
+from runatlas.entities.argument import boolean, integer, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.change import Change, Changes, make_changes, noted
 from runatlas.entities.collection import PAGE_SIZE, Collection, Window
 from runatlas.entities.data_cut import Cuttable
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
+from runatlas.entities.metric_reading import make_metric_request, read_metrics
 from runatlas.entities.project_fields import ProjectFields
-from runatlas.entities.reading import make_metric_request, read_metrics
 from runatlas.entities.run import Run
 from runatlas.entities.run_algebra import How, always, filter_fields, merged_query
 from runatlas.entities.run_display import metric_units, show_runs
@@ -278,7 +278,7 @@ class Runs(Queryable, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports
         if not self._window.is_all:
             raise ValueError("page: these runs are a part of a listing; ask the whole listing for its pages")
         asked = PageRequest(
-            whole(size, "size", least=1, most=PAGE_LIMIT), None if after is None else text(after, "after")
+            integer(size, "size", least=1, most=PAGE_LIMIT), None if after is None else text(after, "after")
         )
         page = self._read(asked)
         found = self._listed([self._make(record) for record in page.items])
@@ -413,7 +413,7 @@ class Runs(Queryable, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports
             ValueError: Nothing is to be changed, or a value is out of bounds.
         """
         patch = make_run_patch(changes)
-        if not flag(commit, "commit"):
+        if not boolean(commit, "commit"):
             return ApiResponse.of(lambda: self._plan_update(patch))
         return noted(self._handle, lambda: self._update(patch))
 
@@ -515,7 +515,7 @@ class Runs(Queryable, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports
             ValueError: ``project`` cannot be a name or a path.
         """
         target, title = project_target(project, self._place()[0])
-        made = flag(create, "create")
+        made = boolean(create, "create")
         draft = lambda: TransferDraft("move", target, self.selection(), create=made, title=title)  # noqa: E731
         return transfer(self._handle, draft, commit=commit, done=self._forget)
 

@@ -10,7 +10,7 @@ import attrs
 
 from runatlas.display.markup import Html, facts, heading, joined, note
 from runatlas.display.shown import Shown
-from runatlas.entities.argument import flag, text
+from runatlas.entities.argument import boolean, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Readable
 from runatlas.entities.change import Change, noted, undo
@@ -232,7 +232,7 @@ class Transferable(Readable):
             0.5
         """
         workspace, runs = self._transferred()
-        (target, title), made = project_target(project, workspace), flag(create, "create")
+        (target, title), made = project_target(project, workspace), boolean(create, "create")
         behind = text(suffix, "suffix") if suffix else ""
         draft = lambda: TransferDraft(  # noqa: E731
             "copy", target, runs(), create=made, suffix=behind, title=title
@@ -329,4 +329,4 @@ def transfer(
         done()
         return made, "" if made.change is None else made.change.id
 
-    return noted(handle, do) if flag(commit, "commit") else ApiResponse.of(plan)
+    return noted(handle, do) if boolean(commit, "commit") else ApiResponse.of(plan)

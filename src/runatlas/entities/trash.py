@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from runatlas.entities.argument import flag, texts
+from runatlas.entities.argument import boolean, texts
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection, Window, make_window
@@ -127,7 +127,7 @@ class TrashEntry(Entity[TrashRecord]):
         Raises:
             TypeError: ``commit`` is no boolean.
         """
-        dry_run = not flag(commit, "commit")
+        dry_run = not boolean(commit, "commit")
         return ApiResponse.of(
             lambda: self._handle.backend.purge(trash_id=self._id, expired_only=False, dry_run=dry_run)
         )

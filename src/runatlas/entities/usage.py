@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from runatlas.display.markup import Html, heading, joined
-from runatlas.entities.argument import choice, whole
+from runatlas.entities.argument import choice, integer
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.model.codec import encode
 from runatlas.model.page import PAGE_LIMIT
@@ -99,5 +99,5 @@ def measure(handle: BackendHandle, path: Callable[[], str | None], by: UsageGrou
         TypeError: An argument has another type.
         ValueError: An argument is out of bounds.
     """
-    group, most = choice(by, USAGE_GROUPS, "by"), whole(limit, "limit", least=1, most=PAGE_LIMIT)
+    group, most = choice(by, USAGE_GROUPS, "by"), integer(limit, "limit", least=1, most=PAGE_LIMIT)
     return ApiResponse.of(lambda: Usage(handle.backend.read_space(path(), group, most)))

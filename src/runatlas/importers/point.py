@@ -13,7 +13,7 @@ import attrs
 from arro3.core import Array, DataType
 
 from runatlas.importers.layout import MalformedRecordError
-from runatlas.model.buffer import make_array
+from runatlas.model.arrow_array import make_array
 from runatlas.model.series import SeriesPoints
 
 __all__ = ["PointTable", "read_points"]

@@ -15,7 +15,7 @@ from runatlas.model.batch import Batch
 from runatlas.model.page import each_item
 from runatlas.model.run import RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.model.run_import import IMPORT_VALUES_MAX
-from runatlas.process.collector import collector_paused
+from runatlas.process.garbage_collector import collector_paused
 
 __all__ = ["TOGETHER", "TOGETHER_BYTES", "Outcome", "Recorder", "Refusal"]
 

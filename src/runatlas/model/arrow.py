@@ -15,10 +15,10 @@ from arro3.core import Array, DataType
 
 from runatlas.errors import ResponseFormatError, ValidationError
 from runatlas.model import codec
+from runatlas.model.arrow_array import join_arrays
 from runatlas.model.arrow_ipc import MalformedStreamError, Stream, read_stream, write_stream
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import Batch
-from runatlas.model.buffer import join_arrays
 from runatlas.model.ids import RunPath
 from runatlas.model.log import LogDraft
 from runatlas.model.media import MediaDraft

@@ -21,7 +21,7 @@ import attrs
 from arro3.core import Array, DataType, Field, RecordBatch, Schema
 from arro3.io import write_ipc_stream
 
-from runatlas.model.buffer import join_arrays, make_array
+from runatlas.model.arrow_array import join_arrays, make_array
 
 __all__ = ["MalformedStreamError", "Stream", "read_stream", "write_stream"]
 

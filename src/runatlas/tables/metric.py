@@ -16,7 +16,7 @@ from arro3.core import Array, ChunkedArray, DataType, RecordBatch, Table
 from runatlas.display.markup import Html, heading, joined, more, note, table
 from runatlas.extra import load_extra
 from runatlas.model import codec
-from runatlas.model.buffer import join_arrays, make_array
+from runatlas.model.arrow_array import join_arrays, make_array
 from runatlas.model.codec import make_context
 from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, ReadFailure, SeriesSlice
 from runatlas.tables.frame import Frame, to_pandas

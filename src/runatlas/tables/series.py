@@ -18,7 +18,7 @@ from typing_extensions import NotRequired, TypedDict
 from runatlas.display.graphic import sparkline
 from runatlas.display.markup import Html, facts, heading, joined, number
 from runatlas.extra import load_extra
-from runatlas.model.buffer import join_arrays
+from runatlas.model.arrow_array import join_arrays
 from runatlas.model.codec import context_text, make_context
 from runatlas.model.series import Context, PointBlock, SeriesSlice
 from runatlas.tables.frame import ArrowFrame, Frame, Tabular

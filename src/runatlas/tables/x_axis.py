@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 from arro3.core import Array, DataType
 
-from runatlas.model.buffer import join_arrays, make_array
+from runatlas.model.arrow_array import join_arrays, make_array
 from runatlas.model.ranges import ValueRange
 from runatlas.model.series import Context, PointBlock, SeriesSlice
 from runatlas.tables.series import Piece

@@ -8,7 +8,7 @@ from runatlas.model.run import RunPatch
 from runatlas.model.series import Context
 from runatlas.tracking.environment import read_environment
 from runatlas.tracking.recorder import Recorder
-from runatlas.tracking.system import SystemProbe
+from runatlas.tracking.system_metrics import SystemProbe
 from runatlas.tracking.terminal_capture import TerminalCapture
 from runatlas.tracking.worker import Worker, describe
 

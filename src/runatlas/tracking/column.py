@@ -9,7 +9,7 @@ from typing import Any
 
 from arro3.core import Array, DataType
 
-from runatlas.model.buffer import make_array
+from runatlas.model.arrow_array import make_array
 from runatlas.model.series import Context, SeriesPoints
 from runatlas.tracking.event import Scalars
 from runatlas.tracking.step import SeriesKey, StepCounter, series_key

@@ -13,7 +13,7 @@ from typing import Any
 
 from typing_extensions import Self
 
-from runatlas.entities.argument import flag, whole
+from runatlas.entities.argument import boolean, integer
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import NotFoundError
 from runatlas.model.config_value import read_value
@@ -32,7 +32,7 @@ from runatlas.tracking.recorder import QUEUE_MAX, Recorder, RecorderPlan
 from runatlas.tracking.step import STEP_MAX, STEP_MIN
 from runatlas.tracking.store_writer import OWN_WORKSPACE
 from runatlas.tracking.sync import spooled_steps
-from runatlas.tracking.system import validate_interval
+from runatlas.tracking.system_metrics import validate_interval
 from runatlas.tracking.target import Mode, Target, find_target, opener_of
 from runatlas.tracking.upload import named_file, named_files
 from runatlas.tracking.values import PLAIN, Values
@@ -120,7 +120,7 @@ class Run(EditableRun):
         rewind: int | None = None,
     ) -> None:
         interval_s = validate_interval(system_tracking_interval)
-        flag(force_resume, "force_resume")
+        boolean(force_resume, "force_resume")
         opening = make_opening(
             run_hash,
             experiment=experiment,
@@ -134,14 +134,14 @@ class Run(EditableRun):
         )
         target = find_target(repo, frontier_url=frontier_url, mode=mode, api_key=api_key)
         if rewind is not None:
-            whole(rewind, "rewind", least=STEP_MIN, most=STEP_MAX - 1)
+            integer(rewind, "rewind", least=STEP_MIN, most=STEP_MAX - 1)
             if read_only or not opening.names_run:
                 raise ValueError("rewind: name the run that goes on, and do not open it to be read only")
-        if flag(read_only, "read_only"):
+        if boolean(read_only, "read_only"):
             self._open_to_read(opening, target)
             return
         with watch.opening():
-            self._open_to_write(opening, target, strict=flag(strict, "strict"), rewind=rewind)
+            self._open_to_write(opening, target, strict=boolean(strict, "strict"), rewind=rewind)
             if self._recorder is not None:
                 auto_capture = self._auto_capture = AutoCapture(
                     self._recorder,

@@ -15,7 +15,7 @@ from support.database import Clock, Location
 from support.recording import Recorder
 
 from runatlas.errors import BusyError
-from runatlas.model.buffer import make_array
+from runatlas.model.arrow_array import make_array
 from runatlas.model.filter_language import parse_filter
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest

@@ -16,7 +16,7 @@ from support.database import Clock, Location
 from support.recording import Recorder, line
 
 from runatlas.errors import BusyError, ConflictError, NotFoundError, PermissionDeniedError
-from runatlas.model.buffer import make_array
+from runatlas.model.arrow_array import make_array
 from runatlas.model.change import ChangeQuery
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest

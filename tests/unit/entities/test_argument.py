@@ -20,12 +20,12 @@ from runatlas.entities import argument
         (lambda: argument.texts(["loss", ""], "keys"), ValueError, r"keys\[1\]: must not be empty"),
         (lambda: argument.choice("x", ("a", "b"), "sort"), ValueError, "sort: 'x' is not one of 'a', 'b'"),
         (lambda: argument.choice(1, ("a", "b"), "sort"), TypeError, "sort: expected a string, got int"),
-        (lambda: argument.flag(1, "all"), TypeError, "all: expected True or False, got int"),
-        (lambda: argument.flag("no", "all"), TypeError, "all: expected True or False, got str"),
-        (lambda: argument.whole(1.5, "size", least=1), TypeError, "size: expected a whole number, got float"),
-        (lambda: argument.whole(True, "size", least=1), TypeError, "size: expected a whole number, got bool"),
-        (lambda: argument.whole(0, "size", least=1, most=9), ValueError, "size: must be from 1 to 9, got 0"),
-        (lambda: argument.whole(0, "page", least=1), ValueError, "page: must be at least 1, got 0"),
+        (lambda: argument.boolean(1, "all"), TypeError, "all: expected True or False, got int"),
+        (lambda: argument.boolean("no", "all"), TypeError, "all: expected True or False, got str"),
+        (lambda: argument.integer(1.5, "size", least=1), TypeError, "size: expected a whole number, got float"),
+        (lambda: argument.integer(True, "size", least=1), TypeError, "size: expected a whole number, got bool"),
+        (lambda: argument.integer(0, "size", least=1, most=9), ValueError, "size: must be from 1 to 9, got 0"),
+        (lambda: argument.integer(0, "page", least=1), ValueError, "page: must be at least 1, got 0"),
     ],
 )
 def test_a_mistake_names_the_argument(call, error: type[Exception], words: str) -> None:  # type: ignore[no-untyped-def]
@@ -42,5 +42,5 @@ def test_what_is_right_comes_back() -> None:
     assert argument.texts([], "labels", empty=True) == ()
     assert argument.choice("a", ("a", "b"), "sort") == "a"
     assert argument.optional(None, ("a",), "sort") is None
-    assert argument.flag(False, "all") is False
-    assert argument.whole(9, "size", least=1, most=9) == 9
+    assert argument.boolean(False, "all") is False
+    assert argument.integer(9, "size", least=1, most=9) == 9

@@ -99,7 +99,7 @@ class Transport:
                 stream=True,
                 timeout=(min(timeout_s, _CONNECT_S), timeout_s),
                 verify=self._verify,
-                proxies=_proxies(call.url),
+                proxies={} if is_here(urlsplit(call.url).hostname or "") else get_environ_proxies(call.url),
             )
         try:
             yield response
@@ -160,10 +160,6 @@ def _prepared(call: Call) -> requests.PreparedRequest:
     prepared.body = call.body  # type: ignore[assignment]
     prepared.hooks = {"response": []}
     return prepared
-
-
-def _proxies(url: str) -> dict[str, str]:
-    return {} if is_here(urlsplit(url).hostname or "") else get_environ_proxies(url)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from arro3.core import Array, DataType
 
 from runatlas.backends.swanlab.document import Document
 from runatlas.errors import ResponseFormatError
-from runatlas.model.buffer import join_arrays, make_array
+from runatlas.model.arrow_array import join_arrays, make_array
 from runatlas.model.ranges import RangeQuery
 from runatlas.model.series import PointBlock, SeriesSlice
 

@@ -148,7 +148,7 @@ class Series:
 
     def _read_sampled(self, group: Sequence[tuple[RunRecord, str]], sample: int) -> list[Line]:
         body = {"xType": "step", "range": [0, 0], "num": min(sample, SAMPLE_MAX), **_columns(group)}
-        given = self._client.query(at("house", "metrics", "scalar"), body, scope=_scope(group))
+        given = self._client.query(at("house", "metrics", "scalar"), body, scope=str(group[0][0].project_path))
         found = {(item.text("experimentId", ""), item.text("key")): item for item in Document.each(given, "lines")}
         return [read_points(found.get((run.cuid, key)) or found.get(("", key))) for run, key in group]
 
@@ -201,10 +201,6 @@ def _columns(group: Sequence[tuple[RunRecord, str]]) -> dict[str, Any]:
         for run, key in group
     ]
     return {"projectId": group[0][0].project_cuid, "columns": columns}
-
-
-def _scope(group: Sequence[tuple[RunRecord, str]]) -> str:
-    return str(group[0][0].project_path)
 
 
 def _groups(wanted: Iterable[_Wanted]) -> Iterator[list[tuple[RunRecord, str]]]:

@@ -10,7 +10,7 @@ import numpy as np
 from arro3.core import Array, ChunkedArray, DataType
 
 from runatlas.errors import StoreError, ValidationError
-from runatlas.model.buffer import make_array
+from runatlas.model.arrow_array import make_array
 from runatlas.model.page import Page
 from runatlas.model.run import RunRecord
 from runatlas.model.series import (

@@ -16,7 +16,7 @@ from runatlas.model.ids import ProjectPath
 from runatlas.model.run import Profile, RunDraft
 from runatlas.model.run_import import IMPORT_RUNS_MAX, IMPORT_VALUES_MAX, ImportedSeries, RunImport, RunImportRecord
 from runatlas.model.series import NUMERIC_TYPES
-from runatlas.process.collector import collector_paused
+from runatlas.process.garbage_collector import collector_paused
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.run_change import FINAL_STATES, json_text, profile_texts
 from runatlas.server.services.run_creation import check_draft, project_of, values_of

@@ -22,7 +22,7 @@ from runatlas.model.run_group import (
     group_value,
     too_many_groups,
 )
-from runatlas.process.collector import collector_paused
+from runatlas.process.garbage_collector import collector_paused
 from runatlas.server.store.liveness import STATE
 from runatlas.server.store.run_column import NUMBER_COLUMNS, TEXT_COLUMNS, scalar_series, statistic
 from runatlas.server.store.run_record import read_statistics

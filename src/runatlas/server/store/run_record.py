@@ -18,7 +18,7 @@ from runatlas.model.fast_json import raw_objects
 from runatlas.model.filters import Field, Statistic
 from runatlas.model.run import OWN_FIELDS, OwnField, Profile, RunRecord
 from runatlas.model.series import NUMERIC_TYPES
-from runatlas.process.collector import collector_paused
+from runatlas.process.garbage_collector import collector_paused
 from runatlas.server.store.failure import decoding
 from runatlas.server.store.latest import LATEST, read_latest
 from runatlas.server.store.liveness import state_of

@@ -7,9 +7,9 @@ from io import BytesIO
 from typing import Any
 
 from runatlas.errors import ConflictError, NotFoundError, ValidationError
+from runatlas.model.arrow_array import make_array
 from runatlas.model.artifact import ArtifactDraft, validate_artifact_name
 from runatlas.model.batch import Batch
-from runatlas.model.buffer import make_array
 from runatlas.model.codec import dumps
 from runatlas.model.registry import STAGES, ModelVersionDraft, Stage
 from runatlas.model.run import Profile, RunDraft, RunPatch, RunRecord, RunSelection

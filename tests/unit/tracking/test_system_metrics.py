@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from runatlas.tracking.system import SystemProbe, validate_interval
+from runatlas.tracking.system_metrics import SystemProbe, validate_interval
 
 
 def test_a_sample_of_the_machine() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from runatlas.entities.argument import flag, one_or_more, text, whole
+from runatlas.entities.argument import boolean, integer, one_or_more, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import NotFoundError, StoreError
 from runatlas.model.codec import make_context
@@ -73,16 +73,16 @@ def make_metric_request(
         ValueError: One of them is out of bounds, or two of them do not go together.
     """
     wanted = None if keys is None else one_or_more(keys, "keys")
-    most = whole(sample, "sample", least=1)
+    most = integer(sample, "sample", least=1)
     within = make_range(range_query)
-    sampled = not flag(all, "all") and within is None
+    sampled = not boolean(all, "all") and within is None
     request = MetricRequest(
         keys=wanted,
         sample=min(most, SAMPLE_MAX) if sampled else None,
         requested_sample=most if sampled and most > SAMPLE_MAX else None,
         range=within,
         context=None if context is None else make_context(context),
-        timed=not flag(ignore_timestamp, "ignore_timestamp"),
+        timed=not boolean(ignore_timestamp, "ignore_timestamp"),
         x_axis=_check_axis(x_axis),
     )
     if isinstance(within, ValueRange) and not request.is_across:
