@@ -18,7 +18,8 @@ from runatlas.server.pages.dialect import READS, VISITED
 pytestmark = pytest.mark.xdist_group("every_page")
 
 _BYTES_MAX = 300_000
-_ROUTES = [*{page: route for route, page in reversed((VISITED | READS).items())}.values()]
+_REPORT = "/{workspace:str}/{project:str}/report"
+_ROUTES = [*{page: route for route, page in reversed((VISITED | READS).items())}.values(), _REPORT]
 """One for each page."""
 _NOT_FOUND = "404 (Not Found)"
 
@@ -91,6 +92,9 @@ def test_page_of_ten_thousand_runs_stays_small(tmp_path_factory: pytest.TempPath
         assert len(response.body()) <= _BYTES_MAX
         assert "10,001 runs" in visit.page.inner_text("main")
         visit.check()
+        response = visit.go(f"{place.address(_REPORT)}?title=All&limit=10000&columns=name,config.lr,config.seed,loss")
+        assert len(response.body()) <= _BYTES_MAX
+        assert "of 10,000 rows" in visit.page.inner_text("main")
 
 
 def test_doors_are_for_everybody(tmp_path_factory: pytest.TempPathFactory, visitor: Visitor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import attrs
 import pytest
@@ -10,7 +11,7 @@ from browser.chromium import Visit, Visitor
 from browser.world import CONTENTS, Place
 from support.server import ServerProcess, running_server
 
-from runatlas import Run
+from runatlas import Api, Run
 
 pytestmark = pytest.mark.xdist_group("jobs_in_the_browser")
 
@@ -84,6 +85,47 @@ def test_crashed_runs_are_cleaned_up_regretted_and_back(site: Site, visitor: Vis
     assert "No run fits the filter" in page.inner_text("main")
     page.get_by_role("button", name="Undo").click()
     assert page.locator("table.runs tbody tr").count() == crashed
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_weekly_report_is_made_downloaded_and_its_link_sent(
+    site: Site, visitor: Visitor, script: bool, tmp_path: Path
+) -> None:
+    visit = _signed_in(site, visitor, site.project, script=script)
+    page = visit.page
+    visit.open(f"{site.project}?order=summary.val_loss&filter=config.net.depth+%3D%3D+3")
+    for row in range(3):
+        page.locator("table.runs tbody input[name=run]").nth(row).check()
+    page.get_by_role("button", name="Report").click()
+    names = page.locator(".made tbody th")
+    assert names.count() == 3
+    page.get_by_role("link", name="Sweeps", exact=True).click()
+    page.get_by_role("link", name="Report", exact=True).click()
+    page.get_by_label("Title").fill("Week 48")
+    page.get_by_label("Filter", exact=True).fill("job_type == 'train'")
+    page.get_by_label("each group").check()
+    page.get_by_label("Group by").fill("config.net.depth")
+    page.get_by_label("Metrics").fill("val_loss.min, train/loss.min")
+    page.get_by_label("Order", exact=True).fill("val_loss.min")
+    page.get_by_label("Metric", exact=True).first.fill("val_loss")
+    page.get_by_label("Lines").first.select_option("sd")
+    page.get_by_role("button", name="Make the report").click()
+    assert page.locator(".made h2").inner_text() == "Week 48"
+    told = page.locator(".made table").inner_text()
+    assert "val_loss.min" in told
+    assert page.locator(".made tbody tr").count() == 3
+    assert page.locator(".made figure svg").count() == 1
+    with page.expect_download() as begun:
+        page.get_by_role("link", name="HTML", exact=True).click()
+    file = tmp_path / begun.value.suggested_filename
+    begun.value.save_as(file)
+    assert file.name == "sweeps.html"
+    assert Api(site.server.origin, api_key=site.key).check_report(file).unwrap().holds
+
+    colleague = visitor.visit(site.server.origin, extra_http_headers=site.place.headers)
+    colleague.go(page.url.removeprefix(site.server.origin))
+    assert colleague.page.locator(".made table").inner_text() == told
+    colleague.check()
 
 
 def test_password_lets_in_and_a_wrong_one_does_not(site: Site, visitor: Visitor) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from itertools import zip_longest
 from typing import Any
@@ -14,7 +15,7 @@ import attrs
 
 from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filter_language import FilterSyntaxError, field_name, parse_filter, parse_order
-from runatlas.model.filters import Field
+from runatlas.model.filters import Field, Sort
 from runatlas.model.ids import ProjectPath
 from runatlas.model.metric import MetricDefinition, find_definition
 from runatlas.model.policy import Goal
@@ -26,6 +27,7 @@ from runatlas.server.pages.run_column import (
     choose_columns,
     find_columns,
     known_keys,
+    ordered_columns,
     shared_config,
     split_names,
 )
@@ -212,14 +214,15 @@ def _charts(call: EndpointCall) -> list[ChartForm]:
 
 def _first_view(call: EndpointCall, project: ProjectRecord, runs: Sequence[RunRecord]) -> ReportForm:
     """Fill in the form: what the table of the project shows, else what varies and the metrics that have a goal."""
+    sorts = _sorts(call)
     chosen = find_columns(call.values("columns")) if call.value("title") is None else ()
-    shown = chosen or (*_varying(runs), *_metrics(project, runs))
+    shown = ordered_columns(chosen or (*_varying(runs), *_metrics(project, runs)), sorts)
     told = tuple(column for column in shown if column.field.stat != "median")
     metrics = [column for column in told if column.is_metric] or _metrics(project, runs)
     apart = _apart(runs)
     group = _fields(call, "group")
     by = group or apart
-    order = _order(call, project, metrics, [*by, *map(_name, metrics)] if group else None)
+    order = _order(sorts, project, metrics, [*by, *map(_name, metrics)] if group else None)
     return ReportForm(
         title=(project.title or project.name)[:_TITLE_MAX],
         text="",
@@ -304,14 +307,18 @@ def _held(run: RunRecord, name: str) -> Any:
     return held
 
 
+def _sorts(call: EndpointCall) -> tuple[Sort, ...]:
+    """Return the order of the table, if it can be read."""
+    text = _said(call, "order", "")
+    with suppress(FilterSyntaxError):
+        return parse_order(text, argument="order") if text else ()
+    return ()
+
+
 def _order(
-    call: EndpointCall, project: ProjectRecord, metrics: Sequence[Column], possible: Sequence[str] | None
+    sorts: Sequence[Sort], project: ProjectRecord, metrics: Sequence[Column], possible: Sequence[str] | None
 ) -> str:
     """Return the order of the table if rows can have it, else the best first."""
-    try:
-        sorts = parse_order(_said(call, "order", "") or "", argument="order") if call.value("order") else ()
-    except FilterSyntaxError:
-        sorts = ()
     asked = [("-" if sort.order == "DESC" else "", _value_name(sort.field)) for sort in sorts]
     kept = [sign + name for sign, name in asked if possible is None or name in possible]
     if kept:
