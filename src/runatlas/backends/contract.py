@@ -15,10 +15,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from runatlas.backends.annotations import Annotations
 from runatlas.backends.changes import Changes
-from runatlas.backends.curation import Curation
+from runatlas.backends.folders import Folders
 from runatlas.backends.many_runs import ManyRuns
 from runatlas.backends.operation import CHANGE, GUARDED, PROJECT, READ, RUN, Envelope, Route, operation
+from runatlas.backends.policies import Policies
+from runatlas.backends.registry import Registry
 from runatlas.backends.transfer import Transfers
 from runatlas.model.account import (
     KeyRecord,
@@ -51,7 +54,7 @@ from runatlas.model.usage import SpaceRecord, UsageGroup
 __all__ = ["Backend"]
 
 
-class Backend(ManyRuns, Curation, Changes, Transfers, ABC):
+class Backend(ManyRuns, Folders, Policies, Annotations, Registry, Changes, Transfers, ABC):
     """Where the data is. Any method may raise ``AuthenticationError``, ``PermissionDeniedError`` or ``RequestError``.
 
     A thing the caller may not see answers like one that is not there: ``NotFoundError``.
