@@ -17,6 +17,7 @@ __all__ = [
 ]
 
 _NEXT_MAX = 16_000
+_RUN_MAX = 100
 
 
 def workspace_address(username: str) -> str:
@@ -39,14 +40,19 @@ def project_address(path: ProjectPath) -> str:
     return f"/@{quote(path.workspace)}/{quote(path.project)}"
 
 
-def run_address(path: RunPath) -> str:
+def run_address(path: RunPath, cuid: str = "") -> str:
     """Return the address of a run's page.
+
+    Args:
+        path: The run.
+        cuid: What it is called there if its id is long in an address; a page has many of them.
 
     Example:
         >>> run_address(RunPath("ann", "iris", "a b"))
         '/@ann/iris/runs/a%20b'
     """
-    return f"{project_address(path.project_path)}/runs/{quote(path.run, safe='')}"
+    name = quote(path.run, safe="")
+    return f"{project_address(path.project_path)}/runs/{cuid if cuid and len(name) > _RUN_MAX else name}"
 
 
 def model_address(workspace: str, name: str) -> str:

@@ -18,8 +18,8 @@ from runatlas.model.series import Context, SummaryQuery, SummaryRecord
 from runatlas.server.pages.address import project_address
 from runatlas.server.pages.asset import plotly_version
 from runatlas.server.pages.config_tree import is_same
-from runatlas.server.pages.curves import read_view
-from runatlas.server.pages.page import page, project_path
+from runatlas.server.pages.curves import read_view, series_name
+from runatlas.server.pages.page import count_of, page, project_path
 from runatlas.server.pages.run_view import own_link
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
@@ -29,7 +29,7 @@ __all__ = ["show_comparison"]
 _RUNS = 20
 _SAME, _CHARTS, _MEDIA = 200, 20, 12
 _CONFIG_CELLS, _RESULT_CELLS = 800, 500
-"""How many values of configs and results are shown of all runs together: a page has a few hundred kilobytes."""
+"""How many values of configs and results are shown of all runs together, as far as the page has room."""
 _ABSENT = object()
 _SEARCH = 200
 _SUMMARIES = 10_000
@@ -60,6 +60,11 @@ class ResultRow:
     key: str
     context: Context
     results: tuple[Result | None, ...]
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others."""
+        return series_name(self.key, self.context)
 
 
 @attrs.frozen
@@ -93,6 +98,7 @@ def show_comparison(call: EndpointCall) -> Answer:
     differing, same = _configs(runs, baseline)
     results = _results(call, project, runs, baseline)
     fitting = [row for row in results if search.casefold() in row.key.casefold()]
+    skip = count_of(call, "skip") or 0
     names, metrics = (cells // max(len(runs), 2) for cells in (_CONFIG_CELLS, _RESULT_CELLS))
     return page(
         call,
@@ -101,7 +107,7 @@ def show_comparison(call: EndpointCall) -> Answer:
         runs=runs,
         baseline=baseline,
         problem=problem,
-        asked=",".join(asked),
+        asked=",".join(run.cuid for run in runs),
         search=search,
         address=f"{project_address(path)}/compare",
         curves=f"{project_address(path)}/curves",
@@ -109,15 +115,22 @@ def show_comparison(call: EndpointCall) -> Answer:
         more_differing=max(len(differing) - names, 0),
         same=same[:_SAME],
         more_same=max(len(same) - _SAME, 0),
-        results=fitting[:metrics],
-        more_results=max(len(fitting) - metrics, 0),
+        results=fitting[skip : skip + metrics],
+        fitting=len(fitting),
+        skip=skip,
         total=len(results),
-        keys=list(dict.fromkeys(row.key for row in fitting[:metrics]))[:_CHARTS],
+        drawn=_drawn(fitting[skip : skip + metrics]),
         media=_media(call, runs),
         view=read_view(call),
         plotly=plotly_version(),
         now_ms=call.services.store.clock(),
     )
+
+
+def _drawn(results: Sequence[ResultRow]) -> frozenset[str]:
+    """Return the names of the rows beside which a chart is drawn: the first of each key."""
+    first = {row.key: row.name for row in reversed(results)}
+    return frozenset(list(reversed(first.values()))[:_CHARTS])
 
 
 def _find(call: EndpointCall, project: ProjectRecord, asked: Sequence[str]) -> tuple[list[RunRecord], list[str]]:

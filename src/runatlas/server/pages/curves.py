@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,7 @@ from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.statistics.curve import BANDS, Band
 from runatlas.terminal import printable
 
-__all__ = ["CURVE_KEYS", "CURVE_RUNS", "Curves", "View", "read_view", "series_label"]
+__all__ = ["CURVE_KEYS", "CURVE_RUNS", "Curves", "View", "read_view", "series_label", "series_name"]
 
 CURVE_RUNS, CURVE_KEYS = 50, 50
 """Of how many runs, and how many metrics, curves are drawn at once."""
@@ -242,6 +243,7 @@ def _content(block: PointBlock, runs: Mapping[str, RunRecord], asked: _Asked, ac
             {
                 "run": part.run,
                 "key": part.key,
+                "name": series_name(part.key, part.context),
                 "label": series_label(part.key, part.context),
                 "total": part.total,
                 "x": along,
@@ -306,10 +308,15 @@ def series_label(key: str, context: Context) -> str:
     return printable(key) + "".join(f" {printable(name)}={printable(str(held))}" for name, held in context)
 
 
+def series_name(key: str, context: Context) -> str:
+    """Return what tells a series from the others of its run, for scripts."""
+    return hashlib.sha256(dumps([key, dict(context)]).encode()).hexdigest()[:16]
+
+
 def _run(cuid: str, name: str, run: RunRecord | None) -> dict[str, Any]:
     return {
         "cuid": cuid,
         "name": printable(name[:_NAME]),
-        "address": None if run is None else run_address(run.path),
+        "address": None if run is None else run_address(run.path, run.cuid),
         "state": None if run is None else run.state,
     }

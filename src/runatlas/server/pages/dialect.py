@@ -57,6 +57,7 @@ VISITED: dict[str, Page] = {
     "/{workspace:str}/{project:str}/runs/{run:str}/system": run_system.show_system,
     "/{workspace:str}/{project:str}/runs/{run:str}/files": run_artifacts.show_artifacts,
     "/{workspace:str}/{project:str}/runs/{run:str}/history": run_history.show_history,
+    "/{workspace:str}/{project:str}/runs/{run:str}/record": run_file.record_file,
     "/runs/{run:str}": run.find_run,
     "/runs/{run:str}/{part:str}": run.find_run,
     "/dashboard/experiments/{run:str}": run.find_run,

@@ -58,6 +58,7 @@ _HTML = "text/html; charset=utf-8"
 _PORT = re.compile(r":(\d{1,5})$")
 _FIELDS_MAX = 5000
 _DIGITS = 18
+_HERE_MAX = 16_000
 _IN_ADDRESSES = "/?&=%#:@!$'()*+,;~"
 
 Page: TypeAlias = Callable[[EndpointCall], "Answer | ASGIApp"]
@@ -111,7 +112,7 @@ def page(call: EndpointCall, template: str, *, status: int = 200, **context: Any
     body = rendered(
         template,
         caller=None if is_visitor(call.user) else call.user,
-        here=call.raw_path + (f"?{query}" if query else ""),
+        here=call.raw_path + (f"?{query}" if 0 < len(query) <= _HERE_MAX else ""),
         token=token_of(call),
         **context,
     )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from itertools import takewhile
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 
@@ -16,6 +19,7 @@ from runatlas.model.filter_language import FilterSyntaxError, field_name, parse_
 from runatlas.model.filters import Field, Sort
 from runatlas.model.run import RunRecord
 from runatlas.model.run_value import flatten, value_of
+from runatlas.server.pages.room import Room
 
 __all__ = [
     "Cell",
@@ -31,9 +35,10 @@ __all__ = [
 ]
 
 _CONFIGS, _METRICS = 6, 4
-_COLUMNS_MAX, _NAMES_MAX = 24, 700
-"""How many columns are shown, and how long their names may be together: every link of the table has them."""
-_KEYS_MAX, _KEY_LENGTH = 150, 120
+_COLUMNS_MAX, _NAMES_ROOM = 24, 1200
+"""How many columns are shown, and how long their names may be together in an address: links of the table have them."""
+_KEYS_MAX, _KEY_LENGTH, _KEYS_ROOM = 150, 120, 20_000
+"""How many keys are offered, how long each may be, and how much all of them may fill where one is written."""
 _ALWAYS = {"name", "state", "labels", "created_at", "duration", "pin", "baseline", "protected", "colors", "show"}
 _ABSENT = object()
 _ITEM = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|\[[^\]]*\]|\{[^}]*\}|[^,\n"\[{]|["\[{])+""")
@@ -127,7 +132,9 @@ def known_keys(runs: Sequence[RunRecord]) -> tuple[KnownKey, ...]:
     found = [KnownKey(Column.of("config", key), key not in same, count) for key, count in _short(counts)]
     measured = [KnownKey(Column.of("summary", key), varies=True, runs=count) for key, count in _short(metrics)]
     varying = [known for known in found if known.varies]
-    return (*varying, *measured, *(known for known in found if not known.varies))[:_KEYS_MAX]
+    offered = (*varying, *measured, *(known for known in found if not known.varies))[:_KEYS_MAX]
+    room = Room(_KEYS_ROOM)
+    return tuple(takewhile(lambda known: room.takes(escape(known.column.name)), offered))
 
 
 def _short(counts: Counter[str]) -> list[tuple[str, int]]:
@@ -177,7 +184,7 @@ def _bounded(columns: Iterable[Column | None]) -> tuple[Column, ...]:
     for column in columns:
         if column is None or len(found) == _COLUMNS_MAX:
             continue
-        if sum(map(len, found)) + len(column.name) <= _NAMES_MAX:
+        if sum(len(quote(name)) for name in (*found, column.name)) <= _NAMES_ROOM:
             found.setdefault(column.name, column)
     return tuple(found.values())
 
@@ -219,9 +226,8 @@ def choose_columns(runs: Sequence[RunRecord], sorts: Sequence[Sort] = ()) -> tup
     keys = dict.fromkeys(key for config in _flat(runs) for key in config)
     differing = [key for key in keys if key not in same][:_CONFIGS]
     metrics = Counter(key for run in runs for key in run.summary or {}).most_common(_METRICS)
-    ordered = ordered_columns((), sorts)
-    found = (*(Column.of("config", key) for key in differing), *(Column.of("summary", key) for key, _ in metrics))
-    return (*ordered, *(column for column in found if column not in ordered))
+    configs = (Column.of("config", key) for key in differing)
+    return _bounded((*ordered_columns((), sorts), *configs, *(Column.of("summary", key) for key, _ in metrics)))
 
 
 def cells(runs: Sequence[RunRecord], columns: Sequence[Column]) -> Iterator[tuple[Cell, ...]]:

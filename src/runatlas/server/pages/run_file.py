@@ -1,4 +1,4 @@
-"""The runs that an address asks for as a file."""
+"""The runs that an address asks for as a file, and all that is known of one of them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from runatlas.model.codec import decode_json, encode_json
 from runatlas.model.filter_language import FilterSyntaxError
 from runatlas.model.page import PAGE_LIMIT, each_item
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
-from runatlas.server.pages.page import project_path
+from runatlas.server.pages.page import project_path, run_path
 from runatlas.server.pages.run_list import asked_query
-from runatlas.server.wire.download import Download
+from runatlas.server.wire.answer import Answer
+from runatlas.server.wire.download import Download, content_disposition
 from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.tables.run import RunColumns, RunTable, write_runs
 
-__all__ = ["csv_file", "parquet_file"]
+__all__ = ["csv_file", "parquet_file", "record_file"]
 
 _PIECE = 1 << 18
 _PATIENCE_S = 5.0
@@ -38,6 +39,12 @@ def csv_file(call: EndpointCall) -> Download:
 def parquet_file(call: EndpointCall) -> Download:
     """Return the runs as Parquet."""
     return _made(call, "parquet", "application/vnd.apache.parquet")
+
+
+def record_file(call: EndpointCall) -> Answer:
+    """Return all that is known of a run as JSON, however much it is."""
+    run = call.services.runs.get_run(call.user, run_path(call))
+    return Answer(encode_json(run), headers={"content-disposition": content_disposition(f"{run.cuid}.json")})
 
 
 def _made(call: EndpointCall, form: Literal["csv", "parquet"], media_type: str) -> Download:

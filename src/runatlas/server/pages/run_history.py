@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runatlas.display import markup
 from runatlas.errors import ApiStatusError, ValidationError
 from runatlas.model.annotation import ANNOTATION_MAX, AnnotationDraft, AnnotationQuery
 from runatlas.model.change import LASTING, ChangeQuery
@@ -9,6 +10,7 @@ from runatlas.model.ingestion_key import INGESTION_KEY_TTL_MAX_MS
 from runatlas.model.page import PageRequest
 from runatlas.server.pages.address import with_query
 from runatlas.server.pages.page import Form, last_of, read_form, redirect
+from runatlas.server.pages.room import Room, fitting_page
 from runatlas.server.pages.run_view import RunView, run_page, view_run
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
@@ -16,7 +18,8 @@ from runatlas.terminal import printable
 
 __all__ = ["add_note", "create_key", "revoke_key", "show_history"]
 
-_NOTES, _CHANGES = 10, 50
+_NOTES, _CHANGES = 10, 25
+_NOTES_ROOM = 100_000
 _HOUR_MS = 3_600_000
 _HOURS_MAX = INGESTION_KEY_TTL_MAX_MS // _HOUR_MS
 
@@ -31,8 +34,14 @@ def _history(
 ) -> Answer:
     path, services = shown.run.path, call.services
     cursor = call.value("after") or None
-    notes = services.annotations.list_annotations(
-        call.user, path, AnnotationQuery(page=PageRequest(limit=_NOTES, cursor=call.value("notes") or None))
+    since = call.value("notes") or None
+    notes = fitting_page(
+        lambda limit: services.annotations.list_annotations(
+            call.user, path, AnnotationQuery(page=PageRequest(limit=limit, cursor=since))
+        ),
+        _NOTES,
+        Room(_NOTES_ROOM, beside=500),
+        lambda note: [markup.lines(note.text, ANNOTATION_MAX).text],
     )
     changes = services.changes.list_changes(
         call.user, ChangeQuery(str(path), page=PageRequest(limit=_CHANGES, cursor=cursor))
@@ -51,7 +60,7 @@ def _history(
         lasting_kinds=frozenset(LASTING),
         problem=problem,
         secret=secret,
-        text=text,
+        text=text[:ANNOTATION_MAX],
         note_most=ANNOTATION_MAX,
         hours_most=_HOURS_MAX,
     )

@@ -10,8 +10,9 @@ from runatlas.model.codec import dumps
 from runatlas.model.page import PageRequest
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.model.series import Statistic, SummaryQuery
-from runatlas.server.pages.page import run_path
-from runatlas.server.pages.run import SHOWN, series_name
+from runatlas.server.pages.curves import series_name
+from runatlas.server.pages.page import count_of, run_path
+from runatlas.server.pages.run_metrics import SHOWN, only
 from runatlas.server.pages.shared_reads import SharedReads
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
@@ -28,7 +29,7 @@ class LiveRuns:
         self._reads = SharedReads[bytes](_RUNS)
 
     def show(self, call: EndpointCall) -> Answer:
-        """Answer with a run's state, and what its metrics are by now.
+        """Answer with a run's state, and what its metrics are by now, from the one after ``skip`` others.
 
         The caller's right to see the run is looked at for each, the rest is read once for all.
         """
@@ -38,19 +39,20 @@ class LiveRuns:
         found = call.services.runs.list_runs(call.user, query).items
         if not found:
             raise NotFoundError("there is no such run any more")
-        return Answer(self._reads.get(found[0].cuid, lambda: dumps(_read(call, found[0])).encode()))
+        run, skip = found[0], count_of(call, "skip") or 0
+        return Answer(self._reads.get((run.cuid, skip), lambda: dumps(_read(call, run, skip)).encode()))
 
 
-def _read(call: EndpointCall, run: RunRecord) -> dict[str, Any]:
-    selection = RunSelection(run.workspace, run.project, ids=(run.cuid,))
-    query = SummaryQuery(selection, median=False, column_class="CUSTOM", page=PageRequest(limit=SHOWN))
+def _read(call: EndpointCall, run: RunRecord, skip: int) -> dict[str, Any]:
+    request = PageRequest(limit=SHOWN, offset=skip)
+    query = SummaryQuery(only(run), median=False, column_class="CUSTOM", page=request)
     summaries = call.services.points.read_summaries(call.user, query).items
     return {
         "state": run.state,
         "lasted": lasting(run.duration_s(call.services.store.clock())),
         "lines": call.services.logs.last_line(call.user, run.path, None),
         "metrics": {
-            series_name(each): [
+            series_name(each.key, each.context): [
                 _text(each.latest),
                 _text(each.min),
                 _text(each.max),

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import attrs
 
+from runatlas.display import markup
 from runatlas.model.codec import dumps
 from runatlas.model.ids import RunPath
 from runatlas.model.instant import iso_text
 from runatlas.model.log import LOG_LEVELS, LogLevel, LogQuery, LogRecord
 from runatlas.server.pages.page import count_of, run_path
+from runatlas.server.pages.room import Room
 from runatlas.server.pages.run_view import run_page, view_run
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
@@ -19,8 +21,8 @@ from runatlas.terminal import printable_lines
 __all__ = ["show_lines", "show_logs"]
 
 _LINES = 300
-_MESSAGE, _SEARCH = 1000, 200
-_CHARACTERS = 40_000
+_MESSAGE, _SEARCH, _TAG = 1000, 200, 60
+_ROOM, _AROUND = 200_000, 300
 _WINDOW, _WINDOW_MAX, _LOOKED_MAX = 1000, 20_000, 100_000
 
 
@@ -72,8 +74,17 @@ def show_lines(call: EndpointCall) -> Answer:
     after = count_of(call, "after") or 0
     found = call.services.logs.read_logs(call.user, path, LogQuery(after, wanted.level, limit=_LINES))
     following = found.logs[-1].line if found.logs else after
-    lines = [_line(each) for each in found.logs if wanted.fits(each)]
-    return Answer(dumps({"lines": lines, "after": following, "more": found.next_offset is not None}).encode())
+    lines = [each for each in found.logs if wanted.fits(each)]
+    room = Room(_ROOM)
+    for place, each in enumerate(lines):
+        # Lines of one number, of several streams, go together.
+        if not room.takes(dumps(_line(each))) and place and lines[place - 1].line < each.line:
+            return _told(lines[:place], lines[place - 1].line, is_more=True)
+    return _told(lines, following, is_more=found.next_offset is not None)
+
+
+def _told(lines: Sequence[LogRecord], after: int, *, is_more: bool) -> Answer:
+    return Answer(dumps({"lines": [_line(each) for each in lines], "after": after, "more": is_more}).encode())
 
 
 def _line(line: LogRecord) -> dict[str, object]:
@@ -110,10 +121,12 @@ def _fitting(found: Sequence[LogRecord]) -> tuple[tuple[LogRecord, ...], int | N
 
     Lines of one number, of several streams, stay together.
     """
-    room, start = _CHARACTERS, len(found)
-    while start > 0 and len(found) - start < _LINES and room > 0:
+    room, start = Room(_ROOM, beside=_AROUND), len(found)
+    while start > 0 and len(found) - start < _LINES:
+        line = found[start - 1]
+        if not room.takes(markup.lines(line.message, _MESSAGE).text, markup.text(line.tag or "", _TAG).text):
+            break
         start -= 1
-        room -= min(len(found[start].message), _MESSAGE)
     if start == 0:
         return tuple(found), None
     cut = found[start - 1].line

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from math import isfinite
 from typing import Any
 
@@ -10,7 +11,6 @@ import attrs
 
 from runatlas.model.codec import dumps
 from runatlas.model.media import MediaItem, MediaQuery, MediaRecord
-from runatlas.model.series import Context
 from runatlas.server.pages.page import count_of, run_path, whole_of
 from runatlas.server.pages.run_view import own_link, run_page, view_run
 from runatlas.server.wire.answer import Answer
@@ -18,9 +18,7 @@ from runatlas.server.wire.endpoint import EndpointCall
 
 __all__ = ["show_figure", "show_media"]
 
-_ROOM, _STEPS = 100, 2000
-"""How much of a page things may fill: a picture takes one part of it."""
-_TEXT = 4000
+_THINGS, _STEPS = 100, 1000
 _BARS = 64
 _SEEN = {"image": "image", "audio": "audio", "video": "video"}
 
@@ -30,12 +28,14 @@ class Thing:
     """One object of a step as it is shown.
 
     Attributes:
+        record: Of which key and step it is.
         kind: ``image``, ``audio``, ``video``, ``text``, ``bars``, ``figure``, ``values`` or ``file``.
         link: Where its bytes are.
         bars: How high each bar of a distribution is, from 0 to 1; then its outer edges.
         place: Among the objects of its key and step.
     """
 
+    record: MediaRecord
     kind: str
     item: MediaItem
     link: str | None
@@ -44,20 +44,9 @@ class Thing:
     edges: tuple[float, float] = (0.0, 0.0)
 
 
-@attrs.frozen
-class Shelf:
-    """The objects of one key at one step; ``left`` more are not shown."""
-
-    key: str
-    context: Context
-    step: int
-    things: tuple[Thing, ...]
-    left: int
-
-
 def show_media(call: EndpointCall) -> Answer:
-    """Show the media of a step; without one those of the last step of every key."""
-    shown = view_run(call)
+    """Show the media of a step; without one those of the last step of every key; those after ``skip`` others."""
+    shown, skip = view_run(call), count_of(call, "skip") or 0
     key, step = call.value("key") or None, whole_of(call, "step")
     found = call.services.media.list_media(
         call.user, shown.run.path, MediaQuery(None if key is None else (key,), step=step)
@@ -69,7 +58,9 @@ def show_media(call: EndpointCall) -> Answer:
         shown,
         "run_media.html",
         tab="media",
-        shelves=_shelves(call, found.items),
+        things=list(islice(_things(call, found.items), skip, skip + _THINGS)),
+        skip=skip,
+        count=sum(len(record.items) for record in found.items),
         keys=list(dict.fromkeys(record.key for record in keys)),
         key=key or "",
         step=step,
@@ -95,49 +86,35 @@ def _thinned(steps: Sequence[int]) -> list[int]:
     return [steps[place * (len(steps) - 1) // (_STEPS - 1)] for place in range(_STEPS)]
 
 
-def _shelves(call: EndpointCall, records: Sequence[MediaRecord]) -> list[Shelf]:
-    room = _ROOM
+def _things(call: EndpointCall, records: Sequence[MediaRecord]) -> Iterator[Thing]:
     places: dict[str, int] = {}
-    made = []
     for record in records:
         first = places.get(record.key, 0)
         places[record.key] = first + len(record.items)
-        things: list[Thing] = []
         for place, item in enumerate(record.items, first):
-            if room <= 0:
-                break
-            things.append(_thing(call, record, item, place))
-            room -= _size(things[-1])
-        made.append(Shelf(record.key, record.context, record.step, tuple(things), len(record.items) - len(things)))
-    return made
+            yield _thing(call, record, item, place)
 
 
 def _thing(call: EndpointCall, record: MediaRecord, item: MediaItem, place: int) -> Thing:
     link = None if item.url is None else own_link(call, item.url)
     if item.data is None:
-        return Thing(_SEEN.get(item.mime_type.partition("/")[0].lower(), "file"), item, link, place)
+        return Thing(record, _SEEN.get(item.mime_type.partition("/")[0].lower(), "file"), item, link, place)
     if record.column_type == "FIGURE":
-        return Thing("figure", item, link, place)
+        return Thing(record, "figure", item, link, place)
     if record.column_type == "DISTRIBUTION":
-        return _distribution(item, place)
-    return Thing("text" if isinstance(item.data.get("text"), str) else "values", item, link, place)
+        return _distribution(record, item, place)
+    return Thing(record, "text" if isinstance(item.data.get("text"), str) else "values", item, link, place)
 
 
-def _size(thing: Thing) -> int:
-    """Return how much of a page a thing fills."""
-    text = thing.item.data.get("text") if thing.kind == "text" and thing.item.data else None
-    return 4 if thing.kind == "bars" else 1 + len((text or "")[:_TEXT]) // 500
-
-
-def _distribution(item: MediaItem, place: int) -> Thing:
+def _distribution(record: MediaRecord, item: MediaItem, place: int) -> Thing:
     data: Mapping[str, Any] = item.data or {}
     weights, edges = _numbers(data.get("data")), _numbers(data.get("range"))
     if not weights or len(edges) != len(("low", "high")):
-        return Thing("values", item, None, place)
+        return Thing(record, "values", item, None, place)
     several = -(-len(weights) // _BARS)
     bars = [sum(weights[start : start + several]) for start in range(0, len(weights), several)]
     most = max(bars) or 1
-    return Thing("bars", item, None, place, tuple(max(bar / most, 0.0) for bar in bars), (edges[0], edges[1]))
+    return Thing(record, "bars", item, None, place, tuple(max(bar / most, 0.0) for bar in bars), (edges[0], edges[1]))
 
 
 def _numbers(held: Any) -> list[float]:

@@ -50,7 +50,7 @@ def view_run(call: EndpointCall) -> RunView:
     run = call.services.runs.get_run(call.user, run_path(call))
     project = call.services.projects.get_project(call.user, run.project_path)
     may_write = project.role in _WRITERS and not is_visitor(call.user)
-    return RunView(run, project, run_address(run.path), may_write)
+    return RunView(run, project, run_address(run.path, run.cuid), may_write)
 
 
 def run_page(call: EndpointCall, shown: RunView, template: str, **context: Any) -> Answer:

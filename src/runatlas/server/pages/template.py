@@ -21,6 +21,7 @@ from runatlas.server.pages.address import (
     with_query,
     workspace_address,
 )
+from runatlas.server.pages.room import Room, filled, fitting_lines
 from runatlas.terminal import counted, size_text
 
 __all__ = ["STATIC", "asset_version", "rendered"]
@@ -62,10 +63,10 @@ def _environment() -> Environment:
     )
     made.filters |= {
         "said": lambda given, most=markup.LONG: _html(markup.text(str(given), most)),
-        "cell": lambda given: _html(markup.value(given)),
+        "cell": lambda given, *most: _html(markup.value(given, *most)),
         "measured": lambda given: _html(markup.number(given)),
         "lines": lambda given, most=100_000: _html(markup.lines(given, most)),
-        "tree": lambda given: _html(markup.tree(given)),
+        "lines_within": fitting_lines,
         "sparkline": lambda given: _html(sparkline(given)),
         "when": _when,
         "lasting": markup.lasting,
@@ -74,8 +75,10 @@ def _environment() -> Environment:
     }
     made.globals |= {
         "asset_version": asset_version(),
+        "filled": filled,
         "model_address": model_address,
         "project_address": project_address,
+        "room": Room,
         "run_address": run_address,
         "user_address": user_address,
         "workspace_address": workspace_address,

@@ -188,7 +188,7 @@ def test_hostile_texts_are_texts_and_rows_stay_bounded(server: ServerProcess) ->
     assert "&lt;script&gt;" in page
     assert len(page) < 60_000
     padded = _page(server, **{f"x{number}": "<" * 250 for number in range(60)}, x="<" * 15_000)
-    assert (len(padded) < 300_000, padded.count("x59=")) == (True, 1)
+    assert (len(padded) < 300_000, "x59=" in padded) == (True, False)
     crowded = _page(server, "/@root/crowded")
     assert len(crowded) < 300_000
     names = [unescape(name) for name in re.findall(r'name="columns" value="([^"]*)"', crowded)]

@@ -150,7 +150,7 @@ def _of_project(action: str, **form: str) -> Make:
 
 
 _RUN_PAGES = "/{workspace}/{project}/runs/{run}"
-_PARTS = ("chart", "media", "figure", "logs", "lines", "system", "files", "history", "state")
+_PARTS = ("chart", "media", "figure", "logs", "lines", "system", "files", "history", "record", "state")
 
 
 def _of_run(action: str, **form: str) -> Make:

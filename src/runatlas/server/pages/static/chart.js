@@ -6,6 +6,7 @@
 // With data-band (and data-color, a field) a figure shows the means of runs, each with a band. data-colors of anything
 // around the figures: of each run its colour and what that stands for.
 // data-plotly="VERSION" is on any element of the page. What stands in a figure stays there for those who do not see.
+// Keys may be long: data-row="NAME" instead of data-keys is the key of the row of a table with that data-series.
 // A form with data-chart-controls and the fields x, log and smooth sets those of all figures, and the page's address.
 
 const LIGHT = ["#0072b2", "#c24e00", "#008060", "#b0508a", "#8f6800", "#2a8ac4", "#6a51a3", "#5b6570"];
@@ -15,6 +16,7 @@ const AXES = { step: "step", time: "time (UTC)", relative: "since the run began"
 const BLOCKS_MOST = 20;
 const REST = 10;
 const KEYS_AT_ONCE = 12;
+const KEYS_LENGTH = 40_000;
 const LONG = 80;
 const VALUE = 40;
 const STAY_MS = 120;
@@ -40,6 +42,11 @@ export function refresh(isLast = false) {
   for (const chart of charts.values()) {
     if (isLast || performance.now() - chart.readAt > REST * chart.took) chart.invalidate();
   }
+}
+
+/** The key of the metric in a row of a table. */
+export function keyOf(row) {
+  return document.querySelector(`[data-series="${CSS.escape(row)}"]`)?.dataset.key ?? "";
 }
 
 /** Load what lets charts be zoomed, and draw those in view with it. */
@@ -106,9 +113,12 @@ export function read(asked) {
 async function send({ rest, wants }) {
   let batch = [];
   const most = rest.band ? 1 : KEYS_AT_ONCE;
-  const count = () => new Set(batch.flatMap((want) => want.keys)).size;
+  const isFull = ({ keys }) => {
+    const all = [...new Set([...batch.flatMap((want) => want.keys), ...keys])];
+    return all.length > most || all.reduce((sum, key) => sum + encodeURIComponent(key).length, 0) > KEYS_LENGTH;
+  };
   for (const want of [...wants, null]) {
-    if (batch.length && (want === null || count() + want.keys.length > most)) {
+    if (batch.length && (want === null || isFull(want))) {
       answer(rest, batch);
       batch = [];
     }
@@ -215,7 +225,7 @@ class Chart {
     return {
       source: given.source,
       runs: JSON.parse(given.runs),
-      keys: JSON.parse(given.keys),
+      keys: given.keys ? JSON.parse(given.keys) : [keyOf(given.row)],
       x: given.x || "step",
       points: Number(given.points || 600),
       band: given.band ?? "",
@@ -543,11 +553,18 @@ const plain = (text) => cut(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;
 
 // -- the page --------------------------------------------------------------------------------------------------
 
+/** How a form says that charts are drawn. */
+function chosen(form) {
+  const said = new FormData(form);
+  const row = form.elements.x?.selectedOptions[0]?.dataset.row;
+  const x = (row ? keyOf(row) : said.get("x")) || "step";
+  return { x, log: said.getAll("log").join(""), smooth: said.get("smooth") || "0" };
+}
+
 function control(form) {
   const apply = () => {
-    const said = new FormData(form);
     const address = new URL(window.location.href);
-    const values = { x: said.get("x") || "step", log: said.getAll("log").join(""), smooth: said.get("smooth") || "0" };
+    const values = chosen(form);
     for (const [name, value] of Object.entries(values)) {
       if (value === "" || value === "0" || value === "step") address.searchParams.delete(name);
       else address.searchParams.set(name, value);
@@ -573,6 +590,10 @@ function control(form) {
   });
 }
 
-for (const figure of document.querySelectorAll("[data-chart]")) attach(figure);
+const controls = document.querySelector("form[data-chart-controls]");
+for (const figure of document.querySelectorAll("[data-chart]")) {
+  if (controls && !("x" in figure.dataset)) Object.assign(figure.dataset, chosen(controls));
+  attach(figure);
+}
 for (const form of document.querySelectorAll("form[data-chart-controls]")) control(form);
 dark.addEventListener("change", redraw);

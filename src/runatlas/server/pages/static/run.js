@@ -19,11 +19,11 @@ const seen = new IntersectionObserver((entries) => {
 }, { rootMargin: "100px" });
 
 async function course(cell) {
-  const key = cell.dataset.spark;
+  const { key, series } = cell.closest("tr").dataset;
   const asked = { source: page.dataset.curves, runs: [page.dataset.cuid], keys: [key], x: "step", points: 60 };
   try {
     const found = await read({ ...asked, from: null, to: null });
-    const own = found.series.find((each) => each.label === (cell.dataset.label ?? each.label));
+    const own = found.series.find((each) => each.name === series);
     if (own) cell.replaceChildren(drawn(own.y));
   } catch {
     cell.textContent = "";
@@ -116,6 +116,7 @@ function slide() {
     waiting = setTimeout(async () => {
       const url = new URL(window.location.href);
       url.searchParams.set("step", step);
+      url.searchParams.delete("skip");
       bar.elements.step.value = step;
       try {
         await showMedia(url);
@@ -144,7 +145,7 @@ const figures = new IntersectionObserver((entries) => {
 
 async function drawFigure(place) {
   try {
-    const response = await fetch(place.dataset.figure);
+    const response = await fetch(place.querySelector("a").href);
     if (!response.ok) return;
     const [figure, plotly] = [await response.json(), await load()];
     const traces = (figure.data ?? []).map((trace) => ({ ...trace, type: (trace.type ?? "scatter").replace(/gl$/, "") }));
@@ -216,7 +217,8 @@ async function look() {
   if (document.hidden) return;
   let response;
   try {
-    response = await fetch(`${address}/state`, { cache: "no-store" });
+    const skip = document.getElementById("metric-table")?.dataset.skip ?? 0;
+    response = await fetch(`${address}/state?skip=${skip}`, { cache: "no-store" });
   } catch {
     tellLive("The server cannot be reached; this page goes on when it can.");
     return later(Math.min(wait * 2, SLOW_MS));
@@ -259,7 +261,7 @@ function apply(metrics) {
   const table = document.getElementById("metric-table");
   const rows = new Set([...(table?.tBodies[0].rows ?? [])].map((line) => line.dataset.series));
   const unseen = Object.keys(metrics).filter((name) => !rows.has(name)).length;
-  const isWhole = document.getElementById("no-metrics") || (table && !new URLSearchParams(location.search).get("metric"));
+  const isWhole = document.getElementById("no-metrics") || (table && "whole" in table.dataset);
   if (unseen && isWhole) {
     const again = document.createElement("a");
     again.href = location.pathname + location.search;

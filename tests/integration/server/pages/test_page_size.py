@@ -1,0 +1,54 @@
+"""How large pages are: of a store with as much of everything as anybody may record, in letters that take most room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from browser.world import Place
+from support.full_store import MODEL, FullStore, fill_full
+from support.server import ServerProcess, running_server
+
+from runatlas.server.pages.dialect import READS, VISITED
+
+_BYTES_MAX = 300_000
+_ROUTES = [*{page: route for route, page in reversed((VISITED | READS).items())}.values()]
+"""One for each page."""
+_PROJECT = "/{workspace:str}/{project:str}"
+_FILES = {f"{_PROJECT}/runs/{{run:str}}/record", f"{_PROJECT}/runs.csv", f"{_PROJECT}/runs.parquet"}
+"""What is as large as what was recorded, as it is kept and not shown."""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, Place]]:
+    directory = tmp_path_factory.mktemp("full") / "store"
+    place = _place(fill_full(directory))
+    with running_server(directory) as server:
+        yield server, place
+
+
+def _place(store: FullStore) -> Place:
+    project = store.run.project_path
+    names = {"workspace": f"@{project.workspace}", "project": project.project, "experiment": project.project}
+    names |= {
+        "entry": store.trash_id,
+        "key": store.key_id,
+        "name": MODEL,
+        "username": project.workspace,
+        "part": "chart",
+    }
+    some = ",".join(store.runs)
+    queries = {
+        "/{workspace}/{project}/curves": f"?runs={store.cuid}&keys=none",
+        "/{workspace}/{project}/compare": f"?runs={some}",
+    }
+    return Place(names, {"run": store.cuid}, queries, {"Authorization": f"Bearer {store.secret}"})
+
+
+@pytest.mark.parametrize("route", [route for route in _ROUTES if route not in _FILES])
+def test_page_has_its_most(route: str, served: tuple[ServerProcess, Place]) -> None:
+    server, place = served
+    answer = server.call("GET", place.address(route), headers=place.headers)
+    assert answer.status_code == 200, answer.text[:2000]
+    if answer.headers["content-type"].startswith(("text/html", "application/json")):
+        assert len(answer.content) <= _BYTES_MAX
