@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, BrowserContext, Page, Response, sync_playwright
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page, Response
 
 __all__ = ["DONE", "FLAGS", "LOOKS", "PROGRAM", "Look", "Visit", "Visitor", "browser", "visitor"]
 
@@ -60,6 +62,9 @@ def browser() -> Iterator[Browser]:
     if not PROGRAM.is_file():
         needed = f"needs Chromium: there is no {PROGRAM}; apt-get install chromium, or say where in RUNATLAS_CHROMIUM"
         pytest.fail(needed) if _MUST_RUN else pytest.skip(needed)
+    # Here, as every process that collects tests would import it.
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=PROGRAM, args=FLAGS)
         yield started

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import attrs
 import pytest
 import requests
 from browser.chromium import LOOKS, Look, Visit, Visitor
 from browser.world import CONTENTS, Place, fill_many
-from playwright.sync_api import Browser
 from support.server import ServerProcess, make_key, running_server
 
 from runatlas.server.pages.dialect import READS, VISITED
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.xdist_group("every_page")
 

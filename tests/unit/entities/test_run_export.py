@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,6 +80,8 @@ def rows_of(path: Path) -> list[Any]:
 
 @given(records=_records)
 def test_a_file_is_the_table(tmp_path_factory: pytest.TempPathFactory, records: list[RunRecord]) -> None:
+    import polars as pl
+
     folder = tmp_path_factory.mktemp("export")
     table = RunTable(records)
     for form in FORMATS:

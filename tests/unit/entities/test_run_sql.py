@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -91,6 +90,8 @@ JOINS = ["join", "left join", "right join", "full join", "semi join", "anti join
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, Any]]:
     """A project of few points, and the same in tables of DuckDB."""
+    import duckdb
+
     backend = LocalBackend(str(tmp_path_factory.mktemp("small")))
     project = ProjectPath("me", "small")
     backend.create_workspace("me", name="me", comment="")

@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import duckdb
-import polars as pl
 import pytest
 from arro3.core import RecordBatchReader, Table
 from support.place import Place
@@ -21,6 +19,9 @@ PROJECT, RUN = "my-team/my-project", "my-team/my-project/abc123"
 
 
 def test_every_tool_takes_runs_as_they_are(place: Place) -> None:
+    import duckdb
+    import polars as pl
+
     runs = place.api.runs(PROJECT, "state != 'RUNNING'", order="name")
     expected = runs.table().unwrap().to_arrow()
     assert Table(runs) == expected
@@ -33,6 +34,9 @@ def test_every_tool_takes_runs_as_they_are(place: Place) -> None:
 
 
 def test_a_query_reads_runs_once_and_the_next_one_anew(place: Place) -> None:
+    import duckdb
+    import polars as pl
+
     chosen = place.api.runs(PROJECT)[:3]
     with place.account.asking("list_runs"):
         assert len(duckdb.execute("from chosen").fetchall()) == len(chosen)
@@ -57,7 +61,13 @@ def test_a_column_that_only_the_last_page_has_is_there_from_the_first() -> None:
     assert repr(table.to_struct_array().to_pylist()) == repr(expected.to_arrow().to_struct_array().to_pylist())
 
 
-@pytest.mark.parametrize("take", [Table, pl.DataFrame, RecordBatchReader.from_stream])
+def _polars(runs: Any) -> Any:
+    import polars as pl
+
+    return pl.DataFrame(runs)
+
+
+@pytest.mark.parametrize("take", [Table, _polars, RecordBatchReader.from_stream])
 def test_runs_that_cannot_be_read_are_an_error_and_no_short_table(place: Place, take: Callable[[Any], Any]) -> None:
     place.account.fail("list_runs", RequestError("the network is down"))
     with pytest.raises(RequestError, match="the network is down"):
@@ -80,7 +90,7 @@ def test_whatever_has_rows_is_a_table(place: Place) -> None:
     for item, names in kinds.items():
         table = item.to_arrow()
         assert table.column_names[: len(names)] == names
-        assert table.num_rows == len(item.to_pandas()) == len(item.to_polars()) == len(pl.DataFrame(item))
+        assert table.num_rows == len(item.to_pandas()) == len(item.to_polars()) == len(_polars(item))
         assert item.to_csv().startswith(",".join(names))
     assert api.projects().to_pandas()["name"].tolist() == ["my-project"]
     lines = api.run(RUN).logs().to_pandas()  # type: ignore[attr-defined]

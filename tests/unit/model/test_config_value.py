@@ -21,7 +21,6 @@ from uuid import UUID
 
 import attrs
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -174,7 +173,7 @@ class Slots:
         (np.arange(4).reshape(2, 2), [[0, 1], [2, 3]]),
         ([np.float32(0.5), np.int64(3), np.bool_(True), np.array(2), np.longdouble(1.5)], [0.5, 3, True, 2, 1.5]),
         (np.ma.array([1, 2], mask=[False, True]), [1, None]),
-        ([np.ma.masked, pd.NA, pd.NaT, np.datetime64("NaT", "s")], [None, None, None, None]),
+        ([np.ma.masked, np.datetime64("NaT", "s")], [None, None]),
         ([np.datetime64("2026-01-02T00:00:00.5"), np.timedelta64(1500, "ms")], ["2026-01-02T00:00:00.500000", 1.5]),
         (datetime(2026, 1, 2, tzinfo=timezone.utc), "2026-01-02T00:00:00+00:00"),
         ([date(2026, 1, 2), time(3), timedelta(minutes=1.5)], ["2026-01-02", "03:00:00", 90.0]),
@@ -187,6 +186,13 @@ def test_what_has_a_structure_keeps_it(value: Any, expected: Any, caplog: pytest
 
     assert plain == expected
     assert dumps(plain) == dumps(expected)
+    assert caplog.messages == []
+
+
+def test_what_pandas_has_no_value_of_is_none(caplog: pytest.LogCaptureFixture) -> None:
+    import pandas as pd
+
+    assert plain_value([pd.NA, pd.NaT], "config") == [None, None]
     assert caplog.messages == []
 
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 from support.examples import examples
 
 from runatlas.statistics.association import eta_squared, pearson, ranks, spearman
@@ -16,12 +16,12 @@ NUMBERS = st.floats(-1e3, 1e3).map(lambda value: round(value, 2))
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=3, max_size=30))
 def test_correlations_are_those_of_scipy(pairs: list[tuple[float, float]]) -> None:
     first, second = map(list, zip(*pairs, strict=True))
-    assert ranks(first) == stats.rankdata(first).tolist()
+    assert ranks(first) == scipy.stats.rankdata(first).tolist()
     if len(set(first)) < 2 or len(set(second)) < 2:
         assert (pearson(first, second), spearman(first, second)) == (None, None)
         return
-    assert pearson(first, second) == pytest.approx(stats.pearsonr(first, second).statistic, abs=1e-7)
-    assert spearman(first, second) == pytest.approx(stats.spearmanr(first, second).statistic, abs=1e-9)
+    assert pearson(first, second) == pytest.approx(scipy.stats.pearsonr(first, second).statistic, abs=1e-7)
+    assert spearman(first, second) == pytest.approx(scipy.stats.spearmanr(first, second).statistic, abs=1e-9)
 
 
 @settings(max_examples=examples(40), deadline=None)

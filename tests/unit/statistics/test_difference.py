@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 from support.examples import examples
 
 from runatlas.statistics.difference import mean_difference, paired_difference, probability_larger
@@ -32,13 +32,13 @@ def test_the_probability_is_that_of_rliable(
 @settings(max_examples=examples(60), deadline=None)
 @given(GROUP, GROUP)
 def test_differences_are_those_of_scipy(first: list[float], second: list[float]) -> None:
-    u = stats.mannwhitneyu(second, first, alternative="greater", method="asymptotic").statistic
+    u = scipy.stats.mannwhitneyu(second, first, alternative="greater", method="asymptotic").statistic
     assert probability_larger(first, second) == pytest.approx(u / (len(first) * len(second)))
 
     found = mean_difference(first, second)
     assert found.center == pytest.approx(np.mean(second) - np.mean(first), abs=1e-9)
     if min(np.std(first), np.std(second)) > 1e-6:
-        wanted = stats.ttest_ind(second, first, equal_var=False).confidence_interval(0.95)
+        wanted = scipy.stats.ttest_ind(second, first, equal_var=False).confidence_interval(0.95)
         assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), rel=1e-6, abs=1e-6)
 
 
@@ -49,7 +49,7 @@ def test_paired_differences_are_those_of_scipy(pairs: list[tuple[float, float]])
     found = paired_difference(first, second)
     assert found.n == len(pairs)
     if np.std(np.subtract(second, first)) > 1e-6:
-        wanted = stats.ttest_rel(second, first).confidence_interval(0.95)
+        wanted = scipy.stats.ttest_rel(second, first).confidence_interval(0.95)
         assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), rel=1e-6, abs=1e-6)
 
 

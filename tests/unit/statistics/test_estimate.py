@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 from support.examples import examples
 
 from runatlas.statistics.estimate import (
@@ -62,9 +62,9 @@ def test_centres_and_intervals_are_those_of_numpy_and_scipy(values: list[float])
     assert standard_deviation(values) == pytest.approx(deviation, rel=1e-7, abs=1e-9 * scale + 1e-300)
     for share in (0.0, 0.25, 0.5, 0.9, 1.0):
         assert quantile(values, share) == near(float(np.quantile(values, share)))
-    assert interquartile_mean(values) == near(float(stats.trim_mean(values, 0.25)))
+    assert interquartile_mean(values) == near(float(scipy.stats.trim_mean(values, 0.25)))
 
-    wide = float(stats.t.ppf(0.975, len(values) - 1)) * error
+    wide = float(scipy.stats.t.ppf(0.975, len(values) - 1)) * error
     wanted = {"ci95": wide, "sd": deviation, "se": error}
     spreads: tuple[Spread, ...] = ("ci95", "sd", "se")
     for spread in spreads:
@@ -88,8 +88,8 @@ def test_the_interval_of_a_median_holds_it_as_often_as_it_says(count: int) -> No
         return
     left_out = int(found.low or 0)
     assert found.high == count - 1 - left_out
-    covered = 1 - 2 * stats.binom.cdf(left_out, count, 0.5)
-    narrower = 1 - 2 * stats.binom.cdf(left_out + 1, count, 0.5)
+    covered = 1 - 2 * scipy.stats.binom.cdf(left_out, count, 0.5)
+    narrower = 1 - 2 * scipy.stats.binom.cdf(left_out + 1, count, 0.5)
     assert covered >= 0.95 > narrower
 
 
@@ -101,7 +101,10 @@ def test_the_interval_of_a_median_is_that_of_exact_numbers() -> None:
         values = [float(value) for value in range(count)]
         assert median_interval(values) == (None if exact < 0 else (float(exact), float(count - 1 - exact)))
     low, high = median_interval([float(value) for value in range(100_000)]) or (0.0, 0.0)
-    assert (low, high) == (stats.binom.ppf(0.025, 100_000, 0.5) - 1, 100_000 - stats.binom.ppf(0.025, 100_000, 0.5))
+    assert (low, high) == (
+        scipy.stats.binom.ppf(0.025, 100_000, 0.5) - 1,
+        100_000 - scipy.stats.binom.ppf(0.025, 100_000, 0.5),
+    )
 
 
 @pytest.mark.parametrize("center", CENTERS)

@@ -6,7 +6,6 @@ import math
 from pathlib import Path
 
 import arro3.io
-import pandas as pd
 import pytest
 from support.block import RUN, make_block, make_reading, make_summary
 
@@ -141,6 +140,8 @@ def test_a_key_that_means_several_series_says_which() -> None:
 
 
 def test_pandas_has_one_row_a_point() -> None:
+    import pandas as pd
+
     frame = two_runs().to_pandas()
     assert list(frame.columns) == ["run", "name", "key", "step", "value", "timestamp"]
     assert frame["run"].tolist() == ["one", "one", "one", "two"]
@@ -157,6 +158,8 @@ def test_polars_takes_it_too() -> None:
 
 
 def test_epochs_are_a_column_when_any_point_has_one() -> None:
+    import pandas as pd
+
     with_epochs = make_block({(RUN, "loss"): [(0, 1.0), (1, 2.0)]}, epochs=[1, None])
     without = make_block({(OTHER, "loss"): [(0, 3.0)]})
     table = make_metric_table(make_reading(with_epochs, without))

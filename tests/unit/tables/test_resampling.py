@@ -9,7 +9,6 @@ from statistics import mean, median, pstdev
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -115,9 +114,11 @@ def test_other_steps_are_refused(arguments: dict[str, Any], error: type[Exceptio
             made.resample(**arguments)
 
 
-def framed(rows: Sequence[tuple[int, float]], name: str, on: str) -> pd.DataFrame:
+def framed(rows: Sequence[tuple[int, float]], name: str, on: str) -> Any:
+    import pandas as pd
+
     places, values = [step for step, _ in rows], [value for _, value in rows]
-    frame: pd.DataFrame = pd.DataFrame({on: pd.Series(places, dtype="int64"), name: pd.Series(values, dtype="float64")})
+    frame: Any = pd.DataFrame({on: pd.Series(places, dtype="int64"), name: pd.Series(values, dtype="float64")})
     if on == "timestamp":
         frame[on] = pd.to_datetime(frame[on] * 1000, unit="ms", utc=True).astype("datetime64[ms, UTC]")
     return frame
@@ -128,6 +129,8 @@ def framed(rows: Sequence[tuple[int, float]], name: str, on: str) -> pd.DataFram
 def test_a_join_is_that_of_pandas(
     loss: list[tuple[int, float]], acc: list[tuple[int, float]], how: How, on: str
 ) -> None:
+    import pandas as pd
+
     table = table_of(loss, acc)
     joined = table["loss"].join(table["acc"], on="time" if on == "timestamp" else on, how=how)
     made = joined.to_pandas()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,6 +85,8 @@ def test_arrow_columns_have_one_type_each() -> None:
 
 
 def test_pandas_keeps_values_as_they_are() -> None:
+    import pandas as pd
+
     frame = RunTable(RECORDS).to_pandas()
     assert frame["config.lr"].dtype == "float64"
     assert frame["config.net.depth"].dtype == "Int64"
