@@ -53,6 +53,7 @@ PAGES = {
     "10,000 runs through a filter": "/@bench/many?filter=config.lr+%3C+0.05+and+summary.loss+%3C+0.5",
     "a run of 100 metrics of 100,000 points": "/@bench/long/runs/wide",
     "20 curves of 100,000 points": "/@bench/long?filter=name+!%3D+%27wide%27&curves=loss",
+    "the mean of 20 curves of 100,000 points": "/@bench/long?filter=name+!%3D+%27wide%27&curves=loss&band=minmax",
 }
 """What is measured, by what it shows."""
 

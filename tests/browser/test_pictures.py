@@ -62,6 +62,7 @@ def _trash(visit: Visit) -> None:
 PICTURES: dict[str, tuple[int, Callable[[Visit], object]]] = {
     "pages-home.png": (420, lambda visit: visit.go("/")),
     "pages-project.png": (1000, lambda visit: visit.go(_BEST + _COLUMNS + _CURVES)),
+    "pages-bands.png": (760, lambda visit: visit.go(_BEST + _COLUMNS + _CURVES + "&band=minmax")),
     "pages-groups.png": (520, lambda visit: visit.go(f"{_PROJECT}?group=config.lr")),
     "pages-run.png": (1000, lambda visit: visit.go(f"{_PROJECT}/runs/wide-lr0.1-seed0")),
     "pages-compare.png": (1000, _compare),
