@@ -72,6 +72,12 @@ def test_what_is_ticked_stays_so_on_other_pages_until_it_is_deleted(
 def test_how_curves_are_drawn_goes_along_with_every_link(served: tuple[ServerProcess, Place], visitor: Visitor) -> None:
     visit, _ = _look(served, visitor, "?curves=val_loss&color=config.net.depth")
     visit.page.locator(".chart.drawn").first.wait_for()
+    # However many runs there are, each depth is one entry of the legend, which shows and hides all of them.
+    assert visit.page.locator(".chart-legend button").all_inner_texts() == ["2", "3", "4"]
+    lines = visit.page.locator(".chart-sketch path")
+    count = lines.count()
+    visit.page.get_by_role("button", name="3", exact=True).click()
+    assert count - lines.count() > 1
     visit.page.locator("select[name=x]").select_option("relative")
     visit.page.get_by_label("Logarithmic values").check()
     visit.page.get_by_role("link", name="Run", exact=True).click()
@@ -89,10 +95,10 @@ def test_curves_are_there_before_the_script_that_lets_them_be_zoomed(
 ) -> None:
     visit, address = _look(served, visitor)
     visit.page.route("**/plotly.js", lambda route: route.abort())
-    visit.go(f"{address}?curves=val_loss&log=y")
+    visit.go(f"{address}?curves=val_loss&log=y&band=sd&color=config.net.depth")
     visit.page.locator(".chart.drawn").wait_for()
     drawn = visit.page.locator(".chart-sketch path")
-    assert drawn.count() > 1
+    assert drawn.count() == 2 * visit.page.locator(".chart-legend").get_by_text("n = ").count() > 2
     assert all(each.get_attribute("d") for each in drawn.all())
     visit.page.locator(".chart-sketch").hover()
     visit.page.get_by_text("cannot be zoomed").wait_for()
@@ -101,6 +107,7 @@ def test_curves_are_there_before_the_script_that_lets_them_be_zoomed(
     visit.page.get_by_role("button", name="Try again").click()
     visit.page.locator(".js-plotly-plot").wait_for()
     assert drawn.count() == 0
+    assert visit.page.locator(".js-plotly-plot .fills path").count() > 1
     # Plotly offers to send what is drawn to a place of its makers.
     assert visit.page.locator(".modebar-btn").count() > 3
     assert visit.page.locator('[data-title^="Share"]').count() == 0
