@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import attrs
@@ -12,6 +13,10 @@ from browser.world import CONTENTS, Place
 from support.server import ServerProcess, running_server
 
 from runatlas import Api, Run
+from runatlas.backends.native import NativeBackend
+from runatlas.model.ids import ProjectPath
+from runatlas.model.run import RunDraft
+from runatlas.server.pages.address import run_address
 
 pytestmark = pytest.mark.xdist_group("jobs_in_the_browser")
 
@@ -148,7 +153,7 @@ def test_password_lets_in_and_a_wrong_one_does_not(site: Site, visitor: Visitor)
 
 
 def test_run_is_watched_while_it_trains(site: Site, visitor: Visitor) -> None:
-    """Its page shows what comes, and that it has ended, without being loaded again."""
+    """Its page shows what comes, also after a network that was away, and that it has ended, without a load."""
     with Run(
         repo=site.server.origin, api_key=site.key, experiment="watched", name="live", capture_terminal_logs=False
     ) as run:
@@ -158,9 +163,30 @@ def test_run_is_watched_while_it_trains(site: Site, visitor: Visitor) -> None:
         visit.go(f"/runs/{run.cuid}")
         visit.page.evaluate("() => { window.stayed = true; }")
         assert "RUNNING" in visit.page.locator("h1").inner_text()
+        told = visit.page.locator("#live")
+        visit.page.context.set_offline(True)
+        told.filter(has_text="cannot be reached").wait_for()
         run.log({"loss": 0.125}, step=1)
         run.flush()
+        visit.page.context.set_offline(False)
         visit.page.get_by_role("cell", name="0.125").first.wait_for()
+        assert told.is_hidden()
     visit.page.locator("h1", has_text="FINISHED").wait_for()
     assert visit.page.evaluate("() => window.stayed")
-    visit.check()
+    visit.check("ERR_INTERNET_DISCONNECTED")
+
+
+def test_run_that_is_deleted_while_it_is_shown_says_so(site: Site, visitor: Visitor) -> None:
+    """What was shown stays, to be copied; whoever asks for it anew finds nothing."""
+    path = ProjectPath(site.place.names["workspace"].removeprefix("@"), "watched").run("going")
+    with closing(NativeBackend(site.server.origin, site.key)) as backend:
+        backend.create_run(RunDraft(path.project_path, id=path.run, config={"lr": 0.01}, create_project=True))
+    visit = visitor.visit(site.server.origin, extra_http_headers=site.place.headers)
+    visit.go(run_address(path))
+    Api(host=site.server.origin, api_key=site.key).run(str(path)).delete(commit=True).unwrap()
+    visit.page.locator("h1", has_text="GONE").wait_for()
+    assert "not there any more" in visit.page.locator("#live").inner_text()
+    assert "lr: 0.01" in visit.page.inner_text("main")
+    visit.check("404 (Not Found)")
+    assert visit.go(run_address(path)).status == 404
+    assert "Nothing here" in visit.page.inner_text("main")
