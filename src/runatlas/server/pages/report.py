@@ -31,11 +31,11 @@ from runatlas.server.wire.endpoint import EndpointCall
 __all__ = ["Reports"]
 
 _LOOKED_AT = 200
-_BYTES_MAX = 150_000
+_BYTES_MAX = 100_000
 """How large the rows of a page are together, before its charts."""
 
-_NOTES, _NOTE = 40, 600
-_PLACES, _PATIENCE_S = 2, 10.0
+_NOTES = 40
+_PLACES, _PATIENCE_S = 2, 5.0
 
 _FILES = {
     "html": (".html", "text/html"),

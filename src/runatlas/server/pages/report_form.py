@@ -9,7 +9,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from itertools import zip_longest
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import attrs
 
@@ -44,6 +44,9 @@ _LINES, _BAND_RUNS, _SAMPLE = 50, 200, 400
 """How many lines a chart has, of how many runs one with a band tells, and how many points a line has."""
 
 _TITLE_MAX, _FIELD_MAX, _LONGEST = 200, 4_000, 10_000
+_QUERY_MAX, _NAMES_MAX = 16_000, 2_000
+"""How long what an address asks for is, which each file's link on the page has, and of it the columns at first."""
+
 _SPAN = re.compile(r"[1-9]\d{0,3}[smhdw]", re.ASCII)
 _PLAIN = re.compile(r"[^\W\d][\w/ -]*")
 _OTHERWISE = {"run", "runs", "config", "summary", "metrics"}
@@ -143,6 +146,10 @@ class ReportForm:
         limit = self.limit or str(RUNS_MAX)
         if not (limit.isascii() and limit.isdigit() and len(limit) < 10 and 1 <= int(limit) <= RUNS_MAX):
             mistakes.append(f"limit: a report on a page has 1 to {RUNS_MAX:,} rows, not {limit[:20]!r}")
+        if len(self.query) > _QUERY_MAX:
+            mistakes.append(
+                f"what is asked for is too long for an address, which has up to {_QUERY_MAX:,} letters of it"
+            )
         if mistakes:
             raise ReportMistakeError(mistakes)
         made |= {"limit": int(limit), "charts": [chart.asked() for chart in self.charts]}
@@ -217,8 +224,8 @@ def _first_view(call: EndpointCall, project: ProjectRecord, runs: Sequence[RunRe
     sorts = _sorts(call)
     chosen = find_columns(call.values("columns")) if call.value("title") is None else ()
     shown = ordered_columns(chosen or (*_varying(runs), *_metrics(project, runs)), sorts)
-    told = tuple(column for column in shown if column.field.stat != "median")
-    metrics = [column for column in told if column.is_metric] or _metrics(project, runs)
+    told = _short(column for column in shown if column.field.stat != "median")
+    metrics = [column for column in told if column.is_metric] or _short(_metrics(project, runs))
     apart = _apart(runs)
     group = _fields(call, "group")
     by = group or apart
@@ -261,6 +268,17 @@ def _unquoted(name: str) -> str:
         return str(json.loads(name)) if name.startswith('"') else name
     except ValueError:
         return name
+
+
+def _short(columns: Iterable[Column]) -> list[Column]:
+    """Return columns, but for those whose names an address has no room for."""
+    found, left = [], _NAMES_MAX
+    for column in columns:
+        size = len(quote(column.name))
+        if size <= left:
+            found.append(column)
+            left -= size
+    return found
 
 
 def _varying(runs: Sequence[RunRecord]) -> tuple[Column, ...]:

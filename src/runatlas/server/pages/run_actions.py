@@ -26,7 +26,7 @@ __all__ = ["change_runs", "delete_runs", "undo_change"]
 
 _RUNS_MAX = 5_000
 _COMPARED = range(2, 21)
-_REPORTED, _FILTER_MAX = 100, 10_000
+_REPORTED, _FILTER_MAX = 100, 6_000
 _RECENT = 50
 _SHOWN = 100
 _BACK_MAX = 20_000
