@@ -136,7 +136,7 @@ ALLOWED: dict[str, set[str]] = {
     "server.work": {"errors"},
     "server.store": {"errors", "process", "file_access", "model", "server.work"},
     "server.services": {"errors", "process", "file_access", "model", "server.store", "server.work"},
-    "server.wire": {"errors", "model", "server.services", "server.work"},
+    "server.wire": {"errors", "model", "process", "server.services", "server.work"},
     "server.dialects": {
         "errors",
         "model",

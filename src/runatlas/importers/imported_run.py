@@ -69,23 +69,23 @@ class ImportedRun:
             workspace: Where to.
             time_ms: The time given to every point.
         """
-        draft = attrs.evolve(self.draft(workspace), state="FINISHED", profile=self.profile(complete=True))
         points = self.points
         series = (
             ImportedSeries(key, tuple(points.steps[key]), tuple(values), points.type_of(key))
             for key, values in points.values.items()
         )
-        return RunImport(draft, tuple(series), time_ms)
+        return RunImport(self.draft(workspace, complete=True), tuple(series), time_ms)
 
-    def draft(self, workspace: str) -> RunDraft:
-        """Return the draft that makes the run, or finds it."""
+    def draft(self, workspace: str, *, complete: bool = False) -> RunDraft:
+        """Return the draft that makes the run, or finds it; ``complete`` if it comes with all its points."""
         return RunDraft(
             project=ProjectPath(workspace, self.project),
             id=self.id,
             name=self.name,
             labels=self.labels,
             config=self.config,
-            profile=self.profile(complete=False),
+            state="FINISHED" if complete else "RUNNING",
+            profile=self.profile(complete=complete),
             create_project=True,
             project_title=self.project_title,
             if_exists="keep",

@@ -88,38 +88,36 @@ class JsonlFile:
                 yield BrokenLine(number + 1, f"the file breaks off or is damaged here: {error}")
 
     def _read(self, number: int, text: bytes) -> Iterator[ImportedRun | BrokenLine | RepeatedLine]:
+        layout = self._layout
         try:
             record = _parse(text)
-            run = self._make_run(number, record)
-            identity = self._layout.identity_of(record)
+            project, title = layout.project_of(record)
+            points = read_points(layout.required(record, layout.points_field), field=layout.points_field)
+            name = layout.name_of(record)
+            identity = layout.identity_of(record)
         except ValueError as error:
             yield BrokenLine(number, str(error))
             return
         run_id = make_run_id(identity)
-        earlier = self._earlier((run.project, run_id), number, text)
+        earlier = self._earlier((project, run_id), number, text)
         if earlier:
             first = next((line for line, digest in earlier if digest == _digest(text)), None)
             yield RepeatedLine(number, first or earlier[0][0], same=first is not None)
             if first is not None:
                 return
             run_id = make_run_id(identity, len(earlier))
-        yield attrs.evolve(run, id=run_id, size=len(text))
-
-    def _make_run(self, number: int, record: dict[str, Any]) -> ImportedRun:
-        layout = self._layout
-        project, title = layout.project_of(record)
-        points = read_points(layout.required(record, layout.points_field), field=layout.points_field)
-        return ImportedRun(
+        yield ImportedRun(
             source=self._path.name,
             line=number,
             project=project,
             project_title=title,
-            id="",
-            name=layout.name_of(record),
+            id=run_id,
+            name=name,
             labels=layout.labels_of(record),
             config=layout.config_of(record),
             points=points,
             digest=points.digest(),
+            size=len(text),
         )
 
     def _earlier(self, place: tuple[str, str], number: int, text: bytes) -> list[tuple[int, bytes]]:

@@ -15,11 +15,12 @@ import msgspec
 
 from runatlas.model.filters import And, Comparison, Not, Or
 
-__all__ = ["NotPlainError", "convert", "raw_objects", "read", "require_plain", "write"]
+__all__ = ["NotPlainError", "convert", "raw_objects", "read", "read_known", "require_plain", "write"]
 
 T = TypeVar("T")
 
 _PLAIN = frozenset({str, int, bool, NoneType, msgspec.Raw})
+_INT64 = 1 << 63
 _TAGGED = frozenset({And, Or, Not, Comparison})
 
 
@@ -52,6 +53,55 @@ def read(data: bytes | str, kind: type[T]) -> T:
         return decoder.decode(data)  # type: ignore[no-any-return]
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise NotPlainError(str(error)) from error
+
+
+def read_known(data: bytes, kind: type[T]) -> tuple[T, list[Any]]:
+    """Read a record as ``read`` does, if all names in it are of fields; return the free JSON that lies in it as well.
+
+    Raises:
+        NotPlainError: It has special floats or other names in it, or is no such record.
+
+    Example:
+        >>> read_known(b'{"lr":0.1}', dict[str, Any])
+        ({'lr': 0.1}, [{'lr': 0.1}])
+    """
+    if b'"$float"' in data:
+        raise NotPlainError("special floats")
+    try:
+        value = msgspec.json.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise NotPlainError(str(error)) from error
+    free: list[Any] = []
+    _require_known([value], kind, free)
+    return convert(value, kind), free
+
+
+def _require_known(values: Collection[Any], kind: Any, free: list[Any]) -> None:
+    """Check names and whole numbers in values of one kind, all at once; other kinds are for ``convert`` to refuse."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind in {str, bool, float} or origin is Literal:
+        return
+    if kind is int:
+        numbers = [value for value in values if type(value) is int]
+        if numbers and (min(numbers) < -_INT64 or max(numbers) >= _INT64):
+            raise NotPlainError("more than 64 bits")
+    elif origin is dict:
+        free.extend(values)
+    elif origin is tuple and inner[1:] == (Ellipsis,):
+        lists = [value for value in values if type(value) is list]
+        _require_known(list(chain.from_iterable(lists)), inner[0], free)
+    elif origin in {Union, UnionType} and len(set(inner) - {NoneType}) == 1:
+        (there,) = set(inner) - {NoneType}
+        _require_known([value for value in values if value is not None], there, free)
+    elif attrs.has(kind) and kind not in _TAGGED:
+        hints = get_type_hints(kind)
+        objects = [value for value in values if type(value) is dict]
+        if not hints.keys() >= set(chain.from_iterable(objects)):
+            raise NotPlainError("names that it does not have")
+        for name, hint in hints.items():
+            _require_known([value[name] for value in objects if name in value], hint, free)
+    else:
+        raise NotPlainError(f"{kind} is not looked into")
 
 
 def convert(value: Any, kind: type[T]) -> T:

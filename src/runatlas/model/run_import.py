@@ -6,6 +6,7 @@ from typing import Literal
 
 import attrs
 
+from runatlas.model.compact import compact
 from runatlas.model.run import RunDraft
 from runatlas.model.series import ColumnType
 
@@ -20,6 +21,7 @@ IMPORT_VALUES_MAX = 1_000_000
 ImportOutcome = Literal["added", "present", "refused"]
 
 
+@compact
 @attrs.frozen
 class ImportedSeries:
     """The points of one metric, in the order logged.

@@ -33,7 +33,7 @@ from runatlas.server.store.latest import freeze_new
 from runatlas.server.store.project import ProjectRow, touch_projects
 from runatlas.server.store.run_record import read_runs
 from runatlas.server.store.run_version import RunVersion, add_version
-from runatlas.server.store.run_write import add_profiles, add_run, lock_runs, write_labels
+from runatlas.server.store.run_write import add_profiles, add_runs, lock_runs, write_labels
 from runatlas.server.store.statement import Connection
 
 __all__ = ["check_draft", "find_or_make_run", "project_of", "values_of"]
@@ -74,7 +74,7 @@ def _find_or_make(store: Store, caller: Caller, draft: RunDraft) -> tuple[RunRec
         project = project_of(store, connection, caller, draft)
         values = values_of(caller, draft, project, store.clock())
         values |= {"config": config, "labels": json_text(labels, "labels")}
-        run_key = add_run(connection, values)
+        (run_key,) = add_runs(connection, [values])
         if run_key is None:
             return _find(store, connection, caller, draft), False
         if flat:

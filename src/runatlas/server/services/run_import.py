@@ -26,7 +26,7 @@ from runatlas.server.store.engine import Store
 from runatlas.server.store.latest import freeze_new
 from runatlas.server.store.point_chunk import Points, Whole, join
 from runatlas.server.store.project import ProjectRow, lock_projects, touch_projects
-from runatlas.server.store.run_write import add_profiles, add_run, write_labels
+from runatlas.server.store.run_write import add_profiles, add_runs, write_labels
 from runatlas.server.store.series import Encoded, SeriesRow, add_chunks, add_series_of_runs, encode_series, touch_new
 from runatlas.server.store.statement import Connection
 
@@ -100,9 +100,8 @@ class RunImports:
             lock_projects(connection, {project.id for project in projects.values()}, whole=True)
             now_ms = store.clock()
             added: dict[int, _Checked] = {}
-            for run in ready:
-                project = projects[run.given.draft.project]
-                key = add_run(connection, _columns(caller, run, project, now_ms))
+            rows = [_columns(caller, run, projects[run.given.draft.project], now_ms) for run in ready]
+            for run, key in zip(ready, add_runs(connection, rows), strict=True):
                 answers[run.place] = _PRESENT if key is None else _ADDED
                 if key is not None:
                     added[key] = run
@@ -141,14 +140,14 @@ def _checked(place: int, run: RunImport) -> _Checked:
     check_time(run.time_ms, "time_ms")
     types: dict[Identity, str] = {}
     points: dict[Identity, Points] = {}
-    times_of = lru_cache(
-        lambda count: np.full(count, run.time_ms, np.int64)
-    )  # series of a run have the same few lengths
+    # Series of a run have the same few lengths and mostly the same steps.
+    times_of = lru_cache(lambda count: np.full(count, run.time_ms, np.int64))
+    steps_of = lru_cache(_steps)
     for series in run.series:
         check_key(series.key)
         check_choice(series.column_type, NUMERIC_TYPES, "column_type")
         identity = (series.key, "")
-        new = _points(series, times_of)
+        new = _points(series, steps_of, times_of)
         types[identity] = series.column_type if types.get(identity) in {None, series.column_type} else "FLOAT"
         points[identity] = join([points[identity], new]) if identity in points else new
     return _Checked(
@@ -163,16 +162,21 @@ def _checked(place: int, run: RunImport) -> _Checked:
     )
 
 
-def _points(series: ImportedSeries, times_of: Callable[[int], Whole]) -> Points:
+def _points(
+    series: ImportedSeries, steps_of: Callable[[tuple[int, ...]], Whole], times_of: Callable[[int], Whole]
+) -> Points:
     try:
-        steps, values = array("q", series.steps), array("d", series.values)
+        steps, values = steps_of(tuple(series.steps)), array("d", series.values)
     except (TypeError, OverflowError) as error:
         raise ValidationError(f"series: steps or values of {series.key!r}: {error}") from error
-    if len(steps) != len(values):
-        raise ValidationError(f"series: {series.key!r} has {len(steps)} steps and {len(values)} values")
-    if not steps:
-        return Points(np.empty(0, np.int64), times_of(0), np.empty(0, np.float64))
-    return Points(np.frombuffer(steps, np.int64), times_of(len(steps)), np.frombuffer(values, np.float64))
+    count = len(values)
+    if len(steps) != count:
+        raise ValidationError(f"series: {series.key!r} has {len(steps)} steps and {count} values")
+    return Points(steps, times_of(count), np.frombuffer(values, np.float64) if count else np.empty(0, np.float64))
+
+
+def _steps(steps: tuple[int, ...]) -> Whole:
+    return np.frombuffer(array("q", steps), np.int64) if steps else np.empty(0, np.int64)
 
 
 def _encode(ready: Sequence[_Checked]) -> dict[int, dict[Identity, Encoded]]:

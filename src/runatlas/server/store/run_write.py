@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +16,7 @@ from runatlas.server.store.statement import Connection, listing, member_of, rows
 
 __all__ = [
     "add_profiles",
-    "add_run",
+    "add_runs",
     "change_runs",
     "has_folder",
     "lock_runs",
@@ -60,26 +60,37 @@ _LOCK_PROJECT = Prepared(
     select(projects.c.id).where(projects.c.id == bindparam("id"), projects.c.trash_id.is_(None)).with_for_update(), "id"
 )
 _TAKEN = Prepared(
-    select(_C.id).where(_C.project_id == bindparam("id"), _C.run_id == bindparam("run"), _C.trash_id.is_(None)),
+    select(_C.run_id).where(_C.project_id == bindparam("id"), member_of(_C.run_id, "runs"), _C.trash_id.is_(None)),
     "id",
-    "run",
+    "runs",
 )
 _INSERT = Prepared(insert(runs).values({name: bindparam(name) for name in _ORDER}).returning(_C.id), *_ORDER)
 
 
-def add_run(connection: Connection, values: Mapping[str, Any]) -> int | None:
-    """Insert a run and return its row id; ``None`` when the project has a live run of that id.
+def add_runs(connection: Connection, added: Sequence[Mapping[str, Any]]) -> list[int | None]:
+    """Insert runs and return their row ids; ``None`` for one whose project has a live run of its id by then.
 
     Raises:
-        NotFoundError: The project was deleted by another transaction since it was found.
+        NotFoundError: A project was deleted by another transaction since it was found.
     """
-    project_id = values["project_id"]
+    ids: dict[int, list[str]] = {}
+    for values in added:
+        ids.setdefault(values["project_id"], []).append(values["run_id"])
+    taken = {project_id: _taken(connection, project_id, ids[project_id]) for project_id in sorted(ids)}
+    keys: list[int | None] = []
+    for values in added:
+        known, run_id = taken[values["project_id"]], values["run_id"]
+        is_new = run_id not in known
+        known.add(run_id)
+        keys.append(int(_INSERT.first(connection, *map(values.__getitem__, _ORDER))[0]) if is_new else None)
+    return keys
+
+
+def _taken(connection: Connection, project_id: int, run_ids: Collection[str]) -> set[str]:
     # SQLite has one writer at a time; on PostgreSQL the project's row is what creators of one id wait for.
     if connection.dialect.name == "postgresql" and _LOCK_PROJECT.first(connection, project_id) is None:
         raise NotFoundError("the project was deleted meanwhile; no run was made")
-    if _TAKEN.first(connection, project_id, values["run_id"]) is not None:
-        return None
-    return int(_INSERT.first(connection, *(values[name] for name in _ORDER))[0])
+    return {name for (name,) in _TAKEN.all(connection, project_id, listing(connection.dialect, run_ids))}
 
 
 def read_fields(connection: Connection, run_keys: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -116,8 +116,7 @@ _NEXT_SEQUENCE = Prepared(
 )
 
 
-@attrs.frozen(eq=False)
-class Encoded:
+class Encoded(NamedTuple):
     """Points ready to be stored.
 
     Attributes:

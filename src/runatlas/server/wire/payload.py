@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
 
 from runatlas.errors import ResponseFormatError, ValidationError
 from runatlas.model import codec
+from runatlas.model.fast_json import NotPlainError, read_known
+from runatlas.process.garbage_collector import collector_paused
 
 __all__ = ["DEPTH_MAX", "decode_payload", "encode_payload", "nests_deeper", "parse_json"]
 
@@ -16,6 +19,12 @@ T = TypeVar("T")
 
 DEPTH_MAX = 64
 """How deep lists and objects may lie in each other."""
+
+_LARGE = 1 << 16
+"""Of how many bytes bodies are that are read the quick way first: imports, and plans of many runs."""
+
+_RECORDS_DEPTH = 16
+"""More than how deep free JSON lies in records."""
 
 
 def parse_json(data: bytes) -> Any:
@@ -45,6 +54,11 @@ def decode_payload(data: bytes, kind: type[T]) -> T:
     Raises:
         ValidationError: 400 when it is no JSON, 422 when it does not fit; the message names the path inside it.
     """
+    if len(data) >= _LARGE:
+        with suppress(NotPlainError), collector_paused():
+            record, free = read_known(data, kind)
+            if not nests_deeper(free, _RECORDS_DEPTH):
+                return record
     value = parse_json(data)
     try:
         return codec.decode(value, kind, strict=True)
@@ -61,10 +75,10 @@ def encode_payload(value: Any) -> bytes:
     return codec.encode_json(value)
 
 
-def nests_deeper(value: Any) -> bool:
-    """Tell whether lists and objects lie in each other deeper than ``DEPTH_MAX``."""
+def nests_deeper(value: Any, more: int = 0) -> bool:
+    """Tell whether lists and objects lie in each other deeper than ``DEPTH_MAX``, in so many more."""
     level = [value]
-    for _ in range(DEPTH_MAX):
+    for _ in range(DEPTH_MAX - more):
         level = [inner for outer in level for inner in _items(outer) if isinstance(inner, (dict, list))]
         if not level:
             return False

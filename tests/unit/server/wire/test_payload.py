@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 import math
 from typing import Any
@@ -14,6 +15,7 @@ from runatlas.model.account import UserPatch, UserRef, WorkspaceRecord
 from runatlas.model.filters import And, Comparison, Field, Not
 from runatlas.model.page import Page
 from runatlas.model.run import Profile, RunQuery, RunRecord, RunSelection
+from runatlas.model.run_import import RunImport
 from runatlas.model.series import Statistic, SummaryRecord
 from runatlas.server.wire.payload import DEPTH_MAX, decode_payload, encode_payload, parse_json
 
@@ -124,3 +126,50 @@ def test_a_document_that_does_not_fit_is_refused_with_its_path(text: bytes, kind
         decode_payload(text, kind)
     assert caught.value.code == 422
     assert where in caught.value.message
+
+
+_RUN: dict[str, Any] = {
+    "draft": {"project": {"workspace": "ann", "project": "demo"}, "config": {"lr": 1, "net": {"depth": 2}}},
+    "series": [{"key": "loss", "steps": [0, 1], "values": [0.5, 2]}],
+    "time_ms": 5,
+}
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ((), {}),
+        (("time_ms",), 1 << 63),
+        (("time_ms",), 1.0),
+        (("times",), 1),
+        (("series", 0, "steps"), [0, -(1 << 63) - 1]),
+        (("series", 0, "steps"), {"0": 1}),
+        (("series", 0, "values"), [True, 1]),
+        (("series", 0, "values"), ["NaN", "Infinity"]),
+        (("series", 0, "unit"), "m"),
+        (("draft", "labels"), "ab"),
+        (("draft", "profile"), {"metadata": {"x": {"$float": "NaN"}}}),
+        (("draft", "profile"), {"metadata": {}, "pip": ""}),
+        (("draft", "created_at_ms"), None),
+        (("draft", "state"), "DONE"),
+        (("draft", "config"), json.loads('{"a":' * 60 + "1" + "}" * 60)),
+        (("draft", "config"), json.loads('{"a":' * 70 + "1" + "}" * 70)),
+    ],
+)
+def test_a_large_document_is_read_as_a_small_one_is(place: tuple[Any, ...], value: Any) -> None:
+    run = copy.deepcopy(_RUN)
+    inner: Any = run
+    for name in place[:-1]:
+        inner = inner[name]
+    if place:
+        inner[place[-1]] = value
+    text = json.dumps([run]).encode()
+    small, large = (_outcome(data) for data in (text, text + b" " * (1 << 16)))
+    assert repr(large) == repr(small)
+
+
+def _outcome(data: bytes) -> Any:
+    try:
+        return decode_payload(data, tuple[RunImport, ...])
+    except ValidationError as error:
+        return str(error), error.code
