@@ -97,6 +97,13 @@ class TestUsers:
         assert found is not None
         assert found.username == "bob"
         assert accounts.authenticate_password("bob", "pass124") is None
+        made = site.root.reset_password("bob")
+        assert (made.username, accounts.authenticate_password("bob", "pass123")) == ("bob", None)
+        found = accounts.authenticate_password("bob", made.password)
+        assert found is not None
+        assert found.password_until_ms == made.expires_at_ms
+        with pytest.raises(NotFoundError):
+            site.root.reset_password("nobody")
         assert accounts.authenticate_password("nobody", "pass123") is None
         assert accounts.authenticate_password(site.home, "") is None
 
@@ -376,6 +383,7 @@ class TestAdministration:
         ann: Backend = site.user("ann")
         for forbidden in (
             lambda: ann.create_user("bob"),
+            lambda: ann.reset_password(site.home),
             lambda: ann.list_users(PageRequest()),
             lambda: ann.list_all_workspaces(PageRequest()),
             lambda: ann.list_all_projects(ProjectQuery()),

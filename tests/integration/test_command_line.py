@@ -372,8 +372,13 @@ def test_what_people_put_around_runs(call: Call) -> None:
     assert call("promote", "my-team/none", "1").exit_code == 1
 
 
-def test_users(call: Call) -> None:
+def test_users(place: tuple[str, str], call: Call) -> None:
     assert call("users", "--create", "newuser", input="a long password\n").exit_code == 0
+    helped = call("users", "--reset-password", "newuser")
+    if "--dir" in place:
+        assert re.fullmatch(r"[a-z2-9-]{19}\n", helped.stdout), helped.output
+    else:
+        assert "an API key is needed" in helped.output, "there is a password now"
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from runatlas.backends.transfer import Transfers
 from runatlas.model.account import (
     KeyRecord,
     NewKeyRecord,
+    NewPasswordRecord,
     Role,
     ServerRecord,
     UsageRecord,
@@ -533,6 +534,24 @@ class Backend(ManyRuns, Folders, Policies, Annotations, Registry, Changes, Trans
 
         Raises:
             ConflictError: The name is taken.
+        """
+
+    @operation(
+        "accounts",
+        Route(
+            "POST",
+            "/admin/users/{username}/password",
+            "administration",
+            errors=GUARDED,
+            repeatable=False,
+            changes=True,
+        ),
+    )
+    def reset_password(self, username: str) -> NewPasswordRecord:
+        """Put a one-time password in the place of a user's, and end the user's sessions (administrators).
+
+        Raises:
+            NotFoundError: There is no such user.
         """
 
     @operation("admin", Route("GET", "/admin/users", "administration", errors=(403,), keep="moving"))

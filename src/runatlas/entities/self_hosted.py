@@ -12,7 +12,7 @@ from runatlas.entities.collection import make_window
 from runatlas.entities.projects import Projects, make_project_query
 from runatlas.entities.user import User, Users
 from runatlas.entities.workspace import AllWorkspaces, Workspaces
-from runatlas.model.account import ServerRecord
+from runatlas.model.account import NewPasswordRecord, ServerRecord
 from runatlas.model.ids import validate_workspace_name
 from runatlas.response import ApiResponse
 
@@ -99,6 +99,22 @@ class SelfHosted(Entity[ServerRecord]):
             return User(self._handle, record.username, record)
 
         return ApiResponse.of(create)
+
+    def reset_password(self, username: str) -> ApiResponse[NewPasswordRecord]:
+        """Make a one-time password for a user who forgot the one before, and sign the user out everywhere.
+
+        Args:
+            username: The user's name.
+
+        Returns:
+            The password, which is never shown again. Within a week the user signs in with it and chooses another one.
+
+        Raises:
+            TypeError: The name is no string.
+            ValueError: The name is malformed.
+        """
+        name = validate_workspace_name(username)
+        return ApiResponse.of(lambda: self._handle.backend.reset_password(name))
 
     def get_users(
         self,

@@ -96,6 +96,7 @@ REFUSED: dict[str, Callable[[Backend], object]] = {
     "create_key": lambda backend: backend.create_key(),
     "list_keys": lambda backend: backend.list_keys(),
     "revoke_key": lambda backend: backend.revoke_key("x"),
+    "reset_password": lambda backend: backend.reset_password("ann"),
     "list_folders": lambda backend: backend.list_folders(DEMO),
     "create_folder": lambda backend: backend.create_folder(DEMO, "x"),
     "update_folder": lambda backend: backend.update_folder(DEMO, "x", FolderPatch(name="y")),

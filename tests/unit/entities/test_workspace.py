@@ -142,6 +142,7 @@ def test_administration(own_place: Place) -> None:
         user.update(name="x")
     assert user.keys().unwrap() == ()
     assert user.create_key().unwrap().key.username == "eve"
+    assert installation.reset_password("eve").unwrap().username == "eve"
     groups = installation.get_groups(type="TEAM", sort="name")
     assert [group.username for group in groups] == ["my-team"]
     assert {group.username for group in installation.get_groups(search="e", all=True)} >= {"eve", "my-team"}

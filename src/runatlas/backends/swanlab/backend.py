@@ -107,6 +107,7 @@ _LACKING = {
     "create_key": ("way to make a key from outside", "make it on its pages"),
     "list_keys": ("list of keys from outside", "see its pages"),
     "revoke_key": ("way to revoke a key from outside", "revoke it on its pages"),
+    "reset_password": ("way to help who forgot a password from outside", "do it on its pages"),
     "list_artifacts": ("list of a run's saved files", ""),
     "run_imports": ("way to take many runs at once", "make them one by one"),
     "cleaning": ("policies of clean-up", "filter its runs and delete those"),

@@ -158,15 +158,19 @@ def columns(
 
 @click.command()
 @click.option("--create", "username", help="Make this user; the password is asked for, or read from stdin.")
+@click.option("--reset-password", "forgetful", help="Print a one-time password for this user, who forgot the other.")
 @limit_option
 @as_json_option
 @api_command
-def users(api: Api, username: str | None, limit: int | None, *, as_json: bool) -> None:
-    """List the users, or make one (administrators).
+def users(api: Api, username: str | None, forgetful: str | None, limit: int | None, *, as_json: bool) -> None:
+    """List the users, make one, or help one (administrators).
 
     Those of the whole installation.
     """
     desk = api.self_hosted()
+    if forgetful is not None:
+        say(desk.reset_password(forgetful).unwrap().password, err=False)
+        return
     if username is not None:
         password = click.prompt("password", hide_input=True, err=True)
         made = desk.create_user(username, password).unwrap()

@@ -321,6 +321,7 @@ ROWS = (
     _plain("PATCH /models/{workspace}/{name}/versions/{version}", WRITE_WORKSPACE, {"stage": "staging"}),
     _plain("GET /admin/users", ADMINISTRATOR),
     _new("POST /admin/users", ADMINISTRATOR, "username"),
+    _plain("POST /admin/users/{username}/password", ADMINISTRATOR),
     _plain("GET /admin/workspaces", ADMINISTRATOR),
     _plain("POST /admin/projects/query", ADMINISTRATOR, {}),
     _plain("GET /admin/usage", ADMINISTRATOR),
