@@ -1,12 +1,17 @@
 """How fast pages are in a real browser: ``python tests/benchmarks/pages.py DIRECTORY``.
 
-What they show is made once in the directory. A page is usable when it was loaded and nothing on it is on its way any
-more: the charts in sight are drawn. They are shown before that, as plain lines, while plotly's script is read.
+What they show is made once in the directory. Curves are shown when those in sight are drawn as plain lines; a page is
+usable when nothing on it is on its way any more. Plotly's script is not among that: it is loaded when somebody points
+at a chart, and how long a chart takes from there to where it can be zoomed is measured by itself.
+
+Then many look at one run that goes on, as its page does: every two seconds each asks what changed, while it logs. What
+the answers say differs with every read, so that as many were read as there are different ones.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import re
 import statistics
@@ -14,7 +19,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import requests
@@ -26,32 +32,36 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from browser.chromium import DONE, FLAGS, PROGRAM
 
 from runatlas.backends.local import LocalBackend
+from runatlas.backends.native import NativeBackend
 from runatlas.model.batch import Batch
 from runatlas.model.ids import ProjectPath
 from runatlas.model.project import ProjectDraft
 from runatlas.model.run import RunDraft
 from runatlas.model.run_import import ImportedSeries, RunImport
 from runatlas.model.series import SeriesPoints
+from runatlas.server.pages.address import run_address
 
-__all__ = ["PAGES", "build", "main", "measure"]
+__all__ = ["PAGES", "build", "main", "measure", "watch"]
 
 _RUNS, _METRICS, _CURVES, _POINTS, _ROUNDS = 10_000, 100, 20, 100_000, 7
+_VIEWERS, _WATCH_S, _LOOK_S = (1, 50, 200, 50), 20.0, 2.0
 _TEAM = "bench"
 _SHOWN = """() => {
     const figures = [...document.querySelectorAll("[data-chart]")];
     const isDrawn = (each) => each.classList.contains("drawn");
     return !figures.length || (figures.some(isDrawn) && figures.every(each => isDrawn(each) || !each.ariaBusy));
 }"""
-_MANY, _LONG = ProjectPath(_TEAM, "many"), ProjectPath(_TEAM, "long")
+_MANY, _LONG, _WATCHED = (ProjectPath(_TEAM, name) for name in ("many", "long", "watched"))
 _ANNOUNCED = re.compile(r"\bat (http://\S+)$")
 _START = 1_790_000_000_000
+_WIDE = "/@bench/long/runs/wide"
 
 PAGES = {
     "projects": "/",
     "10,000 runs": "/@bench/many",
     "10,000 runs by their last value": "/@bench/many?order=-summary.loss",
     "10,000 runs through a filter": "/@bench/many?filter=config.lr+%3C+0.05+and+summary.loss+%3C+0.5",
-    "a run of 100 metrics of 100,000 points": "/@bench/long/runs/wide",
+    "a run of 100 metrics of 100,000 points": _WIDE,
     "20 curves of 100,000 points": "/@bench/long?filter=name+!%3D+%27wide%27&curves=loss",
     "the mean of 20 curves of 100,000 points": "/@bench/long?filter=name+!%3D+%27wide%27&curves=loss&band=minmax",
 }
@@ -88,11 +98,12 @@ def _plain(number: int, chance: random.Random) -> RunImport:
 
 
 @contextmanager
-def _served(directory: Path) -> Iterator[str]:
+def _served(directory: Path) -> Iterator[tuple[str, int]]:
     command = [sys.executable, "-m", "runatlas", "serve", "--dir", str(directory), "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        yield next(found[1] for line in process.stderr if (found := _ANNOUNCED.search(line.rstrip())))
+        origin = next(found[1] for line in process.stderr if (found := _ANNOUNCED.search(line.rstrip())))
+        yield origin, process.pid
         process.terminate()
 
 
@@ -128,6 +139,64 @@ def measure(browser: Browser, origin: str, address: str) -> tuple[float, float, 
     return statistics.median(answered), statistics.median(shown), statistics.median(usable), size, fetched
 
 
+def watch(origin: str, viewers: int) -> tuple[int, int]:
+    """Have a run looked at while it logs.
+
+    Args:
+        origin: The server.
+        viewers: How many look at it at once.
+
+    Returns:
+        How many answers they got, and how many of them were read and not shared.
+    """
+    run = _WATCHED.run(f"by-{viewers}-{time.time_ns()}")
+    end = time.monotonic() + _WATCH_S
+    answers: list[str] = []
+
+    def look(place: int) -> None:
+        with requests.Session() as session:
+            time.sleep(place / viewers * _LOOK_S)
+            while time.monotonic() < end:
+                found = session.get(f"{origin}{run_address(run)}/state", timeout=60)
+                found.raise_for_status()
+                answers.append(str(found.json()["metrics"]))
+                time.sleep(_LOOK_S)
+
+    with closing(NativeBackend(origin)) as backend, ThreadPoolExecutor(viewers) as pool:
+        backend.create_run(RunDraft(_WATCHED, id=run.run, create_project=True))
+        looking = [pool.submit(look, place) for place in range(viewers)]
+        step = 0
+        while time.monotonic() < end:
+            one = Array([step], DataType.int64())
+            backend.append(Batch(run, points=(SeriesPoints("loss", one, Array([step], DataType.float64()), one),)))
+            step += 1
+            time.sleep(0.05)
+        for each in looking:
+            each.result()
+    return len(answers), len(set(answers))
+
+
+def _memory_mb(pid: int) -> float:
+    """Return what a process holds."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _zoomable(browser: Browser, origin: str, address: str) -> float:
+    """Point at a chart, and return how long it takes until it can be zoomed."""
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page.goto(f"{origin}{address}", wait_until="load")
+    page.wait_for_function(DONE)
+    page.locator(".chart-plot").first.scroll_into_view_if_needed()
+    page.locator(".chart-sketch").first.wait_for()
+    begun = time.perf_counter()
+    page.locator(".chart-plot").first.hover()
+    page.locator(".js-plotly-plot").first.wait_for()
+    took = time.perf_counter() - begun
+    page.context.close()
+    return took
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -136,13 +205,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     build(directory)
     print("| page | answers in | curves shown in | usable in | page | fetched by its scripts |")
     print("| --- | --- | --- | --- | --- | --- |")
-    with _served(directory) as origin, sync_playwright() as playwright:
+    with _served(directory) as (origin, _), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=PROGRAM, args=FLAGS)
         for name, address in PAGES.items():
             answered, shown, usable, size, fetched = measure(browser, origin, address)
             times = f"{answered * 1000:.0f} ms | {shown:.2f} s | {usable:.2f} s"
             print(f"| {name} | {times} | {size / 1000:.0f} kB | {fetched / 1000:.0f} kB |", flush=True)
+        print(f"\nA chart can be zoomed {_zoomable(browser, origin, _WIDE):.2f} s after somebody pointed at it.\n")
         browser.close()
+    print("| viewers of a run that goes on | answers | read for them | the server holds |")
+    print("| --- | --- | --- | --- |")
+    with _served(directory) as (origin, pid):
+        for viewers in _VIEWERS:
+            answers, reads = watch(origin, viewers)
+            print(f"| {viewers} | {answers:,} | {reads} | {_memory_mb(pid):.0f} MB |", flush=True)
 
 
 if __name__ == "__main__":
