@@ -8,7 +8,7 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, limit_option, mistakes_told, store_told
-from runatlas.cli.api.output import print_json, print_table, say
+from runatlas.cli.api.output import REFUSED, print_json, print_table, say
 from runatlas.cli.connection import hint
 from runatlas.entities.change import Change
 from runatlas.errors import ConflictError
@@ -20,8 +20,6 @@ from runatlas.terminal import counted, printable_lines
 __all__ = ["audit", "undo"]
 
 _SHOWN = 20
-_REFUSED = 4
-"""The exit code of what ``--commit`` would refuse."""
 
 
 @click.command()
@@ -97,4 +95,4 @@ def _show(change: Change, answer: ApiResponse[Change], *, as_json: bool) -> None
             say(f"and of {counted(change.runs - _SHOWN, 'run')} more; --json has all", err=False)
     say(f"with --commit this is refused: {refusal}" if refusal else "nothing was taken back; add --commit to do it")
     if refusal:
-        click.get_current_context().exit(_REFUSED)
+        click.get_current_context().exit(REFUSED)

@@ -15,7 +15,7 @@ from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection, Window, make_window
 from runatlas.errors import ConflictError, NotFoundError
 from runatlas.model.change import LASTING, ChangedRunRecord, ChangeKind, ChangeQuery, ChangeRecord
-from runatlas.model.instant import iso_text, parse_iso
+from runatlas.model.instant import iso_text, iso_text_if, parse_iso
 from runatlas.model.page import Page, PageRequest, each_item
 from runatlas.model.policy import parse_duration
 from runatlas.response import ApiResponse
@@ -122,7 +122,7 @@ class Change(Entity[ChangeRecord]):
     @property
     def expires_at(self) -> str | None:
         """Until when it can be taken back: ISO 8601; ``None`` for ever, or if it is of a kind that is not."""
-        return _iso(self._held().expires_at_ms)
+        return iso_text_if(self._held().expires_at_ms)
 
     @property
     def undoes(self) -> str:
@@ -137,7 +137,7 @@ class Change(Entity[ChangeRecord]):
     @property
     def undone_at(self) -> str | None:
         """When it was taken back: ISO 8601; ``None`` while it counts."""
-        return _iso(self._held().undone_at_ms)
+        return iso_text_if(self._held().undone_at_ms)
 
     @property
     def can_undo(self) -> bool:
@@ -411,7 +411,3 @@ def undo(change: Change | None) -> ApiResponse[Change]:
     if change is None:
         return ApiResponse.failure(ConflictError("nothing was changed that one line of the journal takes back"))
     return change.undo()
-
-
-def _iso(time_ms: int | None) -> str | None:
-    return None if time_ms is None else iso_text(time_ms)

@@ -18,7 +18,7 @@ from runatlas.errors import ConflictError, NotFoundError
 from runatlas.file_access import FileAccess, open_to_read
 from runatlas.model.codec import encode
 from runatlas.model.ids import ProjectPath, RunPath
-from runatlas.model.instant import iso_text
+from runatlas.model.instant import iso_text, iso_text_if
 from runatlas.model.plan_file import PLAN_MAX, read_plan, write_plan
 from runatlas.model.run import RunSelection
 from runatlas.model.trash import DeletionPlanRecord, DeletionRecord, PlannedItem, TrashRecord
@@ -53,7 +53,7 @@ class Deletion(Shown):
         self.runs = record.runs
         self.project = record.project
         self.kept = record.kept
-        self.expires_at = None if record.expires_at_ms is None else iso_text(record.expires_at_ms)
+        self.expires_at = iso_text_if(record.expires_at_ms)
 
     def restore(self) -> ApiResponse[TrashRecord]:
         """Bring everything back.

@@ -17,7 +17,7 @@ from runatlas.entities.deletion import item_json
 from runatlas.errors import NotFoundError
 from runatlas.model.held_policy import EvaluationRecord, HeldPolicyRecord, RuleCount, validate_policy_name
 from runatlas.model.ids import ProjectPath
-from runatlas.model.instant import iso_text
+from runatlas.model.instant import iso_text, iso_text_if
 from runatlas.model.page import Page, PageRequest, each_item
 from runatlas.model.policy import Policy, parse_duration
 from runatlas.model.trash import PlannedItem
@@ -102,8 +102,7 @@ class HeldPolicy(Entity[HeldPolicyRecord]):
     @property
     def evaluated_at(self) -> str | None:
         """When it was evaluated last: ISO 8601; ``None`` if it never was."""
-        time_ms = self._held().evaluated_at_ms
-        return None if time_ms is None else iso_text(time_ms)
+        return iso_text_if(self._held().evaluated_at_ms)
 
     @property
     def next_at(self) -> str:

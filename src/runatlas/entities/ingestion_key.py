@@ -11,7 +11,7 @@ from runatlas.entities.collection import UnpagedCollection, Window
 from runatlas.errors import NotFoundError
 from runatlas.model.ids import RunPath
 from runatlas.model.ingestion_key import IngestionKeyRecord
-from runatlas.model.instant import iso_text
+from runatlas.model.instant import iso_text, iso_text_if
 from runatlas.response import ApiResponse
 
 __all__ = ["IngestionKey", "IngestionKeys"]
@@ -74,14 +74,12 @@ class IngestionKey(Entity[IngestionKeyRecord]):
     @property
     def revoked_at(self) -> str | None:
         """When it was revoked: ISO 8601; ``None`` if it was not."""
-        time_ms = self._held().revoked_at_ms
-        return None if time_ms is None else iso_text(time_ms)
+        return iso_text_if(self._held().revoked_at_ms)
 
     @property
     def last_used_at(self) -> str | None:
         """When it was used last, to the minute: ISO 8601; ``None`` if it never was."""
-        time_ms = self._held().last_used_at_ms
-        return None if time_ms is None else iso_text(time_ms)
+        return iso_text_if(self._held().last_used_at_ms)
 
     def revoke(self) -> ApiResponse[IngestionKey]:
         """Make it useless at once; a second call changes nothing."""

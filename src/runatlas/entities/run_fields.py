@@ -14,7 +14,7 @@ from runatlas.entities.base import Entity
 from runatlas.entities.frozen import frozen_config, frozen_labels
 from runatlas.entities.run_display import card_parts, show_run
 from runatlas.model.ids import ProjectPath, RunPath
-from runatlas.model.instant import iso_text, moment
+from runatlas.model.instant import iso_text, iso_text_if, moment
 from runatlas.model.run import OWN_FIELDS, RunRecord
 
 if TYPE_CHECKING:
@@ -229,8 +229,7 @@ class RunFields(Entity[RunRecord]):
     @property
     def finished_at(self) -> str | None:
         """When it ended: ISO 8601; ``None`` if it has not."""
-        time_ms = self._held().finished_at_ms
-        return None if time_ms is None else iso_text(time_ms)
+        return iso_text_if(self._held().finished_at_ms)
 
     @property
     def created(self) -> datetime:

@@ -12,7 +12,7 @@ from runatlas.display.markup import Html, facts, heading, joined, note
 from runatlas.display.shown import Shown
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import ResponseFormatError, StoreError
-from runatlas.model.instant import iso_text
+from runatlas.model.instant import iso_text_if
 from runatlas.model.media import LinkRecord
 from runatlas.response import ApiResponse
 
@@ -67,7 +67,7 @@ class StoredFile(Mapping[str, Any], Shown):
         self.name = name
         self.size = size
         self.sha256 = sha256
-        self.expires_at = None if expires_at_ms is None else iso_text(expires_at_ms)
+        self.expires_at = iso_text_if(expires_at_ms)
 
     def read(self) -> ApiResponse[bytes]:
         """Fetch the content.

@@ -10,7 +10,7 @@ from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
 from runatlas.entities.collection import Collection, Window, make_window
 from runatlas.errors import NotFoundError
-from runatlas.model.instant import iso_text
+from runatlas.model.instant import iso_text, iso_text_if
 from runatlas.model.page import Page, PageRequest, each_item
 from runatlas.model.trash import PlannedItem, PurgeRecord, TrashRecord
 from runatlas.response import ApiResponse
@@ -85,8 +85,7 @@ class TrashEntry(Entity[TrashRecord]):
     @property
     def expires_at(self) -> str | None:
         """Until when it can be brought back: ISO 8601; ``None`` for ever."""
-        time_ms = self._held().expires_at_ms
-        return None if time_ms is None else iso_text(time_ms)
+        return iso_text_if(self._held().expires_at_ms)
 
     def list_runs(self, *, limit: int | None = None) -> TrashedRuns:
         """List the runs of this deletion; any of them can be restored alone.

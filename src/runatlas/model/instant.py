@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-__all__ = ["iso_text", "moment", "parse_iso", "to_milliseconds"]
+__all__ = ["iso_text", "iso_text_if", "moment", "parse_iso", "to_milliseconds"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -42,6 +42,11 @@ def iso_text(time_ms: int) -> str:
         '2026-01-02T03:04:05.678Z'
     """
     return moment(time_ms).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def iso_text_if(time_ms: int | None) -> str | None:
+    """Return a point in time as ISO 8601 text; ``None`` if it never came."""
+    return None if time_ms is None else iso_text(time_ms)
 
 
 def parse_iso(text: str) -> datetime:

@@ -11,8 +11,8 @@ import attrs
 import click
 
 from runatlas.api.entry import Api
-from runatlas.cli.api.group import api_command, as_json_option, store_told
-from runatlas.cli.api.output import print_fields, print_json, refusal_text, say
+from runatlas.cli.api.group import api_command, as_json_option, is_project_path, store_told
+from runatlas.cli.api.output import REFUSED, print_fields, print_json, refusal_text, say
 from runatlas.cli.api.transfer import runs_at
 from runatlas.cli.connection import hint
 from runatlas.entities.deletion import Deletion, DeletionPlan, kept_lines
@@ -26,9 +26,6 @@ from runatlas.response import ApiResponse
 from runatlas.terminal import counted, printable_lines, size_text
 
 __all__ = ["create", "cut", "delete", "protect", "purge", "restore", "unprotect", "update"]
-
-_REFUSED = 4
-"""The exit code of a plan that ``--commit`` would refuse."""
 
 
 @click.command()
@@ -90,7 +87,7 @@ def update(api: Api, path: str, filters: str | None, *, dry_run: bool, as_json: 
     }
     if not changes:
         raise click.UsageError("say what to change, such as --name or --label; 'runatlas api update --help' lists all")
-    is_project = filters is None and path.removeprefix("/").count("/") == 1
+    is_project = filters is None and is_project_path(path)
     if is_project and (dry_run or not {*changes} <= {"name", "description", "labels", "visibility"}):
         only = "--name, --description, --label and --visibility only, and no --dry-run"
         raise click.UsageError(f"{path!r} is a project, which has {only}; --filter says which runs of it to change")
@@ -120,7 +117,7 @@ def _show_plan(plan: UpdatePlan, *, as_json: bool) -> None:
         say(refusal_text(repr(plan)), err=False)
     say("nothing was changed")
     if plan.refusal or plan.missing:
-        click.get_current_context().exit(_REFUSED if plan.refusal else 1)
+        click.get_current_context().exit(REFUSED if plan.refusal else 1)
 
 
 @click.command()
@@ -150,7 +147,7 @@ def unprotect(api: Api, path: str, filters: str | None) -> None:
 
 def _runs_meant(api: Api, path: str, filters: str | None) -> Run | Runs:
     """Return a run, or those of a project that a filter says."""
-    if filters is None and path.removeprefix("/").count("/") == 1:
+    if filters is None and is_project_path(path):
         raise click.UsageError(f"{path!r} is a project: --filter says which runs of it, or write {path}/RUN for one")
     return api.run(path) if filters is None else api.runs(path, filters)
 
@@ -191,7 +188,7 @@ def delete(
             "give either RUNS or --filter; a filter is one text, in quotes: --filter \"state == 'CRASHED'\""
         )
     target: Any
-    if path.removeprefix("/").count("/") != 1:
+    if not is_project_path(path):
         if runs or filters is not None:
             raise click.UsageError("RUNS and --filter go with a project, not with a run")
         target = api.run(path)
@@ -337,7 +334,7 @@ def _print_outcome(outcome: DeletionPlan | Deletion, *, as_json: bool) -> None:
 def _exit_if_refused(outcome: DeletionPlan | Deletion) -> None:
     if isinstance(outcome, DeletionPlan) and outcome.refusal:
         # What is not there is no question of leave: with --commit it fails, too.
-        click.get_current_context().exit(1 if outcome.missing else _REFUSED)
+        click.get_current_context().exit(1 if outcome.missing else REFUSED)
 
 
 @click.command()

@@ -18,7 +18,16 @@ from runatlas.errors import NotFoundError, RunAtlasError
 from runatlas.settings import ConnectionSettings
 from runatlas.terminal import printable, printable_lines
 
-__all__ = ["ApiGroup", "api_command", "as_json_option", "limit_option", "mistakes_told", "output_option", "store_told"]
+__all__ = [
+    "ApiGroup",
+    "api_command",
+    "as_json_option",
+    "is_project_path",
+    "limit_option",
+    "mistakes_told",
+    "output_option",
+    "store_told",
+]
 
 
 class ApiGroup(click.Group):
@@ -79,6 +88,11 @@ def api_command(command: Callable[..., None]) -> Callable[..., None]:
             command(api=api, **rest)
 
     return opened
+
+
+def is_project_path(path: str) -> bool:
+    """Tell whether a path is that of a project, and not of a run."""
+    return path.removeprefix("/").count("/") == 1
 
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, exact and complete.")

@@ -18,7 +18,10 @@ from runatlas.entities.collection import Collection
 from runatlas.model.codec import with_float_texts
 from runatlas.terminal import printable, printable_lines
 
-__all__ = ["print_fields", "print_json", "print_listing", "print_table", "refusal_text", "say", "say_notes"]
+__all__ = ["REFUSED", "print_fields", "print_json", "print_listing", "print_table", "refusal_text", "say", "say_notes"]
+
+REFUSED = 4
+"""The exit code of a plan that ``--commit`` would refuse."""
 
 _UNBOUNDED = 100_000
 _OPTIONS = (

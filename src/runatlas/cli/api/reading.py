@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import click
 
 from runatlas.api.entry import Api
-from runatlas.cli.api.group import api_command, as_json_option, output_option
+from runatlas.cli.api.group import api_command, as_json_option, is_project_path, output_option
 from runatlas.cli.api.output import print_fields, print_json, print_table, say, say_notes
 from runatlas.cli.main import Interruption
 from runatlas.entities.run import Run
@@ -102,7 +102,7 @@ def metrics(
     wanted["x_axis"] = x_axis
     answer: ApiResponse[Any]
     single: Run | None = None
-    if path.removeprefix("/").count("/") == 1:
+    if is_project_path(path):
         answer = api.project(path).metrics(runs=filters, **wanted)
     elif filters is not None:
         raise click.UsageError("--filter goes with a project, not with a run")
@@ -241,7 +241,7 @@ def export(  # noqa: PLR0917 - one argument an option
     Parquet or JSON lines if the file ends in .parquet or .jsonl. It is a run for one of its metrics
     (--csv KEY), or for its log lines (--logs).
     """
-    if path.removeprefix("/").count("/") == 1:
+    if is_project_path(path):
         if csv_key is not None or as_logs:
             raise click.UsageError("--csv and --logs go with a run, not with a project")
         chosen = api.runs(path, filters)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from runatlas.api.entry import Api
-from runatlas.cli.api.group import api_command, as_json_option
-from runatlas.cli.api.output import print_json, refusal_text, say
+from runatlas.cli.api.group import api_command, as_json_option, is_project_path
+from runatlas.cli.api.output import REFUSED, print_json, refusal_text, say
 from runatlas.cli.connection import hint
 from runatlas.entities.run import Run
 from runatlas.entities.runs import Runs
@@ -18,8 +18,6 @@ from runatlas.terminal import counted, printable_lines
 
 __all__ = ["copy", "merge", "move", "rename_metric", "rename_project", "runs_at"]
 
-_REFUSED = 4
-"""The exit code of a plan that ``--commit`` would refuse."""
 
 _commit_option = click.option("--commit", is_flag=True, help="Do it; without it the plan is shown and nothing happens.")
 
@@ -53,7 +51,7 @@ def move(
     if project is None:
         if filters is not None or create or commit:
             raise click.UsageError("--filter, --create and --commit go with --project")
-        if path.removeprefix("/").count("/") == 1:
+        if is_project_path(path):
             raise click.UsageError(f"{path!r} is a project: '--project TARGET' says where its runs move to")
         api.run(path).move(folder).unwrap()
         say(f"moved {path}")
@@ -141,7 +139,7 @@ def rename_metric(api: Api, path: str, old: str, new: str, filters: str | None, 
 
 def runs_at(api: Api, path: str, filters: str | None) -> Run | Runs:
     """Return the run at a path, or the runs of a project."""
-    if path.removeprefix("/").count("/") == 1:
+    if is_project_path(path):
         return api.runs(path, filters)
     if filters is not None:
         raise click.UsageError("--filter goes with a project, not with a run")
@@ -171,4 +169,4 @@ def _show(answer: ApiResponse[TransferPlan] | ApiResponse[Transfer], *, as_json:
     is_possible = not (outcome.refusal or outcome.missing) and (outcome.total or outcome.project)
     say(f"nothing was {done}; add --commit to do it" if is_possible else f"nothing was {done}")
     if outcome.refusal or outcome.missing:
-        click.get_current_context().exit(_REFUSED if outcome.refusal else 1)
+        click.get_current_context().exit(REFUSED if outcome.refusal else 1)
