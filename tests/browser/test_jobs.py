@@ -34,7 +34,7 @@ class Site:
     @property
     def project(self) -> str:
         """The address of the project."""
-        return self.place.address("/{workspace}/{project}")
+        return self.place.address("/{workspace}/{project}").partition("?")[0]
 
 
 @pytest.fixture(scope="module")

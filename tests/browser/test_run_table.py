@@ -24,7 +24,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerPro
 def _look(served: tuple[ServerProcess, Place], visitor: Visitor, query: str = "") -> tuple[Visit, str]:
     server, place = served
     visit = visitor.visit(server.origin, extra_http_headers=place.headers)
-    address = place.address("/{workspace}/{project}")
+    address = place.address("/{workspace}/{project}").partition("?")[0]
     visit.go(f"{address}{query}")
     return visit, address
 

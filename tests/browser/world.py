@@ -27,7 +27,10 @@ Say = Callable[[int, str], str]
 
 _START = 1_790_000_000_000
 _MODEL = "spiral"
-_QUERIES = {"/{workspace}/{project}/curves": "?runs=none&keys=loss"}
+_QUERIES = {
+    "/{workspace}/{project}": "?curves=val_loss&color=group&band=ci95",
+    "/{workspace}/{project}/curves": "?runs=none&keys=loss",
+}
 _SWEEP, _POINTS, _MANY = 24, 60, 10_000
 _STATES: tuple[RunState, ...] = ("FINISHED", "FINISHED", "CRASHED", "FINISHED", "ABORTED", "FINISHED")
 _NASTY = (
