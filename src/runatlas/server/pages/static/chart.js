@@ -334,6 +334,12 @@ class Chart {
       });
       const pattern = dash === "solid" ? "none" : dash === "dot" ? "2 3" : "6 4";
       drawing.append(element("path", { d: path.join(""), stroke: color, "stroke-dasharray": pattern }));
+      const isThere = (at) => at in points && known(points[at]);
+      points.forEach(([x, y], at) => {
+        // A line needs two points: one by itself is a dot.
+        if (!isThere(at) || isThere(at - 1) || isThere(at + 1)) return;
+        drawing.append(element("circle", { cx: across(x).toFixed(1), cy: up(y).toFixed(1), r: 3, style: `fill:${color}` }));
+      });
     }
     this.plot.replaceChildren(drawing);
   }
