@@ -308,12 +308,13 @@ def _goal(project: ProjectRecord, column: Column) -> Goal | None:
 
 
 def _apart(runs: Sequence[RunRecord]) -> list[str]:
-    """Return the config that tells fewest groups apart, but for seeds."""
+    """Return the config, but for seeds, that most runs have and that tells fewest groups of them apart."""
     same = shared_config(runs)
     counts: dict[str, set[str]] = {}
     for known in known_keys(runs):
         name = known.column.field.key
-        if not known.column.is_metric and name not in same and not _SEED.search(name):
+        is_common = 2 * known.runs >= len(runs)
+        if is_common and not known.column.is_metric and name not in same and not _SEED.search(name):
             counts[known.column.name] = {repr(_held(run, name)) for run in runs}
     return [min(counts, key=lambda name: len(counts[name]))] if counts else []
 
