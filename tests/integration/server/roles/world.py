@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import select
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
@@ -104,6 +105,7 @@ class World:
     """What the rows of the table speak of.
 
     Attributes:
+        connection: On which it is asked; it is opened anew where it was closed.
         keys: The secrets by who has them, those of nobody known included.
         sessions: SwanLab's, of those who have a key; the session of ``revoked`` was begun while the key was good.
         lab: In the shared workspace; its members have the roles that their names stand for.
@@ -114,6 +116,7 @@ class World:
     """
 
     server: ServerProcess
+    connection: HTTPConnection
     keeping: Keeping
     keys: dict[str, str]
     sessions: dict[str, str]
@@ -129,11 +132,13 @@ class World:
             return self._connect(request, headers or {})
         made = requests.Request(method, self.server.origin + request.path, **request.options).prepare()
         told = {**made.headers, **(headers or {})}
-        # Not by requests: of thousands of connections most of the time would be its own.
-        with closing(HTTPConnection(urlsplit(self.server.origin).netloc, timeout=_PATIENCE_S)) as connection:
-            connection.request(method, made.path_url, made.body, told)
-            found = connection.getresponse()
-            return Answer(found.status, {name.lower(): text for name, text in found.headers.items()}, found.read())
+        # Not by requests, and on one connection: of thousands most of the time would be their own.
+        connection = self.connection
+        if connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
+            connection.close()  # The server has closed it: nobody asked for a while, or it read no more of a body.
+        connection.request(method, made.path_url, made.body, told)
+        found = connection.getresponse()
+        return Answer(found.status, {name.lower(): text for name, text in found.headers.items()}, found.read())
 
     def _connect(self, request: Request, headers: dict[str, str]) -> Answer:
         url = self.server.origin.replace("http", "ws", 1) + request.path
@@ -323,5 +328,6 @@ def serving(directory: Path) -> Iterator[World]:
         lab, own, mingled = (_fill(server, keys["olga"], name) for name in (LAB, "olga", MINGLED))
         public, _ = (_fill(server, keys["olga"], name, is_public=True) for name in (MINGLED, UNMIXED))
         tokens, other = _tokens(server, keys["olga"])
-        with closing(Keeping(directory)) as keeping:
-            yield World(server, keeping, {**keys, **tokens}, sessions, lab, own, mingled, public, other)
+        connection = HTTPConnection(urlsplit(server.origin).netloc, timeout=_PATIENCE_S)
+        with closing(connection), closing(Keeping(directory)) as keeping:
+            yield World(server, connection, keeping, {**keys, **tokens}, sessions, lab, own, mingled, public, other)
