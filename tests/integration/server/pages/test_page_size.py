@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from html import unescape
 
 import pytest
 from browser.world import Place
@@ -15,6 +17,7 @@ _BYTES_MAX = 300_000
 _ROUTES = [*{page: route for route, page in reversed((VISITED | READS).items())}.values()]
 """One for each page."""
 _PROJECT = "/{workspace:str}/{project:str}"
+_NEXT = re.compile(r'<a rel="next" href="([^"]+)"')
 _FILES = {f"{_PROJECT}/runs/{{run:str}}/record", f"{_PROJECT}/runs.csv", f"{_PROJECT}/runs.parquet"}
 """What is as large as what was recorded, as it is kept and not shown."""
 
@@ -46,9 +49,13 @@ def _place(store: FullStore) -> Place:
 
 
 @pytest.mark.parametrize("route", [route for route in _ROUTES if route not in _FILES])
-def test_page_has_its_most(route: str, served: tuple[ServerProcess, Place]) -> None:
+def test_page_and_the_next_one_have_their_most(route: str, served: tuple[ServerProcess, Place]) -> None:
     server, place = served
-    answer = server.call("GET", place.address(route), headers=place.headers)
-    assert answer.status_code == 200, answer.text[:2000]
-    if answer.headers["content-type"].startswith(("text/html", "application/json")):
-        assert len(answer.content) <= _BYTES_MAX
+    addresses = [place.address(route)]
+    for address in addresses:
+        answer = server.call("GET", address, headers=place.headers)
+        assert answer.status_code == 200, answer.text[:2000]
+        if answer.headers["content-type"].startswith(("text/html", "application/json")):
+            assert len(answer.content) <= _BYTES_MAX
+        if address is addresses[0]:
+            addresses += [unescape(link) for link in _NEXT.findall(answer.text)]

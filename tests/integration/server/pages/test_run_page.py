@@ -85,12 +85,13 @@ def test_texts_of_users_are_shown_as_text(served: _Served, part: str) -> None:
     assert "\u202e" not in re.sub(r'(data-\w+|value|href)="[^"]*"', "", page)
 
 
-def test_a_config_is_held_against_the_baseline(served: _Served) -> None:
+def test_a_config_is_held_against_the_baseline_and_is_there_whole_as_json(served: _Served) -> None:
     page = served.get(RUN)
     assert re.search(r"<mark>0\.2</mark>\s*<span class=\"aside\">baseline: 0\.1</span>", page)
     assert "1 value differs from the baseline" in page
     assert page.count("<mark>") == 1
     assert "<mark>" not in served.get("/@ann/vision/runs/base")
+    assert json.loads(served.get(f"{RUN}/record"))["config"]["optim"] == {"lr": 0.2, "name": "sgd"}
 
 
 def test_media_of_a_step_are_shown_and_pictures_come_without_a_key(served: _Served) -> None:
@@ -202,6 +203,10 @@ def test_metrics_are_searched_and_courses_of_many_are_left_to_the_script(served:
             run.track(float(number), name=f"part{number % 3}/m{number:03}", step=0)
     page = served.get("/@ann/vision/runs/wide")
     assert (page.count("<tr data-series"), page.count("data-spark")) == (100, 100)
+    (following,) = re.findall(r'<a rel="next" href="([^"]+)"', page)
+    rest = served.get(unescape(following))
+    keys = re.findall(r'<tr data-series="\w+" data-key="([^"]+)"', page + rest)
+    assert (len(keys), len(set(keys)), 'rel="next"' in rest) == (130, 130, False)
     page = served.get("/@ann/vision/runs/wide?metric=M12")
     assert (page.count("<tr data-series"), page.count("data-spark"), "10 metrics of 130" in page) == (10, 0, True)
 

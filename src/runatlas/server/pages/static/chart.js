@@ -553,7 +553,8 @@ function spell(value, axis) {
   return axis === "relative" ? `${short(value)} s` : short(value);
 }
 
-const cut = (text, most = LONG) => (text.length > most ? `${text.slice(0, most)}…` : text);
+/** Shorten a text, and leave no half of a letter at its end. */
+const cut = (text, most = LONG) => (text.length > most ? `${text.slice(0, most).replace(/[\uD800-\uDBFF]$/, "")}…` : text);
 /** Plotly reads a little HTML in its texts: a name is none. */
 const plain = (text) => cut(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
