@@ -8,7 +8,7 @@ from runatlas.errors import ApiStatusError
 from runatlas.model.account import UserPatch
 from runatlas.server.pages import keys
 from runatlas.server.pages.address import with_query
-from runatlas.server.pages.page import last_of, page, read_form, redirect
+from runatlas.server.pages.page import last_of, page, read_form, redirect, with_pause
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 
@@ -96,7 +96,7 @@ def change_password(call: EndpointCall) -> Answer:
     try:
         call.services.accounts.change_password(call.user, last_of(form, "old"), new)
     except ApiStatusError as error:
-        return _account(call, error.message, "password", status=error.code)
+        return with_pause(_account(call, error.message, "password", status=error.code), error)
     return redirect(with_query("/account", done="password"))
 
 

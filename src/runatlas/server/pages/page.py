@@ -9,12 +9,14 @@ from http import cookies
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, quote
 
+import attrs
 from litestar.types import ASGIApp
 
-from runatlas.errors import NotFoundError, PermissionDeniedError, ValidationError
+from runatlas.errors import ApiStatusError, NotFoundError, PermissionDeniedError, RateLimitedError, ValidationError
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.server.pages.address import with_query
 from runatlas.server.pages.template import rendered
+from runatlas.server.services.attempts import ATTEMPTS_WINDOW_S, TooManyAttemptsError
 from runatlas.server.services.caller import VISITOR, Caller
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.credential import bearer_or_basic
@@ -43,6 +45,7 @@ __all__ = [
     "render_failure",
     "run_path",
     "whole_of",
+    "with_pause",
     "workspace_name",
 ]
 
@@ -117,6 +120,14 @@ def page(call: EndpointCall, template: str, *, status: int = 200, **context: Any
         **context,
     )
     return Answer(body, status, _HTML, HEADERS)
+
+
+def with_pause(answer: Answer, error: ApiStatusError) -> Answer:
+    """Add when to try again to a page that tells of an error, where it was tried too often."""
+    if not isinstance(error, RateLimitedError):
+        return answer
+    pause_s = ATTEMPTS_WINDOW_S if isinstance(error, TooManyAttemptsError) else 1
+    return attrs.evolve(answer, headers={**answer.headers, "retry-after": str(pause_s)})
 
 
 def redirect(address: str, headers: Mapping[str, str] | None = None) -> Answer:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import attrs
 
-from runatlas.errors import ApiStatusError, NotFoundError, RateLimitedError
+from runatlas.errors import ApiStatusError, NotFoundError
 from runatlas.server.pages.address import safe_next
 from runatlas.server.pages.page import (
     Form,
@@ -21,8 +21,8 @@ from runatlas.server.pages.page import (
     parse_form,
     read_form,
     redirect,
+    with_pause,
 )
-from runatlas.server.services.attempts import ATTEMPTS_WINDOW_S, TooManyAttemptsError
 from runatlas.server.services.caller import VISITOR
 from runatlas.server.services.sessions import SESSION_MS, OneTimePasswordError, Session
 from runatlas.server.wire.answer import Answer
@@ -134,11 +134,7 @@ def _begun(call: EndpointCall, session: Session, following: str) -> Answer:
 
 
 def _refused(call: EndpointCall, following: str, error: ApiStatusError, name: str, *, chooses: bool = False) -> Answer:
-    shown = _form(call, following, error.message, name, status=error.code, chooses=chooses)
-    if not isinstance(error, RateLimitedError):
-        return shown
-    pause_s = ATTEMPTS_WINDOW_S if isinstance(error, TooManyAttemptsError) else 1
-    return attrs.evolve(shown, headers={**shown.headers, "retry-after": str(pause_s)})
+    return with_pause(_form(call, following, error.message, name, status=error.code, chooses=chooses), error)
 
 
 def _form(
