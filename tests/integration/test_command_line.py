@@ -188,7 +188,7 @@ def test_who_changed_what_is_told_and_taken_back(place: tuple[str, str], call: C
     assert call("update", RUN, "--name", "wrong", "--group", "g").exit_code == 0
     line = _json(top("audit", RUN, "--json", "--limit", "1"))["list"][0]
     shown = top("audit", PROJECT, "--kind", "update", "--by", line["by"], "--since", "1h")
-    assert (shown.exit_code, line["id"] in shown.stdout, "name='wrong'" in shown.stdout) == (0, True, True)
+    assert (shown.exit_code, line["id"] in shown.stdout, "name 'wrong'" in shown.stdout) == (0, True, True)
     assert line["id"] in top("audit", line["workspace"]).stdout
     assert _json(top("audit", "--by", "nobody", "--json"))["list"] == []
     plan = _json(top("undo", line["id"], "--json"))
