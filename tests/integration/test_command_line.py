@@ -195,7 +195,7 @@ def test_who_changed_what_is_told_and_taken_back(place: tuple[str, str], call: C
     (reached,) = plan["runs"]
     assert (reached["path"], reached["before"]["name"], reached["after"]["name"]) == (RUN, name, "wrong")
     told = top("undo", line["id"])
-    (row,) = (text.split() for text in told.stdout.splitlines() if " name " in text)
+    (row,) = (text.split() for text in told.stdout.splitlines() if text.split()[:2] == [RUN, "name"])
     assert row == [RUN, "name", "'wrong'", *repr(name).split()]
     assert told.stderr == "nothing was taken back; add --commit to do it\n"
     assert _json(call("run", RUN, "--json"))["name"] == "wrong"
