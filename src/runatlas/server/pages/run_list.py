@@ -30,13 +30,14 @@ from runatlas.server.wire.endpoint import EndpointCall
 __all__ = ["PASSED", "RunList", "asked_query", "read_selection", "run_list"]
 
 _RUNS, _LOOKED_AT = 50, 200
-_FILTER_MAX = 10_000
 _ASKED_MAX = 60
 _ASKED = {"filter", "order", "columns", "group", "unfinished", "curves", "drawn", "color", "band", "hidden"}
 _ASKED |= {"x", "log", "smooth"}
 """Parameters that are of the whole listing: its links and forms carry them."""
 
-_LONGEST, _KEY_MAX = 10_000, 1000
+_TEXT_MAX, _ADDRESS_MAX, _SHORT, _KEY_MAX = 2_000, 7_000, 2_000, 1000
+"""How long a filter or order may be, and, as written in addresses, what links carry and what each heading's may."""
+
 PASSED = {"after", "at", "choose", "done", "same"}
 """Parameters that are of one page of the listing only, or of one moment."""
 
@@ -93,6 +94,11 @@ class RunList:
         """Of each column whether all that runs have in it are numbers."""
         columns = zip(*self.cells, strict=True) if self.cells else [()] * len(self.columns)
         return tuple(all(cell.kind in {"measured", "number"} or cell.held is None for cell in each) for each in columns)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether an address of the listing is short enough to stand at every heading."""
+        return len(urlencode(self.asked)) <= _SHORT
 
     @property
     def has_labels(self) -> bool:
@@ -182,8 +188,8 @@ def run_list(call: EndpointCall, workspace: str, project: str | None) -> RunList
     latest = call.services.runs.list_runs(call.user, RunQuery(everything, page=PageRequest(limit=_LOOKED_AT)))
     keys = known_keys(latest.items)
     return RunList(
-        filter_text,
-        order_text,
+        filter_text[:_TEXT_MAX],
+        order_text[:_TEXT_MAX],
         problem,
         found.items,
         shown,
@@ -219,9 +225,9 @@ def _unknown(
 
 def _asked(call: EndpointCall) -> Iterator[tuple[str, str]]:
     """Yield the parameters that links carry on, no more of them than a page bears many times."""
-    left = _LONGEST
+    left = _ADDRESS_MAX
     for name, value in call.query[:_ASKED_MAX]:
-        left -= len(value) if name in _ASKED else 0
+        left -= len(urlencode([(name, value)])) if name in _ASKED else 0
         if name in _ASKED and value and left >= 0:
             yield name, value
 
@@ -235,7 +241,12 @@ def asked_query(call: EndpointCall, everything: RunSelection) -> RunQuery:
 
     Raises:
         FilterSyntaxError: One of them cannot be read.
+        ValidationError: One of them is too long.
     """
+    for name in ("filter", "order"):
+        size = len(_text(call, name))
+        if size > _TEXT_MAX:
+            raise ValidationError(f"{name}: it has {size:,} characters, and a page takes {_TEXT_MAX:,}")
     return RunQuery(read_selection(everything, _text(call, "filter")), _sorts(_text(call, "order")))
 
 
@@ -258,7 +269,7 @@ def _sorts(order_text: str) -> tuple[Sort, ...]:
 
 
 def _text(call: EndpointCall, name: str) -> str:
-    return (call.value(name) or "").strip()[:_FILTER_MAX]
+    return (call.value(name) or "").strip()
 
 
 def _first(call: EndpointCall, cursors: tuple[str, ...]) -> int:

@@ -59,3 +59,16 @@ def test_page_and_the_next_one_have_their_most(route: str, served: tuple[ServerP
             assert len(answer.content) <= _BYTES_MAX
         if address is addresses[0]:
             addresses += [unescape(link) for link in _NEXT.findall(answer.text)]
+
+
+@pytest.mark.parametrize("group", ["", "state,name"])
+def test_page_bears_what_its_address_asks_for(group: str, served: tuple[ServerProcess, Place]) -> None:
+    server, place = served
+    columns = ",".join(f"config.{number}{'<' * 20}" for number in range(24))
+    asked = {"filter": f"name != '{'<' * 1900}'", "columns": columns, "group": group, "curves": ["<" * 900] * 3}
+    for address in (place.address(_PROJECT), "/runs"):
+        answer = server.call("GET", address, params=asked, headers=place.headers)
+        assert (answer.status_code, len(answer.content) <= _BYTES_MAX) == (200, True), len(answer.content)
+        refused = server.call("GET", address, params={"filter": "<" * 9000}, headers=place.headers)
+        assert "filter: it has 9,000 characters, and a page takes 2,000" in unescape(refused.text)
+        assert len(refused.content) <= _BYTES_MAX
