@@ -70,7 +70,7 @@ def test_it_shows_the_main_job(place: tuple[Path, str]) -> None:
         assert trial.name in shown
     for words in ("Projects", "4 runs match", "24 curves of 12 runs", "complete", "val_loss.png", "4 runs would go"):
         assert words in shown
-    assert "Go on from here" in shown
+    assert "Go on from here\n$ runatlas ui ./runatlas-demo\n" in shown
 
 
 def test_every_line_it_shows_works(place: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:

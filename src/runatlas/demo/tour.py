@@ -121,7 +121,12 @@ class _Tour:
     def next_lines(self) -> None:
         self._title("Go on from here")
         path = self._project.path
-        lines = [f"runatlas api runs {path} --dir {self._shown}", f"runatlas serve --dir {self._shown}", "python"]
+        lines = [
+            f"runatlas ui {self._shown}",
+            f"runatlas api runs {path} --dir {self._shown}",
+            f"runatlas serve --dir {self._shown}",
+            "python",
+        ]
         for line in lines:
             self._console.print(f"$ {line}", style="green", soft_wrap=True, markup=False, highlight=False)
         self.code(
