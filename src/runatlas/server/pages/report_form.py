@@ -57,6 +57,9 @@ _ABOUT = re.compile(r"(\w+)(?:\[(\d+)\])?")
 _FIELDS = {"group_by": "group", "sort": "order", "states": "unfinished"}
 """What the form calls otherwise than reports do."""
 
+_OWN = ("title", "text", "since", "rows", "stats", "over", "center", "spread", "limit", "chart", "along")
+"""What an address of the table has not: with any of these it is one of a report, and says all as reports take it."""
+
 
 @attrs.frozen
 class ChartForm:
@@ -190,15 +193,20 @@ def report_form(call: EndpointCall, project: ProjectRecord, runs: Sequence[RunRe
         project: The project.
         runs: Some of its runs, whose configs and metrics are told where the address does not say which.
     """
-    first = _first_view(call, project, runs)
-    if call.value("title") is None:
+    is_own = any(call.value(name) is not None for name in _OWN)
+    first = _first_view(call, project, runs, is_own=is_own)
+    if not is_own:
         return first
     said = {
         field.name: _said(call, field.name, getattr(first, field.name))
         for field in attrs.fields(ReportForm)
         if field.name not in {"charts", "unfinished"}
     }
-    return ReportForm(**said, unfinished=_said(call, "unfinished", ""), charts=tuple(_charts(call)))
+    possible = [*split_names(said["group"]), *split_names(said["stats"])]
+    if call.value("order") is None and said["rows"] == "groups" and first.order.removeprefix("-") not in possible:
+        said["order"] = ""
+    charts = first.charts if call.value("chart") is None else tuple(_charts(call))
+    return ReportForm(**said, unfinished=_said(call, "unfinished", ""), charts=charts)
 
 
 def _said(call: EndpointCall, name: str, default: str) -> str:
@@ -219,10 +227,10 @@ def _charts(call: EndpointCall) -> list[ChartForm]:
     return found[:_CHARTS_MAX]
 
 
-def _first_view(call: EndpointCall, project: ProjectRecord, runs: Sequence[RunRecord]) -> ReportForm:
+def _first_view(call: EndpointCall, project: ProjectRecord, runs: Sequence[RunRecord], *, is_own: bool) -> ReportForm:
     """Fill in the form: what the table of the project shows, else what varies and the metrics that have a goal."""
     sorts = _sorts(call)
-    chosen = find_columns(call.values("columns")) if call.value("title") is None else ()
+    chosen = () if is_own else find_columns(call.values("columns"))
     shown = ordered_columns(chosen or (*_varying(runs), *_metrics(project, runs)), sorts)
     told = _short(column for column in shown if column.field.stat != "median")
     metrics = [column for column in told if column.is_metric] or _short(_metrics(project, runs))
@@ -235,7 +243,7 @@ def _first_view(call: EndpointCall, project: ProjectRecord, runs: Sequence[RunRe
         text="",
         filter=_said(call, "filter", ""),
         since="",
-        rows="groups" if group else "runs",
+        rows="groups" if group or call.value("stats") else "runs",
         columns=", ".join(dict.fromkeys(["name", *map(_name, told)])),
         stats=", ".join(map(_name, metrics[:_METRICS])),
         group=", ".join(by),
@@ -254,7 +262,7 @@ def _first_charts(
 ) -> tuple[ChartForm, ...]:
     drawn = [key[:_FIELD_MAX] for key in dict.fromkeys(call.values("curves")) if key][:_METRICS] or keys[:1]
     color, band = _said(call, "color", "") or (by[0] if by else ""), _said(call, "band", "minmax" if gathered else "")
-    along = "step" if band else _said(call, "x", "") or "step"
+    along = _said(call, "along", "") or ("" if band else _said(call, "x", "")) or "step"
     return tuple(ChartForm(_quoted(key), along, color, band) for key in drawn)
 
 

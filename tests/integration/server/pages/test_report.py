@@ -145,6 +145,17 @@ def test_what_the_table_shows_is_taken_over(scene: Scene) -> None:
     assert (many.status_code, "on 100 chosen runs at the most" in many.text) == (422, True)
 
 
+def test_what_an_address_says_counts_also_where_it_does_not_say_the_rest(scene: Scene) -> None:
+    form = {"rows": "groups", "group": "config.lr", "stats": "val/acc", "chart": "val/acc", "color": "config.lr"}
+    page = scene.ask(**form).text
+    assert "config.lr runs val/acc 0.1 3" in shown_text(page)
+    assert 'name="chart" class="code" value="val/acc"' in page
+    assert "Weekly &amp; all</h2>" in page
+    few = scene.ask(limit="2", filter="config.lr > 0.15").text
+    assert few.count('<th scope="row">') == 2
+    assert 'name="chart" class="code" value="val_loss"' in few
+
+
 @pytest.mark.parametrize(
     ("said", "place", "sentence"),
     [
