@@ -177,7 +177,7 @@ def test_run_is_watched_while_it_trains(site: Site, visitor: Visitor) -> None:
 
 
 def test_run_that_is_deleted_while_it_is_shown_says_so(site: Site, visitor: Visitor) -> None:
-    """What was shown stays, to be copied; whoever asks for it anew finds nothing."""
+    """What was shown stays, to be copied; whoever asks for it anew is told that it is in the trash."""
     path = ProjectPath(site.place.names["workspace"].removeprefix("@"), "watched").run("going")
     with closing(NativeBackend(site.server.origin, site.key)) as backend:
         backend.create_run(RunDraft(path.project_path, id=path.run, config={"lr": 0.01}, create_project=True))
@@ -189,4 +189,4 @@ def test_run_that_is_deleted_while_it_is_shown_says_so(site: Site, visitor: Visi
     assert "lr: 0.01" in visit.page.inner_text("main")
     visit.check("404 (Not Found)")
     assert visit.go(run_address(path)).status == 404
-    assert "Nothing here" in visit.page.inner_text("main")
+    assert "In the trash" in visit.page.inner_text("main")

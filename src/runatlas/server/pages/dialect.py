@@ -28,7 +28,7 @@ from runatlas.server.pages import (
     usage,
 )
 from runatlas.server.pages.curves import Curves
-from runatlas.server.pages.page import Page, credential, for_members, render_failure
+from runatlas.server.pages.page import Page, credential, for_members, render_failure, telling
 from runatlas.server.pages.report import Reports
 from runatlas.server.pages.report_maker import ReportMaker
 from runatlas.server.pages.run_live import LiveRuns
@@ -142,10 +142,13 @@ def _handlers(reports: Reports) -> list[HTTPRouteHandler]:
     writes |= {"/sign-in": sign_in, "/sign-in/password": choose_password, "/sign-out": sign_out}
     return [
         *(
-            make_endpoint("GET", path, function, limit=0, has_body=False, visitors=True)
+            make_endpoint("GET", path, telling(function), limit=0, has_body=False, visitors=True)
             for path, function in reads.items()
         ),
-        *(make_endpoint("POST", path, function, limit=_FORM_MAX, visitors=True) for path, function in writes.items()),
+        *(
+            make_endpoint("POST", path, telling(function), limit=_FORM_MAX, visitors=True)
+            for path, function in writes.items()
+        ),
     ]
 
 

@@ -13,7 +13,8 @@ import attrs
 from litestar.types import ASGIApp
 
 from runatlas.errors import ApiStatusError, NotFoundError, PermissionDeniedError, RateLimitedError, ValidationError
-from runatlas.model.ids import ProjectPath, RunPath
+from runatlas.model.ids import ProjectPath, RunPath, is_cuid
+from runatlas.model.trash import TrashRecord
 from runatlas.server.pages.address import with_query
 from runatlas.server.pages.template import rendered
 from runatlas.server.services.attempts import ATTEMPTS_WINDOW_S, TooManyAttemptsError
@@ -21,7 +22,7 @@ from runatlas.server.services.caller import VISITOR, Caller
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.credential import bearer_or_basic
 from runatlas.server.wire.endpoint import EndpointCall
-from runatlas.server.wire.failure import Failure
+from runatlas.server.wire.failure import Failure, failure_of
 from runatlas.terminal import printable
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "redirect",
     "render_failure",
     "run_path",
+    "telling",
     "whole_of",
     "with_pause",
     "workspace_name",
@@ -276,11 +278,49 @@ def run_path(call: EndpointCall) -> RunPath:
         raise NotFoundError("there is nothing at this address") from error
 
 
+def telling(function: Page) -> Page:
+    """Make a page that tells what goes wrong to who asks: with their menu, and with what they can do about it."""
+
+    def answer(call: EndpointCall) -> Answer | ASGIApp:
+        try:
+            return function(call)
+        except ApiStatusError as error:
+            failure = failure_of(error)
+            if failure is None or failure.status >= 500:
+                raise
+            return _failed(call, failure)
+
+    return answer
+
+
+def _failed(call: EndpointCall, failure: Failure) -> Answer:
+    entry = _deletion(call) if failure.status == 404 else None
+    title = "In the trash" if entry is not None else _title(failure)
+    shown = page(call, "failure.html", status=failure.status, title=title, failure=failure, entry=entry)
+    return attrs.evolve(shown, headers={**shown.headers, **_without_challenge(failure.headers)})
+
+
+def _deletion(call: EndpointCall) -> TrashRecord | None:
+    """Find what took the run or the project of an address; ``None`` if nothing did, or not for the caller to know."""
+    run, find = call.params.get("run", ""), call.services.trash.find_entry
+    if is_visitor(call.user):
+        return None
+    if "project" not in call.params:
+        return find(call.user, run) if is_cuid(run) else None
+    try:
+        return find(call.user, run_path(call) if run else project_path(call))
+    except NotFoundError:
+        return None
+
+
 def render_failure(failure: Failure) -> Answer:
-    """Write a failure as a page."""
-    title = _TITLES.get(failure.status, "Something went wrong" if failure.status >= 500 else "That does not work")
-    body = rendered("failure.html", title=title, failure=failure, caller=None, here="/", token="")
+    """Write a failure as a page, of a request of which nothing is known."""
+    body = rendered("failure.html", title=_title(failure), failure=failure, caller=None, here="/", token="", entry=None)
     return Answer(body, failure.status, _HTML, {**HEADERS, **_without_challenge(failure.headers)})
+
+
+def _title(failure: Failure) -> str:
+    return _TITLES.get(failure.status, "Something went wrong" if failure.status >= 500 else "That does not work")
 
 
 def _without_challenge(headers: Mapping[str, str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import attrs
 
@@ -14,6 +15,7 @@ from runatlas.model.guard import FORCED, NAMED, TakenKind
 from runatlas.model.ids import ProjectPath, RunPath, new_cuid
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.run import RunSelection
+from runatlas.model.text import is_storable
 from runatlas.model.trash import (
     DeletionPlanRecord,
     DeletionRecord,
@@ -60,6 +62,7 @@ from runatlas.server.store.trash import (
     count_trash,
     find_trash,
     find_trashed,
+    find_trashed_place,
     held_by_cuid,
     held_by_key,
     held_by_project,
@@ -362,6 +365,19 @@ class Trash:
         """
         with self._store.read() as connection:
             return _record(require_entry(connection, caller, trash_id))
+
+    def find_entry(self, caller: Caller, place: RunPath | ProjectPath | str) -> TrashRecord | None:
+        """Return the latest deletion that took a run, named by its path or cuid, or a project.
+
+        Returns:
+            The entry; ``None`` if there is none that the caller may restore.
+        """
+        if caller.run_cuid is not None or not is_storable(str(place)):
+            return None
+        with self._store.read() as connection, suppress(NotFoundError, PermissionDeniedError):
+            found = find_trashed_place(connection, place)
+            return None if found is None else _record(require_entry(connection, caller, found))
+        return None
 
     def list_trashed_runs(self, caller: Caller, trash_id: str, page: PageRequest) -> Page[PlannedItem]:
         """List the runs of one deletion, each by the path that it had.

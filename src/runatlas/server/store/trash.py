@@ -9,6 +9,7 @@ import attrs
 from sqlalchemy import Select, and_, bindparam, delete, exists, func, or_, select, true, update
 
 from runatlas.model.account import Role
+from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.text import is_storable
 from runatlas.model.trash import TrashKind
 from runatlas.server.store.liveness import STATE
@@ -42,6 +43,7 @@ __all__ = [
     "files_by_run",
     "find_trash",
     "find_trashed",
+    "find_trashed_place",
     "find_unneeded_blobs",
     "forget_blobs",
     "held_by_cuid",
@@ -284,6 +286,29 @@ def find_trash(connection: Connection, user_id: int, cuid: str) -> TrashRow | No
     """Find an entry."""
     found = list_trash(connection, TrashScope(user_id, None, cuid=cuid)) if is_storable(cuid) else ()
     return found[0] if found else None
+
+
+_LATEST = select(trash.c.cuid).where(trash.c.kind.not_in(HIDDEN)).order_by(trash.c.id.desc()).limit(1)
+_NAMED = and_(workspaces.c.username == bindparam("workspace"), projects.c.name == bindparam("project"))
+_RUN_THERE = _LATEST.select_from(
+    runs.join(trash, trash.c.id == runs.c.trash_id).join(projects, projects.c.id == runs.c.project_id).join(workspaces)
+).where(runs.c.cut_of.is_(None))
+_PROJECT_THERE = _LATEST.select_from(
+    projects.join(trash, trash.c.id == projects.c.trash_id).join(workspaces, workspaces.c.id == projects.c.workspace_id)
+).where(_NAMED)
+
+
+def find_trashed_place(connection: Connection, place: RunPath | ProjectPath | str) -> str | None:
+    """Find the latest entry that holds a run, by its path or its cuid, or a project: its cuid."""
+    if isinstance(place, ProjectPath):
+        found = rows(connection, _PROJECT_THERE, {"workspace": place.workspace, "project": place.project})
+    elif isinstance(place, RunPath):
+        either = or_(runs.c.run_id == bindparam("run"), runs.c.cuid == bindparam("run"))
+        values = {"workspace": place.workspace, "project": place.project, "run": place.run}
+        found = rows(connection, _RUN_THERE.where(_NAMED, either), values)
+    else:
+        found = rows(connection, _RUN_THERE.where(runs.c.cuid == bindparam("run")), {"run": place})
+    return found[0][0] if found else None
 
 
 # A row that holds what was cut out of a run stands for that run.

@@ -84,6 +84,16 @@ def test_what_is_not_there_and_what_may_not_be_seen_are_one_page(served: tuple[S
     hidden = server.call("GET", "/@ann/p07", key=other).text
     absent = server.call("GET", "/@ann/p77", key=other).text
     assert hidden.replace("p07", "p77") == absent
+    assert ("be for others only than bob" in absent, 'href="/account"' in absent, "sign in" in absent) == (
+        True,
+        True,
+        False,
+    )
+    visited = server.call("GET", "/@ann/p07/runs/first?x=1").text
+    assert visited.count('href="/sign-in?next=%2F%40ann%2Fp07%2Fruns%2Ffirst%3Fx%3D1"') == 2
+    assert 'href="/account"' not in visited
+    refused = server.call("GET", "/administration", key=other)
+    assert (refused.status_code, 'href="/account"' in refused.text) == (403, True)
     assert server.call("GET", "/@ann/p07", key=key).status_code == 200
 
 
