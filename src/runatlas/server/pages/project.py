@@ -10,7 +10,7 @@ from runatlas.model.project import ProjectQuery
 from runatlas.model.run import RunSelection
 from runatlas.server.pages.address import project_address
 from runatlas.server.pages.asset import plotly_version
-from runatlas.server.pages.page import count_of, is_visitor, page, project_path, redirect
+from runatlas.server.pages.page import Form, count_of, is_visitor, page, project_path, redirect
 from runatlas.server.pages.run_curves import run_curves
 from runatlas.server.pages.run_groups import run_groups
 from runatlas.server.pages.run_list import run_list
@@ -19,7 +19,7 @@ from runatlas.server.wire.endpoint import EndpointCall
 
 __all__ = ["find_project", "project_page", "show_project"]
 
-_PROJECTS = 50
+_PROJECTS, _TYPED_MAX = 50, 500
 
 
 def show_project(call: EndpointCall) -> Answer:
@@ -27,13 +27,14 @@ def show_project(call: EndpointCall) -> Answer:
     return project_page(call)
 
 
-def project_page(call: EndpointCall, *, refusal: str = "", status: int = 200) -> Answer:
+def project_page(call: EndpointCall, *, refusal: str = "", status: int = 200, typed: Form | None = None) -> Answer:
     """Show a project and its runs, and what became of a form on that page.
 
     Args:
         call: Who asks; the query says which runs are shown.
         refusal: Why something was not done; ``""`` if nothing was refused.
         status: The HTTP status.
+        typed: What was filled in and ticked, to go on with.
     """
     path = project_path(call)
     project = call.services.projects.get_project(call.user, path)
@@ -51,6 +52,8 @@ def project_page(call: EndpointCall, *, refusal: str = "", status: int = 200) ->
         plotly=plotly_version(),
         address=project_address(path),
         refusal=refusal,
+        typed={name: values[-1][:_TYPED_MAX] for name, values in (typed or {}).items()},
+        ticked={name for text in (typed or {}).get("run", ()) for name in text.split()},
         writes=writes,
         others=_others(call, path) if writes else (),
         change=_change(call),

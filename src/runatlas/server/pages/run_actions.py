@@ -8,11 +8,14 @@ from urllib.parse import parse_qsl, urlencode
 
 import attrs
 
-from runatlas.errors import ApiStatusError, NotFoundError, ValidationError
+from runatlas.errors import ApiStatusError, ConflictError, NotFoundError, ValidationError
 from runatlas.model.change import ChangeQuery
 from runatlas.model.filter_language import FilterSyntaxError
+from runatlas.model.guard import FORCED
+from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest
 from runatlas.model.run import RunPatch, RunQuery, RunSelection
+from runatlas.model.transfer import TransferDraft
 from runatlas.model.trash import DeletionPlanRecord
 from runatlas.server.pages.address import project_address, with_query
 from runatlas.server.pages.curves import CURVE_RUNS
@@ -50,7 +53,6 @@ _PATCHES: Mapping[str, Callable[[Form], RunPatch]] = {
     "unpin": lambda _: RunPatch(pin=False),
     "protect": lambda form: RunPatch(protected=True, protected_reason=last_of(form, "text").strip() or None),
     "unprotect": lambda _: RunPatch(protected=False),
-    "move": lambda form: RunPatch(project=_named(form, "to", "say which project they move to")),
 }
 
 
@@ -59,17 +61,15 @@ def change_runs(call: EndpointCall) -> Answer:
     form = read_form(call)
     try:
         action, selection = last_of(form, "do"), _selection(call, form)
-        shows = {"compare": _compare, "draw": _draw, "report": _report, "delete": _show_plan}.get(action)
-        if shows is not None:
-            return shows(call, form, selection)
+        does = {"compare": _compare, "draw": _draw, "report": _report, "delete": _show_plan, "move": _move}.get(action)
+        if does is not None:
+            return does(call, form, selection)
         if action not in _PATCHES:
             raise ValidationError("the page does not say what is to be done with the runs; load it again")
         done = call.services.runs.update_runs(call.user, selection, _PATCHES[action](form))
-    except NotFoundError:
+    except NotFoundError as error:
         call.services.projects.get_project(call.user, project_path(call))
-        return _refused(
-            call, form, "some of the runs, or the project that they move to, are not there; load again", 404
-        )
+        return _refused(call, form, error.message, error.code)
     except ApiStatusError as error:
         return _refused(call, form, error.message, error.code)
     return _back(call, form, done=done.change_id or None, same=None if done.change_id else done.updated)
@@ -151,6 +151,27 @@ def _report(call: EndpointCall, form: Form, selection: RunSelection) -> Answer:
     return redirect(f"{project_address(project_path(call))}/report?{told}")
 
 
+def _move(call: EndpointCall, form: Form, selection: RunSelection) -> Answer:
+    """Move runs to another project, which is made if the form says so."""
+    name = _named(form, "to", "say which project they move to")
+    target = name if "/" in name else f"{selection.workspace}/{name}"
+    plan = call.services.transfers.plan_transfer(call.user, TransferDraft("move", target, runs=selection, create=True))
+    if not plan.target_cuid and last_of(form, "create") != "yes":
+        _require_target(call, ProjectPath.parse(plan.target))
+    if plan.notes and not plan.items:
+        raise ConflictError(f"nothing was moved: {'; '.join(plan.notes)}")
+    done = call.services.transfers.transfer(call.user, plan)
+    return _back(call, form, done=done.change_id or None, same=None if done.change_id else 0)
+
+
+def _require_target(call: EndpointCall, path: ProjectPath) -> None:
+    try:
+        call.services.projects.get_project(call.user, path)
+    except NotFoundError as error:
+        end = "" if error.message.endswith("?") else "."
+        raise NotFoundError(f"{error.message}{end} Tick “Make it if it is not there” to make it.") from error
+
+
 # -- deletions ----------------------------------------------------------------------------------------------------
 
 
@@ -180,6 +201,7 @@ def _show_plan(call: EndpointCall, form: Form, selection: RunSelection, *, chang
         filter=last_of(form, "filter"),
         chosen=" ".join(selection.ids or ()),
         changed=changed,
+        forcible=bool(plan.notes) or any(item.is_taken(FORCED) for item in plan.kept),
         shown=_SHOWN,
     )
 
@@ -215,7 +237,7 @@ def _refused(call: EndpointCall, form: Form, problem: str, status: int) -> Answe
     """Show the listing again, and why nothing was done."""
     address, _, query = _return_address(call, form).partition("?")
     asked = attrs.evolve(call, raw_path=address, query_string=query.encode("ascii"))
-    return project_page(asked, refusal=problem, status=status)
+    return project_page(asked, refusal=problem, status=status, typed=form)
 
 
 def _named(form: Form, name: str, problem: str) -> str:

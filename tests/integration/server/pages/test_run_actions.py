@@ -108,6 +108,8 @@ def test_a_deletion_tells_what_goes_and_what_stays_and_is_undone(server: ServerP
     assert plan.status_code == 200
     assert "Delete 2 runs?" in plan.text
     assert "protected: the best" in plan.text
+    # Force takes no protection.
+    assert "Plan it with force" not in plan.text
     assert _held(server, "id").keys() == {f"r{number}" for number in range(6)}
     done = _send(server, plan.text, f"{_PROJECT}/delete-runs")
     assert _held(server, "id").keys() == {"r0", "r1", "r2", "r3"}
@@ -125,6 +127,7 @@ def test_a_plan_that_is_no_longer_true_deletes_nothing(server: ServerProcess) ->
     answer = _send(server, plan.text, f"{_PROJECT}/delete-runs")
     assert (answer.status_code, "Nothing was deleted" in answer.text) == (409, True)
     assert "Delete 1 run?" in answer.text
+    assert "Plan it with force" in answer.text
     assert _held(server, "id").keys() == {f"r{number}" for number in range(6)}
     _undo(server, pinned)
 
@@ -143,12 +146,23 @@ def test_what_cannot_be_done_is_said_on_the_page(server: ServerProcess) -> None:
         assert (answer.status_code, 'class="failure" role="alert"' in answer.text) == (status, True), (action, fields)
         assert ">r1</a>" in answer.text
     assert _held(server, "labels") == {}
+    # What was filled in and ticked is there to go on with.
+    answer = _do(server, "move", "r1", to="othr", text="typed")
+    assert "there is no project root/othr, did you mean 'root/other'?" in unescape(answer.text)
+    assert all(f'name="{name}" value="{value}"' in answer.text for name, value in (("to", "othr"), ("text", "typed")))
+    assert re.findall(r'aria-label="Select (\w+)" checked', answer.text) == ["r1"]
+    gone = _send(server, _show(server), f"{_PROJECT}/runs", do="move", run="gone", to="other")
+    assert (gone.status_code, "there is no run 'gone'" in unescape(gone.text)) == (404, True)
 
 
 def test_runs_move_and_are_compared(server: ServerProcess) -> None:
     moved = _do(server, "move", "r1", to="other")
     assert _held(server, "id").keys() == {"r0", "r2", "r3", "r4", "r5"}
     _undo(server, moved)
+    assert len(_held(server, "id")) == 6
+    made = _do(server, "move", "r1", to="made-here", create="yes")
+    assert (made.status_code, "r1" in _held(server, "id")) == (200, False)
+    _undo(server, made)
     assert len(_held(server, "id")) == 6
     page = _show(server)
     form = next(held for action, held in _forms(page) if action == f"{_PROJECT}/runs")
