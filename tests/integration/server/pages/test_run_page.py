@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from html import unescape
 from typing import Any
 
@@ -154,6 +155,7 @@ def test_a_form_changes_what_is_said_of_a_run_and_the_history_has_it(served: _Se
     assert "It was changed" in served.get(done.headers["location"])
     run = runatlas.Api(host=served.server.origin, api_key=served.key).run("ann/vision/trial")
     assert [run.name, run.description, *run.labels, run.group] == [_EVIL, "two\nlines", "one", "two", "g"]
+    assert "\ntwo\nlines</pre>" in served.get(RUN)
     assert served.post(f"{RUN}/mark", protected="yes").status_code == 303
     assert "protected" in served.get(RUN)
     assert "Nothing was changed" not in served.get(f"{RUN}/history")
@@ -196,12 +198,17 @@ def test_a_key_for_the_run_is_shown_once_and_revoked(served: _Served) -> None:
 
 
 def test_metrics_are_searched_and_courses_of_many_are_left_to_the_script(served: _Served) -> None:
-    with runatlas.Run(
-        "wide", repo=served.server.origin, api_key=served.key, experiment="vision", capture_terminal_logs=False
-    ) as run:
+    with (
+        suppress(LookupError),
+        runatlas.Run(
+            "wide", repo=served.server.origin, api_key=served.key, experiment="vision", capture_terminal_logs=False
+        ) as run,
+    ):
         for number in range(130):
             run.track(float(number), name=f"part{number % 3}/m{number:03}", step=0)
+        raise LookupError("<that>")
     page = served.get("/@ann/vision/runs/wide")
+    assert "\nLookupError: &lt;that&gt;</pre>" in page
     assert (page.count("<tr data-series"), page.count("data-spark")) == (100, 100)
     (following,) = re.findall(r'<a rel="next" href="([^"]+)"', page)
     rest = served.get(unescape(following))

@@ -285,9 +285,10 @@ class Chart {
     this.colors = JSON.parse(this.figure.closest("[data-colors]")?.dataset.colors ?? "{}");
     const curves = this.found.series.map((each, at) => this.curve(each, at));
     const floor = log.includes("y") ? leastAbove(curves) : null;
+    const unit = axis === "relative" ? unitOf(this.found.series) : null;
     const lines = curves.filter(({ id }) => !this.hidden.has(id)).map(({ each, color, dash }) => {
       const values = Number(smooth) > 0 ? smoothed(each.y, Number(smooth)) : each.y;
-      const placed = (x, y) => [place(x, "x"), place(y, "y")];
+      const placed = (x, y) => [place(unit === null ? x : x / unit.size, "x"), place(y, "y")];
       const around = outlines(each, floor).map((outline) => outline.map(([x, y]) => placed(x, y)));
       return { color, dash, around, points: values.map((y, at) => placed(each.x[at], y)) };
     });
@@ -298,25 +299,33 @@ class Chart {
       this.plot.replaceChildren();
       return;
     }
-    const [left, right] = bounds(there.map(([x]) => x));
-    const [low, high] = bounds(there.map(([, y]) => y));
-    const [width, height] = [Math.max(this.plot.clientWidth - 60, 50), 206];
-    const across = (x) => 48 + ((x - left) / (right - left)) * width;
+    const [left, right] = bounds(there.map(([x]) => x), axis === "time" ? 30 * SECOND : 0.5);
+    const [low, high] = bounds(there.map(([, y]) => y), 0);
+    const rows = ticks(low, high, 7, log.includes("y") ? "log" : "");
+    const edge = Math.max(48, 12 + 7 * rows.reduce((most, [, said]) => Math.max(most, said.length), 0));
+    const [width, height] = [Math.max(this.plot.clientWidth - edge - 12, 50), 206];
+    const across = (x) => edge + ((x - left) / (right - left)) * width;
     const up = (y) => 8 + ((high - y) / (high - low)) * height;
-    const drawing = element("svg", { class: "chart-sketch", width: width + 60, height: 260, "aria-hidden": "true" });
+    const whole = edge + width + 12;
+    const drawing = element("svg", { class: "chart-sketch", width: whole, height: 260, "aria-hidden": "true" });
     const write = (x, y, anchor, said) => {
       const label = element("text", { x, y, "text-anchor": anchor });
       label.textContent = said;
       drawing.append(label);
     };
-    for (const value of [high, (low + high) / 2, low]) {
-      write(42, up(value) + 4, "end", short(log.includes("y") ? 10 ** value : value, 3));
-      drawing.append(element("line", { x1: 48, x2: 48 + width, y1: up(value), y2: up(value) }));
+    const rule = (x1, y1, x2, y2) => drawing.append(element("line", { x1, y1, x2, y2 }));
+    for (const [y, said] of rows) {
+      write(edge - 6, up(y) + 4, "end", said);
+      rule(edge, up(y), edge + width, up(y));
     }
-    const ends = [left, right].map((value) => spell(log.includes("x") ? 10 ** value : value, axis));
-    write(48, height + 24, "start", ends[0]);
-    write(48 + width, height + 24, "end", ends[1]);
-    write(48 + width / 2, height + 44, "middle", cut(AXES[axis || "step"] ?? axis));
+    const bottom = 8 + height;
+    rule(edge, bottom, edge + width, bottom);
+    const kind = axis === "time" ? axis : log.includes("x") ? "log" : "";
+    for (const [x, said] of ticks(left, right, Math.max(Math.floor(width / 80), 2), kind)) {
+      write(Math.min(across(x), whole - 4 * said.length), bottom + 17, "middle", said);
+      rule(across(x), bottom, across(x), bottom + 4);
+    }
+    write(edge + width / 2, bottom + 36, "middle", cut(titleOf(axis, unit, kind === "time" ? daysOf(left, right) : "")));
     for (const { points, color, dash, around } of lines) {
       for (const outline of around) {
         const corners = outline.filter(known).map(([x, y]) => `${across(x).toFixed(1)} ${up(y).toFixed(1)}`);
@@ -366,7 +375,7 @@ class Chart {
       if (!corners.length) continue;
       traces.push({
         type: "scatter", mode: "lines", x: corners.map(([x]) => x), y: corners.map(([, y]) => y), name: plain(name),
-        fill: "toself", fillcolor: `${color}2e`, line: { width: 0 }, hoverinfo: "skip", visible: !this.hidden.has(id),
+        fill: "toself", fillcolor: `${color}${dark.matches ? "52" : "2e"}`, line: { width: 0 }, hoverinfo: "skip", visible: !this.hidden.has(id),
       });
     }
     for (const { each, id, name, color, dash } of curves) {
@@ -390,7 +399,7 @@ class Chart {
       gridcolor: ink("--line"), linecolor: ink("--line"), zerolinecolor: ink("--line"), automargin: true,
       tickfont: { color: ink("--soft"), size: 11 }, exponentformat: "e",
     };
-    const title = unit ? `${AXES.relative} (${unit.name})` : AXES[given.x || "step"] ?? given.x;
+    const title = titleOf(given.x, unit);
     const layout = {
       autosize: true, height: 260, margin: { l: 48, r: 12, t: 8, b: 40 }, showlegend: false, hovermode: "closest",
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
@@ -526,10 +535,12 @@ function outlines(each, floor) {
   ]);
 }
 
-function bounds(values) {
+/** Return between which numbers values lie; around a single one there is a margin. */
+function bounds(values, alone) {
   const low = values.reduce((one, other) => Math.min(one, other));
   const high = values.reduce((one, other) => Math.max(one, other));
-  return low < high ? [low, high] : [low - 0.5, high + 0.5];
+  const margin = low < high ? 0 : alone || Math.abs(low) / 2 || 0.5;
+  return [low - margin, high + margin];
 }
 
 function element(name, attributes) {
@@ -547,10 +558,56 @@ function unitOf(series) {
 
 const short = (value, digits = 6) => Number(value.toPrecision(digits)).toString();
 
-/** Write where an axis begins or ends. */
-function spell(value, axis) {
-  if (axis === "time") return new Date(value).toISOString().slice(0, 16).replace("T", " ");
-  return axis === "relative" ? `${short(value)} s` : short(value);
+const titleOf = (axis, unit, days = "") => (unit ? `${AXES.relative} (${unit.name})` : (AXES[axis || "step"] ?? axis) + days);
+
+function daysOf(left, right) {
+  const [first, last] = [left, right].map((time) => new Date(time).toISOString().slice(0, 10));
+  return first === last ? `, ${first}` : `, ${first} to ${last}`;
+}
+
+const SECOND = 1000;
+const DAY = 86_400 * SECOND;
+const CLOCK = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200];
+
+/** Return how far apart round numbers are: at least so far, and 1, 2 or 5 times a power of ten. */
+function roundStep(least) {
+  const power = 10 ** Math.floor(Math.log10(least));
+  return power * ([1, 2, 5].find((each) => each * power >= least) ?? 10);
+}
+
+function multiples(low, high, step, most) {
+  const first = Math.ceil(low / step - 1e-9);
+  const count = Math.min(Math.floor(high / step + 1e-9) - first, most) + 1;
+  return Array.from({ length: count > 0 ? count : 0 }, (_, place) => (first + place) * step);
+}
+
+/** Return the places of an axis that have a number, and each number, of about as many as asked for. */
+function ticks(low, high, most, kind) {
+  const least = (high - low) / most;
+  if (kind === "time") {
+    const step = least < SECOND / 2
+      ? Math.max(roundStep(least), 1)
+      : SECOND * CLOCK.find((each) => each * SECOND >= least) || DAY * Math.max(roundStep(least / DAY), 1);
+    const part = step < SECOND ? [11, 23] : step < 60 * SECOND ? [11, 19] : step < DAY ? [11, 16] : [0, 10];
+    return multiples(low, high, step, most).map((time) => [time, new Date(time).toISOString().slice(...part)]);
+  }
+  if (kind !== "log") return multiples(low, high, roundStep(least), most).map((value) => [value, spell(value)]);
+  const powers = multiples(low, high, Math.max(Math.ceil(least), 1), most);
+  const within = (value) => Math.log10(value) >= low && Math.log10(value) <= high;
+  let values = powers.map((power) => 10 ** power);
+  if (values.length < 3 && high - low < 4) {
+    const decades = multiples(Math.floor(low), Math.ceil(high), 1, 9);
+    values = decades.flatMap((power) => [1, 2, 5].map((each) => each * 10 ** power)).filter(within);
+  }
+  if (values.length < 3) values = multiples(10 ** low, 10 ** high, roundStep((10 ** high - 10 ** low) / most), most);
+  return values.map((value) => [Math.log10(value), spell(value)]);
+}
+
+/** Write a round number as short as it can be. */
+function spell(value) {
+  const number = Number(value.toPrecision(14));
+  const [whole, power] = [String(number), number.toExponential().replace("e+", "e")];
+  return whole.length > 6 && power.length < whole.length ? power : whole;
 }
 
 /** Shorten a text, and leave no half of a letter at its end. */
