@@ -57,7 +57,7 @@ class RunList:
         choosing: Whether the choice of columns is open.
         same: Config that all shown runs have in common.
         keys: Configs and metrics that runs there have.
-        total: How many runs there are; ``None`` on later pages.
+        total: How many runs there are; ``None`` if that was not found out, as there is a problem.
         notes: What the filter asks for and no run has.
         following: The cursor of the next page.
         cursors: Those of this page and of the pages before, as far as the address has them.
@@ -104,6 +104,13 @@ class RunList:
     def has_labels(self) -> bool:
         """Whether one of the runs has labels or marks."""
         return any(run.labels or run.pin or run.baseline or run.protected or run.archived for run in self.runs)
+
+    @property
+    def without_archived(self) -> str:
+        """The filter that leaves archived runs out; ``""`` if there are none on the page."""
+        if not any(run.archived for run in self.runs):
+            return ""
+        return f"({self.filter}) and not archived" if self.filter else "not archived"
 
     @property
     def other_keys(self) -> tuple[KnownKey, ...]:
@@ -177,7 +184,7 @@ def run_list(call: EndpointCall, workspace: str, project: str | None) -> RunList
     try:
         query = asked_query(call, everything)
         sorts = query.sorts
-        request = PageRequest(limit=_RUNS, cursor=cursors[-1] if cursors else None, with_total=not cursors)
+        request = PageRequest(limit=_RUNS, cursor=cursors[-1] if cursors else None, with_total=True)
         statistics = tuple(column.field for column in ordered_columns(columns, sorts) if column.is_asked_for)
         found = call.services.runs.list_runs(call.user, attrs.evolve(query, statistics=statistics, page=request))
     except FilterSyntaxError as error:

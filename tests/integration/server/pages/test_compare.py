@@ -80,6 +80,8 @@ def test_results_are_held_against_the_first_the_one_asked_for_or_the_one_marked(
         json={"selection": {"workspace": scene.home, "project": "p", "ids": ["b"]}, "patch": {"baseline": True}},
     )
     assert "a b baseline" in shown_text(scene.page("a,b"))
+    # No tag of that name looks like it.
+    assert '<span class="tag mark">baseline</span>' in scene.page("a,b")
 
 
 def test_hostile_names_and_values_are_text(scene: Scene) -> None:
@@ -103,7 +105,7 @@ def test_too_few_too_many_and_unknown_runs_are_told(scene: Scene) -> None:
     assert "compare 2 to 20" in scene.page(",".join(f"r{number}" for number in range(21)))
     page = scene.page("a,b,gone")
     assert "the project has no run gone" in page
-    assert "2 runs compared" in page
+    assert "<h1>Compare runs</h1>" in page
 
 
 def test_a_page_of_many_runs_and_metrics_stays_small_and_says_what_it_leaves_out(scene: Scene) -> None:

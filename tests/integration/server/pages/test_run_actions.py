@@ -81,7 +81,9 @@ def test_what_a_button_does_is_said_and_taken_back(server: ServerProcess) -> Non
     ):
         answer = _do(server, action, "r1", "r2", text="seen, good")
         assert (answer.status_code, answer.url.startswith(f"{server.origin}{_PROJECT}?order=name&done=")) == (200, True)
-        assert 'role="status"' in answer.text
+        assert f'role="status" data-done="{_PROJECT}"' in answer.text
+        # Archived runs stay in the table, which offers to leave them out.
+        assert ("?order=name&filter=not+archived" in unescape(answer.text)) == (action == "archive")
         assert _held(server, field) == shown, action
         assert _undo(server, answer).status_code == 200
         assert _held(server, field) == {}, action
@@ -113,6 +115,8 @@ def test_a_deletion_tells_what_goes_and_what_stays_and_is_undone(server: ServerP
     assert _held(server, "id").keys() == {f"r{number}" for number in range(6)}
     done = _send(server, plan.text, f"{_PROJECT}/delete-runs")
     assert _held(server, "id").keys() == {"r0", "r1", "r2", "r3"}
+    # In the order of the plan, and without the project that the page is of.
+    assert re.search(r"<span>deleted 2 runs: r[45]\b[^/]*</span>", done.text)
     assert re.search(r'role="status".*?Undo.*?href="/trash/\w', done.text, re.DOTALL)
     _undo(server, done)
     assert _held(server, "id").keys() == {f"r{number}" for number in range(6)}
@@ -219,7 +223,7 @@ def test_curves_are_of_the_runs_in_the_table_or_of_chosen_ones_in_colours_of_a_c
     assert [said for _, said, _ in json.loads(unescape(colors[1])).values()] in (["0.0", "0.125"], ["0.125", "0.0"])
     means = _show(server, curves="loss", color="config.lr", band="sd", x="time", smooth="0.5")
     assert 'data-x="step" data-log="" data-smooth="0" data-points="600" data-band="sd" data-color="config.lr"' in means
-    assert "Mean ± standard deviation" in means
+    assert "Mean ± standard deviation, along steps and not smoothed" in means
     hidden = _show(server, curves="loss", band="sd", hidden="1")
     assert "data-chart " not in hidden
     (shown,) = re.findall(r'href="([^"]+)">Show curves', hidden)

@@ -143,7 +143,8 @@ def test_pages_go_forth_and_back_and_have_each_run_once(server: ServerProcess) -
         following = re.search(r'<a rel="next" href="([^"]+)"', page)
         page = _page(server, unescape(following[1])) if following else page
     assert [name for names in pages for name in names] == [f"r{number:03}" for number in range(_RUNS)]
-    assert "Runs 101 to 120" in page
+    assert "Runs 101 to 120 of 120" in page
+    assert "All 120 runs that there are" in page
     for names in reversed(pages[:-1]):
         before = re.search(r'<a rel="prev" href="([^"]+)"', page)
         assert before is not None

@@ -93,8 +93,23 @@ for (const input of document.querySelectorAll("[data-complete]")) {
   complete(input, [...held.querySelectorAll("option")].map((option) => option.value));
 }
 
+// Buttons that only show something of what is selected.
+const SHOWING = ["compare", "draw", "report"];
+const sentFrom = (project) => `sent ${project}`;
+const selectedOf = (project) => `selected ${project}`;
+
+// What was selected is selected no more once that was done which a button of the table was pressed for. The line that
+// says what was done is also there when the page is shown again later, and then nothing is forgotten.
+for (const line of document.querySelectorAll("[data-done]")) {
+  const sent = sessionStorage.getItem(sentFrom(line.dataset.done));
+  if (sent === null || sent === window.location.href) continue;
+  sessionStorage.removeItem(selectedOf(line.dataset.done));
+  sessionStorage.removeItem(sentFrom(line.dataset.done));
+}
+
 function select(form) {
-  const key = `selected ${form.dataset.selection}`;
+  const key = selectedOf(form.dataset.selection);
+  sessionStorage.removeItem(sentFrom(form.dataset.selection));
   const read = () => {
     try {
       return JSON.parse(sessionStorage.getItem(key)) ?? [];
@@ -102,14 +117,13 @@ function select(form) {
       return [];
     }
   };
-  // What was just deleted or moved away is selected no more.
-  const selected = new Set("forget" in form.dataset ? [] : read());
+  const selected = new Set(read());
   const boxes = [...form.querySelectorAll('input[name="run"]')];
   const [chosen] = form.querySelectorAll('input[name="which"][value="chosen"]');
-  const count = form.querySelector("[data-count]");
-  const clear = form.querySelector("[data-clear]");
+  const counts = form.querySelectorAll("[data-count]");
+  const clears = form.querySelectorAll("[data-clear]");
   const head = form.querySelector("th.pick");
-  if (!count || !head) return;
+  if (!chosen || !head) return;
   const every = document.createElement("input");
   every.type = "checkbox";
   every.setAttribute("aria-label", "Select all on this page");
@@ -121,8 +135,9 @@ function select(form) {
     every.checked = here === boxes.length && here > 0;
     every.indeterminate = here > 0 && here < boxes.length;
     const elsewhere = selected.size - here;
-    count.textContent = `${selected.size.toLocaleString("en")} selected${elsewhere ? `, ${elsewhere.toLocaleString("en")} of them not on this page` : ""}`;
-    clear.hidden = !selected.size;
+    const told = `${selected.size.toLocaleString("en")} selected${elsewhere ? `, ${elsewhere.toLocaleString("en")} of them not on this page` : ""}`;
+    for (const count of counts) count.textContent = told;
+    for (const clear of clears) clear.hidden = !selected.size;
     form.classList.toggle("some", selected.size > 0);
   };
   const keep = () => {
@@ -136,9 +151,15 @@ function select(form) {
     else return;
     keep();
   });
-  clear.addEventListener("click", () => {
-    selected.clear();
-    keep();
+  for (const clear of clears) {
+    clear.addEventListener("click", () => {
+      selected.clear();
+      keep();
+    });
+  }
+  form.addEventListener("submit", (event) => {
+    if (SHOWING.includes(event.submitter?.value)) return;
+    sessionStorage.setItem(sentFrom(form.dataset.selection), window.location.href);
   });
   form.addEventListener("formdata", (event) => {
     event.formData.delete("run");
