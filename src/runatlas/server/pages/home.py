@@ -6,7 +6,7 @@ import attrs
 
 from runatlas.model.page import PageRequest
 from runatlas.model.project import ProjectQuery
-from runatlas.server.pages.page import page, workspace_name
+from runatlas.server.pages.page import page, recording_place, workspace_name
 from runatlas.server.pages.run_list import run_list
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
@@ -48,6 +48,7 @@ def _projects(call: EndpointCall, workspace: str | None) -> Answer:
         workspaces=workspaces.items,
         search=search,
         address=call.raw_path,
+        place=recording_place(call),
     )
 
 

@@ -13,6 +13,7 @@ import attrs
 from litestar.types import ASGIApp
 
 from runatlas.errors import ApiStatusError, NotFoundError, PermissionDeniedError, RateLimitedError, ValidationError
+from runatlas.model.codec import dumps
 from runatlas.model.ids import ProjectPath, RunPath, is_cuid
 from runatlas.model.trash import TrashRecord
 from runatlas.server.pages.address import with_query
@@ -42,6 +43,7 @@ __all__ = [
     "parse_form",
     "project_path",
     "read_form",
+    "recording_place",
     "redirect",
     "render_failure",
     "run_path",
@@ -311,6 +313,16 @@ def _deletion(call: EndpointCall) -> TrashRecord | None:
         return find(call.user, run_path(call) if run else project_path(call))
     except NotFoundError:
         return None
+
+
+def recording_place(call: EndpointCall) -> dict[str, str | None]:
+    """Return where the caller's programs record, and whose the projects are that name no workspace.
+
+    The ``directory`` is of its owner, as Python writes it; others name the server's ``origin``.
+    """
+    caller, store = call.user, call.services.store
+    open_to = str(store.directory) if store.dialect == "sqlite" else caller.origin
+    return {"own": caller.username, "origin": caller.origin, "directory": dumps(open_to) if caller.is_owner else None}
 
 
 def render_failure(failure: Failure) -> Answer:

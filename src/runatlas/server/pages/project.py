@@ -10,7 +10,7 @@ from runatlas.model.project import ProjectQuery
 from runatlas.model.run import RunSelection
 from runatlas.server.pages.address import project_address
 from runatlas.server.pages.asset import plotly_version
-from runatlas.server.pages.page import Form, count_of, is_visitor, page, project_path, redirect
+from runatlas.server.pages.page import Form, count_of, is_visitor, page, project_path, recording_place, redirect
 from runatlas.server.pages.run_curves import run_curves
 from runatlas.server.pages.run_groups import run_groups
 from runatlas.server.pages.run_list import run_list
@@ -59,6 +59,7 @@ def project_page(call: EndpointCall, *, refusal: str = "", status: int = 200, ty
         change=_change(call),
         lasting_kinds=LASTING,
         same=count_of(call, "same"),
+        place=recording_place(call),
     )
 
 

@@ -78,6 +78,10 @@ def test_a_key_s_secret_is_shown_once_and_a_revoked_key_is_none(scene: Scene) ->
     assert secret not in made.url
     assert "no-store" in made.headers["cache-control"]
     assert scene.name_of(secret) == "bob"
+    login = f"runatlas login --host {scene.server.origin}"
+    assert login in shown_text(made.text)
+    assert f"export RUNATLAS_API_HOST={scene.server.origin} export RUNATLAS_API_KEY={secret}" in shown_text(made.text)
+    assert login in shown_text(bob.visit("/").text), "there is no project yet"
     page = bob.visit("/account").text
     assert secret not in page
     addresses = dict(prefix[::-1] for prefix in _KEYS.findall(page))

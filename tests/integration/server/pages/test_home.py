@@ -47,6 +47,9 @@ def test_pages_of_projects_have_each_once(served: tuple[ServerProcess, str]) -> 
 def test_a_search_finds_projects_and_says_when_there_are_none(served: tuple[ServerProcess, str]) -> None:
     server, key = served
     assert _LINK.findall(server.call("GET", "/?search=P07", key=key).text) == ["/@ann/p07"]
+    empty = server.call("GET", "/@ann/p08", key=key).text
+    assert f"runatlas login --host {server.origin}" in empty
+    assert 'runatlas.init(project="p08")' in empty
     assert "No project has" in server.call("GET", "/?search=<b>nothing", key=key).text
     assert "<b>nothing" not in server.call("GET", "/?search=<b>nothing", key=key).text
 
