@@ -47,6 +47,10 @@ def test_it_leaves_a_store_of_real_runs(place: tuple[Path, str]) -> None:
         runs = list(project.runs())
         assert sorted(run.name for run in runs) == sorted(trial.name for trial in trials())
         assert {run.state for run in runs} == {"FINISHED", "CRASHED"}
+        assert {key: told.goal for key, told in project.metric_definitions.items()} == {
+            "val_loss": "min",
+            "val_acc": "max",
+        }
         assert all(run.config["lr"] == 3.0 for run in runs if run.state == "CRASHED")
         best = project.runs("state == 'FINISHED'", order="summary.val_loss")[0]
         assert best.summary(["val_acc"])["val_acc"]["value"] > 0.9
@@ -70,7 +74,8 @@ def test_it_shows_the_main_job(place: tuple[Path, str]) -> None:
         assert trial.name in shown
     for words in ("Projects", "4 runs match", "24 curves of 12 runs", "complete", "val_loss.png", "4 runs would go"):
         assert words in shown
-    assert "Go on from here\n$ runatlas ui ./runatlas-demo\n" in shown
+    assert "Go on from here\n$ runatlas ui ./runatlas-demo\n$ runatlas ui 'file:///" in shown
+    assert "/spirals?order=summary.val_loss&curves=val_loss&" in shown
 
 
 def test_every_line_it_shows_works(place: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from rich.progress import track
 from runatlas.api import Api
 from runatlas.backends.contract import Backend
 from runatlas.backends.local import LocalBackend
-from runatlas.demo.recording import record_trial
+from runatlas.demo.recording import record_goals, record_trial
 from runatlas.demo.sweep import trials
 from runatlas.demo.tour import show_tour
 from runatlas.model.ids import ProjectPath
@@ -42,6 +42,8 @@ def _record(backend: Backend, project: ProjectPath, shown: str, console: Console
     wanted = trials()
     progress = track(wanted, "training", console=console, transient=True, disable=not console.is_terminal)
     trained = sum(record_trial(backend, project, trial) for trial in progress)
+    if trained:
+        record_goals(backend, project)
     present = len(wanted) - trained
     messages = []
     if present:

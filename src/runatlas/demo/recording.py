@@ -6,12 +6,25 @@ from runatlas.backends.contract import Backend
 from runatlas.demo.sweep import DivergedError, Trial, train
 from runatlas.errors import NotFoundError
 from runatlas.model.ids import ProjectPath
+from runatlas.model.metric import MetricDefinition
+from runatlas.model.project import ProjectPatch
 from runatlas.model.run import RunRecord
 from runatlas.tracking.run import Run
 
-__all__ = ["record_trial"]
+__all__ = ["record_goals", "record_trial"]
 
 _LOG_EVERY = 250
+_GOALS = (MetricDefinition("val_loss", "min"), MetricDefinition("val_acc", "max"))
+
+
+def record_goals(backend: Backend, project: ProjectPath) -> None:
+    """Say which way the metrics are better that tell how good a network is.
+
+    Args:
+        backend: Where to.
+        project: The project, which is there.
+    """
+    backend.update_project(project, ProjectPatch(metrics=_GOALS))
 
 
 def record_trial(backend: Backend, project: ProjectPath, trial: Trial) -> bool:

@@ -5,6 +5,7 @@ Every line shown after ``>>>`` is what was just done; the tour says nothing that
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ __all__ = ["show_tour"]
 _PROMPT = ">>>"
 _GOOD = "state == 'FINISHED' and config.lr < 1 and 'wide' in tags"
 _BAD = "state == 'CRASHED' or summary.val_loss > 1"
+_PICTURE = "order=summary.val_loss&curves=val_loss&curves=val_acc&color=config.lr&log=y"
+"""The best first, with their curves: what the address of the project's page says then."""
 
 
 def show_tour(api: Api, project: Project, *, shown_directory: str, directory: Path, console: Console) -> None:
@@ -123,6 +126,7 @@ class _Tour:
         path = self._project.path
         lines = [
             f"runatlas ui {self._shown}",
+            f"runatlas ui {shlex.quote(f'{self._project.url}?{_PICTURE}')}",
             f"runatlas api runs {path} --dir {self._shown}",
             f"runatlas serve --dir {self._shown}",
             "python",

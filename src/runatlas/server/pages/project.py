@@ -40,7 +40,7 @@ def project_page(call: EndpointCall, *, refusal: str = "", status: int = 200, ty
     project = call.services.projects.get_project(call.user, path)
     writes = project.role in {"OWNER", "MEMBER"} and not is_visitor(call.user)
     everything = RunSelection(path.workspace, path.project)
-    listing = run_list(call, path.workspace, path.project)
+    listing = run_list(call, path.workspace, path.project, project.metrics)
     return page(
         call,
         "project.html",

@@ -17,6 +17,7 @@ from runatlas.model.config_name import Section
 from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filter_language import FilterSyntaxError, field_name, parse_field
 from runatlas.model.filters import Field, Sort
+from runatlas.model.metric import MetricDefinition, find_definition
 from runatlas.model.run import RunRecord
 from runatlas.model.run_value import flatten, value_of
 from runatlas.server.pages.room import Room
@@ -215,19 +216,29 @@ def _column_of(field: Field) -> Column | None:
     return Column(field, field_name(field))
 
 
-def choose_columns(runs: Sequence[RunRecord], sorts: Sequence[Sort] = ()) -> tuple[Column, ...]:
-    """Choose what is shown of runs if nothing is asked for: configs that vary, then metrics that most of them have.
+def choose_columns(
+    runs: Sequence[RunRecord], sorts: Sequence[Sort] = (), definitions: Sequence[MetricDefinition] = ()
+) -> tuple[Column, ...]:
+    """Choose what is shown of runs if nothing is asked for: configs that vary, metrics with a goal, then frequent ones.
 
     Args:
         runs: The runs.
         sorts: What they are ordered by, which comes first.
+        definitions: What the project says of its metrics.
     """
     same = shared_config(runs)
     keys = dict.fromkeys(key for config in _flat(runs) for key in config)
     differing = [key for key in keys if key not in same][:_CONFIGS]
-    metrics = Counter(key for run in runs for key in run.summary or {}).most_common(_METRICS)
+    counts = [key for key, _ in Counter(key for run in runs for key in run.summary or {}).most_common()]
+    metrics = sorted(counts, key=lambda key: _place(definitions, key))[:_METRICS]
     configs = (Column.of("config", key) for key in differing)
-    return _bounded((*ordered_columns((), sorts), *configs, *(Column.of("summary", key) for key, _ in metrics)))
+    return _bounded((*ordered_columns((), sorts), *configs, *(Column.of("summary", key) for key in metrics)))
+
+
+def _place(definitions: Sequence[MetricDefinition], key: str) -> int:
+    """Return where a metric comes among those that have a goal; behind all of them if it has none."""
+    found = find_definition(definitions, key)
+    return len(definitions) if found is None or found.goal is None else definitions.index(found)
 
 
 def cells(runs: Sequence[RunRecord], columns: Sequence[Column]) -> Iterator[tuple[Cell, ...]]:

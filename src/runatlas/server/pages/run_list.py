@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +11,7 @@ import attrs
 from runatlas.errors import ValidationError
 from runatlas.model.filter_language import FilterSyntaxError, field_name, parse_filter, parse_order
 from runatlas.model.filters import Field, Filter, Sort
+from runatlas.model.metric import MetricDefinition
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.server.pages.curve_bands import color_field
@@ -164,13 +165,16 @@ class RunList:
         return self.at(address, columns=names, choose="1")
 
 
-def run_list(call: EndpointCall, workspace: str, project: str | None) -> RunList:
+def run_list(
+    call: EndpointCall, workspace: str, project: str | None, definitions: Sequence[MetricDefinition] = ()
+) -> RunList:
     """Read what an address asks for: ``filter``, ``order``, ``columns``, and ``after``, once a page.
 
     Args:
         call: Who asks, and how.
         workspace: Whose runs.
         project: Of which project; ``None`` for all of the workspace.
+        definitions: What the project says of its metrics.
 
     Raises:
         NotFoundError: There is no such project or workspace.
@@ -191,7 +195,7 @@ def run_list(call: EndpointCall, workspace: str, project: str | None) -> RunList
         problem = str(error)
     except ValidationError as error:
         problem = error.message
-    shown = ordered_columns(columns, sorts) if columns else choose_columns(found.items, sorts)
+    shown = ordered_columns(columns, sorts) if columns else choose_columns(found.items, sorts, definitions)
     latest = call.services.runs.list_runs(call.user, RunQuery(everything, page=PageRequest(limit=_LOOKED_AT)))
     keys = known_keys(latest.items)
     return RunList(
