@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -118,8 +118,9 @@ class Reports:
         problems = dict[str, str]()
         view = None
         try:
-            made = self._made(call, path, form, form.asked())
+            made = self._made(call, path, form, *form.asked())
             view = _view(path, made, of_runs=form.rows == "runs")
+            problems = form.problems(made.unknown)
         except ReportMistakeError as error:
             problems = form.problems(error.mistakes)
         return page(
@@ -150,25 +151,28 @@ class Reports:
             raise NotFoundError("there is nothing at this address")
         form = report_form(call, project, _some_runs(call, path))
         try:
-            asked = form.asked()
-            if kind == "toml":
+            asked, wrong = form.asked()
+            if kind == "toml" and not wrong:
                 body = spec_text(asked, path, _command(call, path)).encode()
             else:
-                body = self._made(call, path, form, asked if kind == "html" else _without_charts(asked)).file(kind)
+                asked = asked if kind == "html" else _without_charts(asked)
+                body = self._made(call, path, form, asked, wrong).file(kind)
         except ReportMistakeError as error:
             raise ValidationError(str(error)) from error
         suffix, media_type = _FILES[kind]
         pieces = lambda start, stop: iter([body[start:stop]])  # noqa: E731
         return Download(pieces, len(body), f"{path.project}{suffix}", media_type, secrets.token_hex(8))
 
-    def _made(self, call: EndpointCall, path: ProjectPath, form: ReportForm, asked: Mapping[str, Any]) -> MadeReport:
+    def _made(
+        self, call: EndpointCall, path: ProjectPath, form: ReportForm, asked: Mapping[str, Any], wrong: Sequence[str]
+    ) -> MadeReport:
         """Make a report, when it is its turn."""
         if not self._places.acquire(timeout=_PATIENCE_S):
             raise RateLimitedError("other reports are being made; try again in a moment")
         try:
-            if form.rows == "groups":
+            if form.rows == "groups" and not wrong:
                 _check_count(call, path, asked)
-            return self._make(call.services, call.user, path, asked)
+            return self._make(call.services, call.user, path, asked, wrong)
         except ValidationError as error:
             raise ReportMistakeError([error.message]) from error
         finally:

@@ -21,7 +21,6 @@ from runatlas.model.metric import MetricDefinition, find_definition
 from runatlas.model.policy import Goal
 from runatlas.model.project import ProjectRecord
 from runatlas.model.run import RunRecord
-from runatlas.server.pages.report_maker import ReportMistakeError
 from runatlas.server.pages.run_column import (
     Column,
     choose_columns,
@@ -53,9 +52,26 @@ _OTHERWISE = {"run", "runs", "config", "summary", "metrics"}
 """Names that mean something else than a metric of that key."""
 
 _SEED = re.compile(r"(^|[._/-])seed$", re.IGNORECASE)
-_ABOUT = re.compile(r"(\w+)(?:\[(\d+)\])?")
+_ABOUT = re.compile(r"(\w+)(?:\[(\d+)\])?(?:[.\w]*(:))?")
 _FIELDS = {"group_by": "group", "sort": "order", "states": "unfinished"}
 """What the form calls otherwise than reports do."""
+
+_LABELS = {
+    "title": "Title",
+    "text": "Text",
+    "filter": "Filter",
+    "since": "Begun within",
+    "limit": "Rows at the most",
+    "columns": "Columns",
+    "group": "Group by",
+    "stats": "Metrics",
+    "center": "Centre",
+    "spread": "Around it",
+    "over": "Over",
+    "unfinished": "Count unfinished runs",
+    "order": "Order",
+}
+"""What people read beside each field."""
 
 _OWN = ("title", "text", "since", "rows", "stats", "over", "center", "spread", "limit", "chart", "along")
 """What an address of the table has not: with any of these it is one of a report, and says all as reports take it."""
@@ -128,12 +144,8 @@ class ReportForm:
             said += attrs.asdict(chart).items()
         return urlencode([(name, held) for name, held in said if name != "unfinished" or held])
 
-    def asked(self) -> dict[str, Any]:
-        """Return it as ``runs.report`` takes it.
-
-        Raises:
-            ReportMistakeError: A field cannot be read.
-        """
+    def asked(self) -> tuple[dict[str, Any], list[str]]:
+        """Return it as ``runs.report`` takes it, but for fields that cannot be read, and what is wrong with those."""
         mistakes: list[str] = []
         made: dict[str, Any] = {"title": self.title or "Report", "text": self.text, "filter": self._filter(mistakes)}
         if self.rows == "groups":
@@ -142,21 +154,21 @@ class ReportForm:
             if not made["stats"]:
                 mistakes.append("stats: name a metric, with what of it counts of each run, such as val_loss.min")
         else:
-            made["columns"] = split_names(self.columns)
-            if not made["columns"]:
+            made["columns"] = split_names(self.columns) or ["name"]
+            if not split_names(self.columns):
                 mistakes.append("columns: name what a row says of its run, such as name, config.lr, val_loss.min")
         made["sort"] = split_names(self.order)
         limit = self.limit or str(RUNS_MAX)
         if not (limit.isascii() and limit.isdigit() and len(limit) < 10 and 1 <= int(limit) <= RUNS_MAX):
             mistakes.append(f"limit: a report on a page has 1 to {RUNS_MAX:,} rows, not {limit[:20]!r}")
+        else:
+            made["limit"] = int(limit)
         if len(self.query) > _QUERY_MAX:
             mistakes.append(
                 f"what is asked for is too long for an address, which has up to {_QUERY_MAX:,} letters of it"
             )
-        if mistakes:
-            raise ReportMistakeError(mistakes)
-        made |= {"limit": int(limit), "charts": [chart.asked() for chart in self.charts]}
-        return {name: held for name, held in made.items() if held not in ("", [])}
+        made["charts"] = [chart.asked() for chart in self.charts]
+        return {name: held for name, held in made.items() if held not in ("", [])}, mistakes
 
     def _filter(self, mistakes: list[str]) -> str:
         try:
@@ -164,6 +176,7 @@ class ReportForm:
                 parse_filter(self.filter, argument="filter")
         except FilterSyntaxError as error:
             mistakes.append(str(error))
+            return ""
         begun = f"created_at > ago('{self.since}')" if self.since else ""
         return f"({self.filter}) and {begun}" if self.filter and begun else self.filter or begun
 
@@ -174,15 +187,29 @@ class ReportForm:
             mistakes: Sentences that begin with the key that they are about, if they are about one.
         """
         known = {*attrs.fields_dict(type(self)), *(f"chart {place}" for place in range(_CHARTS_MAX))}
+        hidden = {"columns"} if self.rows == "groups" else set()
         found: dict[str, str] = {}
         for mistake in mistakes:
             about = _ABOUT.match(mistake)
             name = "" if about is None else _FIELDS.get(about[1], about[1])
             if about is not None and name == "charts" and about[2]:
                 name = f"chart {about[2]}"
-            place = name if name in known else ""
-            found[place] = f"{found[place]}\n{mistake}" if place in found else mistake
+            if name in hidden and found:
+                continue  # it follows from what is said below the fields that are shown
+            place = name if name in known - hidden else ""
+            said = mistake if about is None else _labelled(mistake, about, name)
+            if said not in found.get(place, "").splitlines():
+                found[place] = f"{found[place]}\n{said}" if place in found else said
         return found
+
+
+def _labelled(mistake: str, about: re.Match[str], name: str) -> str:
+    """Return a sentence that begins with what people read beside the field."""
+    if about[3] is None or (name not in _LABELS and not name.startswith("chart ")):
+        return mistake
+    label = _LABELS.get(name) or f"Chart {int(about[2]) + 1}"
+    which = f" ({int(about[2]) + 1})" if about[2] and name in _LABELS else ""
+    return f"{label}{which}{mistake[about.end() - 1 :]}"
 
 
 def report_form(call: EndpointCall, project: ProjectRecord, runs: Sequence[RunRecord]) -> ReportForm:

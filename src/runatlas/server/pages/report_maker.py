@@ -24,6 +24,10 @@ class MadeReport(Protocol):
     def lacks(self) -> str:
         """Why its charts are not there, in a sentence; ``""`` if they are."""
 
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """A sentence for each name that no run has, which begins with the key that it is about."""
+
     def file(self, form: str) -> bytes:
         """Write it: as ``html``, ``md``, ``latex``, ``csv``, ``parquet`` or ``xlsx``.
 
@@ -44,8 +48,9 @@ class ReportMistakeError(ValueError):
         self.mistakes = tuple(mistakes)
 
 
-ReportMaker: TypeAlias = Callable[[Services, Caller, ProjectPath, Mapping[str, Any]], MadeReport]
+ReportMaker: TypeAlias = Callable[[Services, Caller, ProjectPath, Mapping[str, Any], Sequence[str]], MadeReport]
 """Makes a report of a project's runs as the caller sees them, of the options that ``runs.report`` takes.
 
+Where mistakes are known already nothing is made, and all that is wrong is told.
 Raises ``ReportMistakeError``, and what the services raise.
 """

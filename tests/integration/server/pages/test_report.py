@@ -120,6 +120,9 @@ def test_who_opens_it_sees_what_varies_and_the_best_first(scene: Scene) -> None:
 
 
 def test_what_the_table_shows_is_taken_over(scene: Scene) -> None:
+    table = scene.server.call("GET", f"/@{scene.path.workspace}/{scene.path.project}", key=scene.key).text
+    heads = shown_text(table.partition("<thead>")[2].partition("</thead>")[0])
+    assert heads.index("val_loss") < heads.index("val/acc")  # the former has a goal
     said: dict[str, Any] = {
         "filter": "config.lr < 0.15",
         "order": "-config.seed",
@@ -146,7 +149,13 @@ def test_what_the_table_shows_is_taken_over(scene: Scene) -> None:
 
 
 def test_what_an_address_says_counts_also_where_it_does_not_say_the_rest(scene: Scene) -> None:
-    form = {"rows": "groups", "group": "config.lr", "stats": "val/acc", "chart": "val/acc", "color": "config.lr"}
+    form: dict[str, Any] = {
+        "rows": "groups",
+        "group": "config.lr",
+        "stats": "val/acc",
+        "chart": "val/acc",
+        "color": "config.lr",
+    }
     page = scene.ask(**form).text
     assert "config.lr runs val/acc 0.1 3" in shown_text(page)
     assert 'name="chart" class="code" value="val/acc"' in page
@@ -160,15 +169,19 @@ def test_what_an_address_says_counts_also_where_it_does_not_say_the_rest(scene: 
     ("said", "place", "sentence"),
     [
         ({"filter": "stat == 1"}, "filter", "did you mean 'state'?"),
-        ({"limit": "10001"}, "limit", "1 to 10,000 rows"),
+        ({"limit": "10001"}, "limit", "Rows at the most: a report on a page has 1 to 10,000 rows"),
+        ({"rows": "groups", "stats": "val_los.min"}, "stats", "no run here has a metric 'val_los', did you mean"),
+        ({"rows": "groups", "group": "config.lrr"}, "group", "no run here has a config 'lrr', did you mean 'lr'?"),
+        ({"columns": "name, val/ac"}, "columns", "Columns (2): no run here has a metric 'val/ac', did you mean"),
+        ({"chart": "val_los"}, "chart-0", "Chart 1: no run here has a metric 'val_los', did you mean 'val_loss'?"),
         ({"columns": ""}, "columns", "name what a row says"),
-        ({"columns": "name, config["}, "columns", "columns[1]"),
+        ({"columns": "name, config["}, "columns", "Columns (2): "),
         ({"columns": "name, x.median"}, "columns", "the median of a series is not kept"),
         ({"rows": "groups", "stats": ""}, "stats", "name a metric"),
         ({"rows": "groups", "group": "labels"}, "group", "cannot be grouped by their labels"),
         ({"rows": "groups", "over": "config.depth"}, "over", "would count twice"),
         ({"rows": "groups", "center": "middle"}, "center", "is not one of"),
-        ({"order": "config["}, "order", "sort[0]"),
+        ({"order": "config["}, "order", "Order (1)"),
         ({"rows": "groups", "order": "created_at"}, "order", "groups can be ordered by"),
         ({"chart": "val_loss", "along": "time", "band": "sd"}, "chart-0", "over steps only"),
         ({"title": "x" * 201}, "title", "up to 200 characters"),
@@ -176,13 +189,28 @@ def test_what_an_address_says_counts_also_where_it_does_not_say_the_rest(scene: 
     ],
 )
 def test_a_mistake_is_told_below_its_field(scene: Scene, said: dict[str, Any], place: str, sentence: str) -> None:
-    answer = scene.ask(**{"title": "T", **said})
+    answer = scene.ask(**{"title": "T", "chart": "", **said})
     assert answer.status_code == 200
     assert re.findall(r'id="problem-([\w-]*)"', answer.text) == [place]
     told = answer.text.partition(f'id="problem-{place}"')[2].partition("</div>")[0]
     assert sentence in shown_text(f"<div {told}")
     assert answer.text.count(f'aria-describedby="problem-{place}"') == bool(place)
-    assert scene.ask("/csv", **{"title": "T", **said}).status_code == (200 if "chart" in said else 422)
+    is_made = "chart" in said or "no run here" in sentence
+    assert scene.ask("/csv", **{"title": "T", **said}).status_code == (200 if is_made else 422)
+
+
+def test_all_mistakes_are_told_at_once(scene: Scene) -> None:
+    said: dict[str, Any] = {
+        "filter": "stat == 1",
+        "limit": "0",
+        "rows": "groups",
+        "group": "config.lrr",
+        "stats": "",
+        "center": "x",
+    }
+    page = scene.ask(**said, chart="val_los").text
+    told = re.findall(r'id="problem-([\w-]*)"', page)
+    assert sorted(told) == ["center", "chart-0", "filter", "group", "limit", "stats"]
 
 
 def test_what_others_wrote_is_text(scene: Scene) -> None:
@@ -285,7 +313,7 @@ def test_a_page_bears_so_much_and_says_what_it_leaves_out(
     assert re.search(r"The first [1-5] of 6 rows: CSV, Excel and Parquet have all\.", shown)
     monkeypatch.setattr(report_page, "RUNS_MAX", 5)
     shown = _shown(Reports(make_report).show(_call(*services, title="T", rows="groups")))
-    assert "filter: 6 runs fit it, and a page puts 5 together at the most" in shown
+    assert "Filter: 6 runs fit it, and a page puts 5 together at the most" in shown
     monkeypatch.setattr(report_page, "_PATIENCE_S", 0)
     monkeypatch.setattr(report_page, "_PLACES", 0)
     with pytest.raises(ApiStatusError, match="other reports are being made"):
