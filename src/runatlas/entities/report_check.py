@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ from runatlas.model.codec import decode
 from runatlas.model.filters import Sort
 from runatlas.model.run import RunQuery, RunSelection
 from runatlas.reports.content import Content, is_digest
-from runatlas.reports.seal import FILE_MAX, Seal, find_seals, make_seal
+from runatlas.reports.document import make_latex, make_markdown
+from runatlas.reports.page import make_page
+from runatlas.reports.seal import FILE_MAX, Seal, find_seals, make_seal, marked_lines
 from runatlas.statistics.estimate import numbers_text
 from runatlas.terminal import counted, printable
 
@@ -31,6 +35,9 @@ __all__ = ["Difference", "ReportCheck", "check_report"]
 _NEAR = 1e-9
 """To how much of itself the end of an interval is the same: libraries differ in the last digits."""
 _SHOWN = 100
+_TAG = re.compile(r"<[^>]*>")
+_CELL = re.compile(r"<t[hd]\b[^>]*>(.*?)</t[hd]>")
+_BOLD = re.compile(r"^(?:\*\*(.*)\*\*|\\textbf\{(.*)\})$")
 
 
 @attrs.frozen
@@ -120,8 +127,8 @@ def check_report(handle: BackendHandle, path: Path) -> ReportCheck:
 
 
 def _check(handle: BackendHandle, seal: Seal, source: str) -> Iterator[Difference]:
-    yield from (Difference("", "", None, None, told) for told in seal.altered)
     content = _made_anew(handle, seal, source)
+    yield from _altered(seal, content)
     now = make_seal(content)
     if now.columns != seal.columns:
         told = shortened(f"its columns were {', '.join(seal.columns)}, and are {', '.join(now.columns)}")
@@ -136,6 +143,35 @@ def _check(handle: BackendHandle, seal: Seal, source: str) -> Iterator[Differenc
         hidden = max(seal.total, now.total) - len(seal.rows)
         changed = f"of the {hidden:,} rows that the file does not show" if hidden > 0 else "in the order of its rows"
         yield Difference("", "", seal.fingerprint, now.fingerprint, f"something {changed} changed")
+
+
+def _altered(seal: Seal, content: Content) -> Iterator[Difference]:
+    """Say what was altered in the file: which value and from what, where its line is still written as it was."""
+    written_lines: dict[str, str] = {}
+    if any(one.mark for one in seal.altered):
+        for make in (make_page, make_markdown, make_latex):
+            written_lines |= marked_lines(make(content))
+    heads = [column.title for column in content.columns]
+    for one in seal.altered:
+        was, now = _texts(written_lines.get(one.mark, "")), _texts(one.line)
+        if not len(was) == len(now) == len(heads) or was == now:
+            yield Difference("", "", None, None, one.told)
+            continue
+        for head, old, new in zip(heads, was, now, strict=True):
+            if old != new:
+                told = f"the file was altered after it was written: it said {old}, and says {new}"
+                yield Difference(was[0], head, old, new, shortened(told))
+
+
+def _texts(line: str) -> list[str]:
+    """Return what stands in the columns of a line of a page, of Markdown or of LaTeX; nothing if it is no row."""
+    found = _CELL.findall(line)
+    if found:
+        return [unescape(_TAG.sub("", text)) for text in found]
+    if not line.startswith("| ") and not line.endswith("\\\\"):
+        return []
+    parts = line.strip().strip("|").removesuffix("\\\\").split(" | " if line.startswith("|") else " & ")
+    return [_BOLD.sub(r"\1\2", part.strip()) for part in parts]
 
 
 def _made_anew(handle: BackendHandle, seal: Seal, source: str) -> Content:

@@ -21,7 +21,7 @@ from runatlas.errors import ResponseFormatError, ValidationError, shortened
 from runatlas.model.codec import decode, dumps, loads
 from runatlas.reports.content import ROWS_SHOWN, Content, sealed
 
-__all__ = ["FILE_MAX", "Seal", "find_seals", "holds_seal", "make_seal", "with_seal"]
+__all__ = ["FILE_MAX", "Altered", "Seal", "find_seals", "holds_seal", "make_seal", "marked_lines", "with_seal"]
 
 FILE_MAX, UNPACKED_MAX = 64 * 1024 * 1024, 32 * 1024 * 1024
 """How large a file may be that is checked, and what all of its reports carry together."""
@@ -37,6 +37,22 @@ _SEALED = re.compile(
 """A comment that has a line of its own, as nothing has that others wrote."""
 _MARKER = re.compile(r"<!-- runatlas:(?P<side>begin|end) (?P<name>[\w.-]{1,100}) -->(?:\r?\n)?")
 _SEALS_MAX = 100
+_TAG = re.compile(r"<[^>]*>")
+
+
+@attrs.frozen
+class Altered:
+    """What is not as it was written.
+
+    Attributes:
+        told: What and where, in words.
+        mark: What the line was told by; ``""`` if it is no single line.
+        line: What the line says now.
+    """
+
+    told: str
+    mark: str = ""
+    line: str = ""
 
 
 @attrs.frozen
@@ -51,7 +67,7 @@ class Seal:
         total: How many rows there are.
         fingerprint: Of all that was read.
         lines: What each line around it is told by.
-        altered: The lines around it that are not as they were written, in words; empty if all are.
+        altered: The lines around it that are not as they were written; empty if all are.
         drawn: Of each chart in the file its title, and what changes with the values that it shows.
     """
 
@@ -62,7 +78,7 @@ class Seal:
     total: int
     fingerprint: str
     lines: tuple[str, ...] = ()
-    altered: tuple[str, ...] = ()
+    altered: tuple[Altered, ...] = ()
     drawn: tuple[tuple[str, str], ...] = ()
 
 
@@ -107,26 +123,32 @@ def _marks(text: str) -> tuple[str, ...]:
     return tuple(hashlib.sha256(line.encode(errors="surrogatepass")).hexdigest()[:8] for line in _lines(text))
 
 
+def marked_lines(text: str) -> dict[str, str]:
+    """Return the lines of a document by what a seal tells them by."""
+    return dict(zip(_marks(text), _lines(text), strict=True))
+
+
 def _lines(text: str) -> list[str]:
     return text.replace("\r\n", "\n").split("\n")
 
 
-def _altered(was: Sequence[str], text: str, first: int) -> Iterator[str]:
+def _altered(was: Sequence[str], text: str, first: int) -> Iterator[Altered]:
     """Say which lines are not as they were; of lines that came or went from where to where."""
     now, lines = _marks(text), _lines(text)
     if len(now) == len(was):
         differing = [place for place, (old, new) in enumerate(zip(was, now, strict=True)) if old != new]
         for place in differing[:_TOLD]:
-            shown = shortened(lines[place])
-            yield f"line {first + place} was altered after it was written, and reads {shown!r}"
+            shown = shortened(" ".join(_TAG.sub(" ", lines[place]).split()) or lines[place])
+            told = f"line {first + place} was altered after it was written, and reads {shown!r}"
+            yield Altered(told, was[place], lines[place])
         if len(differing) > _TOLD:
-            yield f"{len(differing) - _TOLD:,} more lines were altered"
+            yield Altered(f"{len(differing) - _TOLD:,} more lines were altered")
         if not differing:
-            yield "what it carries to check it by was altered"
+            yield Altered("what it carries to check it by was altered")
         return
     start = next((place for place, (old, new) in enumerate(zip(was, now, strict=False)) if old != new), 0)
     change = f"{len(now) - len(was):+,} lines" if abs(len(now) - len(was)) > 1 else f"{len(now) - len(was):+,} line"
-    yield f"from line {first + start} on it was altered after it was written ({change})"
+    yield Altered(f"from line {first + start} on it was altered after it was written ({change})")
 
 
 def find_seals(text: str, source: str) -> list[Seal]:

@@ -221,7 +221,13 @@ def test_markdown_goes_between_its_markers_and_nowhere_else(store: Store, tmp_pa
     assert store.told(readme) == []
     readme.write_bytes(readme.read_bytes().replace(b"\r\n", b"\n").replace(b"| a | 0.1 |", b"| a | 0.2 |"))
     (told,) = store.told(readme)
-    assert told.startswith("line 7 was altered after it was written, and reads '| a | 0.2 |")
+    assert told == "a, config.lr: the file was altered after it was written: it said 0.1, and says 0.2"
+    for made, old, new in ((report.to_html(), ">0.1<", ">0.2<"), (report.to_latex(), " & 0.1 & ", " & 0.2 & ")):
+        altered = tmp_path / "altered"
+        altered.write_text(made.replace(old, new, 1))
+        assert store.told(altered) == [told]
+    altered.write_text(report.to_html().replace(">Report<", ">Other<", 1))
+    assert store.told(altered) == ["line 6 was altered after it was written, and reads 'Other'"]
     for name, wrong in (("b", "one line '<!-- runatlas:begin b -->'.* markers named a$"), ("a b", "expected letters")):
         with pytest.raises(ValueError, match=wrong):
             report.to_markdown(readme, name=name)
