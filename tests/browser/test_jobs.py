@@ -14,8 +14,9 @@ from support.server import ServerProcess, running_server
 
 from runatlas import Api, Run
 from runatlas.backends.native import NativeBackend
-from runatlas.model.ids import ProjectPath
+from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.run import RunDraft
+from runatlas.objects.text import Text
 from runatlas.server.pages.address import run_address
 
 pytestmark = pytest.mark.xdist_group("jobs_in_the_browser")
@@ -171,6 +172,14 @@ def test_run_is_watched_while_it_trains(site: Site, visitor: Visitor) -> None:
         visit.page.context.set_offline(False)
         visit.page.get_by_role("cell", name="0.125").first.wait_for()
         assert told.is_hidden()
+        assert visit.page.evaluate("() => window.stayed")
+        visit.go(f"{run_address(RunPath.parse(run.path))}/media")
+        visit.page.evaluate("() => { window.stayed = true; }")
+        for step, said in enumerate(("a first word", "a second one")):
+            run.track(Text(said), name="words", step=step)
+            run.flush()
+            visit.page.get_by_text(said).wait_for()
+        assert visit.page.get_by_role("slider", name="Step").get_attribute("max") == "1"
     visit.page.locator("h1", has_text="FINISHED").wait_for()
     assert visit.page.evaluate("() => window.stayed")
     visit.check("ERR_INTERNET_DISCONNECTED")

@@ -7,12 +7,14 @@ from typing import Any
 from runatlas.display.markup import lasting, number
 from runatlas.errors import NotFoundError
 from runatlas.model.codec import dumps
+from runatlas.model.instant import iso_text
 from runatlas.model.page import PageRequest
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.model.series import Statistic, SummaryQuery
 from runatlas.server.pages.curves import series_name
 from runatlas.server.pages.page import count_of, run_path
 from runatlas.server.pages.run_metrics import SHOWN, only
+from runatlas.server.pages.run_view import heard_text, silence
 from runatlas.server.pages.shared_reads import SharedReads
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
@@ -49,6 +51,9 @@ def _read(call: EndpointCall, run: RunRecord, skip: int) -> dict[str, Any]:
     summaries = call.services.points.read_summaries(call.user, query).items
     return {
         "state": run.state,
+        "silence": silence(run),
+        "heard": heard_text(run),
+        "ended": "" if run.finished_at_ms is None else iso_text(run.finished_at_ms)[:19].replace("T", " "),
         "lasted": lasting(run.duration_s(call.services.store.clock())),
         "lines": call.services.logs.last_line(call.user, run.path, None),
         "metrics": {

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from runatlas.model.instant import iso_text
 from runatlas.model.project import ProjectRecord
 from runatlas.model.run import RunRecord
 from runatlas.server.pages.address import run_address
@@ -14,7 +15,7 @@ from runatlas.server.pages.page import is_visitor, page, run_path
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 
-__all__ = ["RunView", "own_link", "run_page", "view_run"]
+__all__ = ["RunView", "heard_text", "own_link", "run_page", "silence", "view_run"]
 
 _WRITERS = frozenset({"MEMBER", "OWNER"})
 _TABS = {"": "Overview", "media": "Media", "logs": "Logs", "system": "System", "files": "Files", "history": "History"}
@@ -72,8 +73,28 @@ def run_page(call: EndpointCall, shown: RunView, template: str, **context: Any) 
         plotly=plotly_version(),
         tabs=_TABS,
         done=_DONE.get(call.value("said") or "", ""),
+        silence=silence(shown.run),
+        heard=heard_text(shown.run),
         now_ms=call.services.store.clock(),
         **context,
+    )
+
+
+def heard_text(run: RunRecord) -> str:
+    """Write when a run that has no end was last heard of; ``""`` of one that has."""
+    if run.finished_at_ms is not None:
+        return ""
+    heard_ms = run.created_at_ms if run.heartbeat_at_ms is None else run.heartbeat_at_ms
+    return iso_text(heard_ms)[:19].replace("T", " ")
+
+
+def silence(run: RunRecord) -> str:
+    """Say why a run counts as crashed of which nobody said so; ``""`` of any other."""
+    if run.state != "CRASHED" or run.finished_at_ms is not None:
+        return ""
+    return (
+        f"Nothing was heard of it since {heard_text(run)} (UTC), so that it counts as crashed:"
+        " its process was killed, or cannot reach the store. With its next word it is RUNNING again."
     )
 
 

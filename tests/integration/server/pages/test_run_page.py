@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from html import unescape
 from typing import Any
 
@@ -17,8 +18,12 @@ import requests
 from support.server import ServerProcess, make_key, running_server
 
 import runatlas
+from runatlas.backends.native import NativeBackend
+from runatlas.model.ids import ProjectPath
+from runatlas.model.run import RunDraft
 from runatlas.objects import Distribution, Figure, Image, Text
 from runatlas.server.pages.shared_reads import SharedReads
+from runatlas.server.store.engine import DATABASE_NAME
 
 _EVIL = "<script>alert(1)</script>\u202e"
 _LINES = 700
@@ -220,9 +225,25 @@ def test_metrics_are_searched_and_courses_of_many_are_left_to_the_script(served:
 
 def test_the_state_is_told_to_those_who_may_see_the_run(served: _Served) -> None:
     told = json.loads(served.get(f"{RUN}/state"))
-    assert told["state"] == "FINISHED"
+    assert (told["state"], told["silence"], told["heard"], bool(told["ended"])) == ("FINISHED", "", "", True)
     assert list(told["metrics"].values()) == [["0.5", "0.5", "0.5", "0.5", "1"]]
     assert served.server.call("GET", f"{RUN}/state", key=served.others).status_code == 404
+
+
+def test_a_run_that_is_not_heard_of_says_why_it_counts_as_crashed(served: _Served) -> None:
+    address = "/@ann/vision/runs/silent"
+    with closing(NativeBackend(served.server.origin, served.key)) as backend:
+        backend.create_run(RunDraft(ProjectPath("ann", "vision"), id="silent"))
+    assert "Going on for" in served.get(address)
+    with closing(sqlite3.connect(served.server.directory / DATABASE_NAME)) as store, store:
+        store.execute("UPDATE runs SET created_at_ms = 0, heartbeat_at_ms = 75000 WHERE run_id = 'silent'")
+    said = "Nothing was heard of it since 1970-01-01 00:01:15 (UTC), so that it counts as crashed"
+    for part in ("", "/logs"):
+        page = served.get(f"{address}{part}")
+        assert ("CRASHED" in page, said in page) == (True, True)
+    page = served.get(address)
+    assert ('<dd id="lasted">1 min 15 s</dd>' in page, "Going on for" in page) == (True, False)
+    assert json.loads(served.get(f"{address}/state"))["silence"].startswith(said)
 
 
 def test_what_many_ask_for_at_once_is_read_once() -> None:

@@ -74,22 +74,71 @@ for (const cell of document.querySelectorAll("[data-spark]:empty")) seen.observe
 
 // -- media -----------------------------------------------------------------------------------------------------
 
-const bar = document.getElementById("media-bar");
+const RARELY = 10;
 
-/** Put what the page shows at another address in the place of what is shown. */
-async function showMedia(url) {
-  const response = await fetch(url);
+/** Read the page that is at an address. */
+async function pageAt(url) {
+  const response = await fetch(url, { cache: "no-store" });
   if (!response.ok) throw new Error(`the server said ${response.status}`);
-  const made = new DOMParser().parseFromString(await response.text(), "text/html");
+  return new DOMParser().parseFromString(await response.text(), "text/html");
+}
+
+/** Put what a page shows in the place of what is shown. */
+function putMedia(made) {
   const shelves = made.getElementById("media");
   if (!shelves) return;
+  heldMedia = wordsOf(made);
   document.getElementById("media").replaceWith(document.adoptNode(shelves));
   drawFigures();
 }
 
+/** Tell what a page shows from what it showed before. */
+function wordsOf(made) {
+  const shelves = made.getElementById("media");
+  return shelves ? `${shelves.querySelectorAll(".thing").length} ${shelves.textContent}` : "";
+}
+
+let heldMedia = wordsOf(document);
+let mediaReadAt = 0;
+let mediaTook = 0;
+
+/** Show what is there by now, but for who looks at a step, or is about to do something; whether anything was new. */
+async function followMedia(isLast) {
+  const begun = performance.now();
+  if (!isLast && begun - mediaReadAt < RARELY * mediaTook) return false;
+  const address = window.location.href;
+  const made = await pageAt(address);
+  mediaReadAt = performance.now();
+  mediaTook = mediaReadAt - begun;
+  const fresh = made.getElementById("media-bar");
+  if (!fresh || address !== window.location.href) return false;
+  const bar = document.getElementById("media-bar");
+  if (!bar) {
+    page.replaceChildren(...made.getElementById("run").childNodes);
+    heldMedia = wordsOf(document);
+    slide();
+    drawFigures();
+    return true;
+  }
+  const isLonger = bar.dataset.steps !== fresh.dataset.steps;
+  if (isLonger) {
+    bar.dataset.steps = fresh.dataset.steps;
+    bar.dispatchEvent(new Event("steps"));
+  }
+  const shelves = document.getElementById("media");
+  const isUsed = shelves.contains(document.activeElement) || [...shelves.querySelectorAll("audio, video")].some((each) => !each.paused);
+  const isOther = wordsOf(made) !== heldMedia;
+  if (isOther && !isUsed) putMedia(made);
+  return isLonger || isOther;
+}
+
 function slide() {
-  const steps = JSON.parse(bar.dataset.steps);
-  if (steps.length < 2) return;
+  const bar = document.getElementById("media-bar");
+  let steps = JSON.parse(bar.dataset.steps);
+  if (steps.length < 2) {
+    bar.addEventListener("steps", slide, { once: true });
+    return;
+  }
   const label = document.createElement("label");
   label.className = "slider";
   const shown = document.createElement("output");
@@ -107,6 +156,14 @@ function slide() {
     return step;
   };
   tell();
+  bar.addEventListener("steps", () => {
+    const isLast = Number(slider.value) === steps.length - 1 && !bar.elements.step.value;
+    const shown = steps[slider.value];
+    steps = JSON.parse(bar.dataset.steps);
+    slider.max = steps.length - 1;
+    slider.value = isLast ? steps.length - 1 : Math.max(steps.findLastIndex((each) => each <= shown), 0);
+    tell();
+  });
   let waiting = null;
   let turn = 0;
   slider.addEventListener("input", () => {
@@ -119,8 +176,10 @@ function slide() {
       url.searchParams.delete("skip");
       bar.elements.step.value = step;
       try {
-        await showMedia(url);
-        if (mine === turn) window.history.replaceState(null, "", url);
+        const made = await pageAt(url);
+        if (mine !== turn) return;
+        putMedia(made);
+        window.history.replaceState(null, "", url);
       } catch (error) {
         tellLive(`Step ${step} could not be loaded: ${error.message}.`);
       }
@@ -157,7 +216,7 @@ async function drawFigure(place) {
   }
 }
 
-if (bar) slide();
+if (document.getElementById("media-bar")) slide();
 drawFigures();
 
 // -- lines -----------------------------------------------------------------------------------------------------
@@ -237,15 +296,20 @@ async function look() {
   tellLive("");
   const text = JSON.stringify(found.metrics);
   const isNew = text !== held || found.lines !== heldLines || found.state !== page.dataset.state;
-  apply(found.metrics);
-  if (held !== "" && (text !== held || found.state !== page.dataset.state)) {
+  const isOther = apply(found.metrics) || (held !== "" && text !== held);
+  if (isOther || found.state !== page.dataset.state) {
     refresh(found.state !== "RUNNING");
     courses();
   }
   if (logs && "end" in logs.dataset && follow?.checked) await readLines().catch(() => undefined);
+  const isMore = page.dataset.tab === "media" && (await followMedia(found.state !== "RUNNING").catch(() => false));
   [held, heldLines] = [text, found.lines];
-  const lasted = document.getElementById("lasted");
-  if (lasted) lasted.textContent = found.lasted;
+  for (const name of ["ended", "heard", "lasted"]) tellFact(name, found[name]);
+  const term = document.getElementById("lasted")?.previousElementSibling;
+  if (term) term.textContent = found.state === "RUNNING" ? "Going on for" : "Lasted";
+  const silence = document.getElementById("silence");
+  silence.hidden = found.silence === "";
+  silence.textContent = found.silence;
   const state = document.getElementById("state");
   state.textContent = found.state;
   state.className = `state ${found.state.toLowerCase()}`;
@@ -253,10 +317,10 @@ async function look() {
     page.dataset.state = found.state;
     tellLive(`The run is ${found.state} now.`);
   }
-  return found.state === "RUNNING" ? later(isNew ? QUICK_MS : Math.min(wait * 1.5, SLOW_MS)) : undefined;
+  return found.state === "RUNNING" ? later(isNew || isMore ? QUICK_MS : Math.min(wait * 1.5, SLOW_MS)) : undefined;
 }
 
-/** Write the numbers that are there by now into the table, and tell of metrics that it does not have. */
+/** Write the numbers that are there by now into the table, and tell of metrics that it does not have; whether there was any. */
 function apply(metrics) {
   const table = document.getElementById("metric-table");
   const rows = new Set([...(table?.tBodies[0].rows ?? [])].map((line) => line.dataset.series));
@@ -269,15 +333,26 @@ function apply(metrics) {
     tellLive(unseen === 1 ? "There is another metric by now. " : `There are ${unseen} more metrics by now. `);
     live.append(again);
   }
-  if (!table) return;
-  for (const line of table.tBodies[0].rows) {
+  let isOther = false;
+  for (const line of table?.tBodies[0].rows ?? []) {
     const numbers = metrics[line.dataset.series];
     if (!numbers) continue;
     numbers.forEach((text, place) => {
       const cell = line.cells[place + 1];
-      if (cell.textContent !== text) cell.textContent = text;
+      if (cell.textContent === text) return;
+      cell.textContent = text;
+      isOther = true;
     });
   }
+  return isOther;
+}
+
+/** Write what is known of the run; what is not has no place. */
+function tellFact(name, text) {
+  const place = document.getElementById(name);
+  if (!place) return;
+  place.parentElement.hidden = text === "";
+  if (place.textContent !== text) place.textContent = text;
 }
 
 function later(ms) {
