@@ -306,9 +306,11 @@ class TestProjects:
         ann = site.user("ann")
         site.root.set_member(site.home, "ann", "MEMBER")
         for backend, state in ((site.root, "RUNNING"), (ann, "FINISHED"), (ann, "RUNNING")):
+            site.clock.advance(1000)
             backend.create_run(RunDraft(path, state=state))  # type: ignore[arg-type]
         expected = ProjectCountRecord(experiments=3, running=2, contributors=2, collaborators=2)
-        assert site.root.get_project(path).count == expected
+        found = site.root.get_project(path)
+        assert (found.count, found.run_changed_at_ms) == (expected, site.clock())
         assert [item.count for item in site.root.list_projects(ProjectQuery()).items] == [expected]
         assert site.root.list_projects(ProjectQuery(detail=False)).items[0].count is None
 

@@ -37,7 +37,7 @@ LOST: dict[type, set[str]] = {
     ServerRecord: {"product", "version"},
     UserRecord: {"name", "is_root", "created_at_ms", *("bio", "url", "institution", "school", "email", "location")},
     WorkspaceRecord: {"name", "profile"},
-    ProjectRecord: {"title", "workspace_name", "metrics"},
+    ProjectRecord: {"title", "workspace_name", "metrics", "run_changed_at_ms"},
     RunRecord: {"name", "colors", "archived", "error", "heartbeat_at_ms", "folder_id"},
     ColumnRecord: {"key", "name", "context", "count"},
     SummaryRecord: {"key", "context", "count", "first_step", "column_class", "column_type"},

@@ -48,6 +48,8 @@ class ProjectRecord:
         title: Free text; ``""`` shows the name.
         metrics: What is said of its metrics.
         count: ``None`` when the listing did not carry it (``detail=False``).
+        run_changed_at_ms: When one of its runs began, recorded, ended or was changed last; ``None`` if it has none, or
+            the listing did not carry it.
         change_id: The line of the journal, which takes it back, in the answer of an update that changed something;
             ``""`` elsewhere.
     """
@@ -66,12 +68,23 @@ class ProjectRecord:
     updated_at_ms: int = 0
     metrics: tuple[MetricDefinition, ...] = ()
     count: ProjectCountRecord | None = None
+    run_changed_at_ms: int | None = None
     change_id: str = attrs.field(default="", eq=False)
 
     @property
     def path(self) -> ProjectPath:
         """``workspace/name``."""
         return ProjectPath(self.workspace, self.name)
+
+    @property
+    def last_change_ms(self) -> int:
+        """When it or one of its runs changed last.
+
+        Example:
+            >>> ProjectRecord("", "ann", "iris", updated_at_ms=1, run_changed_at_ms=2).last_change_ms
+            2
+        """
+        return max(self.updated_at_ms, self.run_changed_at_ms or 0)
 
 
 @attrs.frozen

@@ -41,7 +41,7 @@ def _projects(call: EndpointCall, workspace: str | None) -> Answer:
     return page(
         call,
         "home.html",
-        projects=found.items,
+        projects=sorted(found.items, key=lambda project: project.last_change_ms, reverse=True),
         total=found.total,
         following=found.next_cursor,
         workspace=shown,

@@ -259,6 +259,7 @@ def _record(caller: Caller, row: ProjectDetail, counts: ProjectCounts | None) ->
         created_at_ms=row.created_at_ms,
         updated_at_ms=row.updated_at_ms,
         count=counts and _counts(counts),
+        run_changed_at_ms=None if counts is None else counts.run_changed_at_ms,
     )
 
 

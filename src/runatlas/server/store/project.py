@@ -75,6 +75,7 @@ class ProjectCounts(NamedTuple):
     runs: int = 0
     running: int = 0
     contributors: int = 0
+    run_changed_at_ms: int | None = None
     collaborators: int = 0
 
 
@@ -209,6 +210,7 @@ _RUN_COUNTS = (
         func.count(),
         func.sum(case((STATE == "RUNNING", 1), else_=0)),
         func.count(runs.c.user_id.distinct()),
+        func.max(runs.c.updated_at_ms),
     )
     .where(member_of(runs.c.project_id, "projects"), runs.c.trash_id.is_(None))
     .group_by(runs.c.project_id)

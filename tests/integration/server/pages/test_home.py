@@ -57,6 +57,13 @@ def test_a_search_finds_projects_and_says_when_there_are_none(served: tuple[Serv
 def test_runs_of_all_projects_are_listed_and_lead_to_their_pages(served: tuple[ServerProcess, str]) -> None:
     server, key = served
     assert _LINK.findall(server.call("GET", "/runs", key=key).text) == ["/@ann/p07/runs/first"]
+    api = runatlas.Api(host=server.origin, api_key=key)
+    api.project("ann/p01").update(description="later than the run").unwrap()
+    first, second, *_ = _LINK.findall(server.call("GET", "/?search=p0", key=key).text)
+    assert (first, second) == ("/@ann/p01", "/@ann/p07")
+    api.run("ann/p07/first").update(labels=["late"]).unwrap()
+    first, second, *_ = _LINK.findall(server.call("GET", "/?search=p0", key=key).text)
+    assert (first, second) == ("/@ann/p07", "/@ann/p01"), "a change of a run is one of its project"
     page = server.call("GET", "/@ann/p07/runs/first", key=key)
     assert (page.status_code, "loss" in page.text, "0.1" in page.text) == (200, True, True)
 
