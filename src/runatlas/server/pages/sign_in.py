@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import attrs
 
-from runatlas.errors import ApiStatusError, NotFoundError
+from runatlas.errors import ApiStatusError, NotFoundError, ValidationError
 from runatlas.server.pages.address import safe_next
 from runatlas.server.pages.page import (
     Form,
@@ -31,6 +31,7 @@ from runatlas.server.wire.endpoint import EndpointCall
 __all__ = ["choose_password", "show_sign_in", "sign_in", "sign_out"]
 
 _NAME_MAX = 100
+_PASSWORD_MAX = 1024
 _MISSING = "fill in a key, or a name and a password"
 _STALE = (
     "the form was loaded too long ago, or this browser keeps no cookies, which signing in needs; nothing was done, "
@@ -86,7 +87,7 @@ def sign_in(call: EndpointCall) -> Answer:
         else:
             session = sessions.begin_with_password(name, password, address=call.address, browser=browser)
     except OneTimePasswordError:
-        return _form(call, following, name=name, chooses=True)
+        return _form(call, following, name=name, chooses=True, given=password)
     except ApiStatusError as error:
         return _refused(call, following, error, name)
     return _begun(call, session, following)
@@ -96,15 +97,15 @@ def choose_password(call: EndpointCall) -> Answer:
     """Exchange a one-time password, and begin a session, or tell what is wrong."""
     form = parse_form(call)
     following, name = safe_next(last_of(form, "next")), last_of(form, "username").strip()
-    new = last_of(form, "new")
+    given, new = last_of(form, "password"), last_of(form, "new")
     if not _is_of_visit(call, form):
         return _form(call, following, _STALE, name, status=403, chooses=True)
     if new != last_of(form, "again"):
-        return _form(call, following, _OTHER, name, status=422, chooses=True)
+        return _form(call, following, _OTHER, name, status=422, chooses=True, given=given)
     try:
-        session = call.services.sessions.choose_password(
-            name, last_of(form, "password"), new, address=call.address, browser=_browser(call)
-        )
+        session = call.services.sessions.choose_password(name, given, new, address=call.address, browser=_browser(call))
+    except ValidationError as error:  # of the new one
+        return _form(call, following, error.message, name, status=error.code, chooses=True, given=given)
     except ApiStatusError as error:
         return _refused(call, following, error, name, chooses=True)
     return _begun(call, session, following)
@@ -145,8 +146,19 @@ def _form(
     *,
     status: int = 200,
     chooses: bool = False,
+    given: str = "",
 ) -> Answer:
-    """Show the form, bound to a cookie of this browser: another site cannot fill in what belongs to the cookie."""
+    """Show the form, bound to a cookie of this browser: another site cannot fill in what belongs to the cookie.
+
+    Args:
+        call: Who asks.
+        following: Where to go on.
+        problem: What was wrong with what was filled in.
+        name: The name that was filled in.
+        status: The HTTP status.
+        chooses: Whether it is the form that chooses a password.
+        given: The one-time password that came with this form or the last one, so that it is typed once.
+    """
     visit = _visit(call)
     kept = visit or secrets.token_urlsafe(_VISIT_BYTES)
     shown = page(
@@ -157,6 +169,7 @@ def _form(
         problem=problem,
         name=name[:_NAME_MAX],
         proof=_proof(call, kept),
+        given=given if len(given) <= _PASSWORD_MAX else "",
     )
     if visit is not None:
         return shown

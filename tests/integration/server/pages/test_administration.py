@@ -144,11 +144,19 @@ def test_administrators_help_who_forgot_a_password(scene: Scene) -> None:
 
     bob = Person(scene.server.origin)
     asked = bob.send("/sign-in", {"username": "bob", "password": found[1], "next": "/trash"})
-    assert ("Choose a password" in shown_text(asked.text), found[1] in asked.text) == (True, False)
+    assert ("Choose a password" in shown_text(asked.text), found[1] in shown_text(asked.text)) == (True, False)
+    carried = f'<input type="hidden" name="password" value="{found[1]}">'
+    assert (carried in asked.text, "Set the password" in shown_text(asked.text)) == (True, True), "it is typed once"
+    assert "no-store" in asked.headers["cache-control"]
     assert bob.visit("/account").url.startswith(f"{scene.server.origin}/sign-in")
     form = {"username": "bob", "password": found[1], "next": "/trash", "new": "bob's own", "again": "bob's own"}
     other = bob.send("/sign-in/password", {**form, "again": "bob's one"}, seen_on="/sign-in")
     assert (other.status_code, "not the same both times" in shown_text(other.text)) == (422, True)
+    assert carried in other.text
+    short = bob.send("/sign-in/password", {**form, "new": "short", "again": "short"}, seen_on="/sign-in")
+    assert (short.status_code, carried in short.text) == (422, True)
+    wrong = bob.send("/sign-in/password", {**form, "password": "no such"}, seen_on="/sign-in")
+    assert (wrong.status_code, 'name="password" type="password"' in wrong.text) == (401, True)
     done = bob.send("/sign-in/password", form, seen_on="/sign-in")
     assert done.url == f"{scene.server.origin}/trash"
     assert Person(scene.server.origin).send("/sign-in/password", form, seen_on="/sign-in").status_code == 401
