@@ -70,6 +70,13 @@ def test_best_run_of_a_sweep_is_found_and_its_link_sent(site: Site, visitor: Vis
     link = visit.page.url
     visit.page.get_by_role("link", name=best, exact=True).click()
     assert best in visit.page.locator("h1").inner_text()
+    if not script:  # the server draws, as the form of the charts says
+        visit.page.get_by_label("Logarithmic values").check()
+        visit.page.get_by_role("button", name="Show", exact=True).click()
+        picture = visit.page.get_by_role("img", name="The curves of val_loss", exact=True)
+        picture.scroll_into_view_if_needed()
+        assert "log=y" in (picture.get_attribute("src") or "")
+        assert (picture.bounding_box() or {"height": 0})["height"] > 100
 
     colleague = visitor.visit(site.server.origin, extra_http_headers=site.place.headers)
     colleague.open(link.removeprefix(site.server.origin))

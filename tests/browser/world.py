@@ -30,6 +30,7 @@ _MODEL = "spiral"
 _QUERIES = {
     "/{workspace}/{project}": "?curves=val_loss&color=group&band=ci95",
     "/{workspace}/{project}/curves": "?runs=none&keys=loss",
+    "/{workspace}/{project}/curves.svg": "?runs=none&keys=loss",
 }
 _SWEEP, _POINTS, _MANY = 24, 60, 10_000
 _STATES: tuple[RunState, ...] = ("FINISHED", "FINISHED", "CRASHED", "FINISHED", "ABORTED", "FINISHED")

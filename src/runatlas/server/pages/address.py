@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
 from runatlas.model.ids import ProjectPath, RunPath
 
 __all__ = [
     "model_address",
+    "picture_address",
     "project_address",
     "run_address",
     "safe_next",
@@ -17,6 +19,7 @@ __all__ = [
 ]
 
 _NEXT_MAX = 16_000
+_PICTURE_MAX = 4_000
 _RUN_MAX = 100
 
 
@@ -84,6 +87,24 @@ def with_query(address: str, **query: str | int | None) -> str:
     """
     said = {name: value for name, value in query.items() if value not in {None, ""}}
     return f"{address}?{urlencode(said)}" if said else address
+
+
+def picture_address(source: str, runs: Sequence[str], key: str, **drawn: str) -> str:
+    """Return the address of a picture of curves; ``""`` where a page has no room for one so long.
+
+    Args:
+        source: The address of the curves.
+        runs: Their runs.
+        key: Their metric.
+        drawn: How they are drawn; what is empty is left out.
+
+    Example:
+        >>> picture_address("/@ann/iris/curves", ["r1", "r2"], "loss", x="time", log="")
+        '/@ann/iris/curves.svg?runs=r1&runs=r2&keys=loss&x=time'
+    """
+    asked = [*(("runs", run) for run in runs), ("keys", key), *((name, said) for name, said in drawn.items() if said)]
+    address = f"{source}.svg?{urlencode(asked, errors='replace')}"
+    return address if len(address) <= _PICTURE_MAX else ""
 
 
 def safe_next(given: str | None) -> str:

@@ -27,7 +27,7 @@ from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.statistics.curve import BANDS, Band
 from runatlas.terminal import printable
 
-__all__ = ["CURVE_KEYS", "CURVE_RUNS", "Curves", "View", "read_view", "series_label", "series_name"]
+__all__ = ["CURVE_KEYS", "CURVE_RUNS", "CurveRead", "Curves", "View", "read_view", "series_label", "series_name"]
 
 CURVE_RUNS, CURVE_KEYS = 50, 50
 """Of how many runs, and how many metrics, curves are drawn at once."""
@@ -80,6 +80,21 @@ class _Asked:
     color: Field | None
 
 
+@attrs.frozen
+class CurveRead:
+    """What charts are drawn of.
+
+    Attributes:
+        content: The points, as JSON.
+        runs: The runs that may be seen, by cuid.
+        color: What colours stand for.
+    """
+
+    content: bytes
+    runs: Mapping[str, RunRecord]
+    color: Field | None
+
+
 class Curves:
     """Answers charts with points of metrics; who looks at the same charts at one moment shares the reads."""
 
@@ -98,6 +113,15 @@ class Curves:
             NotFoundError: There is no such project.
             ValidationError: The query is out of bounds.
         """
+        return Answer(self.read(call).content)
+
+    def read(self, call: EndpointCall) -> CurveRead:
+        """Read what ``show`` answers with.
+
+        Raises:
+            NotFoundError: There is no such project.
+            ValidationError: The query is out of bounds.
+        """
         path, asked = project_path(call), _read(call)
         selection = RunSelection(path.workspace, path.project, ids=asked.runs)
         # Who may see a project sees all of its runs: beyond this, the answer is the same for everybody.
@@ -109,7 +133,8 @@ class Curves:
         )
         runs = {run.cuid: run for run in call.services.runs.list_runs(call.user, query).items}
         read = _curves if asked.band is None else _bands
-        return Answer(self._reads.get((path, asked, frozenset(runs)), lambda: read(call, selection, asked, runs)))
+        content = self._reads.get((path, asked, frozenset(runs)), lambda: read(call, selection, asked, runs))
+        return CurveRead(content, runs, asked.color)
 
 
 def _bands(call: EndpointCall, selection: RunSelection, asked: _Asked, runs: Mapping[str, RunRecord]) -> bytes:

@@ -27,6 +27,7 @@ from runatlas.server.pages import (
     trash,
     usage,
 )
+from runatlas.server.pages.curve_picture import CurvePictures
 from runatlas.server.pages.curves import Curves
 from runatlas.server.pages.page import Page, credential, for_members, render_failure, telling
 from runatlas.server.pages.report import Reports
@@ -127,9 +128,11 @@ def _identify(services: Services, secret: str) -> Caller | None:
 
 
 def _handlers(reports: Reports) -> list[HTTPRouteHandler]:
+    curves = Curves()
     reads = VISITED | {path: for_members(function) for path, function in READS.items()}
     reads |= {
-        "/{workspace:str}/{project:str}/curves": Curves().show,
+        "/{workspace:str}/{project:str}/curves": curves.show,
+        "/{workspace:str}/{project:str}/curves.svg": CurvePictures(curves).show,
         "/{workspace:str}/{project:str}/report": reports.show,
         "/{workspace:str}/{project:str}/report/{form:str}": reports.file,
         "/{workspace:str}/{project:str}/runs/{run:str}/state": LiveRuns().show,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -21,7 +21,10 @@ from runatlas.server.pages.run_list import RunList
 from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.statistics.curve import BAND_WORDS, Band
 
-__all__ = ["RunCurves", "run_curves"]
+__all__ = ["Colored", "RunCurves", "colored", "run_curves"]
+
+Colored: TypeAlias = tuple[str, str, int]
+"""A colour, what it stands for, and where that comes among the others."""
 
 _METRICS, _BY_ITSELF = 12, 2
 _KEY, _CUID = 1000, 64
@@ -40,7 +43,7 @@ class RunCurves:
         chosen: Whether the runs were chosen, and are not just those on the page.
         view: How they are drawn.
         color: The field that colours are by; ``""`` for a colour each.
-        colors: The colour of each run, what it stands for, and where that comes among the others.
+        colors: The colour of each run.
         band: What lies around the mean of the runs with one value; ``None`` for curves of single runs.
         hidden: Whether the curves are not shown for now.
     """
@@ -51,7 +54,7 @@ class RunCurves:
     chosen: bool
     view: View
     color: str
-    colors: Mapping[str, tuple[str, str, int]]
+    colors: Mapping[str, Colored]
     band: Band | None
     hidden: bool
 
@@ -89,14 +92,22 @@ def run_curves(call: EndpointCall, listing: RunList, everything: RunSelection) -
         bool(drawn),
         view if band is None else View("step", view.log, "0"),
         "" if field is None else field_name(field),
-        _colored(runs[:CURVE_RUNS], field) if field is not None and keys else {},
+        colored(runs[:CURVE_RUNS], field) if field is not None and keys else {},
         band,
         call.value("hidden") == "1",
     )
 
 
-def _colored(runs: Sequence[RunRecord], field: Field) -> dict[str, tuple[str, str, int]]:
-    """Give runs with equal values one colour: along a scale if there are many numbers."""
+def colored(runs: Sequence[RunRecord], field: Field) -> dict[str, Colored]:
+    """Give runs with equal values one colour: along a scale if there are many numbers.
+
+    Args:
+        runs: The runs.
+        field: What they have values in.
+
+    Returns:
+        Each run's, by cuid.
+    """
     held = {run.cuid: field_value(run, field) for run in runs}
     values = {place_of(value): value for value in held.values()}
     places = sorted(values)

@@ -15,6 +15,7 @@ from runatlas.display.graphic import sparkline
 from runatlas.model.instant import iso_text
 from runatlas.server.pages.address import (
     model_address,
+    picture_address,
     project_address,
     run_address,
     user_address,
@@ -77,6 +78,7 @@ def _environment() -> Environment:
         "asset_version": asset_version(),
         "filled": filled,
         "model_address": model_address,
+        "picture_address": picture_address,
         "project_address": project_address,
         "room": Room,
         "run_address": run_address,

@@ -13,13 +13,14 @@ from litestar.types import HTTPScope, Receive, Scope, Send
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.worker import in_thread, send_pieces
 
-__all__ = ["Download", "content_disposition", "safe_media_type"]
+__all__ = ["SANDBOX", "Download", "content_disposition", "safe_media_type"]
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}", re.ASCII)
 _SHOWN = re.compile(r"(image/(png|jpeg|gif|webp|avif|bmp)|audio/.*|video/.*|text/plain)")
 _UNSAFE = re.compile(r"[^A-Za-z0-9 !#$&+,;=@^_`{}~().\[\]-]")
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+"""What a browser lets a file do that it shows: nothing but look as it does."""
 
 
 @attrs.frozen
@@ -67,7 +68,7 @@ class Download:
             "accept-ranges": "bytes",
             "cache-control": f"private, max-age={self.expires_in_s}, immutable" if keeps else "private, no-store",
             "content-disposition": content_disposition(self.name, shown=_SHOWN.fullmatch(media_type) is not None),
-            "content-security-policy": _POLICY,
+            "content-security-policy": SANDBOX,
             "content-type": f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type,
             "etag": f'"{self.etag}"',
         }

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
 from urllib.parse import urlencode
+from xml.etree import ElementTree as ET
 
 import pytest
 from support.server import ServerProcess, make_key, running_server
@@ -15,6 +18,7 @@ import runatlas
 from runatlas.statistics.curve import Band
 
 _POINTS = 2000
+_SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +83,73 @@ def test_curves_lie_along_an_axis(served: ServerProcess, axis: str) -> None:
         assert series["x"] == [None] * 100 + [1.0] * 101
 
 
+def _picture(server: ServerProcess, **query: Any) -> tuple[ET.Element, list[str], list[list[tuple[float, float]]]]:
+    """Return the picture of curves, the texts in it, and the corners of its lines."""
+    asked = {"runs": ["first"], "keys": ["loss"], **query}
+    answer = server.call("GET", f"/@ann/shown/curves.svg?{urlencode(asked, doseq=True)}")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml"), answer.text
+    assert answer.headers["content-security-policy"] == "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+    picture = ET.fromstring(answer.content)
+    paths = [path.get("d", "") for path in picture.findall(f"./{_SVG}g/{_SVG}path[@class='line']")]
+    corners = [[(float(x), float(y)) for x, y in re.findall(r"([\d.]+) ([\d.]+)", path)] for path in paths]
+    return picture, [text.text or "" for text in picture.iter(f"{_SVG}text")], corners
+
+
+@pytest.mark.parametrize("axis", ["step", "relative", "epoch"])
+def test_picture_has_the_lines_of_the_curves(served: ServerProcess, axis: str) -> None:
+    asked = {"runs": ["first", "second"], "x": axis, "points": 50}
+    series = _curves(served, **asked)["series"]
+    picture, texts, lines = _picture(served, **asked)
+    ends = [
+        [(x, y) for x, y in zip(each["x"], each["y"], strict=True) if x is not None and y is not None]
+        for each in series
+    ]
+    assert [len(line) for line in lines] == [len(each) for each in ends]
+    for place in (0, 1):  # both axes are straight, and as wide and high as what is drawn
+        known = [each[place] for line in ends for each in line]
+        drawn = [each[place] for line in lines for each in line]
+        low, high = (min(drawn), max(drawn)) if place == 0 else (max(drawn), min(drawn))
+        for line, each in zip(lines, ends, strict=True):
+            for at in (0, -1):
+                share = (each[at][place] - min(known)) / (max(known) - min(known))
+                assert line[at][place] == pytest.approx(low + (high - low) * share, abs=0.11)
+    assert {"first", "second"} <= set(texts)
+    assert float(picture.get("width", 0)) == 480
+
+
+def test_picture_has_gaps_bands_and_logarithms_and_writes_names_out(served: ServerProcess) -> None:
+    picture, texts, lines = _picture(served, keys=["<b>odd\u202e"], x="<i>\u202e&", runs=["third"])
+    assert "<b>odd\\u202e: the run has no <i>\\u202e&" in "".join(texts)
+    picture, _, lines = _picture(served, keys=["<b>odd\u202e"])
+    assert (len(lines[0]), picture.findtext(f"{_SVG}title")) == (1, "Curves of <b>odd\\u202e")
+    picture, texts, lines = _picture(served, keys=["short"], runs=["first", "second"], band="sd", log=["y"])
+    assert len(picture.findall(f".//{_SVG}path[@class='band']")) == len(lines) == 1
+    assert {"10", "all runs (n = 2)", "values of 0 or less have no place on a logarithmic axis"} <= set(texts)
+    assert len(lines[0]) == 19
+    _, texts, lines = _picture(served, runs=["third", "first"], color="config.lr", smooth="0.5", x="time")
+    assert (len(lines), {"0.1", "none", "time (UTC)"} <= set(texts)) == (2, True)
+
+
+def test_pages_have_pictures_and_fields_for_those_without_script(served: ServerProcess) -> None:
+    run = served.call("GET", "/@ann/shown/runs/first?log=y&x=epoch").text
+    compare = served.call("GET", "/@ann/shown/compare?runs=first,second&smooth=0.5").text
+    project = served.call("GET", "/@ann/shown?curves=loss&filter=name+!=+'x'&band=sd&log=x").text
+    for page, said, kept in (
+        (run, "x=epoch&log=y", ["metric", "skip"]),
+        (compare, "smooth=0.5", ["runs", "baseline", "metric", "skip"]),
+        (project, "log=x&band=sd", ["curves", "filter", "band"]),
+    ):
+        addresses = [unescape(found) for found in re.findall(r'<noscript>.*?<img src="([^"]+)"', page)]
+        assert addresses
+        assert all(address.endswith(said) for address in addresses)
+        assert served.call("GET", addresses[0]).headers["content-type"] == "image/svg+xml"
+        (form,) = re.findall(r"<form[^>]*data-chart-controls>.*?</form>", page, re.DOTALL)
+        assert "<noscript><button>Show</button></noscript>" in form
+        assert re.findall('type="hidden" name="([^"]*)"', form) == kept
+    assert '<option value="short"' in run
+    assert '<option value="short"' in compare
+
+
 def test_a_run_without_the_metric_to_go_along_is_told(served: ServerProcess) -> None:
     found = _curves(served, x="absent")
     assert (found["series"], [each["key"] for each in found["failures"]]) == ([], ["loss"])
@@ -133,3 +204,4 @@ def test_what_is_out_of_bounds_is_refused(served: ServerProcess, query: dict[str
     asked = {"runs": ["first"], "keys": ["loss"], **query}
     answer = served.call("GET", f"/@ann/shown/curves?{urlencode(asked, doseq=True)}")
     assert (answer.status_code, named in answer.text) == (422, True), answer.text
+    assert served.call("GET", f"/@ann/shown/curves.svg?{urlencode(asked, doseq=True)}").status_code == 422

@@ -183,6 +183,7 @@ ROWS = (
     _page("GET /{workspace}", _visited(SEE_WORKSPACE)),
     _page("GET /{workspace}/{project}", _visited(READ)),
     _page("GET /{workspace}/{project}/curves", _visited(READ), query="runs=occult&keys=loss"),
+    _page("GET /{workspace}/{project}/curves.svg", _visited(READ), query="runs=occult&keys=loss"),
     _page("GET /{workspace}/{project}/report", _visited(READ)),
     _page("GET /{workspace}/{project}/report/{form}", _visited(READ)),
     _page("GET /{workspace}/{project}/runs.csv", _signed_in(READ)),
