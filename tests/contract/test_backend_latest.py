@@ -195,6 +195,11 @@ def test_a_damaged_config_is_told_by_the_listing_that_carries_it(site: Site) -> 
         with pytest.raises(RunAtlasError, match=r"are damaged|the server failed"):
             site.root.list_runs(query)
     assert len(site.root.list_runs(attrs.evolve(query, parts=("summary",))).items) == 3
+    for text, told in ((' {"lr":NaN}', {"lr": float("nan")}), ("null", None)):  # as another program may write it
+        with site.services.store.write() as connection:
+            connection.execute(update(runs).where(runs.c.run_id == "b").values(config=text))
+        found = next(run.config for run in site.root.list_runs(query).items if run.id == "b")
+        assert repr(found) == repr(told)
 
 
 def test_a_run_of_very_many_metrics_has_no_row(site: Site) -> None:

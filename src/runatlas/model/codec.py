@@ -301,9 +301,10 @@ def loads(text: str | bytes) -> Any:
 
 def _loads(text: str | bytes) -> Any:
     """Read special floats too, or say what is wrong with the text."""
-    marked = '"$float"' if isinstance(text, str) else b'"$float"'
+    # json.loads reads halves of characters in bytes, which no store holds.
+    plain = text if isinstance(text, str) else str(text, "utf-8-sig")
     try:
-        return json.loads(text, object_hook=_unmark if marked in text else None)  # type: ignore[operator]
+        return json.loads(plain, object_hook=_unmark if '"$float"' in plain else None)
     except RecursionError:
         raise ValueError("the JSON text is nested too deeply") from None
 

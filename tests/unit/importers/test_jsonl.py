@@ -52,6 +52,7 @@ def test_compression_is_told_by_the_bytes_not_by_the_name(tmp_path: Path) -> Non
         (b"{", "this is not JSON: Expecting property name enclosed in double quotes at character 2"),
         (b"not json", "this is not JSON: Expecting value at character 1"),
         (b'{"run":"\xff"}', "this is not UTF-8: byte 9 of the line"),
+        (b'{"run":"\xed\xa0\x80"}', "this is not UTF-8: byte 9 of the line"),
         (b"[1]", "expected an object with a run's fields, found list"),
         (b"5", "expected an object with a run's fields, found int"),
         (b"[" * 100_000, "the JSON text is nested too deeply"),

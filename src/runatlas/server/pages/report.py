@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import attrs
@@ -33,6 +33,9 @@ __all__ = ["Reports"]
 _LOOKED_AT = 200
 _BYTES_MAX = 100_000
 """How large the rows of a page are together, before its charts."""
+
+_DRAWN_MAX = 10_000
+"""Of how many values an interval is worked out by drawing them anew ten thousand times: seconds of work."""
 
 _NOTES = 40
 _PLACES, _PATIENCE_S = 2, 5.0
@@ -118,7 +121,8 @@ class Reports:
         problems = dict[str, str]()
         view = None
         try:
-            made = self._made(call, path, form, *form.asked())
+            with self._turn():
+                made = self._made(call, path, form, *form.asked())
             view = _view(path, made, of_runs=form.rows == "runs")
             problems = form.problems(made.unknown)
         except ReportMistakeError as error:
@@ -156,27 +160,33 @@ class Reports:
                 body = spec_text(asked, path, _command(call, path)).encode()
             else:
                 asked = asked if kind == "html" else _without_charts(asked)
-                body = self._made(call, path, form, asked, wrong).file(kind)
+                with self._turn():
+                    body = self._made(call, path, form, asked, wrong).file(kind)
         except ReportMistakeError as error:
             raise ValidationError(str(error)) from error
         suffix, media_type = _FILES[kind]
         pieces = lambda start, stop: iter([body[start:stop]])  # noqa: E731
         return Download(pieces, len(body), f"{path.project}{suffix}", media_type, secrets.token_hex(8))
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait for one's turn: so many are made, drawn and written at once."""
+        if not self._places.acquire(timeout=_PATIENCE_S):
+            raise RateLimitedError("other reports are being made; try again in a moment")
+        try:
+            yield
+        finally:
+            self._places.release()
+
     def _made(
         self, call: EndpointCall, path: ProjectPath, form: ReportForm, asked: Mapping[str, Any], wrong: Sequence[str]
     ) -> MadeReport:
-        """Make a report, when it is its turn."""
-        if not self._places.acquire(timeout=_PATIENCE_S):
-            raise RateLimitedError("other reports are being made; try again in a moment")
         try:
             if form.rows == "groups" and not wrong:
                 _check_count(call, path, asked)
             return self._make(call.services, call.user, path, asked, wrong)
         except ValidationError as error:
             raise ReportMistakeError([error.message]) from error
-        finally:
-            self._places.release()
 
 
 def _no_reports(*_: object) -> MadeReport:
@@ -203,6 +213,14 @@ def _check_count(call: EndpointCall, path: ProjectPath, asked: Mapping[str, Any]
     selection = read_selection(RunSelection(path.workspace, path.project), asked.get("filter", ""))
     query = RunQuery(selection, parts=(), page=PageRequest(limit=1, with_total=True))
     total = call.services.runs.list_runs(call.user, query).total or 0
+    drawn = total * len(asked.get("stats", ())) if _is_drawn_anew(asked) else 0
+    if drawn > _DRAWN_MAX:
+        raise ReportMistakeError(
+            [
+                f"center: an interval of the middle half is worked out by drawing the values anew, on a page of "
+                f"{_DRAWN_MAX:,} at the most, and these are {drawn:,}; take another centre or spread, or fewer runs"
+            ]
+        )
     if total > RUNS_MAX:
         raise ReportMistakeError(
             [
@@ -210,6 +228,10 @@ def _check_count(call: EndpointCall, path: ProjectPath, asked: Mapping[str, Any]
                 "make it narrower, or make the report by the command"
             ]
         )
+
+
+def _is_drawn_anew(asked: Mapping[str, Any]) -> bool:
+    return asked.get("center") == "iqm" and asked.get("spread", "ci95") == "ci95"
 
 
 def _without_charts(asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from operator import itemgetter
+from types import NoneType
 from typing import Any
 
 import attrs
@@ -204,10 +206,11 @@ def _records(
 
 def _configs(texts: Sequence[str], config_keys: Sequence[str] | None, *, as_text: bool) -> Sequence[Any]:
     if as_text and config_keys is None:
-        return raw_objects(texts)
+        with suppress(ValueError):  # of one that another program wrote, in words that are not ours
+            return raw_objects(texts)
     configs = loads_all(texts)
     for config in configs:
-        if not isinstance(config, dict):
+        if not isinstance(config, (dict, NoneType)):
             raise TypeError(f"a config is a {type(config).__name__}")
     return configs if config_keys is None else parts_of(configs, config_keys)
 

@@ -314,6 +314,9 @@ def test_a_page_bears_so_much_and_says_what_it_leaves_out(
     monkeypatch.setattr(report_page, "RUNS_MAX", 5)
     shown = _shown(Reports(make_report).show(_call(*services, title="T", rows="groups")))
     assert "Filter: 6 runs fit it, and a page puts 5 together at the most" in shown
+    monkeypatch.setattr(report_page, "_DRAWN_MAX", 11)
+    middle = _call(*services, title="T", rows="groups", stats="loss, loss.min", center="iqm", spread="ci95")
+    assert "Centre: an interval of the middle half is worked out" in _shown(Reports(make_report).show(middle))
     monkeypatch.setattr(report_page, "_PATIENCE_S", 0)
     monkeypatch.setattr(report_page, "_PLACES", 0)
     with pytest.raises(ApiStatusError, match="other reports are being made"):
