@@ -46,6 +46,7 @@ def _administration(call: EndpointCall, problem: str, name: str = "", *, status:
         following=users.next_cursor,
         search=search,
         usage=call.services.admin.get_usage(call.user),
+        owner=call.services.owner().username,
         server=call.services.accounts.get_server(call.user),
         name=name,
         problem=problem,
@@ -79,6 +80,7 @@ def _user(call: EndpointCall, problem: str, *, status: int = 200) -> Answer:
         username=name,
         **keys.key_tables(call.services.accounts.list_keys(call.user, name)),
         address=user_address(name),
+        owner=call.services.owner().username,
         done=_DONE.get(call.value("done") or "", ""),
         problem=problem,
     )

@@ -153,7 +153,7 @@ def test_one_sees_where_one_is_signed_in_and_ends_it_there(scene: Scene) -> None
     copied.session.cookies.update(odd.session.cookies)
     assert is_in(copied) == [True]
     page = firefox.visit("/account").text
-    for said in ("Firefox on Linux", "Chrome on Android", f"key {key[:4]}…"):
+    for said in ("Firefox on Linux", "Chrome on Android", f"key {key[:4]}…", "told to five minutes"):
         assert said in shown_text(page)
     assert ("<script>alert" in page, "x" * 100 in page) == (False, False)
     ends = dict(re.findall(r'name="session" value="(\w+)" aria-label="Sign out in (\w+)', page))

@@ -98,6 +98,8 @@ def test_users_are_listed_and_made_by_administrators(scene: Scene) -> None:
     assert "/administration" not in scene.bob.visit("/account").text
     page = scene.root.visit("/administration").text
     assert 'href="/administration/users/bob"' in page
+    assert shown_text(page).count("came with the store") == 1
+    assert "came with the store" not in scene.root.visit("/administration/users/bob").text
     assert f"Users {scene.make('GET', 'admin/usage')['users']} " in shown_text(page)
     address = "/administration/users"
     taken = scene.root.send(address, {"username": "bob"}, seen_on="/administration")
