@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 from collections import defaultdict
@@ -39,6 +40,11 @@ _DRAWN_MAX = 10_000
 
 _NOTES = 40
 _PLACES, _PATIENCE_S = 2, 5.0
+
+_NAME_MAX = 60
+_NO_NAME = re.compile(r"[^\w.]+")
+_HERE = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])[:/]")
+"""A server for this machine: its port may be another one when it is begun anew."""
 
 _FILES = {
     "html": (".html", "text/html"),
@@ -138,7 +144,8 @@ class Reports:
             spans=_SPANS,
             values=known_values(runs),
             keys=[known.column for known in known_keys(runs)],
-            command=_command(call, path),
+            command=_command(call, path, form),
+            is_here=_HERE.match(call.user.origin) is not None,
         )
 
     def file(self, call: EndpointCall) -> Download:
@@ -157,7 +164,7 @@ class Reports:
         try:
             asked, wrong = form.asked()
             if kind == "toml" and not wrong:
-                body = spec_text(asked, path, _command(call, path)).encode()
+                body = spec_text(asked, path, _command(call, path, form)).encode()
             else:
                 asked = asked if kind == "html" else _without_charts(asked)
                 with self._turn():
@@ -166,7 +173,7 @@ class Reports:
             raise ValidationError(str(error)) from error
         suffix, media_type = _FILES[kind]
         pieces = lambda start, stop: iter([body[start:stop]])  # noqa: E731
-        return Download(pieces, len(body), f"{path.project}{suffix}", media_type, secrets.token_hex(8))
+        return Download(pieces, len(body), f"{_file_name(path, form)}{suffix}", media_type, secrets.token_hex(8))
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -238,9 +245,15 @@ def _without_charts(asked: Mapping[str, Any]) -> dict[str, Any]:
     return {name: held for name, held in asked.items() if name != "charts"}
 
 
-def _command(call: EndpointCall, path: ProjectPath) -> str:
+def _file_name(path: ProjectPath, form: ReportForm) -> str:
+    """Return what files of a report are called without their ending: as its title, in letters that a shell leaves."""
+    return _NO_NAME.sub("-", form.title.casefold())[:_NAME_MAX].strip("-._") or path.project
+
+
+def _command(call: EndpointCall, path: ProjectPath, form: ReportForm) -> str:
     """Return what makes the same report elsewhere, of its spec."""
-    return f"runatlas report {path.project}.toml --host {call.user.origin} --output {path.project}.html"
+    name = _file_name(path, form)
+    return f"runatlas report {name}.toml --host {call.user.origin} --output {name}.html"
 
 
 def _view(path: ProjectPath, made: MadeReport, *, of_runs: bool) -> ReportView:

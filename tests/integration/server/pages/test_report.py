@@ -247,7 +247,8 @@ def test_files_are_those_that_a_program_makes(scene: Scene, said: dict[str, Any]
     assert scene.ask("/csv", **said).text == report.to_csv()
     parquet = scene.ask("/parquet", **said)
     assert parquet.content == Path(report.to_parquet(tmp_path / "own.parquet")).read_bytes()
-    assert parquet.headers["content-disposition"] == 'attachment; filename="weekly.parquet"'
+    name = f"{said['title'].lower().replace(' ', '-')}.parquet"
+    assert parquet.headers["content-disposition"] == f'attachment; filename="{name}"'
     assert scene.ask("/xlsx", **said).content.startswith(b"PK")
     assert scene.ask("/pdf", **said).status_code == 404
 
@@ -261,11 +262,13 @@ def test_a_downloaded_report_can_be_checked_and_made_by_its_command(scene: Scene
     checked = command("report", "--check", tmp_path / "weekly.html", *where)
     assert (checked.returncode, "everything holds" in checked.stderr) == (0, True), checked.stderr
     spec = scene.ask("/toml").text
-    (tmp_path / "weekly.toml").write_text(spec)
+    (tmp_path / "weekly-all.toml").write_text(spec)
     told = spec.splitlines()[0].removeprefix("# runatlas ").split()
     done = command(*told, "--key", scene.key, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert _plain((tmp_path / "weekly.html").read_text()) == _plain(answer.text)
+    assert _plain((tmp_path / "weekly-all.html").read_text()) == _plain(answer.text)
+    assert f"{' '.join(told)}</pre>" in (page := scene.ask().text)
+    assert "<code>--dir</code> and the directory of the runs" in page
 
 
 def test_who_may_read_the_project_may_report_on_it(scene: Scene) -> None:
