@@ -24,7 +24,9 @@ thead th{border-bottom:2px solid #888}
 figure{margin:1.5rem 0;background:#fff;color:#1b1b1b;break-inside:avoid;width:fit-content;max-width:100%}
 figure svg{max-width:100%;height:auto;stroke-linejoin:round;stroke-linecap:butt}
 footer{margin-top:2rem;font-size:.85rem}
-@media(prefers-color-scheme:dark){body{background:#16181c;color:#e4e4e4}figure{padding:.5rem;border-radius:.3rem}}
+@media(prefers-color-scheme:dark){body{background:#16181c;color:#e4e4e4}}
+@media screen and (prefers-color-scheme:dark){figure{background:#d3d8de;padding:.5rem;border-radius:.3rem}
+figure svg{display:block;mix-blend-mode:multiply}}
 @media print{body{max-width:none;margin:0;background:#fff;color:#000}table{display:table}tr{break-inside:avoid}}
 """
 _BEFORE_SVG = re.compile(r"^.*?(?=<svg[ >])", re.DOTALL)

@@ -145,7 +145,7 @@ class Reports:
             values=known_values(runs),
             keys=[known.column for known in known_keys(runs)],
             command=_command(call, path, form),
-            is_here=_HERE.match(call.user.origin) is not None,
+            is_here=_HERE.match(call.user.origin or "") is not None,
         )
 
     def file(self, call: EndpointCall) -> Download:

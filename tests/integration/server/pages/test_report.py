@@ -257,6 +257,7 @@ def test_a_downloaded_report_can_be_checked_and_made_by_its_command(scene: Scene
     answer = scene.ask("/html")
     assert answer.headers["content-disposition"].startswith("attachment")
     assert "sandbox" in answer.headers["content-security-policy"]
+    assert "figure svg{display:block;mix-blend-mode:multiply}" in answer.text  # no white boxes in the dark
     (tmp_path / "weekly.html").write_bytes(answer.content)
     where = ("--host", scene.server.origin, "--key", scene.key)
     checked = command("report", "--check", tmp_path / "weekly.html", *where)
