@@ -217,7 +217,7 @@ def test_groups_have_their_means_and_lead_to_their_runs(server: ServerProcess) -
     # The means are 0.275, 0.204 and 0.373.
     assert [width for width, _, _ in _groups(falling)] == ["2", "0", "1"]
     # None of them finished.
-    assert [counted for _, _, counted in _groups(_page(server, **query))] == ["", "", ""]
+    assert [counted for _, _, counted in _groups(_page(server, **query))] == ["0", "0", "0"]
     problem = _page(server, group="config.lr, stat")
     assert 'id="group-problem"' in problem
     assert 'id="group-problem"' in _page(server, group="labels")
@@ -240,5 +240,5 @@ def test_groups_of_very_many_runs_are_counted_whole(tmp_path: Path, monkeypatch:
     call = EndpointCall(services, recorder.caller, "GET", where, query.encode(), {}, b"", _PROJECT, _PROJECT)
     page = project_page(call).body.decode()
     services.close()
-    assert _groups(page) == [("new", "8", "6"), ("1", "4", "")]
+    assert _groups(page) == [("new", "8", "6"), ("1", "4", "0")]
     assert "counts are of all 12 runs, means of the newest 6" in page
