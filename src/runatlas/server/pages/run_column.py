@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any
 from urllib.parse import quote
 
@@ -33,6 +33,7 @@ __all__ = [
     "ordered_columns",
     "shared_config",
     "split_names",
+    "unread_columns",
 ]
 
 _CONFIGS, _METRICS = 6, 4
@@ -40,6 +41,8 @@ _COLUMNS_MAX, _NAMES_ROOM = 24, 1200
 """How many columns are shown, and how long their names may be together in an address: links of the table have them."""
 _KEYS_MAX, _KEY_LENGTH, _KEYS_ROOM = 150, 120, 20_000
 """How many keys are offered, how long each may be, and how much all of them may fill where one is written."""
+_UNREAD, _UNREAD_LENGTH = 5, 200
+"""How many columns that cannot be read are told of, and how long that may be of each."""
 _ALWAYS = {"name", "state", "labels", "created_at", "duration", "pin", "baseline", "protected", "colors", "show"}
 _ABSENT = object()
 _ITEM = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|\[[^\]]*\]|\{[^}]*\}|[^,\n"\[{]|["\[{])+""")
@@ -166,6 +169,25 @@ def find_columns(texts: Iterable[str]) -> tuple[Column, ...]:
         texts: Names with commas between them.
     """
     return _bounded(_column(name) for text in texts for name in split_names(text))
+
+
+def unread_columns(texts: Iterable[str]) -> tuple[str, ...]:
+    """Say what is wrong with columns that an address names and that are none, of several with the first ones.
+
+    Args:
+        texts: Names with commas between them.
+    """
+    return tuple(islice(filter(None, (_problem(name) for text in texts for name in split_names(text))), _UNREAD))
+
+
+def _problem(name: str) -> str:
+    if _column(name) is not None:
+        return ""
+    try:
+        parse_field(name, argument="columns")
+    except FilterSyntaxError as error:
+        return f"columns: {error.reason}"[:_UNREAD_LENGTH]
+    return ""
 
 
 def ordered_columns(columns: Sequence[Column], sorts: Iterable[Sort]) -> tuple[Column, ...]:

@@ -83,8 +83,10 @@ def run_groups(call: EndpointCall, listing: RunList, everything: RunSelection) -
         everything: The runs that are there.
     """
     text = (call.value("group") or "").strip()[:_TEXT_MAX]
-    if not text or listing.problem:
+    if not text:
         return None
+    if listing.problem:
+        return RunGroups(text)
     unfinished = call.value("unfinished") == "1"
     try:
         fields = tuple(sort.field for sort in parse_order(text, argument="group"))

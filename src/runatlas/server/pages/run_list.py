@@ -10,7 +10,7 @@ import attrs
 
 from runatlas.errors import ValidationError
 from runatlas.model.filter_language import FilterSyntaxError, field_name, parse_filter, parse_order
-from runatlas.model.filters import Field, Filter, Sort
+from runatlas.model.filters import STATISTICS, Field, Filter, Sort, Statistic
 from runatlas.model.metric import MetricDefinition
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
@@ -25,6 +25,7 @@ from runatlas.server.pages.run_column import (
     known_keys,
     ordered_columns,
     shared_config,
+    unread_columns,
 )
 from runatlas.server.wire.endpoint import EndpointCall
 
@@ -105,6 +106,11 @@ class RunList:
     def has_labels(self) -> bool:
         """Whether one of the runs has labels or marks."""
         return any(run.labels or run.pin or run.baseline or run.protected or run.archived for run in self.runs)
+
+    @property
+    def statistics(self) -> tuple[Statistic, ...]:
+        """What of a metric may be a column beside its last value."""
+        return STATISTICS[1:]
 
     @property
     def without_archived(self) -> str:
@@ -195,8 +201,9 @@ def run_list(
         problem = str(error)
     except ValidationError as error:
         problem = error.message
-    shown = ordered_columns(columns, sorts) if columns else choose_columns(found.items, sorts, definitions)
     latest = call.services.runs.list_runs(call.user, RunQuery(everything, page=PageRequest(limit=_LOOKED_AT)))
+    runs = found.items or latest.items
+    shown = ordered_columns(columns, sorts) if columns else choose_columns(runs, sorts, definitions)
     keys = known_keys(latest.items)
     return RunList(
         filter_text[:_TEXT_MAX],
@@ -209,7 +216,11 @@ def run_list(
         shared_config(found.items),
         keys,
         found.total,
-        tuple(dict.fromkeys((*found.notes, *_unknown(call, everything, columns, keys)))),
+        tuple(
+            dict.fromkeys(
+                (*found.notes, *unread_columns(call.values("columns")), *_unknown(call, everything, columns, keys))
+            )
+        ),
         found.next_cursor,
         cursors,
         _first(call, cursors),

@@ -100,6 +100,8 @@ def test_a_click_on_a_head_orders_by_it_and_another_one_the_other_way_round(serv
 def test_columns_are_those_of_the_address_in_its_order(server: ServerProcess) -> None:
     asked = 'config.model.width, summary.train/loss, summary["train/loss"].min, nothing, state, config.lr'
     page = _page(server, columns=[asked, "updated_at", "config.lr"])
+    assert "columns: unknown name 'nothing'; config values are config.nothing" in unescape(page)
+    assert re.search(r'<input name="columns" class="code"[^>]*list="keys" data-complete="keys">', page)
     shown = ["config model.width", "summary train/loss", "summary · min train/loss", "config lr", "updated at"]
     assert list(_heads(page))[2:-2] == shown
     # The least of the metric is 1/10, its last value 5.
@@ -163,6 +165,12 @@ def test_what_is_wrong_with_a_filter_is_shown_under_its_column(server: ServerPro
     assert text[caret.index("^") :].startswith("stat ")
     assert 'aria-invalid="true" aria-describedby="problem"' in page
     assert '<input type="hidden" name="columns" value="config.lr">' in page
+    # All that one may go on with stays.
+    page = _page(server, filter="stat == 1")
+    assert all(f"<summary>{choice}</summary>" in page for choice in ("Columns", "Curves"))
+    assert 'name="group" value="config.kind"' in _page(server, filter="stat == 1", group="config.kind")
+    assert f'href="{_PROJECT}/report?' in page
+    assert 'name="columns" value="config.lr" checked' in page
     assert "no run here has a config &#39;lrr&#39;" in _page(server, filter="config.lrr < 1").replace("&#x27;", "&#39;")
     assert '<option value="summary[&#34;train/loss&#34;]">' in page
     for bad in ({"after": "nonsense"}, {"order": "-"}, {"order": "x" * 5000}, {"at": "x", "columns": "," * 500}):

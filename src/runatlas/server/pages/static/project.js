@@ -4,7 +4,7 @@
 const WORD = /[A-Za-z_][\w.\/-]*$/;
 const MOST = 12;
 
-function complete(input, names) {
+function complete(input, names, statistics) {
   const label = input.closest("label");
   // Beside the label, not in it: what is offered is no part of the field's name.
   const holder = document.createElement("div");
@@ -50,8 +50,11 @@ function complete(input, names) {
   };
   const open = () => {
     const begun = word().toLowerCase();
+    // Behind a metric and a point: what there is of it.
+    const metric = names.find((name) => name.startsWith("summary") && word().startsWith(`${name}.`));
+    const offered = metric ? statistics.map((statistic) => `${metric}.${statistic}`) : names;
     const fitting = begun
-      ? names.filter((name) => name.toLowerCase().includes(begun) && name !== word())
+      ? offered.filter((name) => name.toLowerCase().includes(begun) && name !== word())
       : [];
     fitting.sort((a, b) => Number(b.toLowerCase().startsWith(begun)) - Number(a.toLowerCase().startsWith(begun)));
     list.replaceChildren(
@@ -90,7 +93,8 @@ function complete(input, names) {
 
 for (const input of document.querySelectorAll("[data-complete]")) {
   const held = document.getElementById(input.dataset.complete);
-  complete(input, [...held.querySelectorAll("option")].map((option) => option.value));
+  const names = [...held.querySelectorAll("option")].map((option) => option.value);
+  complete(input, names, (held.dataset.statistics ?? "").split(" "));
 }
 
 // Buttons that only show something of what is selected.
