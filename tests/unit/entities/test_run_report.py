@@ -222,8 +222,8 @@ def test_markdown_goes_between_its_markers_and_nowhere_else(store: Store, tmp_pa
     readme.write_bytes(readme.read_bytes().replace(b"\r\n", b"\n").replace(b"| a | 0.1 |", b"| a | 0.2 |"))
     (told,) = store.told(readme)
     assert told == "a, config.lr: the file was altered after it was written: it said 0.1, and says 0.2"
+    altered = tmp_path / "altered"
     for made, old, new in ((report.to_html(), ">0.1<", ">0.2<"), (report.to_latex(), " & 0.1 & ", " & 0.2 & ")):
-        altered = tmp_path / "altered"
         altered.write_text(made.replace(old, new, 1))
         assert store.told(altered) == [told]
     altered.write_text(report.to_html().replace(">Report<", ">Other<", 1))
