@@ -48,11 +48,9 @@ def read_environment(variables: Mapping[str, str] | None = None, directory: Path
 
 def read_packages() -> str:
     """Return the installed distributions as ``name==version`` lines."""
-    found = {
-        str(distribution.metadata["Name"]): distribution.version
-        for distribution in metadata.distributions()
-        if distribution.metadata["Name"]
-    }
+    # Each reads its file anew wherever it is asked.
+    told = [distribution.metadata for distribution in metadata.distributions()]
+    found = {str(each["Name"]): str(each["Version"]) for each in told if each["Name"]}
     return "".join(f"{name}=={version}\n" for name, version in sorted(found.items(), key=lambda item: item[0].lower()))
 
 
