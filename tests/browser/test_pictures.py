@@ -15,9 +15,6 @@ from support.document import ROOT, SAVES, WRITER
 from support.forked import command
 from support.server import running_server
 
-from runatlas import Api
-from runatlas.model.policy import Goal
-
 pytestmark = pytest.mark.xdist_group("pictures")
 
 _DOCUMENT = ROOT / "docs" / "pages.md"
@@ -26,7 +23,6 @@ _FIRST = "(docs/images/pages-project.png)"
 _BYTES_MAX = 150_000
 _COLOURS = 128
 _LOOK = Look(1280, "light")
-_GOALS: dict[str, Goal] = {"val_loss": "min", "val_acc": "max"}
 _PROJECT = f"/@{WRITER}/spirals"
 _BEST = f"{_PROJECT}?order=summary.val_loss"
 _COLUMNS = "".join(
@@ -89,9 +85,6 @@ def test_every_page_of_the_docs_has_its_picture(tmp_path: Path, visitor: Visitor
 def _save(directory: Path, visitor: Visitor) -> None:
     done = command("demo", cwd=directory, environ=os.environ | {"LOGNAME": WRITER})
     assert done.returncode == 0, done.stderr
-    project = Api(str(directory / "runatlas-demo")).project(f"{WRITER}/spirals")
-    for metric, goal in _GOALS.items():
-        project.define_metric(metric, goal=goal).unwrap()
     with running_server(directory / "runatlas-demo") as server:
         visit = visitor.visit(server.origin, _LOOK)
         for name, (height, go) in PICTURES.items():
