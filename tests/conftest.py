@@ -57,10 +57,10 @@ if "TMPDIR" not in os.environ and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Run in this process what is asked for by name, and the rest in three a core, as they also wait."""
+    """Run in this process what is asked for by name, and the rest in two a core, as they also wait."""
     start = config.invocation_params.dir
     is_named = any((start / Path(argument.partition("::")[0])).is_file() for argument in config.args)
-    return 0 if is_named or config.option.keyword else 3 * (os.cpu_count() or 1)
+    return 0 if is_named or config.option.keyword else 2 * (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(tryfirst=True)

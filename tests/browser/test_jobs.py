@@ -132,7 +132,7 @@ def test_weekly_report_is_made_downloaded_and_its_link_sent(
         page.get_by_role("link", name="HTML", exact=True).click()
     file = tmp_path / begun.value.suggested_filename
     begun.value.save_as(file)
-    assert file.name == "sweeps.html"
+    assert file.name == "week-48.html"
     assert Api(site.server.origin, api_key=site.key).check_report(file).unwrap().holds
 
     colleague = visitor.visit(site.server.origin, extra_http_headers=site.place.headers)

@@ -93,7 +93,7 @@ ABOUT_WHAT_IS_THERE = [
     for label in LABELS
     if not label.startswith("DELETE") and not re.search("admin|/keys|trash|deletions|members", label)
 ]
-BOUNDS = examples(40)
+BOUNDS = examples(80)
 """How many cases at the bounds of its fields each operation is asked: every third of them where there are 120."""
 
 
@@ -101,7 +101,7 @@ def test_the_server_tells_its_document(crowded: Crowded) -> None:
     assert crowded.server.call("GET", "openapi.json").json() == native_document()
 
 
-BOUNDED = settings(max_examples=examples(5), database=None, suppress_health_check=list(HealthCheck))
+BOUNDED = settings(max_examples=examples(10), database=None, suppress_health_check=list(HealthCheck))
 
 
 def _cases(operation: Any) -> st.SearchStrategy[Any]:

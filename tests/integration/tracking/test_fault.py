@@ -307,7 +307,7 @@ def test_a_disk_that_is_full_for_a_while(tmp_path: Path, mode: str) -> None:
 def test_what_a_full_disk_and_full_memory_lose_is_counted_and_told(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     text = textwrap.dedent(_FULL_DISK).replace("range(12)", "range(30)").replace("run.flush(0.2)", "run.flush(0.0)")
-    program.write_text("import runatlas.tracking.send_queue as send_queue\noutbox.MEMORY_MAX = 2_000_000\n" + text)
+    program.write_text("import runatlas.tracking.send_queue as send_queue\nsend_queue.MEMORY_MAX = 2_000_000\n" + text)
     place = tmp_path / "store"
     done = subprocess.run(
         [sys.executable, str(program), "offline", str(place)], capture_output=True, text=True, check=True, timeout=300
