@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from types import TracebackType
 from typing import Any
@@ -11,14 +12,25 @@ from typing import Any
 from runatlas.entities.project import Project
 from runatlas.entities.run import Run
 from runatlas.entities.runs import Runs
+from runatlas.errors import RunAtlasError
 from runatlas.model.filters import STATISTICS
 from runatlas.response import ApiResponse
 from runatlas.tables.frame import Frame
 
 __all__ = ["load_ipython_extension", "unload_ipython_extension"]
 
-_CALL = re.compile(r"\b([A-Za-z_]\w*)\.\w+\(")
+_OPENING = re.compile(r"\.\w+\(|\[(?=[\"'])")
+"""Where the text that is being written may have been given to something: a call of it, or its key."""
+
 _NAME = re.compile(r"[A-Za-z_][\w./-]*$")
+_WORD = re.compile(r"\b[A-Za-z_]")
+_LAZY = {"filter", "groups", "model", "project", "projects", "rest", "run", "runs", "workspace", "workspaces"}
+_READS = _LAZY | {"best", "first", "summary", "unwrap"}
+"""Methods that are called to know what is before the text; the others of them read little."""
+
+_LONGEST = 1000
+"""How far before the text an expression may begin."""
+
 _ASKED = 20
 """Of how many runs the names are offered."""
 
@@ -30,8 +42,9 @@ def load_ipython_extension(shell: Any) -> None:
     """Let a shell complete names of configs and metrics within texts, and end errors at the caller's lines.
 
     In ``runs.groups("config.l`` the Tab key offers what the first twenty runs have, with one request; in
-    ``table.column("`` the columns. The receiver is a name; nothing is called but what reads it. An error that comes up
-    in this package is shown without its frames.
+    ``table.column("`` the columns, in ``run.config["`` the keys. What is before may be a name or calls that only read,
+    as in ``project.runs().best("``; nothing else is called. An error that comes up in this package is shown without its
+    frames.
 
     Args:
         shell: IPython's, which ``%load_ext runatlas`` passes.
@@ -66,8 +79,7 @@ class _Matcher:
     def __call__(self, context: Any) -> dict[str, Any]:
         lines = context.full_text.split("\n")[: context.cursor_line]
         before = "\n".join([*lines, context.text_until_cursor])
-        begun = found[0] if (found := _NAME.search(before)) else ""
-        names = _names_at(before.removesuffix(begun), begun, self._shell.user_ns)
+        begun, names = _names_at(before, self._shell.user_ns)
         return {
             "completions": [self._completion(name, type="name") for name in names],
             "matched_fragment": begun,
@@ -75,13 +87,76 @@ class _Matcher:
         }
 
 
-def _names_at(before: str, begun: str, known: dict[str, Any]) -> list[str]:
-    """Return the names that go on with what is begun, if it stands in a text that is given to something of ours."""
-    for call in reversed([*_CALL.finditer(before)]):
-        if _is_in_text(before[call.end() :]) and (held := known.get(call[1])) is not None:
-            names = set(_names_of(held.data if isinstance(held, ApiResponse) else held))
-            return sorted(name for name in (*names, *_statistics(names, begun)) if name.startswith(begun))
-    return []
+def _names_at(before: str, known: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return what is begun in a text that something of ours is given, and the names that go on with it."""
+    for opening in reversed([*_OPENING.finditer(before)]):
+        text = _text_begun(before[opening.end() :])
+        if text is None or (held := _receiver(before[: opening.start()], known)) is None:
+            continue
+        if opening[0] == "[":
+            return text, sorted(name for name in _keys_of(held) if name.startswith(text))
+        begun = found[0] if (found := _NAME.search(text)) else ""
+        names = set(_names_of(held.data if isinstance(held, ApiResponse) else held))
+        return begun, sorted(name for name in (*names, *_statistics(names, begun)) if name.startswith(begun))
+    return "", []
+
+
+def _receiver(code: str, known: Mapping[str, Any]) -> object:
+    """Return what the longest expression at the end of some code stands for; ``None`` if that is nothing of ours."""
+    for word in _WORD.finditer(code, max(0, len(code) - _LONGEST)):
+        try:
+            expression = ast.parse(code[word.start() :], mode="eval").body
+        except SyntaxError:
+            continue
+        if isinstance(expression, ast.Name | ast.Attribute | ast.Call | ast.Subscript):
+            try:
+                return _value_of(expression, known)
+            except (RunAtlasError, LookupError, TypeError, ValueError):  # it is not written yet, or not right
+                return None
+    return None
+
+
+def _value_of(expression: ast.expr, known: Mapping[str, Any]) -> Any:
+    """Return what an expression stands for that only reads things of ours.
+
+    Raises:
+        LookupError, RunAtlasError, TypeError, ValueError: It does something else, or cannot be read.
+    """
+    match expression:
+        case ast.Name(id=name):
+            return known[name]
+        case ast.Call(func=ast.Attribute(value=inner, attr=name), args=args, keywords=keywords) if name in _READS:
+            method = getattr(_ours(_value_of(inner, known)), name, None)
+            named = {each.arg: ast.literal_eval(each.value) for each in keywords if each.arg}
+            return _required(method)(*map(ast.literal_eval, args), **named)
+        case ast.Attribute(value=inner, attr=name) if not name.startswith("_"):
+            return getattr(_ours(_value_of(inner, known)), name, None)
+        case ast.Subscript(value=inner, slice=ast.Slice(lower=lower, upper=upper, step=None)):
+            bounds = [None if one is None else ast.literal_eval(one) for one in (lower, upper)]
+            return _ours(_value_of(inner, known))[slice(*bounds)]
+        case ast.Subscript(value=inner, slice=key):
+            held = _value_of(inner, known)
+            return (held if isinstance(held, dict) else _ours(held))[ast.literal_eval(key)]
+    raise TypeError("not an expression that only reads")
+
+
+def _ours(held: object) -> Any:
+    if type(held).__module__.partition(".")[0] != "runatlas":
+        raise TypeError("not ours")
+    return held
+
+
+def _required(method: Any) -> Any:
+    if method is None:
+        raise TypeError("there is no such method")
+    return method
+
+
+def _keys_of(held: object) -> Iterable[str]:
+    """Return the keys of something."""
+    own = getattr(held, "_ipython_key_completions_", None)
+    keys = own() if own is not None else held if isinstance(held, Mapping) else ()
+    return [key for key in keys if isinstance(key, str)]
 
 
 def _names_of(held: object) -> Iterable[str]:
@@ -104,14 +179,19 @@ def _statistics(names: Iterable[str], begun: str) -> Iterable[str]:
     return (f"{metric}.{name}" for name in STATISTICS) if metric in names else ()
 
 
-def _is_in_text(code: str) -> bool:
-    quote = ""
-    for character in code:
-        if character == quote:
-            quote = ""
-        elif not quote and character in "\"'":
-            quote = character
-    return bool(quote)
+def _text_begun(code: str) -> str | None:
+    """Return what stands in the text that is open at the end of what follows a bracket; ``None`` if none is there."""
+    quote, start, depth = "", 0, 1
+    for place, character in enumerate(code):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote, start = character, place + 1
+        else:
+            depth += (character in "([{") - (character in ")]}")
+            if not depth:
+                return None
+    return code[start:] if quote else None
 
 
 def _show(

@@ -360,6 +360,8 @@ def test_a_plan_notes_what_no_run_has(site: Site, demo: ProjectPath) -> None:
     if not site.is_exact:  # these servers make no plans: the client does, and asks for no more than it needs
         return
     site.root.append(Batch(demo.run("one"), (points("loss", [(0, 0, 1.0, None)]),)))
+    read = Api(backend=site.root).runs(str(demo)).metrics(["los"]).unwrap().notes
+    assert read[0] == "no run here has a metric 'los', did you mean 'loss'?"
     for text, notes in {
         "config.tag != True": ("no run here has a config 'tag', did you mean 'tags'?",),
         "summary.los != 1 and config.lr > 0": ("no run here has a metric 'los', did you mean 'loss'?",),

@@ -64,6 +64,15 @@ def completed(shell: Any, code: str) -> list[Any]:
         ('run.metrics(["l', {"loss"}),
         ('table.column("summary.', {"summary.loss"}),
         ('project.runs("config.lr < 1").best("los', {"loss"}),
+        ('print(project.runs().groups("config.l', {"config.lr"}),
+        ('runs[0].metrics(["l', {"loss"}),
+        ('best = runs[:1].first().summary().data["', {"loss"}),
+        ('run.summary()["l', {"loss"}),
+        ('made = {"loss": project.run("one").latest["', {"loss"}),
+        ('project.run("absent").metrics(["l', set()),
+        ('project.runs("stat == 1").best("lo', set()),
+        ('project.runs(name).best("lo', set()),
+        ('project.delete().best("lo', set()),
         ('project.runs("", lo', set()),
         ('other.split("config.l', set()),
         ('nothing.runs("config.l', set()),
@@ -73,6 +82,15 @@ def test_names_complete_within_texts(shell: Any, code: str, offered: set[str]) -
     found = completed(shell, code)
     assert {one.text for one in found} == offered
     assert all(code[one.start : one.end] == one.text[: one.end - one.start] for one in found)
+
+
+def test_keys_of_a_config_complete(shell: Any) -> None:
+    from IPython.core.completer import provisionalcompleter
+
+    for code, keys in {'run.config["': {"lr", "net"}, 'runs[0].config["net"]["de': {"depth"}}.items():
+        with provisionalcompleter():
+            assert {one.text for one in shell.Completer.completions(code, len(code))} == keys
+    assert [run.id for run in shell.user_ns["project"].runs()] == ["one"]  # nothing that was completed was done
 
 
 def test_an_error_of_the_caller_ends_at_the_callers_line(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,8 @@ from runatlas.entities.argument import boolean, integer, one_or_more, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import NotFoundError, StoreError
 from runatlas.model.codec import make_context
+from runatlas.model.filter_field import did_you_mean
+from runatlas.model.filters import Field
 from runatlas.model.page import each_item
 from runatlas.model.ranges import RangeQuery, ValueRange, make_range
 from runatlas.model.run import RunSelection
@@ -20,7 +22,15 @@ from runatlas.tables.metric import Reading
 from runatlas.tables.statistic import Statistics
 from runatlas.tables.x_axis import TIME_AXES, along_metric, along_time
 
-__all__ = ["MetricRequest", "make_metric_request", "read_metrics", "read_summaries", "require_run"]
+__all__ = [
+    "MetricRequest",
+    "make_metric_request",
+    "note_absent",
+    "note_near",
+    "read_metrics",
+    "read_summaries",
+    "require_run",
+]
 
 
 @attrs.frozen
@@ -189,3 +199,38 @@ def require_run(reading: Reading) -> Reading:
         for failure in (failure for block in reading.blocks for failure in block.failures):
             raise StoreError(f"the points of {failure.key!r} of {failure.path} cannot be read: {failure.reason}")
     return reading
+
+
+def note_near(reading: Reading, known: Callable[[], Iterable[str]]) -> Reading:
+    """Return what was read of one run, with what is near a metric that it does not have.
+
+    Args:
+        reading: What was asked for, and what came.
+        known: Asks which metrics the run has.
+    """
+    return _noted(reading, lambda keys: _near_in(keys, [*known()]))
+
+
+def note_absent(reading: Reading, notes_of: Callable[[Sequence[Field]], tuple[str, ...]]) -> Reading:
+    """Return what was read of many runs, with what is near a metric that no run of the project has.
+
+    Args:
+        reading: What was asked for, and what came.
+        notes_of: Asks which of these metrics no run has.
+    """
+    return _noted(reading, lambda keys: notes_of([Field("SCALAR", key) for key in keys]))
+
+
+def _noted(reading: Reading, notes_of: Callable[[Sequence[str]], tuple[str, ...]]) -> Reading:
+    """Add a note on what was asked for and came of no run; asks only then."""
+    came = {item.key for block in reading.blocks for item in block.series}
+    came |= {failure.key for block in reading.blocks for failure in block.failures}
+    absent = [key for key in reading.keys or () if key not in came]
+    is_any = any(block.runs for block in reading.blocks)
+    return attrs.evolve(reading, notes=(*reading.notes, *notes_of(absent))) if absent and is_any else reading
+
+
+def _near_in(keys: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Say of which of these names the run has one that is near."""
+    found = {key: did_you_mean(key, known) for key in keys if key not in known}
+    return tuple(f"no metric {key!r} in this run{near}" for key, near in found.items() if near)

@@ -22,7 +22,7 @@ from runatlas.entities.folder import Folder, folder_id
 from runatlas.entities.ingestion_key import IngestionKey, IngestionKeys
 from runatlas.entities.log import Logs, make_logs
 from runatlas.entities.media import MediaTable, make_media_query, make_media_table
-from runatlas.entities.metric_reading import make_metric_request, read_metrics, read_summaries, require_run
+from runatlas.entities.metric_reading import make_metric_request, note_near, read_metrics, read_summaries, require_run
 from runatlas.entities.model import ModelVersion
 from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.run_display import Catalog, Summaries
@@ -127,7 +127,7 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
             reading = read_metrics(
                 self._handle, self.selection, request, project_id=partial(getattr, self, "project_id")
             )
-            return make_run_metric_table(require_run(reading))
+            return make_run_metric_table(note_near(require_run(reading), lambda: self.latest))
 
         return ApiResponse.of(read)
 

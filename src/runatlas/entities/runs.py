@@ -17,7 +17,7 @@ from runatlas.entities.change import Change, Changes, make_changes, noted
 from runatlas.entities.collection import PAGE_SIZE, Collection, Window
 from runatlas.entities.data_cut import Cuttable
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
-from runatlas.entities.metric_reading import make_metric_request, read_metrics
+from runatlas.entities.metric_reading import make_metric_request, note_absent, read_metrics
 from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.run import Run
 from runatlas.entities.run_algebra import How, always, filter_fields, merged_query
@@ -375,7 +375,7 @@ class Runs(Queryable, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports
 
         def read() -> MetricTable[tuple[str, str]]:
             reading = read_metrics(self._handle, self.selection(), request, project_id=self._project_id)
-            return make_metric_table(reading)
+            return make_metric_table(note_absent(reading, self._notes_of))
 
         return ApiResponse.of(read)
 

@@ -160,7 +160,9 @@ def test_statistics_are_those_of_the_whole_series(place: Place) -> None:
 
 def test_an_unknown_metric_is_empty_and_missing(place: Place) -> None:
     table = place.api.run(PATH).metrics(["loss", "nope"]).unwrap()
-    assert table.missing == ("nope",)
+    assert (table.missing, table.notes) == (("nope",), ("the run has no nope",))
+    mistyped = place.api.run(PATH).metrics(["los"]).unwrap().notes
+    assert mistyped == ("no metric 'los' in this run, did you mean 'loss'?", "the run has no los")
     assert len(table["nope"]) == 0
     assert table["nope"].latest is None
     assert "nope" in table.json()["keys"]
