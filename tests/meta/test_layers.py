@@ -120,7 +120,7 @@ ALLOWED: dict[str, set[str]] = {
         "backends.contract",
     },
     "api": _CLIENT | _BACKENDS | {"entities"},
-    "notebook": {"model", "response", "tables", "entities"},
+    "notebook": {"errors", "model", "response", "tables", "entities"},
     "compat": set(),
     "compat.matyanql": {"errors", "model"},
     "compat.trace": {"model", "backends.contract"},
