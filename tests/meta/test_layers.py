@@ -41,7 +41,7 @@ _BACKENDS = {
     "backends.local",
     "backends.store_process",
 }
-_COMPAT = {"compat.deletion", "compat.matyanql", "compat.sequence", "compat.trace"}
+_COMPAT = {"compat.deletion", "compat.matyanql", "compat.sequence"}
 
 ALLOWED: dict[str, set[str]] = {
     "terminal": set(),
@@ -123,14 +123,11 @@ ALLOWED: dict[str, set[str]] = {
     "notebook": {"errors", "model", "response", "tables", "entities"},
     "compat": set(),
     "compat.matyanql": {"errors", "model"},
-    "compat.trace": {"model", "backends.contract"},
-    "compat.sequence": {"model", "backends.contract", "compat.matyanql", "compat.trace"},
+    "compat.sequence": {"model", "backends.contract", "compat.matyanql", "tracking"},
     "compat.deletion": {"errors", "model", "backends.contract", "tracking"},
     "compat.openapi": _CLIENT | {"api", "entities"},
     "compat.repo": _CLIENT | _BACKENDS | _COMPAT | {"entities", "api", "objects", "tracking"},
-    "tracking": _CLIENT
-    | _BACKENDS
-    | {"backends.operation", "entities", "api", "objects", "compat.sequence", "compat.trace"},
+    "tracking": _CLIENT | _BACKENDS | {"backends.operation", "api", "entities", "objects"},
     "importers": {"errors", "process", "model", "backends.contract"},
     "demo": _CLIENT | _BACKENDS | {"api", "entities", "tracking", "__init__"},
     "server.work": {"errors"},

@@ -20,14 +20,6 @@ from runatlas.compat.sequence import (
     read_metric_sequences,
     read_object_sequences,
 )
-from runatlas.compat.trace import (
-    SEQUENCE_TYPES,
-    check_sequence_types,
-    list_columns,
-    metric_traces,
-    object_traces,
-    read_summaries,
-)
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import NotFoundError, RunAtlasError
 from runatlas.model.filters import Comparison, Field
@@ -35,6 +27,14 @@ from runatlas.model.ids import validate_run_id, validate_workspace_name
 from runatlas.model.run import RunRecord, RunSelection
 from runatlas.settings import resolve
 from runatlas.tracking.opening import find_run
+from runatlas.tracking.overview import (
+    SEQUENCE_TYPES,
+    check_sequence_types,
+    list_columns,
+    metric_traces,
+    object_traces,
+    read_summaries,
+)
 from runatlas.tracking.run import Run
 from runatlas.tracking.target import documented_location, opener_of
 

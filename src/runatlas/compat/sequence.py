@@ -10,13 +10,13 @@ import attrs
 
 from runatlas.backends.contract import Backend
 from runatlas.compat.matyanql.query import MatyanQuery
-from runatlas.compat.matyanql.record import MatyanRun, MatyanTrace, is_active
-from runatlas.compat.trace import column_type_of, list_columns, metric_traces, read_summaries
+from runatlas.compat.matyanql.record import MatyanRun, MatyanTrace
 from runatlas.model.codec import context_text
 from runatlas.model.media import MediaItem, MediaQuery, MediaRecord
 from runatlas.model.page import each_item
 from runatlas.model.run import RunPart, RunQuery, RunRecord, RunSelection
 from runatlas.model.series import PointBlock, PointQuery, SeriesSlice, SummaryRecord, each_block
+from runatlas.tracking.overview import column_type_of, list_columns, metric_traces, read_summaries, run_props
 
 __all__ = [
     "describe_run",
@@ -24,7 +24,6 @@ __all__ = [
     "list_runs",
     "read_metric_sequences",
     "read_object_sequences",
-    "run_props",
 ]
 
 _RUNS_AT_ONCE = 100
@@ -35,21 +34,6 @@ def list_runs(
 ) -> Iterator[RunRecord]:
     """List runs, page by page."""
     return each_item(lambda page: backend.list_runs(RunQuery(selection, parts=parts, page=page)))
-
-
-def run_props(record: RunRecord) -> dict[str, Any]:
-    """Return a run's own fields."""
-    ended_ms = record.finished_at_ms
-    return {
-        "name": record.name,
-        "description": record.description,
-        "experiment": {"id": record.project_cuid or None, "name": record.project, "description": ""},
-        "tags": [{"id": label, "name": label, "color": None, "description": ""} for label in record.labels],
-        "creation_time": record.created_at_ms / 1000,
-        "end_time": None if ended_ms is None else ended_ms / 1000,
-        "archived": record.archived,
-        "active": is_active(record),
-    }
 
 
 def describe_run(record: RunRecord) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args
 
 import attrs
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     # A property that returns a Literal at run time makes Jedi, and so a notebook, complete nothing.
     from runatlas.model.change import ChangeKind as Kind
 
-__all__ = ["Audited", "Change", "ChangedRun", "ChangedRuns", "Changes", "make_changes", "noted", "undo"]
+__all__ = ["Audited", "Change", "ChangedRun", "ChangedRuns", "Changes", "audit", "make_changes", "noted", "undo"]
 
 T = TypeVar("T")
 
@@ -351,41 +350,39 @@ def _since_ms(since: object) -> int:
         ) from None
 
 
-class Audited(ABC):
+class Audited(Protocol):
     """A workspace, a project or a run: what was changed in it is in the journal."""
-
-    __slots__ = ()
 
     _handle: BackendHandle
 
-    @abstractmethod
     def _audited(self) -> str:
         """Tell its path."""
 
-    def audit(
-        self,
-        *,
-        by: str | None = None,
-        kind: str | None = None,
-        since: datetime | str | None = None,
-        limit: int | None = None,
-    ) -> Changes:
-        """List what was changed here, newest first: who did it, when, by which door, and what takes it back.
 
-        Args:
-            by: Only what that user did.
-            kind: Only changes of that kind: ``update``, ``move``, ``protect``, ``delete``, ``cut``, ``restore``, ….
-            since: Only what was done from then on: a time, ISO 8601 text, or how long ago, such as ``7d``.
-            limit: How many at the most.
+def audit(  # noqa: D417 - nobody gives self
+    self: Audited,
+    *,
+    by: str | None = None,
+    kind: str | None = None,
+    since: datetime | str | None = None,
+    limit: int | None = None,
+) -> Changes:
+    """List what was changed here, newest first: who did it, when, by which door, and what takes it back.
 
-        Returns:
-            The changes, each with ``undo()``.
+    Args:
+        by: Only what that user did.
+        kind: Only changes of that kind: ``update``, ``move``, ``protect``, ``delete``, ``cut``, ``restore``, ….
+        since: Only what was done from then on: a time, ISO 8601 text, or how long ago, such as ``7d``.
+        limit: How many at the most.
 
-        Raises:
-            TypeError: An argument has another type.
-            ValueError: An argument is out of bounds or unknown.
-        """
-        return make_changes(self._handle, self._audited, by=by, kind=kind, since=since, limit=limit)
+    Returns:
+        The changes, each with ``undo()``.
+
+    Raises:
+        TypeError: An argument has another type.
+        ValueError: An argument is out of bounds or unknown.
+    """
+    return make_changes(self._handle, self._audited, by=by, kind=kind, since=since, limit=limit)
 
 
 def noted(handle: BackendHandle, call: Callable[[], tuple[T, str]]) -> ApiResponse[T]:

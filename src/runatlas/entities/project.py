@@ -10,8 +10,9 @@ from typing_extensions import Self, Unpack
 
 from runatlas.display.markup import Html, facts, failure, heading, joined, when
 from runatlas.display.shown import shown
+from runatlas.entities import change
 from runatlas.entities.argument import choice, optional_text, text, texts
-from runatlas.entities.change import Audited, noted
+from runatlas.entities.change import noted
 from runatlas.entities.cleaning import Cleanable, PolicyFields, Scope
 from runatlas.entities.collection import make_window
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
@@ -76,7 +77,7 @@ def make_project_patch(
     return patch
 
 
-class Project(ProjectFields, Audited, Cleanable):
+class Project(ProjectFields, Cleanable):
     """A project, lazily.
 
     Args:
@@ -416,6 +417,8 @@ class Project(ProjectFields, Audited, Cleanable):
                 return joined(super()._show(), failed)
         told = facts({**states, **known, **states})  # what the runs are comes first, and is newer than what is known
         return joined(heading(self.path), told, failed, shown(runs))
+
+    audit = change.audit
 
     def _audited(self) -> str:
         return str(self._path)

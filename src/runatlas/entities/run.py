@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Literal, overload
 
 from typing_extensions import Self, Unpack
 
+from runatlas.entities import change, data_cut, run_plot, transfer
 from runatlas.entities.annotation import Annotation, Annotations
 from runatlas.entities.argument import boolean, choice, integer, one_or_more, optional, optional_text, text
 from runatlas.entities.artifact import Artifact, Artifacts
-from runatlas.entities.change import Audited, noted
 from runatlas.entities.collection import make_window
 from runatlas.entities.column import METRIC_TYPES, Column, Columns, Keys, MetricType, make_column_query
-from runatlas.entities.data_cut import Cuttable
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
 from runatlas.entities.folder import Folder, folder_id
 from runatlas.entities.ingestion_key import IngestionKey, IngestionKeys
@@ -28,22 +27,18 @@ from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.run_display import Catalog, Summaries
 from runatlas.entities.run_fields import RunFields
 from runatlas.entities.run_patch import RunChanges, make_run_patch
-from runatlas.entities.run_plot import Plottable
 from runatlas.entities.stored_file import Link
-from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_target, transfer
 from runatlas.entities.update import UpdatePlan
 from runatlas.entities.usage import Usage, measure
 from runatlas.model.annotation import AnnotationDraft
 from runatlas.model.artifact import validate_artifact_name
 from runatlas.model.ids import RunPath
 from runatlas.model.log import LOG_LEVELS, LogLevel, LogQuery
-from runatlas.model.media import MediaQuery
 from runatlas.model.page import PageRequest
 from runatlas.model.ranges import RangeQuery, ValueRange
 from runatlas.model.registry import STAGES, ModelVersionDraft, Stage
 from runatlas.model.run import RunPatch, RunSelection
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES, CatalogEntry, ColumnQuery
-from runatlas.model.transfer import TransferDraft
 from runatlas.model.usage import UsageGroup
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable, make_run_metric_table
@@ -56,7 +51,7 @@ _ROWS_MAX = 500_000
 _LINES = 1000
 
 
-class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
+class Run(RunFields):
     """A run, lazily: its path is known, everything else is asked for once, when it is needed.
 
     Example:
@@ -67,16 +62,31 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
 
     __slots__ = ()
 
-    @property
-    def selection(self) -> RunSelection:
-        """This run, as a selection of runs."""
-        return RunSelection(self._path.workspace, self._path.project, ids=(self._path.run,))
+    # What is also there for many runs, or for a project, stands once, where its name says.
+    audit = change.audit
+    copy = transfer.copy
+    delete_artifacts = data_cut.delete_artifacts
+    delete_media = data_cut.delete_media
+    delete_metrics = data_cut.delete_metrics
+    plot = run_plot.plot
+    rename_metric = transfer.rename_metric
+    rewind = data_cut.rewind
+    thin = data_cut.thin
 
-    def _transferred(self) -> tuple[str, Callable[[], RunSelection]]:
-        return self._path.workspace, lambda: self.selection
+    def _selected(self) -> RunSelection:
+        return self.selection
 
     def _place(self) -> tuple[str, str | None]:
         return self._path.workspace, self._path.project
+
+    def _at_most(self, limit: int, most: int | None) -> tuple[Run, str]:  # noqa: ARG002 - it is one
+        return self, ""
+
+    def _cut_of(self) -> RunPath:
+        return self._path
+
+    def _audited(self) -> str:
+        return str(self._path)
 
     # -- numbers ------------------------------------------------------------------------------------------------
 
@@ -171,11 +181,11 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
             ValueError: ``keys`` is empty, or ``step`` is given with ``all``.
         """
         query = make_media_query(keys, step=step, all=all)
-        return ApiResponse.of(lambda: self._medias(query))
 
-    def _medias(self, query: MediaQuery) -> MediaTable:
-        page = self._handle.backend.list_media(self._path, query)
-        return make_media_table(self._handle, query, page, self)
+        def read() -> MediaTable:
+            return make_media_table(self._handle, query, self._handle.backend.list_media(self._path, query), self)
+
+        return ApiResponse.of(read)
 
     def logs(
         self,
@@ -203,13 +213,14 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
         query = LogQuery(integer(offset, "offset", least=0), choice(level, LOG_LEVELS, "level"), _LINES)
         timed = not boolean(ignore_timestamp, "ignore_timestamp")
         to_the_end = boolean(all, "all")
-        return ApiResponse.of(lambda: self._logs(query, timed=timed, all=to_the_end))
 
-    def _logs(self, query: LogQuery, *, timed: bool, all: bool) -> Logs:
-        pages = [self._handle.backend.read_logs(self._path, query)]
-        while all and (offset := pages[-1].next_offset) is not None:
-            pages.append(self._handle.backend.read_logs(self._path, LogQuery(offset, query.level, query.limit)))
-        return make_logs(pages, self, timed=timed)
+        def read() -> Logs:
+            pages = [self._handle.backend.read_logs(self._path, query)]
+            while to_the_end and (offset := pages[-1].next_offset) is not None:
+                pages.append(self._handle.backend.read_logs(self._path, LogQuery(offset, query.level, query.limit)))
+            return make_logs(pages, self, timed=timed)
+
+        return ApiResponse.of(read)
 
     def export_logs(self, start: int = 0, rows: int = _ROWS_MAX) -> ApiResponse[Link]:
         """Write log lines to a ``.log`` file.
@@ -342,25 +353,20 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
 
     # -- what people put around it ------------------------------------------------------------------------------
 
-    @property
-    def folder_id(self) -> str | None:
-        """The folder it lies in; ``None`` if it lies in none."""
-        return self._held().folder_id
-
     @overload
     def move(self, folder: Folder | str | None) -> ApiResponse[Self]: ...
     @overload
     def move(
         self, *, project: ProjectFields | str, commit: Literal[False] = False, create: bool = False
-    ) -> ApiResponse[TransferPlan]: ...
+    ) -> ApiResponse[transfer.TransferPlan]: ...
     @overload
     def move(
         self, *, project: ProjectFields | str, commit: Literal[True], create: bool = False
-    ) -> ApiResponse[Transfer]: ...
+    ) -> ApiResponse[transfer.Transfer]: ...
     @overload
     def move(
         self, *, project: ProjectFields | str, commit: bool, create: bool = False
-    ) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]: ...
+    ) -> ApiResponse[transfer.TransferPlan] | ApiResponse[transfer.Transfer]: ...
     def move(
         self,
         folder: Any = ...,
@@ -368,7 +374,7 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
         project: ProjectFields | str | None = None,
         commit: bool = False,
         create: bool = False,
-    ) -> ApiResponse[Self] | ApiResponse[TransferPlan] | ApiResponse[Transfer]:
+    ) -> ApiResponse[Self] | ApiResponse[transfer.TransferPlan] | ApiResponse[transfer.Transfer]:
         """Put it into a folder of its project, or move it to another project as ``Runs.move`` does.
 
         Args:
@@ -388,20 +394,19 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
             raise TypeError("move: give either a folder or a project")
         if project is None:
             return self._put(folder)
-        (target, title), made = project_target(project, self._path.workspace), boolean(create, "create")
-        draft = TransferDraft("move", target, self.selection, create=made, title=title)
-        return transfer(self._handle, lambda: draft, commit=commit, done=self._forget)
+        return transfer.move(self, project, commit=commit, create=create)
 
     def _put(self, folder: Folder | str | None) -> ApiResponse[Self]:
         target = folder_id(folder, "folder")
         if isinstance(folder, str) and not _FOLDER_ID.fullmatch(folder):
             raise ValueError(f"folder: {folder!r} is no folder's id; to move to a project write project={folder!r}")
-        return noted(self._handle, lambda: self._lie_in(target))
 
-    def _lie_in(self, target: str) -> tuple[Self, str]:
-        change_id = self._handle.backend.update_runs(self.selection, RunPatch(folder_id=target)).change_id
-        self._forget()
-        return self, change_id
+        def put() -> tuple[Self, str]:
+            change_id = self._handle.backend.update_runs(self.selection, RunPatch(folder_id=target)).change_id
+            self._forget()
+            return self, change_id
+
+        return change.noted(self._handle, put)
 
     def annotate(self, note: str, metadata: Mapping[str, Any] | None = None) -> ApiResponse[Annotation]:
         """Note something on it.
@@ -505,11 +510,10 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
         """
         patch = make_run_patch(changes)
         if not boolean(commit, "commit"):
-            return ApiResponse.of(lambda: self._plan_update(patch))
-        return noted(self._handle, lambda: self._update(patch))
-
-    def _plan_update(self, patch: RunPatch) -> UpdatePlan:
-        return UpdatePlan(self._handle, self._handle.backend.plan_update(self.selection, patch), self._forget)
+            return ApiResponse.of(
+                lambda: UpdatePlan(self._handle, self._handle.backend.plan_update(self.selection, patch), self._forget)
+            )
+        return change.noted(self._handle, lambda: self._update(patch))
 
     def _update(self, patch: RunPatch) -> tuple[Self, str]:
         change_id = self._handle.backend.update_runs(self.selection, patch).change_id
@@ -517,9 +521,6 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
         if patch.project is None or patch.project == self._path.project:
             return self, change_id
         return type(self)(self._handle, RunPath(self._path.workspace, patch.project, self._path.run)), change_id
-
-    def _audited(self) -> str:
-        return str(self._path)
 
     def usage(self, *, by: UsageGroup = "metric", limit: int = 1000) -> ApiResponse[Usage]:
         """Tell how much room the run takes; see ``Api.usage``.
@@ -590,9 +591,6 @@ class Run(RunFields, Audited, Cuttable, Plottable, Transferable):
             TypeError: ``commit`` or ``force`` is no boolean.
         """
         return delete(self._handle, lambda: self._path, commit=commit, force=force)
-
-    def _cut_of(self) -> RunPath:
-        return self._path
 
 
 Experiment = Run

@@ -15,7 +15,7 @@ from runatlas.entities.frozen import frozen_config, frozen_labels
 from runatlas.entities.run_display import card_parts, show_run
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.instant import iso_text, iso_text_if, moment
-from runatlas.model.run import OWN_FIELDS, RunRecord
+from runatlas.model.run import OWN_FIELDS, RunRecord, RunSelection
 
 if TYPE_CHECKING:
     # At run time it would be a Literal, on which completion in notebooks gives up.
@@ -115,6 +115,11 @@ class RunFields(Entity[RunRecord]):
         return self._path.project_path
 
     @property
+    def selection(self) -> RunSelection:
+        """This run, as a selection of runs."""
+        return RunSelection(self._path.workspace, self._path.project, ids=(self._path.run,))
+
+    @property
     def url(self) -> str:
         """The run's web page; of a directory that no server runs for, the directory, with the run as the fragment.
 
@@ -202,6 +207,11 @@ class RunFields(Entity[RunRecord]):
     def colors(self) -> list[str]:
         """The colours it is drawn in."""
         return list(self._held().colors)
+
+    @property
+    def folder_id(self) -> str | None:
+        """The folder it lies in; ``None`` if it lies in none."""
+        return self._held().folder_id
 
     @property
     def user(self) -> dict[str, str]:

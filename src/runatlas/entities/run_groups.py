@@ -13,7 +13,7 @@ from typing_extensions import Self, Unpack
 from runatlas.entities.argument import integer, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.run_algebra import always
-from runatlas.entities.run_plot import PlotOptions
+from runatlas.entities.run_plot import PlotOptions, draw
 from runatlas.entities.run_statistics import FINISHED
 from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filter_language import field_name
@@ -298,7 +298,7 @@ class RunGroups(Tabled, Generic[R]):
         if {"x", "x_axis", "smooth"}.isdisjoint(options):
             options.setdefault("band", "minmax")
         runs = self._make(self._query)
-        return runs._plot(keys, options, by=(", ".join(self.fields), self._fields))  # noqa: SLF001 - its own runs
+        return draw(runs, keys, options, by=(", ".join(self.fields), self._fields))
 
     # -- as a table ---------------------------------------------------------------------------------------------
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import attrs
 from typing_extensions import TypedDict, Unpack
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from runatlas.charts.chart import Chart
 
-__all__ = ["PlotOptions", "Plottable", "RunPlots"]
+__all__ = ["PlotOptions", "PlottedRuns", "RunPlots", "draw", "plot"]
 
 _OWN = frozenset({"run", "metric"})
 _STEPS = frozenset({"step", "time", "relative"})
@@ -60,10 +60,8 @@ class PlotOptions(TypedDict, total=False):
     path: str | Path | None
 
 
-class Plottable:
+class PlottedRuns(Protocol):
     """A run or many, whose metrics can be drawn."""
-
-    __slots__ = ()
 
     _handle: BackendHandle
 
@@ -72,132 +70,143 @@ class Plottable:
         """Read scalar metrics."""
 
     @abstractmethod
-    def _transferred(self) -> tuple[str, Callable[[], RunSelection]]:
-        """Tell the workspace, and which runs."""
+    def _selected(self) -> RunSelection:
+        """Return them as a selection."""
 
     @abstractmethod
     def _place(self) -> tuple[str, str | None]:
         """Return the workspace, and the project if all of them are of one."""
 
-    def _at_most(self, limit: int, most: int | None) -> tuple[Plottable, str]:  # noqa: ARG002 - of one run it is one
+    @abstractmethod
+    def _at_most(self, limit: int, most: int | None) -> tuple[PlottedRuns, str]:
         """Return no more than so many of the runs, and say so; ``most`` is how many there can be, if that is known."""
-        return self, ""
-
-    def plot(self, keys: str | Sequence[str] | None = None, **options: Unpack[PlotOptions]) -> Chart:
-        """Draw metrics: one line a run and metric, of up to 1500 points each.
-
-        NaN and infinities are gaps. What is missing or sampled stands below the chart. It asks for the points, for the
-        project's units, and for the runs themselves if colours or panels stand for something of them, or there are more
-        than ``limit``.
-
-        Args:
-            keys: One metric or several; ``None`` for every one, a panel each.
-            **options: ``x``: what lies across: ``"step"`` (the default), ``"time"``, ``"relative"`` (since the run's
-                start), or a metric, of the same step. ``x_axis``: the same, as SwanLab has it. ``color`` and ``facet``:
-                what colours and panels stand for: any field as filters name it, such as ``"config.lr"`` or ``"state"``,
-                or ``"run"`` or ``"metric"``.
-                ``smooth``: the weight of what came before, such as 0.9, or how many points a window has, such as 25;
-                what was logged stays behind it, faint. ``band``: one line each colour, the mean of its runs, with
-                ``"minmax"``, ``"sd"`` or ``"ci95"`` (Student's t) around it, at the steps that they have in common;
-                where a run ends n falls, and the legend says n. ``log``: ``"x"``, ``"y"`` or ``"xy"``. ``sample``:
-                points a line at the most. ``limit``: runs at the most, the first of the listing: 500 unless given; what
-                is left out is told. ``ax``: matplotlib axes to draw on. ``path``: an image file to write as well.
-
-        Returns:
-            The chart, which a notebook shows.
-
-        Raises:
-            ImportError: matplotlib is not installed.
-            RunAtlasError: A request failed.
-            TypeError: An argument has another type.
-            ValueError: An argument cannot be understood, or no run has what lies across.
-
-        Example:
-            >>> from runatlas import Api, Run
-            >>> for rate in (0.1, 0.01):
-            ...     with Run(repo="./experiments", experiment="rates") as made:
-            ...         made["lr"] = rate
-            ...         made.log({"loss": rate})
-            >>> runs = Api("./experiments").projects(search="rates").first().runs()
-            >>> runs.plot("loss", color="config.lr", log="y")
-            <Chart: 2 lines of loss by step>
-        """
-        return self._plot(keys, options)
-
-    def _plot(
-        self, keys: str | Sequence[str] | None, options: PlotOptions, by: tuple[str, Sequence[Field]] | None = None
-    ) -> Chart:
-        """Draw metrics; colours stand for the fields ``by``, and what they are called together, if they are given."""
-        wanted = None if keys is None else one_or_more(keys, "keys")
-        sample = options.pop("sample", 1500)
-        limit = integer(options.pop("limit", _RUNS), "limit", least=1)
-        band = options.pop("band", None)
-        if (x_axis := options.pop("x_axis", None)) is not None:
-            if "x" in options:
-                raise ValueError("x_axis: it is another name of x; give one of them")
-            options["x"] = _X_AXES.get(x_axis, x_axis)
-        if by is not None:
-            options["color"] = by[0]
-        drawn: dict[str, Any] = {**options}
-        plot = Plot(**drawn)
-        if band is not None:
-            band = check_band(band, plot.x, plot.smooth)
-            plot = attrs.evolve(plot, color=plot.color or "")
-        if wanted is None and plot.facet is None:
-            plot = attrs.evolve(plot, facet="metric")
-        fields: dict[str, Sequence[Field]] = {
-            name: _field(name, given)
-            for given in ("color", "facet")
-            if (name := getattr(plot, given)) and (by is None or name != by[0])
-        } | dict([] if by is None else [by])
-        is_across = plot.x not in _STEPS and wanted is not None and plot.x not in wanted
-        project = self._project()
-        count = None if project is None or project.count is None else project.count.experiments
-        runs, left_out = self._at_most(limit, count)
-        table = runs.metrics((*wanted, plot.x) if is_across and wanted else wanted, sample).unwrap()
-        facts = self._run_facts(table, plot, {name: found for name, found in fields.items() if found}, project)
-        unknown = [name for name, held in facts.fields.items() if held and all(one is None for one in held.values())]
-        told = [none_has(len(facts.fields[name]), name) for name in unknown]
-        facts = attrs.evolve(facts, notes=(*([left_out] if left_out else []), *told))
-        return plot_metrics(table, plot, facts, None if band is None else partial(gather, band=band))
-
-    def _project(self) -> ProjectRecord | None:
-        """Read what is known of the project that all of them are of."""
-        workspace, project = self._place()
-        return None if project is None else self._handle.backend.get_project(ProjectPath(workspace, project))
-
-    def _run_facts(
-        self, table: MetricTable[Any], plot: Plot, fields: Mapping[str, Sequence[Field]], project: ProjectRecord | None
-    ) -> RunFacts:
-        """Read what is drawn of runs beside their points."""
-        units = _units(project, (item.key for item in table.series))
-        if not fields and plot.x != "relative":
-            return RunFacts(units=units)
-        names = {cuid: name for cuid, name, _ in table.runs}
-        workspace, of = self._place()
-        selection = self._transferred()[1]() if of is None else RunSelection(workspace, of, ids=tuple(names))
-        asked = [field for several in fields.values() for field in several]
-        records = [record for record in self._records(selection, asked) if record.cuid in names]
-        return RunFacts(
-            fields={
-                name: {names[record.cuid]: _told(record, several) for record in records}
-                for name, several in fields.items()
-            },
-            starts_ms={names[record.cuid]: record.created_at_ms for record in records},
-            units=units,
-        )
-
-    def _records(self, selection: RunSelection, fields: Iterable[Field]) -> list[RunRecord]:
-        types = {field.type for field in fields}
-        parts: tuple[RunPart, ...] = (
-            *(("config",) if "CONFIG" in types else ()),
-            *(("summary",) if "SCALAR" in types else ()),
-        )
-        query = RunQuery(selection, parts=parts)
-        return list(each_item(lambda page: self._handle.backend.list_runs(attrs.evolve(query, page=page))))
 
 
-class RunPlots(Plottable):
+def plot(self: PlottedRuns, keys: str | Sequence[str] | None = None, **options: Unpack[PlotOptions]) -> Chart:  # noqa: D417 - nobody gives self
+    """Draw metrics: one line a run and metric, of up to 1500 points each.
+
+    NaN and infinities are gaps. What is missing or sampled stands below the chart. It asks for the points, for the
+    project's units, and for the runs themselves if colours or panels stand for something of them, or there are more
+    than ``limit``.
+
+    Args:
+        keys: One metric or several; ``None`` for every one, a panel each.
+        **options: ``x``: what lies across: ``"step"`` (the default), ``"time"``, ``"relative"`` (since the run's
+            start), or a metric, of the same step. ``x_axis``: the same, as SwanLab has it. ``color`` and ``facet``:
+            what colours and panels stand for: any field as filters name it, such as ``"config.lr"`` or ``"state"``,
+            or ``"run"`` or ``"metric"``.
+            ``smooth``: the weight of what came before, such as 0.9, or how many points a window has, such as 25;
+            what was logged stays behind it, faint. ``band``: one line each colour, the mean of its runs, with
+            ``"minmax"``, ``"sd"`` or ``"ci95"`` (Student's t) around it, at the steps that they have in common;
+            where a run ends n falls, and the legend says n. ``log``: ``"x"``, ``"y"`` or ``"xy"``. ``sample``:
+            points a line at the most. ``limit``: runs at the most, the first of the listing: 500 unless given; what
+            is left out is told. ``ax``: matplotlib axes to draw on. ``path``: an image file to write as well.
+
+    Returns:
+        The chart, which a notebook shows.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+        RunAtlasError: A request failed.
+        TypeError: An argument has another type.
+        ValueError: An argument cannot be understood, or no run has what lies across.
+
+    Example:
+        >>> from runatlas import Api, Run
+        >>> for rate in (0.1, 0.01):
+        ...     with Run(repo="./experiments", experiment="rates") as made:
+        ...         made["lr"] = rate
+        ...         made.log({"loss": rate})
+        >>> runs = Api("./experiments").projects(search="rates").first().runs()
+        >>> runs.plot("loss", color="config.lr", log="y")
+        <Chart: 2 lines of loss by step>
+    """
+    return draw(self, keys, options)
+
+
+def draw(
+    self: PlottedRuns,
+    keys: str | Sequence[str] | None,
+    options: PlotOptions,
+    by: tuple[str, Sequence[Field]] | None = None,
+) -> Chart:
+    """Draw metrics; colours stand for the fields ``by``, and what they are called together, if they are given."""
+    wanted = None if keys is None else one_or_more(keys, "keys")
+    sample = options.pop("sample", 1500)
+    limit = integer(options.pop("limit", _RUNS), "limit", least=1)
+    band = options.pop("band", None)
+    if (x_axis := options.pop("x_axis", None)) is not None:
+        if "x" in options:
+            raise ValueError("x_axis: it is another name of x; give one of them")
+        options["x"] = _X_AXES.get(x_axis, x_axis)
+    if by is not None:
+        options["color"] = by[0]
+    drawn: dict[str, Any] = {**options}
+    plot = Plot(**drawn)
+    if band is not None:
+        band = check_band(band, plot.x, plot.smooth)
+        plot = attrs.evolve(plot, color=plot.color or "")
+    if wanted is None and plot.facet is None:
+        plot = attrs.evolve(plot, facet="metric")
+    fields: dict[str, Sequence[Field]] = {
+        name: _field(name, given)
+        for given in ("color", "facet")
+        if (name := getattr(plot, given)) and (by is None or name != by[0])
+    } | dict([] if by is None else [by])
+    is_across = plot.x not in _STEPS and wanted is not None and plot.x not in wanted
+    project = _project(self)
+    count = None if project is None or project.count is None else project.count.experiments
+    runs, left_out = self._at_most(limit, count)
+    table = runs.metrics((*wanted, plot.x) if is_across and wanted else wanted, sample).unwrap()
+    facts = _run_facts(runs, table, plot, {name: found for name, found in fields.items() if found}, project)
+    unknown = [name for name, held in facts.fields.items() if held and all(one is None for one in held.values())]
+    told = [none_has(len(facts.fields[name]), name) for name in unknown]
+    facts = attrs.evolve(facts, notes=(*([left_out] if left_out else []), *told))
+    return plot_metrics(table, plot, facts, None if band is None else partial(gather, band=band))
+
+
+def _project(self: PlottedRuns) -> ProjectRecord | None:
+    """Read what is known of the project that all of them are of."""
+    workspace, project = self._place()
+    return None if project is None else self._handle.backend.get_project(ProjectPath(workspace, project))
+
+
+def _run_facts(
+    self: PlottedRuns,
+    table: MetricTable[Any],
+    plot: Plot,
+    fields: Mapping[str, Sequence[Field]],
+    project: ProjectRecord | None,
+) -> RunFacts:
+    """Read what is drawn of runs beside their points."""
+    units = _units(project, (item.key for item in table.series))
+    if not fields and plot.x != "relative":
+        return RunFacts(units=units)
+    names = {cuid: name for cuid, name, _ in table.runs}
+    workspace, of = self._place()
+    selection = self._selected() if of is None else RunSelection(workspace, of, ids=tuple(names))
+    asked = [field for several in fields.values() for field in several]
+    records = [record for record in _records(self, selection, asked) if record.cuid in names]
+    return RunFacts(
+        fields={
+            name: {names[record.cuid]: _told(record, several) for record in records} for name, several in fields.items()
+        },
+        starts_ms={names[record.cuid]: record.created_at_ms for record in records},
+        units=units,
+    )
+
+
+def _records(self: PlottedRuns, selection: RunSelection, fields: Iterable[Field]) -> list[RunRecord]:
+    types = {field.type for field in fields}
+    parts: tuple[RunPart, ...] = (
+        *(("config",) if "CONFIG" in types else ()),
+        *(("summary",) if "SCALAR" in types else ()),
+    )
+    query = RunQuery(selection, parts=parts)
+    return list(each_item(lambda page: self._handle.backend.list_runs(attrs.evolve(query, page=page))))
+
+
+class RunPlots(PlottedRuns):
     """Many runs, which can be drawn against each other."""
 
     @abstractmethod
@@ -280,7 +289,7 @@ class RunPlots(Plottable):
     def _units_of(self, fields: Mapping[str, Field]) -> dict[str, str]:
         """Read the units of the metrics among what is drawn; without a metric that needs no request."""
         keys = {name: field.key for name, field in fields.items() if field.type == "SCALAR"}
-        units = _units(self._project(), keys.values()) if keys else {}
+        units = _units(_project(self), keys.values()) if keys else {}
         return {name: units[key] for name, key in keys.items() if key in units}
 
     def _rows(self, fields: Mapping[str, Field]) -> tuple[list[dict[str, Any]], list[str]]:

@@ -17,7 +17,7 @@ from runatlas.charts.chart import Chart
 from runatlas.entities.metric_name import make_metric, make_value_field
 from runatlas.entities.report import Report
 from runatlas.entities.report_spec import SPEC_MAX, ReportChart, ReportColumn, ReportSpec, parse_spec, read_spec
-from runatlas.entities.run_plot import Plottable
+from runatlas.entities.run_plot import PlottedRuns
 from runatlas.entities.run_query import query_texts
 from runatlas.entities.run_statistics import RunStatistics
 from runatlas.model.codec import dumps, encode
@@ -68,7 +68,7 @@ class ReportOptions(TypedDict, total=False):
     charts: Sequence[ReportChart | Mapping[str, Any]]
 
 
-class RunReports(RunStatistics, Plottable):
+class RunReports(RunStatistics, PlottedRuns):
     """Runs of which reports can be made."""
 
     @abstractmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal, overload
@@ -11,14 +11,13 @@ import attrs
 from typing_extensions import Unpack
 
 from runatlas.display.markup import Html, heading, joined, note
+from runatlas.entities import data_cut, run_plot, transfer
 from runatlas.entities.argument import boolean, integer, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.change import Change, Changes, make_changes, noted
 from runatlas.entities.collection import PAGE_SIZE, Collection, Window
-from runatlas.entities.data_cut import Cuttable
 from runatlas.entities.deletion import Deletion, DeletionPlan, delete
 from runatlas.entities.metric_reading import make_metric_request, note_absent, read_metrics
-from runatlas.entities.project_fields import ProjectFields
 from runatlas.entities.run import Run
 from runatlas.entities.run_algebra import How, always, filter_fields, merged_query
 from runatlas.entities.run_display import metric_units, show_runs
@@ -28,7 +27,6 @@ from runatlas.entities.run_plot import RunPlots
 from runatlas.entities.run_query import make_groups, query_texts, select_ids
 from runatlas.entities.run_report import RunReports
 from runatlas.entities.run_sql import Queryable
-from runatlas.entities.transfer import Transfer, Transferable, TransferPlan, project_target, transfer
 from runatlas.entities.update import Update, UpdatePlan
 from runatlas.model.change import UpdateRecord
 from runatlas.model.filters import Field, Sort
@@ -37,7 +35,6 @@ from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, following
 from runatlas.model.ranges import RangeQuery, ValueRange
 from runatlas.model.run import RUN_PARTS, RunPart, RunPatch, RunQuery, RunRecord, RunSelection
 from runatlas.model.run_check import SORTS_MAX, STATISTICS_MAX
-from runatlas.model.transfer import TransferDraft
 from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable, make_metric_table
 from runatlas.tables.run import RunTable
@@ -45,7 +42,7 @@ from runatlas.tables.run import RunTable
 __all__ = ["Experiments", "Runs"]
 
 
-class Runs(Queryable, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports, Transferable):
+class Runs(Queryable, Collection[Run, RunRecord], RunPlots, RunReports):
     """Runs of a project: filtered, ordered, grouped; each listed with its config and last values.
 
     A slice of them, what is in one listing and not in another (``runs - other``), in both (``runs & other``) or in
@@ -62,6 +59,16 @@ class Runs(Queryable, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports
     """
 
     _repeats = False  # the backend lists runs by keyset: each once, also while runs come and go
+
+    copy = transfer.copy
+    delete_artifacts = data_cut.delete_artifacts
+    delete_media = data_cut.delete_media
+    delete_metrics = data_cut.delete_metrics
+    move = transfer.move
+    plot = run_plot.plot
+    rename_metric = transfer.rename_metric
+    rewind = data_cut.rewind
+    thin = data_cut.thin
 
     def __init__(self, handle: BackendHandle, window: Window, query: RunQuery | _Combination) -> None:
         super().__init__(handle, window)
@@ -205,8 +212,8 @@ class Runs(Queryable, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in super().__getstate__().items() if name != "_snapshot"}
 
-    def _transferred(self) -> tuple[str, Callable[[], RunSelection]]:
-        return self._place()[0], self.selection
+    def _selected(self) -> RunSelection:
+        return self.selection()
 
     def _at_most(self, limit: int, most: int | None) -> tuple[Runs, str]:
         bound, ids = self._window.bound, self._query.selection.ids
@@ -481,43 +488,6 @@ class Runs(Queryable, Collection[Run, RunRecord], Cuttable, RunPlots, RunReports
             Which runs were meant.
         """
         return self.update(protected=False)
-
-    @overload
-    def move(
-        self, project: ProjectFields | str, *, commit: Literal[False] = False, create: bool = False
-    ) -> ApiResponse[TransferPlan]: ...
-    @overload
-    def move(
-        self, project: ProjectFields | str, *, commit: Literal[True], create: bool = False
-    ) -> ApiResponse[Transfer]: ...
-    @overload
-    def move(
-        self, project: ProjectFields | str, *, commit: bool, create: bool = False
-    ) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]: ...
-    def move(
-        self, project: ProjectFields | str, *, commit: bool = False, create: bool = False
-    ) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]:
-        """Move all these runs to another project of their workspace, or tell what that would do.
-
-        They keep their ids, their folders, which are made there, and all that refers to them. A ``ConflictError``
-        keeps all of them where they are if the project has a run of one's id.
-
-        Args:
-            project: The project, its name or its path.
-            commit: Whether to move them; else nothing is changed.
-            create: Whether a project that is not there is made.
-
-        Returns:
-            The plan, with ``apply()``; or what was done.
-
-        Raises:
-            TypeError: An argument has another type.
-            ValueError: ``project`` cannot be a name or a path.
-        """
-        target, title = project_target(project, self._place()[0])
-        made = boolean(create, "create")
-        draft = lambda: TransferDraft("move", target, self.selection(), create=made, title=title)  # noqa: E731
-        return transfer(self._handle, draft, commit=commit, done=self._forget)
 
     @overload
     def delete(self, commit: Literal[False] = False, *, force: bool = False) -> ApiResponse[DeletionPlan]: ...

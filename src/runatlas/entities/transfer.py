@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, Literal, overload
+from typing import Any, Literal, Protocol, overload
 
 import attrs
 
@@ -12,7 +11,6 @@ from runatlas.display.markup import Html, facts, heading, joined, note
 from runatlas.display.shown import Shown
 from runatlas.entities.argument import boolean, text
 from runatlas.entities.backend_handle import BackendHandle
-from runatlas.entities.base import Readable
 from runatlas.entities.change import Change, noted, undo
 from runatlas.entities.plan import SHOWN, Plan, more
 from runatlas.entities.project_fields import ProjectFields
@@ -23,7 +21,7 @@ from runatlas.response import ApiResponse
 from runatlas.tables.plan import TransferTable
 from runatlas.terminal import counted
 
-__all__ = ["Transfer", "TransferPlan", "Transferable", "project_target", "transfer"]
+__all__ = ["Transfer", "TransferPlan", "copy", "move", "project_target", "rename_metric", "transfer"]
 
 
 class Transfer(Shown):
@@ -176,111 +174,163 @@ class TransferPlan(Plan[TransferPlanRecord, TransferItem]):
         return [self._line(item) for item in self.items[:SHOWN]] + more(self.total - SHOWN)
 
 
-class Transferable(Readable):
+class TransferredRuns(Protocol):
     """A run or many, which can be copied, and whose metrics can get other keys."""
-
-    __slots__ = ()
 
     _handle: BackendHandle
 
-    @abstractmethod
-    def _transferred(self) -> tuple[str, Callable[[], RunSelection]]:
-        """Tell the workspace, and which runs."""
+    def _place(self) -> tuple[str, str | None]:
+        """Return the workspace, and the project if all of them are of one."""
 
-    @overload
-    def copy(
-        self, project: ProjectFields | str, *, commit: Literal[False] = False, create: bool = False, suffix: str = ""
-    ) -> ApiResponse[TransferPlan]: ...
-    @overload
-    def copy(
-        self, project: ProjectFields | str, *, commit: Literal[True], create: bool = False, suffix: str = ""
-    ) -> ApiResponse[Transfer]: ...
-    @overload
-    def copy(
-        self, project: ProjectFields | str, *, commit: bool, create: bool = False, suffix: str = ""
-    ) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]: ...
-    def copy(
-        self, project: ProjectFields | str, *, commit: bool = False, create: bool = False, suffix: str = ""
-    ) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]:
-        """Copy to a project, also of another workspace, or tell what that would do.
+    def _selected(self) -> RunSelection:
+        """Return them as a selection."""
 
-        A copy has all that its run recorded and all that people put around it, and the same id if it is free there. It
-        is not pinned, no baseline and not protected, and no keys of the run write to it. Files are not stored twice.
-        Nobody sees a copy before all of them are there. A ``ConflictError`` copies none if an id is taken or a run is
-        still running.
+    def _forget(self) -> None:
+        """Forget what was read of them."""
 
-        Args:
-            project: The project, its name or its path.
-            commit: Whether to copy; else nothing is changed.
-            create: Whether a project that is not there is made.
-            suffix: What is put behind ids that are taken there, such as ``"-copy"``.
 
-        Returns:
-            The plan, with ``apply()``; or what was done, with the new ``paths``.
+@overload
+def copy(
+    self: TransferredRuns,
+    project: ProjectFields | str,
+    *,
+    commit: Literal[False] = False,
+    create: bool = False,
+    suffix: str = "",
+) -> ApiResponse[TransferPlan]: ...
+@overload
+def copy(
+    self: TransferredRuns,
+    project: ProjectFields | str,
+    *,
+    commit: Literal[True],
+    create: bool = False,
+    suffix: str = "",
+) -> ApiResponse[Transfer]: ...
+@overload
+def copy(
+    self: TransferredRuns, project: ProjectFields | str, *, commit: bool, create: bool = False, suffix: str = ""
+) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]: ...
+def copy(  # noqa: D417 - nobody gives self
+    self: TransferredRuns, project: ProjectFields | str, *, commit: bool = False, create: bool = False, suffix: str = ""
+) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]:
+    """Copy to a project, also of another workspace, or tell what that would do.
 
-        Raises:
-            TypeError: An argument has another type.
-            ValueError: ``project`` cannot be a name or a path.
+    A copy has all that its run recorded and all that people put around it, and the same id if it is free there. It
+    is not pinned, no baseline and not protected, and no keys of the run write to it. Files are not stored twice.
+    Nobody sees a copy before all of them are there. A ``ConflictError`` copies none if an id is taken or a run is
+    still running.
 
-        Example:
-            >>> from runatlas import Api, Run
-            >>> with Run(repo="./experiments", experiment="demo") as made:
-            ...     made.log({"loss": 0.5})
-            >>> run = Api("./experiments").run(made.path)
-            >>> done = run.copy("archive", create=True, commit=True).data
-            >>> Api("./experiments").run(done.paths[0]).summary().data["loss"]["value"]
-            0.5
-        """
-        workspace, runs = self._transferred()
-        (target, title), made = project_target(project, workspace), boolean(create, "create")
-        behind = text(suffix, "suffix") if suffix else ""
-        draft = lambda: TransferDraft(  # noqa: E731
-            "copy", target, runs(), create=made, suffix=behind, title=title
-        )
-        return transfer(self._handle, draft, commit=commit, done=lambda: None)
+    Args:
+        project: The project, its name or its path.
+        commit: Whether to copy; else nothing is changed.
+        create: Whether a project that is not there is made.
+        suffix: What is put behind ids that are taken there, such as ``"-copy"``.
 
-    @overload
-    def rename_metric(self, old: str, new: str, *, commit: Literal[False] = False) -> ApiResponse[TransferPlan]: ...
-    @overload
-    def rename_metric(self, old: str, new: str, *, commit: Literal[True]) -> ApiResponse[Transfer]: ...
-    @overload
-    def rename_metric(
-        self, old: str, new: str, *, commit: bool
-    ) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]: ...
-    def rename_metric(
-        self, old: str, new: str, *, commit: bool = False
-    ) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]:
-        """Give a metric, or media, another key in all its contexts, or tell what that would do.
+    Returns:
+        The plan, with ``apply()``; or what was done, with the new ``paths``.
 
-        Runs that do not have it are no part of it. A ``ConflictError`` renames it nowhere if a run has the new key
-        already in one of these contexts, or is protected. What was cut out of the metric before, and lies in the trash,
-        comes back under the new key. A process that goes on recording the old key makes it anew.
+    Raises:
+        TypeError: An argument has another type.
+        ValueError: ``project`` cannot be a name or a path.
 
-        Args:
-            old: The key that it has.
-            new: The key that it gets.
-            commit: Whether to rename it; else nothing is changed.
+    Example:
+        >>> from runatlas import Api, Run
+        >>> with Run(repo="./experiments", experiment="demo") as made:
+        ...     made.log({"loss": 0.5})
+        >>> run = Api("./experiments").run(made.path)
+        >>> done = run.copy("archive", create=True, commit=True).data
+        >>> Api("./experiments").run(done.paths[0]).summary().data["loss"]["value"]
+        0.5
+    """
+    (target, title), made = project_target(project, self._place()[0]), boolean(create, "create")
+    behind = text(suffix, "suffix") if suffix else ""
+    draft = lambda: TransferDraft(  # noqa: E731
+        "copy", target, self._selected(), create=made, suffix=behind, title=title
+    )
+    return transfer(self._handle, draft, commit=commit, done=lambda: None)
 
-        Returns:
-            The plan, with ``apply()``; or what was done, with ``undo()``.
 
-        Raises:
-            TypeError: An argument has another type.
-            ValueError: A key is empty.
+@overload
+def move(
+    self: TransferredRuns, project: ProjectFields | str, *, commit: Literal[False] = False, create: bool = False
+) -> ApiResponse[TransferPlan]: ...
+@overload
+def move(
+    self: TransferredRuns, project: ProjectFields | str, *, commit: Literal[True], create: bool = False
+) -> ApiResponse[Transfer]: ...
+@overload
+def move(
+    self: TransferredRuns, project: ProjectFields | str, *, commit: bool, create: bool = False
+) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]: ...
+def move(  # noqa: D417 - nobody gives self
+    self: TransferredRuns, project: ProjectFields | str, *, commit: bool = False, create: bool = False
+) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]:
+    """Move all these runs to another project of their workspace, or tell what that would do.
 
-        Example:
-            >>> from runatlas import Api, Run
-            >>> with Run(repo="./experiments", experiment="demo") as made:
-            ...     made.log({"los": 0.5})
-            >>> run = Api("./experiments").run(made.path)
-            >>> renamed = run.rename_metric("los", "loss", commit=True).data
-            >>> run.summary().data["loss"]["value"]
-            0.5
-        """
-        _, runs = self._transferred()
-        key, metric = text(new, "new"), text(old, "old")
-        draft = lambda: TransferDraft("rename_metric", key, runs(), metric=metric)  # noqa: E731
-        return transfer(self._handle, draft, commit=commit, done=self._forget)
+    They keep their ids, their folders, which are made there, and all that refers to them. A ``ConflictError``
+    keeps all of them where they are if the project has a run of one's id.
+
+    Args:
+        project: The project, its name or its path.
+        commit: Whether to move them; else nothing is changed.
+        create: Whether a project that is not there is made.
+
+    Returns:
+        The plan, with ``apply()``; or what was done.
+
+    Raises:
+        TypeError: An argument has another type.
+        ValueError: ``project`` cannot be a name or a path.
+    """
+    (target, title), made = project_target(project, self._place()[0]), boolean(create, "create")
+    draft = lambda: TransferDraft("move", target, self._selected(), create=made, title=title)  # noqa: E731
+    return transfer(self._handle, draft, commit=commit, done=self._forget)
+
+
+@overload
+def rename_metric(
+    self: TransferredRuns, old: str, new: str, *, commit: Literal[False] = False
+) -> ApiResponse[TransferPlan]: ...
+@overload
+def rename_metric(self: TransferredRuns, old: str, new: str, *, commit: Literal[True]) -> ApiResponse[Transfer]: ...
+@overload
+def rename_metric(
+    self: TransferredRuns, old: str, new: str, *, commit: bool
+) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]: ...
+def rename_metric(  # noqa: D417 - nobody gives self
+    self: TransferredRuns, old: str, new: str, *, commit: bool = False
+) -> ApiResponse[TransferPlan] | ApiResponse[Transfer]:
+    """Give a metric, or media, another key in all its contexts, or tell what that would do.
+
+    Runs that do not have it are no part of it. A ``ConflictError`` renames it nowhere if a run has the new key
+    already in one of these contexts, or is protected. What was cut out of the metric before, and lies in the trash,
+    comes back under the new key. A process that goes on recording the old key makes it anew.
+
+    Args:
+        old: The key that it has.
+        new: The key that it gets.
+        commit: Whether to rename it; else nothing is changed.
+
+    Returns:
+        The plan, with ``apply()``; or what was done, with ``undo()``.
+
+    Raises:
+        TypeError: An argument has another type.
+        ValueError: A key is empty.
+
+    Example:
+        >>> from runatlas import Api, Run
+        >>> with Run(repo="./experiments", experiment="demo") as made:
+        ...     made.log({"los": 0.5})
+        >>> run = Api("./experiments").run(made.path)
+        >>> renamed = run.rename_metric("los", "loss", commit=True).data
+        >>> run.summary().data["loss"]["value"]
+        0.5
+    """
+    key, metric = text(new, "new"), text(old, "old")
+    draft = lambda: TransferDraft("rename_metric", key, self._selected(), metric=metric)  # noqa: E731
+    return transfer(self._handle, draft, commit=commit, done=self._forget)
 
 
 def project_target(project: ProjectFields | str, workspace: str) -> tuple[str, str]:

@@ -9,10 +9,10 @@ from typing_extensions import Self
 
 from runatlas.display.markup import Html, joined
 from runatlas.display.shown import shown
+from runatlas.entities import change
 from runatlas.entities.argument import choice, optional, optional_text, text, texts
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import Entity
-from runatlas.entities.change import Audited
 from runatlas.entities.cleaning import Cleanable, Scope
 from runatlas.entities.collection import Collection, Window, make_window
 from runatlas.entities.project import VISIBILITIES, Project
@@ -39,7 +39,7 @@ _SORTS: tuple[WorkspaceSort, ...] = ("create", "name")
 _TYPES: tuple[WorkspaceType, ...] = ("PERSON", "TEAM")
 
 
-class Workspace(Entity[WorkspaceRecord], Audited, Cleanable):
+class Workspace(Entity[WorkspaceRecord], Cleanable):
     """A workspace, lazily; without a name, the caller's own.
 
     Args:
@@ -77,6 +77,8 @@ class Workspace(Entity[WorkspaceRecord], Audited, Cleanable):
 
     def _name(self) -> str:
         return self.username
+
+    audit = change.audit
 
     def _audited(self) -> str:
         return self.username

@@ -9,14 +9,6 @@ from typing import Any, overload
 import attrs
 from typing_extensions import Self
 
-from runatlas.compat.sequence import run_props
-from runatlas.compat.trace import (
-    check_sequence_types,
-    list_columns,
-    metric_traces,
-    object_traces,
-    read_summaries,
-)
 from runatlas.display.markup import Html, note
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.run import Run as StoredRun
@@ -32,6 +24,14 @@ from runatlas.response import ApiResponse
 from runatlas.tables.metric import MetricTable
 from runatlas.tracking.checks import as_context, as_key, as_name, check_label, clean_text
 from runatlas.tracking.health import Flushed, Health
+from runatlas.tracking.overview import (
+    check_sequence_types,
+    list_columns,
+    metric_traces,
+    object_traces,
+    read_summaries,
+    run_props,
+)
 from runatlas.tracking.patch import apply_patch
 from runatlas.tracking.recorder import Recorder
 from runatlas.tracking.target import Mode

@@ -11,7 +11,6 @@ from typing import Any
 import attrs
 
 from runatlas.backends.contract import Backend
-from runatlas.compat.trace import list_columns
 from runatlas.entities.backend_handle import Opener
 from runatlas.errors import NotFoundError, RunAtlasError
 from runatlas.model import codec
@@ -26,6 +25,7 @@ from runatlas.model.ids import (
 )
 from runatlas.model.run import Profile, RunDraft, RunQuery, RunRecord, RunSelection
 from runatlas.tracking.checks import check_label, clean_text
+from runatlas.tracking.overview import list_columns
 from runatlas.tracking.sender import FirstSteps
 from runatlas.tracking.store_writer import OWN_WORKSPACE, is_verdict
 from runatlas.tracking.worker import describe

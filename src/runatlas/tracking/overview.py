@@ -1,4 +1,4 @@
-"""Overviews of what runs tracked, as matyan's client has it: traces by kind of sequence."""
+"""Overviews of a run and of what it tracked, in the form that matyan's client has."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from runatlas.backends.contract import Backend
 from runatlas.model.ids import RunPath
 from runatlas.model.page import each_item
-from runatlas.model.run import RunSelection
+from runatlas.model.run import RunRecord, RunSelection
 from runatlas.model.series import ColumnQuery, ColumnRecord, ColumnType, SummaryQuery, SummaryRecord
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "metric_traces",
     "object_traces",
     "read_summaries",
+    "run_props",
 ]
 
 SEQUENCE_TYPES: tuple[str, ...] = ("metric", "images", "figures", "texts", "audios", "distributions")
@@ -62,6 +63,21 @@ def read_summaries(backend: Backend, selection: RunSelection) -> Iterator[Summar
 def list_columns(backend: Backend, run: RunPath) -> Iterator[ColumnRecord]:
     """List everything that a run tracked, page by page."""
     return each_item(lambda page: backend.list_columns(run, ColumnQuery(page=page)))
+
+
+def run_props(record: RunRecord) -> dict[str, Any]:
+    """Return a run's own fields."""
+    ended_ms = record.finished_at_ms
+    return {
+        "name": record.name,
+        "description": record.description,
+        "experiment": {"id": record.project_cuid or None, "name": record.project, "description": ""},
+        "tags": [{"id": label, "name": label, "color": None, "description": ""} for label in record.labels],
+        "creation_time": record.created_at_ms / 1000,
+        "end_time": None if ended_ms is None else ended_ms / 1000,
+        "archived": record.archived,
+        "active": record.state in {"RUNNING", "OFFLINE"},
+    }
 
 
 def metric_traces(summaries: Iterable[SummaryRecord]) -> list[dict[str, Any]]:
