@@ -82,6 +82,7 @@ def make_metric_request(
         TypeError: One of them has another type.
         ValueError: One of them is out of bounds, or two of them do not go together.
     """
+    __tracebackhide__ = True
     wanted = None if keys is None else one_or_more(keys, "keys")
     most = integer(sample, "sample", least=1)
     within = make_range(range_query)

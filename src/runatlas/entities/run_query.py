@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, cast, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar, cast, get_args
 
 from runatlas.display.markup import written
 from runatlas.entities.argument import text
@@ -30,6 +30,8 @@ __all__ = [
     "select_ids",
 ]
 
+T = TypeVar("T")
+
 Filters: TypeAlias = str | Sequence[Mapping[str, Any]] | Filter
 """Text, a list of rules (``key``, ``type``, ``op``, ``value``), or a tree."""
 Sorts: TypeAlias = Sequence[Mapping[str, Any]]
@@ -50,14 +52,20 @@ def _make_filter(filters: Filters | None) -> Filter | None:
         TypeError: It is something else.
         ValueError: It cannot be understood.
     """
+    __tracebackhide__ = True
     if filters is None or isinstance(filters, get_args(Filter)):
         return cast("Filter | None", filters)
     if isinstance(filters, str):
-        try:
-            return parse_filter(filters)
-        except FilterSyntaxError as error:
-            raise error.with_traceback(None)  # noqa: B904 - the same error, of which the sentence has the place
+        return _parsed(parse_filter, filters, "filters")
     return from_rules(cast(Sequence[Mapping[str, Any]], filters))
+
+
+def _parsed(parse: Callable[..., T], text: str, argument: str) -> T:
+    """Read a text; an error of its words ends here, as its sentence has the place."""
+    try:
+        return parse(text, argument=argument)
+    except FilterSyntaxError as error:
+        raise error.with_traceback(None)  # noqa: B904 - the same error
 
 
 def _make_sorts(sorts: Sorts | None, order: Order | None) -> tuple[Sort, ...]:
@@ -71,15 +79,16 @@ def _make_sorts(sorts: Sorts | None, order: Order | None) -> tuple[Sort, ...]:
         TypeError: One of them is something else.
         ValueError: One of them cannot be understood, or both are given.
     """
+    __tracebackhide__ = True
     if sorts is not None and order is not None:
         raise ValueError("order: sorts gives the order already; use one of them")
     if sorts is not None:
         return sorts_from_rules(sorts)
     if order is None or isinstance(order, str):
-        return () if order is None else parse_order(order)
+        return () if order is None else _parsed(parse_order, order, "order")
     if not isinstance(order, Sequence) or not all(isinstance(item, str) for item in order):
         raise TypeError(f"order: expected text or a list of texts, got {type(order).__name__}")
-    return tuple(sort for item in order for sort in parse_order(item))
+    return tuple(sort for item in order for sort in _parsed(parse_order, item, "order"))
 
 
 def make_groups(groups: Groups | None) -> tuple[Field, ...]:
@@ -92,12 +101,13 @@ def make_groups(groups: Groups | None) -> tuple[Field, ...]:
         TypeError: It is something else.
         ValueError: It cannot be understood, or is nothing that a listed run carries.
     """
+    __tracebackhide__ = True
     if groups is None:
         return ()
     if isinstance(groups, str):
-        fields: tuple[Field, ...] = (parse_field(groups, argument="groups"),)
+        fields: tuple[Field, ...] = (_parsed(parse_field, groups, "groups"),)
     elif isinstance(groups, Sequence) and groups and all(isinstance(item, str) for item in groups):
-        fields = tuple(parse_field(cast(str, item), argument="groups") for item in groups)
+        fields = tuple(_parsed(parse_field, cast(str, item), "groups") for item in groups)
     else:
         fields = groups_from_rules(cast("Sequence[Mapping[str, Any]]", groups))
     for field in fields:
@@ -131,6 +141,7 @@ def make_run_query(
         TypeError: An argument has another type.
         ValueError: An argument cannot be understood.
     """
+    __tracebackhide__ = True  # of an error of the caller IPython shows the call, and where it was raised
     workspace, project = (path, None) if isinstance(path, str) else (path.workspace, path.project)
     selection = RunSelection(
         workspace,

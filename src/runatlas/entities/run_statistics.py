@@ -472,6 +472,7 @@ class _Columns:
     """What is read of runs so that they can be grouped."""
 
     def __init__(self, grouping: Grouping, by: By) -> None:
+        __tracebackhide__ = True
         self._grouping = grouping
         self._rest = by if isinstance(by, AllBut) else None
         self._by = make_groups(grouping.by or None)

@@ -99,7 +99,7 @@ class QueryTable(ArrowFrame, Sequence[dict[str, Any]]):
             KeyError: There is no such column.
         """
         if name not in self._table.column_names:
-            raise KeyError(name)
+            raise self._no_column(name)
         return list(self._table[name].to_pylist())
 
     def json(self) -> list[dict[str, Any]]:

@@ -113,7 +113,9 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
             return [_FIELDS[name](record, self._now_ms) for record in self._records]
         if name in self._config_names:
             return [row.get(self._config_names[name]) for row in self._configs]
-        return [row.get(self._summary_names[name]) for row in self._summaries]
+        if name in self._summary_names:
+            return [row.get(self._summary_names[name]) for row in self._summaries]
+        raise self._no_column(name)
 
     def _show(self) -> Html:
         failed = None

@@ -59,6 +59,8 @@ class ValueTable(Frame, Sequence[dict[str, Any]]):
         Raises:
             KeyError: There is no such column.
         """
+        if name not in self._columns:
+            raise self._no_column(name)
         return list(self._columns[name])
 
     def to_arrow(self) -> Table:

@@ -116,6 +116,8 @@ def test_it_reads_like_any_dict_and_list(run: Run) -> None:
     )
     with pytest.raises(KeyError, match=r"^'no'$"):
         config["no"]
+    with pytest.raises(KeyError, match=r"'nets', did you mean 'net'\?"):
+        config["nets"]
     with pytest.raises(KeyError, match=r"'net.stages' lies inside: \['net'\]\['stages'\]"):
         config["net.stages"]
 

@@ -37,8 +37,10 @@ def test_series_of_one_run_go_by_key() -> None:
     assert table.complete
     assert not table.sampled
     assert table.total == 4
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match=r"^'f1'$"):
         table["f1"]
+    with pytest.raises(KeyError, match=r"'los', did you mean 'loss'\?"):
+        table["los"]
 
 
 def test_series_of_many_runs_go_by_run_and_key() -> None:

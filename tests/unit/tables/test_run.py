@@ -57,8 +57,8 @@ def test_rows_have_every_column() -> None:
     assert [row["run"] for row in table[1:]] == ["b", "c"]
     assert table.column("summary.loss") == [0.5, None, None]
     assert (table.complete, table.sampled, table.total, table.failures, table.missing) == (True, False, 3, (), ())
-    with pytest.raises(KeyError):
-        table.column("config.nope")
+    with pytest.raises(KeyError, match=r"no column 'config.net.ac', did you mean 'config.net.act'\?"):
+        table.column("config.net.ac")
 
 
 def test_a_duration_ends_with_the_run_with_its_last_word_or_now() -> None:
