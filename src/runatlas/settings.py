@@ -131,19 +131,14 @@ class _Places:
     home: Path
     is_told: bool = False
 
-    @property
-    def login(self) -> CredentialFile:
-        return CredentialFile.standard(self.environ, self.home)
-
-    @property
-    def netrc(self) -> NetrcFile:
-        return NetrcFile.standard(self.environ, self.home)
-
     def key_for(self, origin: str) -> str | None:
-        stored = self.login.find(origin)
+        stored = CredentialFile.standard(self.environ, self.home).find(origin)
         if stored is not None and stored.key:
             return stored.key
-        return self.netrc.key_for(_machines(origin)) or self.environment_key(origin)
+        parts = urlsplit(origin)
+        # How a netrc entry may name a server, the most exact first.
+        machines = tuple(dict.fromkeys((origin, parts.netloc, parts.hostname or "")))
+        return NetrcFile.standard(self.environ, self.home).key_for(machines) or self.environment_key(origin)
 
     def environment_host(self) -> tuple[str, str | None, str] | None:
         """Return origin, key inside the URL and name of the variable."""
@@ -185,14 +180,15 @@ def _settle(
 
 def _found(places: _Places, key: str | None) -> ConnectionSettings:
     """Settle it without a location among the arguments."""
-    login = places.login.current()
+    login = CredentialFile.standard(places.environ, places.home).current()
     if login is not None:
         return ConnectionSettings(login.host, key or login.key, source="runatlas login")
-    own = places.netrc.own_machine()
+    netrc = NetrcFile.standard(places.environ, places.home)
+    own = netrc.own_machine()
     if own is not None:
         machine = own[0] if "://" in own[0] else f"https://{own[0]}"
-        origin, _ = parse_host(machine, argument=str(places.netrc.path))
-        return ConnectionSettings(origin, key or own[1], source=str(places.netrc.path))
+        origin, _ = parse_host(machine, argument=str(netrc.path))
+        return ConnectionSettings(origin, key or own[1], source=str(netrc.path))
     named = places.environment_host()
     if named is not None:
         origin, inside, name = named
@@ -332,12 +328,6 @@ def is_loopback(name: str) -> bool:
 def is_here(name: str) -> bool:
     """Tell whether a client reaches this machine by a host name: also by one below ``localhost``."""
     return is_loopback(name) or name.lower().rstrip(".").endswith(".localhost")
-
-
-def _machines(origin: str) -> tuple[str, ...]:
-    """Return how a netrc entry may name a server, the most exact first."""
-    parts = urlsplit(origin)
-    return tuple(dict.fromkeys((origin, parts.netloc, parts.hostname or "")))
 
 
 def _check_key(key: object, argument: str) -> str:

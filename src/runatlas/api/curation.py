@@ -176,7 +176,7 @@ class ApiCuration:
 
 
 def _run_path(path: str, argument: str) -> RunPath:
-    return RunPath.parse(plain_path(path, argument=argument), argument=argument)
+    return RunPath.named(path, argument=argument)
 
 
 def _as_runs(runs: Any) -> Runs | tuple[Run | RunPath, ...]:

@@ -193,7 +193,7 @@ class Api(ApiCuration, Shown):
             TypeError: It is no string.
             ValueError: It is no such path.
         """
-        return Project(self._handle, ProjectPath.parse(plain_path(path)))
+        return Project(self._handle, ProjectPath.named(path))
 
     def projects(  # noqa: PLR0917 - as documented
         self,
@@ -263,7 +263,7 @@ class Api(ApiCuration, Shown):
             TypeError: It is no string.
             ValueError: It is no such path.
         """
-        return Run(self._handle, RunPath.parse(plain_path(path)))
+        return Run(self._handle, RunPath.named(path))
 
     def runs(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from runatlas.backends.contract import Backend
 from runatlas.errors import StoreError
@@ -70,9 +70,9 @@ def open_backend(settings: ConnectionSettings, *, create: bool = False) -> Backe
         StoreError: The directory cannot be used.
     """
     if settings.directory is None:
-        from runatlas.backends.remote import connect  # noqa: PLC0415 - requests is slow to import
+        from runatlas.backends.remote import RemoteBackend  # noqa: PLC0415 - requests is slow to import
 
-        return connect(settings)
+        return cast(Backend, RemoteBackend(settings))
     if is_inherited(settings.directory):
         from runatlas.backends import store_process  # noqa: PLC0415 - a forked child finds it imported
 

@@ -17,8 +17,7 @@ import attrs
 
 from runatlas.backends.contract import Backend
 from runatlas.backends.http.answer import Answer
-from runatlas.backends.http.cache import AnswerCache
-from runatlas.backends.http.cache_lifetime import MOVING_S, SETTLED_S, RunStates
+from runatlas.backends.http.cache import MOVING_S, SETTLED_S, AnswerCache, RunStates
 from runatlas.backends.http.record_client import JSON, RecordClient, json_body, make_path
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.http.session import Request, Session

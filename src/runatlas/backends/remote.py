@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from runatlas.backends.contract import Backend
 from runatlas.backends.native import NativeBackend
@@ -12,15 +12,15 @@ from runatlas.errors import ApiStatusError, RequestError, ResponseFormatError
 from runatlas.process.fork import ProcessLock
 from runatlas.settings import ConnectionSettings
 
-__all__ = ["connect"]
+__all__ = ["RemoteBackend"]
 
 _ASKS_NOTHING = {"close", "forget", "open_link"}
 
 
-class _Remote:
+class RemoteBackend:
     """Takes the server for one of ours until it answers like none; then asks it, once, what it is.
 
-    A RunAtlas server is never asked more than what the caller wants to know.
+    A RunAtlas server is never asked more than what the caller wants to know. Making one makes no request.
     """
 
     def __init__(self, settings: ConnectionSettings) -> None:
@@ -76,8 +76,3 @@ class _Remote:
 def _is_foreign(error: ApiStatusError | ResponseFormatError) -> bool:
     """Tell whether a server that is none of ours may have answered so: not there, no such method, or something else."""
     return isinstance(error, ResponseFormatError) or error.code in {404, 405}
-
-
-def connect(settings: ConnectionSettings) -> Backend:
-    """Describe the server that settings name; what it is shows at the first request."""
-    return cast(Backend, _Remote(settings))

@@ -14,7 +14,7 @@ from runatlas.entities.run_query import make_groups
 from runatlas.errors import shortened
 from runatlas.model.filter_field import did_you_mean
 from runatlas.model.filter_language import parse_filter
-from runatlas.model.ids import ProjectPath, plain_path
+from runatlas.model.ids import ProjectPath
 from runatlas.model.policy import Goal
 from runatlas.model.run import RUN_STATES, RunState
 from runatlas.statistics.estimate import CENTERS, SPREADS, Center, Spread
@@ -270,7 +270,7 @@ def _one_of(known: Sequence[T]) -> Callable[[_Reader, Any, str], T]:
 
 
 def _project(_: _Reader, value: Any, where: str) -> str:
-    return str(ProjectPath.parse(plain_path(text(value, where), argument=where), argument=where))
+    return str(ProjectPath.named(text(value, where), argument=where))
 
 
 def _filter(_: _Reader, value: Any, where: str) -> str:

@@ -13,7 +13,7 @@ from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filter_language import field_name, parse_field, parse_filter, parse_order
 from runatlas.model.filter_rule import from_rules, groups_from_rules, sorts_from_rules
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Sort
-from runatlas.model.ids import ProjectPath, RunPath, plain_path, validate_run_id
+from runatlas.model.ids import ProjectPath, RunPath, validate_run_id
 from runatlas.model.instant import iso_text
 from runatlas.model.run import RunQuery, RunSelection
 from runatlas.model.syntax import FilterSyntaxError
@@ -221,7 +221,7 @@ def _run_id(project: ProjectPath, item: Any, argument: str) -> str:
     if isinstance(item, Run):
         path = item.run_path
     elif isinstance(item, str) and "/" in item:
-        path = RunPath.parse(plain_path(item, argument=argument), argument=argument)
+        path = RunPath.named(item, argument=argument)
     else:
         return validate_run_id(item, argument=argument)
     if path.project_path != project:

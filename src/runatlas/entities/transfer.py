@@ -14,7 +14,7 @@ from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.change import Change, noted, undo
 from runatlas.entities.plan import SHOWN, Plan, more
 from runatlas.entities.project_fields import ProjectFields
-from runatlas.model.ids import ProjectPath, plain_path, project_names
+from runatlas.model.ids import ProjectPath, project_names
 from runatlas.model.run import RunSelection
 from runatlas.model.transfer import DONE, TransferDraft, TransferItem, TransferPlanRecord, TransferRecord
 from runatlas.response import ApiResponse
@@ -347,7 +347,7 @@ def project_target(project: ProjectFields | str, workspace: str) -> tuple[str, s
     if isinstance(project, ProjectFields):
         return project.path, ""
     if isinstance(project, str) and "/" in project:
-        path = ProjectPath.parse(plain_path(project, argument="project"), argument="project")
+        path = ProjectPath.named(project, argument="project")
         return str(path), project_names(project.rpartition("/")[2])[1]
     name, title = project_names(project, argument="project")
     return str(ProjectPath(workspace, name)), title

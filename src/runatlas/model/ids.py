@@ -194,6 +194,16 @@ class ProjectPath:
             validate_project_name(parts[1], argument=argument),
         )
 
+    @classmethod
+    def named(cls, text: str, *, argument: str = "path") -> ProjectPath:
+        """Read ``workspace/project`` as people write it: the project may be called by its title.
+
+        Raises:
+            TypeError: ``text`` is not a string.
+            ValueError: It does not have two valid parts.
+        """
+        return cls.parse(plain_path(text, argument=argument), argument=argument)
+
     def run(self, run_id: str) -> RunPath:
         """Return the path of one of this project's runs."""
         return RunPath(self.workspace, self.project, validate_run_id(run_id))
@@ -227,8 +237,28 @@ class RunPath:
         parts = text.removeprefix("/").split("/")
         if len(parts) != 3:
             raise ValueError(f"{argument}: {text!r} is not a run path; write 'workspace/project/run'")
-        project = ProjectPath.parse("/".join(parts[:2]), argument=argument)
-        return cls(project.workspace, project.project, validate_run_id(parts[2], argument=argument))
+        return cls(
+            validate_workspace_name(parts[0], argument=argument),
+            validate_project_name(parts[1], argument=argument),
+            validate_run_id(parts[2], argument=argument),
+        )
+
+    @classmethod
+    def named(cls, text: str, *, argument: str = "path") -> RunPath:
+        """Read ``workspace/project/run`` as people write it: the project may be called by its title.
+
+        Raises:
+            TypeError: ``text`` is not a string.
+            ValueError: It does not have three valid parts.
+        """
+        _require_text(text, argument)
+        parts = text.removeprefix("/").split("/")
+        if len(parts) != 3:
+            return cls.parse(text, argument=argument)
+        project, _ = project_names(parts[1], argument=argument)
+        return cls(
+            validate_workspace_name(parts[0], argument=argument), project, validate_run_id(parts[2], argument=argument)
+        )
 
     @property
     def project_path(self) -> ProjectPath:

@@ -12,7 +12,7 @@ import attrs
 
 from runatlas.errors import shortened
 from runatlas.model.filter_field import did_you_mean
-from runatlas.model.ids import ProjectPath, plain_path
+from runatlas.model.ids import ProjectPath
 from runatlas.model.policy import Policy, make_policy
 from runatlas.model.syntax import FilterSyntaxError, point_at
 from runatlas.terminal import counted
@@ -250,7 +250,7 @@ def _hint(key: str) -> str:
 
 
 def _project(table: dict[str, Any]) -> ProjectPath:
-    return ProjectPath.parse(plain_path(table["project"], argument="project"), argument="project")
+    return ProjectPath.named(table["project"], argument="project")
 
 
 def _named_policy(table: dict[str, Any]) -> NamedPolicy:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 
 from litestar import Litestar
 from litestar.datastructures import State
+from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp
 
 from runatlas.server import dialects as protocols
@@ -19,7 +20,6 @@ from runatlas.server.dialects.native.system import HealthCheck
 from runatlas.server.dialects.native.warm_up import rehearse
 from runatlas.server.failed_socket import note_error, tell_sockets
 from runatlas.server.failure import FailureHandler
-from runatlas.server.inflating import inflate_body
 from runatlas.server.services.services import Services
 from runatlas.server.settings import ServerSettings
 from runatlas.server.wire.dialect import Dialect
@@ -74,14 +74,21 @@ def make_app(services: Services, settings: ServerSettings, held: Held | None = N
             _logger.warning("%d requests failed with an internal error", failures.incidents)
 
     app = Litestar(
-        [handler for dialect in dialects for handler in dialect.handlers()],
+        list(_handlers(dialects)),
         after_exception=[note_error],
         exception_handlers={Exception: failures},
         guards=[Gatekeeper(services, settings, dialects, default)],
         lifespan=[lifespan],
         logging_config=None,
-        middleware=[keep_pace, inflate_body],
         openapi_config=None,
         state=State({"health": HealthCheck(), "services": services}),
     )
-    return tell_sockets(app, failures)
+    return keep_pace(app, tell_sockets(app, failures))
+
+
+def _handlers(dialects: Iterable[Dialect]) -> Iterator[BaseRouteHandler]:
+    """Yield the routes of all protocols, each with what lets callers in."""
+    for dialect in dialects:
+        for handler in dialect.handlers():
+            handler.opt["dialect"] = dialect
+            yield handler

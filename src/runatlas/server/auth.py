@@ -49,6 +49,7 @@ class Gatekeeper:
     ) -> None:
         self._services = services
         self._settings = settings
+        self._is_local = settings.is_local
         self._dialects = dialects
         self._default = default
         self._owner = services.owner()
@@ -68,12 +69,15 @@ class Gatekeeper:
             # Neither a thread nor the store: it answers whatever they do.
             headers = {name.lower(): value for name, value in connection.headers.items()}
             _require_host(headers)
-            if self._settings.is_local:
+            if self._is_local:
                 _require_own_page(headers)
             return
         headers = {name.lower(): value for name, value in connection.headers.items()}
         _require_host(headers)
-        dialect = dialect_for(connection.scope["path"], self._dialects, self._default)
+        # Litestar's own handlers, which tell the methods of a path, are of no dialect.
+        dialect: Dialect = handler.opt.get("dialect") or dialect_for(
+            connection.scope["path"], self._dialects, self._default
+        )
         takes_visitors = bool(handler.opt.get("visitors"))
         admit = self._admit_public if public else self._admit_visitor if takes_visitors else self._admit
         caller = await in_thread(admit, dialect, headers)
@@ -82,13 +86,10 @@ class Gatekeeper:
             self._require_own_site(headers)
         if caller is not None:
             origin = self._origin(connection.scope, headers)
-            connection.scope["user"] = attrs.evolve(caller, origin=origin, door=self._door(dialect))
-
-    def _door(self, dialect: Dialect) -> str:
-        """Name how the caller came in."""
-        if self._settings.owner_key is not None:
-            return "python"  # a child of a process that has the directory open
-        return "http" if dialect.name == "native" else dialect.name
+            # With a key of the owner's it serves the children of a process that has the directory open.
+            own = "http" if dialect.name == "native" else dialect.name
+            door = own if self._settings.owner_key is None else "python"
+            connection.scope["user"] = attrs.evolve(caller, origin=origin, door=door)
 
     def _origin(self, scope: Scope, headers: Mapping[str, str]) -> str:
         host, port = scope["server"] or (self._settings.host, self._settings.port)
@@ -140,7 +141,7 @@ class Gatekeeper:
             return False
         if not self._has_accounts:
             self._has_accounts = self._services.accounts.has_accounts()
-        return self._settings.is_local and not self._has_accounts
+        return self._is_local and not self._has_accounts
 
 
 def _require_host(headers: Mapping[str, str]) -> None:

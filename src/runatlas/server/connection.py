@@ -255,11 +255,12 @@ async def watch_connections(state: ServerState, limits: ConnectionLimits) -> Non
             cast(Any, connection).look(now)
 
 
-def keep_pace(app: ASGIApp) -> ASGIApp:
+def keep_pace(app: ASGIApp, sockets: ASGIApp) -> ASGIApp:
     """Make reading a body fail with 408 once its connection has stalled, and sending wait until the client reads.
 
     Args:
-        app: The next application.
+        app: The application.
+        sockets: The same for sockets, which keep pace by themselves.
 
     Returns:
         The wrapped application.
@@ -268,7 +269,7 @@ def keep_pace(app: ASGIApp) -> ASGIApp:
     async def paced(scope: Scope, receive: Receive, send: Send) -> None:
         connection = (scope.get("state") or {}).get(_CONNECTION)
         if connection is None or scope["type"] != ScopeType.HTTP:
-            await app(scope, receive, send)
+            await (sockets if scope["type"] == ScopeType.WEBSOCKET else app)(scope, receive, send)
             return
 
         async def next_message() -> Any:

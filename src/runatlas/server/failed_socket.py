@@ -34,14 +34,11 @@ def tell_sockets(app: ASGIApp, failures: FailureHandler) -> ASGIApp:
         failures: Knows what may be told.
 
     Returns:
-        The wrapped application.
+        The application for sockets.
     """
 
     async def telling(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == ScopeType.WEBSOCKET:
-            await app(scope, receive, _telling_send(scope, send, failures))
-        else:
-            await app(scope, receive, send)
+        await app(scope, receive, _telling_send(cast(WebSocketScope, scope), send, failures))
 
     return telling
 

@@ -12,8 +12,7 @@ from email.utils import parsedate_to_datetime
 import attrs
 
 from runatlas.backends.http.answer import Answer
-from runatlas.backends.http.throttle import Throttle
-from runatlas.backends.http.transport import BrokenRequest
+from runatlas.backends.http.transport import BrokenRequest, Throttle
 from runatlas.errors import RateLimitedError, RequestError, RunAtlasError, TimeoutError_
 
 __all__ = ["IN_PROGRESS", "FailedTry", "RetryPolicy", "Tries"]

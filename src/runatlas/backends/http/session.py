@@ -19,8 +19,7 @@ from requests import Response
 from runatlas.backends.http.address import origin_of, redact
 from runatlas.backends.http.answer import Answer
 from runatlas.backends.http.retry import FailedTry, RetryPolicy, Tries
-from runatlas.backends.http.throttle import Throttle
-from runatlas.backends.http.transport import BrokenRequest, Call, Transport
+from runatlas.backends.http.transport import BrokenRequest, Call, Throttle, Transport
 from runatlas.errors import (
     ApiStatusError,
     AuthenticationError,
@@ -113,6 +112,9 @@ class Session:
         self._policy = policy or RetryPolicy()
         self._compress = not is_here(urlsplit(host).hostname or "") if compress is None else compress
         self._agent = f"runatlas/{VERSION}"
+        self._headers = {"Accept-Encoding": "gzip" if self._compress else "identity", "User-Agent": self._agent}
+        if key is not None:
+            self._headers["Authorization"] = f"Bearer {key}"
         self._transport = Transport(clock=self._policy.clock)
         self._process = os.getpid()
         self._throttle = Throttle(clock=self._policy.clock)
@@ -143,7 +145,7 @@ class Session:
             ApiStatusError: The server said no; the sentence is its own.
             RequestError: No usable answer came within the time budget.
         """
-        start, size = _start(request.body), _size(request.body)
+        start, size = _extent(request.body)
         if self._parts is None or size < self._too_large:
             try:
                 return self._send_whole(request, may_pass_smaller=self._parts is not None and size > _PART_MIN)
@@ -272,7 +274,8 @@ class Session:
             ApiStatusError: The server said no.
             RequestError: No usable answer came within the time budget.
         """
-        what, size = f"PUT {_shown(url)}", _size(body)
+        what = f"PUT {_shown(url)}"
+        start, size = _extent(body)
         headers = {
             "Accept": "*/*",
             "Accept-Encoding": "identity",
@@ -280,12 +283,8 @@ class Session:
             "Content-Type": media_type,
             "Content-Length": str(size),
         }
-        call = Call("PUT", url, what, headers, body, _start(body))
+        call = Call("PUT", url, what, headers, body, start)
         return self._insist(call, self._new_tries(what, size / _UPLOAD_RATE), repeatable=True)
-
-    def _credentials(self) -> dict[str, str]:
-        """Return the headers that say who asks."""
-        return {} if self._key is None else {"Authorization": f"Bearer {self._key}"}
 
     def _insist(self, call: Call, tries: Tries, *, repeatable: bool, may_pass_smaller: bool = False) -> Answer:
         breaks = 0
@@ -316,13 +315,7 @@ class Session:
 
     def _call(self, request: Request) -> Call:
         body = request.body
-        headers = {
-            "Accept": request.accept,
-            "Accept-Encoding": "gzip" if self._compress else "identity",
-            "User-Agent": self._agent,
-        }
-        headers |= self._credentials()
-        headers |= request.headers
+        headers = {"Accept": request.accept, **self._headers, **request.headers}
         if request.idempotency_key is not None:
             headers["Idempotency-Key"] = request.idempotency_key
         if request.media_type is not None:
@@ -330,16 +323,18 @@ class Session:
         if self._compress and isinstance(body, bytes) and len(body) >= _GZIP_FROM:
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(body, 1)
+        start, size = _extent(body)
         if body is not None or request.method not in {"GET", "HEAD"}:
-            headers["Content-Length"] = str(_size(body))
+            headers["Content-Length"] = str(size)
         url = self.host + request.path
         what = f"{request.method} {_shown(url)}"
-        return Call(request.method, url, what, headers, body, _start(body))
+        return Call(request.method, url, what, headers, body, start)
 
     def _follow(self, call: Call, tries: Tries) -> Answer:
         """Exchange, and go after redirects within the server: same method, same body."""
         for _ in range(_REDIRECTS_MAX):
-            answer = self._exchange(call, tries)
+            with self._throttle.slot(tries.left()), self._transport.open(call, tries.left()) as response:
+                answer = self._whole(call, response, tries)
             target = answer.headers.get("location") if answer.status in _REDIRECTS else None
             if not target:
                 return answer
@@ -352,10 +347,6 @@ class Session:
                 raise BrokenRequest(RequestError(message), is_final=True)
             call = attrs.evolve(call, url=url)
         raise BrokenRequest(RequestError(f"{call.what}: the server redirects in a circle"), is_final=True)
-
-    def _exchange(self, call: Call, tries: Tries) -> Answer:
-        with self._throttle.slot(tries.left()), self._transport.open(call, tries.left()) as response:
-            return self._whole(call, response, tries)
 
     def _whole(self, call: Call, response: Response, tries: Tries) -> Answer:
         most = _REFUSAL_MAX if response.status_code >= 300 else _ANSWER_MAX.get(call.headers["Accept"], _BLOCK_MAX)
@@ -437,14 +428,11 @@ def _shown(url: str) -> str:
     return redact(url.partition("?")[0])
 
 
-def _start(body: bytes | BinaryIO | None) -> int:
-    return 0 if isinstance(body, bytes | None) else body.tell()
-
-
-def _size(body: bytes | BinaryIO | None) -> int:
+def _extent(body: bytes | BinaryIO | None) -> tuple[int, int]:
+    """Return where a body begins in its file, and how large it is."""
     if isinstance(body, bytes | None):
-        return len(body or b"")
+        return 0, len(body or b"")
     start = body.tell()
     end = body.seek(0, io.SEEK_END)
     body.seek(start)
-    return end - start
+    return start, end - start

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -21,11 +22,13 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
 
-from runatlas.backends.http.throttle import CONCURRENCY
 from runatlas.errors import ConnectionFailedError, RequestError, TimeoutError_
 from runatlas.settings import is_here
 
-__all__ = ["BrokenRequest", "Call", "Transport"]
+__all__ = ["BrokenRequest", "Call", "Throttle", "Transport"]
+
+CONCURRENCY = 8
+"""How many requests of one client are under way at the most."""
 
 _CONNECT_S = 10.0
 _PIECE = 1 << 20
@@ -63,6 +66,40 @@ class BrokenRequest(Exception):
         self.error = error
         self.sent = sent
         self.is_final = is_final
+
+
+class Throttle:
+    """What share of a server all threads of one client take: few requests at once, and none in a pause it asks for."""
+
+    def __init__(self, *, clock: Callable[[], float], concurrency: int = CONCURRENCY) -> None:
+        self._clock = clock
+        self._slots = threading.BoundedSemaphore(concurrency)
+        self._lock = threading.Lock()
+        self._resume_at = 0.0
+
+    @contextmanager
+    def slot(self, timeout_s: float) -> Iterator[None]:
+        """Hold one of the places.
+
+        Raises:
+            TimeoutError_: None became free in that time.
+        """
+        if not self._slots.acquire(timeout=timeout_s):
+            raise TimeoutError_("no connection became free in time; other requests of this Api take all of them")
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    def pause(self, seconds: float) -> None:
+        """Let no request begin for that long, whoever makes it: the server is busy for all of them."""
+        with self._lock:
+            self._resume_at = max(self._resume_at, self._clock() + seconds)
+
+    def pause_left(self) -> float:
+        """Return how many seconds of the pause are left, 0 when there is none."""
+        with self._lock:
+            return max(0.0, self._resume_at - self._clock())
 
 
 class Transport:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runatlas.backends.http.cache_lifetime import SETTLED_S
+from runatlas.backends.http.cache import SETTLED_S
 from runatlas.backends.swanlab.client import SwanlabClient, at, cut_page, unsupported
 from runatlas.backends.swanlab.document import Document
 from runatlas.backends.swanlab.record import (

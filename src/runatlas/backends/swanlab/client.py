@@ -9,8 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from runatlas.backends.http.answer import Answer
-from runatlas.backends.http.cache import AnswerCache
-from runatlas.backends.http.cache_lifetime import MOVING_S
+from runatlas.backends.http.cache import MOVING_S, AnswerCache
 from runatlas.backends.http.record_client import JSON, RecordClient, json_body, make_path
 from runatlas.backends.http.session import Request
 from runatlas.backends.swanlab.document import Document

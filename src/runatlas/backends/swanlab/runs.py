@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from runatlas.backends.http.cache_lifetime import RunStates
+from runatlas.backends.http.cache import RunStates
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.swanlab.client import SwanlabClient, at, unsupported
 from runatlas.backends.swanlab.document import Document

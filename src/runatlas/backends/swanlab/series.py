@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from runatlas.backends.http.cache_lifetime import MOVING_S
+from runatlas.backends.http.cache import MOVING_S
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.swanlab.client import SwanlabClient, at, unsupported
 from runatlas.backends.swanlab.document import Document

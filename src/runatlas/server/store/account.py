@@ -84,8 +84,8 @@ _KEY: Select[Any] = select(
 ).select_from(api_keys.join(users))
 _KEY_BY_HASH = _KEY.where(api_keys.c.secret_hash == bindparam("secret_hash"))
 _KEY_BY_ID = _KEY.where(api_keys.c.id == bindparam("key_id"))
-_HAS_ACCOUNTS = select(
-    or_(select(api_keys.c.id).exists(), select(users.c.id).where(users.c.password_hash.is_not(None)).exists())
+_HAS_ACCOUNTS = Prepared(
+    select(or_(select(api_keys.c.id).exists(), select(users.c.id).where(users.c.password_hash.is_not(None)).exists()))
 )
 
 
@@ -178,7 +178,7 @@ def _searched(statement: Select[Any], search: str | None) -> Select[Any]:
 
 def has_accounts(connection: Connection) -> bool:
     """Tell whether a key was ever made, or a user has a password."""
-    return bool(connection.scalar(_HAS_ACCOUNTS))
+    return bool(_HAS_ACCOUNTS.first(connection)[0])
 
 
 def has_keys(connection: Connection) -> bool:

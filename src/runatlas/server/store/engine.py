@@ -58,6 +58,12 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+class _Joined(threading.local):
+    """The transaction that all of what a thread does belongs to."""
+
+    connection: Connection | None = None
+
+
 class Store:
     """An open store; thread-safe, and safe beside other processes that have it open.
 
@@ -98,7 +104,7 @@ class Store:
             self._reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._disk = Disk(directory)
         self._commits = self._make_commits()
-        self._joined = threading.local()
+        self._joined = _Joined()
         self._closing: list[Callable[[], None]] = []
         self._pid = os.getpid()
         self._is_closed = False
@@ -250,7 +256,7 @@ class Store:
         """
         self._check_process()
         keep_time(self.clock() - self._heartbeat_timeout_ms)
-        joined = self._joined_connection()
+        joined = self._joined.connection
         if joined is not None:
             with store_errors(self.location):
                 yield joined
@@ -283,7 +289,7 @@ class Store:
             )
         self._check_process()
         keep_time(self.clock() - self._heartbeat_timeout_ms)
-        joined = self._joined_connection()
+        joined = self._joined.connection
         if joined is not None:
             # Taken back alone when the block raises, so that what comes after can go on.
             with store_errors(self.location), joined.begin_nested():
@@ -316,7 +322,7 @@ class Store:
         Raises:
             StoreError: The database failed; nothing was changed.
         """
-        outer = self._joined_connection()
+        outer = self._joined.connection
         with self.write(shared=shared) as connection:
             self._joined.connection = connection
             try:
@@ -364,10 +370,6 @@ class Store:
             # As long as it took: whoever waits for the lock looks for it only now and then.
             time.sleep(time.monotonic() - began)
 
-    def _joined_connection(self) -> Connection | None:
-        found: Connection | None = getattr(self._joined, "connection", None)
-        return found
-
     def insert(self, table: Table) -> Insert:
         """Return the dialect's insert into a table, which knows ``on_conflict_do_update``."""
         if self.dialect == "postgresql":
@@ -402,7 +404,7 @@ class Store:
             BusyError: Others hold the lock.
             StoreError: The database failed.
         """
-        if self._joined_connection() is not None:
+        if self._joined.connection is not None:
             return
         if self.dialect == "postgresql":
             with store_errors(self.location), self._engine.connect() as connection:
@@ -442,7 +444,7 @@ class Store:
                 _require_own(self.directory)
             self._pid = os.getpid()
             self._commits = self._make_commits()
-            self._joined = threading.local()
+            self._joined = _Joined()
             self._closing = []
             self._engine.dispose(close=False)
         if self._is_closed:

@@ -147,8 +147,7 @@ def list_runs(
 def read_runs(connection: Connection, run_keys: Sequence[int], parts: Collection[str]) -> list[RunRecord]:
     """Read runs by row id, in their order."""
     names = _names(parts, with_latest=True)
-    statement = select(_own(names)).select_from(runs).where(member_of(_C.id, "runs", run_keys))
-    found = {row[0]: row for row in rows(connection, statement)}
+    found = {row[0]: row for row in _by_key(names).all(connection, listing(connection.dialect, run_keys))}
     return _records(connection, _columns(names, [found[key] for key in run_keys if key in found]), parts)
 
 
@@ -169,6 +168,12 @@ def _own(names: tuple[str, ...]) -> ColumnElement[Any]:
     """Make one piece of text of all columns: to label each would take most of the time of making a statement."""
     worked_out = {"latest": LATEST, "is_plain": " AND ".join(map(_is_default, _OTHERS))}
     return literal_column(", ".join(worked_out.get(name) or f"runs.{name}" for name in names))
+
+
+@lru_cache(maxsize=16)
+def _by_key(names: tuple[str, ...]) -> Prepared:
+    """Make the statement that reads these columns of runs by row id."""
+    return Prepared(select(_own(names)).select_from(runs).where(member_of(_C.id, "runs")), "runs")
 
 
 def _is_default(field: OwnField) -> str:

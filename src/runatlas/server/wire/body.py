@@ -9,6 +9,7 @@ from litestar import Request
 from litestar.types import HTTPReceiveMessage
 
 from runatlas.errors import ValidationError
+from runatlas.server.wire.inflating import inflated
 
 __all__ = ["PUBLIC_BODY", "read_body", "require_size"]
 
@@ -41,10 +42,11 @@ async def read_body(request: Request[Any, Any, Any], limit: int, hold: Callable[
         ValidationError: 413 when it is too large, 400 when the client went away.
     """
     require_size(request, limit)
+    receive = inflated(request.scope, request.receive)
     pieces: list[bytes] = []
     size, more = 0, True
     while more:
-        message = cast(HTTPReceiveMessage, await request.receive())
+        message = cast(HTTPReceiveMessage, await receive())
         if message["type"] != "http.request":
             raise ValidationError("the request ended before all of its body had arrived", code=400)
         pieces.append(message["body"])

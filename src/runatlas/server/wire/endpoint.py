@@ -20,6 +20,7 @@ from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 from runatlas.server.wire.answer import Answer, accepts_gzip, compressed
 from runatlas.server.wire.body import PUBLIC_BODY, read_body, require_size
+from runatlas.server.wire.inflating import inflated
 from runatlas.server.wire.upload import Upload
 from runatlas.server.wire.worker import Visit, answering, in_thread
 
@@ -183,7 +184,7 @@ async def _stream(
 ) -> ASGIApp:
     require_size(request, limit)
     loop = asyncio.get_running_loop()
-    with Upload(request.receive, loop, limit) as upload:
+    with Upload(inflated(request.scope, request.receive), loop, limit) as upload:
         streaming = attrs.evolve(call, upload=io.BufferedReader(upload, _BUFFER))
         return await visiting.upload(_answer, function, streaming)
 

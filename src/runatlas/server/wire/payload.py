@@ -1,4 +1,4 @@
-"""JSON bodies: read with bounds, written fast. What they mean is ``runatlas.model.codec``'s to say."""
+"""JSON bodies, read with bounds. What they mean is ``runatlas.model.codec``'s to say."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runatlas.model import codec
 from runatlas.model.fast_json import NotPlainError, read_known
 from runatlas.process.garbage_collector import collector_paused
 
-__all__ = ["DEPTH_MAX", "decode_payload", "encode_payload", "nests_deeper", "parse_json"]
+__all__ = ["DEPTH_MAX", "decode_payload", "nests_deeper", "parse_json"]
 
 T = TypeVar("T")
 
@@ -64,15 +64,6 @@ def decode_payload(data: bytes, kind: type[T]) -> T:
         return codec.decode(value, kind, strict=True)
     except ResponseFormatError as error:
         raise ValidationError(error.message) from error
-
-
-def encode_payload(value: Any) -> bytes:
-    """Write a record, a container of records or plain JSON values, just as ``codec.encode_json`` does.
-
-    Raises:
-        TypeError: Something in it is no record and no JSON value.
-    """
-    return codec.encode_json(value)
 
 
 def nests_deeper(value: Any, more: int = 0) -> bool:

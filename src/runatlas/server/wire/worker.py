@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
-from typing import Any, ParamSpec, TypeVar, cast
+from contextlib import asynccontextmanager, nullcontext, suppress
+from typing import Any, ParamSpec, TypeVar
 
 import attrs
 from litestar import Request
@@ -21,7 +21,7 @@ from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.memory_budget import Held, HeldAnswers
 from runatlas.server.work import Work
 
-__all__ = ["Visit", "WorkerThreads", "Workers", "answering", "in_thread", "send_pieces", "visit"]
+__all__ = ["Visit", "WorkerThreads", "Workers", "answering", "in_thread", "send_pieces"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -157,7 +157,7 @@ class Workers:
         self._requests = requests
         self._threads_each = max(threads * 3 // 4, 1)
         self._uploads_each = max(uploads // 4, 1)
-        self._changes = asyncio.Semaphore(self._threads_each)
+        self.changes = asyncio.Semaphore(self._threads_each)
         self._present: dict[str, _Presence] = {}
         self._ending = threading.Event()
         self._watch = threading.Thread(target=self._look, name="runatlas-watch", daemon=True)
@@ -182,13 +182,13 @@ class Workers:
         return not self._watch.is_alive()
 
     @asynccontextmanager
-    async def visit(self, scope: Scope, receive: Receive) -> AsyncIterator[Visit]:
+    async def visit(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AsyncIterator[Visit]:
         """Let a request be under way within the block.
 
         Raises:
             RateLimitedError: The caller has too many under way.
         """
-        who = _who(scope)
+        who = _who(connection.scope)
         present = self._present.get(who)
         if present is None:
             present = _Presence(0, asyncio.Semaphore(self._threads_each), asyncio.Semaphore(self._uploads_each))
@@ -199,7 +199,7 @@ class Workers:
                 "one caller; wait for some of them"
             )
         present.requests += 1
-        visiting = Visit(self, present, who, scope, receive)
+        visiting = Visit(self, present, who, connection)
         try:
             yield visiting
         finally:
@@ -212,12 +212,14 @@ class Workers:
 class Visit:
     """One request while it is under way."""
 
-    def __init__(self, workers: Workers, present: _Presence, who: str, scope: Scope, receive: Receive) -> None:
+    def __init__(
+        self, workers: Workers, present: _Presence, who: str, connection: ASGIConnection[Any, Any, Any, Any]
+    ) -> None:
         self._workers = workers
         self._present = present
         self._who = who
-        self._scope = scope
-        self._receive = receive
+        self._turn = workers.changes if connection.scope.get("method") in _CHANGING else nullcontext()
+        self._receive = connection.receive
         self._held = 0
         self._answering = 0
         self._foreseen = 0
@@ -234,7 +236,8 @@ class Visit:
 
     def end(self) -> None:
         """Forget what was held."""
-        self._release()
+        if self._held:
+            self._release()
         self._change(0)
 
     def _release(self) -> None:
@@ -268,7 +271,8 @@ class Visit:
             await self._workers.answers.wait(self._who, wanted, deadline)
             self._answering, self._foreseen = wanted, 0
             try:
-                return await self._in_turn(call, *args, **kwargs)
+                async with self._present.threads, self._turn:
+                    return await self._attended(call, *args, **kwargs)
             except (RateLimitedError, BusyError):
                 if self._foreseen <= self._answering:
                     raise
@@ -277,7 +281,8 @@ class Visit:
 
     async def send(self, answer: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Send an answer, which counts until the client has taken it; the body that asked for it no longer does."""
-        self._release()
+        if self._held:
+            self._release()
         if isinstance(answer, Answer):
             self._change(len(answer.body))
             await answer(scope, receive, send)
@@ -291,15 +296,6 @@ class Visit:
             self._change(kept)
 
         await answer(scope, receive, send_counted)
-
-    async def _in_turn(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        workers = self._workers
-        async with self._present.threads:
-            changing = self._scope.get("method") in _CHANGING
-            if not changing:
-                return await self._attended(call, *args, **kwargs)
-            async with workers._changes:  # noqa: SLF001 - one module, one matter
-                return await self._attended(call, *args, **kwargs)
 
     async def upload(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call that reads the body while it arrives: in a thread that nobody else waits for."""
@@ -338,14 +334,6 @@ def _who(scope: Scope) -> str:
     return f"address {client[0]}" if client else "address"
 
 
-@asynccontextmanager
-async def visit(connection: ASGIConnection[Any, Any, Any, Any]) -> AsyncIterator[Visit]:
-    """Let a request be under way within the block; see ``Workers.visit``."""
-    workers = cast(Workers, connection.app.state.workers)
-    async with workers.visit(connection.scope, connection.receive) as visiting:
-        yield visiting
-
-
 def answering(
     answer: Callable[[Request[Any, Any, State], Visit], Awaitable[ASGIApp]],
 ) -> Callable[[Request[Any, Any, State]], Awaitable[ASGIApp]]:
@@ -353,7 +341,8 @@ def answering(
 
     async def handle(request: Request[Any, Any, State]) -> ASGIApp:
         async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-            async with visit(request) as visiting:
+            workers: Workers = request.app.state.workers
+            async with workers.visit(request) as visiting:
                 await visiting.send(await answer(request, visiting), scope, receive, send)
 
         return respond

@@ -5,7 +5,7 @@ import threading
 import pytest
 from support.clock import Clock
 
-from runatlas.backends.http.throttle import Throttle
+from runatlas.backends.http.transport import Throttle
 from runatlas.errors import TimeoutError_
 
 

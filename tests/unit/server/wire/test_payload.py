@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from runatlas.errors import ValidationError
 from runatlas.model import codec
 from runatlas.model.account import UserPatch, UserRef, WorkspaceRecord
+from runatlas.model.codec import encode_json
 from runatlas.model.filters import And, Comparison, Field, Not
 from runatlas.model.page import Page
 from runatlas.model.run import Profile, RunQuery, RunRecord, RunSelection
 from runatlas.model.run_import import RunImport
 from runatlas.model.series import Statistic, SummaryRecord
-from runatlas.server.wire.payload import DEPTH_MAX, decode_payload, encode_payload, parse_json
+from runatlas.server.wire.payload import DEPTH_MAX, decode_payload, parse_json
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=5)
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
@@ -49,18 +50,18 @@ PAGES = st.builds(Page, st.lists(RUNS | SUMMARIES | WORKSPACES, max_size=3).map(
 
 @given(RUNS | SUMMARIES | WORKSPACES | PAGES | FREE)
 def test_records_are_written_as_the_codec_writes_them(value: Any) -> None:
-    assert json.loads(encode_payload(value)) == json.loads(codec.dumps(codec.encode(value)))
+    assert json.loads(encode_json(value)) == json.loads(codec.dumps(codec.encode(value)))
 
 
 @given(st.lists(RUNS, max_size=3).map(tuple))
 def test_what_is_written_is_read_back_by_the_codec(runs: tuple[RunRecord, ...]) -> None:
-    read = codec.decode(codec.loads(encode_payload(Page(runs))), Page[RunRecord])
+    read = codec.decode(codec.loads(encode_json(Page(runs))), Page[RunRecord])
     assert repr(read.items) == repr(runs)
 
 
 def test_a_filter_keeps_its_kinds() -> None:
     selection = RunSelection("ann", filter=And((Not(Comparison(Field("CONFIG", "lr"), "EQ", 1)),)))
-    assert codec.decode(codec.loads(encode_payload(selection)), RunSelection) == selection
+    assert codec.decode(codec.loads(encode_json(selection)), RunSelection) == selection
 
 
 @given(FREE)

@@ -6,10 +6,11 @@ import re
 from typing import Any
 
 from runatlas.errors import ValidationError
+from runatlas.model.codec import encode_json
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.server.wire.field import required_body
-from runatlas.server.wire.payload import encode_payload, parse_json
+from runatlas.server.wire.payload import parse_json
 
 __all__ = ["answer", "limit_of", "number", "read_object"]
 
@@ -22,7 +23,7 @@ _LIMIT_MAX = 10_000
 
 def answer(value: Any, status: int = 200) -> Answer:
     """Answer JSON."""
-    return Answer(encode_payload(value), status)
+    return Answer(encode_json(value), status)
 
 
 def read_object(call: EndpointCall) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from litestar.handlers import HTTPRouteHandler
 
+from runatlas.model.codec import encode_json
 from runatlas.server.dialects.chachaml import read, write
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.body_limit import Limits
@@ -11,7 +12,6 @@ from runatlas.server.wire.credential import bearer_or_basic
 from runatlas.server.wire.dialect import Dialect
 from runatlas.server.wire.endpoint import Endpoint, make_endpoint
 from runatlas.server.wire.failure import Failure, in_wider_use
-from runatlas.server.wire.payload import encode_payload
 
 __all__ = ["PREFIXES", "READS", "WRITES", "make_dialect"]
 
@@ -79,4 +79,4 @@ def _handlers(limits: Limits) -> list[HTTPRouteHandler]:
 def _render(failure: Failure) -> Answer:
     failure = in_wider_use(failure)
     status = 400 if failure.status == 422 else failure.status
-    return Answer(encode_payload({"error": failure.message}), status, headers=failure.headers)
+    return Answer(encode_json({"error": failure.message}), status, headers=failure.headers)

@@ -13,7 +13,7 @@ from litestar.types import ASGIApp
 
 from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.artifact import ArtifactRecord
-from runatlas.model.codec import dumps
+from runatlas.model.codec import dumps, encode_json
 from runatlas.model.filters import Comparison, Field, Filter, Operator, Or
 from runatlas.model.page import each_item
 from runatlas.model.registry import ModelVersionRecord
@@ -35,7 +35,6 @@ from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.download import Download
 from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.server.wire.field import text
-from runatlas.server.wire.payload import encode_payload
 
 __all__ = [
     "add_tag",
@@ -103,11 +102,11 @@ def get_run(call: EndpointCall) -> Answer:
     }
     # Written a part at a time: objects take many times as much memory as their text.
     out = io.BytesIO()
-    out.write(encode_payload(rest)[:-1] + b',"metrics":[')
+    out.write(encode_json(rest)[:-1] + b',"metrics":[')
     between = b""
     for block in _points(call, run):
         for items in metric_objects(block):
-            out.write(between + encode_payload(items)[1:-1])
+            out.write(between + encode_json(items)[1:-1])
             between = b","
     out.write(b"]}")
     return Answer(out.getvalue())

@@ -14,7 +14,7 @@ from runatlas.server.dialects.matyan.ingestion import Ingestion
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 from runatlas.server.wire.credential import bearer_or_basic
-from runatlas.server.wire.worker import in_thread, visit
+from runatlas.server.wire.worker import Workers, in_thread
 
 __all__ = ["SOCKET_PATH", "make_socket"]
 
@@ -31,7 +31,8 @@ def make_socket() -> WebsocketRouteHandler:
         services: Services = socket.app.state.services
         ingestion = Ingestion(services, caller, str(socket.path_params["run"]))
         secret = None if caller.is_owner else bearer_or_basic(socket.headers)
-        async with visit(socket):
+        workers: Workers = socket.app.state.workers
+        async with workers.visit(socket):
             await socket.accept()
             while True:
                 event = await socket.receive()

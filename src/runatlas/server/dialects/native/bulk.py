@@ -13,6 +13,7 @@ from runatlas.model.arrow import MEDIA_TYPE as ARROW
 from runatlas.model.arrow import decode_batch, encode_block
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import Batch
+from runatlas.model.codec import encode_json
 from runatlas.model.ids import RunPath
 from runatlas.model.log import LogDraft
 from runatlas.model.media import MediaDraft
@@ -27,7 +28,7 @@ from runatlas.model.series import (
 )
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
-from runatlas.server.wire.payload import decode_payload, encode_payload
+from runatlas.server.wire.payload import decode_payload
 
 __all__ = ["BatchDocument", "BlockDocument", "read_batch", "write_block"]
 
@@ -147,4 +148,4 @@ def _block_text(block: PointBlock) -> bytes:
         failures=block.failures,
         next_cursor=block.next_cursor,
     )
-    return encode_payload(document)
+    return encode_json(document)

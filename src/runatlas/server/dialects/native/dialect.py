@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from runatlas.model.codec import encode_json
 from runatlas.server.dialects.native import account, file, run, series, system
 from runatlas.server.dialects.native.document import ErrorDetail, ErrorDocument, make_document
 from runatlas.server.dialects.native.handler import make_handlers
@@ -14,7 +15,6 @@ from runatlas.server.wire.body_limit import Limits
 from runatlas.server.wire.credential import bearer_or_basic
 from runatlas.server.wire.dialect import Dialect
 from runatlas.server.wire.failure import Failure
-from runatlas.server.wire.payload import encode_payload
 
 __all__ = ["make_dialect", "native_document", "native_routes"]
 
@@ -40,7 +40,7 @@ def native_document() -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _document_text() -> bytes:
-    return encode_payload(native_document())
+    return encode_json(native_document())
 
 
 def make_dialect(limits: Limits) -> Dialect:
@@ -64,4 +64,4 @@ def make_dialect(limits: Limits) -> Dialect:
 def render(failure: Failure) -> Answer:
     """Write a failure as this protocol does."""
     detail = ErrorDetail(failure.status, failure.type, failure.message, failure.code)
-    return Answer(encode_payload(ErrorDocument(detail)), failure.status, headers=failure.headers)
+    return Answer(encode_json(ErrorDocument(detail)), failure.status, headers=failure.headers)

@@ -13,6 +13,7 @@ from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
+from runatlas.model.codec import encode_json
 from runatlas.server.dialects.native.parameter import parse_query
 from runatlas.server.dialects.native.route import Route
 from runatlas.server.dialects.native.system import HealthCheck
@@ -20,7 +21,6 @@ from runatlas.server.services.caller import Caller
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.body_limit import Limits
 from runatlas.server.wire.endpoint import EndpointCall, make_endpoint, methods_of, performed_once
-from runatlas.server.wire.payload import encode_payload
 
 __all__ = ["make_handlers"]
 
@@ -89,9 +89,10 @@ def _handler(route: Route, limits: Limits) -> HTTPRouteHandler:
 
 
 def _run(route: Route, call: EndpointCall) -> Answer | ASGIApp:
-    call = attrs.evolve(call, arguments=parse_query(call.query_string, route.parameters))
+    if call.query_string or route.takes_query:
+        call = attrs.evolve(call, arguments=parse_query(call.query_string, route.parameters))
     # Before a transaction: others that write would wait while a large body is decoded.
-    given = route.read(call)
+    given = {name: read(call) for name, read in route.binders}
     # What streams is kept by its content: doing it twice is no harm, and it holds no transaction while it comes.
     if not route.write or route.streams or "idempotency-key" not in call.headers:
         return _perform(route, given)
@@ -110,4 +111,4 @@ def _perform(route: Route, given: dict[str, Any]) -> Answer | ASGIApp:
     if callable(result):
         return result  # type: ignore[no-any-return]
     status = route.statuses[0] if route.status_of is None else route.status_of(result)
-    return Answer(b"" if result is None else encode_payload(result), status)
+    return Answer(b"" if result is None else encode_json(result), status)

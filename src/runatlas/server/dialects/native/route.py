@@ -39,6 +39,8 @@ class Route:
     """One operation of the protocol.
 
     Attributes:
+        binders: How each argument of the function is read of a request: a ``ValidationError`` says that a parameter
+            or the body does not fit, a ``NotFoundError`` that a part of the path can be no name.
         statuses: The success statuses; the first one unless ``status_of`` says otherwise.
         status_of: Tells the status of a result.
         errors: Error statuses that it may answer beside those every route may.
@@ -71,14 +73,10 @@ class Route:
     streams: bool = False
     limit: Literal["body", "batch", "blob"] = "body"
 
-    def read(self, call: EndpointCall) -> dict[str, Any]:
-        """Read the function's arguments from the request.
-
-        Raises:
-            ValidationError: A parameter or the body does not fit.
-            NotFoundError: A part of the path can be no name.
-        """
-        return {name: read(call) for name, read in self.binders}
+    @functools.cached_property
+    def takes_query(self) -> bool:
+        """Whether it has parameters of the query."""
+        return any(parameter.where == "query" for parameter in self.parameters)
 
 
 class RouteTable:
@@ -162,11 +160,12 @@ def _service_of(item: Operation, wrap: Callable[[Any], Any] | None) -> Callable[
     in_order = [argument.name for argument in item.arguments if not argument.keyword_only]
     by_name = [argument.name for argument in item.arguments if argument.keyword_only]
     fields = [argument.name for argument in item.arguments if argument.place == "field"]
+    subject, name_of_call = item.service, item.name
 
     @functools.wraps(item.function, updated=())
     def call(*, services: Services, caller: Caller, **values: Any) -> Any:
         values |= {name: getattr(values["body"], name) for name in fields}
-        ask = getattr(getattr(services, item.service), item.name)
+        ask = getattr(getattr(services, subject), name_of_call)
         result = ask(caller, *(values[name] for name in in_order), **{name: values[name] for name in by_name})
         return result if wrap is None else wrap(result)
 

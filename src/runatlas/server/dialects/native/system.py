@@ -8,10 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import attrs
 
 from runatlas.errors import StoreError
+from runatlas.model.codec import encode_json
 from runatlas.server.dialects.native.route import RouteTable
 from runatlas.server.services.services import Services
 from runatlas.server.wire.answer import Answer
-from runatlas.server.wire.payload import encode_payload
 
 __all__ = ["Health", "HealthCheck", "routes"]
 
@@ -34,7 +34,7 @@ def get_health(services: Services) -> Answer:
         services.accounts.has_accounts()
     except StoreError:
         return _no_answer()
-    return Answer(encode_payload(Health("ok")))
+    return Answer(encode_json(Health("ok")))
 
 
 class HealthCheck:
@@ -54,4 +54,4 @@ class HealthCheck:
 
 
 def _no_answer() -> Answer:
-    return Answer(encode_payload(Health("the store does not answer")), 503)
+    return Answer(encode_json(Health("the store does not answer")), 503)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 
 from runatlas.errors import RunAtlasError
+from runatlas.model.codec import encode_json
 from runatlas.model.filters import And, Comparison, Field
 from runatlas.model.page import PageRequest
 from runatlas.model.project import ProjectQuery
 from runatlas.model.run import RunQuery, RunSelection
 from runatlas.server.services.services import Services
-from runatlas.server.wire.payload import decode_payload, encode_payload
+from runatlas.server.wire.payload import decode_payload
 
 __all__ = ["rehearse"]
 
@@ -24,4 +25,4 @@ def rehearse(services: Services) -> None:
         caller = services.owner()
         for project in services.projects.list_projects(caller, ProjectQuery(detail=False, page=_ONE)).items:
             query = RunQuery(RunSelection(project.workspace, project.name, filter=_FILTER), page=_ONE)
-            encode_payload(services.runs.list_runs(caller, decode_payload(encode_payload(query), RunQuery)))
+            encode_json(services.runs.list_runs(caller, decode_payload(encode_json(query), RunQuery)))

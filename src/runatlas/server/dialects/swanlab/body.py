@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from runatlas.errors import NotFoundError, ValidationError
+from runatlas.model.codec import encode_json
 from runatlas.model.ids import (
     ProjectPath,
     RunPath,
@@ -16,7 +17,7 @@ from runatlas.model.page import PAGE_LIMIT, Page, PageRequest
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.server.wire.field import json_object, whole
-from runatlas.server.wire.payload import encode_payload, parse_json
+from runatlas.server.wire.payload import parse_json
 
 __all__ = [
     "answer",
@@ -36,7 +37,7 @@ _PAGE_MAX = 2**40
 
 def answer(value: Any, status: int = 200) -> Answer:
     """Answer JSON."""
-    return Answer(encode_payload(value), status)
+    return Answer(encode_json(value), status)
 
 
 def read_json(call: EndpointCall) -> Any:

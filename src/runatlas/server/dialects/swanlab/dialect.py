@@ -8,6 +8,7 @@ from typing import Literal
 import attrs
 from litestar.handlers import HTTPRouteHandler
 
+from runatlas.model.codec import encode_json
 from runatlas.server.dialects.swanlab import account, column, export, file, ingestion, media, project, query, run
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
@@ -16,7 +17,6 @@ from runatlas.server.wire.body_limit import Limits
 from runatlas.server.wire.dialect import Dialect
 from runatlas.server.wire.endpoint import Endpoint, make_endpoint
 from runatlas.server.wire.failure import Failure, in_wider_use
-from runatlas.server.wire.payload import encode_payload
 
 __all__ = ["PREFIXES", "ROUTES", "SwanlabRoute", "make_dialect"]
 
@@ -156,4 +156,4 @@ def _render(failure: Failure) -> Answer:
     status = 400 if failure.status == 422 else failure.status
     code = HTTPStatus(status).phrase.replace(" ", "_").replace("-", "_")
     message = failure.message if failure.found is None else f"{failure.message}, not {failure.found}"
-    return Answer(encode_payload({"code": code, "message": message}), status, headers=failure.headers)
+    return Answer(encode_json({"code": code, "message": message}), status, headers=failure.headers)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from runatlas.model.codec import encode_json
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.failure import Failure, in_wider_use
-from runatlas.server.wire.payload import encode_payload
 
 __all__ = ["answer", "code_of", "render"]
 
@@ -27,7 +27,7 @@ _CODES = {
 
 def answer(data: Any) -> Answer:
     """Answer ``data``."""
-    return Answer(encode_payload({"data": data, "error": None}))
+    return Answer(encode_json({"data": data, "error": None}))
 
 
 def code_of(failure: Failure) -> tuple[int, str]:
@@ -40,4 +40,4 @@ def render(failure: Failure) -> Answer:
     """Write a failure; clients find its code in the text of ``details``."""
     status, code = code_of(failure)
     told = {"message": failure.message or "the request failed", "details": f"code={code}"}
-    return Answer(encode_payload({"data": None, "error": told}), status, headers=failure.headers)
+    return Answer(encode_json({"data": None, "error": told}), status, headers=failure.headers)

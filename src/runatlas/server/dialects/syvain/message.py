@@ -9,6 +9,7 @@ import attrs
 
 from runatlas.errors import ConflictError, NotFoundError, RunAtlasError, ValidationError
 from runatlas.model.annotation import ANNOTATION_MAX, AnnotationDraft
+from runatlas.model.codec import encode_json
 from runatlas.model.ids import RunPath
 from runatlas.model.run import RunPatch
 from runatlas.server.dialects.syvain.envelope import code_of
@@ -23,7 +24,7 @@ from runatlas.server.wire.credential import bearer_or_basic
 from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.server.wire.failure import failure_of
 from runatlas.server.wire.field import number, optional, text
-from runatlas.server.wire.payload import encode_payload, parse_json
+from runatlas.server.wire.payload import parse_json
 
 __all__ = ["experiment_events", "organization_events"]
 
@@ -73,7 +74,7 @@ def _messages(call: EndpointCall) -> list[_Message]:
 
 
 def _answer(replies: list[dict[str, Any]]) -> Answer:
-    return Answer(encode_payload(replies))
+    return Answer(encode_json(replies))
 
 
 # -- with an API key --------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from runatlas.errors import NotFoundError, ValidationError
+from runatlas.model.codec import encode_json
 from runatlas.model.ids import RunPath
 from runatlas.server.dialects.syvain.envelope import answer
 from runatlas.server.dialects.syvain.field import objects, read_object
@@ -20,7 +21,6 @@ from runatlas.server.services.events import EventSeries
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.server.wire.field import flag, known_fields, text
-from runatlas.server.wire.payload import encode_payload
 from runatlas.server.wire.worker import in_thread, send_pieces
 
 __all__ = ["query_catalog", "query_series"]
@@ -192,5 +192,5 @@ class _Stream:
         for batch in self.batches():
             batches += 1
             rows += len(batch["data"]["value"])
-            yield encode_payload(batch) + b"\n"
-        yield encode_payload({"kind": "complete", "batchCount": batches, "rowCount": rows}) + b"\n"
+            yield encode_json(batch) + b"\n"
+        yield encode_json({"kind": "complete", "batchCount": batches, "rowCount": rows}) + b"\n"

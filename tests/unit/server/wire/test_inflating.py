@@ -12,9 +12,18 @@ from hypothesis import strategies as st
 from support.asgi import call_app, make_scope, read_body
 
 from runatlas.errors import RunAtlasError
-from runatlas.server.inflating import inflate_body
+from runatlas.server.wire.inflating import inflated
 
 GZIP = {"content-encoding": "gzip"}
+
+
+def inflate_body(app: Any) -> Any:
+    """Let an application read inflated bodies."""
+
+    async def inflating(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope, inflated(scope, receive), send)
+
+    return inflating
 
 
 def _split(data: bytes, size: int) -> list[bytes]:
@@ -42,7 +51,7 @@ def test_behind_the_body_it_is_heard_that_the_client_goes_away() -> None:
     async def listening(scope: Any, receive: Any, send: Any) -> None:
         heard.extend([(await receive())["type"], (await receive())["type"]])
 
-    asyncio.run(inflate_body(listening)(make_scope("POST", "/", GZIP), receive, receive))  # type: ignore[arg-type]
+    asyncio.run(inflate_body(listening)(make_scope("POST", "/", GZIP), receive, receive))
     assert heard == ["http.request", "http.disconnect"]
 
 

@@ -5,45 +5,32 @@ from __future__ import annotations
 import zlib
 from typing import cast
 
-from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPRequestEvent, Receive, Scope, Send
+from litestar.types import HTTPReceiveMessage, HTTPRequestEvent, Receive, Scope
 
 from runatlas.errors import ApiStatusError, ValidationError
 
-__all__ = ["inflate_body"]
+__all__ = ["inflated"]
 
 _WINDOW = 31
 _PIECE = 1 << 18
 
 
-def inflate_body(app: ASGIApp) -> ASGIApp:
-    """Make a middleware that undoes ``Content-Encoding: gzip``.
+def inflated(scope: Scope, receive: Receive) -> Receive:
+    """Return what receives the body of a request without its ``Content-Encoding: gzip``.
 
-    How large a body may be is counted further in, on what comes out of here, so compressed and plain bodies have one
-    bound; that counting stops reading, and so inflating, at once.
+    Who reads counts how large the body is on what comes out of here, so compressed and plain bodies have one bound;
+    that counting stops reading, and so inflating, at once.
 
     Args:
-        app: The next application.
-
-    Returns:
-        The wrapped application.
+        scope: The request.
+        receive: Receives what the client sends.
     """
-
-    async def inflating(scope: Scope, receive: Receive, send: Send) -> None:
-        coding = "" if scope["type"] == ScopeType.WEBSOCKET else _coding(scope)
-        if coding not in {"", "identity"}:
-            receive = _inflating_receive(coding, receive)
-        await app(scope, receive, send)
-
-    return inflating
-
-
-def _coding(scope: Scope) -> str:
     codings = [value.decode("latin-1") for name, value in scope["headers"] if name == b"content-encoding"]
-    return ",".join(codings).strip().lower()
+    coding = ",".join(codings).strip().lower()
+    return receive if coding in {"", "identity"} else _inflating(coding, receive)
 
 
-def _inflating_receive(coding: str, receive: Receive) -> Receive:
+def _inflating(coding: str, receive: Receive) -> Receive:
     inflater = zlib.decompressobj(_WINDOW)
     arriving, more = True, True
 
