@@ -105,7 +105,7 @@ class Recording:
                 append_logs(connection, run_pk, drafts, now_ms)
             if artifacts:
                 put_artifacts(connection, run_pk, artifacts, now_ms)
-            points = sum(found.summary.points for found in encoded.values())
+            points = sum(found.points for found in encoded.values())
             touch_run(connection, run_pk, now_ms, points=points, bytes_=sum(found.bytes for found in encoded.values()))
         self._merger.offer(change.crowded)
         return AppendRecord(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import attrs
 import numpy as np
 
 from runatlas.errors import ConflictError, NotFoundError, ValidationError
-from runatlas.model.batch_check import Identity, check_key
+from runatlas.model.batch_check import check_key
 from runatlas.model.ids import ProjectPath
 from runatlas.model.run import Profile, RunDraft
 from runatlas.model.run_import import IMPORT_RUNS_MAX, IMPORT_VALUES_MAX, ImportedSeries, RunImport, RunImportRecord
@@ -20,14 +20,14 @@ from runatlas.process.garbage_collector import collector_paused
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.run_change import FINAL_STATES, json_text, profile_texts
 from runatlas.server.services.run_creation import check_draft, project_of, values_of
-from runatlas.server.services.validation import check_choice, check_time
+from runatlas.server.services.validation import check_time
 from runatlas.server.store.config import ConfigRow, flatten, write_configs
 from runatlas.server.store.engine import Store
 from runatlas.server.store.latest import freeze_new
-from runatlas.server.store.point_chunk import Points, Whole, join
+from runatlas.server.store.point_chunk import Points
 from runatlas.server.store.project import ProjectRow, lock_projects, touch_projects
 from runatlas.server.store.run_write import add_profiles, add_runs, write_labels
-from runatlas.server.store.series import Encoded, SeriesRow, add_chunks, add_series_of_runs, encode_series, touch_new
+from runatlas.server.store.series import Encoded, NewSeries, add_series_of_runs, encode_joined, touch_new
 from runatlas.server.store.statement import Connection
 
 __all__ = ["RunImports"]
@@ -41,6 +41,8 @@ class _Checked:
 
     Attributes:
         place: Which of those that came it is.
+        series: Key and type of each series, and how many points it has.
+        steps, values: Those of all its series, one behind the other.
     """
 
     place: int
@@ -49,8 +51,9 @@ class _Checked:
     rows: list[ConfigRow]
     labels: list[str]
     profile: tuple[str, str, str]
-    types: dict[Identity, str]
-    points: dict[Identity, Points]
+    series: list[tuple[str, str, int]]
+    steps: array[int]
+    values: array[float]
 
 
 class RunImports:
@@ -69,7 +72,7 @@ class RunImports:
         """
         if len(runs) > IMPORT_RUNS_MAX:
             raise ValidationError(f"runs: at most {IMPORT_RUNS_MAX} come at once, got {len(runs)}")
-        values = sum(max(len(series.steps), len(series.values)) for run in runs for series in run.series)
+        values = sum([len(series.values) for run in runs for series in run.series])
         if values > IMPORT_VALUES_MAX:
             raise ValidationError(f"runs: at most {IMPORT_VALUES_MAX:,} values come at once, got {values:,}")
         self._store.require_room()
@@ -89,7 +92,7 @@ class RunImports:
         return tuple(answers[place] for place in range(len(runs)))
 
     def _write(
-        self, caller: Caller, ready: Sequence[_Checked], encoded: Mapping[int, Mapping[Identity, Encoded]]
+        self, caller: Caller, ready: Sequence[_Checked], encoded: Mapping[int, Sequence[Encoded | None]]
     ) -> dict[int, RunImportRecord]:
         store = self._store
         answers: dict[int, RunImportRecord] = {}
@@ -138,18 +141,18 @@ def _checked(place: int, run: RunImport) -> _Checked:
     if draft.state not in FINAL_STATES:
         raise ValidationError(f"state: a run that comes whole has ended, and is not {draft.state}")
     check_time(run.time_ms, "time_ms")
-    types: dict[Identity, str] = {}
-    points: dict[Identity, Points] = {}
-    # Series of a run have the same few lengths and mostly the same steps.
-    times_of = lru_cache(lambda count: np.full(count, run.time_ms, np.int64))
-    steps_of = lru_cache(_steps)
-    for series in run.series:
-        check_key(series.key)
-        check_choice(series.column_type, NUMERIC_TYPES, "column_type")
-        identity = (series.key, "")
-        new = _points(series, steps_of, times_of)
-        types[identity] = series.column_type if types.get(identity) in {None, series.column_type} else "FLOAT"
-        points[identity] = join([points[identity], new]) if identity in points else new
+    series: list[tuple[str, str, int]] = []
+    steps, values = array("q"), array("d")
+    for key, parts in _by_key(run.series).items():
+        before = len(values)
+        try:
+            for part in parts:
+                steps.extend(part.steps)
+                values.extend(part.values)
+        except (TypeError, OverflowError) as error:
+            raise ValidationError(f"series: steps or values of {key!r}: {error}") from error
+        kinds = {part.column_type for part in parts}
+        series.append((key, kinds.pop() if len(kinds) == 1 else "FLOAT", len(values) - before))
     return _Checked(
         place,
         run,
@@ -157,32 +160,42 @@ def _checked(place: int, run: RunImport) -> _Checked:
         flatten(draft.config),
         list(dict.fromkeys(draft.labels)),
         profile_texts(draft.profile or Profile()),
-        types,
-        {identity: found for identity, found in points.items() if len(found)},
+        series,
+        steps,
+        values,
     )
 
 
-def _points(
-    series: ImportedSeries, steps_of: Callable[[tuple[int, ...]], Whole], times_of: Callable[[int], Whole]
-) -> Points:
-    try:
-        steps, values = steps_of(tuple(series.steps)), array("d", series.values)
-    except (TypeError, OverflowError) as error:
-        raise ValidationError(f"series: steps or values of {series.key!r}: {error}") from error
-    count = len(values)
-    if len(steps) != count:
-        raise ValidationError(f"series: {series.key!r} has {len(steps)} steps and {count} values")
-    return Points(steps, times_of(count), np.frombuffer(values, np.float64) if count else np.empty(0, np.float64))
+def _by_key(given: Sequence[ImportedSeries]) -> dict[str, list[ImportedSeries]]:
+    """Check all of series but their points, and group them by key.
+
+    Raises:
+        ValidationError: Something is out of bounds; the sentence names it.
+    """
+    found: dict[str, list[ImportedSeries]] = {}
+    for series in given:
+        key = series.key
+        check_key(key)
+        if series.column_type not in NUMERIC_TYPES:
+            raise ValidationError(f"column_type: {series.column_type!r} is none of {', '.join(NUMERIC_TYPES)}")
+        if len(series.steps) != len(series.values):
+            raise ValidationError(f"series: {key!r} has {len(series.steps)} steps and {len(series.values)} values")
+        found.setdefault(key, []).append(series)
+    return found
 
 
-def _steps(steps: tuple[int, ...]) -> Whole:
-    return np.frombuffer(array("q", steps), np.int64) if steps else np.empty(0, np.int64)
-
-
-def _encode(ready: Sequence[_Checked]) -> dict[int, dict[Identity, Encoded]]:
+def _encode(ready: Sequence[_Checked]) -> dict[int, list[Encoded | None]]:
     """Encode the points of all runs at once; no lock is needed, but a request with a key holds it by then."""
-    encoded = iter(encode_series([points for run in ready for points in run.points.values()]))
-    return {run.place: {identity: next(encoded) for identity in run.points} for run in ready}
+    steps, values, counts = array("q"), array("d"), [len(run.values) for run in ready]
+    for run in ready:
+        steps.extend(run.steps)
+        values.extend(run.values)
+    encoded: Iterator[Encoded] = iter(())
+    if values:
+        times = np.repeat(np.array([run.given.time_ms for run in ready], np.int64), counts)
+        points = Points(np.frombuffer(steps, np.int64), times, np.frombuffer(values, np.float64))
+        encoded = iter(encode_joined(points, [count for run in ready for _, _, count in run.series if count]))
+    return {run.place: [next(encoded) if count else None for _, _, count in run.series] for run in ready}
 
 
 def _columns(caller: Caller, run: _Checked, project: ProjectRow, now_ms: int) -> dict[str, Any]:
@@ -193,34 +206,28 @@ def _columns(caller: Caller, run: _Checked, project: ProjectRow, now_ms: int) ->
 def _write_parts(
     connection: Connection,
     added: Mapping[int, _Checked],
-    encoded: Mapping[int, Mapping[Identity, Encoded]],
+    encoded: Mapping[int, Sequence[Encoded | None]],
     now_ms: int,
 ) -> None:
     """Write what hangs on new runs, by row id."""
     write_configs(connection, {key: run.rows for key, run in added.items()}, fresh=True)
     write_labels(connection, {key: run.labels for key, run in added.items()}, fresh=True)
     add_profiles(connection, {key: run.profile for key, run in added.items()})
-    rows: dict[int, list[SeriesRow]] = {}
-    chunks: list[tuple[SeriesRow, Encoded]] = []
-    for key, run in added.items():
-        held = encoded[run.place]
-        rows[key] = [SeriesRow(*identity, "CUSTOM", column_type) for identity, column_type in run.types.items()]
-        found = [(row, held[row.key, row.context]) for row in rows[key] if (row.key, row.context) in held]
-        for row, points in found:
-            row.add(points)
-        chunks += found
-    add_series_of_runs(connection, rows, now_ms)
-    freeze_new(connection, {key: _latest(of_run) for key, of_run in rows.items()})
-    add_chunks(connection, [(row.id, points) for row, points in chunks])
-    touch_new(connection, {key: _amount(of_run) for key, of_run in rows.items()}, now_ms)
+    series = {
+        key: [NewSeries(key, *said[:2], points) for said, points in zip(run.series, encoded[run.place], strict=True)]
+        for key, run in added.items()
+    }
+    add_series_of_runs(connection, list(chain.from_iterable(series.values())), now_ms)
+    freeze_new(connection, {key: _latest(of_run) for key, of_run in series.items()})
+    touch_new(connection, {key: _amount(of_run) for key, of_run in series.items()}, now_ms)
 
 
-def _latest(of_run: Sequence[SeriesRow]) -> dict[str, float]:
-    """Return the last values of a new run, all of whose series are numbers without context."""
-    return {row.key: row.summary.last.value for row in of_run if row.summary is not None}
+def _latest(of_run: Sequence[NewSeries]) -> dict[str, float]:
+    """Return the last values of a new run."""
+    return {key: points.latest for _, key, _, points in of_run if points is not None}
 
 
-def _amount(of_run: Sequence[SeriesRow]) -> tuple[int, int]:
+def _amount(of_run: Sequence[NewSeries]) -> tuple[int, int]:
     """Return how many points a new run has, and how many bytes."""
-    points = sum(row.summary.points for row in of_run if row.summary is not None)
-    return points, sum(row.bytes_added for row in of_run)
+    there = [points for _, _, _, points in of_run if points is not None]
+    return sum([points.points for points in there]), sum([points.bytes for points in there])

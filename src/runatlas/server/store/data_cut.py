@@ -191,10 +191,10 @@ def _part_points(
         ids = _add_parts(connection, [part.one for part in parts], holders)
         summaries = summaries_of([part.staying for part in parts])
         changed: list[SeriesRow] = []
-        for part, found, summary in zip(parts, encoded, summaries, strict=True):
+        for part, found, stays in zip(parts, encoded, summaries, strict=True):
             row = part.one.row(ids[part.one.id])
             row.add(found)
-            changed += [row, part.remainder(summary)]
+            changed += [row, part.remainder(Summary.of(stays))]
             taken.append((part.one, len(part.going), found.bytes))
         add_chunks(connection, [(ids[part.one.id], found) for part, found in zip(parts, encoded, strict=True)])
         replace_chunks(connection, [replaced for part in parts for replaced in part.replaced])

@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from functools import lru_cache
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 import numpy as np
@@ -28,10 +28,25 @@ import numpy.typing as npt
 
 from runatlas.model import codec
 
-__all__ = ["NO_EPOCH", "ChunkError", "Floats", "Points", "Whole", "WholeColumn", "decode_chunk", "encode_chunk", "join"]
+__all__ = [
+    "DOUBLE",
+    "NO_EPOCH",
+    "ChunkError",
+    "Floats",
+    "Frame",
+    "Points",
+    "Whole",
+    "WholeColumn",
+    "decode_chunk",
+    "encode_chunk",
+    "join",
+]
 
 Whole: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
+
+DOUBLE = np.dtype("<f8")
+"""How chunks hold values."""
 
 NO_EPOCH = -(2**63)
 """Stands for a point without an epoch."""
@@ -43,7 +58,6 @@ _CHECKSUM = struct.Struct("<I")
 _LINE = struct.Struct("<Bqq")
 _EPOCHS, _EPOCH_GAPS, _EVENT_IDS = 1, 2, 4
 _RAW = 8
-_DOUBLE = np.dtype("<f8")
 _RESTS: dict[int, np.dtype[Any]] = {1: np.dtype("<u1"), 2: np.dtype("<u2"), 4: np.dtype("<u4")}
 _INDEX = np.arange(1 << 16, dtype=np.int64)
 _SAFE = 2**61
@@ -123,6 +137,40 @@ class WholeColumn:
         return cls(_RAW, 0, 0, numbers.astype("<i8", copy=False).tobytes(), low, high)
 
 
+class Frame(NamedTuple):
+    """What chunks of the same steps and times share, if they have neither epochs nor event ids: all but the values.
+
+    Attributes:
+        before, behind: The header around its checksum.
+        rest: What follows the values.
+        checksum: What that of a chunk begins with.
+        bounds: ``count, min_step, max_step, min_time_ms, max_time_ms``.
+    """
+
+    before: bytes
+    behind: bytes
+    rest: bytes
+    checksum: int
+    bounds: tuple[int, int, int, int, int]
+
+    @classmethod
+    def of(cls, steps: WholeColumn, times: WholeColumn, count: int) -> Frame:
+        """Make it of encoded steps and times."""
+        lines = (steps.start, steps.stride, times.start, times.stride)
+        head = (_VERSION, steps.form, times.form, 0, count)
+        header, checksum = _HEADER.pack(*head, 0, 0, *lines), _checksum(head, 0, lines, b"")
+        before, behind = header[: _CHECKED.size], header[_CHECKED.size + _CHECKSUM.size :]
+        bounds = (count, steps.low, steps.high, times.low, times.high)
+        return cls(before, behind, steps.rest + times.rest, checksum, bounds)
+
+    def around(self, values: bytes | memoryview) -> bytes:
+        """Return the chunk of these values: little-endian doubles."""
+        checksum = zlib.crc32(values, self.checksum)
+        if self.rest:
+            checksum = zlib.crc32(self.rest, checksum)
+        return b"".join((self.before, _CHECKSUM.pack(checksum), self.behind, values, self.rest))
+
+
 def encode_chunk(points: Points, steps: WholeColumn | None = None, times: WholeColumn | None = None) -> bytes:
     """Write points as bytes.
 
@@ -137,9 +185,7 @@ def encode_chunk(points: Points, steps: WholeColumn | None = None, times: WholeC
     steps = steps or WholeColumn.of(points.steps)
     times = times or WholeColumn.of(points.times_ms)
     if points.epochs is None and points.event_ids is None:
-        before, behind, rest, start = _frame(steps, times, len(points.values))
-        body = points.values.astype(_DOUBLE, copy=False).tobytes() + rest
-        return b"".join((before, _CHECKSUM.pack(zlib.crc32(body, start)), behind, body))
+        return Frame.of(steps, times, len(points.values)).around(points.values.astype(DOUBLE, copy=False).tobytes())
     flags, epochs = _encode_epochs(points.epochs)
     event_ids = b""
     if points.event_ids is not None:
@@ -150,15 +196,6 @@ def encode_chunk(points: Points, steps: WholeColumn | None = None, times: WholeC
     lines = (steps.start, steps.stride, times.start, times.stride)
     head = (_VERSION, steps.form, times.form, flags, count)
     return _HEADER.pack(*head, _checksum(head, len(event_ids), lines, body), len(event_ids), *lines) + body
-
-
-@lru_cache(maxsize=64)
-def _frame(steps: WholeColumn, times: WholeColumn, count: int) -> tuple[bytes, bytes, bytes, int]:
-    """Return what chunks of the same steps and times share: the header around its checksum, what follows the values."""
-    lines = (steps.start, steps.stride, times.start, times.stride)
-    head = (_VERSION, steps.form, times.form, 0, count)
-    header, start = _HEADER.pack(*head, 0, 0, *lines), _checksum(head, 0, lines, b"")
-    return header[: _CHECKED.size], header[_CHECKED.size + _CHECKSUM.size :], steps.rest + times.rest, start
 
 
 def decode_chunk(data: bytes) -> Points:
@@ -181,7 +218,7 @@ def decode_chunk(data: bytes) -> Points:
         raise ChunkError(f"the chunk is damaged: {error}") from error
 
 
-def join(parts: list[Points]) -> Points:
+def join(parts: Sequence[Points]) -> Points:
     """Return the points of several chunks, one after another."""
     if len(parts) == 1:
         return parts[0]

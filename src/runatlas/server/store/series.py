@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import reduce
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import attrs
+import numpy as np
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from runatlas.model.series import MEDIA_TYPES
-from runatlas.server.store.point_chunk import Points, WholeColumn, encode_chunk
+from runatlas.server.store.point_chunk import DOUBLE, Floats, Frame, Points, Whole, WholeColumn, encode_chunk, join
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import chunks, runs, series, writers
 from runatlas.server.store.statement import listing, member_of
-from runatlas.server.store.summary import COLUMNS, Summary, summarise
+from runatlas.server.store.summary import COLUMNS, Row, Summary, summarise
 
 __all__ = [
     "CHUNK_POINTS",
     "MERGE_CHUNKS",
     "Encoded",
+    "NewSeries",
     "SeriesRow",
     "add_chunks",
     "add_series",
     "add_series_of_runs",
     "encode_chunk_row",
+    "encode_joined",
     "encode_series",
     "find_series",
     "is_repeat",
@@ -43,7 +49,7 @@ MERGE_CHUNKS = 32
 """How many neighbouring chunks at the least become one."""
 
 _MERGE_EVERY = MERGE_CHUNKS // 2
-_SHARED_BYTES = 1 << 15
+_SHARED_POINTS = 1 << 12
 
 _STATE = ("name", "column_class", "column_type")
 _FIND = Prepared(
@@ -53,10 +59,7 @@ _FIND = Prepared(
     "run_pk",
     "keys",
 )
-_OF_RUNS = Prepared(
-    select(series.c.run_pk, series.c.key, series.c.context, series.c.id).where(member_of(series.c.run_pk, "runs")),
-    "runs",
-)
+_OF_RUNS = Prepared(select(series.c.id).where(member_of(series.c.run_pk, "runs")).order_by(series.c.id), "runs")
 _ADD = Prepared(
     insert(series).values(
         {
@@ -120,16 +123,36 @@ class Encoded(NamedTuple):
     """Points ready to be stored.
 
     Attributes:
+        row: What they amount to.
         chunks: ``count, min_step, max_step, min_time_ms, max_time_ms, data`` each.
     """
 
-    summary: Summary
+    row: Row
     chunks: tuple[tuple[Any, ...], ...]
+
+    @property
+    def points(self) -> int:
+        """How many there are."""
+        return int(self.row[0])
+
+    @property
+    def latest(self) -> float:
+        """The last value."""
+        return math.nan if self.row[4] is None else float(self.row[4])
 
     @property
     def bytes(self) -> int:
         """How many bytes the data of its chunks has."""
-        return sum(len(chunk[-1]) for chunk in self.chunks)
+        return sum([len(chunk[-1]) for chunk in self.chunks])
+
+
+class NewSeries(NamedTuple):
+    """A series of numbers of a new run, without context: the run's row id, and its points, if it has any."""
+
+    run_pk: int
+    key: str
+    column_type: str
+    points: Encoded | None
 
 
 @attrs.define(eq=False)
@@ -149,7 +172,8 @@ class SeriesRow:
 
     def add(self, found: Encoded) -> bool:
         """Count points that arrived; return whether its chunks are worth merging now."""
-        self.summary = found.summary if self.summary is None else self.summary.merge(found.summary)
+        summary = Summary.of(found.row)
+        self.summary = summary if self.summary is None else self.summary.merge(summary)
         before = self.chunk_count
         self.chunk_count += len(found.chunks)
         self.chunks_added += len(found.chunks)
@@ -169,12 +193,43 @@ _EMPTY = (0, 0, None, None, None, "num", *(None,) * 8, 0.0, 0.0)
 
 def encode_series(batch: Sequence[Points]) -> list[Encoded]:
     """Encode and summarise the points of several series at once."""
+    if all(points.epochs is None and points.event_ids is None for points in batch):
+        return encode_joined(join(batch), list(map(len, batch)))
     known: dict[bytes, WholeColumn] = {}
-    summaries = summaries_of(batch)
     return [
-        Encoded(summary, tuple(encode_chunk_row(part, known) for part in _parts(points)))
-        for points, summary in zip(batch, summaries, strict=True)
+        Encoded(row, tuple(encode_chunk_row(part, known) for part in _parts(points)))
+        for points, row in zip(batch, summaries_of(batch), strict=True)
     ]
+
+
+def encode_joined(points: Points, counts: Sequence[int]) -> list[Encoded]:
+    """Encode and summarise series whose points lie one behind the other, and have neither epochs nor event ids.
+
+    Args:
+        points: The points of all of them.
+        counts: How many each has, at least one.
+    """
+    found: list[Encoded] = []
+    frames: dict[tuple[bytes, bytes], Frame] = {}
+    columns = (points.steps, points.times_ms, points.values.astype(DOUBLE, copy=False))
+    steps, times, values = (memoryview(column).cast("B") for column in columns)  # type: ignore[arg-type]
+    start = 0
+    for count, row in zip(counts, _summaries(points, counts), strict=True):
+        stop = start + count
+        if count > _SHARED_POINTS:
+            parts = _parts(points.part(slice(start, stop)))
+            found.append(Encoded(row, tuple(encode_chunk_row(part, {}) for part in parts)))
+        else:
+            # The series of one batch mostly share their steps and times.
+            place = slice(8 * start, 8 * stop)
+            shape = steps[place].tobytes(), times[place].tobytes()
+            frame = frames.get(shape)
+            if frame is None:
+                part = points.part(slice(start, stop))
+                frame = frames[shape] = Frame.of(WholeColumn.of(part.steps), WholeColumn.of(part.times_ms), count)
+            found.append(Encoded(row, ((*frame.bounds, frame.around(values[place])),)))
+        start = stop
+    return found
 
 
 def find_series(connection: Connection, run_pk: int, keys: Collection[str]) -> dict[tuple[str, str], SeriesRow]:
@@ -196,15 +251,17 @@ def add_series(connection: Connection, run_pk: int, rows: Collection[SeriesRow],
         row.id = stored[row.key, row.context].id
 
 
-def add_series_of_runs(connection: Connection, rows: Mapping[int, Collection[SeriesRow]], now_ms: int) -> None:
-    """Store the series of new runs, by the run's row id, and give each its id."""
-    added = [_new_row(run_pk, row, now_ms) for run_pk, found in rows.items() for row in found]
-    _ADD.run_many(connection, added)
-    found = _OF_RUNS.all(connection, listing(connection.dialect, rows))
-    stored = {(run_pk, key, context): id_ for run_pk, key, context, id_ in found}
-    for run_pk, of_run in rows.items():
-        for row in of_run:
-            row.id = stored[run_pk, row.key, row.context]
+def add_series_of_runs(connection: Connection, added: Sequence[NewSeries], now_ms: int) -> None:
+    """Store all series of new runs, with their points."""
+    rows = []
+    for run_pk, key, column_type, points in added:
+        row, chunked = (_EMPTY, (0, 0)) if points is None else (points.row, (len(points.chunks), points.bytes))
+        rows.append((run_pk, key, "", "", "CUSTOM", column_type, now_ms, *row[:2], *chunked, *row[2:]))
+    _ADD.run_many(connection, rows)
+    # They are numbered as they came.
+    ids = _OF_RUNS.all(connection, listing(connection.dialect, dict.fromkeys(one.run_pk for one in added)))
+    found = [(id_, one.points) for (id_,), one in zip(ids, added, strict=True) if one.points is not None]
+    add_chunks(connection, found)
 
 
 def update_series(connection: Connection, rows: Iterable[SeriesRow]) -> None:
@@ -266,8 +323,8 @@ def mark_applied(connection: Connection, run_pk: int, writer: str, sequence: int
 
 
 def _new_row(run_pk: int, row: SeriesRow, now_ms: int) -> tuple[Any, ...]:
-    values = row.values()
     head = (run_pk, row.key, row.context, row.name, row.column_class, row.column_type, now_ms)
+    values = row.values()
     return (*head, *values[:2], row.chunk_count, row.bytes_added, *values[2:])
 
 
@@ -298,7 +355,7 @@ def encode_chunk_row(points: Points, known: dict[bytes, WholeColumn]) -> tuple[A
 
 def _column(numbers: Any, known: dict[bytes, WholeColumn]) -> WholeColumn:
     """Encode a column; the series of one batch mostly share their steps and times."""
-    if numbers.nbytes > _SHARED_BYTES:
+    if len(numbers) > _SHARED_POINTS:
         return WholeColumn.of(numbers)
     identity = numbers.tobytes()
     found = known.get(identity)
@@ -307,25 +364,47 @@ def _column(numbers: Any, known: dict[bytes, WholeColumn]) -> WholeColumn:
     return found
 
 
-def summaries_of(batch: Sequence[Points]) -> list[Summary]:
-    """Summarise series, those of one length together, long ones in parts that fit the processor's cache."""
+def summaries_of(batch: Sequence[Points]) -> list[Row]:
+    """Summarise series."""
+    return _summaries(join(batch), list(map(len, batch)))
+
+
+def _summaries(points: Points, counts: Sequence[int]) -> list[Row]:
+    """Summarise series that lie one behind the other, those of one length together, in parts that fit the cache."""
+    starts = list(accumulate(counts, initial=0))
     groups: dict[int, list[int]] = {}
-    for index, points in enumerate(batch):
-        groups.setdefault(len(points), []).append(index)
-    found: dict[int, Summary] = {}
-    for size, members in groups.items():
-        wide = max(1, CHUNK_POINTS // size)
-        for cut in range(0, len(members), wide):
-            group = members[cut : cut + wide]
-            found.update(zip(group, _summarise_group([batch[index] for index in group]), strict=True))
-    return [found[index] for index in range(len(batch))]
+    for place, count in enumerate(counts):
+        groups.setdefault(count, []).append(place)
+    found: dict[int, Row] = {}
+    for count, places in groups.items():
+        wide = max(1, CHUNK_POINTS // count)
+        for cut in range(0, len(places), wide):
+            some = places[cut : cut + wide]
+            found.update(zip(some, _summarise_group(points, [starts[place] for place in some], count), strict=True))
+    return [found[place] for place in range(len(counts))]
 
 
-def _summarise_group(group: list[Points]) -> list[Summary]:
-    if len(group[0]) <= CHUNK_POINTS:
-        return summarise(group)
-    parts = [summarise([part])[0] for part in _parts(group[0])]
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = whole.merge(part)
-    return [whole]
+def _summarise_group(points: Points, starts: Sequence[int], count: int) -> list[Row]:
+    """Summarise series of one length, which begin at these places."""
+    if count > CHUNK_POINTS:
+        parts = [
+            summarise(*_matrix(part, [0], len(part)))
+            for part in _parts(points.part(slice(starts[0], starts[0] + count)))
+        ]
+        return [reduce(Summary.merge, (Summary.of(row) for (row,) in parts)).row]
+    return summarise(*_matrix(points, starts, count))
+
+
+def _matrix(points: Points, starts: Sequence[int], count: int) -> tuple[Whole, Whole, Floats]:
+    """Return steps, times and values of series of one length, a row a series."""
+    shape = (len(starts), count)
+    first, size = starts[0], len(starts) * count
+    if starts[-1] + count - first == size:
+        chosen: Any = slice(first, first + size)
+    else:
+        chosen = np.add.outer(starts, np.arange(count)).ravel()
+    return (
+        points.steps[chosen].reshape(shape),
+        points.times_ms[chosen].reshape(shape),
+        points.values[chosen].reshape(shape),
+    )

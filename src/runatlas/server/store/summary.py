@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from itertools import repeat
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from runatlas.server.store.point_chunk import Floats, Points, Whole
+from runatlas.server.store.point_chunk import Floats, Whole
 
-__all__ = ["COLUMNS", "Extreme", "Summary", "average", "deviation", "summarise"]
+__all__ = ["COLUMNS", "Extreme", "Row", "Summary", "average", "deviation", "summarise"]
 
 COLUMNS = (
     "count",
@@ -38,6 +39,9 @@ COLUMNS = (
     "value_sum_squares",
 )
 """The columns of ``series`` that hold a summary, in the order of ``Summary.row``."""
+
+Row: TypeAlias = "tuple[Any, ...]"
+"""The values of ``COLUMNS``."""
 
 
 class Extreme(NamedTuple):
@@ -71,8 +75,11 @@ class Summary(NamedTuple):
     @classmethod
     def of_row(cls, row: Sequence[Any]) -> Summary | None:
         """Read the columns ``COLUMNS``; ``None`` for a series without points."""
-        if not row[0]:
-            return None
+        return cls.of(row) if row[0] else None
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Summary:
+        """Read the columns ``COLUMNS`` of a series that has points."""
         value = row[4] if row[4] is not None else math.nan
         low = None if row[8] is None else Extreme(row[8], row[9], row[10])
         high = None if row[11] is None else Extreme(row[11], row[12], row[13])
@@ -80,7 +87,7 @@ class Summary(NamedTuple):
         return cls(row[0], row[1], row[2], last, row[7], low, high, row[14], row[15])
 
     @property
-    def row(self) -> tuple[Any, ...]:
+    def row(self) -> Row:
         """The values of ``COLUMNS``: NaN as NULL, since SQLite has none, and no negative zero, for the same reason."""
         last, low, high = self.last, self.low, self.high
         is_nan = math.isnan(last.value)
@@ -132,34 +139,34 @@ def deviation(finite_count: int, squares: float, low: float | None, high: float 
     return math.sqrt(squares / finite_count)
 
 
-def summarise(series: Sequence[Points]) -> list[Summary]:
+def summarise(steps: Whole, times: Whole, values: Floats) -> list[Row]:
     """Summarise several series of equally many points at once.
 
     Args:
-        series: At least one, each with at least one point.
+        steps: A row a series, with at least one point, in their order of arrival.
+        times: As many.
+        values: As many.
 
     Returns:
         One summary a series.
     """
-    shape = (len(series), -1)
-    steps = np.concatenate([points.steps for points in series]).reshape(shape)
-    times = np.concatenate([points.times_ms for points in series]).reshape(shape)
-    values = np.concatenate([points.values for points in series]).reshape(shape)
     newest = times.max(axis=1)
     if (steps[:, 1:] < steps[:, :-1]).any():
         order = np.argsort(steps, axis=1, kind="stable")
-        steps, times, values = (np.take_along_axis(column, order, axis=1) for column in (steps, times, values))
+        steps, times = np.take_along_axis(steps, order, axis=1), np.take_along_axis(times, order, axis=1)
+        values = np.take_along_axis(values, order, axis=1)
     with np.errstate(over="ignore", invalid="ignore"):
-        gaps = np.isnan(values)
+        gaps: npt.NDArray[np.bool_] = np.asarray(np.isnan(values).any(axis=1))
         if not gaps.any():
             return _summaries(steps, times, values, newest)
+        known = iter(_summaries(steps[~gaps], times[~gaps], values[~gaps], newest[~gaps]))
         return [
-            _summary_with_gaps(*(column[i : i + 1] for column in (steps, times, values, newest)))
-            for i in range(len(series))
+            _summary_with_gaps(steps[row], times[row], values[row], int(newest[row])) if has_gaps else next(known)
+            for row, has_gaps in enumerate(gaps.tolist())
         ]
 
 
-def _summaries(steps: Whole, times: Whole, values: Floats, newest: Whole) -> list[Summary]:
+def _summaries(steps: Whole, times: Whole, values: Floats, newest: Whole) -> list[Row]:
     """Summarise rows that are sorted by step and have no NaN."""
     rows, size = values.shape
     counts = np.full(rows, size)
@@ -172,33 +179,40 @@ def _summaries(steps: Whole, times: Whole, values: Floats, newest: Whole) -> lis
         sums = np.where(finite, values, 0.0).sum(axis=1)
         deviations = np.where(finite, values - (sums / np.maximum(counts, 1))[:, None], 0.0)
     squares = np.einsum("ij,ij->i", deviations, deviations)
-    lows = _extremes(steps, times, values, values.argmin(axis=1))
-    highs = _extremes(steps, times, values, values.argmax(axis=1))
-    lasts = zip(values[:, -1].tolist(), steps[:, -1].tolist(), times[:, -1].tolist(), strict=True)
-    columns = (counts, steps[:, 0], newest, sums, squares)
-    rest = zip(*(column.tolist() for column in columns), strict=True)
-    return [
-        Summary(size, finite_count, first, Extreme(*last), new, low, high, _bounded(total), _bounded(square))
-        for low, high, last, (finite_count, first, new, total, square) in zip(lows, highs, lasts, rest, strict=True)
-    ]
+    columns = (
+        *(counts, steps[:, 0], steps[:, -1], values[:, -1] + 0.0),
+        *(times[:, -1], newest),
+        *_extremes(steps, times, values, values.argmin(axis=1)),
+        *_extremes(steps, times, values, values.argmax(axis=1)),
+        *(_all_bounded(sums), _all_bounded(squares)),
+    )
+    finite_counts, first, last, latest, *rest = (column.tolist() for column in columns)
+    return list(zip(repeat(size, rows), finite_counts, first, last, latest, repeat("num"), *rest, strict=False))
 
 
-def _summary_with_gaps(steps: Whole, times: Whole, values: Floats, newest: Whole) -> Summary:
-    """Summarise one row that is sorted by step and may have NaN."""
-    count = values.shape[1]
-    first, last = int(steps[0, 0]), Extreme(float(values[0, -1]), int(steps[0, -1]), int(times[0, -1]))
-    there = ~np.isnan(values[0])
-    if not there.any():
-        return Summary(count, 0, first, last, int(newest[0]), None, None, 0.0, 0.0)
-    (known,) = _summaries(steps[:, there], times[:, there], values[:, there], newest)
-    return known._replace(points=count, first_step=first, last=last)
+def _summary_with_gaps(steps: Whole, times: Whole, values: Floats, newest: int) -> Row:
+    """Summarise a series that is sorted by step and has NaN in it."""
+    last = Extreme(float(values[-1]), int(steps[-1]), int(times[-1]))
+    known = Summary(0, 0, last.step, last, newest, None, None, 0.0, 0.0)
+    there = ~np.isnan(values)
+    if there.any():
+        (row,) = _summaries(steps[None, there], times[None, there], values[None, there], times[:1])
+        known = Summary.of(row)
+    return known._replace(points=len(values), first_step=int(steps[0]), last=last, max_time_ms=newest).row
 
 
-def _extremes(steps: Whole, times: Whole, values: Floats, places: npt.NDArray[np.intp]) -> list[Extreme]:
+def _extremes(steps: Whole, times: Whole, values: Floats, places: npt.NDArray[np.intp]) -> tuple[npt.NDArray[Any], ...]:
     rows, size = values.shape
     flat = np.arange(0, rows * size, size) + places
-    picked = (column.ravel().take(flat).tolist() for column in (values, steps, times))
-    return list(map(Extreme, *picked))
+    return values.ravel().take(flat) + 0.0, steps.ravel().take(flat), times.ravel().take(flat)
+
+
+def _all_bounded(sums: Floats) -> Floats:
+    """Do what ``_bounded`` does to all of them."""
+    if np.isfinite(sums).all():
+        return sums
+    most = sys.float_info.max
+    return np.nan_to_num(sums, nan=most, posinf=most, neginf=-most)
 
 
 def _pick(left: Extreme | None, right: Extreme | None, sign: int) -> Extreme | None:
