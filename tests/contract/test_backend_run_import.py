@@ -26,14 +26,15 @@ pytestmark = pytest.mark.parametrize("site", ["local-sqlite", "local-postgresql"
 
 _VALUES = st.floats() | st.integers(-9, 9).map(float)
 _POINTS = st.lists(st.tuples(st.integers(-3, 99), _VALUES), max_size=6)
-_SERIES = st.tuples(st.sampled_from(("loss", "acc", "ok")), st.sampled_from(("FLOAT", "BOOLEAN")), _POINTS)
+_KEYS = st.sampled_from((("loss", "FLOAT"), ("acc", "FLOAT"), ("ok", "BOOLEAN")))
+_SERIES = st.tuples(_KEYS, _POINTS).map(lambda drawn: (*drawn[0], drawn[1]))
 _CONFIG = st.dictionaries(st.sampled_from(("lr", "model")), st.none() | _VALUES | st.text(max_size=3), max_size=2)
 _RUN = st.fixed_dictionaries(
     {
         "config": _CONFIG,
         "labels": st.lists(st.sampled_from("ab"), max_size=3),
         "metadata": st.dictionaries(st.just("host"), st.sampled_from("xy")),
-        "series": st.lists(_SERIES, max_size=3, unique_by=lambda item: item[0]),
+        "series": st.lists(_SERIES, max_size=4),  # what comes of one key several times is put together
         "is_broken": st.booleans(),
         "state": st.sampled_from(("FINISHED", "CRASHED")),
     }
@@ -148,6 +149,26 @@ def test_a_profile_that_cannot_be_stored_is_refused_wherever_it_comes(site: Site
     path = site.root.create_run(RunDraft(project))[0].path
     with pytest.raises(ValidationError, match="requirements"):
         site.root.update_runs(RunSelection(path.workspace, path.project, (path.run,)), RunPatch(profile=bad))
+
+
+@pytest.mark.parametrize("lists", [False, True])
+def test_configs_nest_as_deep_wherever_they_come_from(site: Site, *, lists: bool) -> None:
+    def nested(levels: int) -> dict[str, Any]:
+        inner: Any = 1
+        for _ in range(levels):
+            inner = [inner] if lists else {"a": inner}
+        return {"a": inner}
+
+    project, why = site.project(), "config: it nests more than 64 levels deep"
+    made, _ = site.root.create_run(RunDraft(project, config=nested(64), profile=Profile(metadata=nested(64))))
+    assert site.root.get_run(made.path).config == nested(64)
+    fits, deep = (RunDraft(project, id=str(n), state="FINISHED", config=nested(n)) for n in (64, 65))
+    added, refused = site.root.import_runs((RunImport(fits), RunImport(deep)))
+    assert (added.outcome, refused.outcome, refused.reason) == ("added", "refused", why)
+    with pytest.raises(ValidationError, match=why):
+        site.root.create_run(deep)
+    with pytest.raises(ValidationError, match=why):
+        site.root.update_runs(RunSelection(site.home, project.project, (made.id,)), RunPatch(config=nested(65)))
 
 
 def test_too_many_and_no_place_are_refused_whole(site: Site) -> None:

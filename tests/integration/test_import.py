@@ -411,14 +411,17 @@ def test_what_the_store_refuses_is_told_and_leaves_nothing(tmp_path: Path, backe
     assert [run.id for run in list_runs(backend, report.workspace)] == [make_run_id([["run", "b"]])]
 
 
-def test_what_cannot_be_sent_leaves_the_others_alone(tmp_path: Path, server: ServerProcess) -> None:
+def test_a_config_that_nests_too_deeply_is_told_and_leaves_the_others_alone(
+    tmp_path: Path, server: ServerProcess
+) -> None:
     lines: list[dict[str, Any]] = [{"run": name, "points": []} for name in ("first", "deep", "last")]
     lines[1]["note"] = json.loads("[" * 300 + "]" * 300)
     path = write(tmp_path / "runs.jsonl", *lines)
-    options = ("--project", "odd", "--id-fields", "run", "--config-fields", "run,note")
-    done = run_import(path, *options, "--host", server.origin, "--json")
-    assert summary(done) == {"odd": Counter(added=2)}, done.stderr
-    assert "line 2: the JSON body nests deeper than 64 levels" in done.stderr
+    options = ("--project", "odd", "--id-fields", "run", "--config-fields", "run,note", "--json")
+    for place in (("--host", server.origin), ("--dir", str(tmp_path / "store"))):
+        done = run_import(path, *options, *place)
+        assert summary(done) == {"odd": Counter(added=2)}, done.stderr
+        assert done.stderr == "line 2: config: it nests more than 64 levels deep\n"
 
 
 def test_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:

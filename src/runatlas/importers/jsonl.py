@@ -95,6 +95,7 @@ class JsonlFile:
             points = read_points(layout.required(record, layout.points_field), field=layout.points_field)
             name = layout.name_of(record)
             identity = layout.identity_of(record)
+            config = layout.config_of(record)
         except ValueError as error:
             yield BrokenLine(number, str(error))
             return
@@ -114,7 +115,7 @@ class JsonlFile:
             id=run_id,
             name=name,
             labels=layout.labels_of(record),
-            config=layout.config_of(record),
+            config=config,
             points=points,
             digest=points.digest(),
             size=len(text),

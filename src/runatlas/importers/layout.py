@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from runatlas.model.config_name import check_depth
 from runatlas.model.ids import project_names
 
 __all__ = ["MalformedRecordError", "RecordLayout"]
@@ -89,11 +90,17 @@ class RecordLayout:
         return "/".join(filter(None, (_text(record.get(name)) for name in self.id_fields)))
 
     def config_of(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the run's config: nulls are kept, missing fields are missing."""
+        """Return the run's config: nulls are kept, missing fields are missing.
+
+        Raises:
+            ValidationError: It nests too deeply.
+        """
         wanted = self.config_fields
         if wanted is None:
             wanted = tuple(name for name in record if name != self.points_field)
-        return {name: record[name] for name in wanted if name in record}
+        config = {name: record[name] for name in wanted if name in record}
+        check_depth(config, "config")  # what carries too deep a config to a server would be refused with all in it
+        return config
 
     def labels_of(self, record: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the run's labels, each once, in the order of the fields."""

@@ -23,10 +23,12 @@ from runatlas.model.filter_field import instant_ms
 __all__ = [
     "DEPTH_MAX",
     "Section",
+    "check_depth",
     "find_value",
     "list_text",
     "member_texts",
     "named_values",
+    "nests_deeper",
     "number_of",
     "parts_of",
     "text_of",
@@ -36,7 +38,7 @@ __all__ = [
 _LEAVES = frozenset({str, int, float, bool, NoneType})
 
 DEPTH_MAX = 64
-"""How deep a config may nest."""
+"""How deep sections and lists may lie in a config, and in whatever else of a run is JSON."""
 
 _NUMBER = re.compile(r"[ \t\n\r]*-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?[ \t\n\r]*", re.ASCII)
 _WHOLE = re.compile(r"[ \t\n\r]*-?[0-9]+[ \t\n\r]*", re.ASCII)
@@ -63,15 +65,40 @@ class Section:
     names: frozenset[str]
 
 
-def named_values(config: Mapping[str, Any], *, depth_max: int | None = DEPTH_MAX) -> Iterator[tuple[str, Any]]:
-    """Yield every value and section of a config with its name; no name comes twice.
-
-    Args:
-        config: The config.
-        depth_max: How deep it may nest; ``None`` for as deep as it does.
+def check_depth(value: Any, argument: str) -> None:
+    """Check that a config, or another JSON value of a run, does not nest too deeply.
 
     Raises:
-        ValidationError: It has a key that is not text, or nests too deeply.
+        ValidationError: It does.
+
+    Example:
+        >>> check_depth({"layers": [[1, 2], [3]]}, "config")
+    """
+    if nests_deeper(value, DEPTH_MAX + 1):
+        raise ValidationError(f"{argument}: it nests more than {DEPTH_MAX} levels deep")
+
+
+def nests_deeper(value: Any, most: int) -> bool:
+    """Tell whether more than so many lists and objects lie in each other, the outermost counted."""
+    level = [value]
+    for _ in range(most):
+        level = [inner for outer in level for inner in _items(outer) if isinstance(inner, (dict, list, tuple))]
+        if not level:
+            return False
+    return True
+
+
+def _items(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def named_values(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield every value and section of a config with its name; no name comes twice.
+
+    Raises:
+        ValidationError: It has a key that is not text.
 
     Example:
         >>> list(named_values({"optim": {"lr": 0.1}}))
@@ -79,7 +106,8 @@ def named_values(config: Mapping[str, Any], *, depth_max: int | None = DEPTH_MAX
         >>> dict(named_values({"x": {"y": 2}, "x.y": 1}))
         {'x.y': 1, 'x': {'y': 2}, 'x.y#2': 2}
     """
-    found = list(_walk(config, "", 0, depth_max))
+    found: list[tuple[str, Any]] = []
+    _walk(config, "", found)
     names = {name for name, _ in found}
     if len(names) == len(found):
         yield from found
@@ -94,18 +122,16 @@ def named_values(config: Mapping[str, Any], *, depth_max: int | None = DEPTH_MAX
         yield name if number == 1 else f"{name}#{number}", value
 
 
-def _walk(value: Mapping[str, Any], prefix: str, depth: int, depth_max: int | None) -> Iterator[tuple[str, Any]]:
-    if depth_max is not None and depth > depth_max:
-        raise ValidationError(f"config: it nests more than {depth_max} levels deep")
+def _walk(value: Mapping[str, Any], prefix: str, found: list[tuple[str, Any]]) -> None:
     for key, item in value.items():
         if not isinstance(key, str):
             raise ValidationError(f"config: the key {key!r} is not text")
         name = prefix + _name(key)
-        yield name, item
+        found.append((name, item))
         if (
             type(item) not in _LEAVES and item and isinstance(item, Mapping)
         ):  # whether it is a mapping takes long to tell
-            yield from _walk(item, f"{name}.", depth + 1, depth_max)
+            _walk(item, f"{name}.", found)
 
 
 def _paths(value: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -151,7 +177,7 @@ def find_value(config: Mapping[str, Any], name: str) -> Any:
         else:  # no key on the way has a dot of its own: there is one way only
             if not isinstance(held, (dict, Mapping)):
                 return held
-    values = dict(named_values(config, depth_max=None))
+    values = dict(named_values(config))
     found = values.get(name)
     if not isinstance(found, Mapping):
         return found

@@ -52,11 +52,7 @@ def flatten(nested: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         >>> dict(flatten({"optim": {"lr": 0.1}, "seed": 1}))
         {'optim.lr': 0.1, 'seed': 1}
     """
-    return (
-        (name, value)
-        for name, value in named_values(nested, depth_max=None)
-        if not (value and isinstance(value, Mapping))
-    )
+    return ((name, value) for name, value in named_values(nested) if not (value and isinstance(value, Mapping)))
 
 
 def value_of(record: RunRecord, field: Field) -> Any:

@@ -19,7 +19,7 @@ CONFIGS: st.SearchStrategy[dict[str, Any]] = st.recursive(
 @settings(max_examples=examples(150), deadline=None)
 @given(CONFIGS)
 def test_a_value_is_found_under_its_name_and_no_other(config: dict[str, Any]) -> None:
-    known = dict(named_values(config, depth_max=None))
+    known = dict(named_values(config))
     for name in {*known, "a", "b", "a.b", "a.b.a", "a#2", ".", "a."}:
         found = find_value(config, name)
         value = known.get(name)

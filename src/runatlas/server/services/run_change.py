@@ -11,6 +11,7 @@ import attrs
 from runatlas.errors import ConflictError, NotFoundError, ValidationError
 from runatlas.model.change import ChangeKind
 from runatlas.model.codec import dumps, loads
+from runatlas.model.config_name import check_depth
 from runatlas.model.ids import validate_project_name
 from runatlas.model.instant import iso_text
 from runatlas.model.run import OWN_FIELDS, RUN_STATES, OwnField, Profile, RunDraft, RunPatch
@@ -104,11 +105,14 @@ def json_text(value: object, argument: str) -> str:
         ValidationError: Something in it is no JSON value, or it nests too deeply.
     """
     try:
-        return check_text(dumps(value), argument)
+        text = check_text(dumps(value), argument)
     except (TypeError, ValueError) as error:
         raise ValidationError(f"{argument}: {error}") from error
-    except RecursionError as error:
-        raise ValidationError(f"{argument}: it nests too deeply") from error
+    except RecursionError:
+        check_depth(value, argument)
+        raise
+    check_depth(value, argument)
+    return text
 
 
 def profile_texts(profile: Profile) -> tuple[str, str, str]:

@@ -47,7 +47,7 @@ def flatten(config: Mapping[str, Any]) -> list[ConfigRow]:
     """Make the rows of a config.
 
     Raises:
-        ValidationError: It has a key that is not text, or nests too deeply.
+        ValidationError: It has a key that is not text.
     """
     return [
         _row(key, value)

@@ -6,11 +6,12 @@ import json
 from typing import Any, TypeVar
 
 from runatlas.errors import ValidationError
+from runatlas.model.config_name import nests_deeper
 from runatlas.server.dialects.matyan.stream import MEDIA_TYPE
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.server.wire.field import INT64, required_body
-from runatlas.server.wire.payload import DEPTH_MAX, nests_deeper
+from runatlas.server.wire.payload import DEPTH_MAX
 
 __all__ = [
     "answer",
@@ -50,7 +51,7 @@ def parse(text: str | bytes) -> Any:
         raise ValidationError("the JSON nests too deeply", code=400) from None
     except ValueError as error:
         raise ValidationError(f"this is not JSON: {error}", code=400) from error
-    if nests_deeper(value):
+    if nests_deeper(value, DEPTH_MAX):
         raise ValidationError(f"this is not JSON: the JSON nests deeper than {DEPTH_MAX} levels", code=400)
     return value
 
