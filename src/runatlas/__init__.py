@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runatlas.api import Api
+    from runatlas.api.entry import Api
     from runatlas.charts.chart import Chart
     from runatlas.compat.openapi import OpenApi
     from runatlas.compat.repo import Repo
@@ -52,7 +52,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Api": "runatlas.api",
+    "Api": "runatlas.api.entry",
     "ApiResponse": "runatlas.response",
     "Chart": "runatlas.charts.chart",
     "Column": "runatlas.entities.column",

@@ -48,7 +48,7 @@ def test_every_public_name_is_there_and_there_are_at_most_twenty() -> None:
 
 def test_constructors_do_no_io() -> None:
     code = (
-        "import socket, builtins, runatlas, runatlas.api\n"
+        "import socket, builtins, runatlas, runatlas.api.entry\n"
         "api = runatlas.Api(host='http://192.0.2.1:9', api_key='0' * 21)\n"
         "def refuse(*args, **kwargs): raise AssertionError('touched the network')\n"
         "socket.socket.connect = refuse\n"

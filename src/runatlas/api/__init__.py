@@ -1,7 +1,1 @@
-"""The entry point: ``Api``."""
-
-from __future__ import annotations
-
-from runatlas.api.entry import Api
-
-__all__ = ["Api"]
+"""The entry point, ``Api``, and what opens the backend that its arguments name."""

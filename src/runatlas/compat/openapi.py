@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from runatlas.api import Api
+from runatlas.api.entry import Api
 from runatlas.entities.project import Project as ProjectEntity
 from runatlas.entities.run import Run
 from runatlas.model.ids import project_names, validate_run_id

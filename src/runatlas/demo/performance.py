@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from runatlas.api import Api
+from runatlas.api.entry import Api
 from runatlas.backends.contract import Backend
 from runatlas.backends.local import LocalBackend
 from runatlas.demo.recording import record_goals, record_trial

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from runatlas.api import Api
+from runatlas.api.entry import Api
 from runatlas.entities.project import Project
 
 __all__ = ["show_tour"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np  # noqa: F401 - the numbers are handed over as its arrays
 
-import runatlas.api  # the package is lazy: what a read needs is imported here, as with SwanLab's
+import runatlas.api.entry  # the package is lazy: what a read needs is imported here, as with SwanLab's
 import runatlas.backends.native
 import runatlas.entities.runs
 import runatlas.tables.metric  # noqa: F401

@@ -11,7 +11,7 @@ from typing import Any
 
 from arro3.core import Array
 
-import runatlas.api  # the package is lazy: what a work needs is imported here, as with every peer
+import runatlas.api.entry  # the package is lazy: what a work needs is imported here, as with every peer
 import runatlas.backends.local
 import runatlas.backends.native
 import runatlas.entities.runs
