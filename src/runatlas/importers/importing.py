@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from runatlas.importers.jsonl import BrokenLine, JsonlFile, RepeatedLine
 from runatlas.importers.layout import RecordLayout
 from runatlas.importers.recorder import TOGETHER, TOGETHER_BYTES, Recorder, Refusal
 from runatlas.importers.report import ImportReport, LineNote
+from runatlas.process.garbage_collector import collector_paused
 
 __all__ = ["import_jsonl"]
 
@@ -53,20 +55,22 @@ def import_jsonl(
             if on_note is not None:
                 on_note(note)
 
-    for item in file.read():
-        if isinstance(item, ImportedRun):
-            waiting.append(item)
-            size += item.size
-        elif isinstance(item, RepeatedLine):
-            (report.repeated if item.same else report.twins).append(item.line)
-        if isinstance(item, BrokenLine) or len(waiting) >= TOGETHER or size >= TOGETHER_BYTES:
-            tell(_write(waiting, recorder, report))
-            waiting, size = [], 0
-        if isinstance(item, BrokenLine):
-            tell([LineNote(item.line, item.reason)])
-        if on_progress is not None:
-            on_progress(file.position, file.size)
-    tell(_write(waiting, recorder, report))
+    with collector_paused():
+        for item in file.read():
+            if isinstance(item, ImportedRun):
+                waiting.append(item)
+                size += item.size
+            elif isinstance(item, RepeatedLine):
+                (report.repeated if item.same else report.twins).append(item.line)
+            if isinstance(item, BrokenLine) or len(waiting) >= TOGETHER or size >= TOGETHER_BYTES:
+                tell(_write(waiting, recorder, report))
+                waiting, size = [], 0
+                gc.collect(1)  # of what was made for them, only cycles are there yet
+            if isinstance(item, BrokenLine):
+                tell([LineNote(item.line, item.reason)])
+            if on_progress is not None:
+                on_progress(file.position, file.size)
+        tell(_write(waiting, recorder, report))
     return report
 
 

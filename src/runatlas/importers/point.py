@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import struct
 from array import array
 from collections import Counter
+from functools import lru_cache
 from typing import Any, Literal
 
 import attrs
@@ -21,6 +23,7 @@ __all__ = ["PointTable", "read_points"]
 _INT64 = range(-(2**63), 2**63)
 _KEY_MAX = 1000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ONE = struct.Struct("=qd")
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _KINDS = {str: "text", list: "a list", dict: "an object", type(None): "null"}
 
@@ -49,13 +52,12 @@ class PointTable:
 
     def digest(self) -> str:
         """Return a sha256 over all points: equal for the same points in the same order within each metric."""
-        found = hashlib.sha256()
+        parts: list[bytes | array[Any]] = []
         for key in sorted(self.values):
-            head = f"{key}\0{len(self.values[key])}\0{key in self.flags}\0"
-            found.update(head.encode())
-            found.update(array("q", self.steps[key]).tobytes())
-            found.update(array("d", self.values[key]).tobytes())
-        return found.hexdigest()
+            steps, values = self.steps[key], self.values[key]
+            parts.append(_head(key, len(values), key in self.flags))
+            parts += (_ONE.pack(*steps, *values),) if len(values) == 1 else (array("q", steps), array("d", values))
+        return hashlib.sha256(b"".join(parts)).hexdigest()
 
     def type_of(self, key: str) -> Literal["FLOAT", "BOOLEAN"]:
         """Return the type of a metric's column."""
@@ -116,11 +118,14 @@ def read_points(points: object, *, field: str = "points") -> PointTable:
             number = value if type(value) is float else oddities.number(key, value)
             if number is None:
                 continue
-            if key not in values:
-                _check_key(key, f"{field}[{index}]")
-                steps[key], values[key] = [], []
-            steps[key].append(step)
-            values[key].append(number)
+            held = values.get(key)
+            if held is None:
+                if problem := _problem_of(key):
+                    raise MalformedRecordError(f"{field}[{index}]: {problem}")
+                steps[key], values[key] = [step], [number]
+            else:
+                steps[key].append(step)
+                held.append(number)
     flags = frozenset(key for key, count in oddities.flags.items() if count == len(values[key]))
     return PointTable(steps, values, flags, oddities.left_out, oddities.rounded)
 
@@ -167,11 +172,20 @@ def _open_point(point: Any, field: str, index: int) -> tuple[int, dict[str, Any]
     return step, point[1]
 
 
-def _check_key(key: str, place: str) -> None:
+@lru_cache(maxsize=4096)
+def _problem_of(key: str) -> str:
+    """Return what is wrong with a metric's name; the same few come again and again."""
     if not 0 < len(key) <= _KEY_MAX:
-        raise MalformedRecordError(f"{place}: a metric's name has 1 to {_KEY_MAX} characters, found {len(key)}")
+        return f"a metric's name has 1 to {_KEY_MAX} characters, found {len(key)}"
     if _CONTROL.search(key):
-        raise MalformedRecordError(f"{place}: a metric's name has no control characters, found {key!r}")
+        return f"a metric's name has no control characters, found {key!r}"
+    return ""
+
+
+@lru_cache(maxsize=4096)
+def _head(key: str, count: int, is_flag: bool) -> bytes:
+    """Return what a digest has before the points of a metric."""
+    return f"{key}\0{count}\0{is_flag}\0".encode()
 
 
 def _describe(value: object) -> str:

@@ -106,7 +106,7 @@ class Recording:
             if artifacts:
                 put_artifacts(connection, run_pk, artifacts, now_ms)
             points = sum(found.points for found in encoded.values())
-            touch_run(connection, run_pk, now_ms, points=points, bytes_=sum(found.bytes for found in encoded.values()))
+            touch_run(connection, run_pk, now_ms, points=points, bytes_=sum(found.size for found in encoded.values()))
         self._merger.offer(change.crowded)
         return AppendRecord(
             applied=True,

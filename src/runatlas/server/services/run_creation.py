@@ -123,7 +123,7 @@ def project_of(store: Store, connection: Connection, caller: Caller, draft: RunD
 
 
 def values_of(caller: Caller, draft: RunDraft, project: ProjectRow, now_ms: int) -> dict[str, Any]:
-    """Return the columns of a new run, but for its config and labels."""
+    """Return the columns of a new run without points, but for its config and labels."""
     cuid = new_cuid()
     finished = draft.finished_at_ms
     if finished is None and draft.state in FINAL_STATES:
@@ -138,6 +138,8 @@ def values_of(caller: Caller, draft: RunDraft, project: ProjectRow, now_ms: int)
         "updated_at_ms": now_ms,
         "finished_at_ms": None if draft.state == "RUNNING" else finished,
         "heartbeat_at_ms": now_ms if draft.state == "RUNNING" else None,
+        "point_count": 0,
+        "point_bytes": 0,
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 import attrs
@@ -27,7 +26,7 @@ from runatlas.server.store.latest import freeze_new
 from runatlas.server.store.point_chunk import Points
 from runatlas.server.store.project import ProjectRow, lock_projects, touch_projects
 from runatlas.server.store.run_write import add_profiles, add_runs, write_labels
-from runatlas.server.store.series import Encoded, NewSeries, add_series_of_runs, encode_joined, touch_new
+from runatlas.server.store.series import Encoded, NewSeries, add_series_of_runs, encode_joined
 from runatlas.server.store.statement import Connection
 
 __all__ = ["RunImports"]
@@ -103,7 +102,9 @@ class RunImports:
             lock_projects(connection, {project.id for project in projects.values()}, whole=True)
             now_ms = store.clock()
             added: dict[int, _Checked] = {}
-            rows = [_columns(caller, run, projects[run.given.draft.project], now_ms) for run in ready]
+            rows = [
+                _columns(caller, run, encoded[run.place], projects[run.given.draft.project], now_ms) for run in ready
+            ]
             for run, key in zip(ready, add_runs(connection, rows), strict=True):
                 answers[run.place] = _PRESENT if key is None else _ADDED
                 if key is not None:
@@ -143,16 +144,22 @@ def _checked(place: int, run: RunImport) -> _Checked:
     check_time(run.time_ms, "time_ms")
     series: list[tuple[str, str, int]] = []
     steps, values = array("q"), array("d")
-    for key, parts in _by_key(run.series).items():
-        before = len(values)
+    for one in _together(run.series):
+        key, column_type, count = one.key, one.column_type, len(one.values)
+        check_key(key)
+        if column_type not in NUMERIC_TYPES:
+            raise ValidationError(f"column_type: {column_type!r} is none of {', '.join(NUMERIC_TYPES)}")
+        if len(one.steps) != count:
+            raise ValidationError(f"series: {key!r} has {len(one.steps)} steps and {count} values")
         try:
-            for part in parts:
-                steps.extend(part.steps)
-                values.extend(part.values)
+            steps.extend(one.steps)
+            values.extend(one.values)
         except (TypeError, OverflowError) as error:
             raise ValidationError(f"series: steps or values of {key!r}: {error}") from error
-        kinds = {part.column_type for part in parts}
-        series.append((key, kinds.pop() if len(kinds) == 1 else "FLOAT", len(values) - before))
+        if series and series[-1][0] == key:
+            _, held_type, held = series.pop()
+            column_type, count = column_type if column_type == held_type else "FLOAT", held + count
+        series.append((key, column_type, count))
     return _Checked(
         place,
         run,
@@ -166,22 +173,11 @@ def _checked(place: int, run: RunImport) -> _Checked:
     )
 
 
-def _by_key(given: Sequence[ImportedSeries]) -> dict[str, list[ImportedSeries]]:
-    """Check all of series but their points, and group them by key.
-
-    Raises:
-        ValidationError: Something is out of bounds; the sentence names it.
-    """
-    found: dict[str, list[ImportedSeries]] = {}
-    for series in given:
-        key = series.key
-        check_key(key)
-        if series.column_type not in NUMERIC_TYPES:
-            raise ValidationError(f"column_type: {series.column_type!r} is none of {', '.join(NUMERIC_TYPES)}")
-        if len(series.steps) != len(series.values):
-            raise ValidationError(f"series: {key!r} has {len(series.steps)} steps and {len(series.values)} values")
-        found.setdefault(key, []).append(series)
-    return found
+def _together(given: Sequence[ImportedSeries]) -> Sequence[ImportedSeries]:
+    """Return series in the order of their keys' first ones: mostly as they are, as few have a key that came before."""
+    keys = [series.key for series in given]
+    first = dict(zip(reversed(keys), range(len(keys), 0, -1), strict=True))
+    return given if len(first) == len(keys) else sorted(given, key=lambda series: first[series.key])
 
 
 def _encode(ready: Sequence[_Checked]) -> dict[int, list[Encoded | None]]:
@@ -198,9 +194,16 @@ def _encode(ready: Sequence[_Checked]) -> dict[int, list[Encoded | None]]:
     return {run.place: [next(encoded) if count else None for _, _, count in run.series] for run in ready}
 
 
-def _columns(caller: Caller, run: _Checked, project: ProjectRow, now_ms: int) -> dict[str, Any]:
-    values = values_of(caller, run.given.draft, project, now_ms)
-    return values | {"config": run.config, "labels": json_text(run.labels, "labels")}
+def _columns(
+    caller: Caller, run: _Checked, encoded: Sequence[Encoded | None], project: ProjectRow, now_ms: int
+) -> dict[str, Any]:
+    return values_of(caller, run.given.draft, project, now_ms) | {
+        "config": run.config,
+        "labels": json_text(run.labels, "labels"),
+        "heartbeat_at_ms": now_ms,
+        "point_count": len(run.values),
+        "point_bytes": sum([points.size for points in encoded if points is not None]),
+    }
 
 
 def _write_parts(
@@ -214,20 +217,16 @@ def _write_parts(
     write_labels(connection, {key: run.labels for key, run in added.items()}, fresh=True)
     add_profiles(connection, {key: run.profile for key, run in added.items()})
     series = {
-        key: [NewSeries(key, *said[:2], points) for said, points in zip(run.series, encoded[run.place], strict=True)]
-        for key, run in added.items()
+        pk: [
+            (key, column_type, points)
+            for (key, column_type, _), points in zip(run.series, encoded[run.place], strict=True)
+        ]
+        for pk, run in added.items()
     }
-    add_series_of_runs(connection, list(chain.from_iterable(series.values())), now_ms)
-    freeze_new(connection, {key: _latest(of_run) for key, of_run in series.items()})
-    touch_new(connection, {key: _amount(of_run) for key, of_run in series.items()}, now_ms)
+    add_series_of_runs(connection, series, now_ms)
+    freeze_new(connection, {pk: _latest(of_run) for pk, of_run in series.items()})
 
 
 def _latest(of_run: Sequence[NewSeries]) -> dict[str, float]:
     """Return the last values of a new run."""
-    return {key: points.latest for _, key, _, points in of_run if points is not None}
-
-
-def _amount(of_run: Sequence[NewSeries]) -> tuple[int, int]:
-    """Return how many points a new run has, and how many bytes."""
-    there = [points for _, _, _, points in of_run if points is not None]
-    return sum([points.points for points in there]), sum([points.bytes for points in there])
+    return {key: points.latest for key, _, points in of_run if points is not None}

@@ -195,7 +195,7 @@ def _part_points(
             row = part.one.row(ids[part.one.id])
             row.add(found)
             changed += [row, part.remainder(Summary.of(stays))]
-            taken.append((part.one, len(part.going), found.bytes))
+            taken.append((part.one, len(part.going), found.size))
         add_chunks(connection, [(ids[part.one.id], found) for part, found in zip(parts, encoded, strict=True)])
         replace_chunks(connection, [replaced for part in parts for replaced in part.replaced])
         gone = [chunk_id for part in parts for chunk_id in part.gone]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import reduce
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 import numpy as np
@@ -37,7 +37,6 @@ __all__ = [
     "mark_applied",
     "replace_chunks",
     "summaries_of",
-    "touch_new",
     "touch_run",
     "update_series",
 ]
@@ -125,10 +124,18 @@ class Encoded(NamedTuple):
     Attributes:
         row: What they amount to.
         chunks: ``count, min_step, max_step, min_time_ms, max_time_ms, data`` each.
+        size: How many bytes the data of its chunks has.
     """
 
     row: Row
     chunks: tuple[tuple[Any, ...], ...]
+    size: int
+
+    @classmethod
+    def of(cls, row: Row, parts: Iterable[Points], known: dict[bytes, WholeColumn]) -> Encoded:
+        """Encode points, which are to become one chunk a part."""
+        encoded = tuple(encode_chunk_row(part, known) for part in parts)
+        return cls(row, encoded, sum(len(chunk[-1]) for chunk in encoded))
 
     @property
     def points(self) -> int:
@@ -140,19 +147,9 @@ class Encoded(NamedTuple):
         """The last value."""
         return math.nan if self.row[4] is None else float(self.row[4])
 
-    @property
-    def bytes(self) -> int:
-        """How many bytes the data of its chunks has."""
-        return sum([len(chunk[-1]) for chunk in self.chunks])
 
-
-class NewSeries(NamedTuple):
-    """A series of numbers of a new run, without context: the run's row id, and its points, if it has any."""
-
-    run_pk: int
-    key: str
-    column_type: str
-    points: Encoded | None
+NewSeries: TypeAlias = "tuple[str, str, Encoded | None]"
+"""A series of numbers of a new run, without context: its key and type, and its points, if it has any."""
 
 
 @attrs.define(eq=False)
@@ -177,7 +174,7 @@ class SeriesRow:
         before = self.chunk_count
         self.chunk_count += len(found.chunks)
         self.chunks_added += len(found.chunks)
-        self.bytes_added += found.bytes
+        self.bytes_added += found.size
         return self.chunk_count >= MERGE_CHUNKS and before // _MERGE_EVERY != self.chunk_count // _MERGE_EVERY
 
     def values(self) -> tuple[Any, ...]:
@@ -196,10 +193,8 @@ def encode_series(batch: Sequence[Points]) -> list[Encoded]:
     if all(points.epochs is None and points.event_ids is None for points in batch):
         return encode_joined(join(batch), list(map(len, batch)))
     known: dict[bytes, WholeColumn] = {}
-    return [
-        Encoded(row, tuple(encode_chunk_row(part, known) for part in _parts(points)))
-        for points, row in zip(batch, summaries_of(batch), strict=True)
-    ]
+    rows = summaries_of(batch)
+    return [Encoded.of(row, _parts(points), known) for points, row in zip(batch, rows, strict=True)]
 
 
 def encode_joined(points: Points, counts: Sequence[int]) -> list[Encoded]:
@@ -217,8 +212,7 @@ def encode_joined(points: Points, counts: Sequence[int]) -> list[Encoded]:
     for count, row in zip(counts, _summaries(points, counts), strict=True):
         stop = start + count
         if count > _SHARED_POINTS:
-            parts = _parts(points.part(slice(start, stop)))
-            found.append(Encoded(row, tuple(encode_chunk_row(part, {}) for part in parts)))
+            found.append(Encoded.of(row, _parts(points.part(slice(start, stop))), {}))
         else:
             # The series of one batch mostly share their steps and times.
             place = slice(8 * start, 8 * stop)
@@ -227,7 +221,8 @@ def encode_joined(points: Points, counts: Sequence[int]) -> list[Encoded]:
             if frame is None:
                 part = points.part(slice(start, stop))
                 frame = frames[shape] = Frame.of(WholeColumn.of(part.steps), WholeColumn.of(part.times_ms), count)
-            found.append(Encoded(row, ((*frame.bounds, frame.around(values[place])),)))
+            data = frame.around(values[place])
+            found.append(Encoded(row, ((*frame.bounds, data),), len(data)))
         start = stop
     return found
 
@@ -251,17 +246,19 @@ def add_series(connection: Connection, run_pk: int, rows: Collection[SeriesRow],
         row.id = stored[row.key, row.context].id
 
 
-def add_series_of_runs(connection: Connection, added: Sequence[NewSeries], now_ms: int) -> None:
-    """Store all series of new runs, with their points."""
+def add_series_of_runs(connection: Connection, added: Mapping[int, Sequence[NewSeries]], now_ms: int) -> None:
+    """Store all series of new runs, by the run's row id, with their points."""
     rows = []
-    for run_pk, key, column_type, points in added:
-        row, chunked = (_EMPTY, (0, 0)) if points is None else (points.row, (len(points.chunks), points.bytes))
-        rows.append((run_pk, key, "", "", "CUSTOM", column_type, now_ms, *row[:2], *chunked, *row[2:]))
+    held: list[Encoded | None] = []
+    for run_pk, of_run in added.items():
+        for key, column_type, points in of_run:
+            row, chunked = (_EMPTY, (0, 0)) if points is None else (points.row, (len(points.chunks), points.size))
+            rows.append((run_pk, key, "", "", "CUSTOM", column_type, now_ms, *row[:2], *chunked, *row[2:]))
+            held.append(points)
     _ADD.run_many(connection, rows)
     # They are numbered as they came.
-    ids = _OF_RUNS.all(connection, listing(connection.dialect, dict.fromkeys(one.run_pk for one in added)))
-    found = [(id_, one.points) for (id_,), one in zip(ids, added, strict=True) if one.points is not None]
-    add_chunks(connection, found)
+    ids = _OF_RUNS.all(connection, listing(connection.dialect, added))
+    add_chunks(connection, [(id_, points) for (id_,), points in zip(ids, held, strict=True) if points is not None])
 
 
 def update_series(connection: Connection, rows: Iterable[SeriesRow]) -> None:
@@ -303,11 +300,6 @@ def lock_run(connection: Connection, run_pk: int) -> None:
 def touch_run(connection: Connection, run_pk: int, now_ms: int, *, points: int = 0, bytes_: int = 0) -> None:
     """Note that a run is alive and changed, and how many points, of how many bytes, it got."""
     _TOUCH.run(connection, now_ms, now_ms, points, bytes_, run_pk)
-
-
-def touch_new(connection: Connection, amounts: Mapping[int, tuple[int, int]], now_ms: int) -> None:
-    """Note of new runs, by row id, how many points, of how many bytes, each got."""
-    _TOUCH.run_many(connection, [(now_ms, now_ms, *amount, run_pk) for run_pk, amount in amounts.items()])
 
 
 def is_repeat(connection: Connection, run_pk: int, writer: str, sequence: int) -> bool:
