@@ -485,7 +485,7 @@ def test_a_run_that_was_recorded_offline_is_hinted_at(tmp_path: Path) -> None:
 def test_who_makes_a_store_is_told_so_once(tmp_path: Path) -> None:
     told = []
     for _ in range(2):
-        with running_server(tmp_path / "served") as server:
+        with running_server(tmp_path / "served", makes_store=True) as server:
             told.append([line.rstrip() for line in server.log if "made" in line])
     assert told == [[f"made a new, empty store in {tmp_path / 'served'}: there was none"], []]
     for expected in (True, False):
