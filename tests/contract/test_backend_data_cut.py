@@ -37,7 +37,7 @@ from runatlas.server.store.statement import rows
 Key = tuple[str, str, Context]
 
 
-pytestmark = pytest.mark.parametrize("site", ["local-sqlite", "local-postgresql", "native"], indirect=True)
+pytestmark = pytest.mark.parametrize("site", ["local", "native"], indirect=True)
 
 
 def _run(site: Site, run_id: str = "run", project: str = "demo") -> RunPath:

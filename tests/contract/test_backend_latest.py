@@ -30,7 +30,7 @@ from runatlas.server.store.check import check_store
 from runatlas.server.store.schema import run_latest, runs
 from runatlas.server.store.statement import rows
 
-pytestmark = pytest.mark.parametrize("site", ["local-sqlite", "local-postgresql", "native"], indirect=True)
+pytestmark = pytest.mark.parametrize("site", ["local", "native"], indirect=True)
 
 _VALUES = (0.5, -1.0, -0.0, 1e300, math.nan, math.inf, -math.inf)
 

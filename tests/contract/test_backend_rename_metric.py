@@ -29,7 +29,7 @@ from runatlas.model.transfer import TransferDraft, TransferPlanRecord, TransferR
 from runatlas.server.store.check import check_store
 
 # A SwanLab server has no way to do any of this.
-pytestmark = pytest.mark.parametrize("site", ["local-sqlite", "local-postgresql", "native"], indirect=True)
+pytestmark = pytest.mark.parametrize("site", ["local", "native"], indirect=True)
 
 VAL: Context = (("split", "val"),)
 KEYS = ("a", "b", "c")

@@ -22,7 +22,7 @@ from runatlas.model.series import ColumnQuery, PointQuery
 from runatlas.server.store.check import check_store
 
 # A SwanLab server has no way to do this.
-pytestmark = pytest.mark.parametrize("site", ["local-sqlite", "local-postgresql", "native"], indirect=True)
+pytestmark = pytest.mark.parametrize("site", ["local", "native"], indirect=True)
 
 _VALUES = st.floats() | st.integers(-9, 9).map(float)
 _POINTS = st.lists(st.tuples(st.integers(-3, 99), _VALUES), max_size=6)

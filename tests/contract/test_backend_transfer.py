@@ -34,7 +34,7 @@ from runatlas.model.series import PointQuery
 from runatlas.model.transfer import TransferDraft, TransferPlanRecord, TransferRecord
 
 # A SwanLab server has no way to do any of this.
-pytestmark = pytest.mark.parametrize("site", ["local-sqlite", "local-postgresql", "native"], indirect=True)
+pytestmark = pytest.mark.parametrize("site", ["local", "native"], indirect=True)
 
 FOLDERS = {"run-0": "", "run-1": "/sweeps/lr", "run-2": "/sweeps"}
 
