@@ -520,7 +520,7 @@ class Api(ApiCuration, Shown):
             TypeError: It is no string.
             ValueError: It is empty.
         """
-        return TrashEntry(self._handle, text(trash_id, "trash_id"))
+        return TrashEntry(self._handle, None, text(trash_id, "trash_id"))
 
     def restore(self, trash_id: str, runs: Sequence[str] | None = None) -> ApiResponse[TrashRecord]:
         """Bring back everything of one deletion, or some of its runs.

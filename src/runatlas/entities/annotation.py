@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from runatlas.entities.backend_handle import BackendHandle
-from runatlas.entities.base import Entity
+from runatlas.entities.base import ListedEntity
 from runatlas.entities.collection import Collection, Window
-from runatlas.errors import NotFoundError
 from runatlas.model.annotation import AnnotationQuery, AnnotationRecord
 from runatlas.model.ids import RunPath
 from runatlas.model.instant import iso_text
@@ -16,41 +16,24 @@ from runatlas.model.page import Page, PageRequest, each_item
 __all__ = ["Annotation", "Annotations"]
 
 
-class Annotation(Entity[AnnotationRecord]):
-    """A note on a run.
-
-    Args:
-        handle: The way to the backend.
-        run: The run.
-        record: The note.
-    """
+class Annotation(ListedEntity[RunPath, AnnotationRecord]):
+    """A note on a run."""
 
     _SHOWN = ("text", "author", "created_at", "metadata")
     _JSON = ("id", "text", "metadata", "author", "created_at")
 
-    __slots__ = ("_id", "_run")
+    _MISSING = "run {} has no annotation {!r}"
 
-    def __init__(self, handle: BackendHandle, run: RunPath, record: AnnotationRecord) -> None:
-        super().__init__(handle, record)
-        self._run = run
-        self._id = record.id
+    __slots__ = ()
 
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """What names the note."""
-        return (str(self._run), self._id)
-
-    def _fetch(self) -> AnnotationRecord:
+    def _listed(self) -> Iterable[AnnotationRecord]:
         backend = self._handle.backend
-        for record in each_item(lambda page: backend.list_annotations(self._run, AnnotationQuery(page=page))):
-            if record.id == self._id:
-                return record
-        raise NotFoundError(f"run {self._run} has no annotation {self._id!r}")
+        return each_item(lambda page: backend.list_annotations(self._place, AnnotationQuery(page=page)))
 
     @property
     def id(self) -> str:
         """The note's id."""
-        return self._id
+        return self._key
 
     @property
     def text(self) -> str:
@@ -93,7 +76,7 @@ class Annotations(Collection[Annotation, AnnotationRecord]):
         return sum(1 for _ in self)
 
     def _make(self, record: AnnotationRecord) -> Annotation:
-        return Annotation(self._handle, self._run, record)
+        return Annotation(self._handle, self._run, record.id, record)
 
     def _subject(self) -> str:
         return repr(str(self._run))

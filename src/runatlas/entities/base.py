@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Any, ClassVar, Generic, TypeVar
 
 from typing_extensions import Self
@@ -10,11 +11,12 @@ from typing_extensions import Self
 from runatlas.display.markup import Html, facts, failure, heading, joined, note, when
 from runatlas.display.shown import Shown
 from runatlas.entities.backend_handle import BackendHandle
-from runatlas.errors import RunAtlasError
+from runatlas.errors import NotFoundError, RunAtlasError
 from runatlas.process.fork import ProcessLock
 
-__all__ = ["Entity", "Readable"]
+__all__ = ["Entity", "ListedEntity", "Readable"]
 
+P = TypeVar("P")
 R = TypeVar("R")
 
 
@@ -227,3 +229,42 @@ class Entity(Readable, Generic[R]):
     def __repr__(self) -> str:
         identity = "/".join(str(part) for part in self.identity if part is not None)
         return f"{type(self).__name__}({identity!r})"
+
+
+class ListedEntity(Entity[R], Generic[P, R]):
+    """One of those that a place has, such as a note on a run: looked for among them when it is read.
+
+    Args:
+        handle: The way to the backend.
+        place: What has it: a path or an id; ``None`` for the installation.
+        key: What names it there.
+        record: What is known of it.
+    """
+
+    _KEY: ClassVar[str] = "id"
+    """The field of its record that names it."""
+
+    _MISSING: ClassVar[str]
+    """What is said when there is none, of the place and the key."""
+
+    __slots__ = ("_key", "_place")
+
+    def __init__(self, handle: BackendHandle, place: P, key: str, record: R | None = None) -> None:
+        super().__init__(handle, record)
+        self._place = place
+        self._key = key
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What names its place, and it there."""
+        return (self._key,) if self._place is None else (str(self._place), self._key)
+
+    @abstractmethod
+    def _listed(self) -> Iterable[R]:
+        """Ask the backend for all that the place has."""
+
+    def _fetch(self) -> R:
+        for record in self._listed():
+            if getattr(record, self._KEY) == self._key:
+                return record
+        raise NotFoundError(self._MISSING.format(self._place, self._key))

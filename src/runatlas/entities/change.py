@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args
 
@@ -10,9 +10,9 @@ import attrs
 
 from runatlas.entities.argument import boolean, choice, optional_text, text
 from runatlas.entities.backend_handle import BackendHandle
-from runatlas.entities.base import Entity
+from runatlas.entities.base import Entity, ListedEntity
 from runatlas.entities.collection import Collection, Window, make_window
-from runatlas.errors import ConflictError, NotFoundError
+from runatlas.errors import ConflictError
 from runatlas.model.change import LASTING, ChangedRunRecord, ChangeKind, ChangeQuery, ChangeRecord
 from runatlas.model.instant import iso_text, iso_text_if, parse_iso
 from runatlas.model.page import Page, PageRequest, each_item
@@ -182,44 +182,25 @@ class Change(Entity[ChangeRecord]):
         return ApiResponse.of(undo)
 
 
-class ChangedRun(Entity[ChangedRunRecord]):
-    """What a change made of one run.
-
-    Args:
-        handle: The way to the backend.
-        change_id: The change.
-        cuid: The store's id of the run.
-        record: What is known of it.
-    """
+class ChangedRun(ListedEntity[str, ChangedRunRecord]):
+    """What a change made of one run."""
 
     _SHOWN = ("path", "before", "after")
     _JSON = ("path", "cuid", "name", "before", "after")
 
-    __slots__ = ("_change_id", "_cuid")
+    _MISSING = "change {} reached no run {!r}"
+    _KEY = "cuid"
 
-    def __init__(
-        self, handle: BackendHandle, change_id: str, cuid: str, record: ChangedRunRecord | None = None
-    ) -> None:
-        super().__init__(handle, record)
-        self._change_id = change_id
-        self._cuid = cuid
+    __slots__ = ()
 
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """What names it."""
-        return (self._change_id, self._cuid)
-
-    def _fetch(self) -> ChangedRunRecord:
+    def _listed(self) -> Iterable[ChangedRunRecord]:
         backend = self._handle.backend
-        for record in each_item(lambda page: backend.list_changed_runs(self._change_id, page)):
-            if record.cuid == self._cuid:
-                return record
-        raise NotFoundError(f"change {self._change_id} reached no run {self._cuid!r}")
+        return each_item(lambda page: backend.list_changed_runs(self._place, page))
 
     @property
     def cuid(self) -> str:
         """The store's id of the run."""
-        return self._cuid
+        return self._key
 
     @property
     def path(self) -> str:

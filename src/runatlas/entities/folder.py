@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from typing_extensions import Self
 
 from runatlas.entities.argument import text
 from runatlas.entities.backend_handle import BackendHandle
-from runatlas.entities.base import Entity
+from runatlas.entities.base import ListedEntity
 from runatlas.entities.collection import UnpagedCollection, Window
-from runatlas.errors import NotFoundError
 from runatlas.model.folder import FolderPatch, FolderRecord, validate_folder_name
 from runatlas.model.ids import ProjectPath
 from runatlas.model.instant import iso_text
@@ -20,43 +18,23 @@ from runatlas.response import ApiResponse
 __all__ = ["Folder", "Folders", "create_folder", "folder_id"]
 
 
-class Folder(Entity[FolderRecord]):
-    """A folder of a project.
-
-    Args:
-        handle: The way to the backend.
-        project: The project.
-        name: Its id.
-        record: What is known of it.
-    """
+class Folder(ListedEntity[ProjectPath, FolderRecord]):
+    """A folder of a project."""
 
     _SHOWN = ("path", "run_count", "created_at", "id")
     _JSON = ("id", "name", "path", "parent_id", "run_count", "created_at")
 
-    __slots__ = ("_id", "_project")
+    _MISSING = "project {} has no folder {!r}"
 
-    def __init__(
-        self, handle: BackendHandle, project: ProjectPath, name: str, record: FolderRecord | None = None
-    ) -> None:
-        super().__init__(handle, record)
-        self._project = project
-        self._id = name
+    __slots__ = ()
 
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """What names the folder."""
-        return (str(self._project), self._id)
-
-    def _fetch(self) -> FolderRecord:
-        for record in self._handle.backend.list_folders(self._project):
-            if record.id == self._id:
-                return record
-        raise NotFoundError(f"project {self._project} has no folder {self._id!r}")
+    def _listed(self) -> Iterable[FolderRecord]:
+        return self._handle.backend.list_folders(self._place)
 
     @property
     def id(self) -> str:
         """The folder's id."""
-        return self._id
+        return self._key
 
     @property
     def name(self) -> str:
@@ -90,7 +68,7 @@ class Folder(Entity[FolderRecord]):
             TypeError: The name is no text.
             ValueError: It is no folder name.
         """
-        return create_folder(self._handle, self._project, name, self._id)
+        return create_folder(self._handle, self._place, name, self._key)
 
     def rename(self, name: str) -> ApiResponse[Self]:
         """Give it another name; the paths of what lies in it change along.
@@ -112,12 +90,12 @@ class Folder(Entity[FolderRecord]):
         return ApiResponse.of(lambda: self._change(FolderPatch(parent_id=target)))
 
     def _change(self, patch: FolderPatch) -> Self:
-        self._record = self._handle.backend.update_folder(self._project, self._id, patch)
+        self._record = self._handle.backend.update_folder(self._place, self._key, patch)
         return self
 
     def delete(self) -> ApiResponse[None]:
         """Delete it; a ``ConflictError`` if runs or folders lie in it."""
-        return ApiResponse.of(lambda: self._handle.backend.delete_folder(self._project, self._id))
+        return ApiResponse.of(lambda: self._handle.backend.delete_folder(self._place, self._key))
 
 
 class Folders(UnpagedCollection[Folder, FolderRecord]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -11,10 +11,9 @@ from runatlas.display.markup import Html, facts, heading, joined, rows_of
 from runatlas.display.shown import shown
 from runatlas.entities.argument import boolean
 from runatlas.entities.backend_handle import BackendHandle
-from runatlas.entities.base import Entity
+from runatlas.entities.base import ListedEntity
 from runatlas.entities.collection import Collection, UnpagedCollection, Window, make_window
 from runatlas.entities.deletion import item_json
-from runatlas.errors import NotFoundError
 from runatlas.model.held_policy import EvaluationRecord, HeldPolicyRecord, RuleCount, validate_policy_name
 from runatlas.model.ids import ProjectPath
 from runatlas.model.instant import iso_text, iso_text_if
@@ -31,48 +30,29 @@ if TYPE_CHECKING:
 __all__ = ["Evaluation", "Evaluations", "HeldPolicies", "HeldPolicy", "evaluation_json", "hold_policy", "policy_json"]
 
 
-class HeldPolicy(Entity[HeldPolicyRecord]):
-    """A policy that a project holds.
-
-    Args:
-        handle: The way to the backend.
-        project: The project.
-        name: What it is called by.
-        record: What is known of it.
-    """
+class HeldPolicy(ListedEntity[ProjectPath, HeldPolicyRecord]):
+    """A policy that a project holds."""
 
     _SHOWN = ("name", "every", "acts", "held_by", "evaluated_at", "next_at")
     _JSON = ("name", "project", "every", "acts", "held_by", "held_at", "evaluated_at", "next_at")
 
-    __slots__ = ("_name", "_project")
+    _MISSING = "project {} holds no policy {!r}"
+    _KEY = "name"
 
-    def __init__(
-        self, handle: BackendHandle, project: ProjectPath, name: str, record: HeldPolicyRecord | None = None
-    ) -> None:
-        super().__init__(handle, record)
-        self._project = project
-        self._name = name
+    __slots__ = ()
 
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """What names the policy."""
-        return (str(self._project), self._name)
-
-    def _fetch(self) -> HeldPolicyRecord:
-        for record in self._handle.backend.list_policies(self._project):
-            if record.name == self._name:
-                return record
-        raise NotFoundError(f"project {self._project} holds no policy {self._name!r}")
+    def _listed(self) -> Iterable[HeldPolicyRecord]:
+        return self._handle.backend.list_policies(self._place)
 
     @property
     def name(self) -> str:
         """What it is called by."""
-        return self._name
+        return self._key
 
     @property
     def project(self) -> str:
         """The path of the project that holds it."""
-        return str(self._project)
+        return str(self._place)
 
     @property
     def policy(self) -> Policy:
@@ -119,7 +99,7 @@ class HeldPolicy(Entity[HeldPolicyRecord]):
             TypeError: It is no whole number.
             ValueError: It is out of bounds.
         """
-        return Evaluations(self._handle, make_window(limit=limit), self._project, self._name)
+        return Evaluations(self._handle, make_window(limit=limit), self._place, self._key)
 
     def switch(self, acts: bool) -> ApiResponse[HeldPolicy]:
         """Let it delete from its next evaluation on, with your rights, or report only.
@@ -133,14 +113,14 @@ class HeldPolicy(Entity[HeldPolicyRecord]):
         wanted = boolean(acts, "acts")
 
         def switch() -> HeldPolicy:
-            self._record = self._handle.backend.switch_policy(self._project, self._name, acts=wanted)
+            self._record = self._handle.backend.switch_policy(self._place, self._key, acts=wanted)
             return self
 
         return ApiResponse.of(switch)
 
     def release(self) -> ApiResponse[None]:
         """Let the project hold it no longer; what it deleted stays in the trash, and its log where it is."""
-        return ApiResponse.of(lambda: self._handle.backend.release_policy(self._project, self._name))
+        return ApiResponse.of(lambda: self._handle.backend.release_policy(self._place, self._key))
 
     def _show(self) -> Html:
         record = self._record
@@ -182,40 +162,23 @@ class HeldPolicies(UnpagedCollection[HeldPolicy, HeldPolicyRecord]):
         return repr(str(self._project))
 
 
-class Evaluation(Entity[EvaluationRecord]):
-    """What one evaluation of a held policy did.
-
-    Args:
-        handle: The way to the backend.
-        project: The project.
-        record: What is known of it.
-    """
+class Evaluation(ListedEntity[ProjectPath, EvaluationRecord]):
+    """What one evaluation of a held policy did."""
 
     _SHOWN = ("at", "name", "outcome", "acts", "taken", "kept", "trash_id", "reason")
 
-    __slots__ = ("_id", "_project")
+    _MISSING = "the log of project {} has no evaluation {!r}"
 
-    def __init__(self, handle: BackendHandle, project: ProjectPath, record: EvaluationRecord) -> None:
-        super().__init__(handle, record)
-        self._project = project
-        self._id = record.id
+    __slots__ = ()
 
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """What names the evaluation."""
-        return (str(self._project), self._id)
-
-    def _fetch(self) -> EvaluationRecord:
+    def _listed(self) -> Iterable[EvaluationRecord]:
         backend = self._handle.backend
-        for record in each_item(lambda page: backend.list_evaluations(self._project, page)):
-            if record.id == self._id:
-                return record
-        raise NotFoundError(f"the log of project {self._project} has no evaluation {self._id!r}")
+        return each_item(lambda page: backend.list_evaluations(self._place, page))
 
     @property
     def id(self) -> str:
         """The store's id of it."""
-        return self._id
+        return self._key
 
     @property
     def project(self) -> str:
@@ -325,7 +288,7 @@ class Evaluations(Collection[Evaluation, EvaluationRecord]):
         return self._handle.backend.list_evaluations(self._project, page, policy=self._policy)
 
     def _make(self, record: EvaluationRecord) -> Evaluation:
-        return Evaluation(self._handle, self._project, record)
+        return Evaluation(self._handle, self._project, record.id, record)
 
     def _subject(self) -> str:
         return repr(str(self._project))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from runatlas.entities.backend_handle import BackendHandle
-from runatlas.entities.base import Entity
+from runatlas.entities.base import ListedEntity
 from runatlas.entities.collection import UnpagedCollection, Window
-from runatlas.errors import NotFoundError
 from runatlas.model.ids import RunPath
 from runatlas.model.ingestion_key import IngestionKeyRecord
 from runatlas.model.instant import iso_text, iso_text_if
@@ -17,7 +15,7 @@ from runatlas.response import ApiResponse
 __all__ = ["IngestionKey", "IngestionKeys"]
 
 
-class IngestionKey(Entity[IngestionKeyRecord]):
+class IngestionKey(ListedEntity[RunPath, IngestionKeyRecord]):
     """A key that may write to one run, for a while.
 
     Args:
@@ -30,31 +28,23 @@ class IngestionKey(Entity[IngestionKeyRecord]):
     _SHOWN = ("name", "created_at", "expires_at", "revoked_at", "last_used_at", "id")
     _JSON = ("id", "name", "created_at", "expires_at", "revoked_at", "last_used_at")
 
-    __slots__ = ("_id", "_run", "secret")
+    _MISSING = "run {} has no ingestion key {!r}"
+
+    __slots__ = ("secret",)
 
     def __init__(
         self, handle: BackendHandle, run: RunPath, record: IngestionKeyRecord, secret: str | None = None
     ) -> None:
-        super().__init__(handle, record)
-        self._run = run
-        self._id = record.id
+        super().__init__(handle, run, record.id, record)
         self.secret = secret
 
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """What names the key."""
-        return (str(self._run), self._id)
-
-    def _fetch(self) -> IngestionKeyRecord:
-        for record in self._handle.backend.list_ingestion_keys(self._run):
-            if record.id == self._id:
-                return record
-        raise NotFoundError(f"run {self._run} has no ingestion key {self._id!r}")
+    def _listed(self) -> Iterable[IngestionKeyRecord]:
+        return self._handle.backend.list_ingestion_keys(self._place)
 
     @property
     def id(self) -> str:
         """The key's id."""
-        return self._id
+        return self._key
 
     @property
     def name(self) -> str:
@@ -85,7 +75,7 @@ class IngestionKey(Entity[IngestionKeyRecord]):
         """Make it useless at once; a second call changes nothing."""
 
         def revoke() -> IngestionKey:
-            self._record = self._handle.backend.revoke_ingestion_key(self._run, self._id)
+            self._record = self._handle.backend.revoke_ingestion_key(self._place, self._key)
             return self
 
         return ApiResponse.of(revoke)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
 from runatlas.entities.argument import choice, integer
 from runatlas.entities.backend_handle import BackendHandle
-from runatlas.entities.base import Entity
+from runatlas.entities.base import Entity, ListedEntity
 from runatlas.entities.collection import UnpagedCollection, Window, make_window
 from runatlas.errors import NotFoundError
 from runatlas.model.instant import iso_text
@@ -137,46 +137,29 @@ class ModelVersions(UnpagedCollection[ModelVersion, ModelVersionRecord]):
         return repr(f"{self._workspace}/{self._model}")
 
 
-class Model(Entity[ModelRecord]):
-    """A named model.
-
-    Args:
-        handle: The way to the backend.
-        workspace: The workspace.
-        name: Its name.
-        record: What is known of it.
-    """
+class Model(ListedEntity[str, ModelRecord]):
+    """A named model."""
 
     _SHOWN = ("name", "latest", "production", "created_at")
     _JSON = ("name", "workspace", "latest", "production", "created_at")
 
-    __slots__ = ("_name", "_workspace")
+    _MISSING = "workspace {!r} has no model {!r}"
+    _KEY = "name"
 
-    def __init__(self, handle: BackendHandle, workspace: str, name: str, record: ModelRecord | None = None) -> None:
-        super().__init__(handle, record)
-        self._workspace = workspace
-        self._name = name
+    __slots__ = ()
 
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """What names the model."""
-        return (self._workspace, self._name)
-
-    def _fetch(self) -> ModelRecord:
-        for record in self._handle.backend.list_models(self._workspace):
-            if record.name == self._name:
-                return record
-        raise NotFoundError(f"workspace {self._workspace!r} has no model {self._name!r}")
+    def _listed(self) -> Iterable[ModelRecord]:
+        return self._handle.backend.list_models(self._place)
 
     @property
     def name(self) -> str:
         """Its name."""
-        return self._name
+        return self._key
 
     @property
     def workspace(self) -> str:
         """The workspace it belongs to."""
-        return self._workspace
+        return self._place
 
     @property
     def latest(self) -> int:
@@ -195,7 +178,7 @@ class Model(Entity[ModelRecord]):
 
     def versions(self) -> ModelVersions:
         """Return its versions, oldest first."""
-        return ModelVersions(self._handle, make_window(), self._workspace, self._name)
+        return ModelVersions(self._handle, make_window(), self._place, self._key)
 
     def promote(self, version: int, stage: Stage = "production") -> ApiResponse[ModelVersion]:
         """Change a version's stage; promoting to production archives the version there before.
@@ -208,7 +191,7 @@ class Model(Entity[ModelRecord]):
         target: Stage = choice(stage, STAGES, "stage")
 
         def promote() -> ModelVersion:
-            record = self._handle.backend.promote_model(self._workspace, self._name, number, target)
+            record = self._handle.backend.promote_model(self._place, self._key, number, target)
             self._forget()
             return ModelVersion(self._handle, record)
 

@@ -421,7 +421,8 @@ class Run(RunFields):
         draft = AnnotationDraft(text(note, "note"), dict(metadata or {}))
 
         def annotate() -> Annotation:
-            return Annotation(self._handle, self._path, self._handle.backend.create_annotation(self._path, draft))
+            made = self._handle.backend.create_annotation(self._path, draft)
+            return Annotation(self._handle, self._path, made.id, made)
 
         return ApiResponse.of(annotate)
 

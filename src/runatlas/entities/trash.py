@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from runatlas.entities.argument import boolean, texts
 from runatlas.entities.backend_handle import BackendHandle
-from runatlas.entities.base import Entity
+from runatlas.entities.base import ListedEntity
 from runatlas.entities.collection import Collection, Window, make_window
-from runatlas.errors import NotFoundError
 from runatlas.model.instant import iso_text, iso_text_if
 from runatlas.model.page import Page, PageRequest, each_item
 from runatlas.model.trash import PlannedItem, PurgeRecord, TrashRecord
@@ -22,39 +21,23 @@ if TYPE_CHECKING:
 __all__ = ["Trash", "TrashEntry", "TrashedRun", "TrashedRuns", "restore"]
 
 
-class TrashEntry(Entity[TrashRecord]):
-    """One deletion.
-
-    Args:
-        handle: The way to the backend.
-        trash_id: Its id.
-        record: What is known of it.
-    """
+class TrashEntry(ListedEntity[None, TrashRecord]):
+    """One deletion."""
 
     _SHOWN = _JSON = ("id", "kind", "project_path", "runs", "deleted_at", "deleted_by", "expires_at")
 
-    __slots__ = ("_id",)
+    _MISSING = "the trash has no entry {1!r}"
 
-    def __init__(self, handle: BackendHandle, trash_id: str, record: TrashRecord | None = None) -> None:
-        super().__init__(handle, record)
-        self._id = trash_id
+    __slots__ = ()
 
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """What names the entry."""
-        return (self._id,)
-
-    def _fetch(self) -> TrashRecord:
+    def _listed(self) -> Iterable[TrashRecord]:
         backend = self._handle.backend
-        for record in each_item(lambda page: backend.list_trash(None, page)):
-            if record.id == self._id:
-                return record
-        raise NotFoundError(f"the trash has no entry {self._id!r}")
+        return each_item(lambda page: backend.list_trash(None, page))
 
     @property
     def id(self) -> str:
         """The entry's id."""
-        return self._id
+        return self._key
 
     @property
     def kind(self) -> TrashKind:
@@ -97,7 +80,7 @@ class TrashEntry(Entity[TrashRecord]):
             TypeError: It is no whole number.
             ValueError: It is out of bounds.
         """
-        return TrashedRuns(self._handle, make_window(limit=limit), self._id)
+        return TrashedRuns(self._handle, make_window(limit=limit), self._key)
 
     def restore(self, runs: Sequence[str] | None = None) -> ApiResponse[TrashRecord]:
         """Bring back everything of this deletion, or some of its runs.
@@ -112,7 +95,7 @@ class TrashEntry(Entity[TrashRecord]):
             TypeError: It is no list of strings.
             ValueError: It is empty.
         """
-        return restore(self._handle, self._id, runs)
+        return restore(self._handle, self._key, runs)
 
     def purge(self, commit: bool = False) -> ApiResponse[PurgeRecord]:
         """Remove it for good, or tell what that would remove.
@@ -128,46 +111,29 @@ class TrashEntry(Entity[TrashRecord]):
         """
         dry_run = not boolean(commit, "commit")
         return ApiResponse.of(
-            lambda: self._handle.backend.purge(trash_id=self._id, expired_only=False, dry_run=dry_run)
+            lambda: self._handle.backend.purge(trash_id=self._key, expired_only=False, dry_run=dry_run)
         )
 
 
-class TrashedRun(Entity[PlannedItem]):
-    """A run in the trash.
-
-    Args:
-        handle: The way to the backend.
-        trash_id: The entry that it lies in.
-        cuid: The store's id of it.
-        record: What is known of it.
-    """
+class TrashedRun(ListedEntity[str, PlannedItem]):
+    """A run in the trash."""
 
     _SHOWN = ("path", "name", "state", "created_at", "cuid")
     _JSON = ("cuid", "path", "name", "state", "created_at")
 
-    __slots__ = ("_cuid", "_trash_id")
+    _MISSING = "deletion {} has no run {!r}"
+    _KEY = "cuid"
 
-    def __init__(self, handle: BackendHandle, trash_id: str, cuid: str, record: PlannedItem | None = None) -> None:
-        super().__init__(handle, record)
-        self._trash_id = trash_id
-        self._cuid = cuid
+    __slots__ = ()
 
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """What names the run."""
-        return (self._trash_id, self._cuid)
-
-    def _fetch(self) -> PlannedItem:
+    def _listed(self) -> Iterable[PlannedItem]:
         backend = self._handle.backend
-        for record in each_item(lambda page: backend.list_trashed_runs(self._trash_id, page)):
-            if record.cuid == self._cuid:
-                return record
-        raise NotFoundError(f"deletion {self._trash_id} has no run {self._cuid!r}")
+        return each_item(lambda page: backend.list_trashed_runs(self._place, page))
 
     @property
     def cuid(self) -> str:
         """The store's id of it."""
-        return self._cuid
+        return self._key
 
     @property
     def path(self) -> str:
@@ -195,7 +161,7 @@ class TrashedRun(Entity[PlannedItem]):
         Returns:
             The entry that it lay in; a ``ConflictError`` if its id is taken by now, or its project lies in the trash.
         """
-        return restore(self._handle, self._trash_id, [self._cuid])
+        return restore(self._handle, self._place, [self._key])
 
 
 class TrashedRuns(Collection[TrashedRun, PlannedItem]):
@@ -256,7 +222,7 @@ class Trash(Collection[TrashEntry, TrashRecord]):
         return self._handle.backend.list_trash(self._workspace, page)
 
     def _make(self, record: TrashRecord) -> TrashEntry:
-        return TrashEntry(self._handle, record.id, record)
+        return TrashEntry(self._handle, None, record.id, record)
 
     def _subject(self) -> str:
         return "" if self._workspace is None else repr(self._workspace)
