@@ -10,11 +10,12 @@ from typing import Any, Literal, overload
 
 from typing_extensions import Self, Unpack
 
-from runatlas.api.curation import ApiCuration
+from runatlas.api import comparison, journal
 from runatlas.api.opener import BackendOpener, OpenedBackend
 from runatlas.backends.contract import Backend
 from runatlas.display.markup import Html, facts, heading, joined
 from runatlas.display.shown import Shown, shown
+from runatlas.entities import model as registry
 from runatlas.entities.argument import boolean, optional_text, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.cleaning import FilePolicy, PolicyFields, read_policies
@@ -23,6 +24,7 @@ from runatlas.entities.column import Column, Columns, Keys, MetricType
 from runatlas.entities.deletion import Deletion, DeletionPlan
 from runatlas.entities.project import Project
 from runatlas.entities.projects import Projects, make_project_query
+from runatlas.entities.report_check import ReportCheck, check_report
 from runatlas.entities.run import Run
 from runatlas.entities.run_query import Filters, Groups, Order, Sorts
 from runatlas.entities.run_sql import ask
@@ -45,7 +47,7 @@ _INSIDE: tuple[UsageGroup, ...] = ("project", "project", "run", "metric")
 """What lies in a path, by how many parts it has."""
 
 
-class Api(ApiCuration, Shown):
+class Api(Shown):
     """The entry point to everything: a directory, or a server.
 
     Constructing makes no request and opens nothing; the first attribute that needs data does. An ``Api`` may be used
@@ -69,6 +71,12 @@ class Api(ApiCuration, Shown):
         >>> api.run("ann/demo/k3x9q2ab").path
         'ann/demo/k3x9q2ab'
     """
+
+    audit = journal.audit
+    change = journal.change
+    compare = comparison.compare
+    model = registry.model
+    models = registry.models
 
     def __init__(
         self,
@@ -558,3 +566,22 @@ class Api(ApiCuration, Shown):
         entry = None if trash_id is None else text(trash_id, "trash_id")
         expired, dry_run = boolean(expired_only, "expired_only"), not boolean(commit, "commit")
         return ApiResponse.of(lambda: self._handle.backend.purge(trash_id=entry, expired_only=expired, dry_run=dry_run))
+
+    def check_report(self, path: str | Path) -> ApiResponse[ReportCheck]:
+        """Compute every number of a report again, from the runs as they are now.
+
+        The store that this ``Api`` reads is asked, with the caller's rights; what the file names is no address.
+
+        Args:
+            path: What ``report.to_html``, ``to_markdown`` or ``to_latex`` wrote.
+
+        Returns:
+            Whether it ``holds``, and the ``differences``: each number that is another one now, rows that are gone or
+            new, and whether the file was altered.
+
+        Raises:
+            ImportError: What intervals or charts need is not installed.
+            OSError: The file cannot be read.
+            ValidationError: It is no report.
+        """
+        return ApiResponse.of(lambda: check_report(self._handle, Path(path)))

@@ -12,7 +12,7 @@ from runatlas.backends.contract import Backend
 from runatlas.errors import RequestError
 from runatlas.process.fork import ProcessLock
 
-__all__ = ["BackendHandle", "Opener"]
+__all__ = ["BackendHandle", "Opener", "UsesBackend"]
 
 
 class Opener(Protocol):
@@ -104,6 +104,12 @@ class BackendHandle:
 
     def __repr__(self) -> str:
         return f"BackendHandle({self.location!r})"
+
+
+class UsesBackend(Protocol):
+    """What reads and changes through a backend."""
+
+    _handle: BackendHandle
 
 
 _living: WeakValueDictionary[str, BackendHandle] = WeakValueDictionary()

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
-from runatlas.entities.argument import choice, integer
-from runatlas.entities.backend_handle import BackendHandle
+from runatlas.entities.argument import choice, integer, text
+from runatlas.entities.backend_handle import BackendHandle, UsesBackend
 from runatlas.entities.base import Entity, ListedEntity
 from runatlas.entities.collection import UnpagedCollection, Window, make_window
 from runatlas.errors import NotFoundError
+from runatlas.model.ids import validate_workspace_name
 from runatlas.model.instant import iso_text
 from runatlas.model.registry import STAGES, ModelRecord, ModelVersionRecord
 from runatlas.response import ApiResponse
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     # A property that returns a Literal at run time makes Jedi, and so a notebook, complete nothing.
     from runatlas.model.registry import Stage
 
-__all__ = ["Model", "ModelVersion", "ModelVersions", "Models"]
+__all__ = ["Model", "ModelVersion", "ModelVersions", "Models", "model", "models"]
 
 
 class ModelVersion(Entity[ModelVersionRecord]):
@@ -220,3 +221,36 @@ class Models(UnpagedCollection[Model, ModelRecord]):
 
     def _subject(self) -> str:
         return "" if self._workspace is None else repr(self._workspace)
+
+
+def models(self: UsesBackend, workspace: str | None = None) -> Models:  # noqa: D417 - nobody gives self
+    """Return the models registered in a workspace, by name.
+
+    Args:
+        workspace: Its name; ``None`` for the caller's own.
+
+    Raises:
+        TypeError: It is no string.
+        ValueError: It cannot be a name.
+    """
+    return Models(
+        self._handle,
+        make_window(),
+        None if workspace is None else validate_workspace_name(workspace, argument="workspace"),
+    )
+
+
+def model(self: UsesBackend, path: str) -> Model:  # noqa: D417 - nobody gives self
+    """Return a registered model, lazily.
+
+    Args:
+        path: ``workspace/name``.
+
+    Raises:
+        TypeError: It is no string.
+        ValueError: It does not have two parts.
+    """
+    workspace, slash, name = text(path, "path").removeprefix("/").partition("/")
+    if not slash or not name or "/" in name:
+        raise ValueError(f"path: {path!r} is not a model path; write 'workspace/name'")
+    return Model(self._handle, validate_workspace_name(workspace, argument="path"), name)

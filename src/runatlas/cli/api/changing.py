@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import click
 
 from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, is_project_path, store_told
-from runatlas.cli.api.output import REFUSED, print_fields, print_json, refusal_text, say
+from runatlas.cli.api.output import REFUSED, print_fields, print_json, print_listing, refusal_text, say
 from runatlas.cli.api.transfer import runs_at
 from runatlas.cli.connection import hint
 from runatlas.entities.deletion import Deletion, DeletionPlan, kept_lines
@@ -20,12 +21,27 @@ from runatlas.entities.run import Run
 from runatlas.entities.runs import Runs
 from runatlas.entities.update import Update, UpdatePlan
 from runatlas.errors import ConflictError
+from runatlas.model.codec import loads
+from runatlas.model.registry import STAGES, Stage
 from runatlas.model.run import RUN_STATES
 from runatlas.model.trash import PurgeRecord
 from runatlas.response import ApiResponse
 from runatlas.terminal import counted, printable_lines, size_text
 
-__all__ = ["create", "cut", "delete", "protect", "purge", "restore", "unprotect", "update"]
+__all__ = [
+    "annotate",
+    "create",
+    "cut",
+    "delete",
+    "folders",
+    "ingestion_keys",
+    "promote",
+    "protect",
+    "purge",
+    "restore",
+    "unprotect",
+    "update",
+]
 
 
 @click.command()
@@ -392,3 +408,86 @@ def _tell_of_the_rest(entries: int) -> None:
     if entries > 0:
         stay = "has not expired and stays" if entries == 1 else "have not expired and stay"
         say(f"{counted(entries, 'entry')} {stay}; --all takes what lies in workspaces that you own")
+
+
+@click.command()
+@click.argument("run")
+@click.argument("note")
+@click.option("--metadata", help="A JSON object to be kept beside the text.")
+@as_json_option
+@api_command
+def annotate(api: Api, run: str, note: str, metadata: str | None, *, as_json: bool) -> None:
+    """Note something on RUN."""
+    kept = loads(metadata) if metadata else {}
+    if not isinstance(kept, dict):
+        raise click.UsageError("--metadata: expected a JSON object")
+    made = api.run(run).annotate(note, kept).unwrap()
+    print_json(made.json()) if as_json else click.echo(made.id)
+
+
+@click.command()
+@click.argument("project")
+@click.option("--create", "name", help="Make this folder.")
+@click.option("--parent", help="Make it in the folder of this id, not at the top.")
+@as_json_option
+@api_command
+def folders(api: Api, project: str, name: str | None, parent: str | None, *, as_json: bool) -> None:
+    """List the folders of PROJECT, or make one."""
+    found = api.project(project).folders()
+    if name is not None:
+        above = next((folder for folder in found if folder.id == parent), None) if parent else None
+        if parent and above is None:
+            raise click.UsageError(f"--parent: project {project} has no folder {parent!r}")
+        made = (found.create(name) if above is None else above.create(name)).unwrap()
+        print_json(made.json()) if as_json else click.echo(made.id)
+        return
+    print_listing(found, {"id": "id", "path": "path", "runs": "run_count"}, as_json=as_json)
+
+
+@click.command()
+@click.argument("run")
+@click.option("--create", "name", help="Make a key of this name; its secret alone goes to stdout, this once.")
+@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="How long a new key works; a day otherwise.")
+@click.option("--revoke", "key_id", help="Make the key of this id useless.")
+@as_json_option
+@api_command
+def ingestion_keys(
+    api: Api, run: str, name: str | None, hours: float | None, key_id: str | None, *, as_json: bool
+) -> None:
+    """List, make or revoke keys that only write to RUN.
+
+    One that is made is shown in full this once.
+    """
+    target = api.run(run)
+    if name is not None:
+        life = None if hours is None else timedelta(hours=hours)
+        click.echo(target.create_ingestion_key(name, life=life).unwrap().secret)
+        return
+    if key_id is not None:
+        held = next((key for key in target.ingestion_keys() if key.id == key_id), None)
+        if held is None:
+            raise click.UsageError(f"--revoke: run {run} has no key {key_id!r}")
+        held.revoke().unwrap()
+        say(f"revoked {held.name}")
+        return
+    columns = {"id": "id", "name": "name", "created": "created_at"}
+    columns |= {"expires": "expires_at", "revoked": "revoked_at", "used": "last_used_at"}
+    print_listing(target.ingestion_keys(), columns, as_json=as_json)
+
+
+@click.command()
+@click.argument("model")
+@click.argument("version", type=int)
+@click.option("--stage", type=click.Choice(STAGES), default="production", show_default=True, help="Where it goes.")
+@as_json_option
+@api_command
+def promote(api: Api, model: str, version: int, stage: Stage, *, as_json: bool) -> None:
+    """Change the stage of a VERSION of MODEL.
+
+    MODEL is workspace/name. The version in production before is archived.
+    """
+    found = api.model(model).promote(version, stage).unwrap()
+    if as_json:
+        print_json(found.json())
+    else:
+        print_fields({"model": found.model, "version": found.version, "stage": found.stage})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from runatlas.cli.api import changing, curating, listing, reading, transfer
+from runatlas.cli.api import changing, listing, reading, transfer
 from runatlas.cli.api.group import ApiGroup
 
 __all__ = ["api"]
@@ -40,18 +40,18 @@ for _command in (
     changing.apply,
     changing.restore,
     changing.purge,
-    curating.folders,
+    changing.folders,
     transfer.move,
     transfer.copy,
     transfer.merge,
     transfer.rename_project,
     transfer.rename_metric,
-    curating.list_annotations,
-    curating.annotate,
-    curating.ingestion_keys,
-    curating.catalog,
-    curating.compare,
-    curating.models,
-    curating.promote,
+    listing.list_annotations,
+    changing.annotate,
+    changing.ingestion_keys,
+    reading.catalog,
+    reading.compare,
+    listing.models,
+    changing.promote,
 ):
     api.add_command(_command)

@@ -17,7 +17,7 @@ from runatlas.model.page import PAGE_LIMIT
 from runatlas.model.run_value import flatten
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES
 
-__all__ = ["columns", "projects", "runs", "trash", "users", "workspaces"]
+__all__ = ["columns", "list_annotations", "models", "projects", "runs", "trash", "users", "workspaces"]
 
 
 @click.command()
@@ -198,3 +198,33 @@ def trash(api: Api, workspace: str | None, entry: str | None, limit: int | None,
     entries = {"entry": "id", "what": "kind", "project": "project_path", "runs": "runs"}
     entries |= {"deleted": "deleted_at", "by": "deleted_by", "until": "expires_at"}
     print_listing(api.trash(workspace, limit=limit), entries, as_json=as_json)
+
+
+@click.command(name="annotations")
+@click.argument("run")
+@as_json_option
+@api_command
+def list_annotations(api: Api, run: str, *, as_json: bool) -> None:
+    """List the notes on RUN, oldest first."""
+    columns = {"created": "created_at", "by": "author", "note": "text"}
+    print_listing(api.run(run).annotations(), columns, as_json=as_json)
+
+
+@click.command()
+@click.argument("workspace", required=False)
+@click.option("--versions", "name", help="List the versions of this model.")
+@as_json_option
+@api_command
+def models(api: Api, workspace: str | None, name: str | None, *, as_json: bool) -> None:
+    """List models, or the versions of one.
+
+    Those of WORKSPACE, or of your own.
+    """
+    if name is not None:
+        versions = api.model(f"{workspace or api.user().username}/{name}").versions()
+        columns = {"version": "version", "stage": "stage", "run": "run_path"}
+        columns |= {"artifact": "artifact", "created": "created_at"}
+        print_listing(versions, columns, as_json=as_json)
+        return
+    shown = {"model": "name", "latest": "latest", "production": "production"}
+    print_listing(api.models(workspace), shown, as_json=as_json)

@@ -19,12 +19,13 @@ from runatlas.cli.main import Interruption
 from runatlas.entities.run import Run
 from runatlas.entities.run_export import FORMATS, ExportFormat
 from runatlas.entities.runs import Runs
+from runatlas.model.codec import encode
 from runatlas.model.filter_field import did_you_mean
 from runatlas.model.log import LOG_LEVELS, LogLevel
 from runatlas.response import ApiResponse
 from runatlas.terminal import counted
 
-__all__ = ["export", "logs", "medias", "metrics", "run", "summary"]
+__all__ = ["catalog", "compare", "export", "logs", "medias", "metrics", "run", "summary"]
 
 
 @click.command()
@@ -296,3 +297,38 @@ def _write(data: bytes, output: Path | None) -> None:
         stream.write(data)
     if output is not None:
         say(f"wrote {output} ({len(data)} bytes)")
+
+
+@click.command()
+@click.argument("run")
+@as_json_option
+@api_command
+def catalog(api: Api, run: str, *, as_json: bool) -> None:
+    """List the metrics of RUN with their contexts.
+
+    No points are read.
+    """
+    entries = api.run(run).catalog().unwrap()
+    if as_json:
+        print_json([encode(entry) for entry in entries])
+        return
+    print_table(
+        ("metric", "points", "contexts"),
+        ((entry.key, entry.points, [dict(context) for context in entry.contexts if context]) for entry in entries),
+    )
+
+
+@click.command()
+@click.argument("metric")
+@click.argument("runs", nargs=-1, required=True)
+@click.option("--all", "all_", is_flag=True, help="Every point.")
+@as_json_option
+@api_command
+def compare(api: Api, metric: str, runs: tuple[str, ...], *, all_: bool, as_json: bool) -> None:
+    """Read METRIC of RUNS, of whatever projects, into one table."""
+    table = api.compare([(run, metric) for run in runs], all=all_).unwrap()
+    if as_json:
+        print_json(table.json())
+        return
+    held = table.to_arrow()
+    print_table(held.column_names, zip(*(column.to_pylist() for column in held.columns), strict=True))
