@@ -28,7 +28,7 @@ from runatlas.reports.content import Content
 from runatlas.server.pages.report_maker import MadeReport, ReportMistakeError
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
-from runatlas.server.work import current_work
+from runatlas.server.work import current
 
 __all__ = ["make_report"]
 
@@ -42,11 +42,11 @@ class _ServedStore(LocalBackend):
     def __init__(self, services: Services, caller: Caller) -> None:
         super().__init__(services, caller)
         self._location = caller.origin or "this server"
-        self._work = current_work()
+        self._work = current.work
 
     def list_runs(self, query: RunQuery) -> Page[RunRecord]:
         # A long listing asks for its next page in a thread of its own.
-        with nullcontext() if self._work is None or current_work() is not None else self._work.begun():
+        with nullcontext() if self._work is None or current.work is not None else self._work.begun():
             return super().list_runs(query)
 
 

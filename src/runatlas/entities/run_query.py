@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar, cast, get_args
 
@@ -24,6 +25,7 @@ __all__ = [
     "Order",
     "Sorts",
     "filter_text",
+    "has_number",
     "make_groups",
     "make_run_query",
     "query_texts",
@@ -181,9 +183,22 @@ def filter_text(wanted: Filter) -> str:
 
 def query_texts(query: RunQuery) -> tuple[str, ...]:
     """Say for people what a listing was asked for: its filter, and what it is ordered by."""
-    asked = None if query.selection.filter is None else without_always(query.selection.filter)
-    orders = (f"by {field_name(sort.field)} ({sort.order.lower()})" for sort in query.sorts)
-    return (*(() if asked is None else (filter_text(asked),)), *orders)
+    asked = query.selection.filter
+    orders = []
+    for sort in query.sorts:
+        order = f"by {field_name(sort.field)} ({sort.order.lower()})"
+        # NaN equals nothing, so that texts are compared.
+        if isinstance(asked, And) and filter_text(And(asked.items[-2:])) == filter_text(And(has_number(sort.field))):
+            rest, order = asked.items[:-2], f"{order}, of those that have it"
+            asked = None if not rest else rest[0] if len(rest) == 1 else And(rest)
+        orders.append(order)
+    shown = None if asked is None else without_always(asked)
+    return (*(() if shown is None else (filter_text(shown),)), *orders)
+
+
+def has_number(field: Field) -> tuple[Filter, Filter]:
+    """Return what holds for runs of which a field is a number."""
+    return Comparison(field, "NEQ", None), Not(Comparison(field, "EQ", math.nan))
 
 
 def _in_brackets(wanted: Filter) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -15,9 +14,9 @@ from runatlas.entities.argument import choice, integer, one_or_more
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.metric_name import make_metric
 from runatlas.entities.metric_reading import make_metric_request, read_metrics
-from runatlas.entities.run_query import make_groups
+from runatlas.entities.run_query import has_number, make_groups
 from runatlas.model.config_name import Section
-from runatlas.model.filters import And, Comparison, Field, Not, Sort
+from runatlas.model.filters import And, Field, Sort
 from runatlas.model.ids import ProjectPath
 from runatlas.model.metric import MetricDefinition, find_definition
 from runatlas.model.policy import Goal
@@ -259,9 +258,8 @@ class RunStatistics(ABC):
         """
         most = None if n is None else integer(n, "n", least=1)
         field, direction = self._better(metric, goal)
-        has_number = (Comparison(field, "NEQ", None), Not(Comparison(field, "EQ", math.nan)))
         selection = self.selection()
-        wanted = has_number if selection.filter is None else (selection.filter, *has_number)
+        wanted = has_number(field) if selection.filter is None else (selection.filter, *has_number(field))
         chosen = attrs.evolve(selection, filter=And(wanted))
         found = self._first_of(chosen, (Sort(field, "ASC" if direction == "min" else "DESC"),), most or 1)
         if most is not None:

@@ -8,15 +8,7 @@ from contextlib import contextmanager
 
 from runatlas.errors import RunAtlasError
 
-__all__ = ["Work", "current_work"]
-
-_current = threading.local()
-
-
-def current_work() -> Work | None:
-    """Return the work of this thread; ``None`` where nobody bounds it."""
-    found: Work | None = getattr(_current, "work", None)
-    return found
+__all__ = ["Work", "current"]
 
 
 class Work:
@@ -40,11 +32,11 @@ class Work:
     @contextmanager
     def begun(self) -> Iterator[None]:
         """Make it the work of this thread within the block."""
-        _current.work = self
+        current.work = self
         try:
             yield
         finally:
-            _current.work = None
+            current.work = None
 
     @contextmanager
     def using(self, interrupt: Callable[[], None], *, writes: bool) -> Iterator[None]:
@@ -89,3 +81,16 @@ class Work:
 
 def _unbounded(size: int) -> None:
     """Take an answer of any size."""
+
+
+class _Current(threading.local):
+    """What this thread does.
+
+    Attributes:
+        work: ``None`` where nobody bounds it.
+    """
+
+    work: Work | None = None
+
+
+current = _Current()

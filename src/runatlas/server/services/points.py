@@ -41,7 +41,7 @@ from runatlas.server.store.point_reading import (
 )
 from runatlas.server.store.statement import Connection
 from runatlas.server.store.summary import Extreme, Summary, average, deviation
-from runatlas.server.work import current_work
+from runatlas.server.work import current
 
 __all__ = ["PointReading"]
 
@@ -89,7 +89,7 @@ class PointReading:
                     break
                 carried += size
                 found.append((stop, SeriesHead(*row)))
-            if (work := current_work()) is not None:
+            if (work := current.work) is not None:
                 work.foresee(carried * _POINT_SIZE)
             advice = _advice(self._store, caller)
             return _read_block(connection, walk, found, cursor, query, advice=advice)

@@ -32,7 +32,7 @@ from runatlas.server.store.layout import check_layout
 from runatlas.server.store.liveness import keep_time
 from runatlas.server.store.migration import is_current, migrate
 from runatlas.server.store.schema import metadata
-from runatlas.server.work import current_work
+from runatlas.server.work import current
 
 __all__ = ["DATABASE_NAME", "Insert", "Store", "now_ms"]
 
@@ -461,7 +461,7 @@ def _require_own(directory: Path) -> None:
 
 
 def _at_work(connection: Connection, *, writes: bool) -> AbstractContextManager[None]:
-    work = current_work()
+    work = current.work
     return nullcontext() if work is None else work.using(partial(_interrupt, connection), writes=writes)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from runatlas.errors import BusyError, NoSpaceError, RunAtlasError, StoreError
-from runatlas.server.work import current_work
+from runatlas.server.work import current
 
 __all__ = ["damage_error", "decoding", "file_error", "store_error", "store_errors"]
 
@@ -156,7 +156,7 @@ def store_errors(where: str) -> Iterator[None]:
     except (IntegrityError, sqlite3.IntegrityError):
         raise
     except (DBAPIError, DisconnectionError, PoolTimeoutError, sqlite3.Error) as error:
-        work = current_work()
+        work = current.work
         # A statement that was interrupted fails in words of its own; what is to be told is why it was.
         raise (work and work.reason) or store_error(error, where) from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

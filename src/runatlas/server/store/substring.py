@@ -7,7 +7,7 @@ from functools import lru_cache, partial
 import attrs
 
 from runatlas.model.glob import fits
-from runatlas.server.work import current_work
+from runatlas.server.work import current
 
 __all__ = ["fits_pattern", "has_part", "variants"]
 
@@ -67,7 +67,7 @@ def has_part(text: str | None, part: str) -> bool | None:
     """
     if text is None:
         return None
-    needle, work = _needle(part), current_work()
+    needle, work = _needle(part), current.work
     # A slice at a time, for other threads work meanwhile.
     for start in range(0, max(len(text) - len(part), 0) + 1, _SLICE):
         if work is not None:
@@ -97,7 +97,7 @@ def fits_pattern(text: str | None, pattern: str, any_case: int) -> bool | None:
     """
     if text is None:
         return None
-    work = current_work()
+    work = current.work
     check = None if work is None else partial(work.check, writes=False)
     return fits(text, pattern, any_case=bool(any_case), check=check)
 
