@@ -25,7 +25,7 @@ from runatlas.model.ids import ProjectPath
 from runatlas.model.page import Page
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.reports.content import Content
-from runatlas.server.pages.report_maker import MadeReport, ReportMistakeError
+from runatlas.server.pages.report.maker import MadeReport, ReportMistakeError
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
 from runatlas.server.work import current

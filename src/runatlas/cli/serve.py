@@ -14,7 +14,7 @@ import click
 from runatlas.cli.location import is_new_store, store_location, tell_of_new_store
 from runatlas.process.server_note import ServerNote
 from runatlas.server import process
-from runatlas.server.pages.report_maker import MadeReport
+from runatlas.server.pages.report.maker import MadeReport
 from runatlas.server.settings import ServerSettings
 from runatlas.settings import parse_host
 

@@ -11,7 +11,7 @@ from runatlas.server.wire.body_limit import Limits
 from runatlas.settings import is_loopback
 
 if TYPE_CHECKING:
-    from runatlas.server.pages.report_maker import ReportMaker
+    from runatlas.server.pages.report.maker import ReportMaker
 
 __all__ = ["ServerSettings"]
 

@@ -18,7 +18,7 @@ from runatlas.model.series import Context, SummaryQuery, SummaryRecord
 from runatlas.server.pages.address import project_address
 from runatlas.server.pages.asset import plotly_version
 from runatlas.server.pages.config_tree import is_same
-from runatlas.server.pages.curves import read_view, series_name
+from runatlas.server.pages.curves.points import read_view, series_name
 from runatlas.server.pages.page import count_of, page, project_path
 from runatlas.server.pages.run_view import own_link
 from runatlas.server.wire.answer import Answer

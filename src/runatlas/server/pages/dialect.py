@@ -27,11 +27,11 @@ from runatlas.server.pages import (
     trash,
     usage,
 )
-from runatlas.server.pages.curve_picture import CurvePictures
-from runatlas.server.pages.curves import Curves
+from runatlas.server.pages.curves.picture import CurvePictures
+from runatlas.server.pages.curves.points import Curves
 from runatlas.server.pages.page import Page, credential, for_members, render_failure, telling
-from runatlas.server.pages.report import Reports
-from runatlas.server.pages.report_maker import ReportMaker
+from runatlas.server.pages.report.maker import ReportMaker
+from runatlas.server.pages.report.page import Reports
 from runatlas.server.pages.run_live import LiveRuns
 from runatlas.server.pages.sign_in import choose_password, show_sign_in, sign_in, sign_out
 from runatlas.server.services.caller import Caller

@@ -8,7 +8,7 @@ from runatlas.model.page import PageRequest
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.server.pages.address import project_address, run_address
 from runatlas.server.pages.config_tree import config_tree
-from runatlas.server.pages.curves import read_view
+from runatlas.server.pages.curves.points import read_view
 from runatlas.server.pages.page import redirect
 from runatlas.server.pages.run_metrics import read_metrics, with_courses
 from runatlas.server.pages.run_view import RunView, run_page, view_run

@@ -18,7 +18,7 @@ from runatlas.model.run import RunPatch, RunQuery, RunSelection
 from runatlas.model.transfer import TransferDraft
 from runatlas.model.trash import DeletionPlanRecord
 from runatlas.server.pages.address import project_address, with_query
-from runatlas.server.pages.curves import CURVE_RUNS
+from runatlas.server.pages.curves.points import CURVE_RUNS
 from runatlas.server.pages.page import Form, last_of, page, project_path, read_form, redirect
 from runatlas.server.pages.project import project_page
 from runatlas.server.pages.run_list import PASSED, read_selection

@@ -15,8 +15,8 @@ from runatlas.model.page import PageRequest
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.model.run_group import place_of
 from runatlas.model.run_value import field_value
-from runatlas.server.pages.curve_bands import color_field, read_band, value_words
-from runatlas.server.pages.curves import CURVE_RUNS, View, read_view
+from runatlas.server.pages.curves.bands import color_field, read_band, value_words
+from runatlas.server.pages.curves.points import CURVE_RUNS, View, read_view
 from runatlas.server.pages.run_list import RunList
 from runatlas.server.wire.endpoint import EndpointCall
 from runatlas.statistics.curve import BAND_WORDS, Band

@@ -14,7 +14,7 @@ from runatlas.model.filters import STATISTICS, Field, Filter, Sort, Statistic
 from runatlas.model.metric import MetricDefinition
 from runatlas.model.page import Page, PageRequest
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
-from runatlas.server.pages.curve_bands import color_field
+from runatlas.server.pages.curves.bands import color_field
 from runatlas.server.pages.run_column import (
     Cell,
     Column,

@@ -11,7 +11,7 @@ from runatlas.model.instant import iso_text
 from runatlas.model.page import PageRequest
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.model.series import Statistic, SummaryQuery
-from runatlas.server.pages.curves import series_name
+from runatlas.server.pages.curves.points import series_name
 from runatlas.server.pages.page import count_of, run_path
 from runatlas.server.pages.run_metrics import SHOWN, only
 from runatlas.server.pages.run_view import heard_text, silence

@@ -9,7 +9,7 @@ import attrs
 from runatlas.model.page import PAGE_LIMIT, Page, PageRequest, each_item
 from runatlas.model.run import RunRecord, RunSelection
 from runatlas.model.series import ColumnClass, PointQuery, SummaryQuery, SummaryRecord
-from runatlas.server.pages.curves import series_name
+from runatlas.server.pages.curves.points import series_name
 from runatlas.server.pages.page import count_of
 from runatlas.server.wire.endpoint import EndpointCall
 

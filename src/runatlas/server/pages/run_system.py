@@ -5,7 +5,7 @@ from __future__ import annotations
 from runatlas.model.run import Profile
 from runatlas.server.pages.address import project_address
 from runatlas.server.pages.config_tree import config_tree
-from runatlas.server.pages.curves import read_view
+from runatlas.server.pages.curves.points import read_view
 from runatlas.server.pages.run_metrics import read_metrics
 from runatlas.server.pages.run_view import run_page, view_run
 from runatlas.server.wire.answer import Answer

@@ -28,9 +28,9 @@ from runatlas.errors import ApiStatusError, BusyError, NotFoundError
 from runatlas.model.ids import ProjectPath
 from runatlas.model.run import RunDraft
 from runatlas.model.run_import import RunImport
-from runatlas.server.pages import report as report_page
-from runatlas.server.pages.report import Reports
-from runatlas.server.pages.report_form import spec_text
+from runatlas.server.pages.report import page as report_page
+from runatlas.server.pages.report.form import spec_text
+from runatlas.server.pages.report.page import Reports
 from runatlas.server.services.caller import VISITOR
 from runatlas.server.services.services import Services
 from runatlas.server.wire.answer import Answer

@@ -19,7 +19,7 @@ from runatlas.model.ranges import RangeQuery
 from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, PointQuery, SeriesSlice
 from runatlas.server.pages.address import run_address
-from runatlas.server.pages.curve_bands import RunBand, color_field, color_parts, gather_bands, read_band, value_words
+from runatlas.server.pages.curves.bands import RunBand, color_field, color_parts, gather_bands, read_band, value_words
 from runatlas.server.pages.page import project_path, whole_of
 from runatlas.server.pages.shared_reads import SharedReads
 from runatlas.server.wire.answer import Answer

@@ -8,7 +8,7 @@ from typing import Any
 
 from runatlas.display.line_chart import COLORS, DASHES, Axis, Line, line_chart
 from runatlas.model.codec import loads
-from runatlas.server.pages.curves import Curves, View, read_view
+from runatlas.server.pages.curves.points import Curves, View, read_view
 from runatlas.server.pages.run_curves import Colored, colored
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.download import SANDBOX

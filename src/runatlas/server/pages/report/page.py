@@ -21,8 +21,8 @@ from runatlas.model.run import RunQuery, RunRecord, RunSelection
 from runatlas.reports.content import Content, cells
 from runatlas.server.pages.address import project_address, run_address
 from runatlas.server.pages.page import page, project_path
-from runatlas.server.pages.report_form import RUNS_MAX, ReportForm, known_values, report_form, spec_text
-from runatlas.server.pages.report_maker import MadeReport, ReportMaker, ReportMistakeError
+from runatlas.server.pages.report.form import RUNS_MAX, ReportForm, known_values, report_form, spec_text
+from runatlas.server.pages.report.maker import MadeReport, ReportMaker, ReportMistakeError
 from runatlas.server.pages.run_column import known_keys
 from runatlas.server.pages.run_list import read_selection
 from runatlas.server.wire.answer import Answer
