@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from support.source import Module, modules, resolve
+from support.source import ROOT, Module, modules, resolve
 
 pytestmark = pytest.mark.xdist_group("source")
 
@@ -234,6 +236,38 @@ def test_a_module_imports_only_what_lies_below_it() -> None:
         if layers[target] not in {_layer(module), *ALLOWED.get(_layer(module), ())}
     ]
     assert not unknown + wrong, unknown + wrong
+
+
+_LEFT_OUT = {"model", "errors", "process", "file_access", "terminal", "progress", "extra", *TOP}
+"""What the table of the docs leaves out, as nearly all may import it."""
+
+
+def _below(names: set[str]) -> set[str]:
+    found = {layer for layer in ALLOWED for name in names if f"{layer}.".startswith(f"{name}.")}
+    while more := set().union(*(ALLOWED[name] for name in found if name in ALLOWED)) - found:
+        found |= more
+    return found
+
+
+def test_the_table_of_the_docs_says_what_a_layer_may_import() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| (`.*?) \| .*? \| (.*?) ?\|$", text.partition("| layer | is |")[2].partition("\n\n")[0], re.M
+    )
+    wrong, told = [], set[str]()
+    for own, others in rows:
+        row = set(re.findall(r"`([\w.]+)`", own.partition(" (")[0]))
+        layers = {layer for layer in ALLOWED if any(layer == name or layer.startswith(f"{name}.") for name in row)}
+        layers -= {layer for layer in layers if "server" in row and layer != "server"}
+        told |= row | layers
+        named = set(re.findall(r"`([\w.]+)`", others))
+        real = set().union(*(ALLOWED.get(layer, set()) for layer in layers)) - layers - _LEFT_OUT
+        most = _below(named) if "what is below" in others else named
+        if row & TOP or row <= _LEFT_OUT or (named <= real <= most):
+            continue
+        wrong.append(f"{own}: {sorted(named)} is not {sorted(real)}")
+    assert not wrong, wrong
+    assert set(ALLOWED) <= told, set(ALLOWED) - told
 
 
 def test_no_two_modules_import_each_other_even_within_functions() -> None:
