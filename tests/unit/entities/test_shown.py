@@ -10,6 +10,7 @@ import math
 import pickle
 import re
 from collections.abc import Callable, Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +288,8 @@ def test_a_listing_says_what_it_shows_and_what_is_the_same_in_all(place: Place) 
     assert "5 of 5, of 20 in all" in check_html(place.api.runs(PROJECT, "'many' in name", size=5)._repr_html_())
     assert "none; one request" in check_html(place.api.runs(PROJECT, "name == 'x'")._repr_html_())
     assert "by summary.loss (desc)" in check_html(place.api.runs(PROJECT, order="-summary.loss")._repr_html_())
+    best = place.api.runs(PROJECT, "name != 'x'").best("loss", 2, goal="min")
+    assert "name != 'x' · by summary.loss.min (asc), of those that have it</p>" in unescape(best._repr_html_())
 
 
 def test_a_plan_has_reasons_where_there_are_any() -> None:
