@@ -39,6 +39,7 @@ class SwanlabServer:
 
     Attributes:
         broken: Requests, by their place in ``asked``, that fail: before anything was done, or (true) after it.
+        keyed: Requests that carried a bearer token.
     """
 
     origin: str
@@ -46,6 +47,7 @@ class SwanlabServer:
     asked: list[str]
     store: LocalBackend
     broken: dict[int, bool]
+    keyed: list[str]
 
     def backend(self, policy: RetryPolicy | None = None) -> SwanlabBackend:
         """Reach it without memory."""
@@ -58,6 +60,7 @@ class _Notes:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.broken: dict[int, bool] = {}
+        self.keyed: list[str] = []
 
 
 _notes = _Notes()
@@ -74,6 +77,8 @@ def _noting(app: ASGIApp) -> ASGIApp:
         asked, broken = _notes.asked, _notes.broken
         place = len(asked)
         asked.append(f"{scope['method']} {scope['path']}")
+        if dict(scope["headers"]).get(b"authorization", b"").startswith(b"Bearer "):
+            _notes.keyed.append(asked[-1])
         if broken.get(place) is not False:
             await app(scope, receive, nowhere if place in broken else send)
         if place in broken:
@@ -107,8 +112,8 @@ def swanlab_server(request: pytest.FixtureRequest, tmp_path: Path, servers: Serv
             artifacts=(ArtifactDraft("w.bin", blob.sha256, blob.size),),
         )
     )
-    _notes.asked, _notes.broken = [], {}
+    _notes.asked, _notes.broken, _notes.keyed = [], {}, []
     wrap = _noting_swanlab if request.param else _noting
     origin = servers.origin(services, "native", "chachaml", "swanlab", "syvain", "matyan", wrap=wrap)
-    yield SwanlabServer(origin, key, _notes.asked, store, _notes.broken)
+    yield SwanlabServer(origin, key, _notes.asked, store, _notes.broken, _notes.keyed)
     services.close()

@@ -205,6 +205,7 @@ class TestReading:
         with pytest.raises(AuthenticationError):
             backend.get_project(DEMO)
         assert swanlab_server.asked.count("POST /api/login/api_key") == 2
+        assert not swanlab_server.keyed, "the key goes to the login alone"
 
     def test_without_a_key_nothing_is_asked(self, swanlab_server: SwanlabServer) -> None:
         with pytest.raises(AuthenticationError, match="API key"):

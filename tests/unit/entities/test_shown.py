@@ -199,7 +199,7 @@ KINDS: dict[str, tuple[Callable[[Api], Any], list[str]]] = {
     "transfer": (lambda api: Transfer(api._handle, TransferRecord("move", "a/b", ("x",), change_id="c"), MOVED), []),
     "update": (lambda api: Update((NAME,), 0, (ReadFailure(NAME, NAME, NAME),), Change(api._handle, "c")), []),
     "policies of a file": (lambda api: FilePolicy(api._handle, POLICY), []),
-    "evaluation": (lambda api: Evaluation(api._handle, api.project(PROJECT).project_path, EVALUATED), []),
+    "evaluation": (lambda api: Evaluation(api._handle, api.project(PROJECT).project_path, EVALUATED.id, EVALUATED), []),
     "page with a cursor": (lambda api: api.runs(PROJECT).page(3), []),
     "purge": (lambda api: api.purge(), []),
     "failed answer": (lambda api: api.run(f"{PROJECT}/none").summary(), []),

@@ -113,8 +113,7 @@ class Session:
         self._compress = not is_here(urlsplit(host).hostname or "") if compress is None else compress
         self._agent = f"runatlas/{VERSION}"
         self._headers = {"Accept-Encoding": "gzip" if self._compress else "identity", "User-Agent": self._agent}
-        if key is not None:
-            self._headers["Authorization"] = f"Bearer {key}"
+        self._headers |= self._credentials()
         self._transport = Transport(clock=self._policy.clock)
         self._process = os.getpid()
         self._throttle = Throttle(clock=self._policy.clock)
@@ -285,6 +284,10 @@ class Session:
         }
         call = Call("PUT", url, what, headers, body, start)
         return self._insist(call, self._new_tries(what, size / _UPLOAD_RATE), repeatable=True)
+
+    def _credentials(self) -> dict[str, str]:
+        """Return the headers that say who asks, with every request."""
+        return {} if self._key is None else {"Authorization": f"Bearer {self._key}"}
 
     def _insist(self, call: Call, tries: Tries, *, repeatable: bool, may_pass_smaller: bool = False) -> Answer:
         breaks = 0
