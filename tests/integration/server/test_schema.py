@@ -163,7 +163,7 @@ def _aimed(body: Any) -> Any:
     return aimed
 
 
-_WALKS = 2
+_WALKS = examples(2)
 
 
 def test_so_it_is_of_requests_that_follow_from_each_other(crowded: Crowded, document: Any) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.examples import examples
 from support.flaky_proxy import FlakyProxy, flaky_proxy
 from support.run_content import points
 from support.server import ServerProcess
@@ -102,7 +103,7 @@ class History:
         assert sorted(file.name for file in seen.artifacts()) == sorted(f"{step}.bin" for step in good["file"])
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(examples(12)))
 def test_what_is_recorded_is_stored_once_or_counted(server: ServerProcess, tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     with flaky_proxy(server.origin, seed=seed, chance=0.05) as proxy:
