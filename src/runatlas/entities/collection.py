@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Generic, TypeVar, overload
 
@@ -151,6 +151,13 @@ class Prefetch(Generic[T]):
         return self._results[0] if self._results else self._call(*self._args)
 
 
+def _unseen(items: Iterable[E], seen: set[Any]) -> Iterator[E]:
+    for item in items:
+        if item.identity not in seen:
+            seen.add(item.identity)
+            yield item
+
+
 class Collection(Readable, Tabular, Generic[E, R]):
     """A listing of entities.
 
@@ -266,15 +273,12 @@ class Collection(Readable, Tabular, Generic[E, R]):
         index = 0
         chunk = self._chunk(0, None, most=PAGE_LIMIT)
         while True:
-            ahead: Prefetch[_Chunk[E]] | None = None
-            for position, item in enumerate(chunk.items):
-                if position == 1 and chunk.cursor is not None:
-                    ahead = Prefetch(self._chunk, index + 1, chunk)
-                if self._repeats:
-                    if item.identity in seen:
-                        continue
-                    seen.add(item.identity)
-                yield item
+            items = _unseen(chunk.items, seen) if self._repeats else iter(chunk.items)
+            yield from islice(items, 1)
+            # Only who goes on to the second of them is likely to want what follows.
+            follows = chunk.cursor is not None and len(chunk.items) > 1
+            ahead = Prefetch(self._chunk, index + 1, chunk) if follows else None
+            yield from items
             if chunk.cursor is None:
                 return
             index += 1

@@ -44,7 +44,10 @@ class RunFields(Entity[RunRecord]):
     def __init__(self, handle: BackendHandle, path: RunPath | None = None, record: RunRecord | None = None) -> None:
         if path is None and record is None:
             raise TypeError("path: it is needed unless a record is given")
-        super().__init__(handle, record)
+        # What ``Entity.__init__`` does, for thousands of runs of a listing without another call.
+        self._handle = handle
+        self._record = record
+        self._failure = self._lock = None
         self._known_path = path
 
     @property

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import attrs
 
+from runatlas.model.compact import compact
+
 __all__ = [
     "ROLES",
     "KeyRecord",
@@ -31,6 +33,7 @@ WorkspaceType = Literal["PERSON", "TEAM"]
 WorkspaceSort = Literal["create", "name"]
 
 
+@compact
 @attrs.frozen
 class UserRef:
     """A user as named inside another record."""
