@@ -15,7 +15,7 @@ import msgspec
 
 from runatlas.model.filters import And, Comparison, Not, Or
 
-__all__ = ["NotPlainError", "convert", "raw_objects", "read", "read_known", "require_plain", "write"]
+__all__ = ["NotPlainError", "convert", "raw_items", "raw_objects", "read", "read_known", "require_plain", "write"]
 
 T = TypeVar("T")
 
@@ -126,13 +126,26 @@ def raw_objects(texts: Sequence[str]) -> list[msgspec.Raw]:
         >>> write(raw_objects(['{"lr":0.1}', "{}"]))
         b'[{"lr":0.1},{}]'
     """
-    try:
-        found: list[msgspec.Raw] = _RAW.decode(f"[{','.join(texts)}]")
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise ValueError(f"one of the texts is no JSON: {error}") from None
+    found = raw_items(",".join(texts).encode())
     if len(found) != len(texts) or not all(map(str.startswith, texts, repeat("{"))):
         raise ValueError("one of the texts is no JSON object")
     return found
+
+
+def raw_items(text: bytes) -> list[msgspec.Raw]:
+    """Part a text that has JSON values with commas between them, as ``raw_objects`` returns them.
+
+    Raises:
+        ValueError: It has something else.
+
+    Example:
+        >>> write(raw_items(b'{"lr":0.1},2'))
+        b'[{"lr":0.1},2]'
+    """
+    try:
+        return _RAW.decode(b"[%b]" % text)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ValueError(f"one of the texts is no JSON: {error}") from None
 
 
 _RAW = msgspec.json.Decoder(list[msgspec.Raw])

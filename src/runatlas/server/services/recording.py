@@ -32,6 +32,7 @@ from runatlas.server.store.merging import Merger
 from runatlas.server.store.point_chunk import Points
 from runatlas.server.store.project import touch_projects
 from runatlas.server.store.run import RunRow
+from runatlas.server.store.run_text import keep_shown
 from runatlas.server.store.series import (
     Encoded,
     SeriesRow,
@@ -98,8 +99,7 @@ class Recording:
             media, artifacts = _with_sizes(connection, run.project.id, media, batch.artifacts)
             change = _Change(connection, run_pk, now_ms)
             change.record(series, encoded, media)
-            if series:
-                renew_latest(connection, [run_pk])
+            ended = renew_latest(connection, [run_pk]) if series else []
             if batch.logs:
                 drafts = set_apart(connection, run_pk, batch.logs) if batch.lines_apart else batch.logs
                 append_logs(connection, run_pk, drafts, now_ms)
@@ -107,6 +107,8 @@ class Recording:
                 put_artifacts(connection, run_pk, artifacts, now_ms)
             points = sum(found.points for found in encoded.values())
             touch_run(connection, run_pk, now_ms, points=points, bytes_=sum(found.size for found in encoded.values()))
+            if ended:
+                keep_shown(connection, ended)
         self._merger.offer(change.crowded)
         return AppendRecord(
             applied=True,

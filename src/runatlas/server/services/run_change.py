@@ -25,6 +25,7 @@ from runatlas.server.store.engine import Store
 from runatlas.server.store.journal import Fields
 from runatlas.server.store.latest import forget_latest, freeze_latest
 from runatlas.server.store.project import ProjectRow, keep_projects, touch_live_projects
+from runatlas.server.store.run_text import keep_shown
 from runatlas.server.store.run_write import (
     change_runs,
     has_folder,
@@ -306,8 +307,7 @@ def apply_change(
         change_runs(connection, moved, {"project_id": change.project.id, "folder_id": None})
     if columns:
         change_runs(connection, run_keys, columns)
-    if (state := columns.get("state")) is not None:
-        (freeze_latest if state in FINAL_STATES else forget_latest)(connection, run_keys)
+    _keep_for_listings(connection, run_keys, columns)
     if author is None or (by_run and _is_recording(change, held)):
         return ""
     fields = differences(held, made)
@@ -316,6 +316,13 @@ def apply_change(
     places = list(dict.fromkeys(side[key]["project_id"] for side in (held, made) for key in fields))
     line = Line(change.kind, f"{_DONE[change.kind]} {counted(len(fields), ())}{change.said}", len(fields))
     return note_change(store, connection, author, line, runs=fields, projects=places)
+
+
+def _keep_for_listings(connection: Connection, run_keys: Sequence[int], columns: Mapping[str, Any]) -> None:
+    if (state := columns.get("state")) is not None:
+        (freeze_latest if state in FINAL_STATES else forget_latest)(connection, run_keys)
+    if "updated_at_ms" in columns:
+        keep_shown(connection, run_keys)
 
 
 def _made(

@@ -32,6 +32,7 @@ from runatlas.server.store.engine import Store
 from runatlas.server.store.latest import freeze_new
 from runatlas.server.store.project import ProjectRow, touch_projects
 from runatlas.server.store.run_record import read_runs
+from runatlas.server.store.run_text import keep_shown
 from runatlas.server.store.run_version import RunVersion, add_version
 from runatlas.server.store.run_write import add_profiles, add_runs, lock_runs, write_labels
 from runatlas.server.store.statement import Connection
@@ -85,6 +86,7 @@ def _find_or_make(store: Store, caller: Caller, draft: RunDraft) -> tuple[RunRec
             add_profiles(connection, {run_key: profile_texts(draft.profile)})
         if draft.state in FINAL_STATES:
             freeze_new(connection, {run_key: {}})
+            keep_shown(connection, [run_key])
         touch_projects(connection, [project.id], values["updated_at_ms"])
         name = display_name(connection, caller.user_id)
     user = None if name is None else UserRef(caller.username, name)

@@ -25,6 +25,7 @@ from runatlas.server.store.engine import Store
 from runatlas.server.store.latest import freeze_new
 from runatlas.server.store.point_chunk import Points
 from runatlas.server.store.project import ProjectRow, lock_projects, touch_projects
+from runatlas.server.store.run_text import keep_shown
 from runatlas.server.store.run_write import add_profiles, add_runs, write_labels
 from runatlas.server.store.series import Encoded, NewSeries, add_series_of_runs, encode_joined
 from runatlas.server.store.statement import Connection
@@ -225,6 +226,7 @@ def _write_parts(
     }
     add_series_of_runs(connection, series, now_ms)
     freeze_new(connection, {pk: _latest(of_run) for pk, of_run in series.items()})
+    keep_shown(connection, added)
 
 
 def _latest(of_run: Sequence[NewSeries]) -> dict[str, float]:

@@ -19,6 +19,7 @@ from runatlas.server.store.point_reading import (
     read_series,
     run_paths,
 )
+from runatlas.server.store.run_text import shown_problem
 from runatlas.server.store.schema import blob_refs, blobs, chunks, runs, series, trash
 from runatlas.server.store.statement import Connection, rows
 from runatlas.server.store.trash import HIDDEN
@@ -111,7 +112,7 @@ def _figures_problem(connection: Connection, run_pk: int) -> str:
             return f"{key!r}: its chunks are said to have {noted} bytes, and have {found}"
     summed, noted = (tuple(rows(connection, statement, {"run": run_pk})[0]) for statement in _RUN_FIGURES)
     if noted == summed:
-        return latest_problem(connection, run_pk)
+        return latest_problem(connection, run_pk) or shown_problem(connection, run_pk)
     return f"it is said to have {noted[0]} points in {noted[1]} bytes; its series have {summed[0]} in {summed[1]}"
 
 

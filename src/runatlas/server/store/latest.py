@@ -2,20 +2,20 @@
 
 A run gets its row when it ends. From then on whatever changes the series of the run renews its row in the same
 transaction, and the rows of series stay what counts: a run without a row, or with one that is damaged, is asked for
-its series.
+its series. A row is the JSON text that clients read, which most listings only hand on.
 """
 
 from __future__ import annotations
 
 import math
-import struct
-import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from sqlalchemy import bindparam, delete, insert, literal_column, select
 
-from runatlas.model.codec import dumps, loads
+from runatlas.errors import ResponseFormatError
+from runatlas.model.codec import decode_json, encode_json, with_float_texts
+from runatlas.model.fast_json import NotPlainError, read
 from runatlas.model.series import SCALAR_TYPES
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import run_latest, series
@@ -28,7 +28,7 @@ __all__ = [
     "freeze_latest",
     "freeze_new",
     "latest_problem",
-    "pack_latest",
+    "latest_text",
     "read_latest",
     "renew_latest",
 ]
@@ -54,11 +54,9 @@ _HAVE = Prepared(select(run_latest.c.run_pk).where(_CHOSEN), "runs")
 _FORGET = Prepared(delete(run_latest).where(_CHOSEN), "runs")
 _ADD = Prepared(insert(run_latest).values(run_pk=bindparam("run_pk"), data=bindparam("data")), "run_pk", "data")
 
-_CHECKSUM, _LENGTH, _HEAD = struct.Struct("<I"), struct.Struct("<I"), struct.Struct("<II")
-
 
 def read_latest(
-    connection: Connection, run_keys: Sequence[int], held: Sequence[bytes | None] | None = None
+    connection: Connection, run_keys: Sequence[int], held: Sequence[str | None] | None = None
 ) -> list[dict[str, float]]:
     """Return the last value of each series without context, of runs in their order.
 
@@ -70,7 +68,7 @@ def read_latest(
     if held is None:
         frozen = dict(_FROZEN.all(connection, listing(connection.dialect, run_keys)))
         held = list(map(frozen.get, run_keys))
-    found = list(zip(run_keys, _unpack(held), strict=True))
+    found = list(zip(run_keys, _read_all(held), strict=True))
     missing = [key for key, values in found if values is None]
     joined = _joined(connection, missing) if missing else {}
     return [joined.get(key, {}) if values is None else values for key, values in found]
@@ -101,64 +99,56 @@ def forget_latest(connection: Connection, run_keys: Iterable[int]) -> None:
 
 def freeze_new(connection: Connection, latest: Mapping[int, Mapping[str, float]]) -> None:
     """Give runs that have no rows yet rows of these values."""
-    few = ((run_pk, pack_latest(values)) for run_pk, values in latest.items() if len(values) <= LATEST_MAX)
+    few = ((run_pk, latest_text(values)) for run_pk, values in latest.items() if len(values) <= LATEST_MAX)
     _ADD.run_many(connection, list(few))
 
 
-def renew_latest(connection: Connection, run_keys: Iterable[int]) -> None:
-    """Bring those rows that runs have up to date with their series, which this transaction changed."""
-    if frozen := [key for (key,) in _HAVE.all(connection, listing(connection.dialect, run_keys))]:
+def renew_latest(connection: Connection, run_keys: Iterable[int]) -> list[int]:
+    """Bring those rows that runs have up to date with their series, which this transaction changed.
+
+    Returns:
+        The runs that have rows.
+    """
+    frozen = [key for (key,) in _HAVE.all(connection, listing(connection.dialect, run_keys))]
+    if frozen:
         freeze_latest(connection, frozen)
+    return frozen
 
 
 def latest_problem(connection: Connection, run_pk: int) -> str:
     """Say what is wrong with the row of a run, if it has one."""
     for _, data in _FROZEN.all(connection, listing(connection.dialect, [run_pk])):
-        (values,) = _unpack([data])
-        if values is None:
+        if _read(data) is None:
             return "the row of its last values is damaged; listings read its series instead"
-        joined = _joined(connection, [run_pk]).get(run_pk, {})
-        if pack_latest(values) != pack_latest(joined):
+        if data != latest_text(_joined(connection, [run_pk]).get(run_pk, {})):
             return "the row of its last values is not what its series say"
     return ""
 
 
-def pack_latest(values: Mapping[str, float]) -> bytes:
-    """Return last values as a row holds them: a checksum, how long the names are, the names as JSON, the doubles.
+def latest_text(values: Mapping[str, float]) -> str:
+    """Return last values as a row holds them: in the order of their names, without a negative zero, as rows of series.
 
-    There is one NaN, and no negative zero, as in the rows of series; they are in the order of their names.
+    Example:
+        >>> latest_text({"loss": 0.5, "acc": float("nan")})
+        '{"acc":"NaN","loss":0.5}'
     """
-    order = sorted(values)
-    names = dumps(order).encode()
-    doubles = (math.nan if math.isnan(values[name]) else values[name] + 0.0 for name in order)
-    rest = _LENGTH.pack(len(names)) + names + struct.pack(f"<{len(values)}d", *doubles)
-    return _CHECKSUM.pack(zlib.crc32(rest)) + rest
+    return encode_json(with_float_texts({name: values[name] + 0.0 for name in sorted(values)})).decode()
 
 
-def _unpack(rows: Iterable[bytes | None]) -> Iterator[dict[str, float] | None]:
-    """Read what ``pack_latest`` wrote; ``None`` for a row that is not there or is damaged."""
-    layouts: dict[int, _Layout] = {}  # by length: runs of a project have the same few
-    for data in rows:
-        if data is None:
-            yield None
-            continue
-        try:
-            layout = layouts.get(len(data))
-            if layout is None or not data.startswith(layout[0], _CHECKSUM.size):
-                layout = layouts[len(data)] = _layout(data)
-            _, names, read = layout
-            whole = _CHECKSUM.unpack_from(data)[0] == zlib.crc32(data[_CHECKSUM.size :])
-            yield dict(zip(names, read(data), strict=True)) if whole else None
-        except (struct.error, TypeError, ValueError):
-            yield None
+def _read_all(held: Sequence[object]) -> Sequence[dict[str, float] | None]:
+    """Read many rows at once; ``None`` for each that is not there or is damaged."""
+    texts = [data for data in held if isinstance(data, str)]
+    with suppress(NotPlainError):
+        found = read(f"[{','.join(texts)}]", list[dict[str, float]])
+        if len(found) == len(texts):
+            values = iter(found)
+            return [next(values) if isinstance(data, str) else None for data in held]
+    return list(map(_read, held))
 
 
-_Layout: TypeAlias = "tuple[bytes, tuple[str, ...], Callable[[bytes], tuple[float, ...]]]"
-"""What stands between the checksum and the doubles, the names in it, and how the doubles are read."""
-
-
-def _layout(data: bytes) -> _Layout:
-    _, length = _HEAD.unpack_from(data)
-    head = data[_CHECKSUM.size : _HEAD.size + length]
-    names = tuple(loads(head[_LENGTH.size :]))
-    return head, names, struct.Struct(f"<{_CHECKSUM.size + len(head)}x{len(names)}d").unpack_from
+def _read(data: object) -> dict[str, float] | None:
+    """Read what ``latest_text`` wrote."""
+    with suppress(ValueError, ResponseFormatError):
+        if isinstance(data, str) and data.startswith("{"):
+            return decode_json(data.encode(), dict[str, float])
+    return None

@@ -61,7 +61,9 @@ _RECOUNT = Prepared(
     *("gone", "freed", "series_id"),
 )
 _RECOUNT_RUN = Prepared(
-    update(runs).values(point_bytes=runs.c.point_bytes - bindparam("freed")).where(runs.c.id == _RUN.scalar_subquery()),
+    update(runs)
+    .values(point_bytes=runs.c.point_bytes - bindparam("freed"), shown=runs.c.shown)
+    .where(runs.c.id == _RUN.scalar_subquery()),
     *("freed", "series_id"),
 )
 

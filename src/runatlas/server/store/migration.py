@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from runatlas.errors import StoreError
 from runatlas.model.codec import loads
 from runatlas.server.store.config import ConfigRow, flatten
-from runatlas.server.store.latest import LATEST_MAX, pack_latest
+from runatlas.server.store.latest import LATEST_MAX, latest_text
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import SCHEMA_VERSION, metadata, schema_version
 
@@ -186,11 +186,12 @@ def _define_metrics(connection: Connection) -> None:
 
 def _freeze_latest(connection: Connection) -> None:
     """Put the last values of each ended run into one row: before, listings read them out of the rows of all series."""
-    is_postgresql = connection.dialect.name == "postgresql"
-    number, binary = ("BIGINT", "BYTEA") if is_postgresql else ("INTEGER", "BLOB")
+    number = "BIGINT" if connection.dialect.name == "postgresql" else "INTEGER"
+    # An earlier version made one, in a form of its own.
+    connection.execute(text("DROP TABLE IF EXISTS run_latest"))
     connection.execute(
         text(
-            f"CREATE TABLE run_latest (run_pk {number} NOT NULL, data {binary} NOT NULL, "
+            f"CREATE TABLE run_latest (run_pk {number} NOT NULL, data TEXT NOT NULL, "
             "CONSTRAINT pk_run_latest PRIMARY KEY (run_pk), CONSTRAINT fk_run_latest_run_pk "
             "FOREIGN KEY(run_pk) REFERENCES runs (id) ON DELETE CASCADE)"
         )
@@ -213,7 +214,7 @@ def _freeze_latest(connection: Connection) -> None:
         after = found[-1]
         few = [(run, values) for run, values in latest.items() if len(values) <= LATEST_MAX]
         if few:
-            connection.execute(insert, [{"run": run, "data": pack_latest(values)} for run, values in few])
+            connection.execute(insert, [{"run": run, "data": latest_text(values)} for run, values in few])
 
 
 def _keep_sessions(connection: Connection) -> None:
@@ -233,6 +234,12 @@ def _keep_sessions(connection: Connection) -> None:
         connection.execute(text(step))
 
 
+def _show_runs(connection: Connection) -> None:
+    """Give runs a place for what listings say of them; it is filled when one ends, or is changed."""
+    connection.execute(text("ALTER TABLE runs ADD COLUMN shown TEXT"))
+    _freeze_latest(connection)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, _grant_blobs),
     Migration(3, _name_sections),
@@ -244,10 +251,11 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(9, _cut_data),
     Migration(10, _keep_journal),
     Migration(11, _define_metrics),
-    Migration(12, _freeze_latest),
     Migration(13, _keep_sessions),
+    Migration(14, _show_runs),
 )
-"""From version 1 to ``SCHEMA_VERSION``, in order. Each says its SQL itself: the tables go on changing behind it."""
+"""From version 1 to ``SCHEMA_VERSION``, in order; what 12 did is done by 14. Each says its SQL itself: the tables go on
+changing behind it."""
 
 
 _VERSION = Prepared(select(func.max(schema_version.c.version)))

@@ -40,6 +40,7 @@ _FRESH: dict[str, Any] = {
     "protected_reason": "",
     "folder_id": None,
     "cut_of": None,
+    "shown": None,
 }
 """What a copy does not have of its original."""
 

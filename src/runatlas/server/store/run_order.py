@@ -32,10 +32,11 @@ from runatlas.server.store.run_column import NULLABLE_COLUMNS, NUMBER_COLUMNS, T
 from runatlas.server.store.schema import run_configs, runs, series
 from runatlas.server.store.statement import code_points
 
-__all__ = ["RunOrder", "make_order"]
+__all__ = ["LAST", "RunOrder", "make_order"]
 
 _PREFIX = 200
-_LAST = (runs.c.pin, runs.c.created_at_ms, runs.c.id)
+LAST = (runs.c.pin, runs.c.created_at_ms, runs.c.id)
+"""What every order ends with, the largest first."""
 
 
 @attrs.frozen
@@ -90,11 +91,11 @@ class RunOrder:
         statement = statement.select_from(whole)
         if after is not None:
             statement = statement.where(self._after(after))
-        return statement.order_by(*(key.ordering for key in self.keys), *(column.desc() for column in _LAST))
+        return statement.order_by(*(key.ordering for key in self.keys), *(column.desc() for column in LAST))
 
     def _after(self, values: Sequence[Any]) -> ColumnElement[bool]:
         *first, pin, created_at_ms, run_pk = values
-        last = tuple_(*_LAST) < tuple_(literal(bool(pin)), created_at_ms, run_pk)
+        last = tuple_(*LAST) < tuple_(literal(bool(pin)), created_at_ms, run_pk)
         condition: ColumnElement[bool] = last
         for key, value in reversed(list(zip(self.keys, first, strict=True))):
             condition = or_(key.after(value), and_(key.equal(value), condition))

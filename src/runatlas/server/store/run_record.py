@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import itemgetter
 from types import NoneType
 from typing import Any
 
 import attrs
 from sqlalchemy import ColumnElement, Select, func, literal_column, select
+from sqlalchemy.exc import DataError
 
-from runatlas.model.account import UserRef
-from runatlas.model.codec import context_text, loads, loads_all
+from runatlas.errors import ResponseFormatError
+from runatlas.model.codec import context_text, decode_json, loads, loads_all
 from runatlas.model.config_name import parts_of
-from runatlas.model.fast_json import raw_objects
+from runatlas.model.fast_json import raw_items, raw_objects
 from runatlas.model.filters import Field, Statistic
+from runatlas.model.page import Page
 from runatlas.model.run import OWN_FIELDS, OwnField, Profile, RunRecord
 from runatlas.model.series import NUMERIC_TYPES
 from runatlas.process.garbage_collector import collector_paused
@@ -25,21 +27,14 @@ from runatlas.server.store.failure import decoding
 from runatlas.server.store.latest import LATEST, read_latest
 from runatlas.server.store.liveness import state_of
 from runatlas.server.store.prepared import Prepared
+from runatlas.server.store.run_home import find_homes, find_people
 from runatlas.server.store.run_order import RunOrder
-from runatlas.server.store.schema import projects, run_profiles, runs, series, users, workspaces
+from runatlas.server.store.run_text import TOLD_PARTS, is_default, last_values, list_texts
+from runatlas.server.store.schema import run_profiles, runs, series
 from runatlas.server.store.statement import Connection, listing, member_of, one_of, rows
 from runatlas.server.store.summary import average, deviation
 
-__all__ = ["Home", "RunPage", "count_runs", "find_homes", "list_runs", "read_runs"]
-
-
-@attrs.frozen
-class Home:
-    """The project that a run lies in, as the run's record names it."""
-
-    workspace: str
-    project: str
-    cuid: str
+__all__ = ["RunPage", "count_runs", "list_runs", "read_runs"]
 
 
 @attrs.frozen
@@ -88,19 +83,6 @@ _PROFILES = Prepared(
     ),
     "runs",
 )
-_USERS = Prepared(select(users.c.id, users.c.username, users.c.name).where(member_of(users.c.id, "users")), "users")
-_HOMES = Prepared(
-    select(projects.c.id, workspaces.c.username, projects.c.name, projects.c.cuid)
-    .select_from(projects.join(workspaces))
-    .where(member_of(projects.c.id, "projects")),
-    "projects",
-)
-
-
-def find_homes(connection: Connection, project_ids: Iterable[int]) -> dict[int, Home]:
-    """Name projects."""
-    found = _HOMES.all(connection, listing(connection.dialect, project_ids))
-    return {key: Home(*names) for key, *names in found}
 
 
 def list_runs(
@@ -128,8 +110,13 @@ def list_runs(
         parts: What the records carry beside the run's own fields.
         statistics: Which statistics of metrics they carry.
         config_keys: Which names in configs are looked at; ``None`` for all.
-        as_text: Whether configs of which all names are looked at stay JSON texts, checked: for who only passes them on.
+        as_text: Whether records may stay JSON texts, checked: for who only passes them on.
     """
+    if not order.keys and not statistics and config_keys is None and TOLD_PARTS.issuperset(parts):
+        # What is damaged, or too much for one text, is read by column, which says what is wrong with which run.
+        with suppress(ValueError, KeyError, ResponseFormatError, DataError), collector_paused():
+            read = partial(list_texts, connection, condition, order, after=after, offset=offset, parts=parts)
+            return _told(connection, *read(limit=limit + 1), limit, as_text=as_text)
     keys = [key.value for key in order.keys]
     # In an order that has to be made, SQLite would carry the last values of all runs along.
     names = _names(parts, with_latest=not keys)
@@ -142,6 +129,17 @@ def list_runs(
             _records(connection, _columns(names, shown), parts, statistics, config_keys, as_text=as_text),
             more and _plain(more),
         )
+
+
+def _told(connection: Connection, text: bytes, count: int, limit: int, *, as_text: bool) -> RunPage:
+    """Read a page of records; one that does not come out as it should is for the columns to tell."""
+    found: Sequence[Any] = raw_items(text) if as_text else decode_json(b'{"items":[%b]}' % text, Page[RunRecord]).items
+    if len(found) != count:
+        raise ValueError("other records than runs")
+    if count <= limit:
+        return RunPage(list(found), None)
+    last = loads(bytes(found[limit - 1]))["cuid"] if as_text else found[limit - 1].cuid
+    return RunPage(list(found[:limit]), last_values(connection, last))
 
 
 def read_runs(connection: Connection, run_keys: Sequence[int], parts: Collection[str]) -> list[RunRecord]:
@@ -166,7 +164,7 @@ def _names(parts: Collection[str], *, with_latest: bool) -> tuple[str, ...]:
 @lru_cache(maxsize=16)
 def _own(names: tuple[str, ...]) -> ColumnElement[Any]:
     """Make one piece of text of all columns: to label each would take most of the time of making a statement."""
-    worked_out = {"latest": LATEST, "is_plain": " AND ".join(map(_is_default, _OTHERS))}
+    worked_out = {"latest": LATEST, "is_plain": " AND ".join(map(is_default, _OTHERS))}
     return literal_column(", ".join(worked_out.get(name) or f"runs.{name}" for name in names))
 
 
@@ -174,15 +172,6 @@ def _own(names: tuple[str, ...]) -> ColumnElement[Any]:
 def _by_key(names: tuple[str, ...]) -> Prepared:
     """Make the statement that reads these columns of runs by row id."""
     return Prepared(select(_own(names)).select_from(runs).where(member_of(_C.id, "runs")), "runs")
-
-
-def _is_default(field: OwnField) -> str:
-    if isinstance(field.default, bool):
-        return f"runs.{field.column}" if field.default else f"NOT runs.{field.column}"
-    wanted = (
-        "IS NULL" if field.default is None else f"= '{'[]' if isinstance(field.default, tuple) else field.default}'"
-    )
-    return f"runs.{field.column} {wanted}"
 
 
 def _columns(names: Sequence[str], found: Sequence[Any]) -> dict[str, Sequence[Any]]:
@@ -229,7 +218,7 @@ def _decoded(
     keys = held["id"]
     none = [None] * len(keys)
     homes = find_homes(connection, set(held["project_id"]))
-    people = _people(connection, set(held["user_id"]) - {None})
+    people = find_people(connection, set(held["user_id"]) - {None})
     profiles = _profiles(connection, keys) if "profile" in parts else None
     lying = [homes[key] for key in held["project_id"]]
     values: dict[str, Iterable[Any]] = {
@@ -278,13 +267,6 @@ def _read(field: OwnField, held: Sequence[Any]) -> Iterable[Any]:
 @lru_cache(maxsize=1024)  # runs of a sweep have the same few
 def _texts(text: str) -> tuple[str, ...]:
     return () if text == "[]" else tuple(loads(text))
-
-
-def _people(connection: Connection, user_ids: Collection[int]) -> Mapping[int, UserRef]:
-    if not user_ids:
-        return {}
-    found = _USERS.all(connection, listing(connection.dialect, user_ids))
-    return {key: UserRef(username, name) for key, username, name in found}
 
 
 def read_statistics(

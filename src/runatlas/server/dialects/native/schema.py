@@ -13,6 +13,7 @@ import attrs
 from runatlas.model import codec
 from runatlas.model.filters import And, Comparison, Not, Or
 from runatlas.model.page import PAGE_LIMIT, PageRequest
+from runatlas.model.run import RunRecord
 
 __all__ = ["PAGE_BOUNDS", "Schema", "SchemaBook"]
 
@@ -54,6 +55,9 @@ PAGE_BOUNDS: dict[str, Schema] = {
 """What the fields of ``PageRequest`` may be."""
 
 _SCALAR_TYPES = {str, int, float, bool, NoneType}
+_SPARSE = {RunRecord}
+"""Records that are left in answers without what is as usual."""
+
 _FILTERS = {Comparison: "comparison", And: "and", Or: "or", Not: "not"}
 _ATTRIBUTE = re.compile(r"^    ([\w, ]+): (.*(?:\n {6,}.*)*)", re.MULTILINE)
 
@@ -61,7 +65,8 @@ _ATTRIBUTE = re.compile(r"^    ([\w, ]+): (.*(?:\n {6,}.*)*)", re.MULTILINE)
 class SchemaBook:
     """Schemas of records under their names.
 
-    A record in an answer has all its fields, in a body only those without a default must be there, and no other may.
+    A record in an answer has all its fields, but a run may come without those that have their defaults; in a body only
+    those without a default must be there, and no other may.
     A record that occurs in both has ``Input`` added to the second one's name.
 
     Args:
@@ -133,10 +138,11 @@ class SchemaBook:
                 schema |= PAGE_BOUNDS.get(field.name, {})
             if field.name in notes:
                 schema = {**schema, "description": notes[field.name]}
-            if body and field.default is not attrs.NOTHING and not isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
+            has_all = not body and kind not in _SPARSE
+            if not has_all and field.default is not attrs.NOTHING and not isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
                 schema = {**schema, "default": codec.encode(field.default)}
             properties[field.name] = schema
-            if not body or field.default is attrs.NOTHING:
+            if has_all or field.default is attrs.NOTHING:
                 required.append(field.name)
         if kind in _FILTERS:
             properties = {"kind": {"type": "string", "const": _FILTERS[kind]}, **properties}

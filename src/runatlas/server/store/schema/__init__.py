@@ -103,4 +103,4 @@ __all__ = [
     "writers",
 ]
 
-SCHEMA_VERSION = 13
+SCHEMA_VERSION = 14

@@ -11,11 +11,11 @@ from sqlalchemy import (
     Double,
     ForeignKey,
     Index,
-    LargeBinary,
     String,
     Table,
     Text,
     UniqueConstraint,
+    null,
 )
 
 from runatlas.model.run import OWN_FIELDS, OwnField
@@ -129,6 +129,7 @@ runs = Table(
     Column("point_bytes", BigInteger, nullable=False, server_default="0"),
     Column("trash_id", Id, ForeignKey("trash.id", ondelete="CASCADE")),
     Column("cut_of", String(21)),
+    Column("shown", Text, onupdate=null()),
     unique_live("uq_runs_live_run_id", "project_id", "run_id"),
     Index("ix_runs_newest", "project_id", "trash_id", "pin", "created_at_ms", "id"),
     Index(None, "trash_id"),
@@ -137,7 +138,9 @@ runs = Table(
 """``point_count`` and ``point_bytes`` are the sums of its series: their points, and the bytes of their chunks.
 
 ``cut_of`` is the cuid of the run whose data a row holds that was cut out of it: a row for the trash and nothing else,
-which lies in that run's project. The run itself may be gone by now."""
+which lies in that run's project. The run itself may be gone by now.
+
+``shown`` is what ``store.run_text`` says of a run, kept as text; an UPDATE that does not name it takes it away."""
 
 _CUT = runs.c.cut_of.is_not(None)
 Index("ix_runs_cut_of", runs.c.cut_of, sqlite_where=_CUT, postgresql_where=_CUT)
@@ -176,7 +179,7 @@ run_latest = Table(
     "run_latest",
     metadata,
     Column("run_pk", Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
-    Column("data", LargeBinary, nullable=False),
+    Column("data", Text, nullable=False),
 )
 """The last values of ended runs, as ``store.latest`` makes them of their series."""
 
