@@ -9,6 +9,7 @@ from typing import Any, cast
 from runatlas.backends.contract import Backend
 from runatlas.errors import StoreError
 from runatlas.process.fork import is_inherited
+from runatlas.process.garbage_collector import collector_paused
 from runatlas.settings import ConnectionSettings, resolve
 
 __all__ = ["BackendOpener", "OpenedBackend", "open_backend"]
@@ -78,7 +79,8 @@ def open_backend(settings: ConnectionSettings, *, create: bool = False) -> Backe
 
         return store_process.connect(settings)
     try:
-        from runatlas.backends.local import LocalBackend  # noqa: PLC0415 - an optional part of the installation
+        with collector_paused():
+            from runatlas.backends.local import LocalBackend  # noqa: PLC0415 - an optional part of the installation
     except ModuleNotFoundError as error:
         if str(error.name).startswith("runatlas"):
             raise

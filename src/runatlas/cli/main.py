@@ -7,6 +7,7 @@ import importlib
 import click
 
 from runatlas.errors import RunAtlasError
+from runatlas.process.garbage_collector import collector_paused
 
 __all__ = ["COMMANDS", "Interruption", "main"]
 
@@ -54,7 +55,8 @@ class LazyGroup(click.Group):
             return None
         module, attribute = COMMANDS[name][0].split(":")
         try:
-            command: click.Command = getattr(importlib.import_module(module), attribute)
+            with collector_paused():
+                command: click.Command = getattr(importlib.import_module(module), attribute)
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] == "runatlas":
                 raise

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from runatlas.importers.point import PointTable
+from runatlas.model.compact import compact
 from runatlas.model.ids import ProjectPath
 from runatlas.model.run import Profile, RunDraft
 from runatlas.model.run_import import ImportedSeries, RunImport
@@ -18,7 +19,8 @@ MARK = "import"
 """Where in a run's metadata it says which import made it."""
 
 
-@attrs.frozen(eq=False)
+@compact
+@attrs.frozen
 class ImportedRun:
     """A run of a file.
 

@@ -76,11 +76,11 @@ class JsonlFile:
         """
         number = 0
         with self._path.open("rb") as file:
-            self.size = self._path.stat().st_size
+            self.size, is_seekable = self._path.stat().st_size, file.seekable()
             try:
                 for number, line in enumerate(_uncompressed(file), 1):
                     text = line.removeprefix(_BOM).strip() if number == 1 else line.strip()
-                    if file.seekable():
+                    if is_seekable:
                         self.position = file.tell()
                     if text:
                         yield from self._read(number, text)

@@ -37,6 +37,7 @@ class PointTable:
         flags: The metrics all of whose values are true or false.
         left_out: How many values of which metric are no numbers, by (key, what they are).
         rounded: How many whole numbers of which metric need more digits than a float has.
+        count: How many values there are.
     """
 
     steps: dict[str, list[int]]
@@ -44,10 +45,10 @@ class PointTable:
     flags: frozenset[str] = frozenset()
     left_out: Counter[tuple[str, str]] = attrs.field(factory=Counter)
     rounded: Counter[str] = attrs.field(factory=Counter)
+    count: int = attrs.field(init=False)
 
-    @property
-    def count(self) -> int:
-        """How many values there are."""
+    @count.default
+    def _count(self) -> int:
         return sum(map(len, self.values.values()))
 
     def digest(self) -> str:

@@ -40,6 +40,8 @@ from runatlas.server.store.statement import Connection
 __all__ = ["check_draft", "find_or_make_run", "project_of", "values_of"]
 
 _STORED = [field for field in OWN_FIELDS.values() if field.column]
+_LISTS = [field for field in _STORED if isinstance(field.default, tuple)]
+_PLAIN = [(field.column, field.attribute, field.default) for field in _STORED if field not in _LISTS]
 _RULED = {"id", "cuid", "state", "labels", "created_at_ms", "finished_at_ms"}
 """What resuming a run leaves, or changes by a rule of its own."""
 
@@ -131,7 +133,8 @@ def values_of(caller: Caller, draft: RunDraft, project: ProjectRow, now_ms: int)
     if finished is None and draft.state in FINAL_STATES:
         finished = now_ms
     return {
-        **{field.column: stored(field, getattr(draft, field.attribute, field.default)) for field in _STORED},
+        **{column: getattr(draft, attribute, default) for column, attribute, default in _PLAIN},
+        **{field.column: stored(field, getattr(draft, field.attribute, field.default)) for field in _LISTS},
         "cuid": cuid,
         "project_id": project.id,
         "run_id": cuid if draft.id is None else draft.id,

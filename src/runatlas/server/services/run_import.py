@@ -176,9 +176,12 @@ def _checked(place: int, run: RunImport) -> _Checked:
 
 def _together(given: Sequence[ImportedSeries]) -> Sequence[ImportedSeries]:
     """Return series in the order of their keys' first ones: mostly as they are, as few have a key that came before."""
-    keys = [series.key for series in given]
-    first = dict(zip(reversed(keys), range(len(keys), 0, -1), strict=True))
-    return given if len(first) == len(keys) else sorted(given, key=lambda series: first[series.key])
+    if len({series.key for series in given}) == len(given):
+        return given
+    first: dict[str, int] = {}
+    for place, series in enumerate(given):
+        first.setdefault(series.key, place)
+    return sorted(given, key=lambda series: first[series.key])
 
 
 def _encode(ready: Sequence[_Checked]) -> dict[int, list[Encoded | None]]:
@@ -200,7 +203,7 @@ def _columns(
 ) -> dict[str, Any]:
     return values_of(caller, run.given.draft, project, now_ms) | {
         "config": run.config,
-        "labels": json_text(run.labels, "labels"),
+        "labels": json_text(run.labels, "labels") if run.labels else "[]",
         "heartbeat_at_ms": now_ms,
         "point_count": len(run.values),
         "point_bytes": sum([points.size for points in encoded if points is not None]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Boolean, bindparam, delete, func, insert, select, update
 
@@ -59,12 +59,14 @@ _ORDER = tuple(column.name for column in runs.c if column.name not in _LATER)
 _LOCK_PROJECT = Prepared(
     select(projects.c.id).where(projects.c.id == bindparam("id"), projects.c.trash_id.is_(None)).with_for_update(), "id"
 )
-_TAKEN = Prepared(
-    select(_C.run_id).where(_C.project_id == bindparam("id"), member_of(_C.run_id, "runs"), _C.trash_id.is_(None)),
+_HELD = Prepared(
+    select(_C.run_id, _C.id).where(
+        _C.project_id == bindparam("id"), member_of(_C.run_id, "runs"), _C.trash_id.is_(None)
+    ),
     "id",
     "runs",
 )
-_INSERT = Prepared(insert(runs).values({name: bindparam(name) for name in _ORDER}).returning(_C.id), *_ORDER)
+_INSERT = Prepared(insert(runs).values({name: bindparam(name) for name in _ORDER}), *_ORDER)
 
 
 def add_runs(connection: Connection, added: Sequence[Mapping[str, Any]]) -> list[int | None]:
@@ -76,21 +78,35 @@ def add_runs(connection: Connection, added: Sequence[Mapping[str, Any]]) -> list
     ids: dict[int, list[str]] = {}
     for values in added:
         ids.setdefault(values["project_id"], []).append(values["run_id"])
-    taken = {project_id: _taken(connection, project_id, ids[project_id]) for project_id in sorted(ids)}
-    keys: list[int | None] = []
-    for values in added:
-        known, run_id = taken[values["project_id"]], values["run_id"]
-        is_new = run_id not in known
-        known.add(run_id)
-        keys.append(int(_INSERT.first(connection, *map(values.__getitem__, _ORDER))[0]) if is_new else None)
-    return keys
-
-
-def _taken(connection: Connection, project_id: int, run_ids: Collection[str]) -> set[str]:
     # SQLite has one writer at a time; on PostgreSQL the project's row is what creators of one id wait for.
-    if connection.dialect.name == "postgresql" and _LOCK_PROJECT.first(connection, project_id) is None:
-        raise NotFoundError("the project was deleted meanwhile; no run was made")
-    return {name for (name,) in _TAKEN.all(connection, project_id, listing(connection.dialect, run_ids))}
+    for project_id in sorted(ids) if connection.dialect.name == "postgresql" else ():
+        if _LOCK_PROJECT.first(connection, project_id) is None:
+            raise NotFoundError("the project was deleted meanwhile; no run was made")
+    taken = _held(connection, ids)
+    new: dict[_Place, Mapping[str, Any]] = {}
+    for values in added:
+        if (place := _place(values)) not in taken:
+            new.setdefault(place, values)
+    _INSERT.run_many(connection, [tuple(map(values.__getitem__, _ORDER)) for values in new.values()])
+    made = _held(connection, ids) if new else {}
+    return [made[_place(values)] if new.get(_place(values)) is values else None for values in added]
+
+
+_Place: TypeAlias = tuple[int, str]
+"""A project, and an id in it."""
+
+
+def _place(values: Mapping[str, Any]) -> _Place:
+    return values["project_id"], values["run_id"]
+
+
+def _held(connection: Connection, ids: Mapping[int, Collection[str]]) -> dict[_Place, int]:
+    """Return which live runs projects have of some ids, and their row ids."""
+    return {
+        (project_id, run_id): id_
+        for project_id, named in ids.items()
+        for run_id, id_ in _HELD.all(connection, project_id, listing(connection.dialect, named))
+    }
 
 
 def read_fields(connection: Connection, run_keys: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:

@@ -9,6 +9,7 @@ import attrs
 from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, or_, select
 
 from runatlas.model.filters import Filter
+from runatlas.model.ids import is_cuid
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.run_filter import compile_filter
 from runatlas.server.store.schema import projects, runs
@@ -106,8 +107,8 @@ def resolve_ids(connection: Connection, scope: Scope, ids: Sequence[str]) -> tup
     """
     wanted = list(dict.fromkeys(ids))
     found: dict[str, list[int]] = {}
-    for place in range(len(_COLUMNS)):
-        rest = [name for name in wanted if name not in found]
+    for place, column in enumerate(_COLUMNS):
+        rest = [name for name in wanted if name not in found and (column is not runs.c.cuid or is_cuid(name))]
         for row_id, name in _find(connection, scope, place, rest) if rest else ():
             found.setdefault(name, []).append(row_id)
     keys = dict.fromkeys(row_id for name in wanted for row_id in found.get(name, ()))

@@ -6,12 +6,13 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import reduce
 from itertools import accumulate
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 import numpy as np
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from runatlas.model.compact import compact
 from runatlas.model.series import MEDIA_TYPES
 from runatlas.server.store.point_chunk import DOUBLE, Floats, Frame, Points, Whole, WholeColumn, encode_chunk, join
 from runatlas.server.store.prepared import Prepared
@@ -118,7 +119,9 @@ _NEXT_SEQUENCE = Prepared(
 )
 
 
-class Encoded(NamedTuple):
+@compact
+@attrs.frozen
+class Encoded:
     """Points ready to be stored.
 
     Attributes:
@@ -252,8 +255,9 @@ def add_series_of_runs(connection: Connection, added: Mapping[int, Sequence[NewS
     held: list[Encoded | None] = []
     for run_pk, of_run in added.items():
         for key, column_type, points in of_run:
-            row, chunked = (_EMPTY, (0, 0)) if points is None else (points.row, (len(points.chunks), points.size))
-            rows.append((run_pk, key, "", "", "CUSTOM", column_type, now_ms, *row[:2], *chunked, *row[2:]))
+            row, chunk_count, size = (_EMPTY, 0, 0) if points is None else (points.row, len(points.chunks), points.size)
+            said = (run_pk, key, "", "", "CUSTOM", column_type, now_ms)
+            rows.append((*said, row[0], row[1], chunk_count, size, *row[2:]))
             held.append(points)
     _ADD.run_many(connection, rows)
     # They are numbered as they came.
