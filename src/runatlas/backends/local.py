@@ -129,17 +129,8 @@ class LocalBackend(Backend):
         self._open: Services | None = None
         self._lease: weakref.finalize[..., LocalBackend] | None = None
 
-    @property
-    def _services(self) -> Services:
-        """The services of a store that is there: a directory that was mistyped is an error, and not made."""
-        return self._opened(create=self._create)
-
-    @property
-    def _made_services(self) -> Services:
-        """The services for what a new store may begin with; the store is made if there is none."""
-        return self._opened(create=True)
-
     def _opened(self, *, create: bool) -> Services:
+        """The services; a directory that was mistyped is an error, and not made, unless a store may begin with it."""
         if self._given is not None:
             return self._given
         if self._open is not None and self._process == os.getpid():
@@ -155,12 +146,9 @@ class LocalBackend(Backend):
                 self._lease = weakref.finalize(self, _forgotten.append, (self._directory, self._process))
             return self._open
 
-    @property
-    def _caller(self) -> Caller:
-        caller = self._principal or self._owner
-        if caller is None:
-            caller = self._owner = self._services.owner()
-        return caller
+    def _find_owner(self) -> Caller:
+        owner = self._owner = self._opened(create=self._create).owner()
+        return owner
 
     # -- the installation and the caller ------------------------------------------------------------------------
 
@@ -177,7 +165,7 @@ class LocalBackend(Backend):
     def get_user(self) -> UserRecord:
         if self._given is None and self._open is None and not Services.is_at(self._directory):
             return Accounts.first_user()
-        return self._services.accounts.get_user(self._caller)
+        return self._opened(create=self._create).accounts.get_user(self._principal or self._owner or self._find_owner())
 
     def close(self) -> None:
         if self._process == os.getpid():
@@ -192,8 +180,9 @@ def _call_service(item: Operation) -> Callable[..., Any]:
     name, service, makes_store = item.name, item.service, item.makes_store
 
     def call(self: LocalBackend, *given: Any, **named: Any) -> Any:
-        services = self._made_services if makes_store else self._services
-        return getattr(getattr(services, service), name)(self._caller, *given, **named)
+        services = self._opened(create=makes_store or self._create)
+        caller = self._principal or self._owner or self._find_owner()
+        return getattr(getattr(services, service), name)(caller, *given, **named)
 
     return call
 

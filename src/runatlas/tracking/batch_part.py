@@ -20,19 +20,16 @@ class BatchPart:
     """A part of a batch.
 
     Attributes:
+        batch: What is to be sent: a part has a writer of its own, so that it is known when it is sent again.
         number: 1 for the whole batch, then those of its halves.
+        origin: What the writers of the parts begin with; ``""`` for the whole batch, and if it has no writer.
         is_last: Whether it is not to be cut further.
     """
 
     batch: Batch
     number: int = 1
+    origin: str = ""
     is_last: bool = False
-
-    def named(self, whole: Batch) -> Batch:
-        """Return what is to be sent: a part has a writer of its own, so that it is known when it is sent again."""
-        if self.number == 1 or whole.writer is None:
-            return self.batch
-        return attrs.evolve(self.batch, writer=f"{whole.writer}.{whole.sequence}.{self.number}", sequence=1)
 
     def halves(self, *, by_point: bool) -> tuple[BatchPart, ...]:
         """Cut it in two; what cannot be cut is tried once more.
@@ -58,7 +55,11 @@ class BatchPart:
 
     def _of(self, items: Sequence[tuple[str, Any]], place: int) -> BatchPart:
         fields: dict[str, Any] = {name: tuple(item for kind, item in items if kind == name) for name in _FIELDS}
-        return BatchPart(attrs.evolve(self.batch, columns=(), **fields), 2 * self.number + place)
+        number, origin = 2 * self.number + place, self.origin
+        if self.batch.writer is not None:
+            origin = origin or f"{self.batch.writer}.{self.batch.sequence}"
+            fields |= {"writer": f"{origin}.{number}", "sequence": 1}
+        return BatchPart(attrs.evolve(self.batch, columns=(), **fields), number, origin)
 
 
 def _slice(series: SeriesPoints, start: int, end: int) -> SeriesPoints:

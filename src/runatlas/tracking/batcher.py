@@ -19,8 +19,7 @@ from runatlas.model.run import RunPatch
 from runatlas.model.series import ColumnType
 from runatlas.objects.trackable import Encoded
 from runatlas.tracking.column import ColumnBuilder
-from runatlas.tracking.entry import SOMEWHERE, Entry
-from runatlas.tracking.event import Event, Marker, Objects, Rewind, count_records
+from runatlas.tracking.entry import SOMEWHERE, Entry, Event, Marker, Objects, Rewind, count_records
 from runatlas.tracking.object_encoding import Taken, encode_object
 from runatlas.tracking.patch import merge_patches
 from runatlas.tracking.step import SeriesKey, StepCounter, series_key
@@ -50,7 +49,7 @@ class Batcher:
         self.steps = steps
         self._sequences = itertools.count(1)
         self._on_loss = on_loss
-        self._open = _OpenBatch(self.steps, on_loss)
+        self._open = _OpenBatch(steps, on_loss, ColumnBuilder(steps, on_loss))
 
     def feed(self, events: Iterable[Event]) -> Iterator[Entry | Marker]:
         """Take events in their order, and give out entries and markers in theirs.
@@ -106,7 +105,10 @@ class Batcher:
             self.last_sequence = next(self._sequences)
             yield Entry(self.last_sequence, patch, weight=1000)
         patches.clear()
-        made, self._open = self._open, _OpenBatch(self.steps, self._on_loss)
+        made = self._open
+        if not made.weight:
+            return
+        self._open = _OpenBatch(self.steps, self._on_loss, ColumnBuilder(self.steps, self._on_loss))
         batch = made.build(self.writer)
         if batch is None:
             return
@@ -121,19 +123,19 @@ def _require_json(event: LogDraft | ArtifactDraft | RunPatch) -> None:
     codec.dumps(codec.encode(event)).encode()
 
 
+@attrs.define(eq=False)
 class _OpenBatch:
     """A batch in the making."""
 
-    def __init__(self, steps: StepCounter, on_loss: Callable[[int, str], None]) -> None:
-        self.columns = ColumnBuilder(steps, on_loss)
-        self.records = 0
-        self.weight = 0
-        self.blobs: dict[str, bytes] = {}
-        self._steps = steps
-        self._on_loss = on_loss
-        self._media: dict[tuple[SeriesKey, int], MediaDraft] = {}
-        self._logs: list[LogDraft] = []
-        self._artifacts: list[ArtifactDraft] = []
+    _steps: StepCounter
+    _on_loss: Callable[[int, str], None]
+    columns: ColumnBuilder
+    records: int = 0
+    weight: int = 0
+    blobs: dict[str, bytes] = attrs.field(factory=dict)
+    _media: dict[tuple[SeriesKey, int], MediaDraft] = attrs.field(factory=dict)
+    _logs: list[LogDraft] = attrs.field(factory=list)
+    _artifacts: list[ArtifactDraft] = attrs.field(factory=list)
 
     def add(self, event: LogDraft | ArtifactDraft) -> None:
         if isinstance(event, LogDraft):

@@ -7,17 +7,15 @@ from collections.abc import Callable, Sequence
 from itertools import chain, islice
 from typing import Any
 
+import attrs
 from arro3.core import Array, DataType
 
 from runatlas.model.arrow_array import make_array
 from runatlas.model.series import Context, SeriesPoints
-from runatlas.tracking.event import Scalars
+from runatlas.tracking.entry import SYSTEM_PREFIX, Scalars
 from runatlas.tracking.step import SeriesKey, StepCounter, series_key
 
-__all__ = ["SYSTEM_PREFIX", "ColumnBuilder"]
-
-SYSTEM_PREFIX = "__system__"
-"""What the names of the machine's own series begin with."""
+__all__ = ["ColumnBuilder"]
 
 _INT64 = DataType.int64()
 
@@ -67,7 +65,7 @@ class ColumnBuilder:
         return made
 
     def _make_group(self, keys: tuple[str, ...], context: Context) -> _Group:
-        group = _Group(keys, context)
+        group = _Group(keys, context, [series_key(key, context) for key in keys])
         for series in group.series:
             holder = self._holders.get(series)
             if holder is not None and holder.open:
@@ -89,8 +87,10 @@ class ColumnBuilder:
         except OverflowError:
             self._close_wide(group, make_steps, times, epochs)
             return
+        first = group.rows[0]
         for place, series in enumerate(group.series):
-            piece = _Piece(make_steps(series), values[place::width], times, epochs, _is_boolean(group.rows, place))
+            is_boolean = type(first[series[0]]) is bool and _is_boolean(group.rows, place)
+            piece = _Piece(make_steps(series), values[place::width], times, epochs, is_boolean)
             self._series.setdefault(series, []).append(piece)
 
     def _close_wide(
@@ -140,49 +140,34 @@ class ColumnBuilder:
         return kept
 
 
+@attrs.define(eq=False)
 class _Group:
     """Calls of one form that came without another form of the same series between them."""
 
-    __slots__ = ("context", "epochs", "keys", "open", "rows", "series", "steps", "times")
-
-    def __init__(self, keys: tuple[str, ...], context: Context) -> None:
-        self.keys = keys
-        self.context = context
-        self.series = [series_key(key, context) for key in keys]
-        self.open = True
-        self.rows: list[dict[str, Any]] = []
-        self.steps: list[int | None] = []
-        self.times: list[float] = []
-        self.epochs: list[int | None] = []
+    keys: tuple[str, ...]
+    context: Context
+    series: list[SeriesKey]
+    open: bool = True
+    rows: list[dict[str, Any]] = attrs.field(factory=list)
+    steps: list[int | None] = attrs.field(factory=list)
+    times: list[float] = attrs.field(factory=list)
+    epochs: list[int | None] = attrs.field(factory=list)
 
 
+@attrs.define(eq=False)
 class _Piece:
     """Some points of one series as columns; steps, times and epochs may be shared with other series."""
 
-    __slots__ = ("boolean", "epochs", "steps", "times", "values")
-
-    def __init__(
-        self,
-        steps: array[int],
-        values: array[float],
-        times: array[int],
-        epochs: list[int | None] | None,
-        boolean: bool,
-    ) -> None:
-        self.steps = steps
-        self.values = values
-        self.times = times
-        self.epochs = epochs
-        self.boolean = boolean
+    steps: array[int]
+    values: array[float]
+    times: array[int]
+    epochs: list[int | None] | None
+    boolean: bool
 
 
 def _is_boolean(rows: list[dict[str, Any]], place: int) -> bool:
     """Whether all values at one place of the rows are booleans."""
-
-    def kind(row: dict[str, Any]) -> type[Any]:
-        return type(next(islice(row.values(), place, None)))
-
-    return kind(rows[0]) is bool and all(kind(row) is bool for row in rows)
+    return all(type(next(islice(row.values(), place, None))) is bool for row in rows)
 
 
 def _build(series: SeriesKey, pieces: list[_Piece], shared: dict[int, Array]) -> SeriesPoints:

@@ -415,10 +415,11 @@ class EditableRun(StoredRun):
         if recorder is None:
             return Flushed("nowhere")
         flushed = recorder.flush(timeout)
-        recorder.losses.check()
-        if recorder.losses.is_strict and not flushed.durable:
-            recorder.losses.fail(flushed.problem)
+        if recorder.losses.is_strict:
             recorder.losses.check()
+            if not flushed.durable:
+                recorder.losses.fail(flushed.problem)
+                recorder.losses.check()
         return flushed
 
     def _require_writable(self) -> None:

@@ -20,8 +20,7 @@ from runatlas.model.log import LogDraft
 from runatlas.model.run import RunDraft, RunPatch, RunRecord
 from runatlas.process.fork import is_inherited
 from runatlas.tracking.batcher import Batcher
-from runatlas.tracking.entry import Head
-from runatlas.tracking.event import Event, Marker, Rewind, count_records, is_recorded
+from runatlas.tracking.entry import Event, Head, Marker, Rewind, count_records, is_recorded
 from runatlas.tracking.health import Flushed, Health, Losses
 from runatlas.tracking.orphan_spools import deliver_in_background
 from runatlas.tracking.process_end import watch
@@ -30,7 +29,7 @@ from runatlas.tracking.sender import FirstSteps, Sender
 from runatlas.tracking.spool import SpoolFile
 from runatlas.tracking.step import StepCounter
 from runatlas.tracking.store_writer import is_verdict
-from runatlas.tracking.target import Mode, Target
+from runatlas.tracking.target import Target
 from runatlas.tracking.terminal_capture import TerminalCapture
 from runatlas.tracking.upload import Uploader
 from runatlas.tracking.worker import Worker, describe
@@ -71,11 +70,6 @@ class RecorderPlan:
     target: Target
     strict: bool = False
 
-    @property
-    def mode(self) -> Mode:
-        """How the run is written."""
-        return self.target.mode
-
 
 class Recorder:
     """Records for one run from one process; thread-safe.
@@ -100,7 +94,7 @@ class Recorder:
         self.append: Callable[[Event], None] = self._append_first
         self._batcher = batcher
         directory = plan.target.settings.directory
-        is_elsewhere = plan.mode == "local" and directory is not None and is_inherited(directory)
+        is_elsewhere = plan.target.mode == "local" and directory is not None and is_inherited(directory)
         self._spool = SpoolFile(
             plan.target.spool_directory,
             batcher.writer,
@@ -108,7 +102,10 @@ class Recorder:
             self._entrust_spool if is_elsewhere else None,
         )
         self._send_queue = SendQueue(
-            self._spool, spool_first=plan.mode == "online" or is_elsewhere, keep=plan.mode == "offline"
+            self._spool,
+            spool_first=plan.target.mode == "online" or is_elsewhere,
+            keep=plan.target.mode == "offline",
+            on_loss=self.losses.add,
         )
         self._sender = Sender(self._send_queue, plan.draft, plan.target.settings, self.losses)
         self._collecting = threading.Lock()
@@ -118,7 +115,7 @@ class Recorder:
         self._shown_at = 0.0
         self._collector = Worker("runatlas-collector", self._collect, self._note_fault)
         self._uploader = Uploader(
-            put=None if plan.mode == "offline" else self._sender.put_file,
+            put=None if plan.target.mode == "offline" else self._sender.put_file,
             keep=self._send_queue.take_blob,
             announce=self.put,
             on_loss=self.losses.add,
@@ -183,14 +180,15 @@ class Recorder:
     @property
     def is_ahead(self) -> bool:
         """Whether this process may have recorded what the store lacks: printed lines and files too."""
-        self._collect_lines(final=False)
-        return self.has_started or self._uploader.waiting > 0
+        with self._collecting:
+            self._take_lines(final=False)
+        return self.has_started or bool(self._uploader.waiting)
 
     def start(self) -> None:
         """Start the threads, so that the store hears that the run goes on, whether or not anything is recorded."""
         self._start()
         directory = self.plan.target.settings.directory
-        if self.plan.mode == "local" and directory is not None and not is_inherited(directory):
+        if self.plan.target.mode == "local" and directory is not None and not is_inherited(directory):
             deliver_in_background(directory, partial(self.losses.warn, "entrusted"))
 
     def put(self, event: Event) -> None:
@@ -221,8 +219,8 @@ class Recorder:
     def health(self) -> Health:
         """Tell how many records are where."""
         counts = self._send_queue.counts()
-        queued = sum(count_records(event) for event in self.events.copy()) + counts.waiting + self._uploader.waiting
-        spool = str(self._spool.path) if self._spool.is_open or self._spool.path.exists() else None
+        queued = sum(map(count_records, self.events.copy())) + counts.waiting + len(self._uploader.waiting)
+        spool = str(self._spool.path) if self._spool.file is not None or self._spool.path.exists() else None
         problem = self._sender.problem or self.losses.reason
         if self._is_told:
             queued = 0  # what was left then is among the lost
@@ -253,9 +251,10 @@ class Recorder:
             if deadline is None and self._uploader.problem:
                 break
             self._uploader.wait(0.1)
-        files, problem = self._uploader.waiting, self._uploader.problem
+        files, problem = len(self._uploader.waiting), self._uploader.problem
         # What was printed before was recorded before.
-        self._collect_lines(final=False)
+        with self._collecting:
+            self._take_lines(final=False)
         marker = Marker()
         self.append(marker)
         self._collector.wake()
@@ -267,8 +266,8 @@ class Recorder:
                 self._collect()
             if deadline is not None and time.monotonic() >= deadline + _COLLECTING_MAX_S:
                 return Flushed("memory", "collecting took too long")
-        is_sent = self.plan.mode != "offline" and self._sender.wait_sent(
-            marker.sequence, lambda: self._is_over(deadline) or (deadline is None and self._sender.is_failing)
+        is_sent = self.plan.target.mode != "offline" and self._sender.wait_sent(
+            marker.sequence, lambda: self._is_over(deadline) or (deadline is None and self._sender.failures > 0)
         )
         if files:
             return Flushed("memory", problem or f"{files} files are not stored yet")
@@ -292,9 +291,10 @@ class Recorder:
             self._sender.close()
             return
         deadline = time.monotonic() + timeout_s
-        self._sender.hurry()
+        self._sender.worker.wake()
         self._uploader.finish(partial(self._is_over, deadline))
-        self._collect_lines(final=True)
+        with self._collecting:
+            self._take_lines(final=True)
         if patch is not None:
             self.append(patch)
         if self._sender.problem:
@@ -355,7 +355,7 @@ class Recorder:
         left = health.queued + health.spooled
         if outcome.where == "memory" or health.queued:
             self.losses.add(health.queued, outcome.problem or "the run ended before it could be written away")
-        elif left and self.plan.mode != "offline":
+        elif left and self.plan.target.mode != "offline":
             problem = self._sender.problem or outcome.problem
             why = f" ({problem})" if problem else ""
             self.losses.warn(
@@ -370,8 +370,7 @@ class Recorder:
     def _collect(self) -> float:
         """Turn what waits into entries; returns how long to wait for more."""
         with self._collecting:
-            if self.capture is not None:
-                self._take_lines(final=False)
+            self._take_lines(final=False)
             events = self.events
             if self._before_next is not None and any(map(is_recorded, events.copy())):
                 change, self._before_next = self._before_next, None
@@ -379,12 +378,7 @@ class Recorder:
             self._put_away([events.popleft() for _ in range(len(events))])
             if problem := self._send_queue.spill(_LATE_S):
                 self.losses.warn("spool", f"nothing can be spooled: {problem}; it is kept in memory, and tried again")
-            self._count_removed()
         return _COLLECT_S
-
-    def _count_removed(self) -> None:
-        if lost := self._send_queue.take_lost():
-            self.losses.add(lost, f"{self._spool.path} was removed, and they with it")
 
     def _put_away(self, events: list[Event]) -> None:
         """Turn events into entries; whatever happens, markers are answered and what is not put away is counted."""
@@ -407,18 +401,14 @@ class Recorder:
                 left -= self.losses.count - lost_before
                 self.losses.add(max(1, left), "something went wrong in the tracker")
 
-    def _collect_lines(self, *, final: bool) -> None:
-        if self.capture is not None:
-            with self._collecting:
-                self._take_lines(final=final)
-
     def _take_lines(self, *, final: bool) -> None:
+        """Record what was printed; ``_collecting`` is held."""
         capture = self.capture
         if capture is None:
             return
         waited_s = time.monotonic() - self._shown_at
         # What only the spool has of a line in the making nobody reads, and it fills the spool.
-        is_away = self.plan.mode == "offline" or self._sender.is_failing
+        is_away = self.plan.target.mode == "offline" or self._sender.failures > 0
         unfinished = not final and waited_s >= (_SHOW_LATE_S if is_away else _SHOW_S)
         for line in capture.take(final=final, unfinished=unfinished):
             if line.is_open:
@@ -450,7 +440,7 @@ class Recorder:
     def _start(self) -> bool:
         """Start the threads, and tell whether they run."""
         collecting = self._collector.start()
-        return (self.plan.mode == "offline" or self._sender.start()) and collecting
+        return (self.plan.target.mode == "offline" or self._sender.worker.start()) and collecting
 
     def _wait_for_room(self) -> bool:
         """Let the collecting thread work for a moment, unless that was in vain just now."""
@@ -468,7 +458,6 @@ class Recorder:
 
     def _settle_for_spool(self, sequence: int) -> Flushed:
         problem = self._send_queue.spill()
-        self._count_removed()
         if not problem and self._send_queue.is_kept(sequence):
             try:
                 self._send_queue.fsync()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,22 +48,23 @@ class SendQueue:
         spool: Where entries go that the store does not take at once.
         spool_first: Whether every entry is spooled before it can be sent.
         keep: Whether nothing is ever sent: entries stay in the spool.
+        on_loss: Called with a number of records and the reason when some were lost with a spool that was removed.
     """
 
-    def __init__(self, spool: SpoolFile, *, spool_first: bool, keep: bool) -> None:
+    def __init__(self, spool: SpoolFile, *, spool_first: bool, keep: bool, on_loss: Callable[[int, str], None]) -> None:
         self.spool = spool
         self._spool_first = spool_first or keep
         self._keep = keep
+        self._on_loss = on_loss
         self._changed = threading.Condition()
         # Held while the spool is written, which is slow. Never taken while holding the other.
-        self._spooling = threading.Lock()
+        self._spooling = threading.RLock()
         self._entries: deque[Entry] = deque()
         self._unspooled: deque[Entry] = deque()
         self._weight = 0
         self._waiting = self._spooled = self._sent = 0
         self._last_sent = self._last_put = -1
         self._pinned: set[str] = set()
-        self._lost = 0
 
     # -- the collecting side ------------------------------------------------------------------------------------
 
@@ -78,7 +80,7 @@ class SendQueue:
                 self._weight += entry.weight
                 self._waiting += entry.records
                 full = self._weight > MEMORY_MAX
-            problem = self._spill() if self._spool_first or full else ""
+            problem = self.spill() if self._spool_first or full else ""
             with self._changed:
                 if problem and full and entry.records and entry.offset is None:
                     self._unspooled.remove(entry)
@@ -100,14 +102,28 @@ class SendQueue:
         Returns:
             ``""``, or why it could not be written.
         """
+        if not self._unspooled and self.spool.file is None:
+            return ""
         with self._spooling:
-            return self._spill(older_than_s)
-
-    def take_lost(self) -> int:
-        """Return how many records were lost with a spool that somebody removed, each once."""
-        with self._changed:
-            lost, self._lost = self._lost, 0
-            return lost
+            if self.spool.file is not None and self.spool.drop_removed():
+                self._take_back()
+            while True:
+                with self._changed:
+                    if not self._unspooled:
+                        return ""
+                    entry = self._unspooled[0]
+                    if older_than_s and time.monotonic() - entry.born < older_than_s:
+                        return ""
+                    body, blobs = entry.body, entry.blobs
+                if body is None:
+                    return "an entry lost its content"
+                try:
+                    for sha256, data in blobs.items():
+                        self.spool.put_blob(sha256, data)
+                    offset = self.spool.write(kind_of(body), entry.sequence, payload_of(body))
+                except (OSError, TypeError, ValueError) as error:
+                    return describe(error)
+                self._note_spooled(entry, offset)
 
     def fsync(self) -> None:
         """Return when everything that is in the spool is on the disk.
@@ -188,6 +204,8 @@ class SendQueue:
             if not self._entries or self._entries[0] is not entry:
                 return
             self._entries.popleft()
+            if self._unspooled and self._unspooled[0] is entry:
+                self._unspooled.popleft()
             entry.is_done = True
             if entry.offset is None:
                 self._waiting -= entry.records
@@ -198,7 +216,7 @@ class SendQueue:
             self._last_sent = entry.sequence
             self._pinned -= blobs
             self._changed.notify_all()
-        if self.spool.is_open:
+        if self.spool.file is not None:
             self._mark_sent()
 
     # -- everybody ----------------------------------------------------------------------------------------------
@@ -210,14 +228,13 @@ class SendQueue:
             Whether it is.
         """
         with self._changed:
-            if self._is_waiting(sequence):
+            if self._entries and self._entries[0].sequence <= sequence:
                 self._changed.wait(timeout_s)
-            return not self._is_waiting(sequence)
+            return not self._entries or self._entries[0].sequence > sequence
 
     def is_kept(self, sequence: int) -> bool:
         """Whether everything up to a sequence is in the store or in the spool."""
         with self._changed:
-            self._skip_done()
             return not self._unspooled or self._unspooled[0].sequence > sequence
 
     @property
@@ -231,35 +248,13 @@ class SendQueue:
         with self._changed:
             return Counts(self._waiting, self._spooled, self._sent)
 
-    def _spill(self, older_than_s: float = 0.0) -> str:
-        if self.spool.drop_removed():
-            self._take_back()
-        while True:
-            with self._changed:
-                self._skip_done()
-                if not self._unspooled:
-                    return ""
-                entry = self._unspooled[0]
-                if older_than_s and time.monotonic() - entry.born < older_than_s:
-                    return ""
-                body, blobs = entry.body, entry.blobs
-            if body is None:
-                return "an entry lost its content"
-            try:
-                for sha256, data in blobs.items():
-                    self.spool.put_blob(sha256, data)
-                offset = self.spool.write(kind_of(body), entry.sequence, payload_of(body))
-            except (OSError, TypeError, ValueError) as error:
-                return describe(error)
-            self._note_spooled(entry, offset)
-
     def _take_back(self) -> None:
         """The spool was removed: what is in memory too is to be spooled anew, the rest is lost."""
         with self._changed:
             kept = [entry for entry in self._entries if entry.body is not None]
             spooled = [entry for entry in kept if entry.offset is not None]
             held = sum(entry.records for entry in spooled)
-            self._lost += self._spooled - held
+            lost = self._spooled - held
             self._waiting += held
             self._spooled = 0
             for entry in spooled:
@@ -267,6 +262,8 @@ class SendQueue:
             self._unspooled.extendleft(reversed(spooled))
             self._entries = deque(kept)
             self._changed.notify_all()
+        if lost:
+            self._on_loss(lost, f"{self.spool.path} was removed, and they with it")
 
     def _note_spooled(self, entry: Entry, offset: int) -> None:
         with self._changed:
@@ -282,18 +279,11 @@ class SendQueue:
                 self._weight -= entry.weight
                 entry.body, entry.blobs, entry.weight = None, {}, 0
 
-    def _is_waiting(self, sequence: int) -> bool:
-        return bool(self._entries) and self._entries[0].sequence <= sequence
-
-    def _skip_done(self) -> None:
-        while self._unspooled and self._unspooled[0].is_done:
-            self._unspooled.popleft()
-
     def _mark_sent(self) -> None:
         with self._spooling:
             with self._changed:
                 sent, empty = self._last_sent, not self._entries
-            if not self.spool.is_open:
+            if self.spool.file is None:
                 return
             try:
                 if empty and not self._pinned:

@@ -35,7 +35,12 @@ _PURPOSES: Final[tuple[Literal["send", "upload"], ...]] = ("send", "upload")
 
 
 class Sender:
-    """Sends what is in a queue.
+    """Sends what is in a queue, on a thread of its own.
+
+    Attributes:
+        worker: The thread.
+        problem: What went wrong last; ``""`` if nothing did since something was sent.
+        failures: How many attempts to send failed since one succeeded.
 
     Args:
         queue: What is to be sent.
@@ -46,17 +51,17 @@ class Sender:
 
     def __init__(self, queue: SendQueue, draft: RunDraft, settings: ConnectionSettings, losses: Losses) -> None:
         self.problem = ""
+        self.failures = 0
         self._queue = queue
         self._draft = draft
         self._settings = settings
         self._losses = losses
         self._store_writer: StoreWriter | None = None
-        self._failures = 0
         self._is_gone = False
         self._settling = threading.Lock()
         self._is_settled = False
         self._beat_at = time.monotonic()
-        self._worker = Worker("runatlas-sender", self._turn, self._on_fault)
+        self.worker = Worker("runatlas-sender", self._turn, self._on_fault)
 
     @property
     def record(self) -> RunRecord | None:
@@ -66,11 +71,6 @@ class Sender:
     def is_barred(self, project: str) -> bool:
         """Whether the run was to be moved to a project, and could not."""
         return self._store_writer is not None and project in self._store_writer.barred
-
-    @property
-    def is_failing(self) -> bool:
-        """Whether the last attempt to send failed."""
-        return self._failures > 0
 
     def connect(self, first_steps: Callable[[Backend, RunRecord], FirstSteps]) -> tuple[bool, FirstSteps]:
         """Make the run now, if the store can be reached.
@@ -84,20 +84,16 @@ class Sender:
         Raises:
             RunAtlasError: The store did not take it.
         """
-        writer = self._connected()
+        writer = self._writer()
         record, created = writer.create()
         self._queue.spool.is_created = True
         return created, {} if created else first_steps(writer.backend, record)
 
-    def start(self) -> bool:
-        """Start the thread unless it runs, and tell whether it does."""
-        return self._worker.start()
-
     def stop(self, timeout_s: float) -> bool:
         """Let the thread end, and tell whether it did: if not, what it still sends is not counted as sent."""
-        asked = self._worker.stop(0.0)
+        asked = self.worker.stop(0.0)
         self._queue.notify()
-        ended = asked or self._worker.stop(timeout_s)
+        ended = asked or self.worker.stop(timeout_s)
         with self._settling:
             self._is_settled = True
         return ended
@@ -106,10 +102,6 @@ class Sender:
         """Release connections."""
         if self._store_writer is not None:
             self._store_writer.close()
-
-    def hurry(self) -> None:
-        """Try again now, whatever the wait was to be."""
-        self._worker.wake()
 
     def wait_sent(self, sequence: int, is_over: Callable[[], bool]) -> bool:
         """Wait until the store has everything up to a sequence.
@@ -125,7 +117,7 @@ class Sender:
             if self._is_gone or is_over():
                 return False
             # While the interpreter goes down no thread starts: then this one does the work.
-            if not self._worker.start() and not self._worker.stopping:
+            if not self.worker.start() and not self.worker.stopping:
                 self._turn()
         return True
 
@@ -146,7 +138,7 @@ class Sender:
     def _turn(self) -> float:
         """Send the first entry; returns how long to wait for the next turn."""
         entry = self._queue.head(1.0)
-        if self._worker.stopping:
+        if self.worker.stopping:
             return -1.0
         if entry is None:
             self._beat()
@@ -158,7 +150,7 @@ class Sender:
             self._is_gone = True
             return self._wait_to_retry(error, _RETRY_MAX_S)
         except (RunAtlasError, OSError) as error:
-            return self._wait_to_retry(error, _RETRY_S * 2.0 ** min(self._failures, 10))
+            return self._wait_to_retry(error, _RETRY_S * 2.0 ** min(self.failures, 10))
         if not entry.records:
             # Only what is recorded tells the store that the run goes on.
             self._beat()
@@ -171,7 +163,8 @@ class Sender:
         body, blobs = queue.load(entry)
         if isinstance(body, Batch) and body.rewind is not None:
             send_earlier(queue.spool.path.parent, self._draft, self._settings)
-        sent = self._connected().send(body, lambda sha256: blobs.get(sha256) or queue.blob(sha256))
+        writer = self._store_writer or self._writer()
+        sent = writer.send(body, lambda sha256: blobs.get(sha256) or queue.blob(sha256))
         queue.spool.is_created = True
         with self._settling:
             # After the end it stays in the spool, and whoever sends that tells what became of it.
@@ -180,11 +173,11 @@ class Sender:
             if sent.refused:
                 self._losses.add(sent.refused, sent.reason)
             # Before somebody who waits for it sees that it is done.
-            self._failures, self._is_gone, self.problem = 0, False, ""
+            self.failures, self._is_gone, self.problem = 0, False, ""
             queue.done(entry, sent.records, needs_of(body))
 
     def _wait_to_retry(self, error: Exception, patience_s: float) -> float:
-        self._failures += 1
+        self.failures += 1
         self.problem = describe(error)
         self._losses.warn("away", f"the store does not take it: {self.problem}; it is kept and tried again")
         self._queue.notify()
@@ -199,13 +192,13 @@ class Sender:
         self._beat_at = time.monotonic()
         patch = RunPatch(heartbeat_at_ms=int(time.time() * 1000))
         try:
-            self._connected().send(patch, lambda _: None)
+            self._writer().send(patch, lambda _: None)
         except (RunAtlasError, OSError) as error:
             self.problem = describe(error)
         else:
             self._queue.spool.is_created = True
 
-    def _connected(self) -> StoreWriter:
+    def _writer(self) -> StoreWriter:
         if self._store_writer is None:
             backend, uploads = (opener_of(self._settings, purpose=purpose)() for purpose in _PURPOSES)
             self._store_writer = StoreWriter(backend, self._draft, uploads, exists=self._queue.spool.is_created)
@@ -213,7 +206,7 @@ class Sender:
 
     def _on_fault(self, error: BaseException) -> None:
         """Something nobody thought of, which says nothing about what was recorded: it is kept and tried again."""
-        self._failures += 1
+        self.failures += 1
         self.problem = describe(error)
         self._losses.warn("fault", f"something went wrong in the tracker: {self.problem}; it is tried again")
         self._losses.fail(self.problem)

@@ -51,15 +51,11 @@ class SpoolFile:
         self._blobs = directory / f"{writer}.blobs"
         self._live = FileLock(directory / f"{writer}.live")
         self._reading = FileLock(directory / f"{writer}.reading")
-        self._file: BinaryIO | None = None
+        self.file: BinaryIO | None = None
+        """Open while there is one."""
         self._was_open = self._is_closed = False
         self._head_end = 0
         self._end = 0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a file."""
-        return self._file is not None
 
     def drop_removed(self) -> bool:
         """Let go of the file if somebody removed it: what is written to it still would be gone at the end.
@@ -67,9 +63,9 @@ class SpoolFile:
         Returns:
             Whether it was removed, and all that was in it.
         """
-        if self._file is None:
+        if self.file is None:
             return False
-        own = os.fstat(self._file.fileno())
+        own = os.fstat(self.file.fileno())
         try:
             found = self.path.stat()
         except OSError:
@@ -142,12 +138,12 @@ class SpoolFile:
         Raises:
             OSError: It is not.
         """
-        if self._file is None:
+        if self.file is None:
             return
         if self._blobs.exists():
             for path in (*self._blobs.iterdir(), self._blobs):
                 _sync(path)
-        os.fsync(self._file.fileno())
+        os.fsync(self.file.fileno())
         _sync(self.path.parent)
 
     def clear(self, sent: int) -> None:
@@ -156,11 +152,11 @@ class SpoolFile:
         Raises:
             OSError: The file cannot be changed.
         """
-        if self._file is None or self._end == self._head_end or not self._reading.acquire():
+        if self.file is None or self._end == self._head_end or not self._reading.acquire():
             return
         try:
-            self._cut(self._file, self._head_end)
-            self._append(self._file, pack_frame("sent", sent))
+            self._cut(self.file, self._head_end)
+            self._append(self.file, pack_frame("sent", sent))
             shutil.rmtree(self._blobs, ignore_errors=True)
         finally:
             self._reading.release()
@@ -172,24 +168,24 @@ class SpoolFile:
             remove: Nothing in it is needed any more.
         """
         self._is_closed = True
-        if self._file is None:
+        if self.file is None:
             return
-        self._file.close()
-        self._file = None
+        self.file.close()
+        self.file = None
         if remove:
             remove_files(self.path)
         self._live.release()
 
     def abandon(self) -> None:
         """Let go of the file in a forked child, without touching what is the parent's."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self.file is not None:
+            self.file.close()
+            self.file = None
         self._live.release()
 
     def _opened(self) -> BinaryIO:
-        if self._file is not None:
-            return self._file
+        if self.file is not None:
+            return self.file
         if self._is_closed:
             # Opening it anew would empty it, and what is left in it is for whoever sends spools.
             raise OSError(f"{self.path} was closed")
@@ -215,7 +211,7 @@ class SpoolFile:
             remove_files(self.path)
             self._live.release()
             raise
-        self._file = file
+        self.file = file
         self._was_open = True
         self._head_end = self._end
         return file

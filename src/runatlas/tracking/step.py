@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from runatlas.model import codec
 from runatlas.model.series import Context
-from runatlas.tracking.event import SYSTEM_PREFIX
+from runatlas.tracking.entry import SYSTEM_PREFIX
 
 __all__ = ["STEP_MAX", "STEP_MIN", "SeriesKey", "StepCounter", "series_key"]
 

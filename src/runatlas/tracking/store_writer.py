@@ -141,7 +141,7 @@ class StoreWriter:
             return self._patch(body)
         if body.rewind is not None:
             return self._rewind(body)
-        return self._append(body, blobs)
+        return self._append(BatchPart(body), blobs, iter(range(_SEARCHES_MAX)))
 
     def put(self, file: BinaryIO, path: Path) -> str:
         """Store a file's bytes; from ``path`` they are taken again if the run moves before something refers to them.
@@ -159,14 +159,6 @@ class StoreWriter:
         self._stored.add((run.project_path, sha256))
         return sha256
 
-    def _put_blobs(self, batch: Batch, blobs: BlobSource, run: RunPath) -> None:
-        """Store what a batch refers to where the run is: a project takes no reference to what only another one has."""
-        for sha256 in sorted(needs_of(batch)):
-            found = None if (run.project_path, sha256) in self._stored else blobs(sha256) or self._file(sha256)
-            if found is not None:
-                with io.BytesIO(found) if isinstance(found, bytes) else found.open("rb") as file:
-                    self._put_to(file, run)
-
     def _file(self, sha256: str) -> Path | None:
         path = self._files.get(sha256)
         return path if path is not None and path.is_file() else None
@@ -181,13 +173,10 @@ class StoreWriter:
             return Sent(refused=1, reason=f"the run was not rewound to step {batch.rewind}: {_told(error)}")
         return Sent()
 
-    def _append(self, batch: Batch, blobs: BlobSource) -> Sent:
-        return self._append_part(batch, blobs, BatchPart(batch), iter(range(_SEARCHES_MAX)))
-
-    def _append_part(self, batch: Batch, blobs: BlobSource, part: BatchPart, searches: Iterator[int]) -> Sent:
+    def _append(self, part: BatchPart, blobs: BlobSource, searches: Iterator[int]) -> Sent:
         """Append what can be appended: of what is refused as a whole, one half after the other."""
         try:
-            self._on_run(partial(self._append_to, part.named(batch), blobs))
+            self._on_run(partial(self._append_to, part.batch, blobs))
         except (RunAtlasError, TypeError, ValueError, RecursionError) as error:
             if not (is_verdict(error) or _is_unwritable(part.batch, error)):
                 raise
@@ -196,16 +185,23 @@ class StoreWriter:
             self._stored = {stored for stored in self._stored if stored[1] not in needed}
             # What has no words there is refused without a request, so that it is worth looking for single points.
             by_point = isinstance(error, NotSupportedError) and next(searches, None) is not None
-            told = [self._append_part(batch, blobs, half, searches) for half in part.halves(by_point=by_point)]
+            told = [self._append(half, blobs, searches) for half in part.halves(by_point=by_point)]
             if not told:
                 return Sent(refused=count_body(part.batch), reason=_told(error))
             reason = next((sent.reason for sent in reversed(told) if sent.refused), "")
             return Sent(sum(sent.records for sent in told), sum(sent.refused for sent in told), reason)
         return Sent(count_body(part.batch))
 
-    def _append_to(self, batch: Batch, blobs: BlobSource, path: RunPath) -> None:
-        self._put_blobs(batch, blobs, path)
-        self.backend.append(attrs.evolve(batch, run=path))
+    def _append_to(self, batch: Batch, blobs: BlobSource, run: RunPath) -> None:
+        """Append to the run where it is, behind what the batch refers to: a project takes no reference to what only
+        another one has.
+        """
+        for sha256 in sorted(needs_of(batch)):
+            found = None if (run.project_path, sha256) in self._stored else blobs(sha256) or self._file(sha256)
+            if found is not None:
+                with io.BytesIO(found) if isinstance(found, bytes) else found.open("rb") as file:
+                    self._put_to(file, run)
+        self.backend.append(attrs.evolve(batch, run=run))
 
     def _patch(self, patch: RunPatch) -> Sent:
         """Change the run; of what its store does not do as a whole, do what it does."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from runatlas.tracking.event import SYSTEM_PREFIX
+from runatlas.tracking.entry import SYSTEM_PREFIX
 
 __all__ = ["INTERVAL_MAX", "INTERVAL_MIN", "Reading", "SystemProbe", "validate_interval"]
 

@@ -31,6 +31,7 @@ class TerminalCapture:
         self._waiting: deque[tuple[int, int, str]] = deque()
         self._size = 0
         self._screens = _make_screens()
+        self._is_blank = True
         self._lock = Lock()
         self._taps: list[tuple[_Tap, Callable[[str], None]]] = []
 
@@ -55,6 +56,7 @@ class TerminalCapture:
         self._waiting.clear()
         self._size = 0
         self._screens = _make_screens()
+        self._is_blank = True
 
     def take(self, *, final: bool = False, unfinished: bool = False) -> list[Line]:
         """Return the lines that were finished since the last call, of both streams in one order.
@@ -65,6 +67,8 @@ class TerminalCapture:
         """
         with self._lock:
             taken: list[Line] = []
+            if self._is_blank and not self._waiting:
+                return taken
             for _ in range(len(self._waiting)):
                 index, time_ms, text = self._waiting.popleft()
                 self._size -= len(text)
@@ -73,6 +77,7 @@ class TerminalCapture:
             left = [line for screen in self._screens for line in screen.take(final=final)]
             if unfinished:
                 left += [line for screen in self._screens for line in screen.show()]
+            self._is_blank = all(screen.is_blank for screen in self._screens)
             return taken + sorted(left, key=lambda line: line.time_ms)
 
     def _hear(self, index: int, text: str) -> None:

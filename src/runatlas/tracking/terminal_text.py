@@ -80,6 +80,11 @@ class Screen:
         if place < len(text):
             self._put(text[place:])
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing is in the making, and nothing of what was given out can change."""
+        return self._lines == [[]] and self._shown == [_UNSHOWN] and not self._pending
+
     def take(self, *, final: bool = False) -> list[Line]:
         """Return the lines that are finished, and forget them.
 

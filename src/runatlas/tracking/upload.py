@@ -61,17 +61,13 @@ class Uploader:
         self._keep = keep
         self._announce = announce
         self._on_loss = on_loss
-        self._tasks: deque[_Task] = deque()
+        self.waiting: deque[_Task] = deque()
+        """The files that are not stored yet; ``problem`` says why, if something is wrong."""
         self._idle = threading.Condition()
         self._stored: set[str] = set()
         self._giving_up = False
         self.problem = ""
         self._worker = Worker("runatlas-uploader", self._turn, self._on_fault)
-
-    @property
-    def waiting(self) -> int:
-        """How many files are not stored yet; ``problem`` says why, if something is wrong."""
-        return len(self._tasks)
 
     def add(self, path: Path, name: str) -> None:
         """Take a file.
@@ -80,10 +76,10 @@ class Uploader:
             OSError: It cannot be read.
         """
         file = path.open("rb")
-        if len(self._tasks) >= _OPEN_MAX:
+        if len(self.waiting) >= _OPEN_MAX:
             file.close()
         with self._idle:
-            self._tasks.append(_Task(path, name, None if file.closed else file))
+            self.waiting.append(_Task(path, name, None if file.closed else file))
         self._worker.start()
         self._worker.wake()
 
@@ -94,26 +90,26 @@ class Uploader:
             Whether they are.
         """
         with self._idle:
-            return self._idle.wait_for(lambda: not self._tasks, timeout_s)
+            return self._idle.wait_for(lambda: not self.waiting, timeout_s)
 
     def finish(self, is_over: Callable[[], bool]) -> None:
         """Store what is left; what is not stored when it is asked to wait no longer goes to the spool."""
-        while self._tasks and not is_over() and self._worker.start() and not self._giving_up:
+        while self.waiting and not is_over() and self._worker.start() and not self._giving_up:
             self.wait(0.1)
         self._giving_up = True
         self._worker.wake()
         stopped = self._worker.stop(1.0)
-        if not stopped and self._tasks:
+        if not stopped and self.waiting:
             # A transfer hangs: its file goes to the spool like those behind it, and what the thread says of it later
             # counts no more.
             with self._idle:
-                hanging = self._tasks.popleft()
-                self._tasks.appendleft(_Task(hanging.path, hanging.name, None))
-        while self._tasks:
+                hanging = self.waiting.popleft()
+                self.waiting.appendleft(_Task(hanging.path, hanging.name, None))
+        while self.waiting:
             self._turn()
 
     def _turn(self) -> float:
-        task = self._tasks[0] if self._tasks else None
+        task = self.waiting[0] if self.waiting else None
         if task is None:
             return 1.0
         draft, reason = None, ""
@@ -135,7 +131,7 @@ class Uploader:
     def _settle(self, task: _Task, draft: ArtifactDraft | None, reason: str) -> None:
         """Tell what became of a file, unless it was taken from this thread meanwhile."""
         with self._idle:
-            is_own = bool(self._tasks) and self._tasks[0] is task
+            is_own = bool(self.waiting) and self.waiting[0] is task
         if is_own:
             if draft is None:
                 self._on_loss(1, f"file {reason}")
@@ -143,7 +139,7 @@ class Uploader:
                 self.problem = ""
                 self._announce(draft)
             with self._idle:
-                self._tasks.popleft()
+                self.waiting.popleft()
                 self._idle.notify_all()
         if task.file is not None:
             with contextlib.suppress(OSError):
@@ -175,8 +171,8 @@ class Uploader:
         return sha256, size
 
     def _on_fault(self, error: BaseException) -> None:
-        if self._tasks:
-            self._settle(self._tasks[0], None, describe(error))
+        if self.waiting:
+            self._settle(self.waiting[0], None, describe(error))
 
 
 def _digest(file: BinaryIO) -> tuple[str, int]:

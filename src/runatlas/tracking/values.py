@@ -8,7 +8,7 @@ from typing import Any
 
 from runatlas.model.series import Context
 from runatlas.tracking.checks import as_context, as_name, as_number, as_whole, flatten
-from runatlas.tracking.event import Objects
+from runatlas.tracking.entry import Objects
 from runatlas.tracking.object_encoding import objects_of, take_object
 from runatlas.tracking.recorder import Recorder
 

@@ -18,6 +18,9 @@ _AFTER_FAULT_S = 1.0
 class Worker:
     """A daemon thread that takes one turn after another, whatever they raise; one that died all the same is replaced.
 
+    Attributes:
+        stopping: Whether it was asked to end.
+
     Args:
         name: The thread's name.
         turn: One turn; returns how many seconds to wait for the next one unless woken, below 0 to end.
@@ -31,12 +34,7 @@ class Worker:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._start_lock = threading.Lock()
-        self._stopping = False
-
-    @property
-    def stopping(self) -> bool:
-        """Whether the thread was asked to end."""
-        return self._stopping
+        self.stopping = False
 
     def start(self) -> bool:
         """Start the thread unless it runs.
@@ -47,7 +45,7 @@ class Worker:
         if self._thread is not None and self._thread.is_alive():
             return True
         with self._start_lock:
-            is_needed = (self._thread is None or not self._thread.is_alive()) and not self._stopping
+            is_needed = (self._thread is None or not self._thread.is_alive()) and not self.stopping
             # A thread that is started while the interpreter goes down never runs, and whoever starts it hangs.
             if is_needed and not sys.is_finalizing():
                 thread = threading.Thread(target=self._run, name=self._name, daemon=True)
@@ -62,18 +60,13 @@ class Worker:
         """Let the next turn begin now."""
         self._wake.set()
 
-    def sleep(self, seconds: float) -> None:
-        """Wait inside a turn; ``wake`` and ``stop`` end the wait."""
-        self._wake.wait(seconds)
-        self._wake.clear()
-
     def stop(self, timeout_s: float) -> bool:
         """Ask the thread to end after its turn, and wait for that.
 
         Returns:
             Whether it ended.
         """
-        self._stopping = True
+        self.stopping = True
         self._wake.set()
         thread = self._thread
         if thread is None or thread is threading.current_thread():
@@ -85,8 +78,9 @@ class Worker:
         delay = 0.0
         while delay >= 0:
             if delay:
-                self.sleep(delay)
-            if self._stopping:
+                self._wake.wait(delay)
+                self._wake.clear()
+            if self.stopping:
                 return
             try:
                 delay = self._turn()

@@ -64,9 +64,8 @@ def test_a_piece_is_known_by_a_name_of_its_own() -> None:
     batch = Batch(RUN, (line("a", 1), line("b", 1)), writer="w", sequence=7)
     first, second = BatchPart(batch).halves(by_point=False)
 
-    assert BatchPart(batch).named(batch) is batch
-    assert (first.named(batch).writer, first.named(batch).sequence) == ("w.7.2", 1)
-    assert second.named(batch).writer == "w.7.3"
+    assert (first.batch.writer, first.batch.sequence) == ("w.7.2", 1)
+    assert second.batch.writer == "w.7.3"
 
 
 def test_what_cannot_be_cut_is_tried_once_more() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from runatlas.model.series import Context, SeriesPoints
 from runatlas.tracking.column import ColumnBuilder
-from runatlas.tracking.event import Scalars
+from runatlas.tracking.entry import Scalars
 from runatlas.tracking.step import STEP_MAX, STEP_MIN, StepCounter, series_key
 
 CONTEXTS: list[Context] = [(), (("a", 1),), (("a", True),), (("a", 1.0), ("b", "x"))]

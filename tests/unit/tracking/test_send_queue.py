@@ -8,6 +8,7 @@ import pytest
 from runatlas.model.ids import ProjectPath
 from runatlas.model.run import RunDraft, RunPatch
 from runatlas.tracking.entry import Entry, Head, body_of
+from runatlas.tracking.health import Losses
 from runatlas.tracking.send_queue import SendQueue
 from runatlas.tracking.spool import SpoolFile, SpoolLeft, find_spools
 from runatlas.tracking.spool_frame import Damage, Frame
@@ -40,7 +41,7 @@ def spool(directory: Path) -> Iterator[SpoolFile]:
 
 
 def test_entries_are_spooled_before_they_can_be_sent(directory: Path, spool: SpoolFile) -> None:
-    queue = SendQueue(spool, spool_first=True, keep=False)
+    queue = SendQueue(spool, spool_first=True, keep=False, on_loss=Losses("r", strict=True).add)
     for sequence in (1, 2):
         assert queue.put(patch(sequence)) == ""
 
@@ -52,7 +53,7 @@ def test_entries_are_spooled_before_they_can_be_sent(directory: Path, spool: Spo
 
 
 def test_what_is_sent_leaves_the_spool(directory: Path, spool: SpoolFile) -> None:
-    queue = SendQueue(spool, spool_first=True, keep=False)
+    queue = SendQueue(spool, spool_first=True, keep=False, on_loss=Losses("r", strict=True).add)
     for sequence in (1, 2):
         queue.put(patch(sequence))
     for _ in range(2):
@@ -70,7 +71,7 @@ def test_what_is_sent_leaves_the_spool(directory: Path, spool: SpoolFile) -> Non
 
 
 def test_nothing_is_dropped_while_somebody_reads(directory: Path, spool: SpoolFile) -> None:
-    queue = SendQueue(spool, spool_first=True, keep=False)
+    queue = SendQueue(spool, spool_first=True, keep=False, on_loss=Losses("r", strict=True).add)
     queue.put(patch(1))
     (reader,) = find_spools(directory)
     assert reader.acquire()
@@ -99,7 +100,7 @@ def test_two_readers_exclude_each_other(directory: Path, spool: SpoolFile) -> No
 
 def test_no_entry_is_spooled_before_an_earlier_one(directory: Path, spool: SpoolFile) -> None:
     directory.write_text("in the way")
-    queue = SendQueue(spool, spool_first=True, keep=False)
+    queue = SendQueue(spool, spool_first=True, keep=False, on_loss=Losses("r", strict=True).add)
     for sequence in (1, 2, 3):
         # It cannot be spooled, and is sent from memory nevertheless.
         assert queue.put(patch(sequence)) == ""
@@ -118,7 +119,7 @@ def test_no_entry_is_spooled_before_an_earlier_one(directory: Path, spool: Spool
 def test_what_fits_nowhere_is_refused(directory: Path, spool: SpoolFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runatlas.tracking.send_queue.MEMORY_MAX", 25)
     directory.write_text("in the way")
-    queue = SendQueue(spool, spool_first=False, keep=False)
+    queue = SendQueue(spool, spool_first=False, keep=False, on_loss=Losses("r", strict=True).add)
 
     assert [bool(queue.put(patch(sequence))) for sequence in (1, 2, 3)] == [False, False, True]
     directory.unlink()
@@ -130,7 +131,7 @@ def test_behind_the_first_entries_memory_is_freed(
     directory: Path, spool: SpoolFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runatlas.tracking.send_queue.MEMORY_MAX", 40)
-    queue = SendQueue(spool, spool_first=True, keep=False)
+    queue = SendQueue(spool, spool_first=True, keep=False, on_loss=Losses("r", strict=True).add)
     for sequence in range(1, 30):
         assert queue.put(patch(sequence)) == ""
     for sequence in range(1, 30):
@@ -143,7 +144,7 @@ def test_behind_the_first_entries_memory_is_freed(
 
 
 def test_offline_entries_stay_in_the_spool(directory: Path, spool: SpoolFile) -> None:
-    queue = SendQueue(spool, spool_first=False, keep=True)
+    queue = SendQueue(spool, spool_first=False, keep=True, on_loss=Losses("r", strict=True).add)
     queue.put(patch(1))
 
     assert queue.head(0) is None
@@ -151,7 +152,7 @@ def test_offline_entries_stay_in_the_spool(directory: Path, spool: SpoolFile) ->
 
 
 def test_late_entries_go_to_the_spool_of_a_directory(directory: Path, spool: SpoolFile) -> None:
-    queue = SendQueue(spool, spool_first=False, keep=False)
+    queue = SendQueue(spool, spool_first=False, keep=False, on_loss=Losses("r", strict=True).add)
     queue.put(patch(1))
     assert queue.spill(older_than_s=60) == ""
     assert find_spools(directory) == []

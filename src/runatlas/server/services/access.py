@@ -68,9 +68,9 @@ def _is_seen(caller: Caller, project: ProjectRow) -> bool:
     return project.visibility == "PUBLIC" or _allows(caller, project.role, "read")
 
 
-def _check(caller: Caller, project: ProjectRow, path: ProjectPath, need: Need) -> ProjectRow:
+def _check(caller: Caller, project: ProjectRow, path: ProjectPath | RunPath, need: Need) -> ProjectRow:
     if need != "read" and not _allows(caller, project.role, need):
-        raise PermissionDeniedError(f"{caller.username} may not {_DOING[need]} project {path}")
+        raise PermissionDeniedError(f"{caller.username} may not {_DOING[need]} project {path.workspace}/{path.project}")
     return project
 
 
@@ -143,8 +143,8 @@ def require_run(connection: Connection, caller: Caller, path: RunPath, need: Nee
         project = require_project(connection, caller, path.project_path, "read")
         near = _near_run(connection, project.id, path.run)
         raise NotFoundError(f"project {path.project_path} has no run {path.run!r}{near}")
-    _check(caller, found.project, path.project_path, need)
-    if found.cuid != caller.run_cuid:
+    _check(caller, found.project, path, need)
+    if caller.run_cuid not in {None, found.cuid}:
         require_unlimited(caller)
     return found
 

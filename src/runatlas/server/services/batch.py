@@ -45,15 +45,18 @@ def series_of(batch: Batch) -> dict[Identity, Incoming]:
             raise ValidationError(f"points: {series.key!r} of type {series.column_type} cannot have points")
         identity = identity_of(series)
         known = found.get(identity)
-        parts = [part for part in (known and known.points, _points_of(series)) if part is not None]
-        points = join(parts) if parts else None
+        points = _points_of(series)
+        if known is not None and known.points is not None:
+            points = known.points if points is None else join([known.points, points])
         found[identity] = Incoming(series.column_class, series.column_type, known.name if known else "", points)
     return found
 
 
 def _points_of(series: SeriesPoints) -> Points | None:
     key, ids = series.key, series.event_ids
-    steps = _steps_of(series)
+    # An event may come without a step, and is given it where the series is known.
+    is_open = ids is not None and series.steps.null_count and series.steps.type == DataType.int64()
+    steps = _with_open_steps(series.steps) if is_open else _column(series.steps, _INT64, "steps", key)
     times = _column(series.times_ms, _INT64, "times_ms", key)
     values = _column(series.values, _FLOAT64, "values", key)
     count = steps.size
@@ -65,11 +68,7 @@ def _points_of(series: SeriesPoints) -> Points | None:
     return Points(steps, times, values, epochs, ids) if count else None
 
 
-def _steps_of(series: SeriesPoints) -> Whole:
-    """Return the steps; an event may come without one, and is given it where the series is known."""
-    steps, key = series.steps, series.key
-    if series.event_ids is None or not steps.null_count or steps.type != DataType.int64():
-        return _column(steps, _INT64, "steps", key)
+def _with_open_steps(steps: Array) -> Whole:
     return np.array([NO_STEP if step is None else step for step in steps.to_pylist()], np.int64)
 
 

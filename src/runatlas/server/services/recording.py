@@ -40,9 +40,8 @@ from runatlas.server.store.series import (
     add_series,
     encode_series,
     find_series,
-    is_repeat,
     lock_run,
-    mark_applied,
+    note_batch,
     touch_run,
     update_series,
 )
@@ -82,10 +81,9 @@ class Recording:
         with self._store.write(shared=batch.rewind is None) as connection:
             run = self._locked_run(connection, caller, batch)
             run_pk = run.id
-            if batch.writer is not None and batch.sequence is not None:
-                if is_repeat(connection, run_pk, batch.writer, batch.sequence):
-                    return AppendRecord(applied=False)
-                mark_applied(connection, run_pk, batch.writer, batch.sequence)
+            writer, sequence = batch.writer, batch.sequence
+            if writer is not None and sequence is not None and not note_batch(connection, run_pk, writer, sequence):
+                return AppendRecord(applied=False)
             if batch.rewind is not None:
                 self._trash.rewind(connection, caller, run, batch.rewind)
             now_ms = self._store.clock()
@@ -147,18 +145,18 @@ Media = dict[Identity, dict[int, MediaDraft]]
 """The media of a batch by series and step."""
 
 
+@attrs.define(eq=False)
 class _Change:
     """What a batch does to the series of its run, within a transaction."""
 
-    def __init__(self, connection: Connection, run_pk: int, now_ms: int) -> None:
-        self._connection = connection
-        self._run_pk = run_pk
-        self._now_ms = now_ms
-        self._known: dict[Identity, SeriesRow] = {}
-        self._new: list[SeriesRow] = []
-        self._changed: dict[Identity, SeriesRow] = {}
-        self.crowded: list[int] = []
-        """The series that have many chunks now."""
+    _connection: Connection
+    _run_pk: int
+    _now_ms: int
+    _known: dict[Identity, SeriesRow] = attrs.field(factory=dict)
+    _new: list[SeriesRow] = attrs.field(factory=list)
+    _changed: dict[Identity, SeriesRow] = attrs.field(factory=dict)
+    crowded: list[int] = attrs.field(factory=list)
+    """The series that have many chunks now."""
 
     def record(self, series: Mapping[Identity, Incoming], encoded: Mapping[Identity, Encoded], media: Media) -> None:
         """Write series, points and media."""

@@ -166,7 +166,9 @@ class _Group:
     def commit(self) -> None:
         """Commit for all members; whether that went well, they ask themselves."""
         try:
-            self._require_open()
+            if not self._is_open():
+                # The driver commits nothing without a word where SQLite has taken everything back.
+                raise StoreError(f"{self._location} took a transaction back; try again")  # noqa: TRY301 - told to all
             self._check(self._connection)
             self._transaction.commit()
             # The wait for the disk is long enough to remove what it waits for.
@@ -199,11 +201,6 @@ class _Group:
         if savepoint is not None:
             self._fail(error)
         self._end()
-
-    def _require_open(self) -> None:
-        """The driver commits nothing without a word where SQLite has taken everything back."""
-        if not self._is_open():
-            raise StoreError(f"{self._location} took a transaction back; try again")
 
     def _is_open(self) -> bool:
         driver: Any = self._connection.connection.dbapi_connection

@@ -124,6 +124,8 @@ class WholeColumn:
         low, high = int(numbers.min()), int(numbers.max())
         if high - low >= _SAFE:
             return cls(_RAW, 0, 0, numbers.astype("<i8", copy=False).tobytes(), low, high)
+        if low == high and _LOW <= low < _HIGH:
+            return cls(0, low, 0, b"", low, high)
         start = int(numbers[0])
         stride = round((int(numbers[-1]) - start) / (count - 1)) if count > 1 else 0
         rest = numbers - (_indices(count) * stride + start)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.util import LRUCache
 
-__all__ = ["COMPILED", "DRIVERS", "Prepared", "cursor_of"]
+__all__ = ["COMPILED", "DRIVERS", "Prepared"]
 
 COMPILED: LRUCache[Any, Any] = LRUCache(1000)
 """What SQLAlchemy compiled, for all stores that this process opens: each by itself would compile the same again."""
@@ -103,7 +103,7 @@ class Prepared:
 
     def all(self, connection: Connection, *values: Any) -> list[Any]:
         """Run it and return its rows."""
-        cursor = cursor_of(connection)
+        cursor: Any = connection.connection.cursor()
         text = self.text(connection.dialect.name)
         try:
             cursor.execute(text, values)
@@ -113,7 +113,7 @@ class Prepared:
 
     def each(self, connection: Connection, *values: Any) -> Iterator[Any]:
         """Run it and yield its rows: for many of which little is kept."""
-        cursor = cursor_of(connection)
+        cursor: Any = connection.connection.cursor()
         text = self.text(connection.dialect.name)
         try:
             cursor.execute(text, values)
@@ -123,7 +123,7 @@ class Prepared:
 
     def first(self, connection: Connection, *values: Any) -> Any:
         """Run it and return its first row; ``None`` if it has none."""
-        cursor = cursor_of(connection)
+        cursor: Any = connection.connection.cursor()
         text = self.text(connection.dialect.name)
         try:
             cursor.execute(text, values)
@@ -133,7 +133,7 @@ class Prepared:
 
     def run(self, connection: Connection, *values: Any) -> int:
         """Run it and return how many rows it changed."""
-        cursor = cursor_of(connection)
+        cursor: Any = connection.connection.cursor()
         text = self.text(connection.dialect.name)
         try:
             cursor.execute(text, values)
@@ -143,7 +143,7 @@ class Prepared:
 
     def run_many(self, connection: Connection, rows: Iterable[Sequence[Any]]) -> None:
         """Run it once a row."""
-        cursor = cursor_of(connection)
+        cursor: Any = connection.connection.cursor()
         text = self.text(connection.dialect.name)
         try:
             if connection.dialect.name == "sqlite":
@@ -175,8 +175,3 @@ def _wrapped(connection: Connection, text: str, error: Exception) -> Exception:
     """Return what SQLAlchemy would raise for a driver's error."""
     dialect = connection.dialect
     return DBAPIError.instance(text, None, error, dialect.loaded_dbapi.Error, dialect=dialect)
-
-
-def cursor_of(connection: Connection) -> Any:
-    """Return a cursor of the driver, inside the connection's transaction."""
-    return connection.connection.cursor()

@@ -33,9 +33,8 @@ __all__ = [
     "encode_joined",
     "encode_series",
     "find_series",
-    "is_repeat",
     "lock_run",
-    "mark_applied",
+    "note_batch",
     "replace_chunks",
     "summaries_of",
     "touch_run",
@@ -306,16 +305,16 @@ def touch_run(connection: Connection, run_pk: int, now_ms: int, *, points: int =
     _TOUCH.run(connection, now_ms, now_ms, points, bytes_, run_pk)
 
 
-def is_repeat(connection: Connection, run_pk: int, writer: str, sequence: int) -> bool:
-    """Tell whether a writer's batch of that sequence, or a later one, was applied."""
+def note_batch(connection: Connection, run_pk: int, writer: str, sequence: int) -> bool:
+    """Remember the last batch of a writer; ``False`` if that one, or a later one, was applied before."""
     found = _LAST_SEQUENCE.first(connection, run_pk, writer)
-    return found is not None and sequence <= found[0]
-
-
-def mark_applied(connection: Connection, run_pk: int, writer: str, sequence: int) -> None:
-    """Remember the last batch of a writer."""
-    if not _NEXT_SEQUENCE.run(connection, sequence, run_pk, writer):
+    if found is None:
         _FIRST_SEQUENCE.run(connection, run_pk, writer, sequence)
+    elif sequence <= found[0]:
+        return False
+    else:
+        _NEXT_SEQUENCE.run(connection, sequence, run_pk, writer)
+    return True
 
 
 def _new_row(run_pk: int, row: SeriesRow, now_ms: int) -> tuple[Any, ...]:
