@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from runatlas.process.fork import ProcessLock
-from runatlas.tracking.run import CLOSE_S, Run
+from runatlas.tracking.ending import CLOSE_S
+from runatlas.tracking.run import Run
 
 __all__ = ["current_run", "finish", "init", "log"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from runatlas.backends.contract import Backend
-from runatlas.entities.backend_handle import Opener
+from runatlas.entities.backend_handle import BackendHandle, Opener
 from runatlas.errors import NotFoundError, RunAtlasError
 from runatlas.model import codec
 from runatlas.model.config_value import plain_config
@@ -26,11 +26,15 @@ from runatlas.model.ids import (
 from runatlas.model.run import Profile, RunDraft, RunQuery, RunRecord, RunSelection
 from runatlas.tracking.checks import check_label, clean_text
 from runatlas.tracking.overview import list_columns
+from runatlas.tracking.read_your_writes import own_handle
+from runatlas.tracking.recorder import Recorder, RecorderPlan
 from runatlas.tracking.sender import FirstSteps
 from runatlas.tracking.store_writer import OWN_WORKSPACE, is_verdict
+from runatlas.tracking.sync import spooled_steps
+from runatlas.tracking.target import Target, opener_of
 from runatlas.tracking.worker import describe
 
-__all__ = ["DEFAULT_PROJECT", "Opening", "find_run", "first_steps", "local_record", "make_opening"]
+__all__ = ["DEFAULT_PROJECT", "Opened", "Opening", "find_run", "make_opening", "open_to_read", "open_to_write"]
 
 DEFAULT_PROJECT = "default"
 """The project of a run that names none."""
@@ -179,7 +183,7 @@ def _labels(tags: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(check_label(tag, "tags") for tag in tags))
 
 
-def local_record(draft: RunDraft) -> RunRecord:
+def _local_record(draft: RunDraft) -> RunRecord:
     """Return the record of a run that only this process knows."""
     return RunRecord(
         workspace=draft.project.workspace,
@@ -234,10 +238,84 @@ def _newest(found: Sequence[RunRecord]) -> RunRecord:
     return max(found, key=lambda record: record.created_at_ms)
 
 
-def first_steps(backend: Backend, record: RunRecord) -> FirstSteps:
+def _first_steps(backend: Backend, record: RunRecord) -> FirstSteps:
     """Return where the automatic steps of a run go on: after the last step of each series."""
     return {
         (column.key, codec.context_text(column.context)): column.last_step + 1
         for column in list_columns(backend, record.path)
         if column.last_step is not None
     }
+
+
+@attrs.frozen
+class Opened:
+    """A run that was opened.
+
+    Attributes:
+        handle: What it is read through: a read waits for what was recorded before.
+        record: What is known of it.
+        recorder: What records it; ``None`` if nothing does.
+        moves_to: The name or title of the project that it is to be moved to.
+    """
+
+    handle: BackendHandle
+    record: RunRecord
+    recorder: Recorder | None = None
+    moves_to: str | None = None
+
+
+def open_to_read(opening: Opening, target: Target) -> Opened:
+    """Find a run that is only to be read.
+
+    Raises:
+        NotFoundError: There is none.
+        ValueError: The caller named none.
+    """
+    handle = own_handle(target, None)
+    if not opening.names_run:
+        raise ValueError("run_hash: name the run that is to be read")
+    record = opening.find(handle.backend)
+    if record is None:
+        raise NotFoundError(f"there is no run {opening.draft.id!r} in {handle.location}")
+    return Opened(handle, record)
+
+
+def open_to_write(opening: Opening, target: Target, *, strict: bool, rewind: int | None) -> Opened:
+    """Make a run or find it, and let a recorder begin; a store that is away is tried again later.
+
+    Args:
+        opening: The run.
+        target: Where it is written.
+        strict: Whether failures are raised.
+        rewind: The last step that stays, if it goes on from an earlier one.
+
+    Returns:
+        The run, and what records it.
+
+    Raises:
+        ConflictError: It is to be rewound, and guarded against that.
+        TrackingError: The store cannot be reached, and the run is strict.
+    """
+    if target.mode == "disabled":
+        return Opened(own_handle(target, None), _local_record(opening.draft))
+    problem = ""
+    if target.mode != "offline" and opening.names_run:
+        place = opener_of(target.settings, purpose="send")
+        opening, problem = opening.located(place)
+        if rewind is not None and not problem:
+            opening.require_rewindable(place, rewind)
+    recorder = Recorder(RecorderPlan(opening.draft, target, strict=strict))
+    if opening.names_run:
+        recorder.count_on(spooled_steps(target.spool_directory, opening.draft, target.settings.host))
+    if target.mode != "offline" and not problem:
+        problem = recorder.connect(_first_steps)
+    if problem:
+        recorder.losses.warn("away", f"the store cannot be reached: {problem}; it is tried again")
+        recorder.losses.fail(problem)
+    if recorder.losses.failure is not None:
+        recorder.close(None, 0.0)
+        raise recorder.losses.failure
+    if rewind is not None:
+        recorder.rewind(rewind, is_known=target.mode != "offline" and not problem)
+    record = recorder.record or _local_record(opening.draft)
+    return Opened(own_handle(target, recorder), record, recorder, opening.moves_to)

@@ -9,12 +9,12 @@ import attrs
 
 from runatlas.backends.contract import Backend
 from runatlas.backends.operation import Operation, complete
-from runatlas.entities.backend_handle import Opener
+from runatlas.entities.backend_handle import BackendHandle, Opener
 from runatlas.errors import NotSupportedError
 from runatlas.tracking.recorder import Recorder
-from runatlas.tracking.target import Mode
+from runatlas.tracking.target import Mode, Target, opener_of
 
-__all__ = ["OwnStore", "ReadYourWrites"]
+__all__ = ["OwnStore", "ReadYourWrites", "own_handle"]
 
 _UNREADABLE: dict[Mode, str] = {
     "disabled": "the run is disabled: nothing of it is kept, and nothing can be read",
@@ -108,3 +108,13 @@ class OwnStore:
 
 def _alone(place: Opener) -> Opener:
     return place
+
+
+def own_handle(target: Target, recorder: Recorder | None) -> BackendHandle:
+    """Return the way to a run that this process writes: a read waits for what was recorded before.
+
+    Args:
+        target: Where the run is.
+        recorder: What records it; ``None`` if nothing does.
+    """
+    return BackendHandle(OwnStore(opener_of(target.settings, purpose="read"), recorder, target.mode))

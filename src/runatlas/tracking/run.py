@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -11,41 +10,39 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
+import attrs
 from typing_extensions import Self
 
+from runatlas.display.markup import Html, note
 from runatlas.entities.argument import boolean, integer
 from runatlas.entities.backend_handle import BackendHandle
-from runatlas.errors import NotFoundError
-from runatlas.model.config_value import read_value
-from runatlas.model.log import LogDraft, LogLevel
-from runatlas.model.run import RunPatch, RunRecord, RunState
-from runatlas.model.text import storable
+from runatlas.entities.run import Run as StoredRun
+from runatlas.entities.run_display import show_run
+from runatlas.errors import RunAtlasError
+from runatlas.model.ids import RunPath, project_names
+from runatlas.model.run import RunPatch, RunRecord
+from runatlas.tracking import ending, message, overview, params, upload
 from runatlas.tracking.auto_capture import AutoCapture
-from runatlas.tracking.checks import as_name, clean_text
-from runatlas.tracking.editable_run import EditableRun
+from runatlas.tracking.checks import as_name, check_label, clean_text
+from runatlas.tracking.health import Flushed, Health
 from runatlas.tracking.object_encoding import is_object
-from runatlas.tracking.opening import Opening, first_steps, local_record, make_opening
+from runatlas.tracking.opening import Opened, make_opening, open_to_read, open_to_write
 from runatlas.tracking.patch import apply_patch
 from runatlas.tracking.process_end import Ending, describe_ending, watch
-from runatlas.tracking.read_your_writes import OwnStore
-from runatlas.tracking.recorder import QUEUE_MAX, Recorder, RecorderPlan
+from runatlas.tracking.read_your_writes import own_handle
+from runatlas.tracking.recorder import QUEUE_MAX, Recorder
 from runatlas.tracking.step import STEP_MAX, STEP_MIN
 from runatlas.tracking.store_writer import OWN_WORKSPACE
-from runatlas.tracking.sync import spooled_steps
 from runatlas.tracking.system_metrics import validate_interval
-from runatlas.tracking.target import Mode, Target, find_target, opener_of
-from runatlas.tracking.upload import named_file, named_files
+from runatlas.tracking.target import Mode, find_target
 from runatlas.tracking.values import PLAIN, Values
 
-__all__ = ["CLOSE_S", "Run"]
-
-CLOSE_S = 60.0
-"""How long ``close`` brings away what is left, unless told otherwise."""
+__all__ = ["Run"]
 
 _now = time.time
 
 
-class Run(EditableRun):
+class Run(StoredRun):
     """A run that is being written, and reads like any other.
 
     Recording costs the training loop some microseconds: it puts things into a queue, and threads bring them to the
@@ -138,10 +135,13 @@ class Run(EditableRun):
             if read_only or not opening.names_run:
                 raise ValueError("rewind: name the run that goes on, and do not open it to be read only")
         if boolean(read_only, "read_only"):
-            self._open_to_read(opening, target)
+            self._begin(open_to_read(opening, target), writable=False, mode=target.mode)
             return
         with watch.opening():
-            self._open_to_write(opening, target, strict=boolean(strict, "strict"), rewind=rewind)
+            opened = open_to_write(opening, target, strict=boolean(strict, "strict"), rewind=rewind)
+            self._begin(opened, writable=True, mode=target.mode)
+            if opened.moves_to is not None:
+                self.experiment = opened.moves_to
             if self._recorder is not None:
                 auto_capture = self._auto_capture = AutoCapture(
                     self._recorder,
@@ -162,18 +162,11 @@ class Run(EditableRun):
             record: What is known of it.
         """
         run = cls.__new__(cls)
-        run._begin(handle, record, None, writable=False)  # noqa: SLF001 - its own class
+        run._begin(Opened(handle, record), writable=False)  # noqa: SLF001 - its own class
         return run
 
-    def _begin(
-        self,
-        handle: BackendHandle,
-        record: RunRecord,
-        recorder: Recorder | None,
-        *,
-        writable: bool,
-        mode: Mode | None = None,
-    ) -> None:
+    def _begin(self, opened: Opened, *, writable: bool, mode: Mode | None = None) -> None:
+        record, recorder = opened.record, opened.recorder
         self._auto_capture = None
         self._failed: Ending | None = None
         self._closing = threading.Lock()
@@ -183,45 +176,41 @@ class Run(EditableRun):
         self._known = self._values.known
         # Strict runs and disabled ones take the long way, which looks at more.
         self._is_quick = recorder is not None and not recorder.plan.strict
-        EditableRun.__init__(self, handle, record.path, record, recorder, writable=writable, mode=mode)
+        self._recorder = recorder
+        self._is_writable = writable
+        self._has_old_summary = False
+        self._mode = mode
+        self._describing = threading.RLock()
+        self._unset: set[str] = set()
+        self._own_path = record.path
+        super().__init__(opened.handle, record.path, record)
 
-    def _open_to_read(self, opening: Opening, target: Target) -> None:
-        handle = _own_handle(target, None)
-        if not opening.names_run:
-            raise ValueError("run_hash: name the run that is to be read")
-        record = opening.find(handle.backend)
-        if record is None:
-            raise NotFoundError(f"there is no run {opening.draft.id!r} in {handle.location}")
-        self._begin(handle, record, None, writable=False, mode=target.mode)
+    # What each of these does is written where its name says.
+    log_debug = message.log_debug
+    log_info = message.log_info
+    log_warning = message.log_warning
+    log_error = message.log_error
+    log_artifact = upload.log_artifact
+    log_artifacts = upload.log_artifacts
 
-    def _open_to_write(self, opening: Opening, target: Target, *, strict: bool, rewind: int | None) -> None:
-        if target.mode == "disabled":
-            handle = _own_handle(target, None)
-            self._begin(handle, local_record(opening.draft), None, writable=True, mode=target.mode)
-            return
-        problem = ""
-        if target.mode != "offline" and opening.names_run:
-            place = opener_of(target.settings, purpose="send")
-            opening, problem = opening.located(place)
-            if rewind is not None and not problem:
-                opening.require_rewindable(place, rewind)
-        recorder = Recorder(RecorderPlan(opening.draft, target, strict=strict))
-        if opening.names_run:
-            recorder.count_on(spooled_steps(target.spool_directory, opening.draft, target.settings.host))
-        if target.mode != "offline" and not problem:
-            problem = recorder.connect(first_steps)
-        if problem:
-            recorder.losses.warn("away", f"the store cannot be reached: {problem}; it is tried again")
-            recorder.losses.fail(problem)
-        if recorder.losses.failure is not None:
-            recorder.close(None, 0.0)
-            raise recorder.losses.failure
-        if rewind is not None:
-            recorder.rewind(rewind, is_known=target.mode != "offline" and not problem)
-        handle, record = _own_handle(target, recorder), recorder.record or local_record(opening.draft)
-        self._begin(handle, record, recorder, writable=True, mode=target.mode)
-        if opening.moves_to is not None:
-            self.experiment = opening.moves_to
+    close = ending.close
+    finish = ending.finish
+    fail = ending.fail
+    close_at_exit = ending.close_at_exit
+    note_failure = ending.note_failure
+
+    get = params.get
+    set = params.set
+    __getitem__ = params.get_item
+    __setitem__ = params.set_item
+    __delitem__ = params.forget_item
+    __contains__ = params.has_item
+    _ipython_key_completions_ = params.list_names
+
+    metrics = overview.metrics
+    get_metric = overview.get_metric
+    iter_metrics_info = overview.iter_metrics_info
+    collect_sequence_info = overview.collect_sequence_info
 
     # -- tracking -----------------------------------------------------------------------------------------------
 
@@ -319,204 +308,228 @@ class Run(EditableRun):
             raise TypeError(f"data: expected a dict, got {type(data).__name__}")
         self._values.record(self._recorder, data, step, epoch, context)
 
-    # -- messages -----------------------------------------------------------------------------------------------
+    # -- where it is --------------------------------------------------------------------------------------------
 
-    def log_debug(self, msg: str, **kwargs: Any) -> None:
-        """Record a message for those who look for faults.
+    @property
+    def _path(self) -> RunPath:
+        """Where the run is: its workspace may be known only when the store was reached, and its project may change."""
+        path, recorder = self._own_path, self._recorder
+        known = recorder.record if recorder is not None else None
+        if recorder is None or known is None:
+            return path
+        if known.workspace != path.workspace:
+            path = self._own_path = attrs.evolve(path, workspace=known.workspace)
+        if known.project != path.project and recorder.is_barred(path.project):
+            path = self._own_path = attrs.evolve(path, project=known.project)
+        return path
+
+    @_path.setter
+    def _path(self, path: RunPath) -> None:
+        self._own_path = path
+
+    @property
+    def hash(self) -> str:
+        """The run's unique id."""
+        return self._path.run
+
+    def refresh(self) -> Self:
+        """Load again what others may have changed; if that cannot be, the run stays as it is known here.
+
+        Returns:
+            The run itself.
+        """
+        if not self._is_writable and self._mode != "offline":
+            return super().refresh()
+        try:
+            record = self._fetch()
+        except RunAtlasError:
+            # What this process wrote is not forgotten because nobody else can be asked.
+            return self
+        with self._describing:
+            self._record = record
+        return self
+
+    def _show(self) -> Html:
+        if not self._is_writable:
+            return super()._show()
+        # What is recorded here is still on its way: waiting for it is for who reads it.
+        return show_run(
+            self._held(), note("being recorded here: run.summary() and run.metrics() read what came so far")
+        )
+
+    # -- its own fields -----------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The display name; can be set."""
+        return self._held().name
+
+    @name.setter
+    def name(self, value: str) -> None:
+        self._change(RunPatch(name=clean_text(value, "name")))
+
+    @property
+    def description(self) -> str:
+        """The description; can be set."""
+        return self._held().description
+
+    @description.setter
+    def description(self, value: str) -> None:
+        self._change(RunPatch(description=clean_text(value, "description")))
+
+    @property
+    def archived(self) -> bool:
+        """Whether the run is hidden from default views; can be set."""
+        return self._held().archived
+
+    @archived.setter
+    def archived(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise TypeError(f"archived: expected True or False, got {type(value).__name__}")
+        self._change(RunPatch(archived=value))
+
+    @property
+    def experiment(self) -> str:
+        """The name of the run's project; setting it moves the run there, and makes the project if there is none.
+
+        A text that cannot be a name (with blanks, ``/`` or letters of other alphabets) is the title of a project with a
+        name made of it.
+        """
+        return self._path.project
+
+    @experiment.setter
+    def experiment(self, value: str) -> None:
+        name, title = project_names(value)
+        if name == self._path.project:
+            return
+        self._change(RunPatch(project=name, project_title=title or None))
+        self._own_path = attrs.evolve(self._path, project=name)
+
+    @property
+    def tags(self) -> list[str]:
+        """The names of the tags attached to this run."""
+        return self.labels
+
+    @property
+    def creation_time(self) -> float:
+        """When the run was made: Unix seconds."""
+        return self._held().created_at_ms / 1000
+
+    @property
+    def end_time(self) -> float | None:
+        """When the run ended: Unix seconds; ``None`` while it is active."""
+        ended_ms = self._held().finished_at_ms
+        return None if ended_ms is None else ended_ms / 1000
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from start to end; ``None`` while it is active."""
+        end = self.end_time
+        return None if end is None else end - self.creation_time
+
+    @property
+    def props(self) -> dict[str, Any]:
+        """All of the run's own fields, as matyan's client has it."""
+        return overview.run_props(self._held()) | {"active": self.active}
+
+    @property
+    def latest(self) -> dict[str, float]:
+        """The last value of each metric without context."""
+        if self._is_writable or self._has_old_summary:
+            record = self._fetch()
+            if not self._is_writable:
+                self._record, self._has_old_summary = record, False
+            return dict(record.summary or {})
+        return super().latest
+
+    def add_tag(self, value: str) -> None:
+        """Attach a tag to this run; one that it has already is not attached again.
 
         Args:
-            msg: The message.
-            **kwargs: Fields to keep beside it; what has no structure is kept as text.
+            value: The tag's name.
 
         Raises:
             RuntimeError: The run is closed or read-only.
-            TypeError: The message is no string.
+            TypeError: It is no string.
+            ValueError: It is empty or too long.
         """
-        self._say("DEBUG", msg, kwargs)
+        label = check_label(value)
+        self._change(RunPatch(labels_added=(label,)))
 
-    def log_info(self, msg: str, **kwargs: Any) -> None:
-        """Record a message.
+    def remove_tag(self, tag_name: str) -> None:
+        """Remove a tag from this run; one that it does not have is ignored.
 
         Args:
-            msg: The message.
-            **kwargs: Fields to keep beside it; what has no structure is kept as text.
+            tag_name: The tag's name.
 
         Raises:
             RuntimeError: The run is closed or read-only.
-            TypeError: The message is no string.
+            TypeError: It is no string.
+            ValueError: It is empty or too long.
         """
-        self._say("INFO", msg, kwargs)
+        label = check_label(tag_name, "tag_name")
+        self._change(RunPatch(labels_removed=(label,)))
 
-    def log_warning(self, msg: str, **kwargs: Any) -> None:
-        """Record a warning.
+    @property
+    def health(self) -> Health:
+        """How many records are queued, spooled, sent and dropped."""
+        return Health() if self._recorder is None else self._recorder.health()
+
+    def flush(self, timeout: float | None = None) -> Flushed:
+        """Wait until everything recorded before is durable.
 
         Args:
-            msg: The message.
-            **kwargs: Fields to keep beside it; what has no structure is kept as text.
+            timeout: Seconds to wait for the store; after that the spool on this machine's disk has to do. ``None``
+                waits as long as the store takes things, and turns to the spool when it does not.
+
+        Returns:
+            Where everything is now; true if it is durable.
 
         Raises:
-            RuntimeError: The run is closed or read-only.
-            TypeError: The message is no string.
+            TrackingError: It is not, or something was lost, and the run is strict.
         """
-        self._say("WARN", msg, kwargs)
+        recorder = self._recorder
+        if recorder is None:
+            return Flushed("nowhere")
+        flushed = recorder.flush(timeout)
+        if recorder.losses.is_strict:
+            recorder.losses.check()
+            if not flushed.durable:
+                recorder.losses.fail(flushed.problem)
+                recorder.losses.check()
+        return flushed
 
-    def log_error(self, msg: str, **kwargs: Any) -> None:
-        """Record an error.
+    def _require_writable(self) -> None:
+        if not self._is_writable:
+            raise RuntimeError(f"run {self._path.run} is closed or read-only; nothing can be recorded")
 
-        Args:
-            msg: The message.
-            **kwargs: Fields to keep beside it; what has no structure is kept as text.
+    def _apply(self, patch: RunPatch) -> None:
+        """Change what is known here of the run."""
+        with self._describing:
+            self._record = apply_patch(self._held(), patch)
 
-        Raises:
-            RuntimeError: The run is closed or read-only.
-            TypeError: The message is no string.
-        """
-        self._say("ERROR", msg, kwargs)
-
-    def _say(self, level: LogLevel, msg: str, fields: dict[str, Any]) -> None:
+    def _change(self, patch: RunPatch) -> None:
+        """Change the run here at once, and in the store in its turn."""
         self._require_writable()
-        plain, notes = read_value(fields, "kwargs")
-        draft = LogDraft(clean_text(msg, "msg"), level, tag="record", time_ms=int(_now() * 1000), fields=plain or None)
+        self._apply(patch)
         if self._recorder is not None:
-            if notes:
-                self._recorder.losses.warn("fields", f"fields of messages are not kept as they are: {notes[0]}")
             self._recorder.losses.check()
-            self._recorder.put(draft)
+            self._recorder.put(patch)
 
-    # -- files --------------------------------------------------------------------------------------------------
-
-    def log_artifact(self, path: str | os.PathLike[str], name: str | None = None) -> None:
-        """Keep a file with the run. It is stored in the background; the same content is stored once.
-
-        Args:
-            path: The file. It may be deleted or replaced as soon as this returns; one that is changed in place is
-                kept as it is when its turn comes.
-            name: Its path inside the run; the file's own name if left out.
-
-        Raises:
-            RuntimeError: The run is closed or read-only.
-            ValueError: The name is no path inside the run.
-            OSError: The file cannot be read.
-        """
-        self._require_writable()
-        file, place = named_file(path, name)
-        if self._recorder is not None:
-            self._recorder.losses.check()
-            self._recorder.add_file(file, place)
-
-    def log_artifacts(self, path: str | os.PathLike[str], name: str | None = None) -> None:
-        """Keep all files of a directory, and of those in it.
-
-        Args:
-            path: The directory.
-            name: What their paths inside the run begin with.
-
-        Raises:
-            RuntimeError: The run is closed or read-only.
-            ValueError: A name is no path inside the run.
-            OSError: The directory or a file in it cannot be read.
-        """
-        self._require_writable()
-        for file, place in named_files(path, name):
-            self.log_artifact(file, place)
+    def _update(self, patch: RunPatch) -> tuple[Self, str]:
+        if not self._is_writable:
+            return super()._update(patch)
+        self._change(patch)
+        if patch.project is not None:
+            self._own_path = attrs.evolve(self._path, project=patch.project)
+        return self, ""
 
     # -- the end ------------------------------------------------------------------------------------------------
 
     @property
     def active(self) -> bool:
         """Whether the run goes on: true until ``close()``."""
-        return self._is_writable or (self._recorder is None and super().active)
-
-    def close(self, timeout: float = CLOSE_S) -> None:
-        """End the run: bring away what is left, mark it finished, and tell what could not be kept.
-
-        What the store does not take in time stays in the spool, for ``runatlas sync``. A second call does nothing.
-
-        Args:
-            timeout: Seconds that it may take.
-
-        Raises:
-            TrackingError: Something was lost or is left, and the run is strict.
-        """
-        self._end("FINISHED", "", timeout)
-
-    def finish(self, timeout: float = CLOSE_S) -> None:
-        """End the run; the same as ``close``.
-
-        Args:
-            timeout: Seconds that it may take.
-        """
-        self.close(timeout)
-
-    def fail(self, error: str = "", timeout: float = CLOSE_S) -> None:
-        """End the run and mark it crashed.
-
-        Args:
-            error: Why.
-            timeout: Seconds that it may take.
-        """
-        self._end("CRASHED", error, timeout)
-
-    def close_at_exit(self, state: RunState, error: str, timeout_s: float) -> None:
-        """End the run because the process ends.
-
-        Args:
-            state: What the process's end means for it.
-            error: What ended the process.
-            timeout_s: Seconds that it may take.
-        """
-        if self._failed is not None and state == "FINISHED":
-            state, error = self._failed
-        if self._is_writable:
-            self._end(state, error, timeout_s)
-        elif self._recorder is not None and not self._recorder.is_closed:
-            self._recorder.await_end(self._ended, timeout_s)
-
-    def note_failure(self, state: RunState, error: str) -> None:
-        """Let it be seen that what was recording the run failed, while it can still go on.
-
-        Args:
-            state: What the failure means for it.
-            error: What failed.
-        """
-        recorder = self._recorder
-        if recorder is None or not self._is_writable or not self._is_primary:
-            return
-        self._failed = (state, error)
-        patch = self._ending(state, error)
-        self._apply(patch)
-        recorder.put(patch)
-        recorder.put_before_next(self._go_on)
-
-    def _go_on(self) -> RunPatch:
-        """Say that a run that failed goes on."""
-        patch = RunPatch(state="RUNNING")
-        self._failed = None
-        self._apply(patch)
-        return patch
-
-    def _ending(self, state: RunState, error: str) -> RunPatch:
-        ended_ms = max(int(time.time() * 1000), self._held().created_at_ms)
-        return RunPatch(state=state, finished_at_ms=ended_ms, error=storable(error) or None)
-
-    def _end(self, state: RunState, error: str, timeout_s: float) -> None:
-        with self._closing:
-            if not self._is_writable:
-                return
-            self._is_writable = self._is_quick = False
-            ended = self._ended = threading.Event()
-        try:
-            if self._auto_capture is not None:
-                self._auto_capture.stop()
-            patch = self._ending(state, error)
-            self._has_old_summary = True
-            if self._is_primary:
-                self._record = apply_patch(self._held(), patch)
-            if self._recorder is not None:
-                self._recorder.close(patch if self._is_primary else None, timeout_s)
-        finally:
-            watch.remove(self)
-            ended.set()
+        return self._is_writable or (self._recorder is None and self._held().state in {"RUNNING", "OFFLINE"})
 
     def __enter__(self) -> Self:
         return self
@@ -524,7 +537,7 @@ class Run(EditableRun):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end(*describe_ending(kind, error, trace), CLOSE_S)
+        ending.end(self, *describe_ending(kind, error, trace), ending.CLOSE_S)
 
     def __del__(self) -> None:
         if not getattr(self, "_is_writable", False) or self._recorder is None:
@@ -553,7 +566,7 @@ class Run(EditableRun):
             self._auto_capture.forked()
         if self._recorder is not None:
             self._recorder.forked()
-            self._handle = _own_handle(self._recorder.plan.target, self._recorder)
+            self._handle = own_handle(self._recorder.plan.target, self._recorder)
 
     def __reduce__(self) -> tuple[Any, ...]:
         path = self._path
@@ -571,14 +584,10 @@ class Run(EditableRun):
         return f"{type(self).__name__}(hash={self.hash!r}, experiment={self.experiment!r})"
 
 
-def _own_handle(target: Target, recorder: Recorder | None) -> BackendHandle:
-    return BackendHandle(OwnStore(opener_of(target.settings, purpose="read"), recorder, target.mode))
-
-
 def _close(recorder: Recorder, auto_capture: AutoCapture | None, patch: RunPatch | None) -> None:
     if auto_capture is not None:
         auto_capture.stop()
-    recorder.close(patch, CLOSE_S)
+    recorder.close(patch, ending.CLOSE_S)
 
 
 def _join(kind: type[Run], run_hash: str, arguments: dict[str, Any]) -> Run:

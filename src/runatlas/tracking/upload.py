@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import attrs
 
@@ -19,7 +19,10 @@ from runatlas.model.artifact import ArtifactDraft, validate_artifact_name
 from runatlas.tracking.store_writer import is_verdict
 from runatlas.tracking.worker import Worker, describe
 
-__all__ = ["Uploader", "named_file", "named_files"]
+if TYPE_CHECKING:
+    from runatlas.tracking.run import Run
+
+__all__ = ["Uploader", "log_artifact", "log_artifacts"]
 
 _OPEN_MAX = 64
 """Files held open while they wait, so that one deleted meanwhile is still there."""
@@ -184,7 +187,7 @@ def _digest(file: BinaryIO) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def named_file(path: str | os.PathLike[str], name: str | None) -> tuple[Path, str]:
+def _named_file(path: str | os.PathLike[str], name: str | None) -> tuple[Path, str]:
     """Return a file that is to be kept, and its path inside the run.
 
     Args:
@@ -202,7 +205,7 @@ def named_file(path: str | os.PathLike[str], name: str | None) -> tuple[Path, st
     return file, place
 
 
-def named_files(path: str | os.PathLike[str], name: str | None) -> list[tuple[Path, str]]:
+def _named_files(path: str | os.PathLike[str], name: str | None) -> list[tuple[Path, str]]:
     """Return the files of a directory, and of those in it, with their paths inside the run; all are checked.
 
     Args:
@@ -221,3 +224,40 @@ def named_files(path: str | os.PathLike[str], name: str | None) -> list[tuple[Pa
     for _, place in files:
         validate_artifact_name(place)
     return files
+
+
+def log_artifact(self: Run, path: str | os.PathLike[str], name: str | None = None) -> None:  # noqa: D417 - nobody gives self
+    """Keep a file with the run. It is stored in the background; the same content is stored once.
+
+    Args:
+        path: The file. It may be deleted or replaced as soon as this returns; one that is changed in place is
+            kept as it is when its turn comes.
+        name: Its path inside the run; the file's own name if left out.
+
+    Raises:
+        RuntimeError: The run is closed or read-only.
+        ValueError: The name is no path inside the run.
+        OSError: The file cannot be read.
+    """
+    self._require_writable()
+    file, place = _named_file(path, name)
+    if self._recorder is not None:
+        self._recorder.losses.check()
+        self._recorder.add_file(file, place)
+
+
+def log_artifacts(self: Run, path: str | os.PathLike[str], name: str | None = None) -> None:  # noqa: D417 - nobody gives self
+    """Keep all files of a directory, and of those in it.
+
+    Args:
+        path: The directory.
+        name: What their paths inside the run begin with.
+
+    Raises:
+        RuntimeError: The run is closed or read-only.
+        ValueError: A name is no path inside the run.
+        OSError: The directory or a file in it cannot be read.
+    """
+    self._require_writable()
+    for file, place in _named_files(path, name):
+        self.log_artifact(file, place)

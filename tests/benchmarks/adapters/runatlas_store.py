@@ -26,7 +26,7 @@ from runatlas.model.batch import Batch
 from runatlas.model.ids import ProjectPath
 from runatlas.model.run import RunDraft
 from runatlas.model.series import SeriesPoints
-from runatlas.tracking.run import CLOSE_S
+from runatlas.tracking.ending import CLOSE_S
 
 __all__ = ["EmbeddedAdapter", "ServedAdapter"]
 

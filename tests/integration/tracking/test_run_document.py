@@ -283,7 +283,7 @@ def test_params_by_dotted_keys(make_run: Make, stored: Stored) -> None:
             run["hparams.none"]
         for wrong, error in (("", ValueError), ("a..b", ValueError), (5, TypeError)):
             with pytest.raises(error, match="key"):
-                run[wrong] = 1  # type: ignore[index]
+                run[wrong] = 1  # type: ignore[arg-type]
 
     assert stored(run).config == {"hparams": {"lr": 0.2, "net": {"width": 4, "depth": 2}}, "seed": 7}
 
