@@ -9,7 +9,7 @@ from support.recording import line
 from runatlas.model.batch import Batch
 from runatlas.model.ids import RunPath
 from runatlas.model.log import LogDraft
-from runatlas.tracking.batch_part import BatchPart
+from runatlas.tracking.store_writer import BatchPart
 
 RUN = RunPath("w", "p", "r")
 
