@@ -15,7 +15,7 @@ __all__ = ["delete_experiment", "delete_runs"]
 
 
 def delete_runs(backend: Backend, workspace: str, ids: list[str]) -> list[str]:
-    """Move the runs of these ids to the trash, all that are there in one step; several go only if none is guarded.
+    """Move runs to the trash by id, all in one step; of several, none goes if one is guarded.
 
     Returns:
         The ids of which there is no run.

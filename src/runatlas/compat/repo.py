@@ -81,12 +81,12 @@ class Repo:
 
     @classmethod
     def default_repo(cls) -> Self:
-        """Return the one that is used when nothing is said."""
+        """Return the repo that is used where no place is named."""
         return cls()
 
     @classmethod
     def from_path(cls, path: Any) -> Self:
-        """Return the one at a place.
+        """Return the repo of a URL or a directory.
 
         Args:
             path: A server's URL or a directory.
@@ -176,7 +176,7 @@ class Repo:
         return [record.id for record in list_runs(self._backend, self._selection(), ())]
 
     def list_active_runs(self) -> list[str]:
-        """Return the ids of the runs that go on."""
+        """Return the ids of the runs that are active."""
         return [record.id for record in list_runs(self._backend, self._selection(_ACTIVE), ())]
 
     def total_runs_count(self) -> int:
@@ -200,7 +200,7 @@ class Repo:
     def query_runs(
         self, query: str = "", paginated: bool = False, offset: str | None = None, limit: int = _PAGE
     ) -> list[dict[str, Any]] | Iterator[list[dict[str, Any]]]:
-        """Return the runs that a query holds for, the newest first.
+        """Return the runs that match a query, the newest first.
 
         Args:
             query: Empty for all runs that are not archived.
@@ -221,7 +221,7 @@ class Repo:
         return pages if paginated else [item for page in pages for item in page]
 
     def query_metrics(self, query: str = "", *, sample: int | None = None) -> list[dict[str, Any]]:
-        """Return the metrics that a query holds for, with their values.
+        """Return the metrics that match a query, with their values.
 
         Args:
             query: Empty for all metrics of all runs.
@@ -240,7 +240,7 @@ class Repo:
         return list(read_metric_sequences(self._backend, self._selection(parsed.runs), parsed, sample))
 
     def query_images(self, query: str = "") -> list[dict[str, Any]]:
-        """Return the image sequences that a query holds for; ``blob_uri`` of a value is a link to it.
+        """Return the image sequences that match a query; ``blob_uri`` of a value is a link to it.
 
         Args:
             query: Empty for all; ``images.name``, ``images.context`` and ``run`` can be asked for.
@@ -248,7 +248,7 @@ class Repo:
         return self._query_objects("images", query)
 
     def query_audios(self, query: str = "") -> list[dict[str, Any]]:
-        """Return the audio sequences that a query holds for; ``blob_uri`` of a value is a link to it.
+        """Return the audio sequences that match a query; ``blob_uri`` of a value is a link to it.
 
         Args:
             query: Empty for all; ``audios.name``, ``audios.context`` and ``run`` can be asked for.
@@ -256,7 +256,7 @@ class Repo:
         return self._query_objects("audios", query)
 
     def query_figure_objects(self, query: str = "") -> list[dict[str, Any]]:
-        """Return the figure sequences that a query holds for.
+        """Return the figure sequences that match a query.
 
         Args:
             query: Empty for all; ``figures.name``, ``figures.context`` and ``run`` can be asked for.
@@ -264,7 +264,7 @@ class Repo:
         return self._query_objects("figures", query)
 
     def query_distributions(self, query: str = "") -> list[dict[str, Any]]:
-        """Return the distribution sequences that a query holds for.
+        """Return the distribution sequences that match a query.
 
         Args:
             query: Empty for all; ``distributions.name``, ``distributions.context`` and ``run`` can be asked for.
@@ -272,7 +272,7 @@ class Repo:
         return self._query_objects("distributions", query)
 
     def query_texts(self, query: str = "") -> list[dict[str, Any]]:
-        """Return the text sequences that a query holds for.
+        """Return the text sequences that match a query.
 
         Args:
             query: Empty for all; ``texts.name``, ``texts.context`` and ``run`` can be asked for.

@@ -1,4 +1,4 @@
-"""The sequences that a query asks for, run by run, as matyan's client has it."""
+"""The sequences that match a query, run by run, in the form that matyan's client has."""
 
 from __future__ import annotations
 

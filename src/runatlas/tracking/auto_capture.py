@@ -39,7 +39,7 @@ class AutoCapture:
             self._workers.append(Worker("runatlas-system", self._sample, self._on_fault))
 
     def start(self) -> None:
-        """Begin."""
+        """Start to watch."""
         if self._capture is not None:
             self._recorder.capture = self._capture
             self._capture.start()
@@ -47,7 +47,7 @@ class AutoCapture:
             worker.start()
 
     def stop(self) -> None:
-        """End; a description that is under way is finished."""
+        """Stop; a description of the environment that was begun is finished."""
         if self._capture is not None:
             self._capture.stop()
         for worker in self._workers:
@@ -57,7 +57,7 @@ class AutoCapture:
             self._probe = None
 
     def forked(self) -> None:
-        """In a forked child the machine is the parent's to watch; what the child prints is its own."""
+        """Watch only what is printed in a forked child: its parent goes on watching the machine."""
         self._workers = []
         self._probe = None
 

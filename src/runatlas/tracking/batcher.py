@@ -54,8 +54,7 @@ class Batcher:
     def feed(self, events: Iterable[Event]) -> Iterator[Entry | Marker]:
         """Take events in their order, and give out entries and markers in theirs.
 
-        Everything fed has been given out when the iterator ends, but what cannot be encoded: that costs itself alone,
-        and is counted.
+        When the iterator ends, all events are in entries. One that cannot be encoded is left out alone, and counted.
         """
         patches: list[RunPatch] = []
         for event in events:

@@ -1,4 +1,4 @@
-"""What counts as a number, a step, a name, a key and a context; everything else is told at once."""
+"""What counts as a number, a step, a name, a key and a context; anything else raises at once."""
 
 from __future__ import annotations
 

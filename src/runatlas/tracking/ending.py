@@ -22,7 +22,7 @@ CLOSE_S = 60.0
 
 
 def close(self: Run, timeout: float = CLOSE_S) -> None:  # noqa: D417 - nobody gives self
-    """End the run: bring away what is left, mark it finished, and tell what could not be kept.
+    """End the run: store what is left, mark it finished, and warn of what could not be kept.
 
     What the store does not take in time stays in the spool, for ``runatlas sync``. A second call does nothing.
 
@@ -71,7 +71,7 @@ def close_at_exit(self: Run, state: RunState, error: str, timeout_s: float) -> N
 
 
 def note_failure(self: Run, state: RunState, error: str) -> None:  # noqa: D417 - nobody gives self
-    """Let it be seen that what was recording the run failed, while it can still go on.
+    """Mark the run as failed while the process goes on; what is recorded next makes it RUNNING again.
 
     Args:
         state: What the failure means for it.
@@ -101,7 +101,7 @@ def _last_change(self: Run, state: RunState, error: str) -> RunPatch:
 
 
 def end(self: Run, state: RunState, error: str, timeout_s: float) -> None:
-    """End the run, unless somebody did."""
+    """End the run, unless it has ended."""
     with self._closing:
         if not self._is_writable:
             return

@@ -93,7 +93,7 @@ def count_records(event: Event) -> int:
 
 
 def is_recorded(event: Event) -> bool:
-    """Tell whether an event is a number, object or file of the program: all others come by themselves."""
+    """Tell whether an event is a number, object or file that the program recorded."""
     if isinstance(event, tuple):
         return not all(name.startswith(SYSTEM_PREFIX) for name in event[1])
     return isinstance(event, (Objects, ArtifactDraft))

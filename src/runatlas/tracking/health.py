@@ -1,4 +1,4 @@
-"""How it stands with what a run recorded."""
+"""How much of what a run recorded is where, and what of it was lost."""
 
 from __future__ import annotations
 

@@ -50,13 +50,13 @@ class Run(StoredRun):
     could not be kept is counted in ``health``, warned of once and told at ``close()``.
 
     Args:
-        run_hash: The id of a run to go on with, made if there is none; ``None`` for a new one.
+        run_hash: The id of a run to resume, which is made if there is none; ``None`` for a new one.
         repo: A server's URL or a directory; where ``Api()`` would look if left out.
-        frontier_url: Document 001's second URL: the same server as ``repo``.
+        frontier_url: The second URL that matyan's client takes: the same server as ``repo``.
         read_only: Whether the run is only to be read.
         experiment: The project, made if there is none; ``default`` if left out. A text that cannot be a name is the
             title of a project with a name made of it.
-        force_resume: Kept for programs written for matyan: a run that is there is gone on with in any case.
+        force_resume: Kept for programs written for matyan: a run that is there is resumed in any case.
         system_tracking_interval: Seconds between two samples of processor, memory, disk, network and GPUs.
         log_system_params: Whether to describe packages, git, command line and environment; secrets are masked.
         capture_terminal_logs: Whether to keep what is printed.

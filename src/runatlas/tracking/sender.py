@@ -205,7 +205,7 @@ class Sender:
         return self._store_writer
 
     def _on_fault(self, error: BaseException) -> None:
-        """Something nobody thought of, which says nothing about what was recorded: it is kept and tried again."""
+        """Note an unexpected error; what was to be sent is kept, and tried again."""
         self.failures += 1
         self.problem = describe(error)
         self._losses.warn("fault", f"something went wrong in the tracker: {self.problem}; it is tried again")

@@ -1,4 +1,4 @@
-"""The signals that tell a process to end: what it recorded is brought away first, and then they do what they do."""
+"""Signals that end a process: what it recorded is stored first, and then the signal takes effect."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class EndingSignals:
         return self._process != os.getpid()
 
     def listen(self) -> None:
-        """Begin."""
+        """Start to listen."""
         if is_main_thread():
             self._process = os.getpid()
             for number in _NUMBERS:
@@ -82,7 +82,7 @@ class EndingSignals:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.before)
 
     def forked(self) -> None:
-        """Leave them alone in a forked child: what its parent was told is not meant for it."""
+        """Forget, in a forked child, the signals that its parent got."""
         self._is_over = self.is_told_to_end = False
         self.restore()
         self.release()
@@ -127,7 +127,7 @@ class _LastMoments:
         self._closed.acquire()
 
     def close(self, close_all: Callable[[str, float], None]) -> None:
-        """Close every run once the main thread has left what it was at."""
+        """Close every run once the main thread has left the code that may hold a lock."""
         try:
             self._left.acquire(timeout=_LEAVE_S)
             close_all(f"ended by {signal.Signals(self._number).name}", self._deadline - time.monotonic())
@@ -140,7 +140,7 @@ class _LastMoments:
             self._closed.release()
 
     def end(self) -> None:
-        """In the main thread, which has left what it was at: wait, and die."""
+        """Wait, in the main thread, until the runs are closed, and end the process."""
         self._left.release()
         self.wait()
         _die(self._number)

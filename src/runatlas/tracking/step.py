@@ -33,7 +33,7 @@ class StepCounter:
         self._next: dict[SeriesKey, int] = {}
 
     def begin(self, first: Mapping[tuple[str, str], int]) -> None:
-        """Let series that have not counted yet begin elsewhere than at 0, at the furthest place that was told.
+        """Set where series begin that have not counted yet; of several calls the furthest place counts.
 
         Args:
             first: Where, by key and canonical context text.
@@ -41,7 +41,7 @@ class StepCounter:
         self._first = {**first, **{key: max(step, first.get(key, step)) for key, step in self._first.items()}}
 
     def rewind(self, step: int, *, is_known: bool) -> None:
-        """Let no series begin further than after a step; those of the system count on, since they have no such step.
+        """Let series begin right after a step at the latest; those of the system count on.
 
         Args:
             step: The last one that stays.

@@ -1,4 +1,4 @@
-"""One run's things brought to a backend: idempotent, and wherever the run has moved."""
+"""Sends what one run recorded to a backend: safe to repeat, and wherever the run was moved to."""
 
 from __future__ import annotations
 
@@ -58,8 +58,7 @@ class RunRefusedError(RunAtlasError):
 def is_verdict(error: Exception) -> bool:
     """Tell whether the store itself says that it has applied nothing, and never will.
 
-    Everything else is tried until it is over: an answer of something on the way, a store that is busy or full, a key
-    that is not known.
+    Everything else is tried again: what a proxy answers, a store that is busy or full, a key that is not known.
     """
     return isinstance(error, (ValidationError, NotSupportedError)) and not error.is_foreign
 
@@ -232,7 +231,7 @@ class StoreWriter:
         return Sent()
 
     def _append(self, part: BatchPart, blobs: BlobSource, searches: Iterator[int]) -> Sent:
-        """Append what can be appended: of what is refused as a whole, one half after the other."""
+        """Append a batch; one that is refused as a whole is cut in halves, and each is tried."""
         try:
             self._on_run(partial(self._append_to, part.batch, blobs))
         except (RunAtlasError, TypeError, ValueError, RecursionError) as error:
@@ -262,7 +261,7 @@ class StoreWriter:
         self.backend.append(attrs.evolve(batch, run=run))
 
     def _patch(self, patch: RunPatch) -> Sent:
-        """Change the run; of what its store does not do as a whole, do what it does."""
+        """Change the run; a change that its store refuses as a whole is made in parts."""
         try:
             self._change(patch)
         except (RunAtlasError, TypeError, ValueError, RecursionError) as error:

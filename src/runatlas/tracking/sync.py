@@ -1,4 +1,4 @@
-"""What runs left in their spools, sent."""
+"""Sends what runs left in their spools."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def _unsent(left: SpoolLeft) -> int:
 
 
 def send_earlier(directory: Path, draft: RunDraft, target: ConnectionSettings) -> None:
-    """Send what processes left that wrote a run before and have ended: it comes before what goes back behind it.
+    """Send what earlier processes of a run left in their spools: the store has to have it before a rewind.
 
     Args:
         directory: Where the spools lie.

@@ -47,11 +47,11 @@ def find_target(
     mode: str | None = None,
     api_key: str | None = None,
 ) -> Target:
-    """Settle where a run writes to.
+    """Work out where a run writes to.
 
     Args:
         repo: A host, a directory, or something with a ``location``; what ``Api()`` would take if left out.
-        frontier_url: Document 001's other URL; one server answers both here.
+        frontier_url: The second URL that matyan's client takes; one server answers both here.
         mode: ``None`` asks ``RUNATLAS_MODE``, else what ``repo`` is: a server is ``online``, a directory ``local``.
         api_key: For a server.
 

@@ -1,4 +1,4 @@
-"""What the process writes to its terminal, taken in passing."""
+"""Copies what the process writes to its terminal."""
 
 from __future__ import annotations
 

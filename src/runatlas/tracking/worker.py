@@ -1,4 +1,4 @@
-"""The threads behind a run. What fails in them is told and counted, and never reaches the training loop."""
+"""The threads behind a run. What fails in them is warned of and counted, and never reaches the training loop."""
 
 from __future__ import annotations
 
