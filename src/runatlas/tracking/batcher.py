@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
 
 import attrs
 
@@ -47,7 +45,6 @@ class Batcher:
         self.writer = writer
         self.last_sequence = 0
         self.steps = steps
-        self._sequences = itertools.count(1)
         self._on_loss = on_loss
         self._open = _OpenBatch(steps, on_loss, ColumnBuilder(steps, on_loss))
 
@@ -67,7 +64,9 @@ class Batcher:
                 yield event
             elif isinstance(event, Rewind):
                 yield from self._close(patches)
-                yield self._entry(Batch(SOMEWHERE, writer=self.writer, rewind=event.step), weight=1000)
+                self.last_sequence += 1
+                batch = Batch(SOMEWHERE, writer=self.writer, sequence=self.last_sequence, rewind=event.step)
+                yield Entry(self.last_sequence, batch, weight=1000)
             else:
                 if isinstance(event, RunPatch) and event.state is not None:
                     # A state closes what came before: whoever reads it finds all of that.
@@ -101,21 +100,17 @@ class Batcher:
 
     def _close(self, patches: list[RunPatch]) -> Iterator[Entry]:
         for patch in patches:
-            self.last_sequence = next(self._sequences)
+            self.last_sequence += 1
             yield Entry(self.last_sequence, patch, weight=1000)
         patches.clear()
         made = self._open
         if not made.weight:
             return
         self._open = _OpenBatch(self.steps, self._on_loss, ColumnBuilder(self.steps, self._on_loss))
-        batch = made.build(self.writer)
-        if batch is None:
-            return
-        yield self._entry(batch, records=made.records, weight=made.weight, blobs=made.blobs)
-
-    def _entry(self, batch: Batch, **rest: Any) -> Entry:
-        self.last_sequence = next(self._sequences)
-        return Entry(self.last_sequence, attrs.evolve(batch, sequence=self.last_sequence), **rest)
+        batch = made.build(self.writer, self.last_sequence + 1)
+        if batch is not None:
+            self.last_sequence += 1
+            yield Entry(self.last_sequence, batch, made.records, made.weight, made.blobs)
 
 
 def _require_json(event: LogDraft | ArtifactDraft | RunPatch) -> None:
@@ -144,8 +139,8 @@ class _OpenBatch:
             self._artifacts.append(event)
             self.weight += 300
 
-    def build(self, writer: str) -> Batch | None:
-        """The batch, without its sequence; ``None`` if there is nothing in it."""
+    def build(self, writer: str, sequence: int) -> Batch | None:
+        """The batch; ``None`` if there is nothing in it."""
         points = self.columns.build()
         media = tuple(self._media.values())
         self.records = (
@@ -153,7 +148,8 @@ class _OpenBatch:
         )
         if not self.records:
             return None
-        return Batch(SOMEWHERE, points, media, tuple(self._logs), artifacts=tuple(self._artifacts), writer=writer)
+        lines, files = tuple(self._logs), tuple(self._artifacts)
+        return Batch(SOMEWHERE, points, media, lines, artifacts=files, writer=writer, sequence=sequence)
 
     def add_objects(self, event: Objects) -> None:
         # Numbers of the same series that came before take their automatic steps first.

@@ -170,12 +170,13 @@ class _Change:
             row = rows[identity]
             if row.add(found):
                 crowded.append(row)
-            self._mark(identity, row)
+            self._changed[identity] = row
         held = {identity: self._add_media(identity, drafts) for identity, drafts in media.items()}
+        changed = [row for row in self._changed.values() if row.id]
         if self._new:
             add_series(connection, self._run_pk, self._new, self._now_ms)
-        if self._changed:
-            update_series(connection, self._changed.values())
+        if changed:
+            update_series(connection, changed)
         add_chunks(connection, [(rows[identity].id, found) for identity, found in encoded.items()])
         if media:
             self._put_media(media, held)
@@ -190,10 +191,10 @@ class _Change:
             return row
         if row.column_type != said.column_type and (said.points is not None or row.summary is None):
             row.column_type = _settled_type(row, said.column_type)
-            self._mark(identity, row)
+            self._changed[identity] = row
         if said.name and said.name != row.name:
             row.name = said.name
-            self._mark(identity, row)
+            self._changed[identity] = row
         return row
 
     def _add_media(self, identity: Identity, drafts: dict[int, MediaDraft]) -> dict[int, str]:
@@ -208,12 +209,8 @@ class _Change:
             added = Summary(1, 0, step, Extreme(_NOTHING, step, time_ms), time_ms, None, None, 0.0, 0.0)
             merged = added if row.summary is None else row.summary.merge(added)
             row.summary = merged._replace(points=merged.points - 1) if step in held else merged
-        self._mark(identity, row)
+        self._changed[identity] = row
         return held
-
-    def _mark(self, identity: Identity, row: SeriesRow) -> None:
-        if row.id:
-            self._changed[identity] = row
 
     def _put_media(self, media: Media, held: Mapping[Identity, Mapping[int, str]]) -> None:
         rows = [
