@@ -521,7 +521,10 @@ class Run(RunFields):
         self._forget()
         if patch.project is None or patch.project == self._path.project:
             return self, change_id
-        return type(self)(self._handle, RunPath(self._path.workspace, patch.project, self._path.run)), change_id
+        return self._moved(RunPath(self._path.workspace, patch.project, self._path.run)), change_id
+
+    def _moved(self, path: RunPath) -> Self:
+        return type(self)(self._handle, path)
 
     def usage(self, *, by: UsageGroup = "metric", limit: int = 1000) -> ApiResponse[Usage]:
         """Tell how much room the run takes; see ``Api.usage``.

@@ -520,9 +520,11 @@ class Run(StoredRun):
         if not self._is_writable:
             return super()._update(patch)
         self._change(patch)
-        if patch.project is not None:
-            self._own_path = attrs.evolve(self._path, project=patch.project)
-        return self, ""
+        return (self if patch.project is None else self._moved(attrs.evolve(self._path, project=patch.project))), ""
+
+    def _moved(self, path: RunPath) -> Self:
+        self._own_path = path
+        return self
 
     # -- the end ------------------------------------------------------------------------------------------------
 

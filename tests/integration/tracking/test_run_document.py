@@ -204,6 +204,8 @@ def test_properties_that_can_be_set(make_run: Make, stored: Stored) -> None:
 
     seen = stored(run)
     assert (seen.name, seen.description, seen.archived, seen.project) == ("n", "d", True, "two")
+    assert run.update(project="one").unwrap().experiment == "one"  # closed
+    assert stored(run).project == "one"
     with pytest.raises(TypeError, match="name"):
         make_run().name = 5  # type: ignore[assignment]
     with pytest.raises(TypeError, match="archived"):
