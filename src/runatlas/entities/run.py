@@ -211,8 +211,7 @@ class Run(RunFields):
             ValueError: An argument is out of bounds.
         """
         query = LogQuery(integer(offset, "offset", least=0), choice(level, LOG_LEVELS, "level"), _LINES)
-        timed = not boolean(ignore_timestamp, "ignore_timestamp")
-        to_the_end = boolean(all, "all")
+        timed, to_the_end = not boolean(ignore_timestamp, "ignore_timestamp"), boolean(all, "all")
 
         def read() -> Logs:
             pages = [self._handle.backend.read_logs(self._path, query)]
