@@ -74,7 +74,7 @@ def _empty_file() -> bytes:
 
 def fill_directory(directory: Path) -> None:
     """Make a store in a directory that is not there yet."""
-    directory.mkdir(mode=0o700)
+    directory.mkdir(mode=0o700, parents=True)
     path = directory / DATABASE_NAME
     path.touch(mode=0o600)
     path.write_bytes(_empty_file())
