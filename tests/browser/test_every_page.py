@@ -13,7 +13,7 @@ from browser.chromium import LOOKS, Look, Visit, Visitor
 from browser.world import CONTENTS, Place, fill_many
 from support.server import ServerProcess, make_key, running_server
 
-from runatlas.server.pages.dialect import READS, VISITED
+from runatlas.server.pages.routes import READS, VISITED
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

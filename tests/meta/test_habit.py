@@ -106,6 +106,21 @@ def test_what_the_page_for_contributors_names_is_there() -> None:
     assert not [path for path in named if not (ROOT / "src/runatlas" / path).exists()]
 
 
+def test_what_the_page_on_how_it_is_built_names_is_there() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    sources = {
+        path: path.read_text(encoding="utf-8") for part in ("src", "tests") for path in (ROOT / part).rglob("*.py")
+    }
+    named = re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", page)
+    assert len(named) >= 100
+    missing = [
+        f"{name}::{word}"
+        for name, word in named
+        if not any(f"/{path.relative_to(ROOT)}".endswith(f"/{name}") and word in text for path, text in sources.items())
+    ]
+    assert not missing, missing
+
+
 def test_what_is_named_runs_in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     def workers(*arguments: str, keyword: str = "") -> int:
         monkeypatch.setattr(request.config, "args", [str(ROOT / argument) for argument in arguments])

@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 
 from runatlas.backends.contract import Backend
+from runatlas.compat.matyanql.queried_run import MatyanRun, MatyanTrace
 from runatlas.compat.matyanql.query import MatyanQuery
-from runatlas.compat.matyanql.record import MatyanRun, MatyanTrace
 from runatlas.model.codec import context_text
 from runatlas.model.media import MediaItem, MediaQuery, MediaRecord
 from runatlas.model.page import each_item

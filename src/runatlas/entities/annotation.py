@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import ListedEntity
-from runatlas.entities.collection import Collection, Window
+from runatlas.entities.collection import Collection
 from runatlas.model.annotation import AnnotationQuery, AnnotationRecord
 from runatlas.model.ids import RunPath
 from runatlas.model.instant import iso_text
@@ -57,26 +56,15 @@ class Annotation(ListedEntity[RunPath, AnnotationRecord]):
 
 
 class Annotations(Collection[Annotation, AnnotationRecord]):
-    """A run's notes, oldest first.
+    """A run's notes, oldest first."""
 
-    Args:
-        handle: The way to the backend.
-        window: Which part is wanted.
-        run: The run.
-    """
-
-    def __init__(self, handle: BackendHandle, window: Window, run: RunPath) -> None:
-        super().__init__(handle, window)
-        self._run = run
+    _listed_in: RunPath
 
     def _read(self, page: PageRequest) -> Page[AnnotationRecord]:
-        return self._handle.backend.list_annotations(self._run, AnnotationQuery(page=page))
+        return self._handle.backend.list_annotations(self._listed_in, AnnotationQuery(page=page))
 
     def _count(self) -> int:
         return sum(1 for _ in self)
 
     def _make(self, record: AnnotationRecord) -> Annotation:
-        return Annotation(self._handle, self._run, record.id, record)
-
-    def _subject(self) -> str:
-        return repr(str(self._run))
+        return Annotation(self._handle, self._listed_in, record.id, record)

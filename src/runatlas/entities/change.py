@@ -224,26 +224,15 @@ class ChangedRun(ListedEntity[str, ChangedRunRecord]):
 
 
 class ChangedRuns(Collection[ChangedRun, ChangedRunRecord]):
-    """The runs that a change reached; those that are gone for good are left out.
+    """The runs that a change reached; those that are gone for good are left out."""
 
-    Args:
-        handle: The way to the backend.
-        window: Which part is wanted.
-        change_id: The change.
-    """
-
-    def __init__(self, handle: BackendHandle, window: Window, change_id: str) -> None:
-        super().__init__(handle, window)
-        self._change_id = change_id
+    _listed_in: str
 
     def _read(self, page: PageRequest) -> Page[ChangedRunRecord]:
-        return self._handle.backend.list_changed_runs(self._change_id, page)
+        return self._handle.backend.list_changed_runs(self._listed_in, page)
 
     def _make(self, record: ChangedRunRecord) -> ChangedRun:
-        return ChangedRun(self._handle, self._change_id, record.cuid, record)
-
-    def _subject(self) -> str:
-        return repr(self._change_id)
+        return ChangedRun(self._handle, self._listed_in, record.cuid, record)
 
 
 class Changes(Collection[Change, ChangeRecord]):
@@ -269,12 +258,12 @@ class Changes(Collection[Change, ChangeRecord]):
         super().__init__(handle, window)
         self._query = query
         self._runs = runs
-        self._place = path
+        self._where = path
 
     def _read(self, page: PageRequest) -> Page[ChangeRecord]:
         query = attrs.evolve(self._query, page=page)
-        if self._place is not None:
-            query = attrs.evolve(query, path=self._place())
+        if self._where is not None:
+            query = attrs.evolve(query, path=self._where())
         if self._runs is not None:
             query = attrs.evolve(query, runs=self._runs())
         return self._handle.backend.list_changes(query)
@@ -283,7 +272,7 @@ class Changes(Collection[Change, ChangeRecord]):
         return Change(self._handle, record.id, record)
 
     def _subject(self) -> str:
-        return "" if self._place is None else repr(self._place())
+        return "" if self._where is None else repr(self._where())
 
 
 def make_changes(

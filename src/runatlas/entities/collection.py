@@ -171,14 +171,18 @@ class Collection(Readable, Tabular, Generic[E, R]):
     ``json()`` of the items has.
     """
 
+    _listed_in: Any
+    """Where they are listed: a path or an id; ``None`` for everywhere."""
+
     _repeats = True
     """Whether pages may overlap when the listing changes meanwhile, so that repeated items must be dropped."""
 
-    def __init__(self, handle: BackendHandle, window: Window) -> None:
+    def __init__(self, handle: BackendHandle, window: Window, place: Any = None) -> None:
         self._handle = handle
         self._window = window
         self._lock = ProcessLock()
         self._chunks: list[_Chunk[E]] = []
+        self._listed_in = place
         self._total: int | None = None
         self._notes: tuple[str, ...] | None = None
         self._failure: RunAtlasError | None = None
@@ -484,9 +488,9 @@ class Collection(Readable, Tabular, Generic[E, R]):
         self._notes = None
         self._failure = None
 
-    @abstractmethod
     def _subject(self) -> str:
         """Return what is listed, for people."""
+        return "" if self._listed_in is None else repr(str(self._listed_in))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._subject()})"

@@ -9,7 +9,7 @@ from typing_extensions import Self
 from runatlas.entities.argument import text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import ListedEntity
-from runatlas.entities.collection import UnpagedCollection, Window
+from runatlas.entities.collection import UnpagedCollection
 from runatlas.model.folder import FolderPatch, FolderRecord, validate_folder_name
 from runatlas.model.ids import ProjectPath
 from runatlas.model.instant import iso_text
@@ -99,23 +99,15 @@ class Folder(ListedEntity[ProjectPath, FolderRecord]):
 
 
 class Folders(UnpagedCollection[Folder, FolderRecord]):
-    """A project's folders by path, each after the one it lies in.
+    """A project's folders by path, each after the one it lies in."""
 
-    Args:
-        handle: The way to the backend.
-        window: Which part is wanted.
-        project: The project.
-    """
-
-    def __init__(self, handle: BackendHandle, window: Window, project: ProjectPath) -> None:
-        super().__init__(handle, window)
-        self._project = project
+    _listed_in: ProjectPath
 
     def _list(self) -> Sequence[FolderRecord]:
-        return self._handle.backend.list_folders(self._project)
+        return self._handle.backend.list_folders(self._listed_in)
 
     def _make(self, record: FolderRecord) -> Folder:
-        return Folder(self._handle, self._project, record.id, record)
+        return Folder(self._handle, self._listed_in, record.id, record)
 
     def create(self, name: str) -> ApiResponse[Folder]:
         """Make a folder at the top.
@@ -124,10 +116,7 @@ class Folders(UnpagedCollection[Folder, FolderRecord]):
             TypeError: The name is no text.
             ValueError: It is no folder name.
         """
-        return create_folder(self._handle, self._project, name, None)
-
-    def _subject(self) -> str:
-        return repr(str(self._project))
+        return create_folder(self._handle, self._listed_in, name, None)
 
 
 def create_folder(handle: BackendHandle, project: ProjectPath, name: str, parent_id: str | None) -> ApiResponse[Folder]:

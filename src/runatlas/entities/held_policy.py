@@ -140,26 +140,15 @@ def policy_json(policy: Policy) -> dict[str, Any]:
 
 
 class HeldPolicies(UnpagedCollection[HeldPolicy, HeldPolicyRecord]):
-    """The policies that a project holds, by name.
+    """The policies that a project holds, by name."""
 
-    Args:
-        handle: The way to the backend.
-        window: Which part is wanted.
-        project: The project.
-    """
-
-    def __init__(self, handle: BackendHandle, window: Window, project: ProjectPath) -> None:
-        super().__init__(handle, window)
-        self._project = project
+    _listed_in: ProjectPath
 
     def _list(self) -> Sequence[HeldPolicyRecord]:
-        return self._handle.backend.list_policies(self._project)
+        return self._handle.backend.list_policies(self._listed_in)
 
     def _make(self, record: HeldPolicyRecord) -> HeldPolicy:
-        return HeldPolicy(self._handle, self._project, record.name, record)
-
-    def _subject(self) -> str:
-        return repr(str(self._project))
+        return HeldPolicy(self._handle, self._listed_in, record.name, record)
 
 
 class Evaluation(ListedEntity[ProjectPath, EvaluationRecord]):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import ListedEntity
-from runatlas.entities.collection import UnpagedCollection, Window
+from runatlas.entities.collection import UnpagedCollection
 from runatlas.model.ids import RunPath
 from runatlas.model.ingestion_key import IngestionKeyRecord
 from runatlas.model.instant import iso_text, iso_text_if
@@ -82,23 +82,12 @@ class IngestionKey(ListedEntity[RunPath, IngestionKeyRecord]):
 
 
 class IngestionKeys(UnpagedCollection[IngestionKey, IngestionKeyRecord]):
-    """A run's keys, oldest first, revoked and expired ones included.
+    """A run's keys, oldest first, revoked and expired ones included."""
 
-    Args:
-        handle: The way to the backend.
-        window: Which part is wanted.
-        run: The run.
-    """
-
-    def __init__(self, handle: BackendHandle, window: Window, run: RunPath) -> None:
-        super().__init__(handle, window)
-        self._run = run
+    _listed_in: RunPath
 
     def _list(self) -> Sequence[IngestionKeyRecord]:
-        return self._handle.backend.list_ingestion_keys(self._run)
+        return self._handle.backend.list_ingestion_keys(self._listed_in)
 
     def _make(self, record: IngestionKeyRecord) -> IngestionKey:
-        return IngestionKey(self._handle, self._run, record)
-
-    def _subject(self) -> str:
-        return repr(str(self._run))
+        return IngestionKey(self._handle, self._listed_in, record)

@@ -200,27 +200,16 @@ class Model(ListedEntity[str, ModelRecord]):
 
 
 class Models(UnpagedCollection[Model, ModelRecord]):
-    """A workspace's models by name.
+    """A workspace's models by name."""
 
-    Args:
-        handle: The way to the backend.
-        window: Which part is wanted.
-        workspace: The workspace; ``None`` for the caller's own.
-    """
-
-    def __init__(self, handle: BackendHandle, window: Window, workspace: str | None) -> None:
-        super().__init__(handle, window)
-        self._workspace = workspace
+    _listed_in: str | None
 
     def _list(self) -> Sequence[ModelRecord]:
         backend = self._handle.backend
-        return backend.list_models(self._workspace or backend.get_user().username)
+        return backend.list_models(self._listed_in or backend.get_user().username)
 
     def _make(self, record: ModelRecord) -> Model:
         return Model(self._handle, record.workspace, record.name, record)
-
-    def _subject(self) -> str:
-        return "" if self._workspace is None else repr(self._workspace)
 
 
 def models(self: UsesBackend, workspace: str | None = None) -> Models:  # noqa: D417 - nobody gives self

@@ -23,6 +23,7 @@ from runatlas.file_access import open_to_read
 from runatlas.model.codec import decode
 from runatlas.model.filters import Sort
 from runatlas.model.run import RunQuery, RunSelection
+from runatlas.model.run_value import is_nan
 from runatlas.reports.content import Content, is_digest
 from runatlas.reports.document import make_latex, make_markdown
 from runatlas.reports.page import make_page
@@ -213,17 +214,13 @@ def _compared(was: Seal, now: Seal) -> Iterator[Difference]:
 def _same(was: Any, now: Any) -> bool:
     if isinstance(was, Mapping) and isinstance(now, Mapping):
         return was.keys() == now.keys() and all(_near(held, now[name]) for name, held in was.items())
-    return type(was) is type(now) and (was == now or (_is_nan(was) and _is_nan(now)))
+    return type(was) is type(now) and (was == now or (is_nan(was) and is_nan(now)))
 
 
 def _near(was: Any, now: Any) -> bool:
     if isinstance(was, float) and isinstance(now, float):
-        return math.isclose(was, now, rel_tol=_NEAR) or (_is_nan(was) and _is_nan(now))
+        return math.isclose(was, now, rel_tol=_NEAR) or (is_nan(was) and is_nan(now))
     return type(was) is type(now) and was == now
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
 
 
 def _difference(row: str, column: str, was: Any, now: Any) -> Difference:

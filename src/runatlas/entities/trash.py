@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from runatlas.entities.argument import boolean, texts
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import ListedEntity
-from runatlas.entities.collection import Collection, Window, make_window
+from runatlas.entities.collection import Collection, make_window
 from runatlas.model.instant import iso_text, iso_text_if
 from runatlas.model.page import Page, PageRequest, each_item
 from runatlas.model.trash import PlannedItem, PurgeRecord, TrashRecord
@@ -165,26 +165,15 @@ class TrashedRun(ListedEntity[str, PlannedItem]):
 
 
 class TrashedRuns(Collection[TrashedRun, PlannedItem]):
-    """The runs of one deletion.
+    """The runs of one deletion."""
 
-    Args:
-        handle: The way to the backend.
-        window: Which part is wanted.
-        trash_id: The entry.
-    """
-
-    def __init__(self, handle: BackendHandle, window: Window, trash_id: str) -> None:
-        super().__init__(handle, window)
-        self._trash_id = trash_id
+    _listed_in: str
 
     def _read(self, page: PageRequest) -> Page[PlannedItem]:
-        return self._handle.backend.list_trashed_runs(self._trash_id, page)
+        return self._handle.backend.list_trashed_runs(self._listed_in, page)
 
     def _make(self, record: PlannedItem) -> TrashedRun:
-        return TrashedRun(self._handle, self._trash_id, record.cuid, record)
-
-    def _subject(self) -> str:
-        return repr(self._trash_id)
+        return TrashedRun(self._handle, self._listed_in, record.cuid, record)
 
 
 def restore(handle: BackendHandle, trash_id: str, runs: Sequence[str] | None) -> ApiResponse[TrashRecord]:
@@ -206,23 +195,12 @@ def restore(handle: BackendHandle, trash_id: str, runs: Sequence[str] | None) ->
 
 
 class Trash(Collection[TrashEntry, TrashRecord]):
-    """What was deleted, newest first.
+    """What was deleted, newest first."""
 
-    Args:
-        handle: The way to the backend.
-        window: Which part is wanted.
-        workspace: Whose; ``None`` for every workspace the caller may write to.
-    """
-
-    def __init__(self, handle: BackendHandle, window: Window, workspace: str | None = None) -> None:
-        super().__init__(handle, window)
-        self._workspace = workspace
+    _listed_in: str | None
 
     def _read(self, page: PageRequest) -> Page[TrashRecord]:
-        return self._handle.backend.list_trash(self._workspace, page)
+        return self._handle.backend.list_trash(self._listed_in, page)
 
     def _make(self, record: TrashRecord) -> TrashEntry:
         return TrashEntry(self._handle, None, record.id, record)
-
-    def _subject(self) -> str:
-        return "" if self._workspace is None else repr(self._workspace)

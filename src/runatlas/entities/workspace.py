@@ -333,26 +333,15 @@ class Workspace(Entity[WorkspaceRecord], Cleanable):
 
 
 class Workspaces(Collection[Workspace, WorkspaceRecord]):
-    """Workspaces, by name.
+    """Workspaces, by name."""
 
-    Args:
-        handle: The way to the backend.
-        window: Which part is wanted.
-        username: Whose; ``None`` for all that can be seen.
-    """
-
-    def __init__(self, handle: BackendHandle, window: Window, username: str | None = None) -> None:
-        super().__init__(handle, window)
-        self._username = username
+    _listed_in: str | None
 
     def _read(self, page: PageRequest) -> Page[WorkspaceRecord]:
-        return self._handle.backend.list_workspaces(self._username, page)
+        return self._handle.backend.list_workspaces(self._listed_in, page)
 
     def _make(self, record: WorkspaceRecord) -> Workspace:
         return Workspace(self._handle, record.username, record)
-
-    def _subject(self) -> str:
-        return "" if self._username is None else repr(self._username)
 
 
 class AllWorkspaces(Workspaces):

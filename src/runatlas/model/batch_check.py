@@ -26,6 +26,7 @@ __all__ = [
     "check_length",
     "clean_batch",
     "identity_of",
+    "write_context",
 ]
 
 Identity: TypeAlias = "tuple[str, str]"
@@ -95,7 +96,7 @@ def identity_of(series: ColumnDraft | SeriesPoints | MediaDraft) -> Identity:
     check_key(key)
     if not series.context:
         return key, ""
-    context = _context_text(series.context)
+    context = write_context(series.context)
     check_indexed(key + context, f"context of {key!r}")
     return key, context
 
@@ -113,7 +114,12 @@ def check_key(key: str) -> None:
     check_indexed(key, "key")
 
 
-def _context_text(context: Context) -> str:
+def write_context(context: Context) -> str:
+    """Return the stored text of a context.
+
+    Raises:
+        ValidationError: It is none.
+    """
     try:
         return check_text(context_text(make_context(dict(context))), "context")
     except (TypeError, ValueError) as error:

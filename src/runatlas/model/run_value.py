@@ -28,7 +28,7 @@ from runatlas.model.instant import iso_text
 from runatlas.model.run import OWN_FIELDS, RunRecord
 from runatlas.model.text import has_part
 
-__all__ = ["Read", "arrange", "field_value", "flatten", "length_of", "matches", "value_of"]
+__all__ = ["Read", "arrange", "field_value", "flatten", "is_nan", "length_of", "matches", "value_of"]
 
 Read = Callable[[Field], Any]
 """Tells what a run has in a field: ``None`` if nothing, a tuple for its labels and colors."""
@@ -139,8 +139,8 @@ def _test(held: Any, op: str, literal: Any, *, lenient: bool) -> bool:
         return op == "EQ" and held is None and literal is None
     if op in {"GLOB", "IGLOB"}:
         return isinstance(held, str) and fits(held, literal, any_case=op == "IGLOB")
-    if _is_nan(held) or _is_nan(literal):
-        return op == "EQ" and _is_nan(held) and _is_nan(literal)
+    if is_nan(held) or is_nan(literal):
+        return op == "EQ" and is_nan(held) and is_nan(literal)
     if isinstance(literal, tuple):
         return False
     return _lenient(op, held, literal) if lenient else _strict(op, held, literal)
@@ -158,7 +158,8 @@ def _test_many(held: Any, op: str, literal: Any, *, lenient: bool) -> bool:
     return op == "EQ" and isinstance(literal, tuple) and list_text(literal) == text
 
 
-def _is_nan(value: Any) -> bool:
+def is_nan(value: Any) -> bool:
+    """Tell whether a value is the number that is none."""
     return isinstance(value, float) and math.isnan(value)
 
 
@@ -211,7 +212,7 @@ def arrange(runs: Iterable[RunRecord], sorts: Sequence[Sort], read: Callable[[Ru
 
 def _sort_key(value: Any) -> tuple[int, float, str] | None:
     """Numbers come before texts; lists are their text, and sections have none."""
-    if value is None or isinstance(value, Section) or _is_nan(value):
+    if value is None or isinstance(value, Section) or is_nan(value):
         return None
     if isinstance(value, (int, float)):
         return 0, _double(value), ""

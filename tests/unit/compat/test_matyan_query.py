@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from runatlas.compat.matyanql.queried_run import MatyanRun, MatyanTrace
 from runatlas.compat.matyanql.query import MatyanQuery, parse_matyan
-from runatlas.compat.matyanql.record import MatyanRun, MatyanTrace
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or
 from runatlas.model.run import RunRecord
 from runatlas.model.series import Context, Statistic, SummaryRecord

@@ -1,11 +1,11 @@
-"""URLs: their origins, their path segments, and what of them may be shown."""
+"""URLs: their origins, and what of them may be shown."""
 
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-__all__ = ["origin_of", "quote_segment", "redact"]
+__all__ = ["origin_of", "redact"]
 
 _USERINFO = re.compile(r"//[^/@\s]+@")
 _SIGNATURE = re.compile(r"((?:signature|token|key|password)=)[^&\s'\"]+", re.IGNORECASE)
@@ -21,16 +21,6 @@ def origin_of(url: str) -> tuple[str, str, int]:
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
     return scheme, (parts.hostname or "").rstrip("."), parts.port or _STANDARD.get(scheme, 0)
-
-
-def quote_segment(text: str) -> str:
-    """Percent-encode one part of a path, ``/`` and ``+`` too: some servers read a bare ``+`` as a blank.
-
-    Example:
-        >>> quote_segment("a+b c/d")
-        'a%2Bb%20c%2Fd'
-    """
-    return quote(text, safe="")
 
 
 def redact(text: str, key: str | None = None) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from typing import Any, BinaryIO, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
-from runatlas.backends.http.address import quote_segment
 from runatlas.backends.http.answer import Answer
 from runatlas.backends.http.cache import AnswerCache
 from runatlas.backends.http.session import Request, Session
@@ -22,7 +21,9 @@ JSON = "application/json"
 
 
 def make_path(root: str, *segments: str, **query: Any) -> str:
-    """Put a path together; its segments are percent-encoded, queries that are ``None``, 0, ``""`` or false left out.
+    """Put a path together; queries that are ``None``, 0, ``""`` or false are left out.
+
+    Its segments are percent-encoded, ``/`` and ``+`` too: some servers read a bare ``+`` as a blank.
 
     Example:
         >>> make_path("/atlas/v1", "runs", "ann", "a+b", limit=10, cursor=None)
@@ -33,7 +34,7 @@ def make_path(root: str, *segments: str, **query: Any) -> str:
     """
     given = {name: "true" if value is True else value for name, value in query.items() if value}
     try:
-        path = "/".join((root, *map(quote_segment, segments)))
+        path = "/".join((root, *(quote(segment, safe="") for segment in segments)))
         return f"{path}?{urlencode(given)}" if given else path
     except UnicodeEncodeError:
         raise _no_text() from None

@@ -32,7 +32,7 @@ from runatlas.compat.matyanql.check import check_expression
 from runatlas.compat.matyanql.function import FUNCTIONS, NAMESPACES
 from runatlas.compat.matyanql.interpreter import RAISED, Evaluation
 from runatlas.compat.matyanql.prefilter import Prefilter
-from runatlas.compat.matyanql.record import TRACE_FIELDS, MatyanRun, MatyanTrace
+from runatlas.compat.matyanql.queried_run import TRACE_FIELDS, MatyanRun, MatyanTrace
 from runatlas.compat.matyanql.value import EvaluationRefusedError
 from runatlas.model.filters import And, Comparison, Field, Filter
 from runatlas.model.instant import parse_iso

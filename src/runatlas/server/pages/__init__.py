@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from runatlas.server.pages.dialect import make_dialect
+from runatlas.server.pages.routes import make_dialect
 
 __all__ = ["make_dialect"]

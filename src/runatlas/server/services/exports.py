@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import attrs
 
 from runatlas.errors import NotFoundError, ValidationError
+from runatlas.model.batch_check import write_context
 from runatlas.model.ids import RunPath, new_cuid
 from runatlas.model.media import LinkRecord
 from runatlas.model.series import Context
@@ -15,7 +16,7 @@ from runatlas.server.services.access import require_run
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.export_text import column_pieces, value_texts
 from runatlas.server.services.links import LINK_MS, Links
-from runatlas.server.services.series_walk import check_series, write_context
+from runatlas.server.services.series_walk import check_series
 from runatlas.server.store.engine import Store
 from runatlas.server.store.export import ExportRow, add_export, find_export, remove_expired, remove_export, write_export
 from runatlas.server.store.failure import damage_error

@@ -11,6 +11,7 @@ from arro3.core import Array, ChunkedArray, DataType
 
 from runatlas.errors import StoreError, ValidationError
 from runatlas.model.arrow_array import make_array
+from runatlas.model.batch_check import write_context
 from runatlas.model.page import Page
 from runatlas.model.run import RunRecord
 from runatlas.model.series import (
@@ -24,7 +25,7 @@ from runatlas.model.series import (
 )
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.paging import check_page
-from runatlas.server.services.series_walk import Stop, Walk, check_series, read_context, write_context
+from runatlas.server.services.series_walk import Stop, Walk, check_series, read_context
 from runatlas.server.store.engine import Store
 from runatlas.server.store.failure import decoding
 from runatlas.server.store.median import medians_of

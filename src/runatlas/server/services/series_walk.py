@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from runatlas.errors import ValidationError
-from runatlas.model.codec import context_text, loads, make_context
+from runatlas.model.codec import loads, make_context
 from runatlas.model.run import RunSelection
 from runatlas.model.series import COLUMN_CLASSES, Context
 from runatlas.model.text import check_text
@@ -16,7 +16,7 @@ from runatlas.server.services.paging import read_cursor, write_cursor
 from runatlas.server.store.failure import decoding
 from runatlas.server.store.statement import Connection, rows
 
-__all__ = ["SelectedRun", "Stop", "Walk", "check_series", "read_context", "write_context"]
+__all__ = ["SelectedRun", "Stop", "Walk", "check_series", "read_context"]
 
 _RUNS_AT_ONCE = 2000
 
@@ -154,15 +154,3 @@ def read_context(text: str) -> Context:
     """
     with decoding("contexts of series", "the store"):
         return make_context(loads(text)) if text else ()
-
-
-def write_context(context: Context) -> str:
-    """Return the stored text of a context.
-
-    Raises:
-        ValidationError: It is none.
-    """
-    try:
-        return check_text(context_text(make_context(dict(context))), "context")
-    except (TypeError, ValueError) as error:
-        raise ValidationError(f"context: {error}") from error

@@ -29,7 +29,7 @@ from runatlas.server.store.failure import file_error, store_errors
 from runatlas.server.store.group_commit import GroupCommit
 from runatlas.server.store.installation import SECRET_NAME, install, new_secret, read_secret
 from runatlas.server.store.layout import check_layout
-from runatlas.server.store.liveness import keep_time
+from runatlas.server.store.liveness import moment
 from runatlas.server.store.migration import is_current, migrate
 from runatlas.server.store.schema import metadata
 from runatlas.server.work import current
@@ -255,7 +255,7 @@ class Store:
             StoreError: The database failed.
         """
         self._check_process()
-        keep_time(self.clock() - self._heartbeat_timeout_ms)
+        moment.horizon_ms = self.clock() - self._heartbeat_timeout_ms
         joined = self._joined.connection
         if joined is not None:
             with store_errors(self.location):
@@ -288,7 +288,7 @@ class Store:
                 f"and to {DATABASE_NAME} in it"
             )
         self._check_process()
-        keep_time(self.clock() - self._heartbeat_timeout_ms)
+        moment.horizon_ms = self.clock() - self._heartbeat_timeout_ms
         joined = self._joined.connection
         if joined is not None:
             # Taken back alone when the block raises, so that what comes after can go on.

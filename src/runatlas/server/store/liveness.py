@@ -13,21 +13,18 @@ from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, case, func, l
 
 from runatlas.server.store.schema import runs
 
-__all__ = ["STATE", "keep_time", "state_of"]
-
-_moment = threading.local()
+__all__ = ["STATE", "moment", "state_of"]
 
 
-def keep_time(horizon_ms: int) -> None:
-    """Let this thread's statements take runs for crashed that were heard of last before a time."""
-    _moment.horizon_ms = horizon_ms
+class _Moment(threading.local):
+    """What this thread's statements go by: they take runs for crashed that were heard of last before a time."""
+
+    horizon_ms: int = 0
 
 
-def _horizon_ms() -> int:
-    return getattr(_moment, "horizon_ms", 0)
+moment = _Moment()
 
-
-_HORIZON: ColumnElement[int] = bindparam("horizon_ms", callable_=_horizon_ms, type_=BigInteger())
+_HORIZON: ColumnElement[int] = bindparam("horizon_ms", callable_=lambda: moment.horizon_ms, type_=BigInteger())
 
 STATE: ColumnElement[Any] = case(
     (
@@ -45,4 +42,4 @@ STATE: ColumnElement[Any] = case(
 def state_of(state: str, heartbeat_at_ms: int | None, created_at_ms: int) -> str:
     """Return the state that a run reads as, of what is stored."""
     heard_ms = created_at_ms if heartbeat_at_ms is None else heartbeat_at_ms
-    return "CRASHED" if state == "RUNNING" and heard_ms < _horizon_ms() else state
+    return "CRASHED" if state == "RUNNING" and heard_ms < moment.horizon_ms else state

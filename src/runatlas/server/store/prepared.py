@@ -101,45 +101,32 @@ class Prepared:
         text = self._texts[dialect] = str(compiled)
         return text
 
-    def all(self, connection: Connection, *values: Any) -> list[Any]:
-        """Run it and return its rows."""
-        cursor: Any = connection.connection.cursor()
-        text = self.text(connection.dialect.name)
+    def _execute(self, connection: Connection, values: Sequence[Any]) -> Any:
+        """Run it and return the driver's cursor."""
+        dialect = connection.dialect
+        text = self._texts.get(dialect.name) or self._compile(dialect.name)
+        cursor = connection.connection.cursor()
         try:
             cursor.execute(text, values)
-            return cursor.fetchall()  # type: ignore[no-any-return]
-        except connection.dialect.loaded_dbapi.Error as error:
+        except dialect.loaded_dbapi.Error as error:
             raise _wrapped(connection, text, error) from error
+        return cursor
+
+    def all(self, connection: Connection, *values: Any) -> list[Any]:
+        """Run it and return its rows."""
+        return self._execute(connection, values).fetchall()  # type: ignore[no-any-return]
 
     def each(self, connection: Connection, *values: Any) -> Iterator[Any]:
         """Run it and yield its rows: for many of which little is kept."""
-        cursor: Any = connection.connection.cursor()
-        text = self.text(connection.dialect.name)
-        try:
-            cursor.execute(text, values)
-            yield from cursor
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise _wrapped(connection, text, error) from error
+        yield from self._execute(connection, values)
 
     def first(self, connection: Connection, *values: Any) -> Any:
         """Run it and return its first row; ``None`` if it has none."""
-        cursor: Any = connection.connection.cursor()
-        text = self.text(connection.dialect.name)
-        try:
-            cursor.execute(text, values)
-            return cursor.fetchone()
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise _wrapped(connection, text, error) from error
+        return self._execute(connection, values).fetchone()
 
     def run(self, connection: Connection, *values: Any) -> int:
         """Run it and return how many rows it changed."""
-        cursor: Any = connection.connection.cursor()
-        text = self.text(connection.dialect.name)
-        try:
-            cursor.execute(text, values)
-            return int(cursor.rowcount)
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise _wrapped(connection, text, error) from error
+        return int(self._execute(connection, values).rowcount)
 
     def run_many(self, connection: Connection, rows: Iterable[Sequence[Any]]) -> None:
         """Run it once a row."""

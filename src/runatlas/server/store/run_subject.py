@@ -29,6 +29,7 @@ from sqlalchemy import (
 
 from runatlas.model.config_name import list_text, member_texts, number_of, text_of, time_of
 from runatlas.model.filters import Field
+from runatlas.model.run_value import is_nan as _is_nan
 from runatlas.server.store.number import (
     EXACT_BELOW,
     among_doubles,
@@ -351,10 +352,6 @@ def _length(field: Field) -> ColumnElement[Any]:
 def _number(value: Present) -> int | float | None:
     """Return a literal that has an order among numbers; ``None`` for text, lists and NaN."""
     return None if isinstance(value, (str, tuple)) or _is_nan(value) else value
-
-
-def _is_nan(value: Present) -> bool:
-    return isinstance(value, float) and math.isnan(value)
 
 
 def _numbers(values: Sequence[Present]) -> list[int | float]:

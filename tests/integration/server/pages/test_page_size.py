@@ -11,7 +11,7 @@ from browser.world import Place
 from support.full_store import MODEL, FullStore, fill_full
 from support.server import ServerProcess, running_server
 
-from runatlas.server.pages.dialect import READS, VISITED
+from runatlas.server.pages.routes import READS, VISITED
 
 _BYTES_MAX = 300_000
 _ROUTES = [*{page: route for route, page in reversed((VISITED | READS).items())}.values()]

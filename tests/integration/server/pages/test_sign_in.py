@@ -15,7 +15,7 @@ import requests
 from support.person import Person, shown_text, token_of
 from support.server import ServerProcess, make_key, running_server
 
-from runatlas.server.pages.dialect import READS, VISITED, WRITES
+from runatlas.server.pages.routes import READS, VISITED, WRITES
 from runatlas.server.services.services import Services
 from runatlas.server.services.sessions import SESSION_MS
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from runatlas.compat.matyanql.record import is_active
+from runatlas.compat.matyanql.queried_run import is_active
 from runatlas.model.run import RunRecord
 from runatlas.server.dialects.matyan.body import read_zone_offset
 from runatlas.server.wire.endpoint import EndpointCall

@@ -90,19 +90,19 @@ def has_flag(call: EndpointCall, name: str, *, default: bool) -> bool:
     return default if given is None else given.strip().lower() in {"1", "true", "yes", "on"}
 
 
-def read_range(call: EndpointCall, name: str = "record_range") -> tuple[int | None, int | None] | None:
-    """Read ``start:stop``; either side may be open. A text without ``:`` is no limit.
+def read_range(call: EndpointCall) -> tuple[int | None, int | None] | None:
+    """Read ``start:stop`` of ``record_range``; either side may be open. A text without ``:`` is no limit.
 
     Raises:
         ValidationError: A side is no whole number.
     """
-    start, colon, stop = (call.value(name) or "").partition(":")
+    start, colon, stop = (call.value("record_range") or "").partition(":")
     if not colon:
         return None
     try:
         return (_whole(start) if start.strip() else None, _whole(stop) if stop.strip() else None)
     except ValueError:
-        raise ValidationError(f"{name}: expected start:stop") from None
+        raise ValidationError("record_range: expected start:stop") from None
 
 
 def read_zone_offset(call: EndpointCall) -> int:

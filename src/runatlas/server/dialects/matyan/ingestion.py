@@ -33,8 +33,8 @@ from runatlas.server.dialects.matyan.message import (
     TagSaid,
     read_message,
 )
+from runatlas.server.dialects.matyan.message_batch import last_steps, make_batch
 from runatlas.server.dialects.matyan.param import param_patch
-from runatlas.server.dialects.matyan.record import last_steps, make_batch
 from runatlas.server.dialects.matyan.upload import keep_upload
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import attrs
 
+from runatlas.compat.matyanql.queried_run import MatyanRun, MatyanTrace
 from runatlas.compat.matyanql.query import MatyanQuery, parse_matyan
-from runatlas.compat.matyanql.record import MatyanRun, MatyanTrace
 from runatlas.errors import ValidationError
 from runatlas.model.filters import And, Comparison, Field, Filter, Not, Or
 from runatlas.server.dialects.matyan.body import read_zone_offset

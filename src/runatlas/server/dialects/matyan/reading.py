@@ -10,8 +10,8 @@ from typing import Any
 
 import attrs
 
+from runatlas.compat.matyanql.queried_run import MatyanRun, is_active
 from runatlas.compat.matyanql.query import UNNAMED, MatyanQuery
-from runatlas.compat.matyanql.record import MatyanRun, is_active
 from runatlas.model.codec import context_text
 from runatlas.model.filters import Field, Filter, Sort
 from runatlas.model.ids import RunPath

@@ -8,8 +8,8 @@ from typing import Any
 
 from litestar.types import ASGIApp
 
+from runatlas.compat.matyanql.queried_run import MatyanRun, MatyanTrace
 from runatlas.compat.matyanql.query import MatyanQuery
-from runatlas.compat.matyanql.record import MatyanRun, MatyanTrace
 from runatlas.errors import NotFoundError, ValidationError
 from runatlas.model.filters import And, Comparison, Field, Or, Sort
 from runatlas.model.media import MediaRecord

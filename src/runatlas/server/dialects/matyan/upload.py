@@ -14,7 +14,7 @@ from runatlas.model.media import MediaDraft, MediaQuery
 from runatlas.server.dialects.matyan.body import answer, read_body
 from runatlas.server.dialects.matyan.experiment_place import ensure_run
 from runatlas.server.dialects.matyan.message import BlobSaid
-from runatlas.server.dialects.matyan.record import filled
+from runatlas.server.dialects.matyan.message_batch import filled
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.links import Grant
 from runatlas.server.services.services import Services

@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Method
 
-from runatlas.server.dialects.syvain import experiment, folder, ingestion, inventory, message, row, series
+from runatlas.server.dialects.syvain import experiment, folder, ingestion, inventory, message, metric_columns, row
 from runatlas.server.dialects.syvain.envelope import answer, render
 from runatlas.server.dialects.syvain.route import Route, dispatch
 from runatlas.server.services.caller import Caller
@@ -58,8 +58,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", f"{_EXPERIMENT}/catalog", inventory.list_catalog),
     Route("GET", f"{_EXPERIMENT}/catalog/{{metric}}", inventory.inspect_metric),
     Route("GET", "/api/v1/metrics", row.compare_metrics),
-    Route("POST", "/api/v1/query/metric-catalog", series.query_catalog),
-    Route("POST", "/api/v1/query/series", series.query_series),
+    Route("POST", "/api/v1/query/metric-catalog", metric_columns.query_catalog),
+    Route("POST", "/api/v1/query/series", metric_columns.query_series),
     Route("POST", "/api/v2/events", message.organization_events, large=True),
     Route(
         "POST",

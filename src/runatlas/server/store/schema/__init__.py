@@ -6,17 +6,6 @@ is not in the trash: a row with a ``trash_id`` is invisible everywhere but in th
 
 from __future__ import annotations
 
-from runatlas.server.store.schema.account import (
-    api_keys,
-    idempotency,
-    memberships,
-    schema_version,
-    sessions,
-    settings,
-    trash,
-    users,
-    workspaces,
-)
 from runatlas.server.store.schema.base import metadata
 from runatlas.server.store.schema.file import (
     artifacts,
@@ -27,6 +16,17 @@ from runatlas.server.store.schema.file import (
     model_versions,
     models,
     uploads,
+)
+from runatlas.server.store.schema.installation import (
+    api_keys,
+    idempotency,
+    memberships,
+    schema_version,
+    sessions,
+    settings,
+    trash,
+    users,
+    workspaces,
 )
 from runatlas.server.store.schema.journal import change_projects, change_runs, changes
 from runatlas.server.store.schema.run import (

@@ -25,9 +25,9 @@ def make_id() -> Column[int]:
     return Column("id", Id, primary_key=True, autoincrement=True)
 
 
-def make_ref(name: str, target: str, *, nullable: bool = False) -> Column[int]:
+def make_ref(name: str, target: str) -> Column[int]:
     """Make a reference to another table's number; the row goes when what it refers to goes."""
-    return Column(name, Id, ForeignKey(target, ondelete="CASCADE"), nullable=nullable)
+    return Column(name, Id, ForeignKey(target, ondelete="CASCADE"), nullable=False)
 
 
 def unique_live(name: str, *columns: str) -> Index:
