@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from support.postgresql import postgresql
 __all__ = [
     "lend_database",
     "postgresql",
-    "pytest_collection_finish",
+    "pytest_collection",
     "pytest_collection_modifyitems",
     "pytest_xdist_auto_num_workers",
 ]
@@ -72,7 +73,13 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.location[0]))
 
 
-def pytest_collection_finish() -> None:
-    """Let the garbage collector pass over what was imported and collected: it stays to the end."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Let the garbage collector pass over what is imported and collected, meanwhile and later: it stays to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()

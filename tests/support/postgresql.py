@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
 __all__ = ["postgresql"]
@@ -22,5 +23,10 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     # Not below pytest's own directory: a server that runs as another user must be able to get there.
     with tempfile.TemporaryDirectory(prefix="runatlas-", ignore_cleanup_errors=True) as directory:
         server = package.get_server(directory)
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            # What it holds is gone with the tests: no test asks what is left of it when the machine goes down.
+            for name in ("fsync", "full_page_writes", "autovacuum"):
+                connection.execute(f"ALTER SYSTEM SET {name} = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield server.get_uri()
         server.cleanup()

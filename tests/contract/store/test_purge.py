@@ -25,7 +25,7 @@ from runatlas.server.services.services import Services
 from runatlas.server.store.check import check_store
 from runatlas.server.store.schema import chunks, projects, runs, series, trash
 
-RUNS, KEYS = 100, 20
+RUNS, KEYS = 20, 100
 
 
 class Killed(BaseException):
