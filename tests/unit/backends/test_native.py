@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import attrs
@@ -147,6 +149,37 @@ def test_a_listing_is_kept_for_moments_only_for_it_may_grow(
     assert asked(web, lambda: backend.list_runs(query)) == 0
     clock.time += 5
     assert asked(web, lambda: backend.list_runs(query)) == 1
+
+
+def test_who_reads_a_listing_on_has_the_page_after_one_asked_for_while_that_is_decoded(
+    web: responses.RequestsMock, backend: NativeBackend, clock: Clock
+) -> None:
+    followers = {None: "p2", "p2": "p3", "p3": "p4", "p4": None}
+
+    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+        cursor = json.loads(request.body)["page"]["cursor"]
+        told = attrs.evolve(RECORD, config={"text": '"next_cursor":"p9"'})
+        return (404 if cursor == "p4" else 200), {}, codec.dumps(codec.encode(Page((told,), followers[cursor])))
+
+    def read(cursor: str | None, limit: int = 1000) -> None:
+        backend.list_runs(RunQuery(NAMED, page=PageRequest(limit=limit, cursor=cursor)))
+        for thread in threading.enumerate():
+            if thread.name == "runatlas-ahead":
+                thread.join()
+
+    web.add_callback("POST", f"{ROOT}/runs/query", answer, content_type="application/json")
+    assert asked(web, partial(read, None)) == 1
+    assert asked(web, partial(read, "p2")) == 2
+    assert asked(web, partial(read, "p3")) == 1
+    with pytest.raises(NotFoundError):
+        read("p4")
+    cursors = [json.loads(call.request.body or "")["page"]["cursor"] for call in web.calls]
+    assert cursors == [None, "p2", "p3", "p4", "p4"]
+    for wait_s, limit in ((5.0, 1000), (0.0, 999)):  # slowly, and page by page
+        clock.time += 5
+        read(None, limit)
+        clock.time += wait_s
+        assert asked(web, partial(read, "p2", limit)) == 1
 
 
 def test_another_question_is_another_request(web: responses.RequestsMock, backend: NativeBackend) -> None:

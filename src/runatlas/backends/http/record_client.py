@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote, urlencode
 
 from runatlas.backends.http.answer import Answer
-from runatlas.backends.http.cache import AnswerCache
+from runatlas.backends.http.cache import MOVING_S, AnswerCache
 from runatlas.backends.http.session import Request, Session
-from runatlas.errors import ResponseFormatError, ValidationError
+from runatlas.errors import ResponseFormatError, RunAtlasError, ValidationError
 from runatlas.model import codec
 
 __all__ = ["JSON", "RecordClient", "json_body", "make_path"]
@@ -70,6 +72,7 @@ class RecordClient:
         *,
         scope: str,
         keep: Callable[[T], float],
+        ahead: Callable[[bytes], Request | None] | None = None,
     ) -> T:
         """Ask for something that may be known already.
 
@@ -78,6 +81,7 @@ class RecordClient:
             decode: Makes the record of an answer.
             scope: What the answer is about: ``""``, a workspace, or ``workspace/project``.
             keep: For how many seconds the answer may be kept, seen the record.
+            ahead: Which request is likely to come next, seen the body; it is sent while the record is decoded.
 
         Returns:
             The record, newly decoded for each caller.
@@ -88,12 +92,33 @@ class RecordClient:
 
         def load() -> tuple[bytes, float]:
             answer = self.session.send(request)
+            if ahead is not None:
+                self._send_ahead(ahead(answer.body), scope)
             value = _decoded(answer, decode)
             fresh.append(value)
             return answer.body, keep(value)
 
-        body = self._cache.fetch((request.method, request.path, request.body), scope, load)
-        return fresh[0] if fresh else decode(_remembered(request, body))
+        body = self._cache.fetch(_key(request), scope, load)
+        if fresh:
+            return fresh[0]
+        if ahead is not None:
+            self._send_ahead(ahead(body), scope)
+        value = decode(_remembered(request, body))
+        if ahead is not None:
+            keep(value)  # of an answer that came ahead nobody has seen the record yet
+        return value
+
+    def _send_ahead(self, request: Request | None, scope: str) -> None:
+        """Ask in a thread of its own, which ends with the answer; who asks meanwhile waits for that one."""
+        if request is not None:
+            threading.Thread(
+                target=self._fetch_ahead, args=(request, scope), name="runatlas-ahead", daemon=True
+            ).start()
+
+    def _fetch_ahead(self, request: Request, scope: str) -> None:
+        if self._cache is not None:
+            with suppress(RunAtlasError):  # who waits for it gets it, and who comes later asks again
+                self._cache.fetch(_key(request), scope, lambda: (self.session.send(request).body, MOVING_S))
 
     def ask(self, request: Request, decode: Callable[[Answer], T]) -> T:
         """Ask for something, never from memory."""
@@ -140,6 +165,10 @@ class RecordClient:
         """Forget what is known about a scope."""
         if self._cache is not None:
             self._cache.forget(scope)
+
+
+def _key(request: Request) -> Hashable:
+    return request.method, request.path, request.body
 
 
 def _decoded(answer: Answer, decode: Callable[[Answer], T]) -> T:
