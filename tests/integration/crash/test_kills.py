@@ -1,6 +1,6 @@
 """Cleaning up that is killed at random moments: the state before it or the one after it, and never one between.
 
-``RUNATLAS_KILLS=500 pytest`` kills that often on each engine; the suite does it half of fifty times.
+``RUNATLAS_KILLS=500 pytest`` kills that often on each engine; the suite does it twenty-five times.
 """
 
 from __future__ import annotations
