@@ -11,7 +11,7 @@ import attrs
 from runatlas.errors import ConflictError, NotFoundError, ValidationError
 from runatlas.model.change import ChangeKind
 from runatlas.model.codec import dumps, loads
-from runatlas.model.config_name import check_depth
+from runatlas.model.config_name import DEPTH_MAX, check_depth
 from runatlas.model.ids import validate_project_name
 from runatlas.model.instant import iso_text
 from runatlas.model.run import OWN_FIELDS, RUN_STATES, OwnField, Profile, RunDraft, RunPatch
@@ -112,7 +112,8 @@ def json_text(value: object, argument: str) -> str:
     except RecursionError:
         check_depth(value, argument)
         raise
-    check_depth(value, argument)
+    if text.count("{") + text.count("[") > DEPTH_MAX:
+        check_depth(value, argument)
     return text
 
 

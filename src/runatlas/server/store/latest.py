@@ -132,7 +132,8 @@ def latest_text(values: Mapping[str, float]) -> str:
         >>> latest_text({"loss": 0.5, "acc": float("nan")})
         '{"acc":"NaN","loss":0.5}'
     """
-    return encode_json(with_float_texts({name: values[name] + 0.0 for name in sorted(values)})).decode()
+    said = {name: values[name] + 0.0 for name in sorted(values)}
+    return encode_json(said if all(map(math.isfinite, said.values())) else with_float_texts(said)).decode()
 
 
 def _read_all(held: Sequence[object]) -> Sequence[dict[str, float] | None]:
