@@ -153,7 +153,7 @@ TABLE: dict[str, tuple[Entry, ...] | Never] = {
         Frame("cut off", "[", ("this is not JSON",)),
         Frame("two documents", "{} {}", ("this is not JSON",)),
         Frame("deep", "[" * 100_000, ("nests too deeply",)),
-        Frame("deep but closed", "[" * 70 + "]" * 70, ("deeper than 64",)),
+        Frame("deep but closed", "[" * 90 + "]" * 90, ("deeper than 80",)),
         Closed("no UTF-8", _masked(0x81, b"\xff\xfe"), 1007),
         Closed("no kind of frame", _masked(0x83, b""), 1002),
         Closed("not masked", b"\x81\x02{}", 1002),

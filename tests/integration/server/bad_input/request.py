@@ -188,10 +188,10 @@ def no_json(method: str, path: str, **options: Any) -> tuple[Bad, ...]:
         "no UTF-8": b'{"name": "\xff"}',
         "half a character": b'{"name": "\\ud800"}',
         "deep": b"[" * 100_000,
-        "deep but closed": b"[" * 70 + b"]" * 70,
+        "deep but closed": b"[" * 90 + b"]" * 90,
         "two documents": b"{} {}",
     }
-    told = {"deep": "deep", "deep but closed": "deeper than 64"}
+    told = {"deep": "deep", "deep but closed": "deeper than 80"}
     headers = options.pop("headers", {"Content-Type": "application/json"})
     return tuple(
         Bad(name, method, path, (told.get(name, "JSON"),), data=data, headers=headers, **options)
