@@ -13,6 +13,7 @@ from runatlas.entities.project import Project
 from runatlas.entities.run import Run
 from runatlas.entities.runs import Runs
 from runatlas.errors import RunAtlasError
+from runatlas.model.filter_field import STABLE_FIELDS
 from runatlas.model.filters import STATISTICS
 from runatlas.response import ApiResponse
 from runatlas.tables.frame import Frame
@@ -27,6 +28,13 @@ _WORD = re.compile(r"\b[A-Za-z_]")
 _LAZY = {"filter", "groups", "model", "project", "projects", "rest", "run", "runs", "workspace", "workspaces"}
 _READS = _LAZY | {"best", "first", "summary", "unwrap"}
 """Methods that are called to know what is before the text; the others of them read little."""
+
+_SCOPES = {"config", "summary"}
+_FILTERED = {"runs", "groups"}
+"""Methods whose texts are filters and fields as filters name them; ``plot`` takes these beside metrics."""
+
+_OF_METRICS = {"metrics", "series", "summary", "delete_metrics", "rename_metric", "define_metric"}
+"""Methods whose texts are keys of metrics."""
 
 _LONGEST = 1000
 """How far before the text an expression may begin."""
@@ -90,15 +98,36 @@ class _Matcher:
 def _names_at(before: str, known: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Return what is begun in a text that something of ours is given, and the names that go on with it."""
     for opening in reversed([*_OPENING.finditer(before)]):
-        text = _text_begun(before[opening.end() :])
-        if text is None or (held := _receiver(before[: opening.start()], known)) is None:
+        quote, text = _text_begun(before[opening.end() :])
+        if not quote or (held := _receiver(before[: opening.start()], known)) is None:
             continue
         if opening[0] == "[":
             return text, sorted(name for name in _keys_of(held) if name.startswith(text))
         begun = found[0] if (found := _NAME.search(text)) else ""
         names = set(_names_of(held.data if isinstance(held, ApiResponse) else held))
-        return begun, sorted(name for name in (*names, *_statistics(names, begun)) if name.startswith(begun))
+        names |= set(_statistics(names, begun))
+        return begun, _written(opening[0].strip(".("), sorted(name for name in names if name.startswith(begun)), quote)
     return "", []
+
+
+def _written(method: str, names: Iterable[str], quote: str) -> list[str]:
+    """Return names as the texts of a method have them: a key with other letters is quoted in a filter."""
+    if method in _OF_METRICS:
+        return [name for name in names if name.partition(".")[0] not in _SCOPES and name not in STABLE_FIELDS]
+    if method not in _FILTERED | {"plot"}:
+        return list(names)
+    inner = "'" if quote == '"' else '"'
+    found = []
+    for name in names:
+        scope, _, key = name.partition(".")
+        if scope not in _SCOPES:
+            if method == "plot" or name in STABLE_FIELDS:
+                found.append(name)
+        elif all(map(str.isidentifier, key.split("."))):
+            found.append(name)
+        elif not {"'", '"', "\\"}.intersection(key) and key.rpartition(".")[2] not in STATISTICS:
+            found.append(f"{scope}[{inner}{key}{inner}]")
+    return found
 
 
 def _receiver(code: str, known: Mapping[str, Any]) -> object:
@@ -179,8 +208,8 @@ def _statistics(names: Iterable[str], begun: str) -> Iterable[str]:
     return (f"{metric}.{name}" for name in STATISTICS) if metric in names else ()
 
 
-def _text_begun(code: str) -> str | None:
-    """Return what stands in the text that is open at the end of what follows a bracket; ``None`` if none is there."""
+def _text_begun(code: str) -> tuple[str, str]:
+    """Return the quote and the letters of the text that is open at the end of what follows a bracket, if one is."""
     quote, start, depth = "", 0, 1
     for place, character in enumerate(code):
         if quote:
@@ -190,8 +219,8 @@ def _text_begun(code: str) -> str | None:
         else:
             depth += (character in "([{") - (character in ")]}")
             if not depth:
-                return None
-    return code[start:] if quote else None
+                return "", ""
+    return (quote, code[start:]) if quote else ("", "")
 
 
 def _show(

@@ -29,7 +29,9 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     backend.create_workspace("me", name="me", comment="")
     backend.create_project(ProjectDraft(PATH.project, PATH.workspace))
     backend.create_run(RunDraft(PATH, id="one", name="one", config={"lr": 0.1, "net": {"depth": 2}}))
-    type(make_world(backend))(backend, "me", PATH).add_points("one", make_points("loss", [1.0, 2.0]))
+    world = type(make_world(backend))(backend, "me", PATH)
+    world.add_points("one", make_points("loss", [1.0, 2.0]))
+    world.add_points("one", make_points("val/acc", [1.0, 2.0]))
     main = sys.modules["__main__"]
     quiet = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}})
     made: Any = InteractiveShell.instance(config=quiet, ipython_dir=str(place / ".ipython"))
@@ -50,7 +52,7 @@ def completed(shell: Any, code: str) -> list[Any]:
 
     with provisionalcompleter():
         found = list(shell.Completer.completions(code, len(code)))
-    return [one for one in found if "loss" in one.text or "config" in one.text]
+    return [one for one in found if any(name in one.text for name in ("loss", "config", "val/acc"))]
 
 
 @pytest.mark.parametrize(
@@ -59,16 +61,22 @@ def completed(shell: Any, code: str) -> list[Any]:
         ('project.runs("conf', {"config.lr", "config.net.depth"}),
         ("project.runs(filters='len(tags) > 0 and summary.l", {"summary.loss"}),
         ('runs.groups("config.lr", "config.n', {"config.net.depth"}),
+        ("project.runs('config.lr < 1 and summary.v", {'summary["val/acc"]'}),
+        ('project.runs("summary.v', {"summary['val/acc']"}),
+        ('runs.plot("loss", color="summary.v', {"summary['val/acc']"}),
+        ('runs.best("v', {"val/acc"}),
+        ('runs.metrics(["', {"loss", "val/acc"}),
+        ('project.runs("lo', set()),
         ('x = 1\nruns.plot(\n    ["lo', {"loss"}),
         ('runs.best("loss.m', {"loss.min", "loss.max", "loss.median"}),
         ('run.metrics(["l', {"loss"}),
-        ('table.column("summary.', {"summary.loss"}),
+        ('table.column("summary.', {"summary.loss", "summary.val/acc"}),
         ('project.runs("config.lr < 1").best("los', {"loss"}),
         ('print(project.runs().groups("config.l', {"config.lr"}),
         ('runs[0].metrics(["l', {"loss"}),
-        ('best = runs[:1].first().summary().data["', {"loss"}),
+        ('best = runs[:1].first().summary().data["', {"loss", "val/acc"}),
         ('run.summary()["l', {"loss"}),
-        ('made = {"loss": project.run("one").latest["', {"loss"}),
+        ('made = {"loss": project.run("one").latest["', {"loss", "val/acc"}),
         ('project.run("absent").metrics(["l', set()),
         ('project.runs("stat == 1").best("lo', set()),
         ('project.runs(name).best("lo', set()),
@@ -81,7 +89,8 @@ def completed(shell: Any, code: str) -> list[Any]:
 def test_names_complete_within_texts(shell: Any, code: str, offered: set[str]) -> None:
     found = completed(shell, code)
     assert {one.text for one in found} == offered
-    assert all(code[one.start : one.end] == one.text[: one.end - one.start] for one in found)
+    begun = [(code[one.start : one.end], one.text.replace('["', ".").replace("['", ".")) for one in found]
+    assert all(text.startswith(fragment) for fragment, text in begun)
 
 
 def test_keys_of_a_config_complete(shell: Any) -> None:

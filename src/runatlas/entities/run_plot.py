@@ -16,6 +16,7 @@ from runatlas.entities.argument import integer, one_or_more, text, texts
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.metric_name import make_value_field
 from runatlas.entities.run_band import check_band, gather
+from runatlas.model.filter_field import did_you_mean
 from runatlas.model.filter_language import parse_field
 from runatlas.model.filters import Field
 from runatlas.model.ids import ProjectPath
@@ -141,6 +142,9 @@ def draw(
         options["x"] = _X_AXES.get(x_axis, x_axis)
     if by is not None:
         options["color"] = by[0]
+    for name in options:
+        if name not in PlotOptions.__annotations__:
+            raise TypeError(f"plot: it takes no {name!r}{did_you_mean(name, PlotOptions.__annotations__)}")
     drawn: dict[str, Any] = {**options}
     plot = Plot(**drawn)
     if band is not None:

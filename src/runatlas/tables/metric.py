@@ -209,11 +209,12 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
         found = self._series.get(key)
         if found is not None:
             return found
-        near = [item for item in self._series.values() if _name_of(key, item) == key]
+        near = [name for name, item in self._series.items() if _name_of(key, item) == key]
         if len(near) == 1:
-            return near[0]
+            return self._series[near[0]]
         if near:
-            raise KeyError(f"{key!r} is several series: {', '.join(item.label for item in near)}")
+            more = f" and {len(near) - _ABSENT_MAX:,} more" if len(near) > _ABSENT_MAX else ""
+            raise KeyError(f"{key!r} is several series: {', '.join(map(repr, near[:_ABSENT_MAX]))}{more}")
         if not isinstance(key, str) and key[0] in self._reading.shared:
             cuids = ", ".join(self._reading.shared[key[0]])
             raise KeyError(f"{key[0]!r} is the id of several runs, which go by their cuids here: {cuids}")

@@ -175,6 +175,8 @@ def test_groups_have_a_colour_and_a_band_each(sweep: Sweep) -> None:
     assert groups.plot("val_loss", x_axis="relative_time").axes.get_xlabel().startswith("time since")
     with pytest.raises(TypeError, match=r"fields: expected a string, got list"):
         sweep.project.runs().groups(["config.kind"])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="plot: it takes no 'colour', did you mean 'color'"):
+        sweep.project.runs().plot("loss", colour="config.lr")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="color"):
         groups.plot("val_loss", color="state")
     with pytest.raises(ValueError, match="x_axis"):

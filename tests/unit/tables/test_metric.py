@@ -137,8 +137,11 @@ def test_a_key_that_means_several_series_says_which() -> None:
     train = make_block({(RUN, "loss"): [(0, 2.0)]}, context={"subset": "train"})
     val = make_block({(RUN, "loss"): [(0, 3.0)]}, context={"subset": "val"})
     table = make_run_metric_table(make_reading(train, val))
-    with pytest.raises(KeyError, match="several series"):
+    with pytest.raises(KeyError, match=r"is several series: .*train.*val"):
         table["loss"]
+    runs = [make_block({((f"c{place}", f"r{place}", "n"), "loss"): [(0, 1.0)]}) for place in range(9)]
+    with pytest.raises(KeyError, match=r"is several series: \('r0', 'loss'\).* and 4 more"):
+        make_metric_table(make_reading(*runs))["loss"]  # type: ignore[index]
 
 
 def test_pandas_has_one_row_a_point() -> None:
