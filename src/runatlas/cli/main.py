@@ -14,8 +14,8 @@ __all__ = ["COMMANDS", "Interruption", "main"]
 COMMANDS: dict[str, tuple[str, str]] = {
     "clean": ("runatlas.cli.clean:clean", "Delete what a policy says, and tell why the rest stays."),
     "policies": ("runatlas.cli.policies:policies", "Let projects clean themselves up by policies that they hold."),
-    "audit": ("runatlas.cli.journal:audit", "List who changed what, when, and by which door."),
-    "undo": ("runatlas.cli.journal:undo", "Take a change back, after a look at it."),
+    "audit": ("runatlas.cli.audit:audit", "List who changed what, when, and by which door."),
+    "undo": ("runatlas.cli.audit:undo", "Take a change back, after a look at it."),
     "report": ("runatlas.cli.report:report", "Make a report of runs as a spec asks for it, or check one."),
     "api": ("runatlas.cli.api.command:api", "Query, export and clean up runs."),
     "demo": ("runatlas.cli.demo:demo", "Train small models, record them, and show what can be done with the runs."),

@@ -14,9 +14,9 @@ from runatlas.entities.base import Entity, ListedEntity
 from runatlas.entities.collection import Collection, Window, make_window
 from runatlas.errors import ConflictError
 from runatlas.model.change import LASTING, ChangedRunRecord, ChangeKind, ChangeQuery, ChangeRecord
+from runatlas.model.duration import parse_duration
 from runatlas.model.instant import iso_text, iso_text_if, parse_iso
 from runatlas.model.page import Page, PageRequest, each_item
-from runatlas.model.policy import parse_duration
 from runatlas.response import ApiResponse
 
 if TYPE_CHECKING:

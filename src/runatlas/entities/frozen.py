@@ -7,7 +7,7 @@ from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Va
 from functools import partial
 from typing import Any, NoReturn, SupportsIndex, overload
 
-from runatlas.model.filter_field import did_you_mean
+from runatlas.model.text import did_you_mean
 
 __all__ = ["BuiltIn", "FrozenDict", "FrozenList", "frozen_config", "frozen_labels"]
 

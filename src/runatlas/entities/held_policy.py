@@ -14,11 +14,12 @@ from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.base import ListedEntity
 from runatlas.entities.collection import Collection, UnpagedCollection, Window, make_window
 from runatlas.entities.deletion import item_json
+from runatlas.model.duration import parse_duration
 from runatlas.model.held_policy import EvaluationRecord, HeldPolicyRecord, RuleCount, validate_policy_name
 from runatlas.model.ids import ProjectPath
 from runatlas.model.instant import iso_text, iso_text_if
 from runatlas.model.page import Page, PageRequest, each_item
-from runatlas.model.policy import Policy, parse_duration
+from runatlas.model.policy import Policy
 from runatlas.model.trash import PlannedItem
 from runatlas.response import ApiResponse
 from runatlas.tables.plan import PlanTable

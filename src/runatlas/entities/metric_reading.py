@@ -12,12 +12,12 @@ from runatlas.entities.argument import boolean, integer, one_or_more, text
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.errors import NotFoundError, StoreError
 from runatlas.model.codec import make_context
-from runatlas.model.filter_field import did_you_mean
 from runatlas.model.filters import Field
 from runatlas.model.page import each_item
 from runatlas.model.ranges import RangeQuery, ValueRange, make_range
 from runatlas.model.run import RunSelection
 from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, PointQuery, SummaryQuery, SummaryRecord, each_block
+from runatlas.model.text import did_you_mean
 from runatlas.tables.metric import Reading
 from runatlas.tables.statistic import Statistics
 from runatlas.tables.x_axis import TIME_AXES, along_metric, along_time

@@ -25,7 +25,7 @@ from runatlas.reports.seal import holds_seal
 from runatlas.reports.sheet import write_sheet
 from runatlas.statistics.aggregate import AggregateTable
 from runatlas.statistics.estimate import Estimate
-from runatlas.tables.frame import write_csv
+from runatlas.tables.csv import write_csv
 from runatlas.tables.value import ValueTable
 from runatlas.terminal import counted
 

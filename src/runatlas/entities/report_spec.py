@@ -12,11 +12,11 @@ from runatlas.entities.argument import choice, integer, one_or_more, text, texts
 from runatlas.entities.metric_name import make_metric, make_value_field
 from runatlas.entities.run_query import make_groups
 from runatlas.errors import shortened
-from runatlas.model.filter_field import did_you_mean
 from runatlas.model.filter_language import parse_filter
 from runatlas.model.ids import ProjectPath
 from runatlas.model.policy import Goal
 from runatlas.model.run import RUN_STATES, RunState
+from runatlas.model.text import did_you_mean
 from runatlas.statistics.estimate import CENTERS, SPREADS, Center, Spread
 from runatlas.statistics.grouping import DUPLICATES, AllBut, Duplicates, Grouping
 from runatlas.terminal import counted

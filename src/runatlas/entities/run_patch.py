@@ -10,9 +10,9 @@ from typing_extensions import TypedDict
 
 from runatlas.entities.argument import boolean, choice, integer, text, texts
 from runatlas.model.config_value import check_path, plain_config
-from runatlas.model.filter_field import did_you_mean
 from runatlas.model.ids import project_names
 from runatlas.model.run import OWN_FIELDS, RUN_STATES, RunPatch, RunState
+from runatlas.model.text import did_you_mean
 
 __all__ = ["RunChanges", "make_run_patch"]
 

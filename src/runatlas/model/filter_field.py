@@ -5,19 +5,17 @@ Text filters (``runatlas.model.filter_language``) and dict filters (``runatlas.m
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from datetime import datetime, timezone
 
 from runatlas.model.filters import Field, Statistic
 from runatlas.model.instant import parse_iso
 from runatlas.model.run import OWN_FIELDS, FieldKind
+from runatlas.model.text import did_you_mean
 
 __all__ = [
     "BLANK_TEXTS",
     "STABLE_FIELDS",
     "STATISTIC_NAMES",
-    "did_you_mean",
     "find_stable_name",
     "instant_ms",
     "make_stable_field",
@@ -73,12 +71,6 @@ def make_stable_field(name: str) -> Field:
         hint = did_you_mean(name, known) or f"; it has {', '.join(STABLE_FIELDS)}"
         raise ValueError(f"a run has no field {name!r}{hint}")
     return Field("STABLE", found)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``", did you mean 'x'?"`` for the nearest known name, else ``""``."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f", did you mean {near[0]!r}?" if near else ""
 
 
 def instant_ms(value: str | int | float | datetime) -> int:

@@ -1,4 +1,4 @@
-"""After how long without a word a run that goes on counts as crashed: who reads it and who writes it go by that."""
+"""How often a run says that it goes on, and after how long without a word it counts as crashed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 
 from runatlas.errors import StoreError
 
-__all__ = ["heartbeat_timeout_ms"]
+__all__ = ["heartbeat_s", "heartbeat_timeout_ms"]
 
 _VARIABLE = "RUNATLAS_HEARTBEAT_TIMEOUT"
-_TIMEOUT_S = 600.0
+_HEARTBEAT_S, _TIMEOUT_S = 30.0, 600.0
 
 
 def heartbeat_timeout_ms() -> int:
@@ -26,3 +26,11 @@ def heartbeat_timeout_ms() -> int:
     except ValueError:
         pass
     raise StoreError(f"{_VARIABLE}: expected a number of seconds above 0, such as 600, got {given!r}")
+
+
+def heartbeat_s() -> float:
+    """Return how often the store hears that a run goes on: several times within what it waits for a word."""
+    try:
+        return min(_HEARTBEAT_S, heartbeat_timeout_ms() / 3000)
+    except StoreError:  # a store of this machine says it, and a server has an environment of its own
+        return _HEARTBEAT_S

@@ -15,7 +15,6 @@ from runatlas.model.filter_field import (
     BLANK_TEXTS,
     STABLE_FIELDS,
     STATISTIC_NAMES,
-    did_you_mean,
     find_stable_name,
     instant_ms,
     make_stable_field,
@@ -25,7 +24,7 @@ from runatlas.model.glob import parse_glob
 from runatlas.model.run import RUN_STATES
 from runatlas.model.run_check import has_length
 from runatlas.model.syntax import FilterSyntaxError, FilterText
-from runatlas.model.text import is_storable
+from runatlas.model.text import did_you_mean, is_storable
 
 __all__ = [
     "SCOPES",

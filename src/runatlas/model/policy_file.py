@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import attrs
 
 from runatlas.errors import shortened
-from runatlas.model.filter_field import did_you_mean
 from runatlas.model.ids import ProjectPath
 from runatlas.model.policy import Policy, make_policy
 from runatlas.model.syntax import FilterSyntaxError, point_at
+from runatlas.model.text import did_you_mean
 from runatlas.terminal import counted
 
 if sys.version_info >= (3, 11):

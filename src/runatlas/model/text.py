@@ -1,12 +1,14 @@
-"""Text: what every engine can hold, and looking for a part of one without case."""
+"""Text: what every engine can hold, looking for a part of one without case, and the name that was meant."""
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 
 from runatlas.errors import ValidationError
 
-__all__ = ["check_text", "find_unstorable", "has_part", "is_storable", "storable"]
+__all__ = ["check_text", "did_you_mean", "find_unstorable", "has_part", "is_storable", "storable"]
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 """What no engine keeps: PostgreSQL refuses NUL, SQLite's JSON ends a text at it; lone surrogates have no UTF-8."""
@@ -62,3 +64,9 @@ def has_part(text: str, part: str) -> bool:
         all(asked in {held, held.lower(), held.upper()} for held, asked in zip(part, piece, strict=True))
         for piece in pieces
     )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``", did you mean 'x'?"`` for the nearest known name, else ``""``."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f", did you mean {near[0]!r}?" if near else ""

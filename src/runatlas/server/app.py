@@ -16,7 +16,7 @@ from litestar.types import ASGIApp
 from runatlas.server import dialects as protocols
 from runatlas.server.auth import Gatekeeper
 from runatlas.server.connection import keep_pace
-from runatlas.server.dialects.native.system import HealthCheck
+from runatlas.server.dialects.native.health import HealthCheck
 from runatlas.server.dialects.native.warm_up import rehearse
 from runatlas.server.failed_socket import note_error, tell_sockets
 from runatlas.server.failure import FailureHandler

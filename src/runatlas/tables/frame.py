@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import arro3.io
 from arro3.core import Array, ChunkedArray, DataType, Table
@@ -17,22 +16,19 @@ from arro3.core import Array, ChunkedArray, DataType, Table
 from runatlas.display.markup import Html, failure, is_empty, joined, more, note, number, table
 from runatlas.display.shown import Shown, shown
 from runatlas.extra import load_extra
-from runatlas.model.filter_field import did_you_mean
 from runatlas.model.series import ReadFailure
+from runatlas.model.text import did_you_mean
+from runatlas.tables.csv import write_csv
 from runatlas.terminal import counted
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-__all__ = ["ArrowFrame", "Frame", "Tabled", "Tabular", "plain_cell", "to_pandas", "write_csv"]
+__all__ = ["ArrowFrame", "Frame", "Tabled", "Tabular", "to_pandas"]
 
 _MILLISECONDS = DataType.timestamp("ms", tz="UTC")
-_FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-"""What a spreadsheet takes for the beginning of a formula, in full width too."""
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|Infinity)|-?NaN", re.ASCII)
 _HTML_COLUMNS = 40
-_TIMES = "%Y-%m-%dT%H:%M:%S%.3fZ"
 
 
 class Frame(Shown):
@@ -268,46 +264,6 @@ class ArrowFrame(Frame):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _table=arro3.io.read_ipc_stream(BytesIO(state["_table"])).read_all())
-
-
-def write_csv(table: Table, file: BinaryIO, *, exact: bool, header: bool = True) -> None:
-    """Write CSV text.
-
-    Args:
-        table: What to write.
-        file: Where to.
-        exact: Whether texts are written as they are, also those that a spreadsheet would run.
-        header: Whether the names of the columns come first.
-    """
-    written = table if exact else _plain_cells(table)
-    arro3.io.write_csv(written, file, header=header, timestamp_tz_format=_TIMES)
-
-
-def _plain_cells(table: Table) -> Table:
-    """Return a table that no spreadsheet runs."""
-    columns = [_plain_column(column.combine_chunks()) for column in table.columns]
-    return Table.from_arrays(columns, names=list(map(plain_cell, table.column_names))) if columns else table
-
-
-def plain_cell(text: str) -> str:
-    """Return a text that no spreadsheet runs as a formula; numbers stay what they are.
-
-    Args:
-        text: A cell.
-
-    Example:
-        >>> plain_cell("=1+1"), plain_cell("-1.5"), plain_cell("adam")
-        ("'=1+1", '-1.5', 'adam')
-    """
-    return f"'{text}" if text[:1] in _FORMULA and not _NUMBER.fullmatch(text) else text
-
-
-def _plain_column(column: Array) -> Array:
-    if column.type != DataType.string():
-        return column
-    texts = column.to_pylist()
-    plain = [text if text is None else plain_cell(text) for text in texts]
-    return column if plain == texts else Array(plain, DataType.string())
 
 
 def to_pandas(pandas: Any, table: Table) -> Any:

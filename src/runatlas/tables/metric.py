@@ -18,8 +18,8 @@ from runatlas.extra import load_extra
 from runatlas.model import codec
 from runatlas.model.arrow_array import join_arrays, make_array
 from runatlas.model.codec import make_context
-from runatlas.model.filter_field import did_you_mean
 from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, ReadFailure, SeriesSlice
+from runatlas.model.text import did_you_mean
 from runatlas.tables.frame import Frame, to_pandas
 from runatlas.tables.plot import Plot, plot_metrics
 from runatlas.tables.resampling import check_smoothing, even_steps, read_at

@@ -18,8 +18,8 @@ from arro3.core import Array, DataType, RecordBatch, RecordBatchReader, Schema, 
 from runatlas.display.markup import Html, joined, note
 from runatlas.errors import RunAtlasError, ValidationError
 from runatlas.extra import load_extra
-from runatlas.model.filter_field import did_you_mean
 from runatlas.model.instant import to_milliseconds
+from runatlas.model.text import did_you_mean
 from runatlas.tables.frame import ArrowFrame
 
 __all__ = ["Query", "QueryTable", "Source"]

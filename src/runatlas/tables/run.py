@@ -17,7 +17,8 @@ from runatlas.model import codec
 from runatlas.model.instant import moment
 from runatlas.model.run import OWN_FIELDS, OwnField, RunRecord
 from runatlas.model.run_value import flatten
-from runatlas.tables.frame import Frame, write_csv
+from runatlas.tables.csv import write_csv
+from runatlas.tables.frame import Frame
 
 if TYPE_CHECKING:
     import pandas as pd

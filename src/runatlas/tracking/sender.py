@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
 from runatlas.backends.contract import Backend
-from runatlas.errors import ConnectionFailedError, RunAtlasError, StoreError, StoreRemovedError
+from runatlas.errors import ConnectionFailedError, RunAtlasError, StoreRemovedError
 from runatlas.model.batch import Batch
-from runatlas.model.liveness import heartbeat_timeout_ms
+from runatlas.model.heartbeat import heartbeat_s
 from runatlas.model.run import RunDraft, RunPatch, RunRecord
 from runatlas.settings import ConnectionSettings
 from runatlas.tracking.entry import Entry, needs_of
@@ -27,7 +27,6 @@ __all__ = ["FirstSteps", "Sender"]
 
 FirstSteps = Mapping[tuple[str, str], int]
 
-_HEARTBEAT_S = 30.0
 _RETRY_S, _RETRY_MAX_S = 0.25, 30.0
 _RANDOM = random.SystemRandom()
 """Of the operating system: a program's own random numbers stay what its seed makes them, and forks wait differently."""
@@ -187,7 +186,7 @@ class Sender:
 
     def _beat(self) -> None:
         """Make the run if nothing made it yet, and let the store know from time to time that it goes on."""
-        if time.monotonic() - self._beat_at < (_heartbeat_s() if self.record else _RETRY_S):
+        if time.monotonic() - self._beat_at < (heartbeat_s() if self.record else _RETRY_S):
             return
         self._beat_at = time.monotonic()
         patch = RunPatch(heartbeat_at_ms=int(time.time() * 1000))
@@ -211,11 +210,3 @@ class Sender:
         self._losses.warn("fault", f"something went wrong in the tracker: {self.problem}; it is tried again")
         self._losses.fail(self.problem)
         self._queue.notify()
-
-
-def _heartbeat_s() -> float:
-    """Return how often the store hears that a run goes on: several times within what it waits for a word."""
-    try:
-        return min(_HEARTBEAT_S, heartbeat_timeout_ms() / 3000)
-    except StoreError:  # a store of this machine says it, and a server has an environment of its own
-        return _HEARTBEAT_S

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runatlas.errors import ConflictError
+from runatlas.model.duration import parse_duration
 from runatlas.model.policy import (
     Best,
     JudgedRun,
@@ -19,7 +20,6 @@ from runatlas.model.policy import (
     judge,
     make_policy,
     parse_best,
-    parse_duration,
     read_policy,
     require_bounds,
 )

@@ -12,10 +12,10 @@ from runatlas.cli.api.group import api_command, as_json_option, limit_option
 from runatlas.cli.api.output import print_json, print_listing, print_table, say, say_notes
 from runatlas.entities.collection import PAGE_SIZE
 from runatlas.entities.run import Run
-from runatlas.model.filter_field import did_you_mean
 from runatlas.model.page import PAGE_LIMIT
 from runatlas.model.run_value import flatten
 from runatlas.model.series import COLUMN_CLASSES, COLUMN_TYPES
+from runatlas.model.text import did_you_mean
 
 __all__ = ["columns", "list_annotations", "models", "projects", "runs", "trash", "users", "workspaces"]
 

@@ -20,8 +20,8 @@ from runatlas.entities.run import Run
 from runatlas.entities.run_export import FORMATS, ExportFormat
 from runatlas.entities.runs import Runs
 from runatlas.model.codec import encode
-from runatlas.model.filter_field import did_you_mean
 from runatlas.model.log import LOG_LEVELS, LogLevel
+from runatlas.model.text import did_you_mean
 from runatlas.response import ApiResponse
 from runatlas.terminal import counted
 

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Collection
 
 from runatlas.compat.matyanql.function import FUNCTIONS, METHODS, NAMESPACES
-from runatlas.model.filter_field import did_you_mean
 from runatlas.model.syntax import FilterText
+from runatlas.model.text import did_you_mean
 
 __all__ = ["check_expression"]
 

@@ -11,10 +11,9 @@ from typing import Literal
 
 from runatlas.errors import NotFoundError, PermissionDeniedError
 from runatlas.model.account import Role
-from runatlas.model.filter_field import did_you_mean
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.run import RunSelection
-from runatlas.model.text import check_text
+from runatlas.model.text import check_text, did_you_mean
 from runatlas.server.services.caller import Caller
 from runatlas.server.store.project import ProjectListing, ProjectRow, find_project, list_projects
 from runatlas.server.store.run import RunRow, find_run, find_runs_by_cuid, newest_names

@@ -7,13 +7,13 @@ from typing import TypeVar
 
 from runatlas.errors import ConflictError, ValidationError
 from runatlas.model.data_cut import DataCut, check_cut
-from runatlas.model.guard import TakenKind
+from runatlas.model.guard import Guard, TakenKind, guards_of
 from runatlas.model.instant import iso_text
 from runatlas.model.policy import Verdict
 from runatlas.model.transfer import TransferItem
 from runatlas.model.trash import DeletionPlanRecord, PlannedItem, TrashKind, guarded_error, planned_item
-from runatlas.server.services.guards import guards_by_run
 from runatlas.server.store.data_portion import Portion, find_portions, weigh_portions
+from runatlas.server.store.registry import registered_sources
 from runatlas.server.store.statement import Connection
 from runatlas.server.store.trash import HeldRun, Weight, files_by_run, trashed_by_cuid, weigh
 
@@ -48,7 +48,7 @@ def plan_held(
     if cut is not None:
         portions = find_portions(connection, [run.id for run in held if said[run.id].goes], cut)
         held = [run for run in held if run.id in portions or not said[run.id].goes]
-    guards = guards_by_run(connection, held)
+    guards = _guards_by_run(connection, held)
     weights = _weights(connection, held) if cut is None else {key: one.weight for key, one in portions.items()}
     items: list[PlannedItem] = []
     kept: list[PlannedItem] = []
@@ -85,6 +85,12 @@ def plan_held(
 
 
 _GOES = Verdict(goes=True, reason="")
+
+
+def _guards_by_run(connection: Connection, held: Sequence[HeldRun]) -> dict[int, tuple[Guard, ...]]:
+    """Return the guards of runs by row id; runs that nothing guards are left out."""
+    sources = registered_sources(connection, [run.id for run in held])
+    return {run.id: guards for run in held if (guards := guards_of(run, sources.get(run.id, ())))}
 
 
 def _weights(connection: Connection, held: Sequence[HeldRun]) -> dict[int, tuple[int, int, int]]:
@@ -142,7 +148,7 @@ def _what_became(item: PlannedItem | TransferItem, run: HeldRun | None, trashed:
 
 def require_unguarded(connection: Connection, plan: DeletionPlanRecord, held: Sequence[HeldRun]) -> None:
     """Refuse what came under a guard since it was planned, or was planned elsewhere and not by us."""
-    guards = guards_by_run(connection, held)
+    guards = _guards_by_run(connection, held)
     listed = [planned_item(run, run.path, own) for run in held if (own := guards.get(run.id))]
     kept = [item for item in listed if not item.is_taken(plan.takes)]
     if kept:

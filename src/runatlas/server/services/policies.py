@@ -9,10 +9,11 @@ import attrs
 
 from runatlas.errors import ConflictError, NotFoundError, PermissionDeniedError, RunAtlasError, ValidationError
 from runatlas.model.codec import dumps, encode
+from runatlas.model.duration import parse_duration
 from runatlas.model.held_policy import EVERY, EvaluationRecord, HeldPolicyRecord, validate_policy_name
 from runatlas.model.ids import ProjectPath, new_cuid
 from runatlas.model.page import Page, PageRequest
-from runatlas.model.policy import Policy, parse_duration
+from runatlas.model.policy import Policy
 from runatlas.model.text import check_text
 from runatlas.server.services.access import require_project
 from runatlas.server.services.caller import Caller

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from runatlas.errors import ValidationError
 from runatlas.model.batch_check import check_indexed, check_key
-from runatlas.model.filter_field import did_you_mean
 from runatlas.model.run import RunSelection
+from runatlas.model.text import did_you_mean
 from runatlas.model.transfer import TransferItem, TransferPlanRecord
 from runatlas.server.services.access import require_scope, selected_runs
 from runatlas.server.services.caller import Caller

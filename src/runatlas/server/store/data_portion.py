@@ -26,8 +26,8 @@ from sqlalchemy import (
 
 from runatlas.errors import ConflictError
 from runatlas.model.data_cut import DataCut
-from runatlas.model.filter_field import did_you_mean
 from runatlas.model.series import MEDIA_TYPES, NUMERIC_TYPES
+from runatlas.model.text import did_you_mean
 from runatlas.server.store.blob_ref import known_blobs
 from runatlas.server.store.media import decode_items
 from runatlas.server.store.point_chunk import ChunkError, Points, decode_chunk, join

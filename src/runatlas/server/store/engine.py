@@ -20,7 +20,7 @@ from sqlalchemy.pool import QueuePool
 
 from runatlas.errors import BusyError, NoSpaceError, StoreError, StoreMissingError
 from runatlas.file_access import FileAccess
-from runatlas.model.liveness import heartbeat_timeout_ms
+from runatlas.model.heartbeat import heartbeat_timeout_ms
 from runatlas.process.fork import is_inherited, note_closed, note_opened
 from runatlas.server.store import postgresql, sqlite
 from runatlas.server.store.blob import BlobStore

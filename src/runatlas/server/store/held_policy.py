@@ -9,9 +9,10 @@ from sqlalchemy import and_, delete, func, insert, or_, select, update
 
 from runatlas.errors import RunAtlasError
 from runatlas.model.codec import decode, dumps, encode, loads
+from runatlas.model.duration import HOUR_MS, parse_duration
 from runatlas.model.held_policy import EVERY, EvaluationRecord, HeldPolicyRecord
 from runatlas.model.page import PageRequest
-from runatlas.model.policy import HOUR_MS, Policy, parse_duration
+from runatlas.model.policy import Policy
 from runatlas.server.store.engine import Store
 from runatlas.server.store.schema import held_policies, policy_evaluations, projects, users, workspaces
 from runatlas.server.store.statement import Connection, rows

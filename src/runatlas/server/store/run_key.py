@@ -9,8 +9,8 @@ import attrs
 from sqlalchemy import ColumnElement, Select, Text, literal, select
 
 from runatlas.model.config_name import number_of
-from runatlas.model.filter_field import did_you_mean
 from runatlas.model.filters import Comparison, Field, Filter, Not
+from runatlas.model.text import did_you_mean
 from runatlas.server.store.run_column import scalar_series
 from runatlas.server.store.schema import run_configs, run_labels, runs, series
 from runatlas.server.store.selection import Scope

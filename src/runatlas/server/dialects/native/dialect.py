@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from runatlas.model.codec import encode_json
-from runatlas.server.dialects.native import account, file, run, series, system
+from runatlas.server.dialects.native import account, file, health, run, series
 from runatlas.server.dialects.native.document import ErrorDetail, ErrorDocument, make_document
 from runatlas.server.dialects.native.handler import make_handlers
 from runatlas.server.dialects.native.route import Route, RouteTable, declared_routes
@@ -29,7 +29,7 @@ def get_document() -> Answer:
 
 def native_routes() -> list[Route]:
     """Return the whole table."""
-    subjects = (system.routes, _ABOUT, account.routes, run.routes, series.routes, file.routes, run.deletions)
+    subjects = (health.routes, _ABOUT, account.routes, run.routes, series.routes, file.routes, run.deletions)
     return [*(route for subject in subjects for route in subject.routes), *declared_routes()]
 
 

@@ -14,9 +14,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from runatlas.model.codec import encode_json
+from runatlas.server.dialects.native.health import HealthCheck
 from runatlas.server.dialects.native.parameter import parse_query
 from runatlas.server.dialects.native.route import Route
-from runatlas.server.dialects.native.system import HealthCheck
 from runatlas.server.services.caller import Caller
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.body_limit import Limits

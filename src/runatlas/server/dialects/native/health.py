@@ -1,4 +1,4 @@
-"""Routes about the server itself; these need no key."""
+"""``/healthz``: whether the server and its store work; whoever asks needs no key."""
 
 from __future__ import annotations
 
