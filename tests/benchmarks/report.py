@@ -110,7 +110,12 @@ def _ratio(results: Results, work: str, name: str, field: str) -> str:
     if not mine or not peers:
         return "-"
     calls = min(len(mine), *map(len, peers))
-    return " / ".join(f"{min(times[call] for times in peers) / mine[call]:.2g}x" for call in range(calls))
+    return " / ".join(_times_as_fast(min(times[call] for times in peers) / mine[call]) for call in range(calls))
+
+
+def _times_as_fast(ratio: float) -> str:
+    """Write a ratio by two digits: 0.67x, 12x, 1,300x."""
+    return f"{float(f'{ratio:.2g}'):,.10g}x"
 
 
 def _in_process_peer(name: str) -> bool:
