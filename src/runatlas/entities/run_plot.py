@@ -16,7 +16,6 @@ from runatlas.entities.argument import integer, one_or_more, text, texts
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.metric_name import make_value_field
 from runatlas.entities.run_band import check_band, gather
-from runatlas.model.filter_field import did_you_mean
 from runatlas.model.filter_language import parse_field
 from runatlas.model.filters import Field
 from runatlas.model.ids import ProjectPath
@@ -25,6 +24,7 @@ from runatlas.model.page import each_item
 from runatlas.model.project import ProjectRecord
 from runatlas.model.run import RunPart, RunQuery, RunRecord, RunSelection
 from runatlas.model.run_value import field_value
+from runatlas.model.text import did_you_mean
 from runatlas.response import ApiResponse
 from runatlas.statistics.curve import Band
 from runatlas.tables.metric import MetricTable
