@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
+from itertools import islice
 from types import TracebackType
 from typing import Any
 
@@ -36,8 +37,8 @@ _FILTERED = {"runs", "groups"}
 _OF_METRICS = {"metrics", "series", "summary", "delete_metrics", "rename_metric", "define_metric"}
 """Methods whose texts are keys of metrics."""
 
-_LONGEST = 1000
-"""How far before the text an expression may begin."""
+_LONGEST, _DEEPEST = 2000, 20
+"""How far before the text an expression may begin, and how many brackets of it are looked at."""
 
 _ASKED = 20
 """Of how many runs the names are offered."""
@@ -97,12 +98,14 @@ class _Matcher:
 
 def _names_at(before: str, known: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Return what is begun in a text that something of ours is given, and the names that go on with it."""
-    for opening in reversed([*_OPENING.finditer(before)]):
+    before = before[-_LONGEST:]
+    for opening in islice(reversed([*_OPENING.finditer(before)]), _DEEPEST):
         quote, text = _text_begun(before[opening.end() :])
         if not quote or (held := _receiver(before[: opening.start()], known)) is None:
             continue
         if opening[0] == "[":
-            return text, sorted(name for name in _keys_of(held) if name.startswith(text))
+            keys = (key for key in _keys_of(held) if quote not in key and "\\" not in key)
+            return text, sorted(key for key in keys if key.startswith(text))
         begun = found[0] if (found := _NAME.search(text)) else ""
         names = set(_names_of(held.data if isinstance(held, ApiResponse) else held))
         names |= set(_statistics(names, begun))
@@ -132,7 +135,7 @@ def _written(method: str, names: Iterable[str], quote: str) -> list[str]:
 
 def _receiver(code: str, known: Mapping[str, Any]) -> object:
     """Return what the longest expression at the end of some code stands for; ``None`` if that is nothing of ours."""
-    for word in _WORD.finditer(code, max(0, len(code) - _LONGEST)):
+    for word in _WORD.finditer(code):
         try:
             expression = ast.parse(code[word.start() :], mode="eval").body
         except SyntaxError:
@@ -165,7 +168,7 @@ def _value_of(expression: ast.expr, known: Mapping[str, Any]) -> Any:
             return _ours(_value_of(inner, known))[slice(*bounds)]
         case ast.Subscript(value=inner, slice=key):
             held = _value_of(inner, known)
-            return (held if isinstance(held, dict) else _ours(held))[ast.literal_eval(key)]
+            return (held if type(held) is dict else _ours(held))[ast.literal_eval(key)]
     raise TypeError("not an expression that only reads")
 
 

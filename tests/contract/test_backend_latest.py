@@ -11,7 +11,7 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from support.backend import Site
 from support.examples import examples
 from support.recording import line, points
@@ -226,17 +226,41 @@ def test_a_damaged_row_is_told_and_the_series_are_read_instead(site: Site, data:
 def test_a_damaged_config_is_told_by_the_listing_that_carries_it(site: Site) -> None:
     world = _World(site, site.project())
     query = RunQuery(RunSelection(world.project.workspace, world.project.project))
-    for text in ('{"lr":nan}', "[1]", '{},{"lr":1}'):
+    for config in ('{"lr":nan}', "[1]", '{},{"lr":1}', '{"a":\x011\x01}'):
         with site.services.store.write() as connection:
-            connection.execute(update(runs).where(runs.c.run_id == "b").values(config=text))
+            connection.execute(update(runs).where(runs.c.run_id == "b").values(config=config))
         with pytest.raises(RunAtlasError, match=r"are damaged|the server failed"):
             site.root.list_runs(query)
     assert len(site.root.list_runs(attrs.evolve(query, parts=("summary",))).items) == 3
-    for text, told in ((' {"lr":NaN}', {"lr": float("nan")}), ("null", None)):  # as another program may write it
+    for config, told in ((' {"lr":NaN}', {"lr": float("nan")}), ("null", None)):  # as another program may write it
         with site.services.store.write() as connection:
-            connection.execute(update(runs).where(runs.c.run_id == "b").values(config=text))
+            connection.execute(update(runs).where(runs.c.run_id == "b").values(config=config))
         found = next(run.config for run in site.root.list_runs(query).items if run.id == "b")
         assert repr(found) == repr(told)
+
+
+def test_what_an_earlier_version_changes_is_seen(site: Site) -> None:
+    world = _World(site, site.project())
+    query = RunQuery(RunSelection(world.project.workspace, world.project.project, ("b",)))
+    with site.services.store.write() as connection:  # as it does: it knows nothing of what is kept beside a run
+        connection.execute(
+            text("UPDATE runs SET name = 'changed', updated_at_ms = updated_at_ms + 1 WHERE run_id = 'b'")
+        )
+    assert "b" in _shown(site)
+    assert [run.name for run in site.root.list_runs(query).items] == ["changed"]
+
+
+def test_a_metric_may_be_called_as_special_numbers_are_marked(site: Site) -> None:
+    project = site.project()
+    series = (ImportedSeries("$float", (0,), (math.nan,)),)
+    site.root.import_runs((RunImport(RunDraft(project, id="odd", state="FINISHED"), series, time_ms=1),))
+    for sorts in ((), (_BY_NAME,)):
+        query = RunQuery(RunSelection(project.workspace, project.project), sorts=sorts)
+        ((name, value),) = (site.root.list_runs(query).items[0].summary or {}).items()
+        assert name == "$float"
+        assert math.isnan(value)
+    with pytest.raises(RunAtlasError):
+        site.root.create_run(RunDraft(project, id="worse", config={"$float": "NaN"}))
 
 
 def test_a_run_of_very_many_metrics_has_no_row(site: Site) -> None:

@@ -7,13 +7,11 @@ from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Va
 from functools import partial
 from typing import Any, NoReturn, SupportsIndex, overload
 
-from runatlas.model.text import did_you_mean
+from runatlas.model.missing_key import MissingKeyError
 
 __all__ = ["BuiltIn", "FrozenDict", "FrozenList", "frozen_config", "frozen_labels"]
 
 _CONTAINERS = frozenset({dict, list})
-_NEAR = 2
-"""By how many letters a key may be longer or shorter than the one that was meant."""
 
 Advice = Callable[[str], str]
 """Says how something is changed, by the dotted key of it inside of what was read; ``""`` for all of that."""
@@ -98,7 +96,7 @@ class FrozenDict(dict[str, Any], metaclass=BuiltIn):
         path = _path_of(self, key) if isinstance(key, str) else ()
         if path:
             raise KeyError(f"{key!r} lies inside: [{']['.join(map(repr, path))}]")
-        raise KeyError(f"{key!r}{near}" if isinstance(key, str) and (near := _near(key, self)) else key)
+        raise MissingKeyError(key, self)
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value of a key, or the default."""
@@ -196,12 +194,6 @@ class FrozenList(list[Any], metaclass=BuiltIn):
 
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
     append = clear = extend = insert = pop = remove = reverse = sort = _refuse
-
-
-def _near(key: str, known: Iterable[str]) -> str:
-    """Say which key is near; only the likely ones are compared, as programs also try keys of thousands of runs."""
-    likely = (one for one in known if one[:1] == key[:1] and abs(len(one) - len(key)) <= _NEAR)
-    return did_you_mean(key, likely)
 
 
 def _path_of(held: Mapping[str, Any], dotted: str) -> tuple[str, ...]:

@@ -118,6 +118,10 @@ def _make_converter(*, strict: bool = False) -> cattrs.Converter:
         made.register_structure_hook(kind, _structure_exactly(kind))
     made.register_unstructure_hook_func(lambda t: t == dict[str, Any], lambda value: value)
     made.register_structure_hook_func(lambda t: t == dict[str, Any], _structure_exactly(dict))
+    numbers = made.get_structure_hook(dict[str, float])
+    # A metric that is called "$float", alone and NaN, was taken for the NaN of a config.
+    whole = lambda value, kind: numbers({"$float": value} if isinstance(value, float) else value, kind)  # noqa: E731
+    made.register_structure_hook_func(lambda t: t == dict[str, float], whole)
     scalar = str | int | float | bool | None
     made.register_structure_hook(scalar, _structure_literal)
     made.register_unstructure_hook(scalar, _unstructure_literal)

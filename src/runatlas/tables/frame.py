@@ -17,7 +17,6 @@ from runatlas.display.markup import Html, failure, is_empty, joined, more, note,
 from runatlas.display.shown import Shown, shown
 from runatlas.extra import load_extra
 from runatlas.model.series import ReadFailure
-from runatlas.model.text import did_you_mean
 from runatlas.tables.csv import write_csv
 from runatlas.terminal import counted
 
@@ -57,10 +56,6 @@ class Frame(Shown):
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""
         return tuple(self._head(0).column_names)
-
-    def _no_column(self, name: str) -> KeyError:
-        """Return what is raised for a column that it does not have."""
-        return KeyError(f"no column {name!r}{did_you_mean(name, self.columns)}")
 
     @property
     def num_rows(self) -> int:

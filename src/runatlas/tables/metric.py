@@ -18,8 +18,8 @@ from runatlas.extra import load_extra
 from runatlas.model import codec
 from runatlas.model.arrow_array import join_arrays, make_array
 from runatlas.model.codec import make_context
+from runatlas.model.missing_key import MissingKeyError
 from runatlas.model.series import SAMPLE_MAX, Context, PointBlock, ReadFailure, SeriesSlice
-from runatlas.model.text import did_you_mean
 from runatlas.tables.frame import Frame, to_pandas
 from runatlas.tables.plot import Plot, plot_metrics
 from runatlas.tables.resampling import check_smoothing, even_steps, read_at
@@ -219,8 +219,7 @@ class MetricTable(Frame, Mapping[K, Series], Generic[K]):
             cuids = ", ".join(self._reading.shared[key[0]])
             raise KeyError(f"{key[0]!r} is the id of several runs, which go by their cuids here: {cuids}")
         asked = key if isinstance(key, str) else key[-1]
-        meant = did_you_mean(str(asked), {item.key for item in self._series.values()} - {asked})
-        raise KeyError(f"{key!r}{meant}" if meant else key)
+        raise MissingKeyError(key, {item.key for item in self._series.values()} - {asked})
 
     def _ipython_key_completions_(self) -> list[K]:
         return list(self._series)

@@ -19,6 +19,7 @@ from runatlas.display.markup import Html, joined, note
 from runatlas.errors import RunAtlasError, ValidationError
 from runatlas.extra import load_extra
 from runatlas.model.instant import to_milliseconds
+from runatlas.model.missing_key import MissingKeyError
 from runatlas.model.text import did_you_mean
 from runatlas.tables.frame import ArrowFrame
 
@@ -99,7 +100,7 @@ class QueryTable(ArrowFrame, Sequence[dict[str, Any]]):
             KeyError: There is no such column.
         """
         if name not in self._table.column_names:
-            raise self._no_column(name)
+            raise MissingKeyError(name, self.columns)
         return list(self._table[name].to_pylist())
 
     def json(self) -> list[dict[str, Any]]:

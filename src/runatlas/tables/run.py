@@ -15,6 +15,7 @@ from runatlas.display.markup import Html, joined, note
 from runatlas.extra import load_extra
 from runatlas.model import codec
 from runatlas.model.instant import moment
+from runatlas.model.missing_key import MissingKeyError
 from runatlas.model.run import OWN_FIELDS, OwnField, RunRecord
 from runatlas.model.run_value import flatten
 from runatlas.tables.csv import write_csv
@@ -116,7 +117,7 @@ class RunTable(Frame, Sequence[dict[str, Any]]):
             return [row.get(self._config_names[name]) for row in self._configs]
         if name in self._summary_names:
             return [row.get(self._summary_names[name]) for row in self._summaries]
-        raise self._no_column(name)
+        raise MissingKeyError(name, self.columns)
 
     def _show(self) -> Html:
         failed = None

@@ -8,6 +8,7 @@ from typing import Any, overload
 from arro3.core import Table
 
 from runatlas.display.markup import Html, joined, note
+from runatlas.model.missing_key import MissingKeyError
 from runatlas.tables.frame import Frame
 from runatlas.tables.run import arrow_column
 
@@ -60,7 +61,7 @@ class ValueTable(Frame, Sequence[dict[str, Any]]):
             KeyError: There is no such column.
         """
         if name not in self._columns:
-            raise self._no_column(name)
+            raise MissingKeyError(name, self.columns)
         return list(self._columns[name])
 
     def to_arrow(self) -> Table:

@@ -116,8 +116,9 @@ def test_it_reads_like_any_dict_and_list(run: Run) -> None:
     )
     with pytest.raises(KeyError, match=r"^'no'$"):
         config["no"]
-    with pytest.raises(KeyError, match=r"'nets', did you mean 'net'\?"):
+    with pytest.raises(KeyError, match=r"^'nets', did you mean 'net'\?$") as caught:
         config["nets"]
+    assert (caught.value.args, str(pickle.loads(pickle.dumps(caught.value)))) == (("nets",), str(caught.value))
     with pytest.raises(KeyError, match=r"'net.stages' lies inside: \['net'\]\['stages'\]"):
         config["net.stages"]
 

@@ -57,7 +57,7 @@ def test_rows_have_every_column() -> None:
     assert [row["run"] for row in table[1:]] == ["b", "c"]
     assert table.column("summary.loss") == [0.5, None, None]
     assert (table.complete, table.sampled, table.total, table.failures, table.missing) == (True, False, 3, (), ())
-    with pytest.raises(KeyError, match=r"no column 'config.net.ac', did you mean 'config.net.act'\?"):
+    with pytest.raises(KeyError, match=r"'config.net.ac', did you mean 'config.net.act'\?"):
         table.column("config.net.ac")
 
 

@@ -114,6 +114,8 @@ def json_text(value: object, argument: str) -> str:
         raise
     if text.count("{") + text.count("[") > DEPTH_MAX:
         check_depth(value, argument)
+    if text.startswith('{"$float":') and not isinstance(loads(text), dict):
+        raise ValidationError(f"{argument}: the key '$float' cannot stand alone beside {value['$float']!r}")  # type: ignore[index]
     return text
 
 

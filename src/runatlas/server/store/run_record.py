@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import lru_cache, partial
 from operator import itemgetter
 from types import NoneType
@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 from sqlalchemy import ColumnElement, Select, func, literal_column, select
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DBAPIError
 
 from runatlas.errors import ResponseFormatError
 from runatlas.model.codec import context_text, decode_json, loads, loads_all
@@ -114,7 +114,7 @@ def list_runs(
     """
     if not order.keys and not statistics and config_keys is None and TOLD_PARTS.issuperset(parts):
         # What is damaged, or too much for one text, is read by column, which says what is wrong with which run.
-        with suppress(ValueError, KeyError, ResponseFormatError, DataError), collector_paused():
+        with suppress(ValueError, KeyError, ResponseFormatError, DBAPIError), collector_paused(), _apart(connection):
             read = partial(list_texts, connection, condition, order, after=after, offset=offset, parts=parts)
             return _told(connection, *read(limit=limit + 1), limit, as_text=as_text)
     keys = [key.value for key in order.keys]
@@ -129,6 +129,11 @@ def list_runs(
             _records(connection, _columns(names, shown), parts, statistics, config_keys, as_text=as_text),
             more and _plain(more),
         )
+
+
+def _apart(connection: Connection) -> AbstractContextManager[Any]:
+    """Let what fails inside leave the transaction as it was, which PostgreSQL gives up otherwise."""
+    return connection.begin_nested() if connection.dialect.name == "postgresql" else nullcontext()
 
 
 def _told(connection: Connection, text: bytes, count: int, limit: int, *, as_text: bool) -> RunPage:

@@ -46,6 +46,7 @@ _MARK = "\x01"
 """Stands around what is put in afterwards: JSON has no such character."""
 
 _ALWAYS = {"id", "cuid", "name", "labels", "created_at", "updated_at"}
+_CHANGED = OWN_FIELDS["updated_at"].attribute
 _FOLDER = OWN_FIELDS["folder_id"]
 _FIELDS = [field for field in OWN_FIELDS.values() if field.column and field.name not in {"state", "folder_id"}]
 
@@ -109,6 +110,8 @@ def _filled(connection: Connection, text: bytes) -> bytes:
         return text
     pieces = text.split(mark)
     marks = pieces[1::2]
+    if not all(before.endswith((b"{", b'"summary":')) for before in pieces[:-1:2]):
+        raise ValueError("a mark that is none of ours")
     wanted = set(marks)
     places = {mark: mark.decode().split(",") for mark in wanted if b"," in mark}
     missing = [int(mark) for mark in wanted if mark not in places]
@@ -143,7 +146,14 @@ def _record(dialect: str, parts: frozenset[str]) -> ColumnElement[str]:
         frozen = f"{LATEST.removesuffix(')')} AND {_begins('data')})"
         rest.append(f"',\"summary\":' || coalesce({frozen}, '{_MARK}' || runs.id || '{_MARK}')")
     rest.append("'}'")
-    return func.coalesce(runs.c.shown, _shown(dialect, STATE)).concat(literal_column(" || ".join(rest), Text()))
+    return func.coalesce(_kept(dialect), _shown(dialect, STATE)).concat(literal_column(" || ".join(rest), Text()))
+
+
+def _kept(dialect: str) -> ColumnElement[str]:
+    """Return what is kept of a run, unless an earlier version of this program changed it, which knows nothing of it."""
+    find = "strpos" if dialect == "postgresql" else "instr"
+    said = f"'\"{_CHANGED}\":' || runs.{OWN_FIELDS['updated_at'].column} || ','"
+    return literal_column(f"CASE WHEN {find}(runs.shown, {said}) > 0 THEN runs.shown END", Text())
 
 
 def _begins(column: str) -> str:
