@@ -13,6 +13,7 @@ from runatlas.model.guard import Guard, GuardKind, TakenKind
 from runatlas.terminal import printable
 
 __all__ = [
+    "RETENTION_MS",
     "DeletionPlanRecord",
     "DeletionRecord",
     "PlannedItem",
@@ -25,6 +26,9 @@ __all__ = [
 
 TrashKind = Literal["runs", "project", "data"]
 """What a deletion takes: runs, a project with all its runs, or data that is cut out of runs, which stay."""
+
+RETENTION_MS = 30 * 24 * 3600 * 1000
+"""How long what was deleted can be restored, and any other change taken back."""
 
 
 @attrs.frozen

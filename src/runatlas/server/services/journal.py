@@ -13,6 +13,7 @@ from runatlas.model.ids import new_cuid
 from runatlas.model.instant import iso_text
 from runatlas.model.run import OWN_FIELDS
 from runatlas.model.run_config import compare_configs
+from runatlas.model.trash import RETENTION_MS
 from runatlas.server.services.caller import Caller
 from runatlas.server.store.engine import Store
 from runatlas.server.store.journal import ChangeRow, Fields, ReachedRun, add_change
@@ -23,7 +24,6 @@ __all__ = [
     "CONTEXTS",
     "JSON_COLUMNS",
     "METRIC",
-    "RETENTION_MS",
     "SOFT",
     "Line",
     "change_record",
@@ -36,9 +36,6 @@ __all__ = [
     "note_change",
     "shown",
 ]
-
-RETENTION_MS = 30 * 24 * 3600 * 1000
-"""How long a change can be taken back."""
 
 JSON_COLUMNS = {field.column for field in OWN_FIELDS.values() if isinstance(field.default, tuple)}
 """The columns that hold JSON text."""

@@ -17,6 +17,7 @@ from runatlas.model.page import Page, PageRequest
 from runatlas.model.run import RunSelection
 from runatlas.model.text import is_storable
 from runatlas.model.trash import (
+    RETENTION_MS,
     DeletionPlanRecord,
     DeletionRecord,
     PlannedItem,
@@ -42,7 +43,7 @@ from runatlas.server.services.deletion_plan import (
     require_same,
     require_unguarded,
 )
-from runatlas.server.services.journal import RETENTION_MS, Line, counted, note_change
+from runatlas.server.services.journal import Line, counted, note_change
 from runatlas.server.services.paging import check_page, make_page, read_cursor, write_cursor
 from runatlas.server.services.validation import checked
 from runatlas.server.store.data_cut import cut_out
@@ -86,15 +87,8 @@ _SHOWN = 5
 class Trash:
     """What may be done with the trash."""
 
-    def __init__(self, store: Store, *, retention_ms: int | None = RETENTION_MS) -> None:
-        """Make the service.
-
-        Args:
-            store: The store.
-            retention_ms: How long a deletion can be undone; ``None`` for as long as nobody purges it.
-        """
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._retention_ms = retention_ms
 
     def plan_run_deletion(
         self, caller: Caller, selection: RunSelection | RunPath, *, force: bool = False
@@ -301,7 +295,7 @@ class Trash:
         self, connection: Connection, caller: Caller, plan: DeletionPlanRecord, projects: Sequence[ProjectRow]
     ) -> tuple[DeletionRecord, int]:
         now = self._store.clock()
-        expires = None if self._retention_ms is None else now + self._retention_ms
+        expires = now + RETENTION_MS
         cuid = new_cuid()
         entry = add_trash(
             connection,
