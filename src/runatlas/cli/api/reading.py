@@ -114,10 +114,12 @@ def metrics(
     held = table.to_arrow()
     found = set(held["key"].to_pylist())
     hinted = {told for key, told in table.absences.items() if key not in found}
-    for note in table.notes:
-        if note not in hinted:
+    said = [note for note in table.notes if note not in hinted]
+    named = {key for key in keys if key not in found and any(repr(key) in note for note in said)}
+    for note in said:
+        if single is None or not any(repr(key) in note for key in named):
             say(note)
-    _note_missing(keys, found, single)
+    _note_missing(keys if single is not None else [key for key in keys if key not in named], found, single)
     if as_json:
         print_json(table.json())
         return
