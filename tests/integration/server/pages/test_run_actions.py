@@ -92,7 +92,7 @@ def test_what_a_button_does_is_said_and_taken_back(server: ServerProcess) -> Non
 def _held(server: ServerProcess, field: str) -> dict[str, object]:
     """Read a field of the runs that have it, past every cache."""
     listed = server.call("POST", "runs/query", json={"selection": {"workspace": "root", "project": "demo"}}).json()
-    return {run["id"]: run[field] for run in listed["items"] if run[field]}
+    return {run["id"]: run[field] for run in listed["items"] if run.get(field)}
 
 
 def test_all_that_fit_the_filter_are_changed_also_those_on_other_pages(server: ServerProcess) -> None:
