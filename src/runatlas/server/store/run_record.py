@@ -15,11 +15,10 @@ from sqlalchemy import ColumnElement, Select, func, literal_column, select
 from sqlalchemy.exc import DBAPIError
 
 from runatlas.errors import ResponseFormatError
-from runatlas.model.codec import context_text, decode_json, loads, loads_all
+from runatlas.model.codec import context_text, loads, loads_all
 from runatlas.model.config_name import parts_of
 from runatlas.model.fast_json import raw_items, raw_objects
 from runatlas.model.filters import Field, Statistic
-from runatlas.model.page import Page
 from runatlas.model.run import OWN_FIELDS, OwnField, Profile, RunRecord
 from runatlas.model.series import NUMERIC_TYPES
 from runatlas.process.garbage_collector import collector_paused
@@ -112,11 +111,11 @@ def list_runs(
         config_keys: Which names in configs are looked at; ``None`` for all.
         as_text: Whether records may stay JSON texts, checked: for who only passes them on.
     """
-    if not order.keys and not statistics and config_keys is None and TOLD_PARTS.issuperset(parts):
+    if as_text and not order.keys and not statistics and config_keys is None and TOLD_PARTS.issuperset(parts):
         # What is damaged, or too much for one text, is read by column, which says what is wrong with which run.
         with suppress(ValueError, KeyError, ResponseFormatError, DBAPIError), collector_paused(), _apart(connection):
             read = partial(list_texts, connection, condition, order, after=after, offset=offset, parts=parts)
-            return _told(connection, *read(limit=limit + 1), limit, as_text=as_text)
+            return _told(connection, *read(limit=limit + 1), limit)
     keys = [key.value for key in order.keys]
     # In an order that has to be made, SQLite would carry the last values of all runs along.
     names = _names(parts, with_latest=not keys)
@@ -136,15 +135,14 @@ def _apart(connection: Connection) -> AbstractContextManager[Any]:
     return connection.begin_nested() if connection.dialect.name == "postgresql" else nullcontext()
 
 
-def _told(connection: Connection, text: bytes, count: int, limit: int, *, as_text: bool) -> RunPage:
-    """Read a page of records; one that does not come out as it should is for the columns to tell."""
-    found: Sequence[Any] = raw_items(text) if as_text else decode_json(b'{"items":[%b]}' % text, Page[RunRecord]).items
+def _told(connection: Connection, text: bytes, count: int, limit: int) -> RunPage:
+    """Make a page of records that are texts; one that does not come out as it should is for the columns to tell."""
+    found: list[Any] = raw_items(text)
     if len(found) != count:
         raise ValueError("other records than runs")
     if count <= limit:
-        return RunPage(list(found), None)
-    last = loads(bytes(found[limit - 1]))["cuid"] if as_text else found[limit - 1].cuid
-    return RunPage(list(found[:limit]), last_values(connection, last))
+        return RunPage(found, None)
+    return RunPage(found[:limit], last_values(connection, loads(bytes(found[limit - 1]))["cuid"]))
 
 
 def read_runs(connection: Connection, run_keys: Sequence[int], parts: Collection[str]) -> list[RunRecord]:
