@@ -148,11 +148,11 @@ def reply(
     return keep
 
 
-def half_body(sent: bytes = b'{"ok"', length: int = 100, *, status: int = 200, encoding: str = "identity") -> Fault:
+def half_body(sent: bytes = b'{"ok"', length: int = 100, *, status: int = 200) -> Fault:
     """Promise more than comes."""
 
     def answer(exchange: Exchange) -> None:
-        named = {"Content-Type": "application/json", "Content-Length": str(length), "Content-Encoding": encoding}
+        named = {"Content-Type": "application/json", "Content-Length": str(length)}
         exchange.connection.sendall(_head(status, named) + sent)
 
     return answer

@@ -48,7 +48,7 @@ BROKEN: list[tuple[Callable[[], Fault], type[Exception], str]] = [
     (gibberish, ConnectionFailedError, "the connection broke"),
     (lambda: reset(b"HTTP/1.1 200 OK\r\nContent-Le"), RequestError, "the connection broke"),
     (lambda: hang_up(b"HTTP/1.1 200 OK\r\nContent-Le"), RequestError, "in the middle of the answer"),
-    (lambda: half_body(b"no gzip", 7, encoding="gzip"), RequestError, "compression is damaged"),
+    (lambda: reply(b"no gzip", content_encoding="gzip"), RequestError, "compression is damaged"),
 ]
 NAMES = [
     "half body",
