@@ -27,6 +27,9 @@ class Nowhere:
 class Listing(Collection[User, UserRecord]):
     """Users ``u0``, ``u1``, …; cursors are positions."""
 
+    is_remote = True
+    """Whether it is listed as something that a server has."""
+
     def __init__(self, names: int | list[str], window: Window | None = None) -> None:
         super().__init__(BackendHandle(Nowhere()), window or make_window())
         self.names = [f"u{index}" for index in range(names)] if isinstance(names, int) else names
@@ -53,6 +56,9 @@ class Listing(Collection[User, UserRecord]):
             next_cursor=str(end) if end < len(self.names) else None,
             total=len(self.names) if page.with_total else None,
         )
+
+    def _reads_ahead(self) -> bool:
+        return self.is_remote
 
     def _make(self, record: UserRecord) -> User:
         return User(self._handle, record.username, record)

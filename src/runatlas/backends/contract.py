@@ -76,6 +76,11 @@ class Backend(ManyRuns, Folders, Policies, Annotations, Registry, Changes, Trans
         No request: that a directory has a server is seen by a lock that this holds (``process/server_note.py``).
         """
 
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether to ask for a page of a listing while the one before is used. No request."""
+        return True
+
     @operation("accounts", Route("GET", "/server", "accounts", keep="settled"))
     def get_server(self) -> ServerRecord:
         """Tell what the server is and whether the caller administers it."""

@@ -162,6 +162,11 @@ class LocalBackend(Backend):
         """The address of the directory's server if one runs, else the directory as a ``file://`` URL."""
         return ServerNote(self._directory).read() or Path(self._directory).as_uri()
 
+    @property
+    def reads_ahead(self) -> bool:
+        """No: this process reads the pages, and would do so while it uses the one before."""
+        return False
+
     def get_user(self) -> UserRecord:
         if self._given is None and self._open is None and not Services.is_at(self._directory):
             return Accounts.first_user()

@@ -161,11 +161,11 @@ def _unseen(items: Iterable[E], seen: set[Any]) -> Iterator[E]:
 class Collection(Readable, Tabular, Generic[E, R]):
     """A listing of entities.
 
-    Iterating yields everything (or the page, or the ``limit``, that was asked for): 1000 items a request, the next
-    ones fetched while these are used; only the first 100 are there already if something else was asked before. If a
-    request fails, the error is raised after everything that came before it. What was loaded is kept, up to 2000 items:
-    iterating a longer collection again asks again. Pages by number are counted anew with every request: between two of
-    them a change of the listing repeats an item or passes one over. Iterate where every item counts.
+    Iterating yields everything (or the page, or the ``limit``, that was asked for): 1000 items a request, of a server
+    the next ones fetched while these are used; only the first 100 are there already if something else was asked
+    before. If a request fails, the error is raised after everything that came before it. What was loaded is kept, up to
+    2000 items: iterating a longer collection again asks again. Pages by number are counted anew with every request:
+    between two of them a change of the listing repeats an item or passes one over. Iterate where every item counts.
 
     As a table (``to_pandas()`` and the like, and wherever Arrow is spoken) it has a row an item, and the columns that
     ``json()`` of the items has.
@@ -194,6 +194,10 @@ class Collection(Readable, Tabular, Generic[E, R]):
     @abstractmethod
     def _make(self, record: R) -> E:
         """Make an entity of a listed record."""
+
+    def _reads_ahead(self) -> bool:
+        """Tell whether to ask for a page while the one before is used."""
+        return self._handle.backend.reads_ahead
 
     def _count(self) -> int:
         """Ask the backend how many items the whole listing has."""
@@ -280,7 +284,7 @@ class Collection(Readable, Tabular, Generic[E, R]):
             items = _unseen(chunk.items, seen) if self._repeats else iter(chunk.items)
             yield from islice(items, 1)
             # Only who goes on to the second of them is likely to want what follows.
-            follows = chunk.cursor is not None and len(chunk.items) > 1
+            follows = chunk.cursor is not None and len(chunk.items) > 1 and self._reads_ahead()
             ahead = Prefetch(self._chunk, index + 1, chunk) if follows else None
             yield from items
             if chunk.cursor is None:

@@ -27,6 +27,7 @@ __all__ = [
     "context_text",
     "converter",
     "decode",
+    "decode_all",
     "decode_json",
     "dumps",
     "encode",
@@ -371,10 +372,27 @@ def loads_all(texts: Sequence[str]) -> list[Any]:
         >>> loads_all(['{"lr":0.1}', "[]"])
         [{'lr': 0.1}, []]
     """
-    found = loads(f"[{','.join(texts)}]")
-    if len(found) != len(texts):
-        raise ValueError("one of the texts is several JSON values")
-    return list(found)
+    try:
+        return fast_json.read_all(texts, object)
+    except NotPlainError:
+        return list(map(loads, texts))
+
+
+def decode_all(texts: Sequence[str], kind: type[T]) -> list[T]:
+    """Read many texts of records, as ``decode_json`` does one.
+
+    Raises:
+        ValueError: One of them is not JSON, or nested too deeply.
+        ResponseFormatError: One does not fit.
+
+    Example:
+        >>> decode_all(['{"lr":0.1}', '{"lr":"NaN"}'], dict[str, float])
+        [{'lr': 0.1}, {'lr': nan}]
+    """
+    try:
+        return fast_json.read_all(texts, kind)
+    except NotPlainError:
+        return [decode_json(text.encode(), kind) for text in texts]
 
 
 def make_context(value: Mapping[str, Any] | None) -> tuple[tuple[str, str | int | float | bool | None], ...]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any, TypeVar, cast, get_type_hints
 
 import attrs
 import msgspec
+from msgspec.structs import force_setattr
 
-__all__ = ["compact"]
+__all__ = ["compact", "fill"]
 
 T = TypeVar("T")
 
@@ -50,3 +54,14 @@ def _default(field: attrs.Attribute[Any]) -> Any:
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
         return msgspec.field(default_factory=default.factory)
     return msgspec.NODEFAULT if default is attrs.NOTHING else default
+
+
+def fill(records: Sequence[Any], name: str, values: Iterable[Any]) -> None:
+    """Give records their values of a field: only for who has just made them, since they are frozen.
+
+    Args:
+        records: Objects of one class that ``compact`` made.
+        name: The field.
+        values: The value of each of them.
+    """
+    deque(map(force_setattr, records, repeat(name), values), maxlen=0)

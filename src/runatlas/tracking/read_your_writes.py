@@ -49,6 +49,11 @@ class ReadYourWrites(Backend):
         """The origin that the URLs of entities begin with."""
         return self._backend.web_url
 
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether the next page of a listing is asked for while one is used."""
+        return self._backend.reads_ahead
+
     def close(self) -> None:
         """Release connections and files."""
         self._backend.close()

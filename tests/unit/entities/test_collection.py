@@ -7,6 +7,7 @@ import pickle
 import threading
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from support.examples import examples
 from support.listing import Listing
 
+from runatlas.backends.local import LocalBackend
 from runatlas.entities.collection import make_window
 from runatlas.entities.user import User
 from runatlas.errors import NotFoundError, RunAtlasError, ServerError
@@ -60,6 +62,17 @@ def test_the_next_page_is_fetched_ahead_once_the_first_is_being_used() -> None:
     next(walk)
     assert names(walk) == listing.names[2:]
     assert listing.threads == ["MainThread", "runatlas-page"]
+
+
+def test_the_next_page_of_a_directory_is_read_when_it_is_needed(tmp_path: Path) -> None:
+    assert not LocalBackend(tmp_path).reads_ahead
+    listing = Listing(1250)
+    listing.is_remote = False
+    walk = iter(listing)
+    assert names(islice(walk, 1000)) == listing.names[:1000]
+    assert len(listing.requests) == 1
+    assert names(walk) == listing.names[1000:]
+    assert listing.threads == ["MainThread", "MainThread"]
 
 
 def test_stopping_at_the_first_item_fetches_nothing_ahead() -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, delete, insert, literal_column, select
 
 from runatlas.errors import ResponseFormatError
 from runatlas.model.codec import decode_json, encode_json, with_float_texts
-from runatlas.model.fast_json import NotPlainError, read
+from runatlas.model.fast_json import NotPlainError, read_all
 from runatlas.model.series import SCALAR_TYPES
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import run_latest, series
@@ -140,10 +140,8 @@ def _read_all(held: Sequence[object]) -> Sequence[dict[str, float] | None]:
     """Read many rows at once; ``None`` for each that is not there or is damaged."""
     texts = [data for data in held if isinstance(data, str)]
     with suppress(NotPlainError):
-        found = read(f"[{','.join(texts)}]", list[dict[str, float]])
-        if len(found) == len(texts):
-            values = iter(found)
-            return [next(values) if isinstance(data, str) else None for data in held]
+        values = iter(read_all(texts, dict[str, float]))
+        return [next(values) if isinstance(data, str) else None for data in held]
     return list(map(_read, held))
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
-from functools import lru_cache, partial
-from operator import itemgetter
+from contextlib import suppress
+from functools import lru_cache
+from operator import attrgetter, itemgetter
 from types import NoneType
 from typing import Any
 
 import attrs
 from sqlalchemy import ColumnElement, Select, func, literal_column, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DatabaseError
 
 from runatlas.errors import ResponseFormatError
-from runatlas.model.codec import context_text, loads, loads_all
+from runatlas.model.codec import context_text, decode_all, loads, loads_all
+from runatlas.model.compact import fill
 from runatlas.model.config_name import parts_of
-from runatlas.model.fast_json import raw_items, raw_objects
+from runatlas.model.fast_json import raw_objects
 from runatlas.model.filters import Field, Statistic
 from runatlas.model.run import OWN_FIELDS, OwnField, Profile, RunRecord
 from runatlas.model.series import NUMERIC_TYPES
@@ -28,7 +29,7 @@ from runatlas.server.store.liveness import state_of
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.run_home import find_homes, find_people
 from runatlas.server.store.run_order import RunOrder
-from runatlas.server.store.run_text import TOLD_PARTS, is_default, last_values, list_texts
+from runatlas.server.store.run_text import TOLD_PARTS, RunTexts, is_default, list_texts, whole_texts
 from runatlas.server.store.schema import run_profiles, runs, series
 from runatlas.server.store.statement import Connection, listing, member_of, one_of, rows
 from runatlas.server.store.summary import average, deviation
@@ -40,9 +41,15 @@ __all__ = ["RunPage", "count_runs", "list_runs", "read_runs"]
 class RunPage:
     """Up to one run more than was asked for, and the cursor values of the last of those asked for."""
 
-    records: list[RunRecord]
+    records: Sequence[RunRecord]
     next_values: list[Any] | None
 
+
+_DAMAGE: dict[str, tuple[type[Exception], ...]] = {
+    "sqlite": (ValueError, KeyError, TypeError, ResponseFormatError, DatabaseError),
+    "postgresql": (ValueError, KeyError, TypeError, ResponseFormatError),
+}
+"""How texts of runs turn out to be damaged; what PostgreSQL holds has the types of its columns."""
 
 _C = runs.c
 _STORED = [field for field in OWN_FIELDS.values() if field.column]
@@ -111,11 +118,11 @@ def list_runs(
         config_keys: Which names in configs are looked at; ``None`` for all.
         as_text: Whether records may stay JSON texts, checked: for who only passes them on.
     """
-    if as_text and not order.keys and not statistics and config_keys is None and TOLD_PARTS.issuperset(parts):
-        # What is damaged, or too much for one text, is read by column, which says what is wrong with which run.
-        with suppress(ValueError, KeyError, ResponseFormatError, DBAPIError), collector_paused(), _apart(connection):
-            read = partial(list_texts, connection, condition, order, after=after, offset=offset, parts=parts)
-            return _told(connection, *read(limit=limit + 1), limit)
+    if not order.keys and not statistics and config_keys is None and TOLD_PARTS.issuperset(parts):
+        # What is damaged is read by column, which says what is wrong with which run.
+        with suppress(*_DAMAGE[connection.dialect.name]), collector_paused():
+            page = list_texts(connection, condition, order, after=after, limit=limit, offset=offset, parts=parts)
+            return RunPage([], None) if page is None else _told(connection, page, as_text=as_text)
     keys = [key.value for key in order.keys]
     # In an order that has to be made, SQLite would carry the last values of all runs along.
     names = _names(parts, with_latest=not keys)
@@ -130,19 +137,25 @@ def list_runs(
         )
 
 
-def _apart(connection: Connection) -> AbstractContextManager[Any]:
-    """Let what fails inside leave the transaction as it was, which PostgreSQL gives up otherwise."""
-    return connection.begin_nested() if connection.dialect.name == "postgresql" else nullcontext()
+def _told(connection: Connection, page: RunTexts, *, as_text: bool) -> RunPage:
+    records: Any = raw_objects(whole_texts(connection, page)) if as_text else _of_texts(connection, page)
+    return RunPage(records, page.next_values and _plain(page.next_values))
 
 
-def _told(connection: Connection, text: bytes, count: int, limit: int) -> RunPage:
-    """Make a page of records that are texts; one that does not come out as it should is for the columns to tell."""
-    found: list[Any] = raw_items(text)
-    if len(found) != count:
-        raise ValueError("other records than runs")
-    if count <= limit:
-        return RunPage(found, None)
-    return RunPage(found[:limit], last_values(connection, loads(bytes(found[limit - 1]))["cuid"]))
+def _of_texts(connection: Connection, page: RunTexts) -> list[RunRecord]:
+    records = decode_all(list(map('{"workspace":"","project":""%s}'.__mod__, page.own)), RunRecord)
+    if list(map(attrgetter("updated_at_ms"), records)) != list(page.changed):
+        raise ValueError("what is kept of a run is not what it says now")
+    homes, people = zip(*map(page.named.__getitem__, page.places), strict=True)
+    fill(records, "workspace", [home.workspace for home in homes])
+    fill(records, "project", [home.project for home in homes])
+    fill(records, "project_cuid", [home.cuid for home in homes])
+    fill(records, "user", people)
+    if page.configs is not None:
+        fill(records, "config", _configs(page.configs, None, as_text=False))
+    if page.latest is not None:
+        fill(records, "summary", read_latest(connection, page.keys, page.latest))
+    return records
 
 
 def read_runs(connection: Connection, run_keys: Sequence[int], parts: Collection[str]) -> list[RunRecord]:

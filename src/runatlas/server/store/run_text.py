@@ -1,4 +1,4 @@
-"""Pages of runs as the JSON that clients read, put together by the database: no column of a run becomes an object.
+"""Pages of runs as JSON, a few texts a run: no column of it becomes an object.
 
 What a run says of itself is worked out of its columns by one expression. Of a run that has ended it is kept beside
 them, in ``runs.shown``, since it seldom changes: each UPDATE of the row takes it away in the same statement, as the
@@ -11,39 +11,31 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import repeat
+from operator import contains
 from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    ColumnElement,
-    Integer,
-    LargeBinary,
-    Text,
-    bindparam,
-    cast,
-    func,
-    literal_column,
-    select,
-    update,
-)
+import attrs
+from sqlalchemy import Boolean, ColumnElement, Integer, Select, Text, func, literal_column, select, update
 
+from runatlas.model.account import UserRef
 from runatlas.model.codec import dumps
 from runatlas.model.run import OWN_FIELDS, OwnField
 from runatlas.server.store.latest import LATEST, latest_text, read_latest
 from runatlas.server.store.liveness import STATE
 from runatlas.server.store.prepared import Prepared
-from runatlas.server.store.run_home import find_homes, find_people
+from runatlas.server.store.run_home import Home, find_homes, find_people
 from runatlas.server.store.run_order import LAST, RunOrder
 from runatlas.server.store.schema import runs
 from runatlas.server.store.statement import Connection, listing, member_of, rows
 
-__all__ = ["TOLD_PARTS", "is_default", "keep_shown", "last_values", "list_texts", "shown_problem"]
+__all__ = ["TOLD_PARTS", "RunTexts", "is_default", "keep_shown", "list_texts", "shown_problem", "whole_texts"]
 
 TOLD_PARTS = frozenset({"config", "summary"})
 """What texts of runs may have beside the run's own fields."""
 
 _MARK = "\x01"
-"""Stands around what is put in afterwards: JSON has no such character."""
+"""Stands around the numbers of a run's project and user: JSON has no such letter."""
 
 _ALWAYS = {"id", "cuid", "name", "labels", "created_at", "updated_at"}
 _CHANGED = OWN_FIELDS["updated_at"].attribute
@@ -51,7 +43,29 @@ _FOLDER = OWN_FIELDS["folder_id"]
 _FIELDS = [field for field in OWN_FIELDS.values() if field.column and field.name not in {"state", "folder_id"}]
 
 
-_LAST = Prepared(select(*LAST).where(runs.c.cuid == bindparam("cuid")), "cuid")
+@attrs.frozen
+class RunTexts:
+    """A page of runs, a column for each piece of their JSON.
+
+    Attributes:
+        keys: Row ids of the runs.
+        places: Numbers of the project of each and of the user who made it.
+        named: What these numbers stand for.
+        changed: When they changed last, in Unix milliseconds.
+        own: What each says of itself: names and values as in an object, with a comma before them and no braces.
+        configs: Their configs; ``None`` unless these are wanted.
+        latest: The rows of their last values, ``None`` for a run without one; ``None`` unless these are wanted.
+        next_values: Cursor values of the last of them; ``None`` if no run follows.
+    """
+
+    keys: Sequence[int]
+    places: Sequence[tuple[int, int | None]]
+    named: Mapping[tuple[int, int | None], tuple[Home, UserRef | None]]
+    changed: Sequence[int]
+    own: Sequence[str]
+    configs: Sequence[str] | None
+    latest: Sequence[str | None] | None
+    next_values: list[Any] | None
 
 
 def list_texts(
@@ -63,10 +77,8 @@ def list_texts(
     limit: int,
     offset: int,
     parts: Collection[str],
-) -> tuple[bytes, int]:
-    """Read the records of runs that meet a condition as one text, with commas between them.
-
-    What another program wrote into a config may make it no JSON, or other records than were counted.
+) -> RunTexts | None:
+    """Read the texts of runs that meet a condition; what another program wrote among them may be no JSON.
 
     Args:
         connection: An open transaction.
@@ -75,89 +87,97 @@ def list_texts(
         after: Values of ``order`` of the run before.
         limit: How many runs.
         offset: How many to skip.
-        parts: Which of ``TOLD_PARTS`` the records carry.
+        parts: Which of ``TOLD_PARTS`` are wanted.
 
     Returns:
-        The text, and how many runs there are.
+        The texts; ``None`` if there are no runs.
+
+    Raises:
+        KeyError: A run lies in no project.
+        ValueError: What is kept of a run is damaged.
     """
-    told = _record(connection.dialect.name, frozenset(parts)).label("told")
-    page = order.apply(select(told).where(condition), after).limit(limit).offset(offset).subquery("page")
-    ((text, count),) = rows(connection, select(_joined(connection.dialect.name, page.c.told), func.count()))
-    whole = text.encode() if isinstance(text, str) else text or b""
-    return _filled(connection, whole), count
+    wanted = _wanted(connection.dialect.name, frozenset(parts))
+    found = rows(connection, order.apply(wanted.where(condition), after).limit(limit + 1).offset(offset))
+    if not found:
+        return None
+    *last, projects, users, changed, folders, told, configs, latest = zip(*found[:limit], strict=True)
+    homes, people = find_homes(connection, set(projects)), find_people(connection, set(users) - {None})
+    places = list(zip(projects, users, strict=True))
+    named = {(project, user): (homes[project], people.get(user)) for project, user in set(places)}
+    marked = {place: len(_mark(*place)) for place in named}
+    own = [text[marked[place] :] for text, place in zip(told, places, strict=True)]
+    if any(folders):
+        own = [
+            f'{text},"{_FOLDER.attribute}":{dumps(folder)}' if folder else text
+            for text, folder in zip(own, folders, strict=True)
+        ]
+    return RunTexts(
+        last[-1],
+        places,
+        named,
+        changed,
+        own,
+        configs if "config" in parts else None,
+        latest if "summary" in parts else None,
+        [column[-1] for column in last] if len(found) > limit else None,
+    )
 
 
-def last_values(connection: Connection, cuid: str) -> list[int]:
-    """Return the values of a cursor behind a run, in an order of no keys of its own."""
-    return list(map(int, _LAST.first(connection, cuid)))
+def _mark(project: int, user: int | None) -> str:
+    """Return what a text of a run begins with that lies in a project, and was made by a user."""
+    return f"{{{_MARK}{project},{'' if user is None else user}{_MARK}"
 
 
-def _joined(dialect: str, told: ColumnElement[str]) -> ColumnElement[Any]:
-    if dialect == "postgresql":
-        return func.string_agg(told, literal_column("','"))
-    # As bytes, whatever they are: letters that are none are for the reader of the JSON to find.
-    return cast(func.group_concat(told), LargeBinary)
+def whole_texts(connection: Connection, page: RunTexts) -> list[str]:
+    """Put the records of a page together, as clients read them.
+
+    Raises:
+        ValueError: One does not come out as JSON of a run, or an earlier version of this program, which knew nothing of
+            what is kept of a run, changed it.
+    """
+    if not all(map(contains, page.own, [f'"{_CHANGED}":{changed_ms}' for changed_ms in page.changed])):
+        raise ValueError("what is kept of a run is not what it says now")
+    columns: list[Sequence[Any]] = [_place_texts(page), page.own]
+    record = "{%s%s"
+    if page.configs is not None:
+        columns.append(_objects(page.configs))
+        record += ',"config":%s'
+    if page.latest is not None:
+        columns.append(_objects(_latest_texts(connection, page.keys, page.latest)))
+        record += ',"summary":%s'
+    return list(map(f"{record}}}".__mod__, zip(*columns, strict=True)))
 
 
-def _filled(connection: Connection, text: bytes) -> bytes:
-    """Put in what stands in other rows, one statement a kind."""
-    mark = _MARK.encode()
-    if text.startswith(b"{" + mark):
-        # Most pages are of one person's runs in one project, and of no run that is asked for its series.
-        first = text[2 : text.index(mark, 2)]
-        text = text.replace(mark + first + mark, _places(connection, {first: first.decode().split(",")})[first])
-    if mark not in text:
-        return text
-    pieces = text.split(mark)
-    marks = pieces[1::2]
-    if not all(before.endswith((b"{", b'"summary":')) for before in pieces[:-1:2]):
-        raise ValueError("a mark that is none of ours")
-    wanted = set(marks)
-    places = {mark: mark.decode().split(",") for mark in wanted if b"," in mark}
-    missing = [int(mark) for mark in wanted if mark not in places]
-    known = _places(connection, places)
-    for key, values in zip(missing, read_latest(connection, missing, [None] * len(missing)), strict=True):
-        known[b"%d" % key] = latest_text(values).encode()
-    pieces[1::2] = map(known.__getitem__, marks)
-    return b"".join(pieces)
+def _objects(texts: Sequence[str]) -> Sequence[str]:
+    if not all(map(str.startswith, texts, repeat("{"))):
+        raise ValueError("one of the texts is no object")
+    return texts
 
 
-def _places(connection: Connection, places: Mapping[bytes, Sequence[str]]) -> dict[bytes, bytes]:
-    """Say which projects and people runs belong to, given the numbers of both."""
-    homes = find_homes(connection, {int(project) for project, _ in places.values()})
-    people = find_people(connection, {int(user) for _, user in places.values() if user})
+def _latest_texts(connection: Connection, keys: Sequence[int], held: Sequence[str | None]) -> list[str]:
+    missing = [key for key, text in zip(keys, held, strict=True) if not isinstance(text, str)]
+    known = dict(zip(missing, map(latest_text, read_latest(connection, missing, [None] * len(missing))), strict=True))
+    return [known[key] if text is None else text for key, text in zip(keys, held, strict=True)]
+
+
+def _place_texts(page: RunTexts) -> list[str]:
+    """Say which projects and people runs belong to."""
     said = {}
-    for mark, (project, user) in places.items():
-        home, person = homes[int(project)], people.get(int(user)) if user else None
+    for place, (home, person) in page.named.items():
         names: dict[str, Any] = {"workspace": home.workspace, "project": home.project, "project_cuid": home.cuid}
         if person is not None:
             names["user"] = {"username": person.username, "name": person.name}
-        said[mark] = dumps(names)[1:-1].encode()
-    return said
+        said[place] = dumps(names)[1:-1]
+    return list(map(said.__getitem__, page.places))
 
 
 @lru_cache(maxsize=16)
-def _record(dialect: str, parts: frozenset[str]) -> ColumnElement[str]:
-    """Make the expression of a run's record; it is NULL for a config that is not written as ours are."""
-    rest = [_unless_default(dialect, _FOLDER)]
-    if "config" in parts:
-        rest.append(f"CASE WHEN {_begins('runs.config')} THEN ',\"config\":' || runs.config END")
-    if "summary" in parts:
-        frozen = f"{LATEST.removesuffix(')')} AND {_begins('data')})"
-        rest.append(f"',\"summary\":' || coalesce({frozen}, '{_MARK}' || runs.id || '{_MARK}')")
-    rest.append("'}'")
-    return func.coalesce(_kept(dialect), _shown(dialect, STATE)).concat(literal_column(" || ".join(rest), Text()))
-
-
-def _kept(dialect: str) -> ColumnElement[str]:
-    """Return what is kept of a run, unless an earlier version of this program changed it, which knows nothing of it."""
-    find = "strpos" if dialect == "postgresql" else "instr"
-    said = f"'\"{_CHANGED}\":' || runs.{OWN_FIELDS['updated_at'].column} || ','"
-    return literal_column(f"CASE WHEN {find}(runs.shown, {said}) > 0 THEN runs.shown END", Text())
-
-
-def _begins(column: str) -> str:
-    return f"substr({column}, 1, 1) = '{{'"
+def _wanted(dialect: str, parts: frozenset[str]) -> Select[Any]:
+    """Make the query of all that is read of each run; what is not wanted is NULL."""
+    told = func.coalesce(runs.c.shown, _shown(dialect, STATE))
+    config, latest = "runs.config" if "config" in parts else "NULL", LATEST if "summary" in parts else "NULL"
+    own = (runs.c.project_id, runs.c.user_id, runs.c.updated_at_ms, runs.c[_FOLDER.column])
+    return select(*LAST, *own, told, literal_column(f"{config}, {latest}"))
 
 
 def _shown(dialect: str, state: ColumnElement[str]) -> ColumnElement[str]:
