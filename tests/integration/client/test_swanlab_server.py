@@ -121,7 +121,7 @@ REFUSED: dict[str, Callable[[Backend], object]] = {
     "release_policy": lambda backend: backend.release_policy(DEMO, "old"),
     "list_evaluations": lambda backend: backend.list_evaluations(DEMO, PageRequest()),
 }
-ASKS_NOTHING = {"close", "forget", "location", "web_url"}
+ASKS_NOTHING = {"close", "forget", "location", "reads_ahead", "web_url"}
 
 
 def test_every_method_either_works_or_says_that_it_cannot() -> None:
