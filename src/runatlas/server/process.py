@@ -36,7 +36,7 @@ _BACKLOG = 2048
 _ACCEPTED_AT_ONCE = 64
 """How many connections are accepted before those that have to give way are closed."""
 
-_M_MMAP_THRESHOLD = -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGE = 2**22
 _MARGIN_S = 8.0
 _OTHER_FILES = 384
@@ -173,10 +173,15 @@ def _leave() -> None:
 
 
 def _give_back_large_blocks() -> None:
-    """Let what large bodies and answers held go back to the system; glibc learns to keep it, for each thread."""
+    """Let what large bodies and answers held go back to the system; glibc learns to keep it, for each thread.
+
+    What most answers take is kept: to be given the same memory again for each costs as much as to fill it.
+    """
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # a C library that has no such call
-            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
+            library = ctypes.CDLL(None)
+            library.mallopt(_M_MMAP_THRESHOLD, _LARGE)
+            library.mallopt(_M_TRIM_THRESHOLD, _LARGE)
 
 
 def _affordable(connections: int) -> int:

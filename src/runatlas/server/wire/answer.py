@@ -51,12 +51,11 @@ class Answer:
         """Send the answer, large bodies in pieces so that the connection's buffer stays small."""
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.all_headers()]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        view, start = memoryview(self.body), 0
-        while len(view) - start > _PIECE:
-            piece = bytes(view[start : start + _PIECE])
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        body, start = self.body, 0
+        while len(body) - start > _PIECE:
+            await send({"type": "http.response.body", "body": body[start : start + _PIECE], "more_body": True})
             start += _PIECE
-        await send({"type": "http.response.body", "body": bytes(view[start:]), "more_body": False})
+        await send({"type": "http.response.body", "body": body[start:] if start else body, "more_body": False})
 
     def to_response(self) -> Response[bytes]:
         """Return it as Litestar's exception handlers need it."""
