@@ -196,8 +196,11 @@ class Collection(Readable, Tabular, Generic[E, R]):
         """Make an entity of a listed record."""
 
     def _reads_ahead(self) -> bool:
-        """Tell whether to ask for a page while the one before is used."""
-        return self._handle.backend.reads_ahead
+        """Tell whether to ask for a page while the one before is used; of what is closed the next page tells it."""
+        try:
+            return self._handle.backend.reads_ahead
+        except RunAtlasError:
+            return False
 
     def _count(self) -> int:
         """Ask the backend how many items the whole listing has."""

@@ -75,6 +75,15 @@ def test_the_next_page_of_a_directory_is_read_when_it_is_needed(tmp_path: Path) 
     assert listing.threads == ["MainThread", "MainThread"]
 
 
+def test_what_was_read_is_yielded_although_its_api_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Listing, "_reads_ahead")
+    listing = Listing(1250)
+    walk = iter(listing)
+    first = next(walk)
+    listing._handle.close()
+    assert [first.username, *names(walk)] == listing.names
+
+
 def test_stopping_at_the_first_item_fetches_nothing_ahead() -> None:
     listing = Listing(1250)
     for _ in listing:
