@@ -124,6 +124,27 @@ def test_a_value_of_any_column_that_is_no_value_is_told(table: str, store: Path,
             _check(directory, truth, (column, value))
 
 
+_UNREADABLE = ("CAST(x'7bff7d' AS TEXT)", "x'00ff'", "'{'", "''")
+
+
+@pytest.mark.parametrize(("column", "value"), [*(("shown", value) for value in _UNREADABLE), ("name", "x'6f6464'")])
+def test_what_the_texts_of_a_listing_cannot_say_is_read_of_the_columns(tmp_path: Path, column: str, value: str) -> None:
+    """SQLite fails in words of its own on any run but the first of a page."""
+    for name in ("a", "b", "c"):
+        runatlas.Run(name, repo=tmp_path, experiment="p", capture_terminal_logs=False).finish()
+
+    def listed() -> list[str]:
+        with runatlas.Api(tmp_path, cache=False) as api:
+            return [repr(run.record) for run in api.runs(f"{owner_name()}/p") if column == "shown" or run.id != "a"]
+
+    truth = listed()
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME)) as database:
+        database.execute("UPDATE runs SET shown = NULL WHERE run_id = 'a'")
+        database.execute(f"UPDATE runs SET {column} = {value} WHERE run_id = 'a'")
+        database.commit()
+    assert listed() == truth
+
+
 def _damage_a_chunk(directory: Path) -> None:
     with closing(sqlite3.connect(directory / DATABASE_NAME)) as database:
         (number, data) = database.execute(

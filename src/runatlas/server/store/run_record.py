@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -46,10 +47,13 @@ class RunPage:
 
 
 _DAMAGE: dict[str, tuple[type[Exception], ...]] = {
-    "sqlite": (ValueError, KeyError, TypeError, ResponseFormatError, DatabaseError),
+    "sqlite": (ValueError, KeyError, TypeError, ResponseFormatError, DatabaseError, sqlite3.Error),
     "postgresql": (ValueError, KeyError, TypeError, ResponseFormatError),
 }
-"""How texts of runs turn out to be damaged; what PostgreSQL holds has the types of its columns."""
+"""How texts of runs turn out to be damaged; what PostgreSQL holds has the types of its columns.
+
+Behind the first row, what ``rows`` reads fails in the driver's own words.
+"""
 
 _C = runs.c
 _STORED = [field for field in OWN_FIELDS.values() if field.column]
