@@ -242,12 +242,12 @@ def test_a_damaged_config_is_told_by_the_listing_that_carries_it(site: Site) -> 
 def test_what_an_earlier_version_changes_is_seen(site: Site) -> None:
     world = _World(site, site.project())
     query = RunQuery(RunSelection(world.project.workspace, world.project.project, ("b",)))
-    with site.services.store.write() as connection:  # as it does: it knows nothing of what is kept beside a run
-        connection.execute(
-            text("UPDATE runs SET name = 'changed', updated_at_ms = updated_at_ms + 1 WHERE run_id = 'b'")
-        )
-    assert "b" in _shown(site)
-    assert [run.name for run in site.root.list_runs(query).items] == ["changed"]
+    for name, time in (("changed", "updated_at_ms + 1"), ("by a clock that is behind", "updated_at_ms / 10")):
+        site.root.update_runs(query.selection, RunPatch(description=name))
+        with site.services.store.write() as connection:  # as it does: it knows nothing of what is kept beside a run
+            connection.execute(text(f"UPDATE runs SET name = '{name}', updated_at_ms = {time} WHERE run_id = 'b'"))
+        assert "b" in _shown(site)
+        assert [run.name for run in site.root.list_runs(query).items] == [name]
 
 
 def test_a_metric_may_be_called_as_special_numbers_are_marked(site: Site) -> None:

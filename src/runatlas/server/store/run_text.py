@@ -135,7 +135,8 @@ def whole_texts(connection: Connection, page: RunTexts) -> list[str]:
         ValueError: One does not come out as JSON of a run, or an earlier version of this program, which knew nothing of
             what is kept of a run, changed it.
     """
-    if not all(map(contains, page.own, [f'"{_CHANGED}":{changed_ms}' for changed_ms in page.changed])):
+    # With the comma behind it, or a time would be taken for one that it begins.
+    if not all(map(contains, map("%s,".__mod__, page.own), [f'"{_CHANGED}":{time_ms},' for time_ms in page.changed])):
         raise ValueError("what is kept of a run is not what it says now")
     columns: list[Sequence[Any]] = [_place_texts(page), page.own]
     record = "{%s%s"
