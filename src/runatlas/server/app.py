@@ -20,6 +20,7 @@ from runatlas.server.dialects.native.health import HealthCheck
 from runatlas.server.dialects.native.warm_up import rehearse
 from runatlas.server.failed_socket import note_error, tell_sockets
 from runatlas.server.failure import FailureHandler
+from runatlas.server.routing import Application
 from runatlas.server.services.services import Services
 from runatlas.server.settings import ServerSettings
 from runatlas.server.wire.dialect import Dialect
@@ -73,8 +74,8 @@ def make_app(services: Services, settings: ServerSettings, held: Held | None = N
         if failures.incidents:
             _logger.warning("%d requests failed with an internal error", failures.incidents)
 
-    app = Litestar(
-        list(_handlers(dialects)),
+    app = Application(
+        _handlers(dialects),
         after_exception=[note_error],
         exception_handlers={Exception: failures},
         guards=[Gatekeeper(services, settings, dialects, default)],

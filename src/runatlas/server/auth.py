@@ -74,7 +74,7 @@ class Gatekeeper:
             return
         headers = {name.lower(): value for name, value in connection.headers.items()}
         _require_host(headers)
-        # Litestar's own handlers, which tell the methods of a path, are of no dialect.
+        # What tells the methods of a path may be of no dialect.
         dialect: Dialect = handler.opt.get("dialect") or dialect_for(
             connection.scope["path"], self._dialects, self._default
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, ClassVar, TypeAlias
 from urllib.parse import parse_qsl
 
 import attrs
@@ -14,6 +15,7 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Method
+from litestar.utils.signature import ParsedSignature
 
 from runatlas.errors import ApiStatusError, AuthenticationError
 from runatlas.server.services.caller import Caller
@@ -24,10 +26,11 @@ from runatlas.server.wire.inflating import inflated
 from runatlas.server.wire.upload import Upload
 from runatlas.server.wire.worker import Visit, answering, in_thread
 
-__all__ = ["Endpoint", "EndpointCall", "make_endpoint", "methods_of", "performed_once"]
+__all__ = ["Endpoint", "EndpointCall", "make_endpoint", "make_options_handler", "methods_of", "performed_once"]
 
 _BUFFER = 1 << 20
 _BODY_HEADER = "runatlas-body"
+_TYPE = re.compile(r":\w+}")
 
 
 @attrs.frozen(eq=False)
@@ -147,13 +150,52 @@ def make_endpoint(
         body = await read_body(request, most, visiting.hold) if has_body else b""
         return await visiting.answer(_answer, function, attrs.evolve(call, body=body))
 
-    return HTTPRouteHandler(
+    return _Handler(
         path,
         http_method=methods_of(method),
         status_code=200,
         name=f"{method} {path}",
         opt={"public": public, "visitors": visitors},
     )(answering(answer))
+
+
+class _Handler(HTTPRouteHandler):
+    """What answers a request: of one signature, which Litestar would read and make a model of once for each of them."""
+
+    _signature: ClassVar[ParsedSignature | None] = None
+    _model: ClassVar[type[Any] | None] = None
+
+    @property
+    def parsed_fn_signature(self) -> ParsedSignature:
+        found = _Handler._signature
+        if found is None:
+            found = _Handler._signature = super().parsed_fn_signature
+        return found
+
+    @property
+    def signature_model(self) -> type[Any]:
+        found = _Handler._model
+        if found is None:
+            found = _Handler._model = super().signature_model
+        return found
+
+
+def make_options_handler(methods: Mapping[str, Iterable[str]], *, public: bool = False) -> HTTPRouteHandler:
+    """Make a handler that tells which methods paths take.
+
+    Args:
+        methods: By path, as in ``make_endpoint``.
+        public: Whether no key is needed.
+
+    Returns:
+        A Litestar handler.
+    """
+    allow = {_TYPE.sub("}", path): ", ".join(sorted({*taken, "OPTIONS"})) for path, taken in methods.items()}
+
+    async def tell(request: Request[Caller, Any, State]) -> ASGIApp:
+        return Answer(status=204, headers={"allow": allow[request.scope["path_template"]]})
+
+    return HTTPRouteHandler(list(methods), http_method="OPTIONS", status_code=200, opt={"public": public})(tell)
 
 
 def _call(request: Request[Caller, Any, State]) -> EndpointCall:

@@ -20,13 +20,13 @@ from runatlas.server.dialects.native.route import Route
 from runatlas.server.services.caller import Caller
 from runatlas.server.wire.answer import Answer
 from runatlas.server.wire.body_limit import Limits
-from runatlas.server.wire.endpoint import EndpointCall, make_endpoint, methods_of, performed_once
+from runatlas.server.wire.endpoint import EndpointCall, make_endpoint, make_options_handler, methods_of, performed_once
 
 __all__ = ["make_handlers"]
 
 
 def make_handlers(routes: Iterable[Route], limits: Limits) -> list[HTTPRouteHandler]:
-    """Make the handlers that serve the routes, and one a path that tells which methods it takes.
+    """Make the handlers that serve the routes, and one that tells which methods each path takes.
 
     Args:
         routes: The routes.
@@ -38,25 +38,13 @@ def make_handlers(routes: Iterable[Route], limits: Limits) -> list[HTTPRouteHand
     table = list(routes)
     methods: dict[str, list[str]] = {}
     for route in table:
-        methods.setdefault(route.path, ["OPTIONS"]).extend(methods_of(route.method))
-    # First of all, for Litestar's own would list the methods of whatever it found first at a path.
-    options = [_options_handler(path, taken) for path, taken in methods.items()]
-    return options + [_aside_handler(route) if route.aside else _handler(route, limits) for route in table]
+        methods.setdefault(_litestar_path(route.path), []).extend(methods_of(route.method))
+    handlers = [_aside_handler(route) if route.aside else _handler(route, limits) for route in table]
+    return [*handlers, make_options_handler(methods, public=True)]
 
 
 def _litestar_path(path: str) -> str:
     return path.replace("}", ":str}")
-
-
-def _options_handler(path: str, methods: list[str]) -> HTTPRouteHandler:
-    allow = ", ".join(sorted(methods))
-
-    async def handle() -> ASGIApp:
-        return Answer(status=204, headers={"allow": allow})
-
-    return HTTPRouteHandler(
-        _litestar_path(path), http_method="OPTIONS", status_code=200, name=f"options {path}", opt={"public": True}
-    )(handle)
 
 
 def _aside_handler(route: Route) -> HTTPRouteHandler:
