@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 from support.database import lend_database
 from support.examples import TIMES, examples
+from support.password import hash_quickly
 from support.postgresql import postgresql
 
 __all__ = [
@@ -43,6 +44,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("project")
+
+hash_quickly()
 
 # A shell that starts the tests in the background has these ignored, and so would every program that they start.
 for _number in (signal.SIGINT, signal.SIGHUP):

@@ -17,6 +17,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TextIO
 
+from support.password import hash_quickly
+
 __all__ = ["FORKS", "ForkedProcess", "command", "run_command", "run_server", "start"]
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -28,7 +30,7 @@ FORKS.set_forkserver_preload(
         *("uvicorn.protocols.http.h11_impl", "uvicorn.protocols.http.httptools_impl", "uvicorn.lifespan.on"),
         *("uvicorn.loops.asyncio", "uvicorn.loops.auto", "anyio._backends._asyncio", "litestar.exceptions.responses"),
         *("litestar.middleware.csrf", "litestar.middleware.allowed_hosts", "litestar.middleware.response_cache"),
-        *("sqlalchemy.dialects.postgresql.psycopg", "encodings.idna"),
+        *("sqlalchemy.dialects.postgresql.psycopg", "encodings.idna", "argon2"),
     ]
 )
 """Makes processes, and what they share, as ``multiprocessing`` does."""
@@ -126,6 +128,7 @@ def _begin(
 ) -> None:
     """Take the place of a process that was started anew: streams, environment and directory."""
     gc.freeze()
+    hash_quickly()
     os.environ.clear()
     os.environ.update(environ)
     os.chdir(directory)

@@ -9,12 +9,12 @@ from contextlib import suppress
 from functools import partial
 
 import pytest
-from argon2 import PasswordHasher
 from sqlalchemy import delete
 from support.database import Clock, Location
 
 from runatlas.errors import AuthenticationError, ConflictError, NotFoundError
 from runatlas.server.schedule import Schedule
+from runatlas.server.services.password import hash_password
 from runatlas.server.services.services import Services
 from runatlas.server.services.sessions import SESSION_MS, SESSIONS_MAX, OneTimePasswordError, Session
 from runatlas.server.store.account import change_user, lock_user
@@ -25,11 +25,6 @@ from runatlas.server.store.session import end_sessions
 _HOUR_MS = 3600 * 1000
 _DAY_MS = 24 * _HOUR_MS
 _PASSWORD = "a password of ann's"
-
-
-def _cheap_hash(password: str) -> str:
-    """Return what is kept of a password that is looked at quickly."""
-    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(password)
 
 
 def _live(services: Services, *sessions: Session) -> list[bool]:
@@ -86,7 +81,7 @@ def test_what_somebody_signed_in_with_takes_its_sessions_along(location: Locatio
         sessions.begin(first.secret)
 
     with services.store.write() as connection:
-        change_user(connection, by_second.caller.user_id, {"password_hash": _cheap_hash(_PASSWORD)})
+        change_user(connection, by_second.caller.user_id, {"password_hash": hash_password(_PASSWORD)})
     with pytest.raises(AuthenticationError):
         sessions.choose_password("ann", _PASSWORD, "taken over!")
     by_password = sessions.begin_with_password("ann", _PASSWORD)
@@ -190,7 +185,7 @@ def test_nobody_is_in_with_what_was_taken_away_meanwhile(location: Location, by:
     clock = _Interrupted()
     services, other = Services.open(location.name, clock=clock, blobs_dir=location.blobs_dir), location.services()
     ann = other.owner()
-    kept = _cheap_hash(_PASSWORD)
+    kept = hash_password(_PASSWORD)
     happened = 0
 
     def put(password_hash: str) -> None:
