@@ -13,7 +13,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,18 +24,31 @@ from support.password import hash_quickly
 
 __all__ = ["FORKS", "ForkedProcess", "command", "run_command", "run_server", "start"]
 
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    [
-        *("runatlas.cli.main", "runatlas.cli.serve", "runatlas.cli.keys", "runatlas.server.process"),
-        *("litestar.plugins.attrs", "litestar.plugins.pydantic", "litestar.plugins.problem_details"),
-        *(f"runatlas.server.dialects.{name}" for name in ("native", "swanlab", "syvain", "matyan", "chachaml")),
-        *("uvicorn.protocols.http.h11_impl", "uvicorn.protocols.http.httptools_impl", "uvicorn.lifespan.on"),
-        *("uvicorn.loops.asyncio", "uvicorn.loops.auto", "anyio._backends._asyncio", "litestar.exceptions.responses"),
-        *("litestar.middleware.csrf", "litestar.middleware.allowed_hosts", "litestar.middleware.response_cache"),
-        *("sqlalchemy.dialects.postgresql.psycopg", "encodings.idna", "argon2"),
-    ]
-)
+
+class _Process(ForkServerProcess):
+    """A process whose parent has what is in ``support.preloaded``, which it finds where it is started."""
+
+    def start(self) -> None:
+        _start_parent()
+        super().start()
+
+
+@cache
+def _start_parent() -> None:
+    here = Path.cwd()
+    os.chdir(Path(__file__).parent.parent)
+    try:
+        ensure_running()
+    finally:
+        os.chdir(here)
+
+
+class _Forks(ForkServerContext):
+    Process = _Process
+
+
+FORKS = _Forks()
+FORKS.set_forkserver_preload(["support.preloaded"])
 """Makes processes, and what they share, as ``multiprocessing`` does."""
 
 
