@@ -288,3 +288,13 @@ def test_a_killed_process_loses_nothing_acknowledged(recorder: Recorder, locatio
     assert [row[0] for row in found["killed", "a", ()]] == list(range(applied * 7))
     assert len(found["killed", "b", ()]) == applied * 7
     assert not recorder.append(run, line("a", 7), writer="w", sequence=acknowledged).applied
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_what_is_asked_again_and_again_is_prepared(services: Services) -> None:
+    caller = services.owner()
+    for _ in range(20):
+        services.projects.list_projects(caller, ProjectQuery())
+    with services.store.read() as connection:
+        prepared = connection.execute(text("SELECT statement FROM pg_prepared_statements")).scalars().all()
+    assert any("FROM projects" in statement for statement in prepared)

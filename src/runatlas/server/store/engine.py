@@ -264,6 +264,8 @@ class Store:
         with store_errors(self.location), self._reader.connect() as connection, _at_work(connection, writes=changes):
             connection.begin()  # not by the first statement: those that run on the driver begin nothing
             yield connection
+            if self.dialect == "postgresql":
+                connection.commit()  # which psycopg keeps its prepared statements over, and a rollback not
             if self.is_read_only:
                 sqlite.check_unchanged(self.directory / DATABASE_NAME, connection.connection.dbapi_connection)
 
