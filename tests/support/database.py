@@ -17,6 +17,7 @@ import attrs
 import psycopg
 import pytest
 from sqlalchemy import make_url
+from support.lent import Lender
 
 from runatlas.server.services.services import Services
 from runatlas.server.store.engine import DATABASE_NAME, Store
@@ -86,24 +87,14 @@ Lend = Callable[[], AbstractContextManager[str]]
 
 @pytest.fixture(scope="session")
 def lend_database(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lend]:
-    """Copy one database for each test, which goes with it."""
+    """Lend databases with an empty store to one test after the other."""
     with psycopg.connect(postgresql, autocommit=True) as connection:
-
-        def url(name: str) -> str:
-            return make_url(postgresql).set(database=name).render_as_string(hide_password=False)
-
-        @contextmanager
-        def lend() -> Iterator[str]:
-            name = f"test_{secrets.token_hex(8)}"
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE made STRATEGY file_copy")
-            try:
-                yield url(name)
-            finally:
-                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
         connection.execute("CREATE DATABASE made")
-        Location("postgresql", url("made"), tmp_path_factory.mktemp("made")).open().close()
-        yield lend
+    url = make_url(postgresql).set(database="made").render_as_string(hide_password=False)
+    Location("postgresql", url, tmp_path_factory.mktemp("made")).open().close()
+    lender = Lender(postgresql, "made")
+    yield lender.lend
+    lender.close()
 
 
 @contextmanager
