@@ -38,7 +38,7 @@ def demo(site: Site) -> ProjectPath:
         RunDraft(project, id="three", state="CRASHED", description="d", job_type="j", colors=("#1",)),
     )
     for draft in drafts:
-        site.root.create_run(draft)
+        site.inside.create_run(draft)
     return project
 
 
@@ -129,7 +129,7 @@ class TestUndo:
     def test_of_many_the_first_are_named(self, site: Site) -> None:
         project = site.project("many")
         for number in range(8):
-            site.root.create_run(RunDraft(project, id=f"r{number}"))
+            site.inside.create_run(RunDraft(project, id=f"r{number}"))
         change = _update(site, project, name="x")
         _update(site, project, name="y")
         with pytest.raises(ConflictError, match=r"r4 \(name\) and 3 more$"):
@@ -146,7 +146,7 @@ class TestUndo:
         assert _find(site, "one").name == "x"
 
     def test_a_move_goes_back_into_its_folder(self, site: Site, demo: ProjectPath) -> None:
-        folder = site.root.create_folder(demo, "best")
+        folder = site.inside.create_folder(demo, "best")
         _update(site, demo, "one", folder_id=folder.id)
         before = _runs(site)
         change = _update(site, demo, project="other")
@@ -158,10 +158,10 @@ class TestUndo:
         assert _runs(site) == before
 
     def test_a_move_does_not_go_back_where_it_cannot(self, site: Site, demo: ProjectPath) -> None:
-        folder = site.root.create_folder(demo, "best")
+        folder = site.inside.create_folder(demo, "best")
         _update(site, demo, "one", folder_id=folder.id)
         change = _update(site, demo, project="other")
-        site.root.create_run(RunDraft(demo, id="two"))
+        site.inside.create_run(RunDraft(demo, id="two"))
         with pytest.raises(ConflictError, match=r"taken where they were: two$"):
             site.root.undo_change(change)
         site.root.delete_runs(_select(demo, "two"), force=True)

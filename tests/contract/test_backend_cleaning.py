@@ -25,9 +25,9 @@ def make(site: Site, project: ProjectPath, run_id: str, age: float, loss: tuple[
     """Make a run that ended so many days ago and began the day before, with values of ``val_loss``."""
     ended = site.clock() - round(age * DAY)
     draft = RunDraft(project, id=run_id, state="FINISHED", created_at_ms=ended - DAY, finished_at_ms=ended)
-    run, _ = site.root.create_run(attrs.evolve(draft, **said))
+    run, _ = site.inside.create_run(attrs.evolve(draft, **said))
     if loss:
-        site.root.append(Batch(run.path, (line("val_loss", len(loss), value=loss.__getitem__),)))
+        site.inside.append(Batch(run.path, (line("val_loss", len(loss), value=loss.__getitem__),)))
 
 
 @pytest.fixture

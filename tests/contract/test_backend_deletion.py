@@ -39,10 +39,10 @@ def demo(site: Site) -> ProjectPath:
 
 
 def _fill(site: Site, project: ProjectPath, run_id: str, data: bytes) -> None:
-    run, _ = site.root.create_run(RunDraft(project, id=run_id, state="FINISHED", labels=("x",), config={"n": run_id}))
-    blob = site.root.put_blob(project, io.BytesIO(data))
+    run, _ = site.inside.create_run(RunDraft(project, id=run_id, state="FINISHED", labels=("x",), config={"n": run_id}))
+    blob = site.inside.put_blob(project, io.BytesIO(data))
     picture = MediaItem("media/a.png", sha256=blob.sha256, size=blob.size, mime_type="image/png")
-    site.root.append(
+    site.inside.append(
         Batch(
             run.path,
             (line("loss", 10),),
@@ -119,7 +119,7 @@ class TestDeleting:
         assert site.root.count_runs(_select(demo)) == 2
         for call in (
             lambda: site.root.get_run(demo.run("run-1")),
-            lambda: site.root.append(Batch(demo.run("run-1"), (line("loss", 1),))),
+            lambda: site.inside.append(Batch(demo.run("run-1"), (line("loss", 1),))),
             lambda: site.root.update_runs(_select(demo, "run-1"), RunPatch(name="x")),
         ):
             with pytest.raises(NotFoundError):
@@ -131,7 +131,7 @@ class TestDeleting:
     def test_names_and_ids_are_free_at_once(self, site: Site, demo: ProjectPath) -> None:
         old = site.root.get_run(demo.run("run-1"))
         _delete(site, demo, "run-1")
-        new, created = site.root.create_run(RunDraft(demo, id="run-1", state="FINISHED"))
+        new, created = site.inside.create_run(RunDraft(demo, id="run-1", state="FINISHED"))
         assert created
         assert new.cuid != old.cuid
         site.root.delete(site.root.plan_project_deletion(demo))
@@ -188,7 +188,7 @@ class TestDeleting:
     def test_a_project_that_changed_is_kept(self, site: Site, demo: ProjectPath, more: bool) -> None:
         plan = site.root.plan_project_deletion(demo)
         if more:
-            site.root.create_run(RunDraft(demo))
+            site.inside.create_run(RunDraft(demo))
         else:
             _delete(site, demo, "run-1")
         with pytest.raises(ConflictError):
@@ -265,7 +265,7 @@ class TestTrash:
 
     def test_a_taken_id_keeps_runs_in_the_trash(self, site: Site, demo: ProjectPath) -> None:
         entry = _delete(site, demo, "run-1", "run-2")
-        site.root.create_run(RunDraft(demo, id="run-2"))
+        site.inside.create_run(RunDraft(demo, id="run-2"))
         before = _everything(site)
         with pytest.raises(ConflictError, match="run-2"):
             site.root.restore(entry)
@@ -307,7 +307,7 @@ class TestTrash:
 
     def test_a_run_alone_waits_for_its_id_and_its_project(self, site: Site, demo: ProjectPath) -> None:
         entry = _delete(site, demo, "run-1", "run-2")
-        site.root.create_run(RunDraft(demo, id="run-2", state="FINISHED"))
+        site.inside.create_run(RunDraft(demo, id="run-2", state="FINISHED"))
         with pytest.raises(ConflictError, match="run-2"):
             site.root.restore_runs(entry, ("run-2",))
         assert site.root.restore_runs(entry, ("run-1",)).runs == 1
@@ -420,9 +420,9 @@ class TestPurging:
     def test_blobs_that_may_still_be_needed_stay(self, site: Site, demo: ProjectPath) -> None:
         entry = _delete(site, demo, "run-2")
         site.clock.advance(DAY_MS + 1)
-        blob = site.root.put_blob(demo, io.BytesIO(b"own 2"))
+        blob = site.inside.put_blob(demo, io.BytesIO(b"own 2"))
         record = site.root.purge(trash_id=entry)
         assert record.blobs == 0
-        site.root.append(Batch(demo.run("run-3"), artifacts=(ArtifactDraft("again.bin", blob.sha256, blob.size),)))
+        site.inside.append(Batch(demo.run("run-3"), artifacts=(ArtifactDraft("again.bin", blob.sha256, blob.size),)))
         (found, _) = site.root.list_artifacts(demo.run("run-3"), PageRequest()).items
         assert b"".join(site.root.open_link(found.url or "")) == b"own 2"

@@ -38,7 +38,7 @@ from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunRecord, RunSelec
 
 def _make_runs(site: Site, project: ProjectPath) -> dict[str, Fact]:
     """Make a run for each value, other fields taking turns, and say what each of them is."""
-    backend, facts = site.root, {}
+    backend, facts = site.inside, {}
     # A SwanLab server gives colors to runs that have none.
     values, colors = (VALUES, ()) if site.is_exact else (tuple(filter(_is_plain, VALUES)), ("#123456",))
     for number, value in enumerate((*values, *LISTS, ...)):
@@ -166,8 +166,8 @@ def test_every_filter_chooses_the_runs_that_python_chooses(site: Site) -> None:
 def demo(site: Site) -> ProjectPath:
     """A project of the administrator's with two runs."""
     project = site.project()
-    site.root.create_run(RunDraft(project, id="one", name="One % two", config={"lr": 0.1, "tags": ["a", "b"]}))
-    site.root.create_run(RunDraft(project, id="two", name="ÉTÉ_2", config={"lr": 0.2}, labels=("best",)))
+    site.inside.create_run(RunDraft(project, id="one", name="One % two", config={"lr": 0.1, "tags": ["a", "b"]}))
+    site.inside.create_run(RunDraft(project, id="two", name="ÉTÉ_2", config={"lr": 0.2}, labels=("best",)))
     return project
 
 
@@ -266,7 +266,7 @@ def test_only_a_metric_has_statistics_and_contexts(site: Site, demo: ProjectPath
 def test_a_color_is_one_of_a_list_and_no_part_of_its_text(site: Site) -> None:
     project = site.project("colored")
     for name, colors in {"two": ("#111", "#222"), "quote": ('"',), "comma": ("a,", "b"), "one": (",",)}.items():
-        site.root.create_run(RunDraft(project, id=name, colors=colors))
+        site.inside.create_run(RunDraft(project, id=name, colors=colors))
     field = Field("STABLE", "colors")
     for op, value in (("EQ", ","), ("CONTAIN", ","), ("IN", (",",))):
         assert _found(site, project, Comparison(field, op, value)) == {"one"}  # type: ignore[arg-type]
@@ -277,7 +277,7 @@ def test_a_color_is_one_of_a_list_and_no_part_of_its_text(site: Site) -> None:
 
 def test_a_workspace_is_searched_as_a_whole(site: Site, demo: ProjectPath) -> None:
     other = site.project("other")
-    site.root.create_run(RunDraft(other, id="two"))
+    site.inside.create_run(RunDraft(other, id="two"))
     everywhere = RunSelection(site.home)
     assert site.root.count_runs(everywhere) == 3
     wanted = Comparison(Field("STABLE", "project"), "EQ", "other")
@@ -292,7 +292,7 @@ def test_the_runs_of_a_workspace_are_one_listing(site: Site) -> None:
     places = [site.project(f"p{number}") for number in range(3)]
     for number in range(7):
         draft = RunDraft(places[number % 3], id=f"r{number}", config={"seed": number}, labels=("x",) * (number % 2))
-        site.root.create_run(attrs.evolve(draft, created_at_ms=1_700_000_000_000 + 1000 * number))
+        site.inside.create_run(attrs.evolve(draft, created_at_ms=1_700_000_000_000 + 1000 * number))
     ann = site.user("ann")
     other = ann.create_project(ProjectDraft("p0")).path
     ann.create_run(RunDraft(other, id="r9", config={"seed": 1}))
@@ -324,8 +324,8 @@ def test_values_that_look_alike_are_told_apart(site: Site) -> None:
     }
     for name, config in configs.items():
         labels = ("x",) if name == "even" else ()
-        site.root.create_run(RunDraft(project, id=name, config=config, labels=labels, group="" if labels else "g"))
-    site.root.append(Batch(project.run("odd"), (points("loss", [(2**53, 0, math.nan, None)]),)))
+        site.inside.create_run(RunDraft(project, id=name, config=config, labels=labels, group="" if labels else "g"))
+    site.inside.append(Batch(project.run("odd"), (points("loss", [(2**53, 0, math.nan, None)]),)))
     api = Api(backend=site.root)
     for text, expected in {
         "config.n == 9007199254740993": {"odd"},
@@ -359,7 +359,7 @@ def test_values_that_look_alike_are_told_apart(site: Site) -> None:
 def test_a_plan_notes_what_no_run_has(site: Site, demo: ProjectPath) -> None:
     if not site.is_exact:  # these servers make no plans: the client does, and asks for no more than it needs
         return
-    site.root.append(Batch(demo.run("one"), (points("loss", [(0, 0, 1.0, None)]),)))
+    site.inside.append(Batch(demo.run("one"), (points("loss", [(0, 0, 1.0, None)]),)))
     read = Api(backend=site.root).runs(str(demo)).metrics(["los"]).unwrap().notes
     assert read[0] == "no run here has a metric 'los', did you mean 'loss'?"
     for text, notes in {
@@ -402,7 +402,7 @@ def test_filters_see_what_changed(site: Site, demo: ProjectPath) -> None:
     wanted += [Comparison(Field("STABLE", "labels"), "CONTAIN", label) for label in ("best", "new")]
     for patch in patches:
         site.root.update_runs(RunSelection(demo.workspace, demo.project, ("two",)), patch)
-        site.root.create_run(
+        site.inside.create_run(
             RunDraft(demo, id="one", config=patch.config or {}, labels=patch.labels_added, if_exists="resume")
         )
         runs = site.root.list_runs(RunQuery(_all(demo))).items

@@ -70,9 +70,9 @@ def _make_runs(site: Site, project: ProjectPath) -> dict[str, Held]:
             group=("", "g1")[number % 2],
             config={} if value is ... else {"a": value, "b": {"c": nested}},
         )
-        path = site.root.create_run(draft)[0].path
+        path = site.inside.create_run(draft)[0].path
         if loss is not None:
-            site.root.append(Batch(path, (points("loss", [(0, 0, loss, None)]),)))
+            site.inside.append(Batch(path, (points("loss", [(0, 0, loss, None)]),)))
         config = {A: None, NESTED: None} if value is ... else {A: value, NESTED: nested}
         found[draft.id or ""] = {**config, LOSS: loss, STATE: draft.state, GROUP: draft.group, PIN: False}
     return found
@@ -145,7 +145,7 @@ def test_lists_within_lists_are_values_in_whatever_way_they_come(site: Site) -> 
     project = site.project()
     made = {f"run {number}": value for number, value in enumerate(([[1], "a"], [[1.0], "a"], [[]], [1]))}
     for name, value in made.items():
-        site.root.create_run(RunDraft(project, id=name, config={"a": value}))
+        site.inside.create_run(RunDraft(project, id=name, config={"a": value}))
     groups = dict(Api(backend=site.root).runs(str(project)).groups("config.a"))
     assert {values[0]: {run.id for run in runs} for values, runs in groups.items()} == {
         ((1,), "a"): {"run 0", "run 1"},
@@ -159,8 +159,8 @@ def test_groups_by_any_key_tell_what_they_amount_to(site: Site) -> None:
     keys = ("learning-rate", "train/lr", 'a "b" c', "class", "é", "<b>", "\uff4c")
     for number in range(4):
         draft = RunDraft(project, state="FINISHED", config=dict.fromkeys(keys, number % 2))
-        path = site.root.create_run(draft)[0].path
-        site.root.append(Batch(path, (points("loss", [(0, 0, float(number % 2), None)]),)))
+        path = site.inside.create_run(draft)[0].path
+        site.inside.append(Batch(path, (points("loss", [(0, 0, float(number % 2), None)]),)))
     runs = Api(backend=site.root).runs(str(project))
     for key in keys:
         groups = runs.groups(f"config[{key!r}]")
@@ -182,7 +182,7 @@ def test_what_has_no_one_value_groups_nothing(site: Site, field: Field) -> None:
 
 def test_a_list_that_no_filter_asks_for_is_refused(site: Site) -> None:
     project = site.project()
-    site.root.create_run(RunDraft(project, id="a", config={"a": [{"b": 1}]}))
+    site.inside.create_run(RunDraft(project, id="a", config={"a": [{"b": 1}]}))
     with pytest.raises(ValidationError, match="list of objects"):
         site.root.group_runs(RunSelection(project.workspace, project.project), (A,))
 
@@ -190,7 +190,7 @@ def test_a_list_that_no_filter_asks_for_is_refused(site: Site) -> None:
 def test_values_that_are_too_long_together_are_refused(site: Site) -> None:
     project = site.project()
     for letter in "abc":
-        site.root.create_run(RunDraft(project, id=letter, config={"a": letter * 3_000_000}))
+        site.inside.create_run(RunDraft(project, id=letter, config={"a": letter * 3_000_000}))
     selection = RunSelection(project.workspace, project.project)
     with pytest.raises(ValidationError, match="more than 8,000,000 characters together"):
         site.root.group_runs(selection, (A,))

@@ -39,7 +39,7 @@ def demo(site: Site) -> ProjectPath:
     project = site.project()
     for number, value in enumerate(CONFIGS):
         is_special = isinstance(value, float) and not math.isfinite(value)
-        run, _ = site.root.create_run(
+        run, _ = site.inside.create_run(
             RunDraft(
                 project,
                 id=f"run-{number}",
@@ -52,9 +52,9 @@ def demo(site: Site) -> ProjectPath:
         )
         values = SERIES[number % len(SERIES)]
         rows = [(step, 0, item, None) for step, item in enumerate(values)]
-        site.root.append(Batch(run.path, (points("loss", rows),) if rows else ()))
+        site.inside.append(Batch(run.path, (points("loss", rows),) if rows else ()))
         if number % 5 == 0:
-            site.root.update_runs(RunSelection(site.home, "demo", (run.id,)), RunPatch(pin=True))
+            site.inside.update_runs(RunSelection(site.home, "demo", (run.id,)), RunPatch(pin=True))
     return project
 
 
@@ -68,7 +68,7 @@ def _list(site: Site, project: ProjectPath, **query: Any) -> list[RunRecord]:
         page = PageRequest(limit=limit, cursor=cursor, with_total=True)
         answer = site.root.list_runs(RunQuery(selection, page=page, **query))
         assert len(answer.items) <= limit
-        assert answer.total == site.root.count_runs(selection)
+        assert answer.total == site.inside.count_runs(selection)
         found += answer.items
         assert len(found) <= len(CONFIGS), "a page gave out again what a page before had"
         if answer.next_cursor is None:
@@ -102,7 +102,7 @@ def test_a_listing_carries_what_decides_the_config_keys_that_it_is_asked_for(sit
     configs: tuple[Any, ...] = ({"a": {"b": 1, "c": [2]}, "d": 3}, {"d": {"e": None}, "a.b": 4}, {}, {"a": 5, "z": 6})
     project = site.project()
     for number, config in enumerate(configs):
-        site.root.create_run(RunDraft(project, id=f"run-{number}", config=config, created_at_ms=number))
+        site.inside.create_run(RunDraft(project, id=f"run-{number}", config=config, created_at_ms=number))
     for names in (("a.b",), ("a", "d.e"), ("z", "none")):
         whole, parts = _list(site, project), _list(site, project, config_keys=names)
         for name in names:
@@ -212,7 +212,7 @@ def test_nothing_is_left_out_while_runs_come_and_go(site: Site) -> None:
             project, id=f"run-{number}", name=str(choose.random()), config={"x": choose.choice(CONFIGS)},
             created_at_ms=choose.randrange(5),
         )  # fmt: skip
-        return site.root.create_run(draft)[0].id
+        return site.inside.create_run(draft)[0].id
 
     present = {add() for _ in range(30)}
     for sort in ((), (Sort(Field("CONFIG", "x")),), (Sort(Field("STABLE", "name"), "ASC"),)):
@@ -226,7 +226,7 @@ def test_nothing_is_left_out_while_runs_come_and_go(site: Site) -> None:
                 break
             present |= {add() for _ in range(3)}
             gone = choose.sample(sorted(present), 3)
-            site.root.delete(site.root.plan_run_deletion(RunSelection(site.home, "demo", tuple(gone))))
+            site.inside.delete_runs(RunSelection(site.home, "demo", tuple(gone)))
             present -= set(gone)
             stayed &= present
         assert len(listed) == len(set(listed))
@@ -246,8 +246,8 @@ def test_numbered_pages_skip(site: Site, demo: ProjectPath) -> None:
 def test_records_carry_the_parts_asked_for(site: Site) -> None:
     project = site.project()
     profile = Profile({"a": 1}, "b", "c")
-    run, _ = site.root.create_run(RunDraft(project, config={"x": 1}, profile=profile, labels=("l",)))
-    site.root.append(Batch(run.path, (points("loss", [(0, 0, 1.0, None)]),)))
+    run, _ = site.inside.create_run(RunDraft(project, config={"x": 1}, profile=profile, labels=("l",)))
+    site.inside.append(Batch(run.path, (points("loss", [(0, 0, 1.0, None)]),)))
     selection = RunSelection(site.home, "demo")
     (bare,) = site.root.list_runs(RunQuery(selection, parts=())).items
     assert (bare.config, bare.summary, bare.profile, bare.labels) == (None, None, None, ("l",))
@@ -335,7 +335,7 @@ def test_what_only_some_runs_have_is_listed_of_those_and_of_no_other(site: Site)
     project = site.project()
     kinds = {name: given_ for name, given_ in SELDOM.items() if site.is_exact or "protected" not in given_}
     for name, given_ in kinds.items():
-        run, _ = site.root.create_run(RunDraft(project, id=name, state="FINISHED"))
+        run, _ = site.inside.create_run(RunDraft(project, id=name, state="FINISHED"))
         if given_:
             site.root.update_runs(RunSelection(run.workspace, run.project, ids=(name,)), RunPatch(**given_))
     query = RunQuery(RunSelection(project.workspace, project.project), parts=())

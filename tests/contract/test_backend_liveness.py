@@ -29,7 +29,7 @@ def demo(site: Site) -> ProjectPath:
 
 
 def _make(site: Site, demo: ProjectPath, run_id: str, **fields: object) -> RunPath:
-    return site.root.create_run(RunDraft(demo, id=run_id, **fields))[0].path  # type: ignore[arg-type]
+    return site.inside.create_run(RunDraft(demo, id=run_id, **fields))[0].path  # type: ignore[arg-type]
 
 
 def test_a_run_that_is_not_heard_of_reads_as_crashed_everywhere(site: Site, demo: ProjectPath) -> None:
@@ -70,9 +70,9 @@ def test_its_next_word_makes_it_running_again(site: Site, demo: ProjectPath, wor
     site.root.update_runs(selection, RunPatch(description="somebody looked at it"))
     assert site.root.get_run(run).state == "CRASHED"
     if word == "points":
-        site.root.append(Batch(run, (line("a", 1),)))
+        site.inside.append(Batch(run, (line("a", 1),)))
     elif word == "resuming":
-        site.root.create_run(RunDraft(demo, id="one", if_exists="resume"))
+        site.inside.create_run(RunDraft(demo, id="one", if_exists="resume"))
     else:
         # A clock that goes wrong where the run is makes no difference.
         site.root.update_runs(

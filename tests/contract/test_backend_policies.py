@@ -33,7 +33,7 @@ def demo(site: Site) -> ProjectPath:
         ended = site.clock() - age * DAY
         labels = ("baseline",) if age == 35 else ()
         draft = RunDraft(project, id=f"r{age}", state="FINISHED", created_at_ms=ended - DAY, finished_at_ms=ended)
-        site.root.create_run(attrs.evolve(draft, labels=labels))
+        site.inside.create_run(attrs.evolve(draft, labels=labels))
     protect(site, project, "r34")
     return project
 
@@ -93,7 +93,7 @@ def test_a_policy_reports_until_it_is_switched_to_act(site: Site, demo: ProjectP
 
 
 def test_a_policy_that_thins_leaves_the_runs_and_can_be_taken_back(site: Site, demo: ProjectPath) -> None:
-    site.root.append(Batch(demo.run("r32"), (line("loss", 50),)))
+    site.inside.append(Batch(demo.run("r32"), (line("loss", 50),)))
     site.root.hold_policy(demo, "thin", attrs.evolve(OLD, thin=2), acts=True)
     (thinned,) = evaluate(site)
     assert (thinned.outcome, [item.path for item in thinned.items]) == ("deleted", [f"{demo}/r32"])
@@ -119,7 +119,7 @@ def test_what_was_missed_is_not_made_up_for_and_times_stay(site: Site, demo: Pro
 def test_what_is_refused_takes_nothing_and_says_why(site: Site, demo: ProjectPath) -> None:
     everything, most = Policy(where="name != 'x'"), Policy(older_than="30d", keep_last=1, max=1)
     mistyped = Policy(older_than="30d", keep_last=1, keep_best=("val_los:1",))
-    site.root.append(Batch(demo.run("r31"), (line("val_loss", 1),)))
+    site.inside.append(Batch(demo.run("r31"), (line("val_loss", 1),)))
     site.root.update_runs(RunSelection(demo.workspace, demo.project, ids=("r34",)), RunPatch(protected=False))
     for name, policy in (("all", everything), ("max", most), ("mistyped", mistyped)):
         site.root.hold_policy(demo, name, policy, acts=True)

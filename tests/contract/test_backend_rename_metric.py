@@ -38,8 +38,8 @@ Content = dict[tuple[str, Context], Any]
 
 def _run(site: Site, run_id: str, *series: Any, state: Any = "FINISHED", **parts: Any) -> RunPath:
     draft = RunDraft(ProjectPath(site.home, "demo"), id=run_id, state=state, create_project=True)
-    path = site.root.create_run(draft)[0].path
-    site.root.append(Batch(path, series, **parts))
+    path = site.inside.create_run(draft)[0].path
+    site.inside.append(Batch(path, series, **parts))
     return path
 
 
@@ -86,7 +86,7 @@ def _renamed(content: Content, old: str, new: str) -> Content:
 
 
 def _picture(site: Site, project: ProjectPath) -> MediaItem:
-    blob = site.root.put_blob(project, io.BytesIO(b"a picture"))
+    blob = site.inside.put_blob(project, io.BytesIO(b"a picture"))
     return MediaItem("media/a.png", sha256=blob.sha256, size=blob.size, mime_type="image/png")
 
 
@@ -199,7 +199,7 @@ class TestMany:
         assert _plan(site, _select(demo), "none", "new").refusal is not None
 
     def test_who_has_the_new_key_there_stands_in_the_way_of_all(self, site: Site, demo: ProjectPath) -> None:
-        site.root.append(Batch(demo.run("run-1"), (line("loss", 1),)))
+        site.inside.append(Batch(demo.run("run-1"), (line("loss", 1),)))
         before = self.all(site, demo)
         plan = _plan(site, _select(demo), "los", "loss")
         assert [bool(item.in_way) for item in plan.items] == [True, False]
@@ -215,7 +215,7 @@ class TestMany:
             lambda site, run: site.root.delete_run(run),
             lambda site, run: site.root.update_runs(_select(run, run.run), RunPatch(project="other")),
             lambda site, run: site.root.update_runs(_select(run, run.run), RunPatch(protected=True)),
-            lambda site, run: site.root.append(Batch(run, (line("loss", 1),))),
+            lambda site, run: site.inside.append(Batch(run, (line("loss", 1),))),
             lambda site, run: _cut(site, run, DataCut(("los",))),
             lambda site, run: _rename(site, _select(run, run.run), "los", "elsewhere"),
         ],
@@ -269,12 +269,12 @@ class TestMany:
     def test_a_process_that_goes_on_makes_the_old_key_anew(self, site: Site, demo: ProjectPath) -> None:
         run = demo.run("run-1")
         sent = Batch(run, (line("los", 2, start=10),), writer="w", sequence=1)
-        site.root.append(sent)
+        site.inside.append(sent)
         done = _rename(site, _select(demo), "los", "loss")
         after = _content(site, run)
-        assert not site.root.append(sent).applied
+        assert not site.inside.append(sent).applied
         assert _content(site, run) == after, "what was sent before is known under the new key"
-        site.root.append(attrs.evolve(sent, sequence=2))
+        site.inside.append(attrs.evolve(sent, sequence=2))
         assert _content(site, run)["los", ()][0].count == 2
         with pytest.raises(ConflictError, match=rf"{run} \(it has 'los' already\)"):
             site.root.undo_change(done.change_id)

@@ -21,9 +21,9 @@ def test_a_report_is_made_written_and_checked(site: Site, tmp_path: Path) -> Non
     project = site.project()
     for (model, seed), value in SEEDS.items():
         config = {"model": model, "seed": seed}
-        site.root.create_run(RunDraft(project, id=f"{model}-{seed}", name=model, state="FINISHED", config=config))
+        site.inside.create_run(RunDraft(project, id=f"{model}-{seed}", name=model, state="FINISHED", config=config))
         points = (make_points("loss", [value + 1, value]),)
-        site.root.append(Batch(project.run(f"{model}-{seed}"), points=points))
+        site.inside.append(Batch(project.run(f"{model}-{seed}"), points=points))
     api = Api(backend=site.root)
     runs = api.project(str(project)).runs("config.seed >= 0")
     columns: list[Any] = [

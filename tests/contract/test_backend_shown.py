@@ -14,8 +14,8 @@ from runatlas.model.run import RunDraft
 def test_a_project_its_runs_and_a_run_show_themselves(site: Site) -> None:
     project = site.project()
     for name in ("one", "two"):
-        site.root.create_run(RunDraft(project, id=name, name=name, state="FINISHED", config={"lr": name, "seed": 1}))
-        site.root.append(Batch(project.run(name), points=(make_points("loss", [0.5, 0.25]),)))
+        site.inside.create_run(RunDraft(project, id=name, name=name, state="FINISHED", config={"lr": name, "seed": 1}))
+        site.inside.append(Batch(project.run(name), points=(make_points("loss", [0.5, 0.25]),)))
     api = Api(backend=site.root)
     for place in (api, api.workspace(site.home), api.projects()):
         assert str(project) in check_html(place._repr_html_())

@@ -15,9 +15,9 @@ def test_runs_are_a_stream_and_the_tables_of_a_question(site: Site) -> None:
 
     project = site.project()
     for place, name in enumerate(("one", "two", "three")):
-        site.root.create_run(RunDraft(project, id=name, name=name, config={"lr": place, "deep": {"er": name}}))
+        site.inside.create_run(RunDraft(project, id=name, name=name, config={"lr": place, "deep": {"er": name}}))
         series = (make_points("loss", [0.5, float(place)]), make_points("acc", [0.1] * place))
-        site.root.append(Batch(project.run(name), points=series))
+        site.inside.append(Batch(project.run(name), points=series))
     runs = Api(backend=site.root).project(str(project)).runs("config.lr > 0", order="config.lr")
     assert pl.DataFrame(runs)["config.deep.er"].to_list() == ["two", "three"]
     found = runs.sql(

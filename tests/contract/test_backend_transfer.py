@@ -43,11 +43,11 @@ FOLDERS = {"run-0": "", "run-1": "/sweeps/lr", "run-2": "/sweeps"}
 def demo(site: Site) -> ProjectPath:
     """A project with runs that hold something of everything, and some of them in folders."""
     project = site.project()
-    top = site.root.create_folder(project, "sweeps")
-    ids = {"": "", "/sweeps": top.id, "/sweeps/lr": site.root.create_folder(project, "lr", top.id).id}
+    top = site.inside.create_folder(project, "sweeps")
+    ids = {"": "", "/sweeps": top.id, "/sweeps/lr": site.inside.create_folder(project, "lr", top.id).id}
     for name, folder in FOLDERS.items():
-        fill(site.root, project, name)
-        site.root.update_runs(select(project, name), RunPatch(folder_id=ids[folder]))
+        fill(site.inside, project, name)
+        site.inside.update_runs(select(project, name), RunPatch(folder_id=ids[folder]))
     return project
 
 
@@ -55,7 +55,7 @@ def demo(site: Site) -> ProjectPath:
 def other(site: Site) -> ProjectPath:
     """A project to go to, which has one of the folders."""
     project = site.project("other")
-    site.root.create_folder(project, "sweeps")
+    site.inside.create_folder(project, "sweeps")
     return project
 
 
@@ -117,8 +117,8 @@ def content(backend: Backend, path: RunPath) -> dict[str, Any]:
 
 def everything(site: Site) -> tuple[dict[str, Any], ...]:
     """All that can be read of all runs."""
-    found = site.root.list_runs(RunQuery(RunSelection(site.home), parts=())).items
-    return tuple(content(site.root, run.path) for run in found)
+    found = site.inside.list_runs(RunQuery(RunSelection(site.home), parts=())).items
+    return tuple(content(site.inside, run.path) for run in found)
 
 
 class TestMoving:
@@ -134,7 +134,7 @@ class TestMoving:
         assert everything(site) == before
 
     def test_runs_keep_all_that_they_are(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
-        before = {name: content(site.root, demo.run(name)) for name in FOLDERS}
+        before = {name: content(site.inside, demo.run(name)) for name in FOLDERS}
         key = site.root.create_ingestion_key(demo.run("run-1"), "writer")
         version = site.root.create_model_version(ModelVersionDraft("best", str(demo.run("run-1")), "weights.bin"))
         site.clock.advance(1000)
@@ -143,7 +143,7 @@ class TestMoving:
         assert done.runs == tuple(before[name]["run"].cuid for name in ("run-1", "run-2"))
         assert site.root.count_runs(select(demo)) == 1
         for name in ("run-1", "run-2"):
-            found = content(site.root, other.run(name))
+            found = content(site.inside, other.run(name))
             as_before = attrs.evolve(
                 before[name]["run"], project=other.project, project_cuid=site.root.get_project(other).cuid
             )
@@ -168,7 +168,7 @@ class TestMoving:
     def test_what_it_has_can_be_named_where_it_went(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
         move(site, demo, other, "run-1")
         (file,) = site.root.list_artifacts(other.run("run-1"), PageRequest()).items
-        site.root.append(Batch(other.run("run-1"), artifacts=(ArtifactDraft("again.bin", file.sha256 or "", 5),)))
+        site.inside.append(Batch(other.run("run-1"), artifacts=(ArtifactDraft("again.bin", file.sha256 or "", 5),)))
         assert len(site.root.list_artifacts(other.run("run-1"), PageRequest()).items) == 2
 
     def test_a_key_of_the_run_writes_on(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
@@ -177,12 +177,12 @@ class TestMoving:
         caller = site.services.ingestion_keys.authenticate(key.secret)
         assert caller is not None
         site.services.recording.append(caller, Batch(other.run("run-1"), (line("more", 3),)))
-        assert content(site.root, other.run("run-1"))["series"][-1] == ("odd", (("split", "val"),), 3)
+        assert content(site.inside, other.run("run-1"))["series"][-1] == ("odd", (("split", "val"),), 3)
 
     def test_an_id_that_is_taken_is_named_and_keeps_all(
         self, site: Site, demo: ProjectPath, other: ProjectPath
     ) -> None:
-        taken, _ = site.root.create_run(RunDraft(other, id="run-1", state="FINISHED"))
+        taken, _ = site.inside.create_run(RunDraft(other, id="run-1", state="FINISHED"))
         before = everything(site)
         plan = plan_move(site, demo, other)
         assert {item.cuid: bool(item.in_way) for item in plan.items} == {
@@ -197,12 +197,12 @@ class TestMoving:
         assert len(move(site, demo, other).runs) == 3
 
     def test_runs_of_several_projects_go_together(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
-        fill(site.root, other, "theirs")
+        fill(site.inside, other, "theirs")
         target = site.project("all")
         wide = RunSelection(site.home, filter=Comparison(Field("STABLE", "state"), "EQ", "FINISHED"))
         plan = site.root.plan_transfer(TransferDraft("move", str(target), wide))
         assert len(site.root.transfer(plan).runs) == 4
-        fill(site.root, other, "run-1")
+        fill(site.inside, other, "run-1")
         back = site.root.plan_transfer(TransferDraft("move", str(demo), RunSelection(site.home, ids=("run-1",))))
         assert [bool(item.in_way) for item in back.items] == [True, True]
         with pytest.raises(ConflictError, match="several of the runs have the id 'run-1'"):
@@ -217,7 +217,7 @@ class TestMoving:
         with pytest.raises(NotFoundError):
             site.root.get_project(target)
         site.root.transfer(plan)
-        assert content(site.root, target.run("run-1"))["folder"] == "/sweeps/lr"
+        assert content(site.inside, target.run("run-1"))["folder"] == "/sweeps/lr"
 
     def test_those_that_are_there_already_stay(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
         move(site, demo, other, "run-1")
@@ -256,7 +256,7 @@ class TestMoving:
             lambda site, _, other: site.root.update_project(other, ProjectPatch(name="renamed")),
             lambda site, _, other: site.root.delete_project(other),
             lambda site, _, other: (site.root.delete_project(other), site.project("other")),
-            lambda site, _, other: site.root.create_run(RunDraft(other, id="run-2", state="FINISHED")),
+            lambda site, _, other: site.inside.create_run(RunDraft(other, id="run-2", state="FINISHED")),
         ],
         ids=("deleted", "moved", "renamed", "target renamed", "target deleted", "target another", "id taken"),
     )
@@ -376,7 +376,7 @@ class TestCopying:
         done = site.root.copy_runs(plan)
         assert (done.kind, done.target, len(set(done.runs))) == ("copy", str(other), 3)
         for name in FOLDERS:
-            held, copy = content(site.root, demo.run(name)), content(site.root, other.run(name))
+            held, copy = content(site.inside, demo.run(name)), content(site.inside, other.run(name))
             assert copy["run"].cuid in done.runs
             assert copy == as_copied(held, copy)
             assert site.root.get_run(other.run(name)).updated_at_ms == site.clock()
@@ -390,18 +390,18 @@ class TestCopying:
         }
 
     def test_copies_live_their_own_lives(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
-        held = content(site.root, demo.run("run-1"))
+        held = content(site.inside, demo.run("run-1"))
         site.root.copy_runs(plan_copy(site, demo, other, "run-1"))
         copy = other.run("run-1")
-        site.root.append(Batch(copy, (line("loss", 5, start=10),), writer="w", sequence=1))
+        site.inside.append(Batch(copy, (line("loss", 5, start=10),), writer="w", sequence=1))
         site.root.update_runs(select(other, "run-1"), RunPatch(config={"opt.lr": 1.0}, labels=("new",)))
-        assert content(site.root, demo.run("run-1")) == held
+        assert content(site.inside, demo.run("run-1")) == held
         site.root.delete_runs(select(demo, "run-1"))
         site.clock.advance(40 * 24 * 3600 * 1000)
         site.root.purge()
         (file,) = site.root.list_artifacts(copy, PageRequest()).items
         assert b"".join(site.root.open_link(str(file.url))) == b"run-1"
-        assert content(site.root, copy)["series"][0] == ("loss", (), 15)
+        assert content(site.inside, copy)["series"][0] == ("loss", (), 15)
 
     def test_what_was_changed_of_the_original_is_no_change_of_the_copy(
         self, site: Site, demo: ProjectPath, other: ProjectPath
@@ -417,9 +417,9 @@ class TestCopying:
     def test_long_series_are_copied_chunk_by_chunk(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
         run = demo.run("run-1")
         for first in range(0, 60_000, 20_000):
-            site.root.append(Batch(run, (line("long", 20_000, start=first, value=lambda step: 0.1 * step),)))
+            site.inside.append(Batch(run, (line("long", 20_000, start=first, value=lambda step: 0.1 * step),)))
         site.root.copy_runs(plan_copy(site, demo, other, "run-1"))
-        held, copy = content(site.root, run), content(site.root, other.run("run-1"))
+        held, copy = content(site.inside, run), content(site.inside, other.run("run-1"))
         assert copy == as_copied(held, copy)
 
     def test_a_suffix_tells_copies_apart(self, site: Site, demo: ProjectPath) -> None:
@@ -429,8 +429,8 @@ class TestCopying:
         told = "nothing was copied: copy with suffix='-copy' or another to tell the copies apart; "
         assert caught.value.message == told + "; ".join(taken), "what to do is said once"
         site.root.copy_runs(plan_copy(site, demo, demo, "run-1", suffix="-again"))
-        copy = content(site.root, demo.run("run-1-again"))
-        assert copy == as_copied(content(site.root, demo.run("run-1")), copy)
+        copy = content(site.inside, demo.run("run-1-again"))
+        assert copy == as_copied(content(site.inside, demo.run("run-1")), copy)
         again = plan_copy(site, demo, demo, "run-1", "run-2", suffix="-again")
         assert [bool(item.in_way) for item in again.items] == [True, False]
         for suffix in ("/x", "\ud800"):
@@ -440,7 +440,7 @@ class TestCopying:
             plan_copy(site, demo, ProjectPath(site.home, "made"), suffix="x" * 600, create=True)
 
     def test_a_run_without_an_id_of_its_own_gets_another(self, site: Site, demo: ProjectPath) -> None:
-        run, _ = site.root.create_run(RunDraft(demo, state="FINISHED"))
+        run, _ = site.inside.create_run(RunDraft(demo, state="FINISHED"))
         (cuid,) = site.root.copy_runs(plan_copy(site, demo, demo, run.id)).runs
         copy = site.root.get_run(demo.run(cuid))
         assert (copy.id, copy.cuid) == (cuid, cuid)
@@ -454,8 +454,8 @@ class TestCopying:
             plan_copy(site, demo, target)
         site.root.copy_runs(plan_copy(site, demo, target, create=True))
         for name in FOLDERS:
-            copy = content(site.root, target.run(name))
-            assert copy == as_copied(content(site.root, demo.run(name)), copy)
+            copy = content(site.inside, target.run(name))
+            assert copy == as_copied(content(site.inside, demo.run(name)), copy)
 
     def test_who_reads_the_copies_is_not_told_where_they_came_from(self, site: Site, demo: ProjectPath) -> None:
         public = site.root.create_project(ProjectDraft("public", visibility="PUBLIC")).path
@@ -492,7 +492,7 @@ class TestCopying:
             lambda site, demo, _: site.root.update_runs(select(demo, "run-2"), RunPatch(project="third")),
             lambda site, _, other: site.root.update_project(other, ProjectPatch(name="renamed")),
             lambda site, _, other: (site.root.delete_project(other), site.project("other")),
-            lambda site, _, other: site.root.create_run(RunDraft(other, id="run-2", state="FINISHED")),
+            lambda site, _, other: site.inside.create_run(RunDraft(other, id="run-2", state="FINISHED")),
         ],
         ids=("deleted", "moved", "target renamed", "target another", "id taken"),
     )
@@ -557,8 +557,8 @@ class TestMerging:
         return site.root.plan_transfer(TransferDraft("merge", str(target), project=str(path)))
 
     def test_a_project_goes_into_another_one(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
-        fill(site.root, other, "theirs")
-        before = {name: content(site.root, demo.run(name)) for name in FOLDERS}
+        fill(site.inside, other, "theirs")
+        before = {name: content(site.inside, demo.run(name)) for name in FOLDERS}
         site.root.hold_policy(demo, "old", Policy(older_than="30d"))
         plan = self._plan(site, demo, other)
         assert (plan.kind, plan.project, plan.target, plan.total) == ("merge", str(demo), str(other), 3)
@@ -568,7 +568,7 @@ class TestMerging:
         assert (done.kind, done.target, len(done.runs)) == ("merge", str(other), 3)
         assert site.root.count_runs(select(other)) == 4
         for name, held in before.items():
-            found = content(site.root, other.run(name))
+            found = content(site.inside, other.run(name))
             assert {**found, "run": ""} == {**held, "run": ""}
             assert found["run"].cuid == held["run"].cuid
         with pytest.raises(NotFoundError):
@@ -580,7 +580,7 @@ class TestMerging:
     def test_it_is_taken_back_with_what_lay_in_the_trash(
         self, site: Site, demo: ProjectPath, other: ProjectPath, restored: str
     ) -> None:
-        fill(site.root, other, "theirs")
+        fill(site.inside, other, "theirs")
         before = everything(site)
         entry = site.root.delete_runs(select(demo, "run-0", "run-1")).trash_id
         site.clock.advance(1000)
@@ -603,7 +603,7 @@ class TestMerging:
             site.root.undo_change(done.change_id)
 
     def test_it_is_done_again_and_again_as_a_whole(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
-        fill(site.root, other, "theirs")
+        fill(site.inside, other, "theirs")
         entry = site.root.delete_runs(select(demo, "run-0")).trash_id
 
         def places() -> tuple[Any, ...]:
@@ -636,7 +636,7 @@ class TestMerging:
         self, site: Site, demo: ProjectPath, other: ProjectPath
     ) -> None:
         undone = site.root.undo_change(site.root.transfer(self._plan(site, demo, other)).change_id).id
-        fill(site.root, demo, "newer")
+        fill(site.inside, demo, "newer")
         before = everything(site)
         with pytest.raises(ConflictError, match=f"project {demo} has by now 1 run: {demo}/newer$"):
             site.root.undo_change(undone)
@@ -693,7 +693,7 @@ class TestMerging:
     def test_what_lay_in_the_trash_comes_back_into_the_other_one(
         self, site: Site, demo: ProjectPath, other: ProjectPath
     ) -> None:
-        held = {name: content(site.root, demo.run(name)) for name in ("run-1", "run-2")}
+        held = {name: content(site.inside, demo.run(name)) for name in ("run-1", "run-2")}
         entry = site.root.delete_runs(select(demo, "run-1", "run-2")).trash_id
         plan = self._plan(site, demo, other)
         assert (plan.total, len(plan.notes)) == (1, 1)
@@ -702,7 +702,7 @@ class TestMerging:
         assert site.root.restore_runs(entry, ("run-1",)).runs == 1
         assert site.root.restore(entry).runs == 1
         for name, before in held.items():
-            found = content(site.root, other.run(name))
+            found = content(site.inside, other.run(name))
             assert {**found, "run": ""} == {**before, "run": ""}
         assert {folder.path: folder.runs for folder in site.root.list_folders(other)} == {
             "/sweeps": 1,
@@ -712,18 +712,18 @@ class TestMerging:
     def test_what_was_cut_out_of_its_runs_comes_back_into_them(
         self, site: Site, demo: ProjectPath, other: ProjectPath
     ) -> None:
-        held = content(site.root, demo.run("run-1"))
+        held = content(site.inside, demo.run("run-1"))
         cut = site.root.plan_data_deletion(DataCut(metrics=("loss",)), select(demo, "run-1"))
         entry = site.root.delete(cut).trash_id
         merged = site.root.transfer(self._plan(site, demo, other)).trash_id
         site.root.purge(trash_id=merged)
         site.root.restore(entry)
-        found = content(site.root, other.run("run-1"))
+        found = content(site.inside, other.run("run-1"))
         assert {**found, "run": ""} == {**held, "run": ""}
 
     def test_an_id_that_is_taken_keeps_all(self, site: Site, demo: ProjectPath, other: ProjectPath) -> None:
         plan = self._plan(site, demo, other)
-        fill(site.root, other, "run-1")
+        fill(site.inside, other, "run-1")
         before = everything(site)
         for refused in (plan, self._plan(site, demo, other)):
             with pytest.raises(ConflictError, match=f"nothing was merged: .*{other} has a run 'run-1' already"):
@@ -737,7 +737,7 @@ class TestMerging:
     ) -> None:
         plan = self._plan(site, demo, other)
         if change == "new":
-            site.root.create_run(RunDraft(demo, id="newer", state="FINISHED"))
+            site.inside.create_run(RunDraft(demo, id="newer", state="FINISHED"))
         elif change == "gone":
             site.root.delete_runs(select(demo, "run-1"))
         else:

@@ -94,7 +94,7 @@ class TestPlans:
 
     def test_what_came_later_is_no_part_of_it_and_what_went_refuses_it(self, site: Site, demo: ProjectPath) -> None:
         plan = _plan(site, demo, name="x")
-        site.root.create_run(RunDraft(demo, id="later", name="later"))
+        site.inside.create_run(RunDraft(demo, id="later", name="later"))
         change = site.root.apply_update(plan).change_id
         assert _find(site, "later").name == "later"
         site.root.undo_change(change)
@@ -123,7 +123,7 @@ class TestPlans:
     def test_of_many_the_first_are_shown(self, site: Site) -> None:
         project = site.project("many")
         for number in range(12):
-            site.root.create_run(RunDraft(project, id=f"r{number:02}", group="g" if number else ""))
+            site.inside.create_run(RunDraft(project, id=f"r{number:02}", group="g" if number else ""))
         plan = _plan(site, project, group="g", job_type="j")
         assert (plan.total, plan.differ, len(plan.sample)) == (12, 12, 10)
         assert _plan(site, project, group="g").differ == 1
