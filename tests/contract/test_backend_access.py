@@ -94,8 +94,8 @@ class Place:
 @pytest.fixture
 def place(site: Site) -> Place:
     """A private project in a team, with one run; other runs and another project lie in the trash."""
-    owner = site.user("ann")
-    site.user("zoe")
+    owner = site.within("ann")
+    site.within("zoe")
     owner.create_workspace("team")
     owner.create_project(ProjectDraft("demo", "team"))
     for name in ("one", "gone", "old"):

@@ -42,7 +42,7 @@ pytestmark = pytest.mark.parametrize("site", ["local", "native"], indirect=True)
 
 def _run(site: Site, run_id: str = "run", project: str = "demo") -> RunPath:
     draft = RunDraft(ProjectPath(site.home, project), id=run_id, state="FINISHED", create_project=True)
-    return site.root.create_run(draft)[0].path
+    return site.inside.create_run(draft)[0].path
 
 
 def _select(path: ProjectPath | RunPath, *ids: str, **narrowed: Any) -> RunSelection:
@@ -55,30 +55,30 @@ def _cut(site: Site, run: RunPath, cut: DataCut) -> str:
 
 def _points(site: Site, *runs: RunPath) -> dict[Key, list[Row]]:
     selection = _select(runs[0], *(run.run for run in runs))
-    return rows_of(site.root.read_points(PointQuery(selection)))
+    return rows_of(site.inside.read_points(PointQuery(selection)))
 
 
 def _summaries(site: Site, run: RunPath) -> dict[tuple[str, Context], SummaryRecord]:
-    page = site.root.read_summaries(SummaryQuery(_select(run, run.run), median=True, page=PageRequest(limit=1000)))
+    page = site.inside.read_summaries(SummaryQuery(_select(run, run.run), median=True, page=PageRequest(limit=1000)))
     return {(record.key, record.context): record for record in page.items}
 
 
 def _picture(site: Site, project: ProjectPath, data: bytes) -> MediaItem:
-    blob = site.root.put_blob(project, io.BytesIO(data))
+    blob = site.inside.put_blob(project, io.BytesIO(data))
     return MediaItem(f"media/{blob.sha256[:6]}.png", sha256=blob.sha256, size=blob.size, mime_type="image/png")
 
 
 def _media(site: Site, run: RunPath) -> dict[tuple[str, int], list[str | None]]:
-    page = site.root.list_media(run, MediaQuery(all=True))
+    page = site.inside.list_media(run, MediaQuery(all=True))
     return {(entry.key, entry.step): [item.sha256 for item in entry.items] for entry in page.items}
 
 
 def _files(site: Site, run: RunPath) -> list[str]:
-    return [file.name for file in site.root.list_artifacts(run, PageRequest()).items]
+    return [file.name for file in site.inside.list_artifacts(run, PageRequest()).items]
 
 
 def _columns(site: Site, run: RunPath) -> tuple[Any, ...]:
-    return site.root.list_columns(run, ColumnQuery(page=PageRequest(limit=1000))).items
+    return site.inside.list_columns(run, ColumnQuery(page=PageRequest(limit=1000))).items
 
 
 def _merge(site: Site) -> None:
@@ -163,11 +163,11 @@ def test_what_is_cut_is_what_a_filter_takes_and_comes_back_as_it_was(site: Site)
             made: dict[tuple[str, Context], list[Row]] = {}
             for place, (key, context, step, value) in enumerate(batch):
                 made.setdefault((key, context), []).append((step, number * 100 + place, value, step % 3 or None))
-            site.root.append(
+            site.inside.append(
                 Batch(run, tuple(points(key, rows, context=context) for (key, context), rows in made.items()))
             )
         for key, step, picture in media:
-            site.root.append(Batch(run, media=(MediaDraft(key, step, (pictures[picture],), "IMAGE"),)))
+            site.inside.append(Batch(run, media=(MediaDraft(key, step, (pictures[picture],), "IMAGE"),)))
         before, sums, shown = _points(site, run), _summaries(site, run), _media(site, run)
         columns = _columns(site, run)
 
@@ -188,7 +188,7 @@ def test_what_is_cut_is_what_a_filter_takes_and_comes_back_as_it_was(site: Site)
 
         more = [(20 + step, step, float(step), None) for step in range(2)]
         if goes_on:
-            site.root.append(Batch(run, (points("loss", more),)))
+            site.inside.append(Batch(run, (points("loss", more),)))
         if entry:
             site.root.restore(entry)
         back = _points(site, run)
@@ -217,7 +217,7 @@ def _filled(site: Site, *names: str) -> list[RunPath]:
         project = run.project_path
         weights, notes = (_picture(site, project, text + run.run.encode()) for text in (b"weights ", b"notes "))
         shared = _picture(site, project, b"shared")
-        site.root.append(
+        site.inside.append(
             Batch(
                 run,
                 (line("loss", 20), line("acc", 20), line("loss", 20, context=(("split", "val"),))),
@@ -322,12 +322,12 @@ class TestPlanning:
 
 
 def _more_points(site: Site, run: RunPath) -> None:
-    site.root.append(Batch(run, (line("loss", 1, start=30),)))
+    site.inside.append(Batch(run, (line("loss", 1, start=30),)))
 
 
 def _more_media(site: Site, run: RunPath) -> None:
     text = MediaItem("a.txt", data={"text": "x"}, mime_type="text/plain")
-    site.root.append(Batch(run, media=(MediaDraft("img", 9, (text,), "IMAGE"),)))
+    site.inside.append(Batch(run, media=(MediaDraft("img", 9, (text,), "IMAGE"),)))
 
 
 def _protected(site: Site, run: RunPath) -> None:
@@ -360,7 +360,7 @@ class TestCutting:
     def test_a_run_goes_on_where_it_was_rewound(self, site: Site) -> None:
         (run,) = _filled(site, "run")
         _cut(site, run, DataCut(None, None, first_step=10))
-        site.root.append(Batch(run, (line("loss", 10, start=10, value=lambda _: 1.0),)))
+        site.inside.append(Batch(run, (line("loss", 10, start=10, value=lambda _: 1.0),)))
         rows = _points(site, run)["run", "loss", ()]
         assert [row[0] for row in rows] == list(range(20))
         summary = _summaries(site, run)["loss", ()]
@@ -395,7 +395,7 @@ class TestCutting:
     def test_damaged_points_are_not_parted_and_are_named(self, site: Site) -> None:
         run = _run(site)
         for start in (0, 10, 20):
-            site.root.append(Batch(run, (line("loss", 10, start=start),)))
+            site.inside.append(Batch(run, (line("loss", 10, start=start),)))
         with site.services.store.write() as connection:
             number, data = rows(connection, select(chunks.c.id, chunks.c.data).order_by(chunks.c.id))[1]
             damaged = bytes(data[:-1]) + bytes([data[-1] ^ 1])
@@ -419,7 +419,7 @@ class TestCutting:
 
     def test_metrics_of_the_system_count_steps_of_their_own(self, site: Site) -> None:
         run = _run(site)
-        site.root.append(Batch(run, (line("loss", 5), line("__sys__", 5, column_class="SYSTEM"))))
+        site.inside.append(Batch(run, (line("loss", 5), line("__sys__", 5, column_class="SYSTEM"))))
         _cut(site, run, DataCut(None, None, first_step=2))
         assert {key: len(rows) for (_, key, _), rows in _points(site, run).items()} == {"loss": 2, "__sys__": 5}
 
@@ -450,12 +450,12 @@ class TestCutting:
     def test_merged_points_are_cut_and_come_back(self, site: Site) -> None:
         run = _run(site)
         for step in range(80):
-            site.root.append(Batch(run, (points("loss", [(step // 2, step, float(step), None)]),)))
+            site.inside.append(Batch(run, (points("loss", [(step // 2, step, float(step), None)]),)))
         _merge(site)
         before = _points(site, run)
         entry = _cut(site, run, DataCut(("loss",), first_step=3, last_step=30))
         for step in range(80, 130):
-            site.root.append(Batch(run, (points("loss", [(step, step, float(step), None)]),)))
+            site.inside.append(Batch(run, (points("loss", [(step, step, float(step), None)]),)))
         _merge(site)
         site.root.restore(entry)
         rows = _points(site, run)["run", "loss", ()]
@@ -548,7 +548,7 @@ class TestTrash:
     def test_what_was_recorded_again_is_in_the_way(self, site: Site, cut: DataCut, again: Batch, why: str) -> None:
         (run,) = _filled(site, "run")
         entry = _cut(site, run, cut)
-        site.root.append(attrs.evolve(again, run=run))
+        site.inside.append(attrs.evolve(again, run=run))
         before = _points(site, run), _media(site, run)
         with pytest.raises(ConflictError, match=why):
             site.root.restore(entry)
@@ -558,7 +558,7 @@ class TestTrash:
         (run,) = _filled(site, "run")
         entry = _cut(site, run, DataCut(artifacts=("notes.txt",)))
         again = _picture(site, run.project_path, b"other notes")
-        site.root.append(Batch(run, artifacts=(ArtifactDraft("notes.txt", str(again.sha256), again.size),)))
+        site.inside.append(Batch(run, artifacts=(ArtifactDraft("notes.txt", str(again.sha256), again.size),)))
         with pytest.raises(ConflictError, match=r"file 'notes\.txt' of run 'run'"):
             site.root.restore(entry)
         _cut(site, run, DataCut(artifacts=("notes.txt",)))
@@ -589,7 +589,7 @@ class TestTrash:
         deletion = site.root.delete_run(run).trash_id
         with pytest.raises(ConflictError, match="itself in the trash"):
             site.root.restore(entry)
-        site.root.create_run(RunDraft(run.project_path, id="run"))
+        site.inside.create_run(RunDraft(run.project_path, id="run"))
         with pytest.raises(ConflictError, match="itself in the trash"):
             site.root.restore(entry)
         site.root.delete_run(run)

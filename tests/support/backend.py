@@ -44,7 +44,7 @@ class Site:
         services: What lies behind every backend of it.
         clock: Its time.
         root: An administrator's backend, who owns the workspace ``root.get_user().username``.
-        inside: The same in process, which takes less: to prepare, and to look at what is there, where that is not tested.
+        inside: The same in process, which takes less: to prepare, and to look at what is there, where that is no test.
         is_exact: Whether everything comes back as it is: empty names too, and in configs NaN and the infinities.
     """
 
@@ -62,9 +62,18 @@ class Site:
 
     def user(self, username: str) -> Backend:
         """Return the backend of a user, who is made if there is none."""
+        return self.connect(self._key(username))
+
+    def within(self, username: str) -> Backend:
+        """Return the backend of a user in process, as ``inside`` is the administrator's."""
+        caller = self.services.accounts.authenticate(self._key(username))
+        assert caller is not None
+        return LocalBackend(self.services, caller)
+
+    def _key(self, username: str) -> str:
         with suppress(ConflictError):
             self.inside.create_user(username)
-        return self.connect(self.inside.create_key(username).secret)
+        return self.inside.create_key(username).secret
 
     def project(self, name: str = "demo") -> ProjectPath:
         """Make a project of the administrator's."""
