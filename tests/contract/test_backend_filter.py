@@ -246,9 +246,9 @@ def test_long_lists_of_numbers_travel_together(site: Site, demo: ProjectPath) ->
     assert _found(site, demo, Comparison(Field("SCALAR", "loss"), "IN", many)) == set()
     assert _found(site, demo, Comparison(Field("STABLE", "created_at"), "IN", many)) == set()
     with pytest.raises(ValidationError, match="10,000 numbers with a fraction"):
-        _found(site, demo, Comparison(Field("CONFIG", "lr"), "IN", tuple(item + 0.5 for item in many)))
+        _found(site, demo, Comparison(Field("CONFIG", "lr"), "IN", tuple(item + 0.5 for item in many[:10_001])))
     with pytest.raises(ValidationError, match="500 comparisons"):
-        _found(site, demo, Comparison(Field("STABLE", "colors"), "IN", tuple(map(str, many))))
+        _found(site, demo, Comparison(Field("STABLE", "colors"), "IN", tuple(map(str, many[:501]))))
 
 
 def test_only_a_metric_has_statistics_and_contexts(site: Site, demo: ProjectPath) -> None:

@@ -93,14 +93,14 @@ def move(site: Site, path: ProjectPath, target: ProjectPath, *ids: str, **more: 
     return site.root.transfer(plan_move(site, path, target, *ids, **more))
 
 
-def content(backend: Backend, path: RunPath) -> dict[str, Any]:
-    """All that can be read of a run."""
+def content(backend: Backend, path: RunPath, run: RunRecord | None = None) -> dict[str, Any]:
+    """All that can be read of a run, whose record may have been read already."""
     chosen = RunSelection(path.workspace, path.project, (path.run,))
     block = backend.read_points(PointQuery(chosen))
     media = backend.list_media(path, MediaQuery(("img",)))
     notes = backend.list_annotations(path, AnnotationQuery()).items
-    folders = {folder.id: folder.path for folder in backend.list_folders(path.project_path)}
-    run = backend.get_run(path)
+    run = run or backend.get_run(path)
+    folders = {folder.id: folder.path for folder in backend.list_folders(path.project_path)} if run.folder_id else {}
     return {
         "run": attrs.evolve(run, updated_at_ms=0, folder_id=None),
         "folder": folders.get(run.folder_id or "", ""),
@@ -117,8 +117,8 @@ def content(backend: Backend, path: RunPath) -> dict[str, Any]:
 
 def everything(site: Site) -> tuple[dict[str, Any], ...]:
     """All that can be read of all runs."""
-    found = site.inside.list_runs(RunQuery(RunSelection(site.home), parts=())).items
-    return tuple(content(site.inside, run.path) for run in found)
+    found = site.inside.list_runs(RunQuery(RunSelection(site.home), parts=("config", "summary", "profile"))).items
+    return tuple(content(site.inside, run.path, run) for run in found)
 
 
 class TestMoving:
