@@ -122,10 +122,11 @@ class Lender:
         event.listen(Engine, "do_connect", self._connect)
 
     def close(self) -> None:
-        """Remove all that can be lent."""
+        """Close all connections; the databases go with their server."""
         event.remove(Engine, "do_connect", self._connect)
-        while self._free:
-            self._drop(self._free.pop())
+        for database in self._free:
+            while database.stock:
+                database.stock.pop().end()
         self._connection.close()
 
     def url(self, name: str) -> str:

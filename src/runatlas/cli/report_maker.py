@@ -22,13 +22,11 @@ from runatlas.errors import RunAtlasError, ValidationError
 from runatlas.model.filter_language import parse_field
 from runatlas.model.filters import Field
 from runatlas.model.ids import ProjectPath
-from runatlas.model.page import Page
-from runatlas.model.run import RunQuery, RunRecord, RunSelection
+from runatlas.model.run import RunSelection
 from runatlas.reports.content import Content
 from runatlas.server.pages.report.maker import MadeReport, ReportMistakeError
 from runatlas.server.services.caller import Caller
 from runatlas.server.services.services import Services
-from runatlas.server.work import current
 
 __all__ = ["make_report"]
 
@@ -37,17 +35,11 @@ _drawing = threading.Lock()
 
 
 class _ServedStore(LocalBackend):
-    """The store of a server as one of its callers sees it: named by its address, and at work for that request alone."""
+    """The store of a server as one of its callers sees it, named by its address."""
 
     def __init__(self, services: Services, caller: Caller) -> None:
         super().__init__(services, caller)
         self._location = caller.origin or "this server"
-        self._work = current.work
-
-    def list_runs(self, query: RunQuery) -> Page[RunRecord]:
-        # A long listing asks for its next page in a thread of its own.
-        with nullcontext() if self._work is None or current.work is not None else self._work.begun():
-            return super().list_runs(query)
 
 
 @attrs.frozen
