@@ -28,6 +28,7 @@ from support.faulty_server import (
 
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.http.session import Request, Session
+from runatlas.backends.http.transport import telling
 from runatlas.errors import ConnectionFailedError, RequestError, TimeoutError_
 
 GET = Request("GET", "/atlas/v1/user")
@@ -119,6 +120,22 @@ def test_a_connection_is_kept_for_the_next_request() -> None:
 
         assert (len(server.seen), server.connections) == (5, 1)
         session.close()
+
+
+def test_it_is_told_when_a_request_is_sent_and_waits_for_its_answer() -> None:
+    with faulty_server(stall()) as server, ThreadPoolExecutor(1) as pool:
+        sent = threading.Event()
+
+        def ask() -> None:
+            with telling(sent.set):
+                Session(server.url, policy=hurried(60)).send(ONCE)
+
+        asking = pool.submit(ask)
+        assert sent.wait(60)
+        assert server.wait_for(1)
+        server.release()
+        with pytest.raises(RequestError):
+            asking.result(60)
 
 
 def test_threads_share_a_session() -> None:

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from runatlas.backends.http.answer import Answer
 from runatlas.backends.http.cache import MOVING_S, AnswerCache
 from runatlas.backends.http.session import Request, Session
+from runatlas.backends.http.transport import telling
 from runatlas.errors import ResponseFormatError, RunAtlasError, ValidationError
 from runatlas.model import codec
 
@@ -20,6 +21,9 @@ __all__ = ["JSON", "RecordClient", "json_body", "make_path"]
 T = TypeVar("T")
 
 JSON = "application/json"
+
+_SENDING_S = 0.01
+"""How long to wait at the most until a request is sent ahead: longer where it takes a new connection, or a proxy."""
 
 
 def make_path(root: str, *segments: str, **query: Any) -> str:
@@ -111,14 +115,18 @@ class RecordClient:
     def _send_ahead(self, request: Request | None, scope: str) -> None:
         """Ask in a thread of its own, which ends with the answer; who asks meanwhile waits for that one."""
         if request is not None:
+            sent = threading.Event()
             threading.Thread(
-                target=self._fetch_ahead, args=(request, scope), name="runatlas-ahead", daemon=True
+                target=self._fetch_ahead, args=(request, scope, sent.set), name="runatlas-ahead", daemon=True
             ).start()
+            # Who goes on to decode would keep the thread from sending it until that is done.
+            sent.wait(_SENDING_S)
 
-    def _fetch_ahead(self, request: Request, scope: str) -> None:
+    def _fetch_ahead(self, request: Request, scope: str, sent: Callable[[], None]) -> None:
         if self._cache is not None:
-            with suppress(RunAtlasError):  # who waits for it gets it, and who comes later asks again
+            with telling(sent), suppress(RunAtlasError):  # who waits for it gets it, and who comes later asks again
                 self._cache.fetch(_key(request), scope, lambda: (self.session.send(request).body, MOVING_S))
+        sent()
 
     def ask(self, request: Request, decode: Callable[[Answer], T]) -> T:
         """Ask for something, never from memory."""

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import attrs
@@ -25,7 +25,7 @@ from requests.utils import get_environ_proxies
 from runatlas.errors import ConnectionFailedError, RequestError, TimeoutError_
 from runatlas.settings import is_here
 
-__all__ = ["BrokenRequest", "Call", "Throttle", "Transport"]
+__all__ = ["BrokenRequest", "Call", "Throttle", "Transport", "telling"]
 
 CONCURRENCY = 8
 """How many requests of one client are under way at the most."""
@@ -100,6 +100,51 @@ class Throttle:
         """Return how many seconds of the pause are left, 0 when there is none."""
         with self._lock:
             return max(0.0, self._resume_at - self._clock())
+
+
+class _Sending(threading.local):
+    """What this thread calls when a request of its is sent."""
+
+    sent: Callable[[], None] | None = None
+
+
+_sending = _Sending()
+
+
+@contextmanager
+def telling(sent: Callable[[], None]) -> Iterator[None]:
+    """Call ``sent`` whenever this thread has sent a request and begins to wait for the answer.
+
+    Not where a proxy is between.
+    """
+    _sending.sent = sent
+    try:
+        yield
+    finally:
+        _sending.sent = None
+
+
+class _Telling:
+    """A connection that tells so."""
+
+    def getresponse(self) -> Any:
+        if _sending.sent is not None:
+            _sending.sent()
+        return super().getresponse()  # type: ignore[misc]
+
+
+class _Connection(_Telling, urllib3.connection.HTTPConnection): ...
+
+
+class _SecureConnection(_Telling, urllib3.connection.HTTPSConnection): ...
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
 
 
 class Transport:
@@ -183,6 +228,7 @@ class Transport:
         # A connection shared with the parent process would mix up both processes' answers.
         if self._adapter is None or self._process != os.getpid():
             self._adapter = HTTPAdapter(pool_connections=4, pool_maxsize=2 * CONCURRENCY, max_retries=0)
+            self._adapter.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
             self._process = os.getpid()
         return self._adapter
 
