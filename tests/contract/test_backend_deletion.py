@@ -119,7 +119,7 @@ class TestDeleting:
         assert site.root.count_runs(_select(demo)) == 2
         for call in (
             lambda: site.root.get_run(demo.run("run-1")),
-            lambda: site.inside.append(Batch(demo.run("run-1"), (line("loss", 1),))),
+            lambda: site.root.append(Batch(demo.run("run-1"), (line("loss", 1),))),
             lambda: site.root.update_runs(_select(demo, "run-1"), RunPatch(name="x")),
         ):
             with pytest.raises(NotFoundError):
@@ -131,7 +131,7 @@ class TestDeleting:
     def test_names_and_ids_are_free_at_once(self, site: Site, demo: ProjectPath) -> None:
         old = site.root.get_run(demo.run("run-1"))
         _delete(site, demo, "run-1")
-        new, created = site.inside.create_run(RunDraft(demo, id="run-1", state="FINISHED"))
+        new, created = site.root.create_run(RunDraft(demo, id="run-1", state="FINISHED"))
         assert created
         assert new.cuid != old.cuid
         site.root.delete(site.root.plan_project_deletion(demo))

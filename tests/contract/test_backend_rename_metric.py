@@ -272,7 +272,7 @@ class TestMany:
         site.inside.append(sent)
         done = _rename(site, _select(demo), "los", "loss")
         after = _content(site, run)
-        assert not site.inside.append(sent).applied
+        assert not site.root.append(sent).applied
         assert _content(site, run) == after, "what was sent before is known under the new key"
         site.inside.append(attrs.evolve(sent, sequence=2))
         assert _content(site, run)["los", ()][0].count == 2
