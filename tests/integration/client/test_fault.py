@@ -28,7 +28,7 @@ from support.faulty_server import (
 
 from runatlas.backends.http.retry import RetryPolicy
 from runatlas.backends.http.session import Request, Session
-from runatlas.backends.http.transport import telling
+from runatlas.backends.http.transport import when_sent
 from runatlas.errors import ConnectionFailedError, RequestError, TimeoutError_
 
 GET = Request("GET", "/atlas/v1/user")
@@ -127,7 +127,7 @@ def test_it_is_told_when_a_request_is_sent_and_waits_for_its_answer() -> None:
         sent = threading.Event()
 
         def ask() -> None:
-            with telling(sent.set):
+            with when_sent(sent.set):
                 Session(server.url, policy=hurried(60)).send(ONCE)
 
         asking = pool.submit(ask)

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from runatlas.backends.http.answer import Answer
 from runatlas.backends.http.cache import MOVING_S, AnswerCache
 from runatlas.backends.http.session import Request, Session
-from runatlas.backends.http.transport import telling
+from runatlas.backends.http.transport import when_sent
 from runatlas.errors import ResponseFormatError, RunAtlasError, ValidationError
 from runatlas.model import codec
 
@@ -124,7 +124,7 @@ class RecordClient:
 
     def _fetch_ahead(self, request: Request, scope: str, sent: Callable[[], None]) -> None:
         if self._cache is not None:
-            with telling(sent), suppress(RunAtlasError):  # who waits for it gets it, and who comes later asks again
+            with when_sent(sent), suppress(RunAtlasError):  # who waits for it gets it, and who comes later asks again
                 self._cache.fetch(_key(request), scope, lambda: (self.session.send(request).body, MOVING_S))
         sent()
 

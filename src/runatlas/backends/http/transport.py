@@ -25,7 +25,7 @@ from requests.utils import get_environ_proxies
 from runatlas.errors import ConnectionFailedError, RequestError, TimeoutError_
 from runatlas.settings import is_here
 
-__all__ = ["BrokenRequest", "Call", "Throttle", "Transport", "telling"]
+__all__ = ["BrokenRequest", "Call", "Throttle", "Transport", "when_sent"]
 
 CONCURRENCY = 8
 """How many requests of one client are under way at the most."""
@@ -112,7 +112,7 @@ _sending = _Sending()
 
 
 @contextmanager
-def telling(sent: Callable[[], None]) -> Iterator[None]:
+def when_sent(sent: Callable[[], None]) -> Iterator[None]:
     """Call ``sent`` whenever this thread has sent a request and begins to wait for the answer.
 
     Not where a proxy is between.
@@ -124,8 +124,8 @@ def telling(sent: Callable[[], None]) -> Iterator[None]:
         _sending.sent = None
 
 
-class _Telling:
-    """A connection that tells so."""
+class _Watched:
+    """A connection of which a thread hears when its request is sent."""
 
     def getresponse(self) -> Any:
         if _sending.sent is not None:
@@ -133,10 +133,10 @@ class _Telling:
         return super().getresponse()  # type: ignore[misc]
 
 
-class _Connection(_Telling, urllib3.connection.HTTPConnection): ...
+class _Connection(_Watched, urllib3.connection.HTTPConnection): ...
 
 
-class _SecureConnection(_Telling, urllib3.connection.HTTPSConnection): ...
+class _SecureConnection(_Watched, urllib3.connection.HTTPSConnection): ...
 
 
 class _Pool(urllib3.HTTPConnectionPool):
