@@ -195,6 +195,9 @@ class Collection(Readable, Tabular, Generic[E, R]):
     def _make(self, record: R) -> E:
         """Make an entity of a listed record."""
 
+    def _make_all(self, records: Iterable[R]) -> tuple[E, ...]:
+        return tuple(map(self._make, records))
+
     def _reads_ahead(self) -> bool:
         """Tell whether to ask for a page while the one before is used; of what is closed the next page tells it."""
         try:
@@ -228,7 +231,7 @@ class Collection(Readable, Tabular, Generic[E, R]):
         try:
             with collector_paused():
                 page = self._read(self._request(start, cursor, most=most, total=total))
-                items = tuple(map(self._make, page.items))
+                items = self._make_all(page.items)
             after = following(cursor, page.next_cursor)
         except RunAtlasError as error:
             self._failure = error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal, overload
@@ -133,6 +133,9 @@ class Runs(Queryable, Collection[Run, RunRecord], RunPlots, RunReports):
 
     def _make(self, record: RunRecord) -> Run:
         return Run(self._handle, record=record)
+
+    def _make_all(self, records: Iterable[RunRecord]) -> tuple[Run, ...]:
+        return tuple(map(partial(Run, self._handle, None), records))
 
     def _count(self) -> int:
         return self._handle.backend.count_runs(self._query.selection)

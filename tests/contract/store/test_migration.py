@@ -171,7 +171,7 @@ def test_what_points_of_an_earlier_store_take_is_summed_up(earlier: Location) ->
     assert list(map(tuple, runs)) == [(201, 9, 3 * size), (202, 0, 0)]
 
 
-def test_the_last_values_of_ended_runs_of_an_earlier_store_lie_in_one_row(earlier: Location) -> None:
+def test_the_last_values_of_ended_runs_of_an_earlier_store_lie_in_their_rows(earlier: Location) -> None:
     made = "INSERT INTO series (run_pk, key, context, name, column_class, column_type, created_at_ms, count, "
     made += "finite_count, chunk_count, last_value, last_kind, value_sum, value_sum_squares) VALUES "
     made += ", ".join(
@@ -189,7 +189,7 @@ def test_the_last_values_of_ended_runs_of_an_earlier_store_lie_in_one_row(earlie
     engine.dispose()
     store = earlier.open()
     with store.read() as connection:
-        (row,) = connection.exec_driver_sql("SELECT run_pk, data FROM run_latest").all()
+        (row,) = connection.exec_driver_sql("SELECT id, latest FROM runs WHERE latest IS NOT NULL").all()
         found = read_latest(connection, [201, 202])
     store.close()
     assert tuple(row) == (202, '{"x":0.5,"ö":"NaN"}')

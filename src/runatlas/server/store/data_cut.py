@@ -47,7 +47,10 @@ from runatlas.server.store.summary import Extreme, Summary
 
 __all__ = ["cut_out", "recount_runs", "touch_runs"]
 
-_OWN = {"id", "cuid", "config", "labels", "folder_id", "point_count", "point_bytes", "trash_id", "cut_of", "shown"}
+_OWN = {
+    *("id", "cuid", "config", "labels", "folder_id", "point_count", "point_bytes", "trash_id", "cut_of"),
+    *("latest", "shown", "shown_as_of_ms"),
+}
 _COPIED = [column for column in runs.c if column.name not in _OWN]
 _ADD_HOLDER = Prepared(
     insert(runs).from_select(

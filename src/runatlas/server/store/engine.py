@@ -31,7 +31,8 @@ from runatlas.server.store.installation import SECRET_NAME, install, new_secret,
 from runatlas.server.store.layout import check_layout
 from runatlas.server.store.liveness import moment
 from runatlas.server.store.migration import is_current, migrate
-from runatlas.server.store.schema import metadata
+from runatlas.server.store.run_text import keep_shown
+from runatlas.server.store.schema import SCHEMA_VERSION, metadata
 from runatlas.server.work import current
 
 __all__ = ["DATABASE_NAME", "Insert", "Store", "now_ms"]
@@ -198,7 +199,10 @@ class Store:
                 found = migrate(connection, create=create)
                 if found == 0:
                     install(connection, self.clock())
-                elif found <= _OPEN_TO_OTHERS:
+                    return
+                if found < SCHEMA_VERSION:
+                    keep_shown(connection)
+                if found <= _OPEN_TO_OTHERS:
                     self._tighten()
         except StoreError as error:
             if self.location in error.message or isinstance(error, BusyError):

@@ -185,17 +185,10 @@ def _define_metrics(connection: Connection) -> None:
 
 
 def _freeze_latest(connection: Connection) -> None:
-    """Put the last values of each ended run into one row: before, listings read them out of the rows of all series."""
-    number = "BIGINT" if connection.dialect.name == "postgresql" else "INTEGER"
-    # An earlier version made one, in a form of its own.
+    """Put the last values of ended runs into their rows: before, listings read them out of the rows of all series."""
+    connection.execute(text("ALTER TABLE runs ADD COLUMN latest TEXT"))
+    # Earlier versions had them there, in forms of their own.
     connection.execute(text("DROP TABLE IF EXISTS run_latest"))
-    connection.execute(
-        text(
-            f"CREATE TABLE run_latest (run_pk {number} NOT NULL, data TEXT NOT NULL, "
-            "CONSTRAINT pk_run_latest PRIMARY KEY (run_pk), CONSTRAINT fk_run_latest_run_pk "
-            "FOREIGN KEY(run_pk) REFERENCES runs (id) ON DELETE CASCADE)"
-        )
-    )
     page = text(
         "SELECT id FROM runs WHERE id > :after AND state IN ('FINISHED', 'CRASHED', 'ABORTED') AND cut_of IS NULL "
         "ORDER BY id LIMIT :size"
@@ -204,7 +197,7 @@ def _freeze_latest(connection: Connection) -> None:
         "SELECT run_pk, key, last_value FROM series WHERE run_pk > :after AND run_pk <= :last AND context = '' "
         "AND column_type IN ('FLOAT', 'BOOLEAN', 'STRING') AND count > 0"
     )
-    insert = text("INSERT INTO run_latest (run_pk, data) VALUES (:run, :data)")
+    keep = text("UPDATE runs SET latest = :latest WHERE id = :run")
     after = 0
     while found := [run for (run,) in connection.execute(page, {"after": after, "size": _PAGE})]:
         latest: dict[int, dict[str, float]] = {run: {} for run in found}
@@ -214,7 +207,7 @@ def _freeze_latest(connection: Connection) -> None:
         after = found[-1]
         few = [(run, values) for run, values in latest.items() if len(values) <= LATEST_MAX]
         if few:
-            connection.execute(insert, [{"run": run, "data": latest_text(values)} for run, values in few])
+            connection.execute(keep, [{"run": run, "latest": latest_text(values)} for run, values in few])
 
 
 def _keep_sessions(connection: Connection) -> None:
@@ -235,8 +228,10 @@ def _keep_sessions(connection: Connection) -> None:
 
 
 def _show_runs(connection: Connection) -> None:
-    """Give runs a place for what listings say of them; it is filled when one ends, or is changed."""
-    connection.execute(text("ALTER TABLE runs ADD COLUMN shown TEXT"))
+    """Give runs a place for what listings say of them, and for their last values."""
+    if "shown" not in {column["name"] for column in inspect(connection).get_columns("runs")}:
+        connection.execute(text("ALTER TABLE runs ADD COLUMN shown TEXT"))
+    connection.execute(text("ALTER TABLE runs ADD COLUMN shown_as_of_ms BIGINT"))
     _freeze_latest(connection)
 
 
@@ -252,9 +247,9 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(10, _keep_journal),
     Migration(11, _define_metrics),
     Migration(13, _keep_sessions),
-    Migration(14, _show_runs),
+    Migration(15, _show_runs),
 )
-"""From version 1 to ``SCHEMA_VERSION``, in order; what 12 did is done by 14. Each says its SQL itself: the tables go on
+"""From version 1 to ``SCHEMA_VERSION``, in order; what 12 and 14 did is done by 15. Each says its SQL itself: the tables go on
 changing behind it."""
 
 

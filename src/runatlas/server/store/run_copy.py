@@ -41,6 +41,7 @@ _FRESH: dict[str, Any] = {
     "folder_id": None,
     "cut_of": None,
     "shown": None,
+    "shown_as_of_ms": None,
 }
 """What a copy does not have of its original."""
 

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from itertools import repeat
 from operator import attrgetter, itemgetter
 from types import NoneType
 from typing import Any
@@ -25,12 +26,12 @@ from runatlas.model.run import OWN_FIELDS, OwnField, Profile, RunRecord
 from runatlas.model.series import NUMERIC_TYPES
 from runatlas.process.garbage_collector import collector_paused
 from runatlas.server.store.failure import decoding
-from runatlas.server.store.latest import LATEST, read_latest
+from runatlas.server.store.latest import read_latest
 from runatlas.server.store.liveness import state_of
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.run_home import find_homes, find_people
 from runatlas.server.store.run_order import RunOrder
-from runatlas.server.store.run_text import TOLD_PARTS, RunTexts, is_default, list_texts, whole_texts
+from runatlas.server.store.run_text import TOLD_PARTS, RunTexts, is_default, list_texts, name_places, whole_texts
 from runatlas.server.store.schema import run_profiles, runs, series
 from runatlas.server.store.statement import Connection, listing, member_of, one_of, rows
 from runatlas.server.store.summary import average, deviation
@@ -147,14 +148,12 @@ def _told(connection: Connection, page: RunTexts, *, as_text: bool) -> RunPage:
 
 
 def _of_texts(connection: Connection, page: RunTexts) -> list[RunRecord]:
-    records = decode_all(list(map('{"workspace":"","project":""%s}'.__mod__, page.own)), RunRecord)
-    if list(map(attrgetter("updated_at_ms"), records)) != list(page.changed):
-        raise ValueError("what is kept of a run is not what it says now")
-    homes, people = zip(*map(page.named.__getitem__, page.places), strict=True)
-    fill(records, "workspace", [home.workspace for home in homes])
-    fill(records, "project", [home.project for home in homes])
-    fill(records, "project_cuid", [home.cuid for home in homes])
-    fill(records, "user", people)
+    records = decode_all(page.own, RunRecord)
+    places = list(map(attrgetter("project"), records))
+    for name, said in name_places(connection, set(places)).items():
+        fill(records, name, map(said.__getitem__, places) if len(said) > 1 else repeat(*said.values()))
+    if any(page.folders):
+        fill(records, "folder_id", page.folders)
     if page.configs is not None:
         fill(records, "config", _configs(page.configs, None, as_text=False))
     if page.latest is not None:
@@ -184,8 +183,8 @@ def _names(parts: Collection[str], *, with_latest: bool) -> tuple[str, ...]:
 @lru_cache(maxsize=16)
 def _own(names: tuple[str, ...]) -> ColumnElement[Any]:
     """Make one piece of text of all columns: to label each would take most of the time of making a statement."""
-    worked_out = {"latest": LATEST, "is_plain": " AND ".join(map(is_default, _OTHERS))}
-    return literal_column(", ".join(worked_out.get(name) or f"runs.{name}" for name in names))
+    is_plain = " AND ".join(map(is_default, _OTHERS))
+    return literal_column(", ".join(is_plain if name == "is_plain" else f"runs.{name}" for name in names))
 
 
 @lru_cache(maxsize=16)
@@ -223,9 +222,8 @@ def _configs(texts: Sequence[str], config_keys: Sequence[str] | None, *, as_text
         with suppress(ValueError):  # of one that another program wrote, in words that are not ours
             return raw_objects(texts)
     configs = loads_all(texts)
-    for config in configs:
-        if not isinstance(config, (dict, NoneType)):
-            raise TypeError(f"a config is a {type(config).__name__}")
+    for kind in set(map(type, configs)) - {dict, NoneType}:
+        raise TypeError(f"a config is a {kind.__name__}")
     return configs if config_keys is None else parts_of(configs, config_keys)
 
 

@@ -2,9 +2,13 @@
 
 What a run says of itself is worked out of its columns by one expression. Of a run that has ended it is kept beside
 them, in ``runs.shown``, since it seldom changes: each UPDATE of the row takes it away in the same statement, as the
-table declares, and who ends or changes runs has it made anew before the transaction ends. Where it is missing the
-expression is worked out again. What changes with other rows is no part of it: names of people and projects, last
-values, folders, and whether a run that goes on is still heard of.
+table declares, and who ends or changes runs has it made anew before the transaction ends. Where it is missing, or the
+row is of another time (an earlier version of this program, which knows nothing of it, changed it), the expression is
+worked out again. What changes with other rows is no part of it: names of people and projects, last values, folders,
+and whether a run that goes on is still heard of.
+
+A listing of ten thousand runs takes half as long if it reads few columns: SQLite and Python need more time for a number
+than for a hundred letters. So a text says by numbers where the run lies and who made it, where its record has names.
 """
 
 from __future__ import annotations
@@ -12,33 +16,41 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import repeat
-from operator import contains
 from typing import Any
 
 import attrs
-from sqlalchemy import Boolean, ColumnElement, Integer, Select, Text, func, literal_column, select, update
+from sqlalchemy import Boolean, ColumnElement, Integer, Select, Text, bindparam, func, literal_column, select, update
 
-from runatlas.model.account import UserRef
-from runatlas.model.codec import dumps
+from runatlas.model.codec import dumps, encode_json
 from runatlas.model.run import OWN_FIELDS, OwnField
-from runatlas.server.store.latest import LATEST, latest_text, read_latest
+from runatlas.server.store.latest import latest_text, read_latest
 from runatlas.server.store.liveness import STATE
 from runatlas.server.store.prepared import Prepared
-from runatlas.server.store.run_home import Home, find_homes, find_people
+from runatlas.server.store.run_home import find_homes, find_people
 from runatlas.server.store.run_order import LAST, RunOrder
 from runatlas.server.store.schema import runs
 from runatlas.server.store.statement import Connection, listing, member_of, rows
 
-__all__ = ["TOLD_PARTS", "RunTexts", "is_default", "keep_shown", "list_texts", "shown_problem", "whole_texts"]
+__all__ = [
+    "TOLD_PARTS",
+    "RunTexts",
+    "is_default",
+    "keep_shown",
+    "list_texts",
+    "name_places",
+    "shown_problem",
+    "whole_texts",
+]
 
 TOLD_PARTS = frozenset({"config", "summary"})
 """What texts of runs may have beside the run's own fields."""
 
-_MARK = "\x01"
-"""Stands around the numbers of a run's project and user: JSON has no such letter."""
-
 _ALWAYS = {"id", "cuid", "name", "labels", "created_at", "updated_at"}
-_CHANGED = OWN_FIELDS["updated_at"].attribute
+_HEAD = '{"workspace":"","project":"'
+_BEHIND_PLACE = ',"state":'
+"""What stands before the place in a text, and behind its quotation mark."""
+
+_LAST_OF = Prepared(select(*LAST).where(runs.c.id == bindparam("run")), "run")
 _FOLDER = OWN_FIELDS["folder_id"]
 _FIELDS = [field for field in OWN_FIELDS.values() if field.column and field.name not in {"state", "folder_id"}]
 
@@ -49,19 +61,15 @@ class RunTexts:
 
     Attributes:
         keys: Row ids of the runs.
-        places: Numbers of the project of each and of the user who made it.
-        named: What these numbers stand for.
-        changed: When they changed last, in Unix milliseconds.
-        own: What each says of itself: names and values as in an object, with a comma before them and no braces.
+        folders: The folders that they lie in.
+        own: What each says of itself: its record, with its place where the project's name stands.
         configs: Their configs; ``None`` unless these are wanted.
-        latest: The rows of their last values, ``None`` for a run without one; ``None`` unless these are wanted.
+        latest: What is kept of their last values; ``None`` unless these are wanted.
         next_values: Cursor values of the last of them; ``None`` if no run follows.
     """
 
     keys: Sequence[int]
-    places: Sequence[tuple[int, int | None]]
-    named: Mapping[tuple[int, int | None], tuple[Home, UserRef | None]]
-    changed: Sequence[int]
+    folders: Sequence[str | None]
     own: Sequence[str]
     configs: Sequence[str] | None
     latest: Sequence[str | None] | None
@@ -78,7 +86,7 @@ def list_texts(
     offset: int,
     parts: Collection[str],
 ) -> RunTexts | None:
-    """Read the texts of runs that meet a condition; what another program wrote among them may be no JSON.
+    """Read the texts of runs that meet a condition; what another program wrote among them may be anything.
 
     Args:
         connection: An open transaction.
@@ -91,55 +99,57 @@ def list_texts(
 
     Returns:
         The texts; ``None`` if there are no runs.
-
-    Raises:
-        KeyError: A run lies in no project.
-        ValueError: What is kept of a run is damaged.
     """
     wanted = _wanted(connection.dialect.name, frozenset(parts))
     found = rows(connection, order.apply(wanted.where(condition), after).limit(limit + 1).offset(offset))
     if not found:
         return None
-    *last, projects, users, changed, folders, told, configs, latest = zip(*found[:limit], strict=True)
-    homes, people = find_homes(connection, set(projects)), find_people(connection, set(users) - {None})
-    places = list(zip(projects, users, strict=True))
-    named = {(project, user): (homes[project], people.get(user)) for project, user in set(places)}
-    marked = {place: len(_mark(*place)) for place in named}
-    own = [text[marked[place] :] for text, place in zip(told, places, strict=True)]
-    if any(folders):
-        own = [
-            f'{text},"{_FOLDER.attribute}":{dumps(folder)}' if folder else text
-            for text, folder in zip(own, folders, strict=True)
-        ]
+    keys, folders, own, configs, latest = zip(*found[:limit], strict=True)
     return RunTexts(
-        last[-1],
-        places,
-        named,
-        changed,
+        keys,
+        folders,
         own,
         configs if "config" in parts else None,
         latest if "summary" in parts else None,
-        [column[-1] for column in last] if len(found) > limit else None,
+        _LAST_OF.first(connection, keys[-1]) if len(found) > limit else None,
     )
 
 
-def _mark(project: int, user: int | None) -> str:
-    """Return what a text of a run begins with that lies in a project, and was made by a user."""
-    return f"{{{_MARK}{project},{'' if user is None else user}{_MARK}"
+def name_places(connection: Connection, places: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Name the project and the user whose numbers texts of runs have where their records have names.
+
+    Returns:
+        Of each field of a record that says where a run belongs, its value by place.
+
+    Raises:
+        KeyError: There is no such project.
+        ValueError: That is no place.
+    """
+    numbers = {place: tuple(int(number or 0) for number in place.split(",")) for place in places}
+    found = find_homes(connection, {project for project, _ in numbers.values()})
+    people = find_people(connection, {user for _, user in numbers.values() if user})
+    homes = {place: found[project] for place, (project, _) in numbers.items()}
+    return {
+        "workspace": {place: home.workspace for place, home in homes.items()},
+        "project": {place: home.project for place, home in homes.items()},
+        "project_cuid": {place: home.cuid for place, home in homes.items()},
+        "user": {place: people.get(user) for place, (_, user) in numbers.items()},
+    }
 
 
 def whole_texts(connection: Connection, page: RunTexts) -> list[str]:
     """Put the records of a page together, as clients read them.
 
     Raises:
-        ValueError: One does not come out as JSON of a run, or an earlier version of this program, which knew nothing of
-            what is kept of a run, changed it.
+        KeyError: A run lies in no project.
+        ValueError: One does not come out as JSON of a run.
     """
-    # With the comma behind it, or a time would be taken for one that it begins.
-    if not all(map(contains, map("%s,".__mod__, page.own), [f'"{_CHANGED}":{time_ms},' for time_ms in page.changed])):
-        raise ValueError("what is kept of a run is not what it says now")
-    columns: list[Sequence[Any]] = [_place_texts(page), page.own]
-    record = "{%s%s"
+    heads, _, tails = zip(*map(str.partition, page.own, repeat(_BEHIND_PLACE)), strict=True)
+    columns: list[Sequence[Any]] = [_said(connection, heads), [tail[:-1] for tail in tails]]
+    record = f"{{%s{_BEHIND_PLACE}%s"
+    if any(page.folders):
+        columns.append([f',"{_FOLDER.attribute}":{dumps(folder)}' if folder else "" for folder in page.folders])
+        record += "%s"
     if page.configs is not None:
         columns.append(_objects(page.configs))
         record += ',"config":%s'
@@ -161,33 +171,33 @@ def _latest_texts(connection: Connection, keys: Sequence[int], held: Sequence[st
     return [known[key] if text is None else text for key, text in zip(keys, held, strict=True)]
 
 
-def _place_texts(page: RunTexts) -> list[str]:
-    """Say which projects and people runs belong to."""
+def _said(connection: Connection, heads: Sequence[str]) -> list[str]:
+    """Say which projects and people runs belong to, of what their texts begin with."""
+    places = {head: head.removeprefix(_HEAD).removesuffix('"') for head in set(heads)}
+    named = name_places(connection, set(places.values()))
     said = {}
-    for place, (home, person) in page.named.items():
-        names: dict[str, Any] = {"workspace": home.workspace, "project": home.project, "project_cuid": home.cuid}
-        if person is not None:
-            names["user"] = {"username": person.username, "name": person.name}
-        said[place] = dumps(names)[1:-1]
-    return list(map(said.__getitem__, page.places))
+    for head, place in places.items():
+        names = {name: values[place] for name, values in named.items() if values[place] is not None}
+        said[head] = encode_json(names).decode()[1:-1]
+    return list(map(said.__getitem__, heads))
 
 
 @lru_cache(maxsize=16)
 def _wanted(dialect: str, parts: frozenset[str]) -> Select[Any]:
     """Make the query of all that is read of each run; what is not wanted is NULL."""
-    told = func.coalesce(runs.c.shown, _shown(dialect, STATE))
-    config, latest = "runs.config" if "config" in parts else "NULL", LATEST if "summary" in parts else "NULL"
-    own = (runs.c.project_id, runs.c.user_id, runs.c.updated_at_ms, runs.c[_FOLDER.column])
-    return select(*LAST, *own, told, literal_column(f"{config}, {latest}"))
+    kept = literal_column("CASE WHEN runs.shown_as_of_ms = runs.updated_at_ms THEN runs.shown END", Text())
+    wanted = ["runs.config" if "config" in parts else "NULL", "runs.latest" if "summary" in parts else "NULL"]
+    told = func.coalesce(kept, _shown(dialect, STATE))
+    return select(runs.c.id, runs.c[_FOLDER.column], told, literal_column(", ".join(wanted)))
 
 
 def _shown(dialect: str, state: ColumnElement[str]) -> ColumnElement[str]:
     """Make the expression of what ``runs.shown`` keeps: fields that are no default, and some in any case."""
     always = [f"',\"{field.attribute}\":' || {_value(dialect, field)}" for field in _FIELDS if field.name in _ALWAYS]
     others = [_unless_default(dialect, field) for field in _FIELDS if field.name not in _ALWAYS]
-    place = f"'{{{_MARK}' || runs.project_id || ',' || coalesce(CAST(runs.user_id AS TEXT), '') || '{_MARK},"
-    head = literal_column(f'{place}"state":"\'', Text())
-    return head.concat(state).concat(literal_column(" || ".join(["'\"'", *always, *others]), Text()))
+    place = "runs.project_id || ',' || coalesce(CAST(runs.user_id AS TEXT), '')"
+    head = literal_column(f"'{_HEAD}' || {place} || '\"{_BEHIND_PLACE}\"'", Text())
+    return head.concat(state).concat(literal_column(" || ".join(["'\"'", *always, *others, "'}'"]), Text()))
 
 
 def _value(dialect: str, field: OwnField) -> str:
@@ -214,20 +224,28 @@ def is_default(field: OwnField) -> str:
     return f"runs.{field.column} {wanted}"
 
 
-@lru_cache(maxsize=2)
-def _keep(dialect: str) -> Prepared:
+@lru_cache(maxsize=4)
+def _keep(dialect: str, *, some: bool) -> Prepared:
     ended = runs.c.state != literal_column("'RUNNING'")
-    statement = update(runs).values(shown=_shown(dialect, runs.c.state)).where(member_of(runs.c.id, "runs"), ended)
-    return Prepared(statement, "runs")
+    kept = {"shown": _shown(dialect, runs.c.state), "shown_as_of_ms": runs.c.updated_at_ms}
+    statement = update(runs).values(kept).where(ended)
+    return Prepared(statement.where(member_of(runs.c.id, "runs")), "runs") if some else Prepared(statement)
 
 
-def keep_shown(connection: Connection, run_keys: Iterable[int]) -> None:
-    """Keep beside runs that have ended what they say of themselves: the last that a transaction does to them."""
-    _keep(connection.dialect.name).run(connection, listing(connection.dialect, run_keys))
+def keep_shown(connection: Connection, run_keys: Iterable[int] | None = None) -> None:
+    """Keep beside runs that have ended what they say of themselves: the last that a transaction does to them.
+
+    Args:
+        connection: The transaction.
+        run_keys: The runs; ``None`` for all.
+    """
+    given = [] if run_keys is None else [listing(connection.dialect, run_keys)]
+    _keep(connection.dialect.name, some=run_keys is not None).run(connection, *given)
 
 
 def shown_problem(connection: Connection, run_pk: int) -> str:
     """Say what is wrong with what is kept of a run, if anything is."""
     said = _shown(connection.dialect.name, runs.c.state)
-    found = rows(connection, select(runs.c.id).where(runs.c.id == run_pk, runs.c.shown != said))
+    believed = runs.c.shown_as_of_ms == runs.c.updated_at_ms
+    found = rows(connection, select(runs.c.id).where(runs.c.id == run_pk, believed, runs.c.shown != said))
     return "what is kept of it for listings is not what its row says" if found else ""

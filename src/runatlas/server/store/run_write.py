@@ -54,7 +54,7 @@ _PROFILE = ("run_pk", "metadata", "requirements", "conda")
 _INSERT_PROFILE = Prepared(insert(run_profiles).values({name: bindparam(name) for name in _PROFILE}), *_PROFILE)
 
 
-_LATER = {"id", "trash_id", "cut_of", "shown"}
+_LATER = {"id", "trash_id", "cut_of", "latest", "shown", "shown_as_of_ms"}
 _ORDER = tuple(column.name for column in runs.c if column.name not in _LATER)
 _LOCK_PROJECT = Prepared(
     select(projects.c.id).where(projects.c.id == bindparam("id"), projects.c.trash_id.is_(None)).with_for_update(), "id"

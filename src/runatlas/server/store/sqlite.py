@@ -48,8 +48,12 @@ _LOW_BYTES = 32 << 20
 _EMPTYING_MS = 100
 """How long emptying the log may keep writers waiting; what it does not get done it leaves to the next time."""
 
-_CACHE_KIB = 8_192
-"""A connection's own page cache. The file is not mapped: its pages would count as the process's memory."""
+_CACHE_KIB, _WRITING_CACHE_KIB = 2_048, 8_192
+"""A connection's own page cache, and that of one that writes, which need not write pages twice of a large transaction.
+
+Most reads pass by more than either would hold, and what the system has to hand out for it takes longer than what it
+saves. The file is not mapped: its pages would count as the process's memory.
+"""
 _STATEMENTS = 512
 _RETRY_S = 0.01
 _COMING_AND_GOING_S = 2.0
@@ -381,6 +385,7 @@ def _begin(connection: Connection) -> None:
         finally:
             cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
     if _FILES not in connection.info:
+        cursor.execute(f"PRAGMA cache_size=-{_WRITING_CACHE_KIB}")
         # The log exists from the first transaction on, and stays as long as a connection is open.
         database = connection.engine.url.database
         connection.info[_FILES] = tuple(_identity(f"{database}{suffix}") for suffix in _SUFFIXES)

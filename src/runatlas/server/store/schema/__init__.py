@@ -40,7 +40,6 @@ from runatlas.server.store.schema.run import (
     retired_ids,
     run_configs,
     run_labels,
-    run_latest,
     run_profiles,
     run_versions,
     runs,
@@ -87,7 +86,6 @@ __all__ = [
     "retired_ids",
     "run_configs",
     "run_labels",
-    "run_latest",
     "run_profiles",
     "run_versions",
     "runs",
@@ -103,4 +101,4 @@ __all__ = [
     "writers",
 ]
 
-SCHEMA_VERSION = 14
+SCHEMA_VERSION = 15

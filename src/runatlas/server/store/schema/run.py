@@ -32,7 +32,6 @@ __all__ = [
     "retired_ids",
     "run_configs",
     "run_labels",
-    "run_latest",
     "run_profiles",
     "run_versions",
     "runs",
@@ -129,7 +128,9 @@ runs = Table(
     Column("point_bytes", BigInteger, nullable=False, server_default="0"),
     Column("trash_id", Id, ForeignKey("trash.id", ondelete="CASCADE")),
     Column("cut_of", String(21)),
+    Column("latest", Text),
     Column("shown", Text, onupdate=null()),
+    Column("shown_as_of_ms", BigInteger),
     unique_live("uq_runs_live_run_id", "project_id", "run_id"),
     Index("ix_runs_newest", "project_id", "trash_id", "pin", "created_at_ms", "id"),
     Index(None, "trash_id"),
@@ -140,7 +141,10 @@ runs = Table(
 ``cut_of`` is the cuid of the run whose data a row holds that was cut out of it: a row for the trash and nothing else,
 which lies in that run's project. The run itself may be gone by now.
 
-``shown`` is what ``store.run_text`` says of a run, kept as text; an UPDATE that does not name it takes it away."""
+``latest`` are the last values of an ended run, as ``store.latest`` makes them of its series.
+
+``shown`` is what ``store.run_text`` says of a run, kept as text; an UPDATE that does not name it takes it away. It is
+what the row said when its ``updated_at_ms`` was ``shown_as_of_ms``."""
 
 _CUT = runs.c.cut_of.is_not(None)
 Index("ix_runs_cut_of", runs.c.cut_of, sqlite_where=_CUT, postgresql_where=_CUT)
@@ -174,14 +178,6 @@ run_configs = Table(
     sqlite_with_rowid=False,
 )
 """The searchable side of ``runs.config``: dotted keys of its leaves, as ``store.config`` makes them."""
-
-run_latest = Table(
-    "run_latest",
-    metadata,
-    Column("run_pk", Id, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
-    Column("data", Text, nullable=False),
-)
-"""The last values of ended runs, as ``store.latest`` makes them of their series."""
 
 notes = Table(
     "annotations",
