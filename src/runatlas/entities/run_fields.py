@@ -268,14 +268,16 @@ class RunFields(Entity[RunRecord]):
 
         Copies of it (``copy``, ``deepcopy``, ``dict``, a pickle) are ordinary dicts.
         """
-        config = self._held().config
+        record = self._record
+        config = None if record is None else record.config
         return frozen_config((self._whole().config or {}) if config is None else config)
 
     @property
     def latest(self) -> dict[str, float]:
         """The last value of each metric without context."""
-        summary = self._held().summary
-        return dict((self._whole().summary or {}) if summary is None else summary)
+        record = self._record
+        summary = None if record is None else record.summary
+        return {**((self._whole().summary or {}) if summary is None else summary)}
 
     @property
     def profile(self) -> dict[str, Any]:

@@ -68,8 +68,7 @@ class Accounts:
     def owner(self) -> Caller:
         """Return the directory's owner: the installation's first user, who sees and may do everything."""
         with self._store.read() as connection:
-            user = find_owner(connection)
-        return Caller(user.id, user.username, is_root=True, is_owner=True)
+            return Caller(*find_owner(connection), is_root=True, is_owner=True)
 
     @staticmethod
     def first_user() -> UserRecord:

@@ -23,7 +23,7 @@ from runatlas.server.store.run_group import group_runs, list_values
 from runatlas.server.store.run_key import unknown_keys
 from runatlas.server.store.run_order import make_order
 from runatlas.server.store.run_record import count_runs, list_runs, read_runs
-from runatlas.server.store.selection import resolve_ids, selection_condition
+from runatlas.server.store.selection import Scope, resolve_ids, selection_condition
 from runatlas.server.store.statement import Condition, Connection
 
 __all__ = ["Runs"]
@@ -77,9 +77,11 @@ class Runs:
         listing = f"runs {query.selection!r} {query.sorts!r} {query.groups!r}"
         after = None if page.cursor is None else read_cursor(page.cursor, listing, order.kinds)
         with self._store.read() as connection:
-            condition = _condition(connection, caller, query.selection)
+            scope = require_scope(connection, caller, query.selection, "read")
+            condition = _narrowed(connection, scope, query.selection)
             found = list_runs(
                 connection,
+                scope,
                 condition,
                 order,
                 after=after,
@@ -90,7 +92,7 @@ class Runs:
                 config_keys=query.config_keys,
                 as_text=as_text,
             )
-            total = count_runs(connection, condition) if page.with_total else None
+            total = count_runs(connection, _all_of(scope, condition)) if page.with_total else None
             notes = _notes(connection, caller, query) if page.with_total else ()
         more = None if found.next_values is None else write_cursor(listing, found.next_values)
         return Page(tuple(found.records), more, total, notes)
@@ -235,6 +237,17 @@ def _notes(connection: Connection, caller: Caller, query: RunQuery) -> tuple[str
 
 def _condition(connection: Connection, caller: Caller, selection: RunSelection) -> Condition:
     scope = require_scope(connection, caller, selection, "read")
+    return _all_of(scope, _narrowed(connection, scope, selection))
+
+
+def _all_of(scope: Scope, narrowed: Condition | None) -> Condition:
+    return scope.condition if narrowed is None else narrowed
+
+
+def _narrowed(connection: Connection, scope: Scope, selection: RunSelection) -> Condition | None:
+    """Return the condition of a selection; ``None`` if it is all runs of its scope."""
+    if selection == RunSelection(selection.workspace, selection.project):
+        return None
     ids = selection.ids
     check_text("".join(ids or ()), "ids")
     keys = None if ids is None else resolve_ids(connection, scope, ids)[0]

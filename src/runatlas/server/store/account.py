@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, func, or_, select, update
+from sqlalchemy import Select, bindparam, func, or_, select, text, update
 
 from runatlas.model.account import KeyRecord
 from runatlas.server.store.prepared import Prepared
@@ -73,7 +73,7 @@ _USER: Select[Any] = select(
 _USER_BY_NAME = _USER.where(users.c.username == bindparam("username"))
 _USER_BY_ID = _USER.where(users.c.id == bindparam("user_id"))
 _DISPLAY_NAME = Prepared(select(users.c.name).where(users.c.id == bindparam("user_id")), "user_id")
-_OWNER = Prepared(_USER.where(users.c.id == select(func.min(users.c.id)).scalar_subquery()))
+_OWNER = Prepared(text("SELECT id, username FROM users ORDER BY id LIMIT 1"))
 _KEY: Select[Any] = select(
     api_keys.c.id,
     api_keys.c.user_id,
@@ -102,9 +102,9 @@ def display_name(connection: Connection, user_id: int) -> str | None:
     return None if found is None else str(found[0])
 
 
-def find_owner(connection: Connection) -> UserRow:
-    """Find the directory's owner: the installation's first user."""
-    return UserRow(*_OWNER.first(connection))
+def find_owner(connection: Connection) -> tuple[int, str]:
+    """Return the row id and the name of the directory's owner: the installation's first user."""
+    return tuple(_OWNER.first(connection))
 
 
 def name_is_taken(connection: Connection, username: str) -> bool:

@@ -36,7 +36,7 @@ STATE: ColumnElement[Any] = case(
     ),
     else_=runs.c.state,
 )
-"""The state that a run reads as; for statements that SQLAlchemy runs, not for prepared ones."""
+"""The state that a run reads as; a prepared statement is given ``moment.horizon_ms`` with its other values."""
 
 
 def state_of(state: str, heartbeat_at_ms: int | None, created_at_ms: int) -> str:

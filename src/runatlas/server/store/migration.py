@@ -253,7 +253,7 @@ MIGRATIONS: tuple[Migration, ...] = (
 changing behind it."""
 
 
-_VERSION = Prepared(select(func.max(schema_version.c.version)))
+_VERSION = Prepared(text("SELECT max(version) FROM schema_version"))
 
 
 def is_current(connection: Connection) -> bool:

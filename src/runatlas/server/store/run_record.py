@@ -33,6 +33,7 @@ from runatlas.server.store.run_home import find_homes, find_people
 from runatlas.server.store.run_order import RunOrder
 from runatlas.server.store.run_text import TOLD_PARTS, RunTexts, is_default, list_texts, name_places, whole_texts
 from runatlas.server.store.schema import run_profiles, runs, series
+from runatlas.server.store.selection import Scope
 from runatlas.server.store.statement import Connection, listing, member_of, one_of, rows
 from runatlas.server.store.summary import average, deviation
 
@@ -98,7 +99,8 @@ _PROFILES = Prepared(
 
 def list_runs(
     connection: Connection,
-    condition: ColumnElement[bool],
+    scope: Scope,
+    narrowed: ColumnElement[bool] | None,
     order: RunOrder,
     *,
     after: Sequence[Any] | None,
@@ -113,7 +115,8 @@ def list_runs(
 
     Args:
         connection: An open transaction.
-        condition: Over ``runs``.
+        scope: Where they lie.
+        narrowed: The condition over ``runs``, that of the scope in it; ``None`` for all of the scope.
         order: Their order.
         after: Values of ``order`` of the run before the page.
         limit: How many runs.
@@ -126,11 +129,12 @@ def list_runs(
     if not order.keys and not statistics and config_keys is None and TOLD_PARTS.issuperset(parts):
         # What is damaged is read by column, which says what is wrong with which run.
         with suppress(*_DAMAGE[connection.dialect.name]), collector_paused():
-            page = list_texts(connection, condition, order, after=after, limit=limit, offset=offset, parts=parts)
+            page = list_texts(connection, scope, narrowed, order, after=after, limit=limit, offset=offset, parts=parts)
             return RunPage([], None) if page is None else _told(connection, page, as_text=as_text)
     keys = [key.value for key in order.keys]
     # In an order that has to be made, SQLite would carry the last values of all runs along.
     names = _names(parts, with_latest=not keys)
+    condition = scope.condition if narrowed is None else narrowed
     statement = order.apply(select(*keys, _own(names)).where(condition), after)
     with collector_paused():
         found = rows(connection, statement.limit(limit + 1).offset(offset))

@@ -19,16 +19,29 @@ from itertools import repeat
 from typing import Any
 
 import attrs
-from sqlalchemy import Boolean, ColumnElement, Integer, Select, Text, bindparam, func, literal_column, select, update
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
 
 from runatlas.model.codec import dumps, encode_json
 from runatlas.model.run import OWN_FIELDS, OwnField
 from runatlas.server.store.latest import latest_text, read_latest
-from runatlas.server.store.liveness import STATE
+from runatlas.server.store.liveness import STATE, moment
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.run_home import find_homes, find_people
 from runatlas.server.store.run_order import LAST, RunOrder
 from runatlas.server.store.schema import runs
+from runatlas.server.store.selection import Scope
 from runatlas.server.store.statement import Connection, listing, member_of, rows
 
 __all__ = [
@@ -78,7 +91,8 @@ class RunTexts:
 
 def list_texts(
     connection: Connection,
-    condition: ColumnElement[bool],
+    scope: Scope,
+    narrowed: ColumnElement[bool] | None,
     order: RunOrder,
     *,
     after: Sequence[Any] | None,
@@ -90,7 +104,8 @@ def list_texts(
 
     Args:
         connection: An open transaction.
-        condition: Over ``runs``.
+        scope: Where they lie.
+        narrowed: The condition over ``runs``, that of the scope in it; ``None`` for all of the scope.
         order: Their order, of no keys of its own.
         after: Values of ``order`` of the run before.
         limit: How many runs.
@@ -100,8 +115,13 @@ def list_texts(
     Returns:
         The texts; ``None`` if there are no runs.
     """
-    wanted = _wanted(connection.dialect.name, frozenset(parts))
-    found = rows(connection, order.apply(wanted.where(condition), after).limit(limit + 1).offset(offset))
+    dialect, wanted = connection.dialect.name, frozenset(parts)
+    if narrowed is None and scope.project_id is not None:
+        newest = _newest(dialect, wanted, follows=after is not None)
+        found = newest.all(connection, moment.horizon_ms, scope.project_id, *_bounds(after), limit + 1, offset)
+    else:
+        statement = _wanted(dialect, wanted).where(scope.condition if narrowed is None else narrowed)
+        found = rows(connection, order.apply(statement, after).limit(limit + 1).offset(offset))
     if not found:
         return None
     keys, folders, own, configs, latest = zip(*found[:limit], strict=True)
@@ -113,6 +133,24 @@ def list_texts(
         latest if "summary" in parts else None,
         _LAST_OF.first(connection, keys[-1]) if len(found) > limit else None,
     )
+
+
+@lru_cache(maxsize=16)
+def _newest(dialect: str, parts: frozenset[str], *, follows: bool) -> Prepared:
+    """Make the statement of all runs of a project: what is listed most, and made anew took as long as a tenth of it."""
+    bounds = [bindparam(column.name, type_=column.type) for column in LAST] if follows else []
+    statement = _wanted(dialect, parts).where(runs.c.project_id == bindparam("project"), runs.c.trash_id.is_(None))
+    if bounds:
+        statement = statement.where(tuple_(*LAST) < tuple_(*bounds))
+    statement = statement.order_by(*(column.desc() for column in LAST)).limit(bindparam("limit")).offset(bindparam("offset"))
+    return Prepared(statement, "horizon_ms", "project", *(bound.key for bound in bounds), "limit", "offset")
+
+
+def _bounds(after: Sequence[Any] | None) -> tuple[Any, ...]:
+    if after is None:
+        return ()
+    pin, *others = after
+    return bool(pin), *others
 
 
 def name_places(connection: Connection, places: Collection[str]) -> dict[str, dict[str, Any]]:
