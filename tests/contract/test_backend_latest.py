@@ -11,7 +11,7 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from support.backend import Site
 from support.examples import examples
 from support.recording import line, points
@@ -21,7 +21,7 @@ from runatlas.model.account import UserPatch
 from runatlas.model.batch import Batch
 from runatlas.model.change import ChangeQuery
 from runatlas.model.data_cut import DataCut
-from runatlas.model.filters import Field, Sort
+from runatlas.model.filters import Comparison, Field, Filter, Sort
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.page import PageRequest
 from runatlas.model.run import RunDraft, RunPatch, RunQuery, RunSelection, RunState
@@ -35,6 +35,7 @@ from runatlas.server.store.statement import rows
 pytestmark = pytest.mark.parametrize("site", ["local", "native"], indirect=True)
 
 _BY_NAME = Sort(Field("STABLE", "name"), "ASC")
+_ENDED = Comparison(Field("STABLE", "name"), "NEQ", "no run's")
 _VALUES = (0.5, -1.0, -0.0, 1e300, math.nan, math.inf, -math.inf)
 
 
@@ -55,6 +56,9 @@ class _World:
 
     def _made(self, run_id: str, state: RunState) -> RunPath:
         return self.site.root.create_run(RunDraft(self.project, id=run_id, state=state))[0].path
+
+    def selection(self, *ids: str, filter: Filter | None = None) -> RunSelection:
+        return RunSelection(self.project.workspace, self.project.project, ids or None, filter)
 
     def _chosen(self, run: RunPath) -> RunSelection:
         return RunSelection(run.workspace, run.project, (run.run,))
@@ -247,6 +251,22 @@ def test_what_an_earlier_version_changes_is_seen(site: Site) -> None:
             connection.execute(text(f"UPDATE runs SET name = '{name}', updated_at_ms = {time} WHERE run_id = 'b'"))
         assert "b" in _shown(site)
         assert [run.name for run in site.root.list_runs(query).items] == [name]
+
+
+def test_what_is_kept_is_what_listings_read(site: Site) -> None:
+    """Damage to it shows in them: where it cannot be read at all, the columns of runs are, which takes far longer."""
+    world = _World(site, site.project())
+    root, folder = site.root, site.root.create_folder(world.project, "f").id
+    root.update_runs(world.selection("b"), RunPatch(folder_id=folder))
+    with site.services.store.write() as connection:
+        shown = func.replace(runs.c.shown, '"state":"FINISHED"', '"state":"ABORTED"')
+        connection.execute(update(runs).where(runs.c.shown.is_not(None)).values(shown=shown))
+    for selection in (world.selection(), world.selection("a", "b", "c"), world.selection(filter=_ENDED)):
+        states = {run.id: run.state for run in root.list_runs(RunQuery(selection)).items}
+        assert {states[run] for run in "bc"} == {"ABORTED"}
+        found = root.list_runs(RunQuery(selection, (_BY_NAME,))).items
+        assert {run.state for run in found if run.id in "bc"} == {"FINISHED"}
+    assert {run.id: run.folder_id for run in root.list_runs(RunQuery(world.selection())).items}["b"] == folder
 
 
 def test_a_metric_may_be_called_as_special_numbers_are_marked(site: Site) -> None:

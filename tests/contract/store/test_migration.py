@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection, Engine, MetaData, create_engine, make_url
 from support.database import Location, Place
-from support.recording import Recorder
+from support.recording import Recorder, line
 
 from runatlas.errors import ValidationError
 from runatlas.model.artifact import ArtifactDraft
+from runatlas.model.batch import Batch
 from runatlas.model.ids import ProjectPath
 from runatlas.model.page import PageRequest
+from runatlas.model.run import RunDraft, RunQuery, RunSelection, RunState
 from runatlas.server.store.installation import install
 from runatlas.server.store.latest import read_latest
 from runatlas.server.store.migration import MIGRATIONS
@@ -194,3 +196,40 @@ def test_the_last_values_of_ended_runs_of_an_earlier_store_lie_in_their_rows(ear
     store.close()
     assert tuple(row) == (202, '{"x":0.5,"ö":"NaN"}')
     assert [repr(sorted(values.items())) for values in found] == ["[('x', 0.5), ('ö', nan)]"] * 2
+
+
+def test_what_the_version_before_kept_for_listings_is_made_anew(new_location: Place) -> None:
+    """It lay in another table, and in another form."""
+    location = new_location()
+    services = location.services()
+    caller = services.owner()
+    project = ProjectPath(caller.username, "p")
+    query = RunQuery(RunSelection(project.workspace, project.project))
+    states: tuple[RunState, ...] = ("FINISHED", "RUNNING")
+    for state in states:
+        draft = RunDraft(project, id=state.lower(), state=state, create_project=True)
+        run, _ = services.runs.create_run(caller, draft)
+        services.recording.append(caller, Batch(run.path, (line("x", 3),)))
+    told = services.runs.list_runs(caller, query).items
+    services.close()
+    engine = engine_of(location)
+    with engine.begin() as connection:
+        run_script(
+            connection,
+            """
+ALTER TABLE runs DROP COLUMN latest;
+ALTER TABLE runs DROP COLUMN shown_as_of_ms;
+CREATE TABLE run_latest (run_pk BIGINT NOT NULL, data TEXT NOT NULL);
+INSERT INTO run_latest SELECT id, '{"x":7}' FROM runs WHERE state = 'FINISHED';
+UPDATE runs SET shown = '{1,1,"state":"FINISHED","id":"another"' WHERE state = 'FINISHED';
+DELETE FROM schema_version;
+INSERT INTO schema_version (version) VALUES (14);
+""",
+        )
+    engine.dispose()
+    services = location.services()
+    with services.store.read() as connection:
+        kept = connection.exec_driver_sql("SELECT run_id, latest, substr(shown, 1, 12) FROM runs ORDER BY run_id").all()
+    assert services.runs.list_runs(caller, query).items == told
+    services.close()
+    assert list(map(tuple, kept)) == [("finished", '{"x":2.0}', '{"workspace"'), ("running", None, None)]
