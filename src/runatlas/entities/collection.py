@@ -196,6 +196,7 @@ class Collection(Readable, Tabular, Generic[E, R]):
         """Make an entity of a listed record."""
 
     def _make_all(self, records: Iterable[R]) -> tuple[E, ...]:
+        """Make the entities of a page."""
         return tuple(map(self._make, records))
 
     def _reads_ahead(self) -> bool:

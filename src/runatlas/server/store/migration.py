@@ -187,7 +187,7 @@ def _define_metrics(connection: Connection) -> None:
 def _freeze_latest(connection: Connection) -> None:
     """Put the last values of ended runs into their rows: before, listings read them out of the rows of all series."""
     connection.execute(text("ALTER TABLE runs ADD COLUMN latest TEXT"))
-    # Earlier versions had them there, in forms of their own.
+    # Earlier versions kept them there, in forms of their own.
     connection.execute(text("DROP TABLE IF EXISTS run_latest"))
     page = text(
         "SELECT id FROM runs WHERE id > :after AND state IN ('FINISHED', 'CRASHED', 'ABORTED') AND cut_of IS NULL "
@@ -249,8 +249,8 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(13, _keep_sessions),
     Migration(15, _show_runs),
 )
-"""From version 1 to ``SCHEMA_VERSION``, in order; what 12 and 14 did is done by 15. Each says its SQL itself: the tables go on
-changing behind it."""
+"""From version 1 to ``SCHEMA_VERSION``, in order; what 12 and 14 did is done by 15. Each says its SQL itself: tables go
+on changing behind it."""
 
 
 _VERSION = Prepared(text("SELECT max(version) FROM schema_version"))

@@ -13,7 +13,7 @@ than for a hundred letters. So a text says by numbers where the run lies and who
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from itertools import repeat
 from typing import Any
@@ -137,12 +137,13 @@ def list_texts(
 
 @lru_cache(maxsize=16)
 def _newest(dialect: str, parts: frozenset[str], *, follows: bool) -> Prepared:
-    """Make the statement of all runs of a project: what is listed most, and made anew took as long as a tenth of it."""
+    """Make the statement that lists all runs of a project, as most listings do: making it anew took a tenth of them."""
     bounds = [bindparam(column.name, type_=column.type) for column in LAST] if follows else []
     statement = _wanted(dialect, parts).where(runs.c.project_id == bindparam("project"), runs.c.trash_id.is_(None))
     if bounds:
         statement = statement.where(tuple_(*LAST) < tuple_(*bounds))
-    statement = statement.order_by(*(column.desc() for column in LAST)).limit(bindparam("limit")).offset(bindparam("offset"))
+    statement = statement.order_by(*(column.desc() for column in LAST))
+    statement = statement.limit(bindparam("limit")).offset(bindparam("offset"))
     return Prepared(statement, "horizon_ms", "project", *(bound.key for bound in bounds), "limit", "offset")
 
 
