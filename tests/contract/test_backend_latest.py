@@ -269,6 +269,17 @@ def test_what_is_kept_is_what_listings_read(site: Site) -> None:
     assert {run.id: run.folder_id for run in root.list_runs(RunQuery(world.selection())).items}["b"] == folder
 
 
+def test_bytes_where_a_run_has_text_are_told(site: Site) -> None:
+    world = _World(site, site.project())
+    if site.services.store.dialect == "postgresql":  # whose columns hold what their types say
+        return
+    with site.services.store.write() as connection:
+        connection.execute(text("UPDATE runs SET name = x'00' WHERE run_id = 'b'"))
+    (damage,) = check_store(site.services.store)
+    assert damage.runs == (str(world.runs[1]),)
+    assert "bytes" in str(damage)
+
+
 def test_a_metric_may_be_called_as_special_numbers_are_marked(site: Site) -> None:
     project = site.project()
     series = (ImportedSeries("$float", (0,), (math.nan,)),)

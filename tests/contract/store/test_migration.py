@@ -198,6 +198,35 @@ def test_the_last_values_of_ended_runs_of_an_earlier_store_lie_in_their_rows(ear
     assert [repr(sorted(values.items())) for values in found] == ["[('x', 0.5), ('ö', nan)]"] * 2
 
 
+@pytest.mark.parametrize(
+    ("damage", "lost"),
+    [
+        ("UPDATE runs SET name = x'00' WHERE id = 201", "shown"),
+        ("UPDATE series SET last_value = 'abc' WHERE run_pk = 201", "latest"),
+        ("UPDATE series SET last_value = CAST(x'ff' AS TEXT) WHERE run_pk = 201", "latest"),
+        ("UPDATE series SET last_value = x'00' WHERE run_pk = 201", "latest"),
+        ("UPDATE series SET key = CAST(x'ff' AS TEXT) WHERE run_pk = 201", "latest"),
+        ("UPDATE series SET key = x'ff' WHERE run_pk = 201", "latest"),
+    ],
+)
+def test_a_damaged_run_keeps_no_earlier_store_from_being_opened(earlier: Location, damage: str, lost: str) -> None:
+    if earlier.engine == "postgresql":  # whose columns hold what their types say
+        return
+    made = "INSERT INTO series (run_pk, key, context, name, column_class, column_type, created_at_ms, count, "
+    made += "finite_count, chunk_count, last_value, last_kind, value_sum, value_sum_squares) VALUES "
+    made += ", ".join(f"({run}, 'x', '', '', 'CUSTOM', 'FLOAT', 1, 1, 0, 0, 0.5, 'num', 0, 0)" for run in (201, 202))
+    engine = engine_of(earlier)
+    with engine.begin() as connection:
+        run_script(connection, f"{made};\nUPDATE runs SET state = 'FINISHED';\n{damage};")
+    engine.dispose()
+    store = earlier.open()
+    with store.read() as connection:
+        statement = "SELECT id, latest IS NULL, shown IS NULL FROM runs ORDER BY id"
+        found = list(map(tuple, connection.exec_driver_sql(statement).all()))
+    store.close()
+    assert found == [(201, lost == "latest", lost == "shown"), (202, False, False)]
+
+
 def test_what_the_version_before_kept_for_listings_is_made_anew(new_location: Place) -> None:
     """It lay in another table, and in another form."""
     location = new_location()

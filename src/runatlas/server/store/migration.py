@@ -6,7 +6,9 @@ An empty database is given the tables as they are now, and none of the steps tha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Any
 
 import attrs
 from sqlalchemy import Connection, func, inspect, select, text
@@ -194,20 +196,36 @@ def _freeze_latest(connection: Connection) -> None:
         "ORDER BY id LIMIT :size"
     )
     held = text(
-        "SELECT run_pk, key, last_value FROM series WHERE run_pk > :after AND run_pk <= :last AND context = '' "
-        "AND column_type IN ('FLOAT', 'BOOLEAN', 'STRING') AND count > 0"
+        f"SELECT run_pk, {_KEY_AND_VALUE[connection.dialect.name]} FROM series WHERE run_pk > :after "  # noqa: S608
+        "AND run_pk <= :last AND context = '' AND column_type IN ('FLOAT', 'BOOLEAN', 'STRING') AND count > 0"
     )
     keep = text("UPDATE runs SET latest = :latest WHERE id = :run")
     after = 0
     while found := [run for (run,) in connection.execute(page, {"after": after, "size": _PAGE})]:
-        latest: dict[int, dict[str, float]] = {run: {} for run in found}
-        for run, key, value in connection.execute(held, {"after": after, "last": found[-1]}):
+        latest: dict[int, list[tuple[str | bytes, Any]]] = {run: [] for run in found}
+        for run, *held_by_run in connection.execute(held, {"after": after, "last": found[-1]}):
             if run in latest:
-                latest[run][key] = math.nan if value is None else value
+                latest[run].append(tuple(held_by_run))
         after = found[-1]
-        few = [(run, values) for run, values in latest.items() if len(values) <= LATEST_MAX]
-        if few:
-            connection.execute(keep, [{"run": run, "latest": latest_text(values)} for run, values in few])
+        made = {run: _latest_of(values) for run, values in latest.items() if len(values) <= LATEST_MAX}
+        if made:
+            connection.execute(keep, [{"run": run, "latest": values} for run, values in made.items()])
+
+
+_KEY_AND_VALUE = {
+    "postgresql": "key, last_value",
+    "sqlite": "CAST(key AS BLOB), CASE typeof(last_value) WHEN 'text' THEN x'' ELSE last_value END",
+}
+"""Without texts where these may be damaged: one that is no text ends the whole query."""
+
+
+def _latest_of(held: Iterable[tuple[str | bytes, Any]]) -> str | None:
+    """Make the text of one run's last values; one with damaged ones keeps none, and no other run waits for it."""
+    with suppress(ValueError, TypeError):
+        return latest_text(
+            {key if isinstance(key, str) else key.decode(): math.nan if value is None else value for key, value in held}
+        )
+    return None
 
 
 def _keep_sessions(connection: Connection) -> None:

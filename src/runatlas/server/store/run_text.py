@@ -25,7 +25,9 @@ from sqlalchemy import (
     Integer,
     Select,
     Text,
+    and_,
     bindparam,
+    case,
     func,
     literal_column,
     select,
@@ -253,6 +255,12 @@ def _unless_default(dialect: str, field: OwnField) -> str:
     return f"CASE WHEN {is_default(field)} THEN '' ELSE ',\"{field.attribute}\":' || {_value(dialect, field)} END"
 
 
+def _has_texts(dialect: str) -> ColumnElement[bool]:
+    """Make the condition that no text of a run is bytes: of these SQLite makes no JSON, but ends the statement."""
+    texts = [f"typeof(runs.{field.column}) <> 'blob'" for field in _FIELDS if "json_quote" in _value("sqlite", field)]
+    return literal_column("TRUE" if dialect == "postgresql" else f"({' AND '.join(texts)})", Boolean())
+
+
 def is_default(field: OwnField) -> str:
     """Return the condition that a run has the default of a field."""
     if isinstance(field.default, bool):
@@ -267,12 +275,14 @@ def is_default(field: OwnField) -> str:
 def _keep(dialect: str, *, some: bool) -> Prepared:
     ended = runs.c.state != literal_column("'RUNNING'")
     kept = {"shown": _shown(dialect, runs.c.state), "shown_as_of_ms": runs.c.updated_at_ms}
-    statement = update(runs).values(kept).where(ended)
+    statement = update(runs).values(kept).where(ended, _has_texts(dialect))
     return Prepared(statement.where(member_of(runs.c.id, "runs")), "runs") if some else Prepared(statement)
 
 
 def keep_shown(connection: Connection, run_keys: Iterable[int] | None = None) -> None:
     """Keep beside runs that have ended what they say of themselves: the last that a transaction does to them.
+
+    One with damaged texts keeps nothing, and no other waits for it.
 
     Args:
         connection: The transaction.
@@ -284,7 +294,12 @@ def keep_shown(connection: Connection, run_keys: Iterable[int] | None = None) ->
 
 def shown_problem(connection: Connection, run_pk: int) -> str:
     """Say what is wrong with what is kept of a run, if anything is."""
-    said = _shown(connection.dialect.name, runs.c.state)
-    believed = runs.c.shown_as_of_ms == runs.c.updated_at_ms
-    found = rows(connection, select(runs.c.id).where(runs.c.id == run_pk, believed, runs.c.shown != said))
-    return "what is kept of it for listings is not what its row says" if found else ""
+    has_texts = _has_texts(connection.dialect.name)
+    said = case((has_texts, _shown(connection.dialect.name, runs.c.state)))
+    is_wrong = and_(runs.c.shown_as_of_ms == runs.c.updated_at_ms, runs.c.shown != said)
+    for are_texts, is_other in rows(connection, select(has_texts, is_wrong).where(runs.c.id == run_pk)):
+        if not are_texts:
+            return "one of its texts is bytes"
+        if is_other:
+            return "what is kept of it for listings is not what its row says"
+    return ""
