@@ -269,6 +269,17 @@ def test_what_is_kept_is_what_listings_read(site: Site) -> None:
     assert {run.id: run.folder_id for run in root.list_runs(RunQuery(world.selection())).items}["b"] == folder
 
 
+@pytest.mark.parametrize("left_out", [1, 2])
+def test_what_is_kept_and_cut_off_is_not_believed(site: Site, left_out: int) -> None:
+    world = _World(site, site.project())
+    truth = world.listed(_BY_NAME)
+    with site.services.store.write() as connection:
+        shown = func.substr(runs.c.shown, 1, func.length(runs.c.shown) - left_out)
+        connection.execute(update(runs).where(runs.c.shown.is_not(None)).values(shown=shown))
+    assert world.listed() == truth
+    assert len(list(check_store(site.services.store))) == 2
+
+
 def test_bytes_where_a_run_has_text_are_told(site: Site) -> None:
     world = _World(site, site.project())
     if site.services.store.dialect == "postgresql":  # whose columns hold what their types say

@@ -186,6 +186,8 @@ def whole_texts(connection: Connection, page: RunTexts) -> list[str]:
         ValueError: One does not come out as JSON of a run.
     """
     heads, _, tails = zip(*map(str.partition, page.own, repeat(_BEHIND_PLACE)), strict=True)
+    if not all(map(str.endswith, tails, repeat("}"))):
+        raise ValueError("one of the texts is cut off")
     columns: list[Sequence[Any]] = [_said(connection, heads), [tail[:-1] for tail in tails]]
     record = f"{{%s{_BEHIND_PLACE}%s"
     if any(page.folders):
