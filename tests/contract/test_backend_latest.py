@@ -280,6 +280,18 @@ def test_what_is_kept_and_cut_off_is_not_believed(site: Site, left_out: int) -> 
     assert len(list(check_store(site.services.store))) == 2
 
 
+@pytest.mark.parametrize("place", [f"{2**63},1", f"1,{10**30}", "-1,1", "1", "1,1,1", "a,b", "", ","])
+def test_a_kept_place_that_is_none_is_not_believed(site: Site, place: str) -> None:
+    world = _World(site, site.project())
+    truth = world.listed(_BY_NAME)
+    with site.services.store.write() as connection:
+        kept = connection.scalar(select(runs.c.shown).where(runs.c.run_id == "b")) or ""
+        before, _, after = kept.partition(',"state":')
+        shown = f'{before[: before.rindex(":")]}:"{place}","state":{after}'
+        connection.execute(update(runs).where(runs.c.run_id == "b").values(shown=shown))
+    assert world.listed() == truth
+
+
 def test_bytes_where_a_run_has_text_are_told(site: Site) -> None:
     world = _World(site, site.project())
     if site.services.store.dialect == "postgresql":  # whose columns hold what their types say

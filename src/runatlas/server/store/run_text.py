@@ -65,6 +65,9 @@ _HEAD = '{"workspace":"","project":"'
 _BEHIND_PLACE = ',"state":'
 """What stands before the place in a text, and behind its quotation mark."""
 
+_NUMBER_BITS = 63
+"""How long the number of a row may be; none is negative."""
+
 _LAST_OF = Prepared(select(*LAST).where(runs.c.id == bindparam("run")), "run")
 _FOLDER = OWN_FIELDS["folder_id"]
 _FIELDS = [field for field in OWN_FIELDS.values() if field.column and field.name not in {"state", "folder_id"}]
@@ -167,6 +170,8 @@ def name_places(connection: Connection, places: Collection[str]) -> dict[str, di
         ValueError: That is no place.
     """
     numbers = {place: tuple(int(number or 0) for number in place.split(",")) for place in places}
+    if any(number >> _NUMBER_BITS for both in numbers.values() for number in both):
+        raise ValueError("no row has such a number, and PostgreSQL ends the transaction that asks for it")
     found = find_homes(connection, {project for project, _ in numbers.values()})
     people = find_people(connection, {user for _, user in numbers.values() if user})
     homes = {place: found[project] for place, (project, _) in numbers.items()}
