@@ -303,6 +303,20 @@ def test_bytes_where_a_run_has_text_are_told(site: Site) -> None:
     assert "bytes" in str(damage)
 
 
+@pytest.mark.parametrize("value", ["'abc'", "x'00'"])
+@pytest.mark.parametrize("run", [0, 1])
+def test_a_last_value_that_is_no_number_is_told(site: Site, value: str, run: int) -> None:
+    world = _World(site, site.project())
+    if site.services.store.dialect == "postgresql":  # whose columns hold what their types say
+        return
+    with site.services.store.write() as connection:
+        chosen = f"run_pk = (SELECT id FROM runs WHERE run_id = '{'ab'[run]}')"
+        connection.execute(text(f"UPDATE series SET last_value = {value} WHERE key = 'x' AND {chosen}"))
+    (damage,) = check_store(site.services.store)
+    assert damage.runs == (str(world.runs[run]),)
+    assert "no number" in str(damage)
+
+
 def test_a_metric_may_be_called_as_special_numbers_are_marked(site: Site) -> None:
     project = site.project()
     series = (ImportedSeries("$float", (0,), (math.nan,)),)

@@ -116,13 +116,15 @@ def renew_latest(connection: Connection, run_keys: Iterable[int]) -> list[int]:
 
 
 def latest_problem(connection: Connection, run_pk: int) -> str:
-    """Say what is wrong with what is kept of a run, if anything is."""
-    for _, data in _READ.all(connection, listing(connection.dialect, [run_pk])):
-        if _read(data) is None:
-            return "what is kept of its last values is damaged; listings read its series instead"
-        if data != latest_text(_joined(connection, [run_pk]).get(run_pk, {})):
-            return "what is kept of its last values is not what its series say"
-    return ""
+    """Say what is wrong with the last values of a run and what is kept of them, if anything is."""
+    kept = [data for _, data in _READ.all(connection, listing(connection.dialect, [run_pk]))]
+    if None in map(_read, kept):
+        return "what is kept of its last values is damaged; listings read its series instead"
+    try:
+        said = latest_text(_joined(connection, [run_pk]).get(run_pk, {}))
+    except TypeError:
+        return "the last value of one of its series is no number"
+    return "" if set(kept) <= {said} else "what is kept of its last values is not what its series say"
 
 
 def latest_text(values: Mapping[str, float]) -> str:
