@@ -60,7 +60,7 @@ ALLOWED: dict[str, set[str]] = {
     "charts": {"terminal", "extra", "model"},
     "tables": {"terminal", "extra", "errors", "process", "display", "charts", "model", "response"},
     "statistics": {"terminal", "extra", "display", "model", "tables"},
-    "reports": {"terminal", "extra", "errors", "file_access", "process", "display", "model", "statistics"},
+    "reports": {"terminal", "extra", "errors", "file_access", "process", "display", "model", "statistics", "tables"},
     "objects": {"errors", "model"},
     "backends": set(),
     "backends.operation": {"model"},

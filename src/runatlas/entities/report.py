@@ -18,11 +18,12 @@ from runatlas.entities.report_spec import ReportSpec
 from runatlas.errors import ValidationError
 from runatlas.file_access import replaceable, replacing
 from runatlas.model.codec import with_float_texts
+from runatlas.reports.cells import PARQUET_KEY, about_text, make_cells, make_table_seal, pack_table
 from runatlas.reports.content import Content
 from runatlas.reports.document import make_latex, make_markdown, marks_of, put_between
 from runatlas.reports.page import make_page, show_content
 from runatlas.reports.seal import holds_seal
-from runatlas.reports.sheet import write_sheet
+from runatlas.reports.sheet import cell_text, write_sheet
 from runatlas.statistics.aggregate import AggregateTable
 from runatlas.statistics.estimate import Estimate
 from runatlas.tables.csv import write_csv
@@ -35,10 +36,10 @@ __all__ = ["Report"]
 class Report(Shown):
     """A report on runs, as they were when it was made.
 
-    A notebook shows it. A page, Markdown and LaTeX carry what it takes to check them: ``api.check_report(path)`` and
-    ``runatlas report --check`` compute all again. The best value of a column is bold whose metric has a goal
-    (``project.define_metric``, or ``goal`` of the column), and of groups each whose centre lies within the interval of
-    the best one.
+    A notebook shows it. All files but CSV carry what it takes to check them: ``api.check_report(path)`` and
+    ``runatlas report --check`` compute all again; of CSV they are given the spec. The best value of a column is bold
+    whose metric has a goal (``project.define_metric``, or ``goal`` of the column), and of groups each whose centre lies
+    within the interval of the best one.
 
     Attributes:
         spec: What it was asked for.
@@ -122,7 +123,7 @@ class Report(Shown):
         return _written(make_latex(self.content), path)
 
     def to_csv(self, path: str | Path | None = None, *, exact: bool = False) -> str:
-        """Write CSV text: every row and every digit; see ``table.to_csv``.
+        """Write CSV text: every row and every digit; see ``table.to_csv``. A check of it takes the spec.
 
         Args:
             path: A file to write; it is replaced when all of it is written.
@@ -148,7 +149,9 @@ class Report(Shown):
         Raises:
             OSError: The file cannot be written.
         """
-        return _saved(lambda file: arro3.io.write_parquet(self.table.to_arrow(), file), path)
+        table = self.table.to_arrow()
+        told = {PARQUET_KEY: pack_table(make_table_seal(self.content, make_cells(table, "parquet")))}
+        return _saved(lambda file: arro3.io.write_parquet(table, file, key_value_metadata=told), path)
 
     def to_xlsx(self, path: str | Path) -> str:
         """Write an Excel file: every row and every digit, times in UTC as their heads say, and no text is a formula.
@@ -164,9 +167,12 @@ class Report(Shown):
             OSError: The file cannot be written.
             ValidationError: It has more rows or columns than Excel takes.
         """
-        told = {**self.content.facts, **{f"note {place}": note for place, note in enumerate(self.notes, start=1)}}
-        write = lambda file: write_sheet(self.table.to_arrow(), file, title=self.spec.title, facts=told)  # noqa: E731
-        return _saved(write, path)
+        table = self.table.to_arrow()
+        notes = {f"note {place}": note for place, note in enumerate(self.notes, start=1)}
+        told = {"title": self.spec.title, **self.content.facts, **notes}
+        about = {name: cell_text(said) for name, said in told.items()}
+        seal = pack_table(make_table_seal(self.content, make_cells(table, "xlsx")), about_text(about.items()))
+        return _saved(lambda file: write_sheet(table, file, about=about, seal=seal), path)
 
     def json(self) -> dict[str, Any]:
         """Return it as plain values: what was asked, what is to be known of it, and every row."""

@@ -11,9 +11,9 @@ import binascii
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
@@ -21,7 +21,20 @@ from runatlas.errors import ResponseFormatError, ValidationError, shortened
 from runatlas.model.codec import decode, dumps, loads
 from runatlas.reports.content import ROWS_SHOWN, Content, sealed
 
-__all__ = ["FILE_MAX", "Altered", "Seal", "find_seals", "holds_seal", "make_seal", "marked_lines", "with_seal"]
+__all__ = [
+    "FILE_MAX",
+    "UNPACKED_MAX",
+    "Altered",
+    "Seal",
+    "find_seals",
+    "holds_seal",
+    "is_sealed",
+    "make_seal",
+    "marked_lines",
+    "pack",
+    "unpack",
+    "with_seal",
+]
 
 FILE_MAX, UNPACKED_MAX = 64 * 1024 * 1024, 32 * 1024 * 1024
 """How large a file may be that is checked, and what all of its reports carry together."""
@@ -38,6 +51,16 @@ _SEALED = re.compile(
 _MARKER = re.compile(r"<!-- runatlas:(?P<side>begin|end) (?P<name>[\w.-]{1,100}) -->(?:\r?\n)?")
 _SEALS_MAX = 100
 _TAG = re.compile(r"<[^>]*>")
+_DAMAGED = "what it carries to check it by is damaged"
+
+
+class _Kept(Protocol):
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What each line around it is told by."""
+
+
+K = TypeVar("K", bound=_Kept)
 
 
 @attrs.frozen
@@ -94,11 +117,15 @@ def make_seal(content: Content) -> Seal:
     )
 
 
-def _line_of(seal: Seal, text: str) -> str:
-    """Write the seal of a document, in one line that holds letters, digits and ``+/=:-`` only."""
-    kept = attrs.asdict(attrs.evolve(seal, lines=_marks(text)))
-    del kept["altered"]
-    data = base64.b64encode(zlib.compress(dumps(kept).encode(errors="surrogatepass"))).decode()
+def pack(kept: Mapping[str, Any], text: str) -> str:
+    """Return what is kept of a report as a seal: a line that holds letters, digits and ``+/=:-`` only.
+
+    Args:
+        kept: What is kept, as plain values.
+        text: What stands around the seal, whose lines it tells by their marks.
+    """
+    told = dumps({**kept, "lines": _marks(text)}).encode(errors="surrogatepass")
+    data = base64.b64encode(zlib.compress(told)).decode()
     return f"{_MARK} {_digest(text, data)} {data}"
 
 
@@ -110,7 +137,9 @@ def with_seal(seal: Seal, before: str, after: str) -> str:
         before: What comes before, up to where the line of a comment begins.
         after: What follows, from where that comment ends.
     """
-    return f"{before}{_line_of(seal, before + after)}{after}"
+    kept = attrs.asdict(seal)
+    del kept["altered"]
+    return f"{before}{pack(kept, before + after)}{after}"
 
 
 def _digest(text: str, data: str) -> str:
@@ -172,15 +201,20 @@ def find_seals(text: str, source: str) -> list[Seal]:
     if not found:
         raise ValidationError(
             f"{source} is no report: it holds nothing that 'runatlas report' left to check it by; "
-            "HTML, Markdown and LaTeX that it wrote do"
+            "all that it wrote but CSV does, and CSV is checked with the spec that it was made of"
         )
     return found
 
 
 def holds_seal(path: Path) -> bool:
-    """Whether a file is, or holds, a report that can be checked."""
+    """Whether a file is, or holds, a document of a report that can be checked."""
     with path.open("rb") as file:
-        return _SEALED.search(file.read(FILE_MAX).decode(errors="replace")) is not None
+        return is_sealed(file.read(FILE_MAX))
+
+
+def is_sealed(data: bytes) -> bool:
+    """Whether a document is, or holds, a report that can be checked."""
+    return _SEALED.search(data.decode(errors="replace")) is not None
 
 
 def _parts(text: str) -> Iterator[tuple[int, str]]:
@@ -206,23 +240,52 @@ def _find_seal(text: str, source: str, first: int, most: int) -> tuple[Seal | No
     if len(found) > 1:
         raise ValidationError(f"{source} holds {len(found)} reports in one; keep each in a file or between markers")
     (match,) = found
+    around = text[: match.start("seal")] + text[match.end("seal") :]
+    seal, altered, size = unpack(match["seal"], around, source, Seal, first=first, most=most)
+    if len(seal.rows) > ROWS_SHOWN:
+        told = f"it has {len(seal.rows):,} rows, of which a report shows {ROWS_SHOWN:,} at the most"
+        raise ValidationError(f"{source}: {_DAMAGED} ({told})")
+    return attrs.evolve(seal, altered=altered), size
+
+
+def unpack(
+    seal: str, text: str, source: str, kind: type[K], *, first: int = 1, most: int = UNPACKED_MAX
+) -> tuple[K, tuple[Altered, ...], int]:
+    """Read what ``pack`` wrote.
+
+    Args:
+        seal: The line.
+        text: What stands around it now.
+        source: What errors call it.
+        kind: What was kept.
+        first: The number of the first line around it.
+        most: How large what is kept may be, in bytes.
+
+    Returns:
+        What was kept, what is not as it was written, and the size of what was kept.
+
+    Raises:
+        ValidationError: It cannot be read.
+    """
+    match = _SEALED.fullmatch(f"% {seal}")
+    if match is None:
+        raise ValidationError(f"{source}: {_DAMAGED} (it is cut off, or something else)")
     if int(match["version"]) != VERSION:
         raise ValidationError(f"{source} is a report of another version of RunAtlas, which this one cannot check")
-    around = text[: match.start("seal")] + text[match.end("seal") :]
     try:
         plain = _unpacked(match["data"], most)
-        seal = _decoded({**loads(plain), "altered": []})
-    except (ResponseFormatError, ValueError, TypeError, KeyError, zlib.error, binascii.Error) as error:
-        raise ValidationError(f"{source}: what it carries to check it by is damaged ({error})") from error
-    if match["digest"] != _digest(around, match["data"]):
-        seal = attrs.evolve(seal, altered=tuple(_altered(seal.lines, around, first)))
-    return seal, len(plain)
+        kept = decode(_without_altered(loads(plain)), kind, strict=True)
+    except (ResponseFormatError, ValueError, TypeError, zlib.error, binascii.Error) as error:
+        raise ValidationError(f"{source}: {_DAMAGED} ({error})") from error
+    is_whole = match["digest"] == _digest(text, match["data"])
+    return kept, () if is_whole else tuple(_altered(kept.lines, text, first)), len(plain)
 
 
-def _decoded(told: dict[str, Any]) -> Seal:
-    if len(told["rows"]) > ROWS_SHOWN:
-        raise ValueError(f"it has {len(told['rows']):,} rows, of which a report shows {ROWS_SHOWN:,} at the most")
-    return decode(told, Seal, strict=True)
+def _without_altered(told: Any) -> dict[str, Any]:
+    """Leave out what a file does not say of itself."""
+    if not isinstance(told, dict):
+        raise TypeError("it is no object")
+    return {name: value for name, value in told.items() if name != "altered"}
 
 
 def _unpacked(data: str, most: int) -> bytes:

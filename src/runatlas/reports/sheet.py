@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, BinaryIO
 
@@ -10,12 +11,17 @@ from arro3.core import DataType, Table
 
 from runatlas.errors import ValidationError
 from runatlas.extra import load_extra
+from runatlas.model.instant import iso_text, to_milliseconds
 
-__all__ = ["write_sheet"]
+__all__ = ["ABOUT", "REPORT", "SEAL", "cell_text", "head_of", "sheet_cell", "write_sheet"]
+
+REPORT, ABOUT, SEAL = "report", "about", "runatlas-report"
+"""The sheets: the rows, what is to be known of them, and, hidden, what they are checked by."""
 
 _ROWS_MAX, _COLUMNS_MAX, _TEXT_MAX = 1_048_576, 16_384, 32_767
 _EXACT = 2**53
-_YEAR_MIN = 1900
+_YEAR_MIN = 1901
+"""Of 1900 Excel has a day too many."""
 
 
 class _Exact(float):
@@ -25,7 +31,7 @@ class _Exact(float):
         return repr(float(self))
 
 
-def write_sheet(table: Table, file: BinaryIO, *, title: str, facts: dict[str, str]) -> None:
+def write_sheet(table: Table, file: BinaryIO, *, about: Mapping[str, str], seal: str = "") -> None:
     """Write a table as a sheet, and what is to be known of it as a second one.
 
     Excel has times without zone: they are UTC, and the head of their column says so. A number that Excel does not hold
@@ -34,8 +40,8 @@ def write_sheet(table: Table, file: BinaryIO, *, title: str, facts: dict[str, st
     Args:
         table: The rows.
         file: Where to.
-        title: The title.
-        facts: What is to be known of it.
+        about: What is to be known of it.
+        seal: What it is checked by, which a hidden sheet holds in as many cells as it takes.
 
     Raises:
         ImportError: XlsxWriter is not installed.
@@ -49,48 +55,75 @@ def write_sheet(table: Table, file: BinaryIO, *, title: str, facts: dict[str, st
     workbook = load_extra("xlsxwriter", "an Excel file").Workbook(file, {"in_memory": True})
     bold = workbook.add_format({"bold": True})
     time = workbook.add_format({"num_format": "yyyy-mm-dd hh:mm:ss.000"})
-    rows = workbook.add_worksheet("report")
+    rows = workbook.add_worksheet(REPORT)
     rows.freeze_panes(1, 0)
     for place, name in enumerate(table.column_names):
         is_time = DataType.is_timestamp(table.column(place).type)
-        rows.write_string(0, place, _text(f"{name} (UTC)" if is_time else name), bold)
+        rows.write_string(0, place, head_of(name, is_time=is_time), bold)
         rows.set_column(place, place, 22 if is_time else 14)
         for line, value in enumerate(table.column(place).to_pylist(), start=1):
             _write(rows, line, place, value, time)
-    about = workbook.add_worksheet("about")
-    about.set_column(0, 1, 30)
-    for line, (name, said) in enumerate({"title": title, **facts}.items()):
-        about.write_string(line, 0, _text(name), bold)
-        about.write_string(line, 1, _text(said))
+    told = workbook.add_worksheet(ABOUT)
+    told.set_column(0, 1, 30)
+    for line, (name, said) in enumerate(about.items()):
+        told.write_string(line, 0, cell_text(name), bold)
+        told.write_string(line, 1, cell_text(said))
+    if seal:
+        hidden = workbook.add_worksheet(SEAL)
+        hidden.very_hidden()
+        for line, start in enumerate(range(0, len(seal), _TEXT_MAX)):
+            hidden.write_string(line, 0, seal[start : start + _TEXT_MAX])
     workbook.close()
 
 
-def _write(sheet: Any, line: int, place: int, value: Any, time: Any) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool):
-        sheet.write_boolean(line, place, value)
-    elif isinstance(value, datetime):
-        naive = value.replace(tzinfo=None)  # Arrow gives them in UTC
-        if naive.year < _YEAR_MIN:
-            sheet.write_string(line, place, value.isoformat())
-        else:
-            sheet.write_datetime(line, place, naive, time)
-    elif (
-        isinstance(value, (int, float)) and math.isfinite(value) and (isinstance(value, float) or abs(value) <= _EXACT)
-    ):
-        sheet.write_number(line, place, _Exact(value))
-    else:
-        sheet.write_string(line, place, _text(value if isinstance(value, str) else _named(value)))
+def head_of(name: str, *, is_time: bool) -> str:
+    """Return what stands above a column.
+
+    Args:
+        name: The name of the column.
+        is_time: Whether it holds times.
+    """
+    return cell_text(f"{name} (UTC)" if is_time else name)
 
 
-def _named(value: float) -> str:
-    if isinstance(value, int):
-        return str(value)
+def sheet_cell(value: Any) -> Any:
+    """Return what a cell holds of a value: nothing, a boolean, a number, a time or a text.
+
+    Args:
+        value: A plain value, or a time, as Arrow gives it.
+
+    Example:
+        >>> sheet_cell(0.5), sheet_cell(float("nan")), sheet_cell(2**60)
+        (0.5, 'NaN', '1152921504606846976')
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return cell_text(value)
+    if isinstance(value, datetime):
+        return value if value.year >= _YEAR_MIN else iso_text(to_milliseconds(value))
+    if math.isfinite(value):
+        return value if isinstance(value, float) or abs(value) <= _EXACT else str(value)
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def _text(text: str) -> str:
-    """Return what a cell holds of a text."""
+def _write(sheet: Any, line: int, place: int, value: Any, time: Any) -> None:
+    held = sheet_cell(value)
+    if isinstance(held, bool):
+        sheet.write_boolean(line, place, held)
+    elif isinstance(held, datetime):
+        sheet.write_datetime(line, place, held.replace(tzinfo=None), time)  # Arrow gives them in UTC
+    elif isinstance(held, str):
+        sheet.write_string(line, place, held)
+    elif held is not None:
+        sheet.write_number(line, place, _Exact(held))
+
+
+def cell_text(text: str) -> str:
+    """Return what a cell holds of a text.
+
+    Args:
+        text: The text.
+    """
     shown = text.encode(errors="backslashreplace").decode()
     return shown if len(shown) <= _TEXT_MAX else f"{shown[: _TEXT_MAX - 1]}…"

@@ -8,11 +8,12 @@ from typing import BinaryIO
 import arro3.io
 from arro3.core import Array, DataType, Table
 
-__all__ = ["plain_cell", "write_csv"]
+__all__ = ["number_of", "plain_cell", "write_csv"]
 
 _FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 """What a spreadsheet takes for the beginning of a formula, in full width too."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|Infinity)|-?NaN", re.ASCII)
+_DIGITS_MAX = 400
 _TIMES = "%Y-%m-%dT%H:%M:%S%.3fZ"
 
 
@@ -46,6 +47,21 @@ def plain_cell(text: str) -> str:
         ("'=1+1", '-1.5', 'adam')
     """
     return f"'{text}" if text[:1] in _FORMULA and not _NUMBER.fullmatch(text) else text
+
+
+def number_of(text: str) -> int | float | None:
+    """Return the number that a cell of CSV says; ``None`` if it says none.
+
+    Args:
+        text: A cell.
+
+    Example:
+        >>> number_of("1e-7"), number_of("12"), number_of("NaN"), number_of("adam")
+        (1e-07, 12, nan, None)
+    """
+    if not _NUMBER.fullmatch(text):
+        return None
+    return int(text) if len(text) < _DIGITS_MAX and text.lstrip("+-").isdigit() else float(text)
 
 
 def _plain_column(column: Array) -> Array:

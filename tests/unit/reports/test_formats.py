@@ -175,7 +175,7 @@ def test_a_sheet_has_texts_exact_numbers_and_times_of_utc(rows: list[tuple[str, 
         }
     )
     file = io.BytesIO()
-    write_sheet(table, file, title="=1+1", facts={"asked": "=2"})
+    write_sheet(table, file, about={"title": "=1+1", "asked": "=2"})
     head, *body = read_sheet(file)
     assert head == ["=name", "loss", "created_at (UTC)"]
     for (text, number, _), time, held in zip(rows, milliseconds, body, strict=True):
