@@ -96,6 +96,28 @@ def test_a_check_exits_with_1_and_names_what_no_longer_holds(place: Place) -> No
         place.backend.update_runs(chosen, RunPatch(state="FINISHED"))
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet", "xlsx"])
+def test_a_check_of_data_names_each_number_and_csv_takes_its_spec(place: Place, form: str) -> None:
+    output = place.files / f"checked.{form}"
+    place.call(place.spec, "-o", output)
+    words = [place.spec, "--check", output] if form == "csv" else ["--check", output]
+    result = place.call(*words)
+    assert (result.exit_code, result.stdout) == (0, ""), result.output
+    assert result.stderr == f"{output}: everything holds; 18 values computed again\n"
+    assert place.call(place.spec, "--check", output, "--project", "team/vision").exit_code == 0
+    chosen = RunSelection("team", "vision", ids=("s0",))
+    place.backend.update_runs(chosen, RunPatch(state="CRASHED"))
+    try:
+        result = place.call(*words)
+    finally:
+        place.backend.update_runs(chosen, RunPatch(state="FINISHED"))
+    was = "says" if form == "csv" else "was"
+    assert result.exit_code == 1
+    assert f"config.lr=0.1, loss.min: {was} 0.3333333333333333, is 0.16666666666666666\n" in result.stdout
+    assert f"config.lr=0.1, loss.min.n: {was} 2, is 1\n" in result.stdout
+    assert f"config.lr=0.1, left_out: {was} nothing, is 's0: CRASHED'\n" in result.stdout
+
+
 def test_what_cannot_be_done_is_told(place: Place) -> None:
     wrong, notes = place.files / "wrong.toml", place.files / "NOTES.md"
     wrong.write_text('columns = ["name", { field = "loss", digits = "x" }]\nlimt = 3\nproject = "team/vision"\n')
@@ -111,6 +133,9 @@ def test_what_cannot_be_done_is_told(place: Place) -> None:
     nested, loop = place.files / "nested.md", place.files / "loop.md"
     nested.write_text("\n".join(marks))
     loop.symlink_to("loop.md")
+    for form in ("html", "csv", "parquet", "xlsx"):
+        place.call(place.spec, "-o", place.files / f"seeds.{form}")
+        (place.files / f"cut.{form}").write_bytes((place.files / f"seeds.{form}").read_bytes()[:500])
     cases: list[tuple[list[Any], int, str]] = [
         ([wrong], 2, f"{wrong}: there is no 'limt', did you mean 'limit'?"),
         ([wrong], 2, f"{wrong}: columns[1].digits: expected a whole number, got str"),
@@ -127,6 +152,18 @@ def test_what_cannot_be_done_is_told(place: Place) -> None:
         (["--check", notes], 1, "is no report"),
         (["--check", "/dev/null"], 1, "cannot open /dev/null"),
         (["--check", notes, "--format", "md"], 2, "--check takes a report, and writes none"),
+        (["--check", notes, "--project", "team/vision"], 2, "--project goes with a SPEC"),
+        ([], 2, "name the SPEC of a report, or a report after --check"),
+        (["--check", place.files / "seeds.csv"], 1, "runatlas report SPEC --check FILE"),
+        ([nowhere, "--check", place.files / "seeds.csv"], 2, "names no project"),
+        ([place.spec, "--check", place.files / "seeds.html"], 1, "check it without another one"),
+        (
+            [place.spec, "--check", notes],
+            1,
+            "NOTES.md has no column of this report: they are # Notes, and the report's",
+        ),
+        (["--check", place.files / "cut.parquet"], 1, "cut.parquet cannot be read: it is damaged, cut off"),
+        (["--check", place.files / "cut.xlsx"], 1, "cut.xlsx cannot be read as a workbook of Excel: File is not a zip"),
     ]
     for words, code, told in cases:
         result = place.call(*words)

@@ -25,8 +25,10 @@ from runatlas.entities.deletion import Deletion, DeletionPlan
 from runatlas.entities.project import Project
 from runatlas.entities.projects import Projects, make_project_query
 from runatlas.entities.report_check import ReportCheck, check_report
+from runatlas.entities.report_spec import ReportSpec
 from runatlas.entities.run import Run
 from runatlas.entities.run_query import Filters, Groups, Order, Sorts
+from runatlas.entities.run_report import make_spec
 from runatlas.entities.run_sql import ask
 from runatlas.entities.runs import Runs
 from runatlas.entities.self_hosted import SelfHosted
@@ -567,21 +569,30 @@ class Api(Shown):
         expired, dry_run = boolean(expired_only, "expired_only"), not boolean(commit, "commit")
         return ApiResponse.of(lambda: self._handle.backend.purge(trash_id=entry, expired_only=expired, dry_run=dry_run))
 
-    def check_report(self, path: str | Path) -> ApiResponse[ReportCheck]:
+    def check_report(self, path: str | Path, spec: str | Path | ReportSpec | None = None) -> ApiResponse[ReportCheck]:
         """Compute every number of a report again, from the runs as they are now.
 
         The store that this ``Api`` reads is asked, with the caller's rights; what the file names is no address.
 
         Args:
-            path: What ``report.to_html``, ``to_markdown`` or ``to_latex`` wrote.
+            path: What ``report.to_html``, ``to_markdown``, ``to_latex``, ``to_csv``, ``to_parquet`` or ``to_xlsx``
+                wrote.
+            spec: What it was made of, with its project: a file of TOML, or what ``report.spec`` was. CSV needs it, as
+                it has no place for it; so does a table that a program saved anew without what it carried.
 
         Returns:
             Whether it ``holds``, and the ``differences``: each number that is another one now, rows that are gone or
-            new, and whether the file was altered.
+            new, and whether the file was altered. Held against a spec, what was altered and what has changed since are
+            one.
 
         Raises:
             ImportError: What intervals or charts need is not installed.
             OSError: The file cannot be read.
-            ValidationError: It is no report.
+            ReportSpecError: The spec cannot be understood, a ``ValueError``.
+            ValidationError: It is no report, or lacks what it is checked by.
+            ValueError: The spec names no project.
         """
-        return ApiResponse.of(lambda: check_report(self._handle, Path(path)))
+        asked = None if spec is None else make_spec(spec, {})
+        if asked is not None and not asked.project:
+            raise ValueError("spec: it names no project; add project = 'workspace/name' to it")
+        return ApiResponse.of(lambda: check_report(self._handle, Path(path), asked))

@@ -14,6 +14,7 @@ from runatlas.api.entry import Api
 from runatlas.cli.api.group import api_command, as_json_option, mistakes_told, output_option, store_told
 from runatlas.cli.api.output import print_json, say
 from runatlas.entities.report import Report
+from runatlas.entities.report_spec import ReportSpec
 from runatlas.entities.run_report import make_spec
 from runatlas.terminal import counted
 
@@ -22,44 +23,52 @@ __all__ = ["report", "write_report"]
 ReportFormat: TypeAlias = Literal["html", "md", "latex", "csv", "parquet", "xlsx"]
 _FORMATS: tuple[ReportFormat, ...] = get_args(ReportFormat)
 _BY_NAME: dict[str, ReportFormat] = {".tex": "latex", ".htm": "html", ".markdown": "md"}
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _TOLD = 100
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("spec", required=False, type=_FILE)
 @click.option("--project", help="The project, in place of the one that the spec names.")
 @click.option("--format", "form", type=click.Choice(_FORMATS), help="Else as the output ends, or HTML.")
 @output_option
 @click.option("--name", help="Of Markdown: between the markers of this name in the output.")
-@click.option("--check", is_flag=True, help="FILE is a report: compute every number of it again.")
+@click.option("--check", metavar="FILE", type=_FILE, help="A report: compute every number of it again.")
 @as_json_option
 @api_command
 def report(
     api: Api,
-    file: Path,
+    spec: Path | None,
     *,
     project: str | None,
     form: ReportFormat | None,
     output: Path | None,
     name: str | None,
-    check: bool,
+    check: Path | None,
     as_json: bool,
 ) -> None:
-    """Make the report that the spec FILE, of TOML, asks for; or check one that was made.
+    """Make the report that SPEC, a file of TOML, asks for; or check one that was made.
 
-    A report is HTML, Markdown, LaTeX, CSV, Parquet or Excel; without --output it goes to stdout. With --check it is
-    HTML, Markdown or LaTeX, and each number that no longer holds is named; exits with 1 if there is one.
+    A report is HTML, Markdown, LaTeX, CSV, Parquet or Excel; without --output it goes to stdout. With --check each
+    number of FILE that no longer holds is named, and each value that was altered in it; exits with 1 if there is one.
+    The file says itself what it was made of, but for CSV, which is checked with its SPEC.
     """
     with mistakes_told(), _extras_told():
-        if check:
-            if project is not None or form is not None or output is not None or name is not None:
+        if check is not None:
+            if form is not None or output is not None or name is not None:
                 raise click.UsageError("--check takes a report, and writes none")
-            _check(api, file, as_json=as_json)
+            if spec is None and project is not None:
+                raise click.UsageError(
+                    "--project goes with a SPEC: what is checked without one says itself where it is of"
+                )
+            _check(api, check, None if spec is None else _spec_of(spec, project), as_json=as_json)
             return
+        if spec is None:
+            raise click.UsageError("name the SPEC of a report, or a report after --check")
         chosen = form or _format_of(output)
         if name is not None and (chosen != "md" or output is None):
             raise click.UsageError("--name goes with --format md and --output")
-        made = _make(api, file, project, chosen)
+        made = _make(api, _spec_of(spec, project), chosen)
         if as_json:
             print_json(made.json())
         elif output is None:
@@ -88,14 +97,17 @@ def _format_of(output: Path | None) -> ReportFormat:
     return found
 
 
-def _make(api: Api, file: Path, project: str | None, form: ReportFormat) -> Report:
+def _spec_of(file: Path, project: str | None) -> ReportSpec:
     spec = make_spec(file, {})
-    path = project or spec.project
-    if not path:
+    if not (project or spec.project):
         raise click.UsageError(f"{file} names no project; add project = 'workspace/name' to it, or give --project")
+    return attrs.evolve(spec, project=project or spec.project)
+
+
+def _make(api: Api, spec: ReportSpec, form: ReportFormat) -> Report:
     charts = spec.charts if form == "html" else ()
     with store_told(api):
-        return api.project(path).runs().report(attrs.evolve(spec, project="", charts=charts)).unwrap()
+        return api.project(spec.project).runs().report(attrs.evolve(spec, project="", charts=charts)).unwrap()
 
 
 def _print(made: Report, form: ReportFormat) -> None:
@@ -131,9 +143,9 @@ def write_report(made: Report, form: str, output: Path, name: str | None = None)
     }[form](output)
 
 
-def _check(api: Api, file: Path, *, as_json: bool) -> None:
+def _check(api: Api, file: Path, spec: ReportSpec | None, *, as_json: bool) -> None:
     with store_told(api):
-        found = api.check_report(file).unwrap()
+        found = api.check_report(file, spec).unwrap()
     if as_json:
         print_json(found.json())
     else:

@@ -11,27 +11,32 @@ from typing import Any
 
 import attrs
 
-from runatlas.display.markup import Html, heading, joined, note, table, written
+from runatlas.display.markup import Html, heading, joined, note, table
 from runatlas.display.shown import Shown
 from runatlas.entities.backend_handle import BackendHandle
 from runatlas.entities.collection import Window
-from runatlas.entities.report_spec import ReportSpecError, read_spec
+from runatlas.entities.report_difference import Difference, make_difference
+from runatlas.entities.report_spec import ReportSpec, ReportSpecError, read_spec
 from runatlas.entities.run_report import draw_charts
 from runatlas.entities.runs import Runs
+from runatlas.entities.table_check import compare_sealed, compare_unsealed
 from runatlas.errors import ResponseFormatError, ValidationError, shortened
 from runatlas.file_access import open_to_read
 from runatlas.model.codec import decode
 from runatlas.model.filters import Sort
+from runatlas.model.ids import ProjectPath
 from runatlas.model.run import RunQuery, RunSelection
 from runatlas.model.run_value import is_nan
-from runatlas.reports.content import Content, is_digest
+from runatlas.reports.cells import Cells, DataForm, read_cells, unpack_table
+from runatlas.reports.content import Content
 from runatlas.reports.document import make_latex, make_markdown
 from runatlas.reports.page import make_page
-from runatlas.reports.seal import FILE_MAX, Seal, find_seals, make_seal, marked_lines
-from runatlas.statistics.estimate import numbers_text
-from runatlas.terminal import counted, printable
+from runatlas.reports.seal import FILE_MAX, Seal, find_seals, is_sealed, make_seal, marked_lines
+from runatlas.statistics.aggregate import AggregateTable
+from runatlas.tables.value import ValueTable
+from runatlas.terminal import counted
 
-__all__ = ["Difference", "ReportCheck", "check_report"]
+__all__ = ["ReportCheck", "check_report"]
 
 _NEAR = 1e-9
 """To how much of itself the end of an interval is the same: libraries differ in the last digits."""
@@ -39,29 +44,6 @@ _SHOWN = 100
 _TAG = re.compile(r"<[^>]*>")
 _CELL = re.compile(r"<t[hd]\b[^>]*>(.*?)</t[hd]>")
 _BOLD = re.compile(r"^(?:\*\*(.*)\*\*|\\textbf\{(.*)\})$")
-
-
-@attrs.frozen
-class Difference:
-    """What no longer holds.
-
-    Attributes:
-        row: The run or the group; ``""`` for the report as a whole.
-        column: The column; ``""`` for the row as a whole.
-        was: What the report says; ``None`` where it says nothing.
-        now: What is there now; ``None`` where there is nothing.
-        what: What became of it, in words.
-    """
-
-    row: str
-    column: str
-    was: Any
-    now: Any
-    what: str
-
-    def __str__(self) -> str:
-        where = ", ".join(filter(None, (self.row, self.column)))
-        return printable(f"{where}: {self.what}" if where else self.what)
 
 
 @attrs.frozen(repr=False)
@@ -103,28 +85,64 @@ class ReportCheck(Shown):
         return f"<ReportCheck {self.path!r}: {self._found()}, {counted(self.checked, 'value')} checked>"
 
 
-def check_report(handle: BackendHandle, path: Path) -> ReportCheck:
+def check_report(handle: BackendHandle, path: Path, spec: ReportSpec | None = None) -> ReportCheck:
     """Compute every number of a report again, from the runs as they are now.
 
     Args:
         handle: The way to the backend.
-        path: The report: HTML, Markdown or LaTeX; of a Markdown file with several every one.
+        path: The report; of a Markdown file with several every one.
+        spec: What it was made of, with its project: for CSV, and for what a program saved anew without its seal.
 
     Raises:
         ImportError: What intervals or charts need is not installed.
         OSError: The file cannot be read.
-        ValidationError: It is no report, or is damaged.
+        ValidationError: It is no report, or is damaged, or is one that a spec is, or is not, needed for.
     """
     with open_to_read(path.resolve() if path.exists() else path) as file:
         data = file.read(FILE_MAX + 1)
     if len(data) > FILE_MAX:
         raise ValidationError(f"{path} is larger than a report that can be checked ({FILE_MAX:,} bytes)")
-    seals = find_seals(data.decode(errors="replace"), str(path))
+    form = _form_of(path, data, spec)
+    if form is not None:
+        return _check_data(handle, str(path), read_cells(data, form, str(path)), form, spec)
+    document = data.decode(errors="replace")
+    seals = find_seals(document, str(path))
+    if spec is not None:
+        raise ValidationError(f"{path} carries the spec that it was made of: check it without another one")
     differences: list[Difference] = []
     for seal in seals:
         differences += _check(handle, seal, str(path))
     checked = sum(len(values) for seal in seals for _, _, values in seal.rows)
     return ReportCheck(str(path), tuple(differences), checked)
+
+
+def _form_of(path: Path, data: bytes, spec: ReportSpec | None) -> DataForm | None:
+    """Return the format of a file of data; ``None`` for a document."""
+    if data.startswith(b"PAR1"):
+        return "parquet"
+    if data.startswith(b"PK"):
+        return "xlsx"
+    return "csv" if path.suffix.lower() == ".csv" or (spec is not None and not is_sealed(data)) else None
+
+
+def _check_data(
+    handle: BackendHandle, source: str, cells: Cells, form: DataForm, spec: ReportSpec | None
+) -> ReportCheck:
+    if spec is not None:
+        place = ProjectPath.named(spec.project)
+        runs = Runs(handle, Window(), RunQuery(RunSelection(place.workspace, place.project)))
+        _, content, table = runs._read_report(spec)  # noqa: SLF001 - the part of runs that makes reports
+        differences = tuple(compare_unsealed(cells, form, source, (content, table)))
+    elif cells.seal:
+        _, content, table, _ = _read_again(handle, unpack_table(cells, source)[0].origin, source)
+        differences = tuple(compare_sealed(cells, form, source, (content, table)))
+    else:
+        why = "CSV has no place for it" if form == "csv" else "a program that saved it anew may have left it out"
+        raise ValidationError(
+            f"{source} carries nothing to check it by ({why}); say the spec that it was made of: "
+            "runatlas report SPEC --check FILE, or check_report(path, spec=…)"
+        )
+    return ReportCheck(source, differences, len(cells.rows) * len(cells.columns))
 
 
 def _check(handle: BackendHandle, seal: Seal, source: str) -> Iterator[Difference]:
@@ -177,20 +195,27 @@ def _texts(line: str) -> list[str]:
 
 def _made_anew(handle: BackendHandle, seal: Seal, source: str) -> Content:
     """Return the content of a report as it is now; charts are drawn again if there are any in the file."""
-    try:
-        selection = decode(seal.origin["selection"], RunSelection, strict=True)
-        sorts = decode(seal.origin["sorts"], tuple[Sort, ...], strict=True)
-        spec = read_spec(seal.origin["spec"])
-    except (KeyError, TypeError, AttributeError, ResponseFormatError, ReportSpecError, RecursionError) as error:
-        raise ValidationError(f"{source}: what it was asked for cannot be read ({error})") from error
-    runs = Runs(handle, Window(), RunQuery(selection, sorts=sorts))
-    chosen, content, _ = runs._read_report(spec)  # noqa: SLF001 - the part of runs that makes reports
+    chosen, content, _, spec = _read_again(handle, seal.origin, source)
     try:
         charts = draw_charts(chosen, spec) if seal.drawn else []
     except ValueError as error:
         raise ValidationError(f"{source}: {error}") from error
     drawn = tuple((told.title, chart.fingerprint) for told, chart in zip(spec.charts, charts, strict=False))
     return attrs.evolve(content, drawn=drawn)
+
+
+def _read_again(
+    handle: BackendHandle, origin: Mapping[str, Any], source: str
+) -> tuple[Runs, Content, ValueTable | AggregateTable, ReportSpec]:
+    """Read what a report says now: the runs, the content, its table, and what it is asked for."""
+    try:
+        selection = decode(origin["selection"], RunSelection, strict=True)
+        sorts = decode(origin["sorts"], tuple[Sort, ...], strict=True)
+        spec = read_spec(origin["spec"])
+    except (KeyError, TypeError, AttributeError, ResponseFormatError, ReportSpecError, RecursionError) as error:
+        raise ValidationError(f"{source}: what it was asked for cannot be read ({error})") from error
+    runs = Runs(handle, Window(), RunQuery(selection, sorts=sorts))
+    return *runs._read_report(spec), spec  # noqa: SLF001 - the part of runs that makes reports
 
 
 def _compared(was: Seal, now: Seal) -> Iterator[Difference]:
@@ -204,7 +229,7 @@ def _compared(was: Seal, now: Seal) -> Iterator[Difference]:
             continue
         for column, value in zip(was.columns, values, strict=False):
             if column in places and not _same(value, current[key][places[column]]):
-                yield _difference(name, column, value, current[key][places[column]])
+                yield make_difference(name, column, value, current[key][places[column]])
     known = {key for key, _, _ in was.rows}
     for key, name, _ in now.rows:
         if key not in known:
@@ -221,25 +246,3 @@ def _near(was: Any, now: Any) -> bool:
     if isinstance(was, float) and isinstance(now, float):
         return math.isclose(was, now, rel_tol=_NEAR) or (is_nan(was) and is_nan(now))
     return type(was) is type(now) and was == now
-
-
-def _difference(row: str, column: str, was: Any, now: Any) -> Difference:
-    first, second = _said(was, exact=False), _said(now, exact=False)
-    if first == second:
-        first, second = _said(was, exact=True), _said(now, exact=True)
-    told = f"was {first}, is {second}" if first != second else f"was {first}, is another one"
-    return Difference(row, column, was, now, told)
-
-
-def _said(value: Any, *, exact: bool) -> str:
-    if value is None:
-        return "nothing"
-    if is_digest(value):
-        return "a long value"
-    if not isinstance(value, Mapping):
-        return repr(value) if isinstance(value, (float, str)) and len(repr(value)) < _SHOWN else written(value)
-    center, low, high = (value.get(name) for name in ("center", "low", "high"))
-    if exact or not all(item is None or isinstance(item, float) for item in (center, low, high)):
-        return written({name: value.get(name) for name in ("center", "low", "high", "n")}, 4 * _SHOWN)
-    margin = high - center if value.get("symmetric") and high is not None and center is not None else None
-    return f"{numbers_text(center, low, high, margin=margin)} (n = {written(value.get('n'))})".lstrip()

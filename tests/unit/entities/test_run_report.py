@@ -14,53 +14,18 @@ import attrs
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.counting import make_counting
 from support.examples import examples
 from support.page import check_html, check_page
+from support.reported import Store, listed
 from support.world import make_points
 
 from runatlas import Api, all_but
-from runatlas.backends.local import LocalBackend
-from runatlas.entities.report import Report
 from runatlas.entities.report_spec import ReportSpecError
-from runatlas.entities.runs import Runs
 from runatlas.errors import ValidationError
 from runatlas.model.batch import Batch
 from runatlas.model.codec import dumps, loads
-from runatlas.model.ids import ProjectPath
-from runatlas.model.run import RunDraft, RunPatch, RunSelection
+from runatlas.model.run import RunDraft
 from runatlas.reports.page import make_page
-
-LOSSES = {"a": 0.5, "b": 0.25, "c": math.nan, "d": 0.3, "e": None}
-COLUMNS = ["name", "config.lr", "config.seed", "config.note", "loss.min"]
-
-
-class Store:
-    """Five runs, and an account of what is asked of their store."""
-
-    def __init__(self, directory: Path) -> None:
-        self.account, self.backend = make_counting(LocalBackend(directory))
-        self.path = ProjectPath(self.backend.get_user().username, "reported")
-        for place, (name, loss) in enumerate(LOSSES.items()):
-            config = {"lr": 0.1 * (1 + place // 2), "seed": place % 2, "note": f"=1+{place}"}
-            draft = RunDraft(self.path, id=name, name=name, config=config, state="FINISHED", create_project=True)
-            self.backend.create_run(draft)
-            if loss is not None:
-                self.backend.append(Batch(self.path.run(name), points=(make_points("loss", [loss]),)))
-        self.api = Api(backend=self.backend)
-
-    def runs(self, filters: str | None = None) -> Runs:
-        """The runs."""
-        return self.api.project(str(self.path)).runs(filters)
-
-    def set(self, name: str, key: str, value: Any) -> None:
-        """Change the config of a run."""
-        chosen = RunSelection(self.path.workspace, self.path.project, ids=(name,))
-        self.backend.update_runs(chosen, RunPatch(config={key: value}))
-
-    def told(self, path: str | Path) -> list[str]:
-        """What a check finds."""
-        return [str(item) for item in self.api.check_report(path).unwrap().differences]
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +33,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     made = Store(tmp_path_factory.mktemp("reported") / "store")
     yield made
     made.backend.close()
-
-
-def listed(store: Store, **options: Any) -> Report:
-    """A report of the runs."""
-    return store.runs().report(columns=COLUMNS, sort="name", **options).unwrap()
 
 
 def test_a_report_says_what_is_missing_and_asks_a_few_times(store: Store) -> None:
