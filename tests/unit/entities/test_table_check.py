@@ -86,6 +86,9 @@ def test_a_table_holds_whatever_is_in_it(store: Store, tmp_path: Path, form: str
     assert (check.differences, check.checked) == ((), 60)
     again = attrs.evolve(report.spec, project=str(store.path))
     assert store.told(path, again) == []
+    store.set("a", "flag", False)
+    assert store.told(path, again) == ["a, config.flag: says True, is False"]
+    store.set("a", "flag", True)
     if form == "csv":
         report.to_csv(path, exact=True)
         assert store.told(path, again) == []
@@ -212,6 +215,8 @@ def test_a_formula_is_no_text_that_begins_as_one(store: Store, tmp_path: Path) -
 
 def test_what_stands_beside_the_rows_of_a_workbook_is_checked_too(store: Store, tmp_path: Path) -> None:
     path = written(listed(store, title="Rates"), "xlsx", tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("xl/workbook.xml").count(b'state="veryHidden"') == 1
     edit_sheet(path, "<t>Rates</t>", "<t>Prices</t>", "xl/sharedStrings.xml")
     told = "the sheet 'about': line 1 was altered after it was written, and reads 'title: Prices'"
     assert store.told(path) == [told]
