@@ -6,6 +6,7 @@ with nulls). The points of all series lie one after another; the metadata ``runa
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from itertools import accumulate
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from arro3.core import Array, DataType
 
 from runatlas.errors import ResponseFormatError, ValidationError
 from runatlas.model import codec
-from runatlas.model.arrow_array import join_arrays
+from runatlas.model.arrow_array import join_arrays, make_array
 from runatlas.model.arrow_ipc import MalformedStreamError, Stream, read_stream, write_stream
 from runatlas.model.artifact import ArtifactDraft
 from runatlas.model.batch import Batch
@@ -300,3 +301,23 @@ def _check_indices(name: str, values: Iterable[Any], count: int, below: int) -> 
     found = list(values)
     if len(found) != count or any(type(value) is not int or not 0 <= value < below for value in found):
         raise MalformedStreamError(f"{name!r} does not hold {count} numbers from 0 to {below - 1}")
+
+
+def _use_once() -> None:
+    """Let arro3 make now what it makes when it is first used.
+
+    It does so under locks. Where a thread did that just when the process forked, the child found them taken for ever,
+    and a run in it hung at its first batch.
+    """
+    whole, number = make_array(array("q", [0])), make_array(array("d", [0.0]))
+    columns = {
+        "step": join_arrays([whole, whole], _INT64),
+        "value": join_arrays([number, number], _FLOAT64),
+        "time_ms": _typed(Array([0, 1], _INT64), _INT64, "times_ms"),
+        "epoch": join_arrays([whole, Array([None], _INT64)], _INT64),
+    }
+    stream = read_stream(write_stream("{}", columns), POINT_COLUMNS, optional=_OPTIONAL)
+    stream.columns["epoch"].slice(1, 1).to_pylist()
+
+
+_use_once()

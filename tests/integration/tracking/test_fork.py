@@ -359,3 +359,41 @@ def test_what_a_pool_that_is_terminated_flushed_is_there_and_the_rest_as_far_as_
     assert points(seen, "pool") == counting(10)
     assert eventually(lambda: points(find(tmp_path / "store"), "late") == counting(10))
     assert points(find(tmp_path / "store-own", "own"), "own") == counting(1)
+
+
+def test_a_child_forked_while_a_thread_encodes_the_first_batch_does_not_hang() -> None:
+    """What arro3 makes when it is first used it makes under locks that a child would find taken for ever."""
+    text = """
+        import os, signal, threading, time
+        from array import array
+        from runatlas import Run
+        from runatlas.model.arrow import encode_batch
+        from runatlas.model.arrow_array import make_array
+        from runatlas.model.batch import Batch
+        from runatlas.model.ids import RunPath
+        from runatlas.model.series import SeriesPoints
+
+        def encode():
+            whole, number = make_array(array("q", [0])), make_array(array("d", [0.5]))
+            series = [SeriesPoints(key, steps=whole, values=number, times_ms=whole) for key in "ab"]
+            encode_batch(Batch(RunPath.parse("a/b/c"), points=tuple(series)))
+
+        def fork_while_a_thread_encodes(delay_s):
+            thread = threading.Thread(target=encode)
+            thread.start()
+            time.sleep(delay_s)
+            if not (child := os.fork()):
+                signal.alarm(20)
+                encode()
+                os._exit(0)
+            thread.join()
+            os._exit(bool(os.waitpid(child, 0)[1]))
+
+        for number in range(40):
+            # In a process of its own each, which has encoded nothing yet.
+            if not (child := os.fork()):
+                fork_while_a_thread_encodes(number * 2e-5)
+            assert os.waitpid(child, 0)[1] == 0, number
+    """
+    done = run_program([sys.executable, "-W", "ignore", "-c", textwrap.dedent(text)], timeout=300)
+    assert done.returncode == 0, done.stderr
