@@ -253,17 +253,6 @@ def test_a_check_shows_the_file_and_what_it_found(store: Store, tmp_path: Path) 
     assert "".join(shown.split()) == "report.html·holds·25valueschecked"
 
 
-def test_runs_that_come_and_go_are_named(store: Store, tmp_path: Path) -> None:
-    path = listed(store, filter="state == 'FINISHED'").to_html(tmp_path / "runs.html")
-    store.backend.create_run(RunDraft(store.path, id="new", name="new", state="FINISHED"))
-    assert store.told(path) == ["new: the row is new"]
-    store.api.run(f"{store.path}/new").delete(commit=True)
-    entry = store.api.run(f"{store.path}/a").delete(commit=True).unwrap()
-    assert store.told(path) == ["a: the row is gone"]
-    entry.restore().unwrap()
-    assert store.told(path) == []
-
-
 def test_a_part_of_a_listing_is_the_same_runs_later(store: Store, tmp_path: Path) -> None:
     chosen = store.runs()[:2]
     path = chosen.report(columns=["name"]).unwrap().to_html(tmp_path / "two.html")
