@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from runatlas.reports.cells import Cells, DataForm, read_cells, unpack_table
 from runatlas.reports.content import Content
 from runatlas.reports.document import make_latex, make_markdown
 from runatlas.reports.page import make_page
-from runatlas.reports.seal import FILE_MAX, Seal, find_seals, is_sealed, make_seal, marked_lines
+from runatlas.reports.seal import FILE_MAX, Altered, Seal, find_seals, is_sealed, make_seal, marked_lines
 from runatlas.statistics.aggregate import AggregateTable
 from runatlas.tables.value import ValueTable
 from runatlas.terminal import counted
@@ -110,9 +110,9 @@ def check_report(handle: BackendHandle, path: Path, spec: ReportSpec | None = No
     if spec is not None:
         raise ValidationError(f"{path} carries the spec that it was made of: check it without another one")
     differences: list[Difference] = []
-    for seal in seals:
-        differences += _check(handle, seal, str(path))
-    checked = sum(len(values) for seal in seals for _, _, values in seal.rows)
+    for seal, altered in seals:
+        differences += _check(handle, seal, altered, str(path))
+    checked = sum(len(values) for seal, _ in seals for _, _, values in seal.rows)
     return ReportCheck(str(path), tuple(differences), checked)
 
 
@@ -145,9 +145,9 @@ def _check_data(
     return ReportCheck(source, differences, len(cells.rows) * len(cells.columns))
 
 
-def _check(handle: BackendHandle, seal: Seal, source: str) -> Iterator[Difference]:
+def _check(handle: BackendHandle, seal: Seal, altered: Sequence[Altered], source: str) -> Iterator[Difference]:
     content = _made_anew(handle, seal, source)
-    yield from _altered(seal, content)
+    yield from _altered(altered, content)
     now = make_seal(content)
     if now.columns != seal.columns:
         told = shortened(f"its columns were {', '.join(seal.columns)}, and are {', '.join(now.columns)}")
@@ -164,14 +164,14 @@ def _check(handle: BackendHandle, seal: Seal, source: str) -> Iterator[Differenc
         yield Difference("", "", seal.fingerprint, now.fingerprint, f"something {changed} changed")
 
 
-def _altered(seal: Seal, content: Content) -> Iterator[Difference]:
+def _altered(altered: Sequence[Altered], content: Content) -> Iterator[Difference]:
     """Say what was altered in the file: which value and from what, where its line is still written as it was."""
     written_lines: dict[str, str] = {}
-    if any(one.mark for one in seal.altered):
+    if any(one.mark for one in altered):
         for make in (make_page, make_markdown, make_latex):
             written_lines |= marked_lines(make(content))
     heads = [column.title for column in content.columns]
-    for one in seal.altered:
+    for one in altered:
         was, now = _texts(written_lines.get(one.mark, "")), _texts(one.line)
         if not len(was) == len(now) == len(heads) or was == now:
             yield Difference("", "", None, None, one.told)

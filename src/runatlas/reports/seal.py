@@ -90,7 +90,6 @@ class Seal:
         total: How many rows there are.
         fingerprint: Of all that was read.
         lines: What each line around it is told by.
-        altered: The lines around it that are not as they were written; empty if all are.
         drawn: Of each chart in the file its title, and what changes with the values that it shows.
     """
 
@@ -101,7 +100,6 @@ class Seal:
     total: int
     fingerprint: str
     lines: tuple[str, ...] = ()
-    altered: tuple[Altered, ...] = ()
     drawn: tuple[tuple[str, str], ...] = ()
 
 
@@ -137,9 +135,7 @@ def with_seal(seal: Seal, before: str, after: str) -> str:
         before: What comes before, up to where the line of a comment begins.
         after: What follows, from where that comment ends.
     """
-    kept = attrs.asdict(seal)
-    del kept["altered"]
-    return f"{before}{pack(kept, before + after)}{after}"
+    return f"{before}{pack(attrs.asdict(seal), before + after)}{after}"
 
 
 def _digest(text: str, data: str) -> str:
@@ -180,22 +176,26 @@ def _altered(was: Sequence[str], text: str, first: int) -> Iterator[Altered]:
     yield Altered(f"from line {first + start} on it was altered after it was written ({change})")
 
 
-def find_seals(text: str, source: str) -> list[Seal]:
+def find_seals(text: str, source: str) -> list[tuple[Seal, tuple[Altered, ...]]]:
     """Read the seals of a document: of each report that is between markers, else the one of the whole file.
 
     Args:
         text: The document.
         source: What errors call it.
 
+    Returns:
+        Each with what around it is not as it was written.
+
     Raises:
         ValidationError: It has none, or one that cannot be read.
     """
     left, found = UNPACKED_MAX, []
     for first, part in _parts(text):
-        seal, size = _find_seal(part, source, first, left)
-        left -= size
-        if seal is not None:
-            found.append(seal)
+        unpacked = _find_seal(part, source, first, left)
+        if unpacked is not None:
+            seal, altered, size = unpacked
+            left -= size
+            found.append((seal, altered))
         if len(found) > _SEALS_MAX:
             raise ValidationError(f"{source} holds more than {_SEALS_MAX} reports")
     if not found:
@@ -232,11 +232,11 @@ def _parts(text: str) -> Iterator[tuple[int, str]]:
         yield 1, text
 
 
-def _find_seal(text: str, source: str, first: int, most: int) -> tuple[Seal | None, int]:
-    """Read the seal of a part of a document that begins at a line, and tell its size, which is bounded."""
+def _find_seal(text: str, source: str, first: int, most: int) -> tuple[Seal, tuple[Altered, ...], int] | None:
+    """Read the seal of a part of a document that begins at a line, as ``unpack`` does; ``None`` if it has none."""
     found = list(_SEALED.finditer(text))
     if not found:
-        return None, 0
+        return None
     if len(found) > 1:
         raise ValidationError(f"{source} holds {len(found)} reports in one; keep each in a file or between markers")
     (match,) = found
@@ -245,7 +245,7 @@ def _find_seal(text: str, source: str, first: int, most: int) -> tuple[Seal | No
     if len(seal.rows) > ROWS_SHOWN:
         told = f"it has {len(seal.rows):,} rows, of which a report shows {ROWS_SHOWN:,} at the most"
         raise ValidationError(f"{source}: {_DAMAGED} ({told})")
-    return attrs.evolve(seal, altered=altered), size
+    return seal, altered, size
 
 
 def unpack(
@@ -274,18 +274,11 @@ def unpack(
         raise ValidationError(f"{source} is a report of another version of RunAtlas, which this one cannot check")
     try:
         plain = _unpacked(match["data"], most)
-        kept = decode(_without_altered(loads(plain)), kind, strict=True)
+        kept = decode(loads(plain), kind, strict=True)
     except (ResponseFormatError, ValueError, TypeError, zlib.error, binascii.Error) as error:
         raise ValidationError(f"{source}: {_DAMAGED} ({error})") from error
     is_whole = match["digest"] == _digest(text, match["data"])
     return kept, () if is_whole else tuple(_altered(kept.lines, text, first)), len(plain)
-
-
-def _without_altered(told: Any) -> dict[str, Any]:
-    """Leave out what a file does not say of itself."""
-    if not isinstance(told, dict):
-        raise TypeError("it is no object")
-    return {name: value for name, value in told.items() if name != "altered"}
 
 
 def _unpacked(data: str, most: int) -> bytes:
