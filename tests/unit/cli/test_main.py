@@ -45,6 +45,14 @@ def test_the_package_runs_as_a_module() -> None:
     assert done.stderr == ""
 
 
+def test_a_command_ends_without_looking_for_garbage() -> None:
+    code = (
+        "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 1000)); "
+        "from runatlas.cli.main import main; main(['version'])"
+    )
+    assert _python(code).stdout.splitlines()[-1] == "True"
+
+
 @pytest.mark.parametrize("arguments", [["nothing"], ["serve", "--nothing"], ["keys", "create"], ["--nothing"]])
 def test_wrong_usage_has_exit_code_2_and_nothing_on_stdout(arguments: list[str]) -> None:
     done = CliRunner().invoke(main, arguments)
