@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
@@ -163,17 +164,39 @@ class Sender:
         if isinstance(body, Batch) and body.rewind is not None:
             send_earlier(queue.spool.path.parent, self._draft, self._settings)
         writer = self._store_writer or self._writer()
-        sent = writer.send(body, lambda sha256: blobs.get(sha256) or queue.blob(sha256))
+        bodies: list[tuple[Entry, RunPatch | Batch]] = [(entry, body), *self._end_behind(body)]
+        with writer.backend.together() if len(bodies) > 1 else nullcontext():
+            told = [writer.send(each, lambda sha256: blobs.get(sha256) or queue.blob(sha256)) for _, each in bodies]
         queue.spool.is_created = True
         with self._settling:
             # After the end it stays in the spool, and whoever sends that tells what became of it.
             if self._is_settled:
                 return
-            if sent.refused:
-                self._losses.add(sent.refused, sent.reason)
+            for sent in told:
+                if sent.refused:
+                    self._losses.add(sent.refused, sent.reason)
             # Before somebody who waits for it sees that it is done.
             self.failures, self._is_gone, self.problem = 0, False, ""
-            queue.done(entry, sent.records, needs_of(body))
+            for (each, content), sent in zip(bodies, told, strict=True):
+                queue.done(each, sent.records, needs_of(content))
+
+    def _end_behind(self, body: RunPatch | Batch) -> list[tuple[Entry, RunPatch]]:
+        """Return the run's end if it waits behind its last numbers: where many end at once, each waits once.
+
+        What failed is tried by itself, so that it keeps nothing else from the store; so is all of a run that is not
+        there yet, since one that is taken back again would look like one that was deleted.
+        """
+        if self.failures or self.record is None or not isinstance(body, Batch):
+            return []
+        if body.rewind is not None or needs_of(body):
+            return []
+        following = self._queue.second()
+        if following is None:
+            return []
+        patch, _ = self._queue.load(following)
+        if not isinstance(patch, RunPatch) or patch.state is None or patch.project is not None:
+            return []
+        return [(following, patch)]
 
     def _wait_to_retry(self, error: Exception, patience_s: float) -> float:
         self.failures += 1
