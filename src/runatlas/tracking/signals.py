@@ -25,6 +25,11 @@ _LEAVE_S = 2.0
 _LATE_S = 2.0
 """After this much more the process dies, whatever it is at."""
 
+_UNHEARD_S, _UNHEARD_MAX_S = 0.1, 5.0
+"""How long the main thread may take to see a signal before it is told again."""
+
+_STOP = b"\0"
+
 _HOLDERS = frozenset({"runatlas", "logging"})
 """Packages whose code may hold a lock that closing a run waits for."""
 
@@ -51,6 +56,7 @@ class EndingSignals:
         self._is_over = False
         self._process = 0
         self._masks = threading.local()
+        self._bell = _Bell(self._is_unheard)
         self.is_told_to_end = False
 
     @property
@@ -65,10 +71,13 @@ class EndingSignals:
             for number in _NUMBERS:
                 if signal.getsignal(number) is signal.SIG_DFL:
                     signal.signal(number, self._on_signal)
+            if any(map(self._is_unheard, _NUMBERS)):
+                self._bell.hang()
 
     def restore(self) -> None:
         """Leave everything as it was found, unless the process ends already."""
         if not self.is_told_to_end and is_main_thread():
+            self._bell.take_down()
             for number in _NUMBERS:
                 if signal.getsignal(number) == self._on_signal:
                     signal.signal(number, signal.SIG_DFL)
@@ -84,8 +93,13 @@ class EndingSignals:
     def forked(self) -> None:
         """Forget, in a forked child, the signals that its parent got."""
         self._is_over = self.is_told_to_end = False
+        self._bell.forked()
         self.restore()
         self.release()
+
+    def _is_unheard(self, number: int) -> bool:
+        """Whether a signal is for us to see, and was not seen."""
+        return not self.is_told_to_end and signal.getsignal(number) == self._on_signal
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._is_over:
@@ -113,6 +127,84 @@ class EndingSignals:
 
         _thread.start_new_thread(insist, ())
         sys.setprofile(on_profile)
+
+
+class _Bell:
+    """Rings until the main thread sees a signal.
+
+    One that comes just before it begins to wait, for a semaphore say, is noted by Python and wakes nobody: a worker of
+    a pool that was told to end waited for ever. A thread hears of each signal through a pipe, and sends it to the main
+    thread once more, whose wait that interrupts.
+
+    Args:
+        is_unheard: Tells whether a signal was not seen yet.
+    """
+
+    def __init__(self, is_unheard: Callable[[int], bool]) -> None:
+        self._is_unheard = is_unheard
+        self._pipe: tuple[int, int] | None = None
+
+    def hang(self) -> None:
+        """Begin to hear of signals, in the main thread; who hears of them already, such as asyncio, goes on to."""
+        if self._pipe is not None or not hasattr(signal, "pthread_kill") or sys.is_finalizing():
+            return
+        ear, mouth = os.pipe()
+        os.set_blocking(mouth, False)
+        before = signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
+        if before == -1 and _is_started(threading.Thread(target=self._hear, args=(ear,), daemon=True)):
+            self._pipe = ear, mouth
+            return
+        signal.set_wakeup_fd(before)
+        os.close(ear)
+        os.close(mouth)
+
+    def take_down(self) -> None:
+        """Hear of none any more, in the main thread."""
+        if self._pipe is not None:
+            _, mouth = self._pipe
+            self._silence()
+            os.write(mouth, _STOP)
+            os.close(mouth)
+
+    def forked(self) -> None:
+        """Leave the pipe, in a forked child, to the parent."""
+        if self._pipe is not None:
+            ends = self._pipe
+            self._silence()
+            for end in ends:
+                os.close(end)
+
+    def _silence(self) -> None:
+        mine = None if self._pipe is None else self._pipe[1]
+        self._pipe = None
+        before = signal.set_wakeup_fd(-1)
+        if before not in {-1, mine}:
+            signal.set_wakeup_fd(before)
+
+    def _hear(self, ear: int) -> None:
+        told = b""
+        while _STOP not in told:
+            told = os.read(ear, 512)
+            for number in set(told).intersection(_NUMBERS):
+                self._ring(number)
+        os.close(ear)
+
+    def _ring(self, number: int) -> None:
+        wait_s = _UNHEARD_S
+        time.sleep(wait_s)
+        while self._is_unheard(number):
+            signal.pthread_kill(threading.main_thread().ident or 0, number)
+            wait_s = min(2 * wait_s, _UNHEARD_MAX_S)
+            time.sleep(wait_s)
+
+
+def _is_started(thread: threading.Thread) -> bool:
+    """Start a thread, and tell whether that could be."""
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    return True
 
 
 class _LastMoments:

@@ -182,6 +182,37 @@ def test_a_run_that_is_told_to_end_is_aborted_and_whole(place: str, name: str) -
     assert log_lines(seen) == ["the first line", "ready"]
 
 
+def test_a_signal_that_the_main_thread_sleeps_through_ends_it(tmp_path: Path) -> None:
+    # As one does that comes between Python's last look for signals and the beginning of the wait.
+    code, _, errors = ended(
+        started(
+            """
+            def end():
+                while sys._current_frames()[threading.main_thread().ident].f_lineno != waits_at:
+                    time.sleep(0.01)
+                time.sleep(0.1)
+                signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+            run = Run("slept", repo=place, capture_terminal_logs=False)
+            run.log({"a": 1})
+            child = os.fork()
+            if not child:
+                run.log({"a": 2})
+            lock = threading.Lock()
+            lock.acquire()
+            waits_at = sys._getframe().f_lineno + 2
+            threading.Thread(target=end).start()
+            lock.acquire() if not child else os.waitpid(child, 0)
+            lock.acquire()
+            """,
+            str(tmp_path),
+        )
+    )
+    seen = find(str(tmp_path), "slept")
+    assert (code, errors) == (-signal.SIGTERM, "")
+    assert (seen.state, len(points(seen, "a"))) == ("ABORTED", 2)
+
+
 def test_a_program_keeps_its_own_handlers(tmp_path: Path) -> None:
     code, told, errors = ended(
         started(
