@@ -19,7 +19,7 @@ from runatlas.entities.report_difference import Difference, make_difference
 from runatlas.entities.report_spec import ReportSpec, ReportSpecError, read_spec
 from runatlas.entities.run_report import draw_charts
 from runatlas.entities.runs import Runs
-from runatlas.entities.table_check import compare_sealed, compare_unsealed
+from runatlas.entities.table_check import compare_cells
 from runatlas.errors import ResponseFormatError, ValidationError, shortened
 from runatlas.file_access import open_to_read
 from runatlas.model.codec import decode
@@ -128,20 +128,21 @@ def _form_of(path: Path, data: bytes, spec: ReportSpec | None) -> DataForm | Non
 def _check_data(
     handle: BackendHandle, source: str, cells: Cells, form: DataForm, spec: ReportSpec | None
 ) -> ReportCheck:
+    written = None
     if spec is not None:
         place = ProjectPath.named(spec.project)
         runs = Runs(handle, Window(), RunQuery(RunSelection(place.workspace, place.project)))
         _, content, table = runs._read_report(spec)  # noqa: SLF001 - the part of runs that makes reports
-        differences = tuple(compare_unsealed(cells, form, source, (content, table)))
     elif cells.seal:
-        _, content, table, _ = _read_again(handle, unpack_table(cells, source)[0].origin, source)
-        differences = tuple(compare_sealed(cells, form, source, (content, table)))
+        written = unpack_table(cells, source)
+        _, content, table, _ = _read_again(handle, written[0].origin, source)
     else:
         why = "CSV has no place for it" if form == "csv" else "a program that saved it anew may have left it out"
         raise ValidationError(
             f"{source} carries nothing to check it by ({why}); say the spec that it was made of: "
             "runatlas report SPEC --check FILE, or check_report(path, spec=…)"
         )
+    differences = tuple(compare_cells(cells, form, source, (content, table), written))
     return ReportCheck(source, differences, len(cells.rows) * len(cells.columns))
 
 

@@ -21,13 +21,13 @@ from runatlas.reports.cells import (
     digest_of,
     held_cell,
     make_cells,
-    unpack_table,
 )
 from runatlas.reports.content import Content, sealed
+from runatlas.reports.seal import Altered
 from runatlas.statistics.aggregate import AggregateTable
 from runatlas.tables.value import ValueTable
 
-__all__ = ["compare_sealed", "compare_unsealed"]
+__all__ = ["compare_cells"]
 
 _NEAR = 1e-9
 """To how much of itself a centre or the end of an interval is the same: libraries differ in the last digits."""
@@ -114,25 +114,35 @@ class _Now:
         return []
 
 
-# -- a file that carries its seal ---------------------------------------------------------------------------------
-
-
-def compare_sealed(
-    cells: Cells, form: DataForm, source: str, made: tuple[Content, ValueTable | AggregateTable]
+def compare_cells(
+    cells: Cells,
+    form: DataForm,
+    source: str,
+    made: tuple[Content, ValueTable | AggregateTable],
+    written: tuple[TableSeal, Sequence[Altered]] | None,
 ) -> Iterator[Difference]:
-    """Yield what was altered in a file, and what no longer holds of it.
+    """Yield what no longer holds of a file, and what was altered in it as far as that can be told.
 
     Args:
         cells: The cells of the file.
         form: Its format.
         source: What errors call it.
         made: The report as it is now.
+        written: What the file carries to check it by; ``None`` to hold its cells against the report alone.
 
     Raises:
-        ValidationError: What it carries to check it by cannot be read.
+        ValidationError: It has no column of the report, and nothing else to check it by.
     """
-    seal, altered = unpack_table(cells, source)
     now = _Now(*made, form)
+    return _against_report(cells, form, source, now) if written is None else _against_seal(cells, form, now, *written)
+
+
+# -- a file that carries its seal ---------------------------------------------------------------------------------
+
+
+def _against_seal(
+    cells: Cells, form: DataForm, now: _Now, seal: TableSeal, altered: Sequence[Altered]
+) -> Iterator[Difference]:
     for one in altered:
         yield Difference("", "", None, None, f"the sheet 'about': {one.told}" if cells.around else one.told)
     if now.columns != seal.columns:
@@ -205,21 +215,7 @@ def _row_name(number: int, form: DataForm) -> str:
 # -- a file that is held against a spec ---------------------------------------------------------------------------
 
 
-def compare_unsealed(
-    cells: Cells, form: DataForm, source: str, made: tuple[Content, ValueTable | AggregateTable]
-) -> Iterator[Difference]:
-    """Yield what a file says that its report does not say now.
-
-    Args:
-        cells: The cells of the file.
-        form: Its format.
-        source: What errors call it.
-        made: The report as it is now.
-
-    Raises:
-        ValidationError: It has no column of the report.
-    """
-    now = _Now(*made, form)
+def _against_report(cells: Cells, form: DataForm, source: str, now: _Now) -> Iterator[Difference]:
     if not set(cells.columns) & set(now.columns):
         has, wanted = ", ".join(cells.columns[:_NAMED]), ", ".join(now.columns[:_NAMED])
         raise ValidationError(
