@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from runatlas.backends.local import LocalBackend
 from runatlas.cli.main import main
 from runatlas.model.ids import ProjectPath
 from runatlas.model.run import RunDraft
+from runatlas.server.store.engine import DATABASE_NAME
 
 DAY = 24 * 3_600_000
 PATH = "team/vision"
@@ -151,3 +154,29 @@ def test_a_server_evaluates_what_is_due_by_itself(store: Path) -> None:
         assert own.restore(deleted.trash_id).unwrap().runs == 6
         assert server.stop() == 0
     assert "Traceback" not in "".join(server.log)
+
+
+def test_a_policy_that_fails_stops_no_other_and_the_server_tells_how_many_did(store: Path) -> None:
+    with closing(LocalBackend(store)) as backend:
+        backend.create_run(RunDraft(ProjectPath("team", "damaged"), id="r", state="FINISHED", create_project=True))
+    places = {"a": PATH, "b": "team/damaged", "c": PATH}
+    with Api(store) as api:
+        for name, path in places.items():
+            api.project(path).hold_policy(name, older_than="5d", keep_last=3, acts=name == "b").unwrap()
+    with closing(sqlite3.connect(store / DATABASE_NAME)) as database:  # what no policy can judge
+        database.execute("UPDATE runs SET created_at_ms = 'x' WHERE project_id = (SELECT max(id) FROM projects)")
+        database.commit()
+    with running_server(store) as server, Api(store) as own:
+
+        def outcomes() -> dict[str, list[str]]:
+            logs = {name: own.project(path).held_policy(name).log() for name, path in places.items()}
+            return {name: [item.outcome for item in log] for name, log in logs.items()}
+
+        assert eventually(lambda: outcomes() == {"a": ["planned"], "b": ["failed"], "c": ["planned"]}), outcomes()
+        assert server.stop() == 0
+    told = [line.split(" ", 3)[2:] for line in server.log if " ERROR " in line or " WARNING " in line]
+    assert told == [
+        ["ERROR", "the policy 'b' of team/damaged was not evaluated\n"],
+        ["WARNING", "failures in evaluating policies, each told above: 1\n"],
+    ]
+    assert sum(line.startswith("TypeError: ") for line in server.log) == 1, "the reason"

@@ -54,7 +54,7 @@ class Schedule:
         services: Those of the store.
 
     Attributes:
-        failures: How many evaluations, and looks for what is due, failed for a reason that is no trouble of the store.
+        failures: How many evaluations failed, and looks for what is due, but for those that wait for the store.
     """
 
     def __init__(self, services: Services) -> None:
@@ -74,7 +74,7 @@ class Schedule:
         if self._thread.ident is not None:
             self._thread.join()
         if self.failures:
-            _log.warning("%d evaluations of policies, or looks for them, failed", self.failures)
+            _log.warning("failures in evaluating policies, each told above: %d", self.failures)
 
     def _work(self) -> None:
         swept_at = -_SWEEP_S
