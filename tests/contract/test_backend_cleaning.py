@@ -183,7 +183,7 @@ def test_what_was_mistyped_comes_before_what_follows_from_it(site: Site, demo: P
     assert str(told.value) == (
         "no run here has a metric 'val_los', did you mean 'val_loss'?; "
         "no run here has the label 'baselin', did you mean 'baseline'?; "
-        "the policy would take 7 runs, and its max is 3; raise that, or allow all"
+        "the policy would take 7 runs, and its max is 3; raise that if it is meant"
     )
 
 
@@ -219,6 +219,11 @@ def test_what_is_no_policy_or_takes_too_much_is_refused(site: Site, demo: Projec
     with pytest.raises(ConflictError, match="would take 2 runs, and its max is 1"):
         plan(site, demo, attrs.evolve(POLICY, max=1))
     assert plan(site, demo, attrs.evolve(POLICY, max=2)).total == 2
+    everything = Policy(where="pin == False", allow_all=True)
+    total = plan(site, demo, everything).total
+    assert plan(site, demo, attrs.evolve(everything, max=total)).total == total
+    with pytest.raises(ConflictError, match=f"would take {total} runs, and its max is {total - 1}; raise that if"):
+        plan(site, demo, attrs.evolve(everything, max=total - 1), force=True)
     for policy, sentence in {
         Policy(): "the policy is empty; give where or older_than",
         Policy(keep_last=5): "says what stays but not what may go",

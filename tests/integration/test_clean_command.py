@@ -156,7 +156,10 @@ def test_a_refused_policy_deletes_nothing(call: Call, store: Path) -> None:
     assert left(store) == 30
     crashed = (PATH, "--where", "state == 'CRASHED'", "--commit", "--exit-code")
     assert call(*crashed).exit_code == 4
-    done = call(*crashed, "--allow-all", "--max", "3")
+    bounded = call(*crashed, "--allow-all", "--max", "3")
+    assert (bounded.exit_code, left(store)) == (4, 30)
+    assert "would take 15 runs, and its max is 3; raise that if it is meant" in bounded.stderr
+    done = call(*crashed, "--allow-all", "--max", "15")
     assert (done.exit_code, "deleted 15 runs; 'runatlas api restore " in done.stderr) == (0, True)
     assert left(store) == 15
     assert call("team/none", "--older-than", "1d", "--exit-code").exit_code == 1

@@ -95,8 +95,8 @@ _POLICY_OPTIONS = (
     click.option("--keep-label", "keep_labels", multiple=True, help="Keep what has this label; repeat for more."),
     click.option("--group-by", multiple=True, help="Keep in each group: config.model,group; repeat for more."),
     click.option("--thin", type=int, help="Keep the runs, and so many points of each of their metrics."),
-    click.option("--max", "max_", type=int, help="Refuse to take more runs than these."),
-    click.option("--allow-all", is_flag=True, help="With --where: all of a group may go, and more than --max."),
+    click.option("--max", "max_", type=int, help="Refuse to take more runs than these, whatever else is said."),
+    click.option("--allow-all", is_flag=True, help="With --where: all of a group may go."),
 )
 
 

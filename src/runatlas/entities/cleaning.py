@@ -39,8 +39,8 @@ class PolicyFields(TypedDict, total=False):
         keep_best: The best of each group stay: ``val_loss:3`` for the lowest, ``val_acc:3:max`` for the highest.
         keep_labels: Runs with one of these labels stay.
         group_by: Fields as filters name them, such as ``config.model``.
-        max: More runs than these never go at once.
-        allow_all: Whether more than ``max`` runs, and all of a group, may go; that takes a ``where``.
+        max: More runs than these never go at once, whatever else is said.
+        allow_all: Whether all of a group may go; that takes a ``where``.
         thin: The runs stay, and their metrics are thinned to so many points, as ``Runs.thin`` does.
     """
 

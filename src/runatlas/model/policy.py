@@ -59,8 +59,8 @@ class Policy:
             ``val_acc:3:max`` with the highest.
         keep_labels: Runs that have one of these labels stay.
         group_by: Fields as filters name them, such as ``config.model``; ``()`` makes one group of all.
-        max: More runs than these never go at once.
-        allow_all: Whether more than ``max`` runs, and all runs of a group, may go; that takes a ``where``.
+        max: More runs than these never go at once, whatever else is said.
+        allow_all: Whether all runs of a group may go; that takes a ``where``.
         thin: The runs stay, and of what they recorded go the points that thinning to so many leaves out.
     """
 
@@ -387,13 +387,11 @@ def require_bounds(rule: Rule, runs: Sequence[JudgedRun], goes: Sequence[bool]) 
     Raises:
         ConflictError: It would.
     """
-    if rule.policy.allow_all:
-        return
     total, most = sum(goes), rule.policy.max
     if most is not None and total > most:
         took = counted(total, "run")
-        raise ConflictError(f"the policy would take {took}, and its max is {most}; raise that, or allow all")
-    if rule.policy.thin is not None:
+        raise ConflictError(f"the policy would take {took}, and its max is {most}; raise that if it is meant")
+    if rule.policy.allow_all or rule.policy.thin is not None:
         return
     emptied = [places for places in _places_by_group(runs).values() if all(goes[place] for place in places)]
     if not emptied:

@@ -184,7 +184,11 @@ def test_what_would_empty_a_group_or_take_too_many_is_refused() -> None:
         require_bounds(read_policy(filtered), runs, [True, True, True])
     with pytest.raises(ConflictError, match="would take the only run that it looks at"):
         require_bounds(read_policy(filtered), runs[:1], [True])
-    require_bounds(read_policy(attrs.evolve(filtered, allow_all=True)), runs, [True, True, True])
+    everything = attrs.evolve(filtered, allow_all=True)
+    with pytest.raises(ConflictError, match="would take 3 runs, and its max is 2; raise that if it is meant"):
+        require_bounds(read_policy(everything), runs, [True, True, True])
+    require_bounds(read_policy(attrs.evolve(everything, max=3)), runs, [True, True, True])
+    require_bounds(read_policy(attrs.evolve(everything, max=None)), runs, [True, True, True])
     require_bounds(read_policy(filtered), [], [])
 
 
