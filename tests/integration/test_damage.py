@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from support.forked import command
 from support.server import ServerProcess, running_server
 
 import runatlas
-from runatlas.errors import RunAtlasError, StoreError
+from runatlas.errors import ResponseFormatError, RunAtlasError, StoreError
 from runatlas.server.store.engine import DATABASE_NAME
 from runatlas.server.store.installation import owner_name
 
@@ -143,6 +144,40 @@ def test_what_the_texts_of_a_listing_cannot_say_is_read_of_the_columns(tmp_path:
         database.execute(f"UPDATE runs SET {column} = {value} WHERE run_id = 'a'")
         database.commit()
     assert listed() == truth
+
+
+_MISFITS = (
+    *(("created_at_ms", value, "a whole number of 64 bits") for value in ('"5"', "5.5", "true", "null")),
+    *(("name", value, "text") for value in ("5", "null", '["a"]')),
+    *(("state", value, "one of RUNNING, FINISHED, CRASHED, ABORTED, OFFLINE") for value in ("5", '"ODD"')),
+    *(("labels", value, "a list") for value in ("null", '"ab"', '{"a":1}')),
+)
+
+
+def test_a_text_of_a_listing_with_a_value_of_another_type_is_not_believed(tmp_path: Path) -> None:
+    """A server hands it on, and the client refuses it; in a directory the columns are read. ``fsck`` names the run."""
+    project = f"{owner_name()}/p"
+    for name in ("a", "b", "c"):
+        runatlas.Run(name, repo=tmp_path, experiment="p", capture_terminal_logs=False).finish()
+
+    def listed(place: Path | str) -> list[str]:
+        with runatlas.Api(place, cache=False) as api:
+            return [repr(run.record) for run in api.runs(project)]
+
+    with closing(sqlite3.connect(tmp_path / DATABASE_NAME)) as database, running_server(tmp_path) as server:
+        truth = listed(tmp_path)
+        assert listed(server.origin) == truth
+        (shown,) = database.execute("SELECT shown FROM runs WHERE run_id = 'b'").fetchone()
+        for place, value, expected in _MISFITS:
+            damaged = re.sub(rf'"{place}":("[^"]*"|\[\]|\d+)', f'"{place}":{value}', shown)
+            database.execute("UPDATE runs SET shown = ? WHERE run_id = 'b'", (damaged,))
+            database.commit()
+            assert listed(tmp_path) == truth, damaged
+            with pytest.raises(ResponseFormatError) as told:
+                listed(server.origin)
+            assert f"expected {expected} @ Page.items[1].{place}" in str(told.value), damaged
+        checked = command("fsck", tmp_path)
+        assert f"{project}/b: what is kept of it for listings is not what its row says" in checked.stdout
 
 
 def _damage_a_chunk(directory: Path) -> None:

@@ -130,8 +130,7 @@ def _make_converter(*, strict: bool = False) -> cattrs.Converter:
     made.register_structure_hook_func(lambda t: _same_union(t, comparand), _structure_comparand)
     made.register_unstructure_hook_func(lambda t: _same_union(t, comparand), _unstructure_literal)
     _register_filters(made)
-    if strict:
-        made.register_structure_hook_func(_is_tuple, lambda value, kind: _structure_tuple(made, value, kind))
+    made.register_structure_hook_func(_is_tuple, lambda value, kind: _structure_tuple(made, value, kind))
     return made
 
 
@@ -201,8 +200,8 @@ def decode(value: Any, kind: type[T], *, strict: bool = False) -> T:
     Args:
         value: What ``encode`` made, or a JSON document said.
         kind: The record's class, or a container of one.
-        strict: Whether names that the record does not have are an error, and texts and objects in place of lists;
-            else they are passed over, as a client must that talks to a newer server.
+        strict: Whether names that the record does not have are an error; else they are passed over, as a client must
+            that talks to a newer server.
 
     Returns:
         The record.

@@ -184,6 +184,8 @@ def test_text_that_is_no_json_is_refused(text: str) -> None:
     [
         ({"items": "x"}, DeletionPlanRecord, "$"),
         ({"kind": "runs", "items": [{"path": 5}]}, DeletionPlanRecord, "items[0]"),
+        ({"kind": "runs", "items": [], "missing": "ab"}, DeletionPlanRecord, "expected a list @"),
+        ({"kind": "runs", "items": [], "missing": {"ab": 1}}, DeletionPlanRecord, "expected a list @"),
         ({"value": "x"}, Statistic, "value"),
         ({"value": True}, Statistic, "value"),
         ({"value": 1, "step": 1.5}, Statistic, "step"),
