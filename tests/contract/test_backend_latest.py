@@ -253,6 +253,40 @@ def test_what_an_earlier_version_changes_is_seen(site: Site) -> None:
         assert [run.name for run in site.root.list_runs(query).items] == [name]
 
 
+@pytest.mark.parametrize(
+    "deeds",
+    [
+        [(_World.record, "x")],
+        [(_World.record, "z")],
+        [(_World.cut, "x")],
+        [(_World.rename, "x")],
+        [(_World.resume, "x"), (_World.record, "x")],
+        [(_World.resume, "x"), (_World.record, "x"), (_World.end, "x")],
+    ],
+)
+def test_last_values_that_an_earlier_version_left_as_they_were_are_told(
+    site: Site, deeds: list[tuple[Callable[..., None], str]]
+) -> None:
+    """It was left open while the store was brought up to date: of schema 11 it knows nothing of what is kept."""
+    world = _World(site, site.project())
+    kept = select(runs.c.latest, runs.c.shown, runs.c.shown_as_of_ms).where(runs.c.run_id == "b")
+    with site.services.store.read() as connection:
+        ((latest, shown, as_of_ms),) = rows(connection, kept)
+    for do, key in deeds:
+        site.clock.advance(1)
+        do(world, world.runs[1], key, 9)
+    truth = world.true()
+    with site.services.store.write() as connection:  # its statements are the same but for these columns
+        left = {"latest": latest, "shown": shown, "as_of": as_of_ms}
+        statement = "UPDATE runs SET latest = :latest, shown = :shown, shown_as_of_ms = :as_of WHERE run_id = 'b'"
+        connection.execute(text(f"{statement} AND cut_of IS NULL"), left)
+    (damage,) = check_store(site.services.store)
+    assert (damage.runs, "not what its series say; set its state" in str(damage)) == ((str(world.runs[1]),), True)
+    world.site.root.update_runs(world.selection("b"), RunPatch(state="FINISHED"))
+    assert list(check_store(site.services.store)) == []
+    assert world.told() == truth
+
+
 def test_what_is_kept_is_what_listings_read(site: Site) -> None:
     """Damage to it shows in them: where it cannot be read at all, the columns of runs are, which takes far longer."""
     world = _World(site, site.project())

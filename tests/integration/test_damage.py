@@ -177,7 +177,7 @@ def test_a_text_of_a_listing_with_a_value_of_another_type_is_not_believed(tmp_pa
                 listed(server.origin)
             assert f"expected {expected} @ Page.items[1].{place}" in str(told.value), damaged
         checked = command("fsck", tmp_path)
-        assert f"{project}/b: what is kept of it for listings is not what its row says" in checked.stdout
+        assert f"{project}/b: what is kept for listings is not what its row says" in checked.stdout
 
 
 def _damage_a_chunk(directory: Path) -> None:

@@ -11,7 +11,7 @@ from runatlas.model.codec import dumps, encode
 from runatlas.server.store.check import Damage, check_store
 from runatlas.server.store.engine import Store
 from runatlas.settings import embedded_directory
-from runatlas.terminal import printable
+from runatlas.terminal import counted, printable
 
 __all__ = ["check_directory", "fsck"]
 
@@ -51,4 +51,5 @@ def check_directory(directory: Path, *, as_json: bool = False) -> None:
         for path in sorted(touched):
             click.echo(f"  {printable(path)}")
     if found:
-        raise click.ClickException(f"{len(found)} things are damaged in {directory}; restore it from a backup")
+        told = f"{counted(len(found), 'damage')} in {directory}; where nothing else is said, restore it from a backup"
+        raise click.ClickException(told)

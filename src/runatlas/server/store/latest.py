@@ -124,7 +124,9 @@ def latest_problem(connection: Connection, run_pk: int) -> str:
         said = latest_text(_joined(connection, [run_pk]).get(run_pk, {}))
     except TypeError:
         return "the last value of one of its series is no number"
-    return "" if set(kept) <= {said} else "what is kept of its last values is not what its series say"
+    if set(kept) <= {said}:
+        return ""
+    return "what is kept of its last values is not what its series say; set its state to what it is, to make it anew"
 
 
 def latest_text(values: Mapping[str, float]) -> str:

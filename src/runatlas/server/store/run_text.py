@@ -308,5 +308,5 @@ def shown_problem(connection: Connection, run_pk: int) -> str:
         if not are_texts:
             return "one of its texts is bytes"
         if is_other:
-            return "what is kept of it for listings is not what its row says"
+            return "what is kept for listings is not what its row says; set its state to what it is, to make it anew"
     return ""
