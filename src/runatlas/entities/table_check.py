@@ -20,6 +20,8 @@ from runatlas.reports.cells import (
     as_kind,
     digest_of,
     held_cell,
+    is_kept,
+    kept_digest,
     make_cells,
 )
 from runatlas.reports.content import Content, sealed
@@ -44,12 +46,14 @@ class _Pair:
         place: Where the report has it now.
         digest: What it had when it was written; ``""`` if nobody knows.
         is_whole: Whether its cells are as they were written.
+        is_kept: Whether they are as a spreadsheet keeps them that saves the file anew.
     """
 
     row: Sequence[Any]
     place: int
     digest: str = ""
     is_whole: bool = False
+    is_kept: bool = False
 
 
 class _Now:
@@ -89,9 +93,14 @@ class _Now:
             for row, cell in zip(self.rows, chosen, strict=True):
                 row[ours] = cell
 
-    @staticmethod
-    def _differing(pairs: Sequence[_Pair], theirs: int, column: Sequence[Any]) -> int:
-        return sum(not _same(pair.row[theirs], column[pair.place], is_near=False) for pair in pairs)
+    def _differing(self, pairs: Sequence[_Pair], theirs: int, column: Sequence[Any]) -> int:
+        return sum(not self.is_same(pair, pair.row[theirs], column[pair.place]) for pair in pairs)
+
+    def is_same(self, pair: _Pair, was: Any, now: Any, *, is_near: bool = False) -> bool:
+        """Tell whether a cell of a file says what the report does, as far as the file can."""
+        if self._form == "xlsx" and not pair.is_whole and is_kept(was, now):
+            return True
+        return _same(was, now, is_near=is_near)
 
     def _ways(self, place: int) -> tuple[list[Any], list[Any]]:
         """Return the cells of a column if its values are of one type, and if they are of several."""
@@ -158,9 +167,11 @@ def _against_seal(
     found, left = _found(rows, seal)
     yield from _moved(found, left, seal, form)
     pairs = []
-    for place, (row, is_whole) in sorted(found.items()):
+    for place, number in sorted(found.items()):
         if seal.keys[place] in now.places:
-            pairs.append(_Pair(rows[row], now.places[seal.keys[place]], seal.digests[place], is_whole))
+            row, digest = rows[number], seal.digests[place]
+            is_as_kept = kept_digest(row) == seal.kept[place]
+            pairs.append(_Pair(row, now.places[seal.keys[place]], digest, digest_of(row) == digest, is_as_kept))
         else:
             yield Difference(seal.names[place], "", None, None, "the row is gone")
     yield from _compared(columns, now, pairs)
@@ -172,37 +183,40 @@ def _against_seal(
         yield Difference("", "", None, None, "the order of its rows changed")
 
 
-def _found(rows: list[list[Any]], seal: TableSeal) -> tuple[dict[int, tuple[int, bool]], list[int]]:
-    """Return where each row lies that was written and whether it is as it was, and the rows that nobody wrote."""
+def _found(rows: list[list[Any]], seal: TableSeal) -> tuple[dict[int, int], list[int]]:
+    """Return where each row lies that was written, and the rows that nobody wrote."""
     empty: list[Any] = [None] * len(seal.columns)
     rows += [empty] * (len(seal.keys) - len(rows))  # a sheet does not have the last ones if they are empty
-    waiting: dict[str, deque[int]] = defaultdict(deque)
-    for place, digest in enumerate(seal.digests):
-        waiting[digest].append(place)
-    found: dict[int, tuple[int, bool]] = {}
-    left: list[int] = []
-    for number, row in enumerate(rows):
-        if same := waiting.get(digest_of(row)):
-            found[same.popleft()] = number, True
-        elif any(cell is not None for cell in row):
-            left.append(number)
+    found: dict[int, int] = {}
+    left = list(range(len(rows)))
+    for digests, digest in ((seal.digests, digest_of), (seal.kept, kept_digest)):
+        waiting: dict[str, deque[int]] = defaultdict(deque)
+        for place, told in enumerate(digests):
+            if place not in found:
+                waiting[told].append(place)
+        others = []
+        for number in left:
+            if same := waiting.get(digest(rows[number])):
+                found[same.popleft()] = number
+            else:
+                others.append(number)
+        left = others
+    left = [number for number in left if any(cell is not None for cell in rows[number])]
     lost = [place for place in range(len(seal.keys)) if place not in found]
     if len(left) == len(lost):
-        found |= {place: (number, False) for place, number in zip(lost, left, strict=True)}
+        found |= dict(zip(lost, left, strict=True))
         left = []
     return found, left
 
 
-def _moved(
-    found: dict[int, tuple[int, bool]], left: Sequence[int], seal: TableSeal, form: DataForm
-) -> Iterator[Difference]:
+def _moved(found: dict[int, int], left: Sequence[int], seal: TableSeal, form: DataForm) -> Iterator[Difference]:
     """Say which rows were put in, taken out, or put elsewhere."""
     for number in left:
         yield Difference(_row_name(number, form), "", None, None, f"{_ALTERED}: the row was put in, or is another one")
     for place, name in enumerate(seal.names):
         if place not in found:
             yield Difference(name, "", None, None, f"{_ALTERED}: the row was taken out, or is another one")
-    order = [number for _, (number, _) in sorted(found.items())]
+    order = [number for _, number in sorted(found.items())]
     if order != sorted(order):
         yield Difference("", "", None, None, f"{_ALTERED}: its rows are in another order")
 
@@ -248,15 +262,15 @@ def _matched(columns: tuple[str, ...], rows: Sequence[Sequence[Any]], now: _Now)
     matched: dict[int, int] = {}
     ours = [place for place, name in enumerate(now.columns) if name in columns]
     telling = [place for place in now.telling() if now.columns[place] in columns]
-    for places in (ours, telling) if telling else (ours,):
+    for places, digest in ((ours, digest_of), (telling or ours, kept_digest)):
         theirs = [columns.index(now.columns[place]) for place in places]
         waiting: dict[str, deque[int]] = defaultdict(deque)
         held = set(matched.values())
         for place, cells in enumerate(now.rows):
             if place not in held:
-                waiting[digest_of([cells[each] for each in places])].append(place)
+                waiting[digest([cells[each] for each in places])].append(place)
         for number, row in enumerate(rows):
-            if number not in matched and (same := waiting.get(digest_of([row[each] for each in theirs]))):
+            if number not in matched and (same := waiting.get(digest([row[each] for each in theirs]))):
                 matched[number] = same.popleft()
     if not telling:
         held = set(matched.values())
@@ -276,18 +290,18 @@ def _compared(columns: tuple[str, ...], now: _Now, pairs: Sequence[_Pair]) -> It
         row, name = now.rows[pair.place], now.names[pair.place]
         is_edited = bool(pair.digest) and not pair.is_whole
         is_same_run = is_edited and digest_of(row) == pair.digest
-        if is_edited and not is_same_run:
+        if is_edited and not (is_same_run or pair.is_kept):
             yield Difference(name, "", None, None, f"{_ALTERED}, and the runs have changed since")
         for theirs, ours in shared:
             was, is_now = pair.row[theirs], row[ours]
-            if _same(was, is_now, is_near=now.is_near[ours]):
+            if now.is_same(pair, was, is_now, is_near=now.is_near[ours]):
                 continue
             column = now.columns[ours]
             if is_same_run:
                 told = f"{_ALTERED}: it said {said(is_now, exact=False)}, and says {said(was, exact=False)}"
                 yield Difference(name, column, is_now, was, shortened(told))
             else:
-                yield make_difference(name, column, was, is_now, told="was" if pair.is_whole else "says")
+                yield make_difference(name, column, was, is_now, told="was" if pair.is_kept else "says")
 
 
 def _same(was: Any, now: Any, *, is_near: bool) -> bool:

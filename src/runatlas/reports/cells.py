@@ -6,6 +6,7 @@ What is read back is what a stranger may have written: it is bounded, and is dat
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import subprocess
 import sys
@@ -38,6 +39,8 @@ __all__ = [
     "as_kind",
     "digest_of",
     "held_cell",
+    "is_kept",
+    "kept_digest",
     "make_cells",
     "make_table_seal",
     "pack_table",
@@ -58,6 +61,8 @@ _CELLS_MAX = 10_000_000
 _READ_SECONDS = 120
 _EXACT = 2**53
 _NAME = 200
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_UNPRINTED = re.compile(r"[\x00-\x1f\x7f]")
 _EPOCH = datetime(1899, 12, 30, tzinfo=timezone.utc)
 """From where Excel counts days, for all from March 1900 on."""
 
@@ -114,6 +119,7 @@ class TableSeal:
         keys: What tells each row from all others.
         names: What people call each row.
         digests: What changes with any cell of each row.
+        kept: What changes with what a spreadsheet keeps of each row that saves it anew.
         lines: What each line of what else it says is told by.
     """
 
@@ -122,6 +128,7 @@ class TableSeal:
     keys: tuple[str, ...]
     names: tuple[str, ...]
     digests: tuple[str, ...]
+    kept: tuple[str, ...]
     lines: tuple[str, ...] = ()
 
 
@@ -139,6 +146,7 @@ def make_table_seal(content: Content, cells: Cells) -> TableSeal:
         keys=tuple(sealed(row.key) for row in content.rows),
         names=tuple(row.name[:_NAME] for row in content.rows),
         digests=tuple(map(digest_of, cells.rows)),
+        kept=tuple(map(kept_digest, cells.rows)),
     )
 
 
@@ -159,7 +167,7 @@ def unpack_table(cells: Cells, source: str) -> tuple[TableSeal, tuple[Altered, .
         ValidationError: It cannot be read.
     """
     seal, altered, _ = unpack(cells.seal, cells.around, source, TableSeal, most=DATA_MAX)
-    if not len(seal.keys) == len(seal.names) == len(seal.digests):
+    if not len(seal.keys) == len(seal.names) == len(seal.digests) == len(seal.kept):
         raise ValidationError(f"{source}: what it carries to check it by is damaged (a row is told by half)")
     return seal, altered
 
@@ -167,6 +175,53 @@ def unpack_table(cells: Cells, source: str) -> tuple[TableSeal, tuple[Altered, .
 def digest_of(row: Sequence[Any]) -> str:
     """Return what changes with any cell of a row."""
     return hashlib.sha256(encode_json(list(row))).hexdigest()[:16]
+
+
+# -- as a spreadsheet saves it anew ----------------------------------------------------------------------------------
+
+
+def kept_digest(row: Sequence[Any]) -> str:
+    """Return what changes with a row, but not with what a spreadsheet may take from it.
+
+    It has fewer digits than a spreadsheet, and times to the minute: what is rounded twice is seldom another one.
+    """
+    return digest_of([_coarse(cell) for cell in row])
+
+
+def _coarse(cell: Any) -> Any:
+    if isinstance(cell, (int, float)) and not isinstance(cell, bool):
+        return float(f"{cell:.12g}")
+    if not isinstance(cell, str):
+        return cell
+    return cell[:16] if _TIME.fullmatch(cell) else _printed(cell)
+
+
+def is_kept(cell: Any, value: Any) -> bool:
+    """Tell whether a cell is what a spreadsheet keeps of a value.
+
+    That is 15 or 16 digits of a number, hundredths of a second, and the letters of a text that are printed.
+
+    Args:
+        cell: A cell of a workbook.
+        value: What was, or would be, written to it.
+
+    Example:
+        >>> is_kept(0.3, 0.1 + 0.2), is_kept(0.3001, 0.1 + 0.2), is_kept("a\\nb", "a\\r\\nb")
+        (True, False, True)
+    """
+    if isinstance(cell, str) and isinstance(value, str):
+        if _TIME.fullmatch(cell) and _TIME.fullmatch(value):
+            apart = datetime.fromisoformat(cell[:-1]) - datetime.fromisoformat(value[:-1])
+            return cell.endswith("0Z") and abs(apart) <= timedelta(milliseconds=5)
+        return _printed(cell) == _printed(value)
+    if any(isinstance(each, bool) or not isinstance(each, (int, float)) for each in (cell, value)):
+        return False
+    return any(cell == float(f"{value:.{digits}g}") for digits in (15, 16))
+
+
+def _printed(text: str) -> str | None:
+    """Return a text without the letters that spreadsheets leave out, and nothing for none."""
+    return _UNPRINTED.sub("", text) or None
 
 
 # -- as it is written ---------------------------------------------------------------------------------------------
@@ -250,6 +305,9 @@ def as_kind(cell: Any, kind: Kind, form: DataForm) -> Any:
     """
     if form == "xlsx" and kind == "time" and isinstance(cell, (int, float)) and not isinstance(cell, bool):
         return _time_text(cell)
+    if form == "xlsx" and kind == "number" and isinstance(cell, str):
+        found = number_of(cell)
+        return cell if found is None or math.isfinite(found) else held_cell(found, form)
     if form == "csv" and isinstance(cell, str):
         if kind == "bool":
             return {"true": True, "false": False}.get(cell.casefold(), cell)

@@ -26,6 +26,8 @@ _ENTRY = b"PK\x01\x02"
 _PLACE = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6})")
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _EXACT = 2**53
+_BOOLEANS = {"TRUE()": True, "FALSE()": False}
+"""How some programs write a boolean: as a formula that has no other result."""
 _DAMAGE = (zipfile.BadZipFile, zlib.error, expat.ExpatError, EOFError, RuntimeError, ValueError)
 
 
@@ -188,7 +190,9 @@ class _Cells(_Reader):
         elif name in {"v", "t"}:
             self._parts.append(said)
         elif name == "c":
-            held = self._held("".join(self._parts)) if self._formula is None else {"formula": self._formula}
+            held: Any = self._held("".join(self._parts))
+            if self._formula is not None:
+                held = _BOOLEANS.get(self._formula, {"formula": self._formula})
             if held is not None:
                 self.found.setdefault(self._line, {})[self._place] = held
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,6 +69,27 @@ def edit_sheet(path: Path, old: str, new: str, part: str = "xl/worksheets/sheet1
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in held.items():
             archive.writestr(name, data)
+
+
+def save_anew(path: Path) -> None:
+    """Save a workbook as LibreOffice does, by way of its own format: 15 digits, hundredths of a second, plain lines."""
+    with zipfile.ZipFile(path) as archive:
+        held = {name: archive.read(name).decode() for name in archive.namelist()}
+    sheet = held["xl/worksheets/sheet1.xml"]
+    sheet = re.sub(r'(<c r="\w+">)<v>(.*?)</v>', lambda found: f"{found[1]}<v>{float(found[2]):.15g}</v>", sheet)
+    sheet = re.sub(r'(<c r="\w+" s="2">)<v>(.*?)</v>', lambda found: f"{found[1]}<v>{hundredths(found[2])}</v>", sheet)
+    sheet = sheet.replace('t="b"><v>1</v>', 't="b"><f>TRUE()</f><v>1</v>')
+    sheet = sheet.replace('t="b"><v>0</v>', 't="b"><f>FALSE()</f><v>0</v>')
+    held["xl/worksheets/sheet1.xml"] = sheet
+    held["xl/sharedStrings.xml"] = held["xl/sharedStrings.xml"].replace("_x000D_", "").replace("_x0007_", "")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in held.items():
+            archive.writestr(name, data)
+
+
+def hundredths(days: str) -> float:
+    """A time of Excel to the hundredth of a second."""
+    return round(float(days) * 8_640_000) / 8_640_000
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -220,6 +242,67 @@ def test_what_stands_beside_the_rows_of_a_workbook_is_checked_too(store: Store, 
     edit_sheet(path, "<t>Rates</t>", "<t>Prices</t>", "xl/sharedStrings.xml")
     told = "the sheet 'about': line 1 was altered after it was written, and reads 'title: Prices'"
     assert store.told(path) == [told]
+
+
+def test_a_workbook_that_a_spreadsheet_saved_anew_holds_as_far_as_one_can(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    odd = {"a": 1 / 3, "b": 0.1 + 0.2, "c": 2**53, "d": 1e15 + 0.5, "e": 123456789.12345679}
+    for place, (name, number) in enumerate(odd.items()):
+        store.set(name, "odd", number)
+        store.set(name, "flag", name < "c")
+        store.set(name, "text", f"a\r\n\x07b{place}")
+    extra = ["created_at", "config.odd", "config.flag", "config.text"]
+    report = store.runs().report(columns=[*COLUMNS, *extra], sort="name").unwrap()
+    path, spec = written(report, "xlsx", tmp_path), spec_of(report, store)
+    whole = path.read_bytes()
+    save_anew(path)
+    assert path.read_bytes() != whole
+    assert (store.told(path), store.told(path, spec)) == ([], [])
+
+    edit_sheet(path, '<c r="B3"><v>0.1</v></c>', '<c r="B3"><v>0.2</v></c>')
+    assert store.told(path) == ["b, config.lr: the file was altered after it was written: it said 0.1, and says 0.2"]
+    assert store.told(path, spec) == ["b, config.lr: says 0.2, is 0.1"]
+    edit_sheet(path, "<v>0.333333333333333</v>", "<v>0.333333333333334</v>")
+    assert store.told(path)[0].endswith("it said 0.3333333333333333, and says 0.333333333333334")
+
+    path.write_bytes(whole)
+    store.set("a", "odd", math.nextafter(1 / 3, 1))
+    assert store.told(path) == ["a, config.odd: was 0.3333333333333333, is 0.33333333333333337"]
+    save_anew(path)
+    store.set("a", "odd", 0.5)
+    assert store.told(path) == ["a, config.odd: was 0.333333333333333, is 0.5"]
+    with zipfile.ZipFile(path) as archive:
+        held = archive.read("xl/worksheets/sheet1.xml").decode()
+    edit_sheet(path, held, re.sub(r'r="([A-Z])2"', r'r="\g<1>9"', held))
+    order = "the file was altered after it was written: its rows are in another order"
+    assert store.told(path) == [order, "a, config.odd: was 0.333333333333333, is 0.5"]
+    store.backend.close()
+
+
+def test_groups_of_a_workbook_that_a_spreadsheet_saved_anew_are_told_by_what_it_keeps(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    for name in "abde":
+        store.set(name, "lr", 0.1 + 0.2 if name < "c" else 1 / 3)
+        store.set(name, "flag", name < "c")
+    report = store.runs().report(stats="loss.min", group_by=["config.lr", "config.flag"], spread="sd").unwrap()
+    path, spec = written(report, "xlsx", tmp_path), spec_of(report, store)
+    save_anew(path)
+    assert (store.told(path), store.told(path, spec)) == ([], [])
+    edit_sheet(path, "<v>0.375</v>", "<v>0.475</v>")
+    (told,) = store.told(path, spec)
+    assert told.endswith("loss.min: says 0.475, is 0.375")
+    store.backend.close()
+
+
+def test_an_infinite_number_is_one_however_a_workbook_writes_it(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.set("a", "lr", -math.inf)
+    path = written(listed(store), "xlsx", tmp_path)
+    edit_sheet(path, "<t>-Infinity</t>", "<t>-inf</t>", "xl/sharedStrings.xml")
+    assert store.told(path) == []
+    edit_sheet(path, "<t>-inf</t>", "<t>inf</t>", "xl/sharedStrings.xml")
+    assert store.told(path)[0].startswith("a, config.lr: the file was altered")
+    store.backend.close()
 
 
 def test_an_empty_last_row_is_a_row(store: Store, tmp_path: Path) -> None:
