@@ -51,6 +51,10 @@ _SEALED = re.compile(
 _MARKER = re.compile(r"<!-- runatlas:(?P<side>begin|end) (?P<name>[\w.-]{1,100}) -->(?:\r?\n)?")
 _SEALS_MAX = 100
 _TAG = re.compile(r"<[^>]*>")
+_BAR = re.compile(r"(?<!\\)\|")
+_ESCAPED = re.compile(r"\\([!-/:-@\[-`{}~])")
+"""What Markdown takes for a letter either way or not: a program may leave the backslash out where it is not needed."""
+_RULE, _DASHES = re.compile(r"[-:|]+"), re.compile(r"-{3,}")
 _DAMAGED = "what it carries to check it by is damaged"
 
 
@@ -139,22 +143,32 @@ def with_seal(seal: Seal, before: str, after: str) -> str:
 
 
 def _digest(text: str, data: str) -> str:
-    """Return what changes with any letter of a document; how its lines end does not count."""
-    plain = text.replace("\r\n", "\n")
+    """Return what changes with any letter of a document; how its lines end and are set out does not count."""
+    plain = "\n".join(_bare(line) for _, line in _lines(text))
     return hashlib.sha256(f"{plain}\0{data}".encode(errors="surrogatepass")).hexdigest()
 
 
 def _marks(text: str) -> tuple[str, ...]:
-    return tuple(hashlib.sha256(line.encode(errors="surrogatepass")).hexdigest()[:8] for line in _lines(text))
+    bare = (_bare(line).encode(errors="surrogatepass") for _, line in _lines(text))
+    return tuple(hashlib.sha256(line).hexdigest()[:8] for line in bare)
 
 
 def marked_lines(text: str) -> dict[str, str]:
     """Return the lines of a document by what a seal tells them by."""
-    return dict(zip(_marks(text), _lines(text), strict=True))
+    return dict(zip(_marks(text), (line for _, line in _lines(text)), strict=True))
 
 
-def _lines(text: str) -> list[str]:
-    return text.replace("\r\n", "\n").split("\n")
+def _lines(text: str) -> list[tuple[int, str]]:
+    """Return the lines of a document that are not empty, with their numbers from 0 on."""
+    return [(number, line) for number, line in enumerate(text.replace("\r\n", "\n").split("\n")) if line]
+
+
+def _bare(line: str) -> str:
+    """Return a line, of a table of Markdown without what a program sets out anew: spaces, dashes, backslashes."""
+    if not line.startswith("|"):
+        return line
+    bare = "|".join(_ESCAPED.sub(r"\1", part.strip(" \t")) for part in _BAR.split(line))
+    return _DASHES.sub("---", bare) if _RULE.fullmatch(bare) else bare
 
 
 def _altered(was: Sequence[str], text: str, first: int) -> Iterator[Altered]:
@@ -163,15 +177,16 @@ def _altered(was: Sequence[str], text: str, first: int) -> Iterator[Altered]:
     if len(now) == len(was):
         differing = [place for place, (old, new) in enumerate(zip(was, now, strict=True)) if old != new]
         for place in differing[:_TOLD]:
-            shown = shortened(" ".join(_TAG.sub(" ", lines[place]).split()) or lines[place])
-            told = f"line {first + place} was altered after it was written, and reads {shown!r}"
-            yield Altered(told, was[place], lines[place])
+            number, line = lines[place]
+            shown = shortened(" ".join(_TAG.sub(" ", line).split()) or line)
+            told = f"line {first + number} was altered after it was written, and reads {shown!r}"
+            yield Altered(told, was[place], line)
         if len(differing) > _TOLD:
             yield Altered(f"{len(differing) - _TOLD:,} more lines were altered")
         if not differing:
             yield Altered("what it carries to check it by was altered")
         return
-    start = next((place for place, (old, new) in enumerate(zip(was, now, strict=False)) if old != new), 0)
+    start = next((number for (number, _), old, new in zip(lines, was, now, strict=False) if old != new), 0)
     change = f"{len(now) - len(was):+,} lines" if abs(len(now) - len(was)) > 1 else f"{len(now) - len(was):+,} line"
     yield Altered(f"from line {first + start} on it was altered after it was written ({change})")
 

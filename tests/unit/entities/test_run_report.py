@@ -193,6 +193,30 @@ def test_markdown_goes_between_its_markers_and_nowhere_else(store: Store, tmp_pa
             report.to_markdown(readme, name=name)
 
 
+def test_markdown_that_a_formatter_set_out_anew_holds(store: Store, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- runatlas:begin a -->\n<!-- runatlas:end a -->\n")
+    store.set("e", "note", "a_b")
+    listed(store).to_markdown(readme, name="a")
+    assert "a\\_b" in readme.read_text()
+    lines = []
+    for line in readme.read_text().split("\n"):
+        if line.startswith("| ---"):
+            lines.append("| " + " | ".join(rule.replace("---", "-" * 20) for rule in line[2:-2].split(" | ")) + " |")
+        elif line.startswith("|"):
+            lines.append("| " + " | ".join(f"{cell:>21}" for cell in line[2:-2].split(" | ")) + " |")
+        else:
+            lines.append(f"\n{line}")
+    readme.write_text("\n".join(lines).replace("a\\_b", "a_b"))
+    assert store.told(readme) == []
+    assert f"| {0.1:>21} |" in readme.read_text()
+    readme.write_text(readme.read_text().replace(f"| {0.1:>21} |", f"| {0.2:>21} |", 1))
+    assert store.told(readme) == ["a, config.lr: the file was altered after it was written: it said 0.1, and says 0.2"]
+    readme.write_text(readme.read_text().replace("### Report", "### Other"))
+    assert store.told(readme)[0] == "line 4 was altered after it was written, and reads '### Other'"
+    store.set("e", "note", "=1+4")
+
+
 def test_of_long_values_a_check_says_that_they_changed(store: Store, tmp_path: Path) -> None:
     store.set("a", "note", "x" * 1000)
     path = listed(store).to_html(tmp_path / "long.html")
