@@ -41,6 +41,7 @@ __all__ = ["ReportCheck", "check_report"]
 _NEAR = 1e-9
 """To how much of itself the end of an interval is the same: libraries differ in the last digits."""
 _SHOWN = 100
+_OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 _TAG = re.compile(r"<[^>]*>")
 _CELL = re.compile(r"<t[hd]\b[^>]*>(.*?)</t[hd]>")
 _BOLD = re.compile(r"^(?:\*\*(.*)\*\*|\\textbf\{(.*)\})$")
@@ -117,11 +118,17 @@ def check_report(handle: BackendHandle, path: Path, spec: ReportSpec | None = No
 
 
 def _form_of(path: Path, data: bytes, spec: ReportSpec | None) -> DataForm | None:
-    """Return the format of a file of data; ``None`` for a document."""
+    """Return the format of a file of data; ``None`` for a document.
+
+    Raises:
+        ValidationError: It is a workbook of another format.
+    """
     if data.startswith(b"PAR1"):
         return "parquet"
     if data.startswith(b"PK"):
         return "xlsx"
+    if data.startswith(_OLD_WORKBOOK):
+        raise ValidationError(f"{path} is a workbook of Excel 97, or has a password; save it as .xlsx without one")
     return "csv" if path.suffix.lower() == ".csv" or (spec is not None and not is_sealed(data)) else None
 
 

@@ -328,7 +328,11 @@ def _read_csv(data: bytes, source: str) -> Cells:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ValidationError(f"{source} is no UTF-8, and so no CSV that 'runatlas report' wrote") from None
+        told = "is no UTF-8, and so no CSV that 'runatlas report' wrote; save it as CSV in UTF-8, with commas"
+        raise ValidationError(f"{source} {told}") from None
+    if between := _separator(text):
+        told = f"has {between} between its cells; save it with commas between them, and with points in numbers"
+        raise ValidationError(f"{source} {told}")
     rows = _csv_rows(text, source)
     head = tuple(map(_bare, rows[0])) if rows else ()
     for line, row in enumerate(rows[1:], start=2):
@@ -338,6 +342,16 @@ def _read_csv(data: bytes, source: str) -> Cells:
                 "CSV that 'runatlas report' wrote has one each column, with commas between them"
             )
     return Cells(head, [[_bare(cell) or None for cell in row] for row in rows[1:]])
+
+
+def _separator(text: str) -> str | None:
+    """Return what stands between the cells if it is no comma, which is so where a comma begins the decimals."""
+    head, *lines = text.splitlines() or [""]
+    for letter, name in ((";", "semicolons"), ("\t", "tabs")):
+        count = head.count(letter)
+        if count > head.count(",") and any(line.count(letter) == count for line in lines):
+            return name
+    return None
 
 
 _CSV_CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",\r\n]*))(,|\r\n|\n|\r|\Z)')
@@ -386,7 +400,7 @@ def _read_parquet(data: bytes, source: str) -> Cells:
 def _read_xlsx(data: bytes, source: str) -> Cells:
     book = read_workbook(data, source, (REPORT, ABOUT, SEAL), DATA_MAX)
     if REPORT not in book:
-        raise ValidationError(f"{source} has no sheet {REPORT!r}, on which the rows of a report are")
+        raise ValidationError(f"{source} has no sheet {REPORT!r}, on which the rows of a report are; name the sheet so")
     width = max((max(row, default=0) for row in book[REPORT].values()), default=0)
     height = max(book[REPORT], default=0)
     if width * height > _CELLS_MAX:

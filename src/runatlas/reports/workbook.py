@@ -83,7 +83,7 @@ class _Parts:
         try:
             told = self._archive.getinfo(name)
         except KeyError:
-            raise ValueError(f"it has no part {name!r}") from None
+            raise ValueError(f"it has no part {name!r}; a program that opens it can save it as .xlsx") from None
         if told.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED} or told.flag_bits & 1:
             raise ValueError(f"its part {name!r} is encrypted, or packed as Excel does not pack")
         with self._archive.open(told) as file:

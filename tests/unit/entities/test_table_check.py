@@ -294,6 +294,14 @@ def test_groups_of_a_workbook_that_a_spreadsheet_saved_anew_are_told_by_what_it_
     store.backend.close()
 
 
+def test_a_workbook_of_excel_97_is_told_as_one(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "report.xls"
+    path.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 504)
+    told = f"{path} is a workbook of Excel 97, or has a password; save it as .xlsx without one"
+    for spec in (None, spec_of(listed(store), store)):
+        assert store.api.check_report(path, spec).errmsg == told
+
+
 def test_an_infinite_number_is_one_however_a_workbook_writes_it(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     store.set("a", "lr", -math.inf)

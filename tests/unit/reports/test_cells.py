@@ -107,7 +107,13 @@ def test_a_spreadsheet_may_write_csv_in_its_own_way() -> None:
         (b"a,b\n1\n", "row 2 has 1 cell, and the head 2"),
         (b'a,b\n1,"2\n', "row 2 is no CSV"),
         (b'a,b\n1,2"3\n', "row 2 is no CSV"),
-        (b"a,b\n\xff,1\n", "is no UTF-8"),
+        (b"a,b\n\xff,1\n", "is no UTF-8, .*; save it as CSV in UTF-8, with commas"),
+        ("a,b\n".encode("utf-16"), "is no UTF-8, .*; save it as CSV in UTF-8, with commas"),
+        (
+            b'\xef\xbb\xbfname;loss\r\n"a;""b""";0,5\r\nb;1\r\n',
+            "has semicolons between its cells; save it with commas",
+        ),
+        (b"name\tloss\na\t0,5\n", "has tabs between its cells; save it with commas between them, and with points in"),
     ],
 )
 def test_what_is_no_csv_is_told_with_its_row(data: bytes, told: str) -> None:
@@ -157,8 +163,8 @@ LAUGHS = b"".join(b'<!ENTITY l%d "%s">' % (place, b"&l%d;" % (place - 1) * 10) f
         ({"sheet1": SHEET % b'<c r="A1"><v>1</v></c><c r="XFD1048576"><v>1</v></c>'}, "holds more cells"),
         ({"sheet1": SHEET % b'<c r="A1"><v>one</v></c>'}, "could not convert"),
         ({"sheet1": b"<worksheet>" * 100_000}, "no element found"),
-        ({"workbook": None}, "it has no part 'xl/workbook.xml'"),
-        ({"workbook": b"<workbook/>"}, "has no sheet 'report'"),
+        ({"workbook": None}, "it has no part 'xl/workbook.xml'; a program that opens it can save it as .xlsx"),
+        ({"workbook": b"<workbook/>"}, "has no sheet 'report', on which the rows of a report are; name the sheet so"),
     ],
 )
 def test_a_workbook_that_is_a_trap_is_told_at_once(parts: dict[str, bytes | None], told: str) -> None:
