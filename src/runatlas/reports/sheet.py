@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, BinaryIO
 
@@ -19,6 +19,8 @@ REPORT, ABOUT, SEAL = "report", "about", "runatlas-report"
 """The sheets: the rows, what is to be known of them, and, hidden, what they are checked by."""
 
 _ROWS_MAX, _COLUMNS_MAX, _TEXT_MAX = 1_048_576, 16_384, 32_767
+_TIME_WIDTH, _WIDTH_MIN, _WIDTH_MAX = 24, 14, 50
+"""How wide columns are, in digits."""
 _EXACT = 2**53
 _YEAR_MIN = 1901
 """Of 1900 Excel has a day too many."""
@@ -59,9 +61,10 @@ def write_sheet(table: Table, file: BinaryIO, *, about: Mapping[str, str], seal:
     rows.freeze_panes(1, 0)
     for place, name in enumerate(table.column_names):
         is_time = DataType.is_timestamp(table.column(place).type)
-        rows.write_string(0, place, head_of(name, is_time=is_time), bold)
-        rows.set_column(place, place, 22 if is_time else 14)
-        for line, value in enumerate(table.column(place).to_pylist(), start=1):
+        head, values = head_of(name, is_time=is_time), table.column(place).to_pylist()
+        rows.write_string(0, place, head, bold)
+        rows.set_column(place, place, _TIME_WIDTH if is_time else _width(head, values))
+        for line, value in enumerate(values, start=1):
             _write(rows, line, place, value, time)
     told = workbook.add_worksheet(ABOUT)
     told.set_column(0, 1, 30)
@@ -105,6 +108,12 @@ def sheet_cell(value: Any) -> Any:
     if math.isfinite(value):
         return value if isinstance(value, float) or abs(value) <= _EXACT else str(value)
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _width(head: str, values: Sequence[Any]) -> int:
+    """Return how wide a column is in which its head and its texts can be read, but for long ones."""
+    longest = max(len(text) for text in (head, *map(sheet_cell, values)) if isinstance(text, str))
+    return min(max(longest + 2, _WIDTH_MIN), _WIDTH_MAX)
 
 
 def _write(sheet: Any, line: int, place: int, value: Any, time: Any) -> None:

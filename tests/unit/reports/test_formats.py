@@ -189,6 +189,26 @@ def test_a_sheet_has_texts_exact_numbers_and_times_of_utc(rows: list[tuple[str, 
         assert held[2] is None if time is None else abs(float(held[2]) - (time / 86_400_000 + 25569)) < 1e-8
 
 
+def test_a_column_of_a_sheet_is_as_wide_as_its_head_and_its_texts() -> None:
+    table = Table.from_pydict(
+        {
+            "x": Array([0.5], DataType.float64()),
+            "config.model.attention.width": Array([8], DataType.int64()),
+            "name": Array(["narrow-lr0.003-seed1-again"], DataType.string()),
+            "seed": Array([2**60], DataType.int64()),
+            "note": Array(["n" * 1000], DataType.string()),
+            "created_at": Array([0], DataType.int64()).cast(DataType.timestamp("ms", tz="UTC")),
+        }
+    )
+    file = io.BytesIO()
+    write_sheet(table, file, about={})
+    with zipfile.ZipFile(file) as archive:
+        columns = ET.fromstring(archive.read("xl/worksheets/sheet1.xml"))[3]
+    widths = [int(float(column.attrib["width"])) for column in columns]
+    longest = "config.model.attention.width", "narrow-lr0.003-seed1-again", str(2**60)
+    assert widths == [14, *(len(text) + 2 for text in longest), 50, 24]
+
+
 def read_sheet(file: io.BytesIO) -> list[list[Any]]:
     """Read the first sheet as Excel does; a formula anywhere is a mistake."""
     space = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
