@@ -158,8 +158,8 @@ def _against_seal(
         told = shortened(f"its columns were {', '.join(seal.columns)}, and are {', '.join(now.columns)}")
         yield Difference("", "", list(seal.columns), list(now.columns), told)
     if cells.columns != seal.columns:
-        told = f"{_ALTERED}: its columns were {', '.join(seal.columns)}, and are {', '.join(cells.columns)}"
-        yield Difference("", "", list(seal.columns), list(cells.columns), shortened(told))
+        told = shortened(f"{_ALTERED}: {_columns_told(seal.columns, cells.columns)}")
+        yield Difference("", "", list(seal.columns), list(cells.columns), told)
     columns, rows = cells.columns, now.fitted(cells)
     if set(seal.columns) <= set(columns):
         order = [columns.index(name) for name in seal.columns]
@@ -236,7 +236,7 @@ def _against_report(cells: Cells, form: DataForm, source: str, now: _Now) -> Ite
             shortened(f"{source} has no column of this report: they are {has or 'none'}, and the report's {wanted}")
         )
     if cells.columns != now.columns:
-        told = shortened(f"its columns are {', '.join(cells.columns)}, and the report's {', '.join(now.columns)}")
+        told = shortened(f"held against the report's, {_columns_told(now.columns, cells.columns)}")
         yield Difference("", "", list(cells.columns), list(now.columns), told)
     rows = now.fitted(cells)
     if form == "xlsx":
@@ -280,6 +280,15 @@ def _matched(columns: tuple[str, ...], rows: Sequence[Sequence[Any]], now: _Now)
 
 
 # -- what both need -----------------------------------------------------------------------------------------------
+
+
+def _columns_told(wanted: Sequence[str], found: Sequence[str]) -> str:
+    """Say how the columns of a file are not those that it should have."""
+    has, should = set(found), set(wanted)
+    gone = ", ".join(repr(name) for name in wanted if name not in has)
+    new = ", ".join(repr(name) if name else "one without a head" for name in dict.fromkeys(found) if name not in should)
+    told = " and ".join(filter(None, (gone and f"lack {gone}", new and f"have {new} too")))
+    return f"its columns {told or 'are in another order, or one is there twice'}"
 
 
 def _compared(columns: tuple[str, ...], now: _Now, pairs: Sequence[_Pair]) -> Iterator[Difference]:
