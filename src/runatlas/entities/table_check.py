@@ -89,18 +89,18 @@ class _Now:
             if ours >= len(self._plain) or self.kinds[ours] == "time":
                 continue
             ways = self._ways(ours)
-            chosen = min(ways, key=lambda column: self._differing(pairs, theirs, column))
+            chosen = min(ways, key=lambda column: self._differing(pairs, theirs, ours, column))
             for row, cell in zip(self.rows, chosen, strict=True):
                 row[ours] = cell
 
-    def _differing(self, pairs: Sequence[_Pair], theirs: int, column: Sequence[Any]) -> int:
-        return sum(not self.is_same(pair, pair.row[theirs], column[pair.place]) for pair in pairs)
+    def _differing(self, pairs: Sequence[_Pair], theirs: int, ours: int, column: Sequence[Any]) -> int:
+        return sum(not self.is_same(pair, pair.row[theirs], column[pair.place], ours) for pair in pairs)
 
-    def is_same(self, pair: _Pair, was: Any, now: Any, *, is_near: bool = False) -> bool:
-        """Tell whether a cell of a file says what the report does, as far as the file can."""
-        if self._form == "xlsx" and not pair.is_whole and is_kept(was, now):
+    def is_same(self, pair: _Pair, was: Any, now: Any, place: int) -> bool:
+        """Tell whether a cell of a column says in the file what it does in the report, as far as the file can."""
+        if self._form == "xlsx" and not pair.is_whole and is_kept(was, now, self.kinds[place]):
             return True
-        return _same(was, now, is_near=is_near)
+        return _same(was, now, is_near=self.is_near[place])
 
     def _ways(self, place: int) -> tuple[list[Any], list[Any]]:
         """Return the cells of a column if its values are of one type, and if they are of several."""
@@ -303,7 +303,7 @@ def _compared(columns: tuple[str, ...], now: _Now, pairs: Sequence[_Pair]) -> It
             yield Difference(name, "", None, None, f"{_ALTERED}, and the runs have changed since")
         for theirs, ours in shared:
             was, is_now = pair.row[theirs], row[ours]
-            if now.is_same(pair, was, is_now, is_near=now.is_near[ours]):
+            if now.is_same(pair, was, is_now, ours):
                 continue
             column = now.columns[ours]
             if is_same_run:

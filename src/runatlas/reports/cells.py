@@ -21,11 +21,11 @@ from arro3.core import DataType, Table
 
 from runatlas.errors import ValidationError
 from runatlas.model.codec import encode_json
-from runatlas.model.instant import iso_text, to_milliseconds
+from runatlas.model.instant import iso_text, parse_iso, to_milliseconds
 from runatlas.reports.content import Content, sealed
 from runatlas.reports.seal import UNPACKED_MAX, Altered, pack, unpack
 from runatlas.reports.sheet import ABOUT, REPORT, SEAL, head_of, sheet_cell
-from runatlas.reports.workbook import Sheet, read_workbook
+from runatlas.reports.workbook import EPOCH, Sheet, read_workbook
 from runatlas.tables.csv import number_of, plain_cell
 from runatlas.terminal import counted, printable
 
@@ -62,9 +62,8 @@ _READ_SECONDS = 120
 _EXACT = 2**53
 _NAME = 200
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_LAST_MS = to_milliseconds(datetime.max.replace(tzinfo=timezone.utc))
 _UNPRINTED = re.compile(r"[\x00-\x1f\x7f]")
-_EPOCH = datetime(1899, 12, 30, tzinfo=timezone.utc)
-"""From where Excel counts days, for all from March 1900 on."""
 
 _READ_PARQUET = """
 import sys
@@ -196,7 +195,7 @@ def _coarse(cell: Any) -> Any:
     return cell[:16] if _TIME.fullmatch(cell) else _printed(cell)
 
 
-def is_kept(cell: Any, value: Any) -> bool:
+def is_kept(cell: Any, value: Any, kind: Kind) -> bool:
     """Tell whether a cell is what a spreadsheet keeps of a value.
 
     That is 15 or 16 digits of a number, hundredths of a second, and the letters of a text that are printed.
@@ -204,16 +203,17 @@ def is_kept(cell: Any, value: Any) -> bool:
     Args:
         cell: A cell of a workbook.
         value: What was, or would be, written to it.
+        kind: What its column holds.
 
     Example:
-        >>> is_kept(0.3, 0.1 + 0.2), is_kept(0.3001, 0.1 + 0.2), is_kept("a\\nb", "a\\r\\nb")
-        (True, False, True)
+        >>> is_kept(0.3, 0.1 + 0.2, "number"), is_kept(0.3001, 0.1 + 0.2, "number")
+        (True, False)
     """
     if isinstance(cell, str) and isinstance(value, str):
-        if _TIME.fullmatch(cell) and _TIME.fullmatch(value):
-            apart = datetime.fromisoformat(cell[:-1]) - datetime.fromisoformat(value[:-1])
-            return cell.endswith("0Z") and abs(apart) <= timedelta(milliseconds=5)
-        return _printed(cell) == _printed(value)
+        if kind != "time":
+            return _printed(cell) == _printed(value)
+        time_ms = to_milliseconds(parse_iso(value))
+        return cell in {iso_text(time_ms // 10 * 10), iso_text(min(-(-time_ms // 10) * 10, _LAST_MS))}
     if any(isinstance(each, bool) or not isinstance(each, (int, float)) for each in (cell, value)):
         return False
     return any(cell == float(f"{value:.{digits}g}") for digits in (15, 16))
@@ -319,7 +319,7 @@ def as_kind(cell: Any, kind: Kind, form: DataForm) -> Any:
 def _time_text(days: float) -> Any:
     """Return the time that Excel means by a number of days, to the millisecond; other numbers as they are."""
     try:
-        return iso_text(to_milliseconds(_EPOCH + timedelta(milliseconds=round(days * 86_400_000))))
+        return iso_text(to_milliseconds(EPOCH + timedelta(milliseconds=round(days * 86_400_000))))
     except OverflowError:
         return days
 

@@ -9,13 +9,14 @@ import re
 import zipfile
 import zlib
 from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta, timezone
 from io import BytesIO
 from typing import Any, TypeAlias
 from xml.parsers import expat
 
 from runatlas.errors import ValidationError
 
-__all__ = ["Sheet", "read_workbook"]
+__all__ = ["EPOCH", "Sheet", "read_workbook"]
 
 Sheet: TypeAlias = dict[int, dict[int, Any]]
 """Of each row the cells by their column, either counted from 1; what is empty is not there."""
@@ -26,6 +27,8 @@ _ENTRY = b"PK\x01\x02"
 _PLACE = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6})")
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _EXACT = 2**53
+EPOCH = datetime(1899, 12, 30, tzinfo=timezone.utc)
+"""From where Excel counts days, for all from March 1900 on."""
 _BOOLEANS = {"TRUE()": True, "FALSE()": False}
 """How some programs write a boolean: as a formula that has no other result."""
 _DAMAGE = (zipfile.BadZipFile, zlib.error, expat.ExpatError, EOFError, RuntimeError, ValueError)
@@ -207,12 +210,22 @@ class _Cells(_Reader):
             return self._texts[number] or None
         if self._kind == "b":
             return said == "1"
+        if self._kind == "d":
+            return _days(said)
         return _value(said) if self._kind == "n" else _unescaped(said)
 
 
 def _value(said: str) -> int | float:
     value = float(said)
     return int(value) if value.is_integer() and abs(value) < _EXACT else value
+
+
+def _days(said: str) -> float | str:
+    """Return the number of days that a time of ISO 8601 is for Excel, as which most programs write it."""
+    try:
+        return (datetime.fromisoformat(said.removesuffix("Z")).replace(tzinfo=timezone.utc) - EPOCH) / timedelta(days=1)
+    except ValueError:
+        return said
 
 
 def _number(said: str, otherwise: int) -> int:

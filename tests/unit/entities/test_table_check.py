@@ -254,7 +254,8 @@ def test_a_workbook_that_a_spreadsheet_saved_anew_holds_as_far_as_one_can(tmp_pa
         store.set(name, "odd", number)
         store.set(name, "flag", name < "c")
         store.set(name, "text", f"a\r\n\x07b{place}")
-    extra = ["created_at", "config.odd", "config.flag", "config.text"]
+        store.set(name, "day", f"2026-99-99T00:00:00.00{place}Z")
+    extra = ["created_at", "config.odd", "config.flag", "config.text", "config.day"]
     report = store.runs().report(columns=[*COLUMNS, *extra], sort="name").unwrap()
     path, spec = written(report, "xlsx", tmp_path), spec_of(report, store)
     whole = path.read_bytes()
@@ -265,6 +266,8 @@ def test_a_workbook_that_a_spreadsheet_saved_anew_holds_as_far_as_one_can(tmp_pa
     edit_sheet(path, '<c r="B3"><v>0.1</v></c>', '<c r="B3"><v>0.2</v></c>')
     assert store.told(path) == ["b, config.lr: the file was altered after it was written: it said 0.1, and says 0.2"]
     assert store.told(path, spec) == ["b, config.lr: says 0.2, is 0.1"]
+    edit_sheet(path, "<t>2026-99-99T00:00:00.001Z</t>", "<t>2026-99-99T00:00:00.009Z</t>", "xl/sharedStrings.xml")
+    assert store.told(path)[-1].endswith("said '2026-99-99T00:00:00.001Z', and says '2026-99-99T00:00:00.009Z'")
     edit_sheet(path, "<v>0.333333333333333</v>", "<v>0.333333333333334</v>")
     assert store.told(path)[0].endswith("it said 0.3333333333333333, and says 0.333333333333334")
 
@@ -303,6 +306,17 @@ def test_a_workbook_of_excel_97_is_told_as_one(store: Store, tmp_path: Path) -> 
     told = f"{path} is a workbook of Excel 97, or has a password; save it as .xlsx without one"
     for spec in (None, spec_of(listed(store), store)):
         assert store.api.check_report(path, spec).errmsg == told
+
+
+def test_the_last_time_that_there_is_can_be_altered_too(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.backend.create_run(RunDraft(store.path, id="z", name="z", state="FINISHED", created_at_ms=253402300799999))
+    report = store.runs().report(columns=["created_at"], filter="name == 'z'").unwrap()
+    path = written(report, "xlsx", tmp_path)
+    edit_sheet(path, "<v>2958465.", "<v>2958464.")
+    (told,) = store.told(path)
+    assert told.endswith("it said '9999-12-31T23:59:59.999Z', and says '9999-12-30T23:59:59.999Z'")
+    store.backend.close()
 
 
 def test_an_infinite_number_is_one_however_a_workbook_writes_it(tmp_path: Path) -> None:

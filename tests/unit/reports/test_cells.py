@@ -198,8 +198,9 @@ def test_a_sheet_that_another_program_wrote_is_read() -> None:
         b'<c t="str"><v>x_x0041_</v></c></row>'
         b'<row><c><f>1+1</f><v>2</v></c><c r="B2" t="b"><v>1</v></c></row><row r="4"><c r="B4"><v>1E-7</v></c></row>'
         b'<row r="5"><c t="b"><f aca="false">TRUE()</f><v>1</v></c><c t="b"><f>FALSE()</f><v>0</v></c></row>'
+        b'<row r="6"><c t="d"><v>2026-01-02T06:00:00</v></c><c t="d"><v>12:30</v></c></row>'
     )
     data = rezipped(file_of(made([("a", 0.5, 1, True, None)]), "xlsx"), sheet1=SHEET % cells)
     found = read_cells(data, "xlsx", "file")
     assert found.columns == ("name", "xA")
-    assert found.rows == [[{"formula": "1+1"}, True], [None, None], [None, 1e-7], [True, False]]
+    assert found.rows == [[{"formula": "1+1"}, True], [None, None], [None, 1e-7], [True, False], [46024.25, "12:30"]]
