@@ -20,6 +20,7 @@ from runatlas.process.file_lock import FileLock
 from runatlas.process.store_process_files import StoreProcessFiles
 from runatlas.server import process
 from runatlas.server.settings import ServerSettings
+from runatlas.server.store.engine import DATABASE_NAME
 
 if TYPE_CHECKING:
     from runatlas.tracking.orphan_spools import EntrustedSpools
@@ -42,14 +43,15 @@ class _Keeper:
         self._files = files
         self._used = FileLock(files.used)
         self._needed_at = time.monotonic()
+        self._identity = _identity(directory)
 
     def run(self) -> None:
-        """Look until nobody needs the process; then ask it to end. The lock stays: until then, nobody joins."""
+        """Look until nobody needs the process, or its store is gone; then ask it to end, and let nobody join."""
         # Whoever waits for this process to answer does not wait for what answering does not need.
         from runatlas.tracking.orphan_spools import EntrustedSpools  # noqa: PLC0415
 
         spools = EntrustedSpools(self._directory)
-        while not self._is_over(spools):
+        while _identity(self._directory) == self._identity and not self._is_over(spools):
             time.sleep(_LOOK_S)
         shutil.rmtree(self._files.place, ignore_errors=True)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -67,6 +69,15 @@ class _Keeper:
             return True
         self._used.release()
         return False
+
+
+def _identity(directory: Path) -> tuple[int, int] | None:
+    """Tell a database from one that takes its place: who comes then needs a process that opens that one."""
+    try:
+        found = (directory / DATABASE_NAME).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def main() -> None:
@@ -87,6 +98,13 @@ def main() -> None:
         threading.Thread(target=_Keeper(directory, files).run, name="keeper", daemon=True).start()
 
     settings = ServerSettings(
-        directory, port=0, protocols=("native",), pages=False, owner_key=key, evaluates=False, shutdown_s=_SHUTDOWN_S
+        directory,
+        port=0,
+        protocols=("native",),
+        pages=False,
+        owner_key=key,
+        evaluates=False,
+        shutdown_s=_SHUTDOWN_S,
+        makes_store=False,
     )
     process.serve(settings, announce=announce)

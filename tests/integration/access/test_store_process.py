@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.faulty_server import faulty_server, reply
 
+from runatlas import Run
 from runatlas.process.store_process_files import StoreProcessFiles
 
 _ASK = """
@@ -44,6 +45,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoreProcessFiles:
 
 
 def test_an_address_that_was_left_behind_is_not_asked(files: StoreProcessFiles, tmp_path: Path) -> None:
+    Run(repo=tmp_path / "store", capture_terminal_logs=False).close()
     with faulty_server(reply()) as theirs:
         files.make()
         files.address.write_text(json.dumps({"origin": theirs.url, "key": "k"}))

@@ -397,3 +397,46 @@ def test_a_child_forked_while_a_thread_encodes_the_first_batch_does_not_hang() -
     """
     done = run_program([sys.executable, "-W", "ignore", "-c", textwrap.dedent(text)], timeout=300)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("after", ["nothing", "another"])
+def test_who_has_a_removed_directory_open_is_not_in_the_way_of_another(tmp_path: Path, after: str) -> None:
+    second = """
+        import os, sys
+        from runatlas import Run
+        run = Run("second", repo=sys.argv[1], experiment="p", capture_terminal_logs=False)
+        run.log({"a": 0})
+        run.flush()
+        if not (child := os.fork()):
+            run.log({"a": 1})
+            print(run.flush(60).where, flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+    """
+    told = program(
+        tmp_path / "store",
+        """
+        import shutil, subprocess
+        run = make()
+        run.log({"a": 0})
+        run.flush()
+        (ear, mouth), (child_ear, child_mouth) = os.pipe(), os.pipe()
+        if not (child := os.fork()):
+            run.log({"a": 1})
+            print(run.flush().where)
+            os.write(mouth, b".")
+            os.read(child_ear, 1)
+            run.log({"a": 2})
+            print(run.flush(1).where, os.path.exists(place + "/runatlas.db"))
+            os._exit(0)
+        os.read(ear, 1)
+        shutil.rmtree(place)
+        if sys.argv[2]:
+            subprocess.run([sys.executable, "-W", "ignore", "-c", sys.argv[2], place], check=True)
+        os.write(child_mouth, b".")
+        wait(child)
+        os._exit(0)
+        """,
+        textwrap.dedent(second) if after == "another" else "",
+    )
+    assert told == (["store", "store", "spool", "True"] if after == "another" else ["store", "memory", "False"])
