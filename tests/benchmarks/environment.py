@@ -17,7 +17,7 @@ from benchmarks.system import System
 __all__ = ["Environment", "machine"]
 
 REPOSITORY = Path(__file__).parents[2]
-IMPORT_REPEATS = 7
+REPEATS = 7
 
 
 class Environment:
@@ -59,13 +59,25 @@ class Environment:
 
     def import_seconds(self) -> float:
         """Return what importing it adds to a bare interpreter: the median of several."""
-        return max(0.0, self._median(f"import {self.system.module}") - self._median("pass"))
+        return self._less_bare(f"import {self.system.module}", self.directory)
 
-    def _median(self, code: str) -> float:
+    def script_seconds(self, directory: Path) -> float:
+        """Return what a program adds to it that tracks one value, from its start to its end, as ``import_seconds``.
+
+        Args:
+            directory: Where it runs, and writes to.
+        """
+        return self._less_bare(self.system.script, directory)
+
+    def _less_bare(self, code: str, directory: Path) -> float:
+        return max(0.0, self._median(code, directory) - self._median("pass", directory))
+
+    def _median(self, code: str, directory: Path) -> float:
+        command, variables = [str(self.python), "-c", code], self.variables(directory)
         times = []
-        for _ in range(IMPORT_REPEATS):
+        for _ in range(REPEATS):
             started = time.perf_counter()
-            subprocess.run([str(self.python), "-c", code], check=True, env=self.variables(self.directory))
+            subprocess.run(command, check=True, cwd=directory, env=variables, capture_output=True)
             times.append(time.perf_counter() - started)
         return statistics.median(times[1:])  # the first one wrote the byte code
 

@@ -8,9 +8,13 @@ from typing import Any
 from benchmarks.system import CLIENTS, SYSTEMS
 from benchmarks.work import READS, WORKS
 
-__all__ = ["BESIDE", "IMPORT", "render"]
+__all__ = ["BESIDE", "IMPORT", "SCRIPT", "render"]
 
-IMPORT = "import"
+IMPORT, SCRIPT = "import", "script"
+_PROGRAMS = {
+    IMPORT: "import, less bare Python",
+    SCRIPT: "a program that tracks one value, from start to end, less bare Python",
+}
 BESIDE = "beside"
 Results = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """By work, then by adapter: what ``benchmarks.child`` wrote."""
@@ -86,11 +90,11 @@ def _loop(results: Results, names: Sequence[str]) -> str:
 
 
 def _order(results: Results) -> list[str]:
-    return [work for work in (*WORKS, IMPORT) if work in results]
+    return [work for work in (*WORKS, *_PROGRAMS) if work in results]
 
 
 def _title(work: str) -> str:
-    return WORKS[work].title if work in WORKS else "import, less bare Python"
+    return WORKS[work].title if work in WORKS else _PROGRAMS[work]
 
 
 def _times(found: Mapping[str, Any] | None, field: str) -> str:

@@ -14,7 +14,7 @@ if __name__ == "__main__":  # run as a file: its own directory is on the path, i
 
 from benchmarks.beside import read_beside
 from benchmarks.environment import machine
-from benchmarks.report import BESIDE, IMPORT, render
+from benchmarks.report import BESIDE, IMPORT, SCRIPT, render
 from benchmarks.runner import Runner, say
 from benchmarks.system import CLIENTS, SYSTEMS
 from benchmarks.work import WORKS
@@ -65,7 +65,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     add = parser.add_argument
     add("--peers", type=_names(SYSTEMS), default=list(SYSTEMS), metavar="A,B", help=", ".join(SYSTEMS))
-    works = [*WORKS, IMPORT, BESIDE]
+    works = [*WORKS, IMPORT, SCRIPT, BESIDE]
     add("--work", type=_names(works), default=works, metavar="A,B", help=", ".join(works))
     add("--scale", type=float, default=1.0, help="multiplies all counts; the titles say what 1 is")
     add("--repeat", type=int, default=1, help="rounds over everything; the best of each is kept")

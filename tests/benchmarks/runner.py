@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.environment import REPOSITORY, Environment
-from benchmarks.report import IMPORT
+from benchmarks.report import IMPORT, SCRIPT
 from benchmarks.system import CLIENTS, SYSTEMS
 from benchmarks.work import WORKS, StoreName, Work
 
@@ -64,6 +64,8 @@ class Runner:
         """Do one piece of work; ``None`` if the system has no such thing."""
         if name == IMPORT:
             return {"seconds": [self._environments[system].import_seconds()]}
+        if name == SCRIPT:
+            return self._script(self._environments[system])
         work = WORKS[name]
         if work.method not in self._methods[system] or (work.store != "empty" and "build" not in self._methods[system]):
             return None
@@ -74,6 +76,12 @@ class Runner:
                 return {"error": str(error)}
             extra = [] if self.profiles is None else ["--profile", str(self.profiles / f"{name}-{system}.prof")]
             return self.child(system, "work", name, directory, Path(scratch) / "out.json", extra)
+
+    def _script(self, environment: Environment) -> dict[str, Any] | None:
+        if not environment.system.script:
+            return None
+        with tempfile.TemporaryDirectory(dir=self.cache, prefix="work-") as scratch:
+            return {"seconds": [environment.script_seconds(Path(scratch))]}
 
     def _store(self, system: str, work: Work, scratch: Path) -> Path:
         """Return the directory to work in: an empty one, a kept store, or a copy of it."""

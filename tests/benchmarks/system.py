@@ -18,6 +18,7 @@ class System:
         adapter: Module and class under ``benchmarks.adapters``; importing it imports the package.
         requirements: What its virtual environment gets, beside the checkout for RunAtlas itself.
         module: What a user imports.
+        script: A program that tracks one value; ``""`` if it takes a server.
         stores: The name of the system that makes its stores: itself, or the one that writes the same files.
         served: Whether it goes through HTTP.
         variables: Environment variables; ``{directory}`` becomes the store's.
@@ -28,6 +29,7 @@ class System:
     requirements: tuple[str, ...]
     module: str
     stores: str
+    script: str = ""
     served: bool = False
     variables: dict[str, str] = field(default_factory=dict)
 
@@ -59,17 +61,33 @@ _MLFLOW: dict[str, Any] = {
 }
 
 SYSTEMS: dict[str, System] = {
-    "runatlas": System(adapter="runatlas_store:EmbeddedAdapter", **_RUNATLAS),
+    "runatlas": System(
+        adapter="runatlas_store:EmbeddedAdapter",
+        script="import runatlas; run = runatlas.Run(); run.log({'loss': 0.5}); run.close()",
+        **_RUNATLAS,
+    ),
     "runatlas-http": System(adapter="runatlas_store:ServedAdapter", served=True, **_RUNATLAS),
-    "mlflow": System(adapter="mlflow_store:MlflowAdapter", **_MLFLOW),
+    "mlflow": System(
+        adapter="mlflow_store:MlflowAdapter",
+        script="import mlflow; mlflow.start_run(); mlflow.log_metric('loss', 0.5); mlflow.end_run()",
+        **_MLFLOW,
+    ),
     "mlflow-http": System(adapter="mlflow_store:MlflowServerAdapter", served=True, **_MLFLOW),
-    "aim": System("aim", "aim_store:AimAdapter", ("aim==3.29.1",), module="aim", stores="aim"),
+    "aim": System(
+        "aim",
+        "aim_store:AimAdapter",
+        ("aim==3.29.1",),
+        module="aim",
+        stores="aim",
+        script="import aim; run = aim.Run(repo=aim.Repo.from_path('.', init=True)); run.track(0.5, name='loss'); run.close()",
+    ),
     "trackio": System(
         "trackio",
         "trackio_store:TrackioAdapter",
         ("trackio==0.43.0",),
         module="trackio",
         stores="trackio",
+        script="import trackio; trackio.init(project='bench'); trackio.log({'loss': 0.5}); trackio.finish()",
         variables={"TRACKIO_DIR": "{directory}", "HF_HUB_OFFLINE": "1"},
     ),
     "tensorboard": System(
@@ -78,6 +96,7 @@ SYSTEMS: dict[str, System] = {
         ("tensorboard==2.21.0", "setuptools<81"),
         module="tensorboard.summary",
         stores="tensorboard",
+        script="from tensorboard.summary import Writer; w = Writer('.'); w.add_scalar('loss', 0.5, 0); w.close()",
     ),
     "wandb": System(
         "wandb",
@@ -85,9 +104,17 @@ SYSTEMS: dict[str, System] = {
         ("wandb==0.31.0",),
         module="wandb",
         stores="wandb",
+        script="import wandb; run = wandb.init(project='bench'); run.log({'loss': 0.5}); run.finish()",
         variables={"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"},
     ),
-    "swanlab": System("swanlab", "swanlab_store:SwanlabAdapter", ("swanlab==0.10.3",), "swanlab", "swanlab"),
+    "swanlab": System(
+        "swanlab",
+        "swanlab_store:SwanlabAdapter",
+        ("swanlab==0.10.3",),
+        module="swanlab",
+        stores="swanlab",
+        script="import swanlab; swanlab.init(project='b', mode='offline'); swanlab.log({'a': 0.5}); swanlab.finish()",
+    ),
 }
 """Every system by its name."""
 

@@ -111,6 +111,10 @@ class EmbeddedAdapter(Adapter):
         """``project.runs()`` with each run's config and last values."""
         return [(run.name, run.config, run.latest) for run in self.project.runs()]
 
+    def list_params(self) -> list[tuple[str, dict[str, Any]]]:
+        """``project.runs()`` with each run's config."""
+        return [(run.name, run.config) for run in self.project.runs()]
+
     def table(self) -> Sequence[float]:
         """``project.runs().table()``."""
         return self.project.runs().table().unwrap().column("summary.loss")
