@@ -79,7 +79,7 @@ SYSTEMS: dict[str, System] = {
         ("aim==3.29.1",),
         module="aim",
         stores="aim",
-        script="import aim; run = aim.Run(repo=aim.Repo.from_path('.', init=True)); run.track(0.5, name='loss'); run.close()",
+        script="from aim import Repo, Run; r = Run(repo=Repo.from_path('.', init=True)); r.track(0.5, name='loss'); r.close()",
     ),
     "trackio": System(
         "trackio",
