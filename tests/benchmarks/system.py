@@ -79,7 +79,7 @@ SYSTEMS: dict[str, System] = {
         ("aim==3.29.1",),
         module="aim",
         stores="aim",
-        script="from aim import Repo, Run; r = Run(repo=Repo.from_path('.', init=True)); r.track(0.5, name='loss'); r.close()",
+        script="from aim import Repo, Run; Repo.from_path('.', init=True); r = Run(); r.track(0.5, 'loss'); r.close()",
     ),
     "trackio": System(
         "trackio",

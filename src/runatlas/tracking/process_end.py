@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from runatlas.model.run import RunState
 from runatlas.process.log_handlers import hold_while_forking
-from runatlas.tracking.signals import EndingSignals, is_main_thread
+from runatlas.tracking.signals import EndingSignals, is_child_of_multiprocessing, is_main_thread
 
 __all__ = ["Closable", "Ending", "describe_ending", "watch"]
 
@@ -191,8 +191,8 @@ class _Watch:
             self._close_at_end_of_child()
 
     def _close_at_end_of_child(self) -> None:
-        process, util = (sys.modules.get(f"multiprocessing.{name}") for name in ("process", "util"))
-        if process is not None and util is not None and process.parent_process() is not None:
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None and is_child_of_multiprocessing():
             util.Finalize(None, self._on_exit, exitpriority=_LAST)
 
 

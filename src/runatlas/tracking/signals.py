@@ -9,10 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-__all__ = ["EndingSignals", "is_main_thread"]
+__all__ = ["EndingSignals", "is_child_of_multiprocessing", "is_main_thread"]
 
 _NUMBERS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -27,6 +28,9 @@ _LATE_S = 2.0
 
 _UNHEARD_S, _UNHEARD_MAX_S = 0.1, 5.0
 """How long the main thread may take to see a signal before it is told again."""
+
+_RING = getattr(signal, "SIGURG", 0)
+"""A signal that means nothing to those who do not wait for it."""
 
 _STOP = b"\0"
 
@@ -71,7 +75,7 @@ class EndingSignals:
             for number in _NUMBERS:
                 if signal.getsignal(number) is signal.SIG_DFL:
                     signal.signal(number, self._on_signal)
-            if any(map(self._is_unheard, _NUMBERS)):
+            if is_child_of_multiprocessing() and any(map(self._is_unheard, _NUMBERS)):
                 self._bell.hang()
 
     def restore(self) -> None:
@@ -130,11 +134,11 @@ class EndingSignals:
 
 
 class _Bell:
-    """Rings until the main thread sees a signal.
+    """Rings in a child of multiprocessing until its main thread sees a signal.
 
-    One that comes just before it begins to wait, for a semaphore say, is noted by Python and wakes nobody: a worker of
-    a pool that was told to end waited for ever. A thread hears of each signal through a pipe, and sends it to the main
-    thread once more, whose wait that interrupts.
+    A worker of a pool is told to end just when it begins to wait for its next task, and then Python notes the signal
+    and wakes nobody: it waited for ever. A thread hears of each signal through a pipe, and sends the main thread
+    another one, which ends that wait and means nothing by itself.
 
     Args:
         is_unheard: Tells whether a signal was not seen yet.
@@ -143,16 +147,24 @@ class _Bell:
     def __init__(self, is_unheard: Callable[[int], bool]) -> None:
         self._is_unheard = is_unheard
         self._pipe: tuple[int, int] | None = None
+        self._thread: threading.Thread | None = None
+        self._is_down = threading.Event()
 
     def hang(self) -> None:
         """Begin to hear of signals, in the main thread; who hears of them already, such as asyncio, goes on to."""
-        if self._pipe is not None or not hasattr(signal, "pthread_kill") or sys.is_finalizing():
+        if self._pipe is not None or sys.is_finalizing() or not _RING or signal.getsignal(_RING) != signal.SIG_DFL:
             return
-        ear, mouth = os.pipe()
+        try:
+            ear, mouth = os.pipe()
+        except OSError:
+            return  # no more files can be opened, which is for those to tell that need them
         os.set_blocking(mouth, False)
         before = signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
-        if before == -1 and _is_started(threading.Thread(target=self._hear, args=(ear,), daemon=True)):
-            self._pipe = ear, mouth
+        is_down = threading.Event()
+        thread = threading.Thread(target=self._hear, args=(ear, is_down), name="runatlas-bell", daemon=True)
+        if before == -1 and _is_started(thread):
+            self._pipe, self._thread, self._is_down = (ear, mouth), thread, is_down
+            signal.signal(_RING, _look)
             return
         signal.set_wakeup_fd(before)
         os.close(ear)
@@ -160,42 +172,45 @@ class _Bell:
 
     def take_down(self) -> None:
         """Hear of none any more, in the main thread."""
-        if self._pipe is not None:
-            _, mouth = self._pipe
-            self._silence()
-            os.write(mouth, _STOP)
-            os.close(mouth)
+        if self._pipe is not None and self._thread is not None:
+            ear, mouth = self._pipe
+            self._forget()
+            self._is_down.set()
+            with suppress(BlockingIOError):  # then there is enough to hear
+                os.write(mouth, _STOP)
+            if not sys.is_finalizing():
+                self._thread.join()
+                os.close(ear)
+                os.close(mouth)
 
     def forked(self) -> None:
         """Leave the pipe, in a forked child, to the parent."""
         if self._pipe is not None:
             ends = self._pipe
-            self._silence()
+            self._forget()
             for end in ends:
                 os.close(end)
 
-    def _silence(self) -> None:
+    def _forget(self) -> None:
         mine = None if self._pipe is None else self._pipe[1]
         self._pipe = None
         before = signal.set_wakeup_fd(-1)
         if before not in {-1, mine}:
             signal.set_wakeup_fd(before)
+        if signal.getsignal(_RING) == _look:
+            signal.signal(_RING, signal.SIG_DFL)
 
-    def _hear(self, ear: int) -> None:
-        told = b""
-        while _STOP not in told:
-            told = os.read(ear, 512)
-            for number in set(told).intersection(_NUMBERS):
-                self._ring(number)
-        os.close(ear)
+    def _hear(self, ear: int, is_down: threading.Event) -> None:
+        while not is_down.is_set():
+            for number in set(os.read(ear, 512)).intersection(_NUMBERS):
+                wait_s = _UNHEARD_S
+                while not is_down.wait(wait_s) and self._is_unheard(number):
+                    signal.pthread_kill(threading.main_thread().ident or 0, _RING)
+                    wait_s = min(2 * wait_s, _UNHEARD_MAX_S)
 
-    def _ring(self, number: int) -> None:
-        wait_s = _UNHEARD_S
-        time.sleep(wait_s)
-        while self._is_unheard(number):
-            signal.pthread_kill(threading.main_thread().ident or 0, number)
-            wait_s = min(2 * wait_s, _UNHEARD_MAX_S)
-            time.sleep(wait_s)
+
+def _look(*_: object) -> None:
+    """Do nothing: before this the main thread saw what else there was."""
 
 
 def _is_started(thread: threading.Thread) -> bool:
@@ -241,6 +256,12 @@ class _LastMoments:
 def is_main_thread() -> bool:
     """Whether this is the thread that signals come to."""
     return threading.current_thread() is threading.main_thread()
+
+
+def is_child_of_multiprocessing() -> bool:
+    """Whether this process is a worker, of a pool or by itself."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
 
 
 def _outermost_holder(frame: FrameType | None) -> FrameType | None:

@@ -182,35 +182,82 @@ def test_a_run_that_is_told_to_end_is_aborted_and_whole(place: str, name: str) -
     assert log_lines(seen) == ["the first line", "ready"]
 
 
-def test_a_signal_that_the_main_thread_sleeps_through_ends_it(tmp_path: Path) -> None:
-    # As one does that comes between Python's last look for signals and the beginning of the wait.
-    code, _, errors = ended(
-        started(
-            """
-            def end():
-                while sys._current_frames()[threading.main_thread().ident].f_lineno != waits_at:
-                    time.sleep(0.01)
-                time.sleep(0.1)
-                signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+_WORKER = """
+import multiprocessing
 
-            run = Run("slept", repo=place, capture_terminal_logs=False)
-            run.log({"a": 1})
-            child = os.fork()
-            if not child:
-                run.log({"a": 2})
-            lock = threading.Lock()
-            lock.acquire()
-            waits_at = sys._getframe().f_lineno + 2
-            threading.Thread(target=end).start()
-            lock.acquire() if not child else os.waitpid(child, 0)
-            lock.acquire()
-            """,
+def work(place, act):
+    run = Run("slept", repo=place, capture_terminal_logs=False)
+    run.log({"a": 1})
+    act(run)
+
+def in_a_worker(act, method="fork"):
+    worker = multiprocessing.get_context(method).Process(target=work, args=(place, act))
+    worker.start()
+    worker.join()
+    return worker.exitcode
+"""
+
+
+def test_a_signal_that_a_worker_sleeps_through_ends_it(tmp_path: Path) -> None:
+    # As one does that comes between Python's last look for signals and the beginning of the wait.
+    code, told, errors = ended(
+        started(
+            _WORKER
+            + textwrap.dedent(
+                """
+                def end(waits_at):
+                    while sys._current_frames()[threading.main_thread().ident].f_lineno != waits_at:
+                        time.sleep(0.01)
+                    time.sleep(0.1)
+                    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+                def sleep(run):
+                    lock = threading.Lock()
+                    lock.acquire()
+                    threading.Thread(target=end, args=[sys._getframe().f_lineno + 1], daemon=True).start()
+                    lock.acquire()
+
+                print(in_a_worker(sleep))
+                """
+            ),
             str(tmp_path),
         )
     )
-    seen = find(str(tmp_path), "slept")
-    assert (code, errors) == (-signal.SIGTERM, "")
-    assert (seen.state, len(points(seen, "a"))) == ("ABORTED", 2)
+    assert (code, told, errors) == (0, f"{-signal.SIGTERM}\n", "")
+    assert (find(str(tmp_path), "slept").state, len(points(find(str(tmp_path), "slept"), "a"))) == ("ABORTED", 1)
+
+
+def test_runs_of_a_worker_leave_no_thread_no_file_and_what_it_hears_signals_by(tmp_path: Path) -> None:
+    code, told, errors = ended(
+        started(
+            _WORKER
+            + textwrap.dedent(
+                """
+                def use(run):
+                    run.close()
+                    used = []
+                    for _ in range(20):
+                        Run(repo=place, capture_terminal_logs=False).close()
+                        used.append((threading.active_count(), len(os.listdir("/proc/self/fd"))))
+                    print(set(used[1:]) == {(1, used[-1][1])})
+                    ear, mouth = os.pipe()
+                    os.set_blocking(mouth, False)
+
+                    # The program's own stays, whether it was there before a run or came while one was open.
+                    run = Run(repo=place, capture_terminal_logs=False)
+                    print(signal.set_wakeup_fd(mouth) not in {-1, mouth})
+                    run.close()
+                    Run(repo=place, capture_terminal_logs=False).close()
+                    is_own, left = signal.set_wakeup_fd(-1) == mouth, signal.getsignal(signal.SIGURG)
+                    print(is_own, left == signal.SIG_DFL, flush=True)
+
+                print(in_a_worker(use))
+                """
+            ),
+            str(tmp_path),
+        )
+    )
+    assert (code, told, errors) == (0, "True\nTrue\nTrue True\n0\n", "")
 
 
 def test_a_program_keeps_its_own_handlers(tmp_path: Path) -> None:
