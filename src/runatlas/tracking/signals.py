@@ -166,7 +166,7 @@ class _Bell:
             self._pipe, self._thread, self._is_down = (ear, mouth), thread, is_down
             signal.signal(_RING, _look)
             return
-        signal.set_wakeup_fd(before)
+        _wake(before)
         os.close(ear)
         os.close(mouth)
 
@@ -196,7 +196,7 @@ class _Bell:
         self._pipe = None
         before = signal.set_wakeup_fd(-1)
         if before not in {-1, mine}:
-            signal.set_wakeup_fd(before)
+            _wake(before)
         if signal.getsignal(_RING) == _look:
             signal.signal(_RING, signal.SIG_DFL)
 
@@ -207,6 +207,12 @@ class _Bell:
                 while not is_down.wait(wait_s) and self._is_unheard(number):
                     signal.pthread_kill(threading.main_thread().ident or 0, _RING)
                     wait_s = min(2 * wait_s, _UNHEARD_MAX_S)
+
+
+def _wake(descriptor: int) -> None:
+    """Let signals be told to a descriptor, unless its owner closed it."""
+    with suppress(OSError, ValueError):
+        signal.set_wakeup_fd(descriptor)
 
 
 def _look(*_: object) -> None:

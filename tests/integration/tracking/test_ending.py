@@ -251,6 +251,11 @@ def test_runs_of_a_worker_leave_no_thread_no_file_and_what_it_hears_signals_by(t
                     is_own, left = signal.set_wakeup_fd(-1) == mouth, signal.getsignal(signal.SIGURG)
                     print(is_own, left == signal.SIG_DFL, flush=True)
 
+                    # Left set by one who closed it.
+                    signal.set_wakeup_fd(mouth)
+                    os.close(mouth)
+                    Run(repo=place, capture_terminal_logs=False).close()
+
                 print(in_a_worker(use))
                 """
             ),
