@@ -75,11 +75,15 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; an error of ours is told in its own sentence."""
         try:
-            return super().invoke(ctx)
+            done: object = super().invoke(ctx)
         except RunAtlasError as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
             raise Interruption("interrupted") from None
+        # To look through all that was imported for what nothing refers to takes a fifth of a short command, at its very
+        # end; one that was broken off may have left something that is only closed then.
+        atexit.register(gc.freeze)
+        return done
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -89,5 +93,3 @@ def main() -> None:
 
     Data goes to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
     """
-    # To look through all that was imported for what nothing refers to took a fifth of a short command, at its very end.
-    atexit.register(gc.freeze)
