@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from typing import BinaryIO
 
 from runatlas.backends.annotations import Annotations
@@ -81,13 +80,6 @@ class Backend(ManyRuns, Folders, Policies, Annotations, Registry, Changes, Trans
     def reads_ahead(self) -> bool:
         """Whether to ask for a page of a listing while the one before is used. No request."""
         return True
-
-    def together(self) -> AbstractContextManager[None] | None:
-        """Make one transaction of what this thread does within the block; ``None`` where that cannot be: over HTTP.
-
-        A call that raises is taken back by itself, and all of them when the block raises.
-        """
-        return None
 
     @operation("accounts", Route("GET", "/server", "accounts", keep="settled"))
     def get_server(self) -> ServerRecord:

@@ -9,7 +9,6 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -167,9 +166,6 @@ class LocalBackend(Backend):
     def reads_ahead(self) -> bool:
         """No: this process reads the pages, and would do so while it uses the one before."""
         return False
-
-    def together(self) -> AbstractContextManager[None]:
-        return self._opened(create=self._create).store.together(shared=True)
 
     def get_user(self) -> UserRecord:
         if self._given is None and self._open is None and not Services.is_at(self._directory):

@@ -166,11 +166,6 @@ class SendQueue:
                 self._changed.wait(timeout_s)
             return self._entries[0] if self._entries else None
 
-    def second(self) -> Entry | None:
-        """Return what follows the first entry, if it is there already."""
-        with self._changed:
-            return self._entries[1] if len(self._entries) > 1 else None
-
     def notify(self) -> None:
         """End everybody's wait."""
         with self._changed:

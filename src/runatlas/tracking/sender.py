@@ -6,7 +6,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
@@ -164,41 +163,17 @@ class Sender:
         if isinstance(body, Batch) and body.rewind is not None:
             send_earlier(queue.spool.path.parent, self._draft, self._settings)
         writer = self._store_writer or self._writer()
-        bodies: list[tuple[Entry, RunPatch | Batch]] = [(entry, body)]
-        end = self._end_behind(body)
-        together = None if end is None else writer.backend.together()
-        if end is not None and together is not None:
-            bodies.append(end)
-        with together or nullcontext():
-            told = [writer.send(each, lambda sha256: blobs.get(sha256) or queue.blob(sha256)) for _, each in bodies]
+        sent = writer.send(body, lambda sha256: blobs.get(sha256) or queue.blob(sha256))
         queue.spool.is_created = True
         with self._settling:
             # After the end it stays in the spool, and whoever sends that tells what became of it.
             if self._is_settled:
                 return
-            for sent in told:
-                if sent.refused:
-                    self._losses.add(sent.refused, sent.reason)
+            if sent.refused:
+                self._losses.add(sent.refused, sent.reason)
             # Before somebody who waits for it sees that it is done.
             self.failures, self._is_gone, self.problem = 0, False, ""
-            for (each, content), sent in zip(bodies, told, strict=True):
-                queue.done(each, sent.records, needs_of(content))
-
-    def _end_behind(self, body: RunPatch | Batch) -> tuple[Entry, RunPatch] | None:
-        """Return the run's end if it waits behind its last numbers: where many end at once, each waits once.
-
-        What failed is tried by itself, so that it keeps nothing else from the store; so is all of a run that is not
-        there yet, since one that is taken back again would look like one that was deleted.
-        """
-        if self.failures or self.record is None or not isinstance(body, Batch):
-            return None
-        following = None if body.rewind is not None or needs_of(body) else self._queue.second()
-        if following is None:
-            return None
-        patch, _ = self._queue.load(following)
-        if not isinstance(patch, RunPatch) or patch.state is None or patch.project is not None:
-            return None
-        return following, patch
+            queue.done(entry, sent.records, needs_of(body))
 
     def _wait_to_retry(self, error: Exception, patience_s: float) -> float:
         self.failures += 1

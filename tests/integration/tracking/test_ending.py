@@ -13,7 +13,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, event
 from support.forked import command
 from support.patience import eventually
 from support.program import Program
@@ -87,27 +86,6 @@ def test_a_state_that_is_set_keeps_its_place(tmp_path: Path) -> None:
     told = [body.state if isinstance(body, RunPatch) else count_body(body) for body in written(tmp_path)]
 
     assert told == [1, "CRASHED", 1, "RUNNING", "FINISHED"] or told == [1, "CRASHED", 1, "FINISHED"]
-
-
-def _commits_of_an_end(place: Path) -> int:
-    """Close a run of a directory that has a number left to store, and return how many transactions that took."""
-    run = Run(repo=place, capture_terminal_logs=False)
-    commits: list[object] = []
-    count = commits.append
-    event.listen(Engine, "commit", count)
-    try:
-        run.log({"loss": 1.0})
-        run.close()
-    finally:
-        event.remove(Engine, "commit", count)
-    seen = find(str(place), run.hash)
-    assert (seen.state, len(points(seen, "loss"))) == ("FINISHED", 1)
-    return len(commits)
-
-
-def test_the_last_numbers_and_the_end_are_stored_in_one_transaction(tmp_path: Path) -> None:
-    # The thread that sends may have taken the numbers before the end was there.
-    assert any(_commits_of_an_end(tmp_path / str(number)) == 1 for number in range(50))
 
 
 def test_an_end_that_is_not_taken_keeps_no_number_from_the_store(tmp_path: Path) -> None:
