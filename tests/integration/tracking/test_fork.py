@@ -19,7 +19,7 @@ FORKS = examples(20)
 """How often a process is forked at random moments."""
 
 _HEAD = '''
-import multiprocessing, os, signal, sys, threading, time
+import contextlib, multiprocessing, os, signal, sys, threading, time
 import runatlas
 from runatlas import Api, Run
 
@@ -40,7 +40,7 @@ def wait(child):
 
 def started(place):
     for process in filter(str.isdigit, os.listdir("/proc")):
-        with open(f"/proc/{process}/cmdline", "rb") as file:
+        with contextlib.suppress(OSError), open(f"/proc/{process}/cmdline", "rb") as file:  # others end meanwhile
             if place.encode() in file.read().split(b"\\0")[3:4]:
                 return int(process)
 '''
