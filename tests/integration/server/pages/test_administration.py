@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
+from support.patience import eventually
 from support.person import Person, shown_text
 from support.server import ServerProcess, make_key, running_server
 
@@ -141,7 +142,7 @@ def test_administrators_help_who_forgot_a_password(scene: Scene) -> None:
     for person in (there, scene.bob):
         assert person.visit("/account").url.startswith(f"{scene.server.origin}/sign-in")
     assert scene.server.call("GET", "user", key=secret).status_code == 200
-    assert any("rita gave bob a one-time password" in line for line in scene.server.log)
+    assert eventually(lambda: any("rita gave bob a one-time password" in line for line in scene.server.log))
     assert not any(found[1] in line for line in scene.server.log)
 
     bob = Person(scene.server.origin)
