@@ -21,6 +21,7 @@ from runatlas.process.store_process_files import StoreProcessFiles
 from runatlas.server import process
 from runatlas.server.settings import ServerSettings
 from runatlas.server.store.engine import DATABASE_NAME
+from runatlas.server.store.sqlite import identity_of
 
 if TYPE_CHECKING:
     from runatlas.tracking.orphan_spools import EntrustedSpools
@@ -43,7 +44,8 @@ class _Keeper:
         self._files = files
         self._used = FileLock(files.used)
         self._needed_at = time.monotonic()
-        self._identity = _identity(directory)
+        self._database = str(directory / DATABASE_NAME)
+        self._identity = identity_of(self._database)
 
     def run(self) -> None:
         """Look until nobody needs the process, or its store is gone; then ask it to end, and let nobody join."""
@@ -51,7 +53,8 @@ class _Keeper:
         from runatlas.tracking.orphan_spools import EntrustedSpools  # noqa: PLC0415
 
         spools = EntrustedSpools(self._directory)
-        while _identity(self._directory) == self._identity and not self._is_over(spools):
+        # A database that takes the place of this one needs a process that opens that one.
+        while identity_of(self._database) == self._identity and not self._is_over(spools):
             time.sleep(_LOOK_S)
         shutil.rmtree(self._files.place, ignore_errors=True)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -69,15 +72,6 @@ class _Keeper:
             return True
         self._used.release()
         return False
-
-
-def _identity(directory: Path) -> tuple[int, int] | None:
-    """Tell a database from one that takes its place: who comes then needs a process that opens that one."""
-    try:
-        found = (directory / DATABASE_NAME).stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def main() -> None:

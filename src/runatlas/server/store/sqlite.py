@@ -28,6 +28,7 @@ __all__ = [
     "check_unchanged",
     "empty_log",
     "free_pages",
+    "identity_of",
     "is_read_only",
     "make_engine",
     "make_reading_engine",
@@ -80,7 +81,7 @@ def make_engine(path: Path) -> Engine:
         max_overflow=56,
         pool_use_lifo=True,
         pool_timeout=BUSY_TIMEOUT_S,
-        creator=partial(_connect, path, _identity(str(path))),
+        creator=partial(_connect, path, identity_of(str(path))),
         execution_options={"compiled_cache": COMPILED},
     )
     _engines.add(engine)
@@ -91,7 +92,7 @@ def make_engine(path: Path) -> Engine:
 
 def _connect(path: Path, identity: tuple[int, int] | None) -> sqlite3.Connection:
     """Connect to a file that is there; SQLite by itself would make an empty one in the place of a removed one."""
-    if _identity(str(path)) != identity:
+    if identity_of(str(path)) != identity:
         raise _removed(str(path))
     return sqlite3.connect(
         f"file:{quote(str(path))}?mode=rw",
@@ -221,7 +222,7 @@ def check_files(connection: Connection) -> None:
     opened = connection.info[_FILES]
     for suffix, identity in zip(_SUFFIXES, opened, strict=True):
         path = f"{connection.engine.url.database}{suffix}"
-        if _identity(path) != identity:
+        if identity_of(path) != identity:
             raise _removed(path)
 
 
@@ -313,7 +314,8 @@ def _removed(path: str) -> StoreRemovedError:
     )
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def identity_of(path: str) -> tuple[int, int] | None:
+    """Tell a file from one that takes its place; ``None`` if there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 - at every commit
     except FileNotFoundError:
@@ -388,4 +390,4 @@ def _begin(connection: Connection) -> None:
         cursor.execute(f"PRAGMA cache_size=-{_WRITING_CACHE_KIB}")
         # The log exists from the first transaction on, and stays as long as a connection is open.
         database = connection.engine.url.database
-        connection.info[_FILES] = tuple(_identity(f"{database}{suffix}") for suffix in _SUFFIXES)
+        connection.info[_FILES] = tuple(identity_of(f"{database}{suffix}") for suffix in _SUFFIXES)
