@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from contextlib import suppress
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, func, inspect, select, text
 from sqlalchemy.exc import IntegrityError
@@ -140,6 +142,16 @@ def test_a_reader_sees_one_moment(services: Services) -> None:
         assert reader.scalar(names) == before
     with store.read() as reader:
         assert reader.scalar(names) == (before or 0) + 1
+
+
+def test_who_reads_while_a_store_is_closed_reads_on_and_leaves_no_connection(new_location: Place) -> None:
+    store = new_location().open()
+    with store.read() as connection:
+        driver: Any = connection.connection.driver_connection
+        store.close()
+        assert connection.execute(select(users.c.is_root)).scalar_one()
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
+        driver.execute("SELECT 1")
 
 
 def test_a_conflict_can_be_settled_in_the_insert(services: Services) -> None:

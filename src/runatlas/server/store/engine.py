@@ -12,11 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Engine, Table, make_url
+from sqlalchemy import Connection, Engine, Table, event, make_url
 from sqlalchemy.dialects import postgresql as postgresql_dialect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from runatlas.errors import BusyError, NoSpaceError, StoreError, StoreMissingError
 from runatlas.file_access import FileAccess
@@ -434,8 +434,12 @@ class Store:
             self._closing.pop()()
         if self._pid != os.getpid():
             return
-        is_idle = not isinstance(self._engine.pool, QueuePool) or self._engine.pool.checkedout() == 0
+        pool = self._engine.pool
+        is_idle = not isinstance(pool, QueuePool) or pool.checkedout() == 0
         self._engine.dispose()
+        if not is_idle:
+            event.listen(pool, "checkin", _close_late)
+            pool.dispose()
         if self.dialect == "sqlite" and is_idle and not self._is_closed:
             self._is_closed = True
             note_closed(self.directory)
@@ -456,6 +460,11 @@ class Store:
         if self._is_closed:
             self._is_closed = False
             note_opened(self.directory)
+
+
+def _close_late(_: Any, entry: ConnectionPoolEntry) -> None:
+    """Close a connection that somebody still read from when the store was closed."""
+    entry.close()
 
 
 def _require_own(directory: Path) -> None:
