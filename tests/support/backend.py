@@ -17,6 +17,7 @@ import uvicorn
 from litestar.types import ASGIApp, Receive, Scope, Send
 from support.compared import make_compared
 from support.database import Clock, made_location
+from support.patience import eventually
 
 from runatlas.backends.contract import Backend
 from runatlas.backends.local import LocalBackend
@@ -125,19 +126,42 @@ class Servers:
     def __init__(self, closing: ExitStack) -> None:
         self._closing = closing
         self._started: dict[object, tuple[_Current, str]] = {}
+        self._under_way: set[int] = set()
 
-    def origin(self, services: Services, *protocols: str, wrap: Callable[[ASGIApp], ASGIApp] | None = None) -> str:
-        """Serve these services from now on, in place of those of the test before, and tell where."""
+    @contextmanager
+    def serving(
+        self, services: Services, *protocols: str, wrap: Callable[[ASGIApp], ASGIApp] | None = None
+    ) -> Iterator[str]:
+        """Serve these services, in place of those of the test before, and tell where.
+
+        At the end nothing works on them any more: also a request that the client left is one until it is ended.
+        """
+        yield self._origin(services, protocols, wrap)
+        assert eventually(lambda: not self._under_way)
+
+    def _origin(self, services: Services, protocols: tuple[str, ...], wrap: Callable[[ASGIApp], ASGIApp] | None) -> str:
         kind = protocols, wrap
         if kind not in self._started:
             current = _Current()
             current.services = services
             app = make_app(cast(Services, current), ServerSettings("unused", protocols=protocols, pages=False))
-            origin = self._closing.enter_context(serving(app if wrap is None else wrap(app)))
+            origin = self._closing.enter_context(serving(self._noted(app if wrap is None else wrap(app))))
             self._started[kind] = current, origin
         current, origin = self._started[kind]
         current.services = services
         return origin
+
+    def _noted(self, app: ASGIApp) -> ASGIApp:
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            if is_request := scope.get("path") is not None:
+                self._under_way.add(id(scope))
+            try:
+                await app(scope, receive, send)
+            finally:
+                if is_request:
+                    self._under_way.remove(id(scope))
+
+        return serve
 
 
 @pytest.fixture(scope="session")
@@ -149,8 +173,7 @@ def servers() -> Iterator[Servers]:
 
 @contextmanager
 def _over_http(services: Services, servers: Servers) -> Iterator[Connect]:
-    origin = servers.origin(services, "native")
-    with ExitStack() as closing:
+    with servers.serving(services, "native") as origin, ExitStack() as closing:
 
         def connect(secret: str) -> Backend:
             backend = NativeBackend(origin, secret, cache=False)
@@ -176,8 +199,8 @@ def without_native_routes(app: ASGIApp) -> ASGIApp:
 
 @contextmanager
 def _over_swanlab(services: Services, servers: Servers) -> Iterator[Connect]:
-    origin = servers.origin(services, "native", "swanlab", wrap=without_native_routes)
-    with _in_process(services) as store, ExitStack() as closing:
+    served = servers.serving(services, "native", "swanlab", wrap=without_native_routes)
+    with served as origin, _in_process(services) as store, ExitStack() as closing:
 
         def connect(secret: str) -> Backend:
             backend = SwanlabBackend(origin, secret, cache=False)

@@ -114,6 +114,6 @@ def swanlab_server(request: pytest.FixtureRequest, tmp_path: Path, servers: Serv
     )
     _notes.asked, _notes.broken, _notes.keyed = [], {}, []
     wrap = _noting_swanlab if request.param else _noting
-    origin = servers.origin(services, "native", "chachaml", "swanlab", "syvain", "matyan", wrap=wrap)
-    yield SwanlabServer(origin, key, _notes.asked, store, _notes.broken, _notes.keyed)
+    with servers.serving(services, "native", "chachaml", "swanlab", "syvain", "matyan", wrap=wrap) as origin:
+        yield SwanlabServer(origin, key, _notes.asked, store, _notes.broken, _notes.keyed)
     services.close()

@@ -65,7 +65,8 @@ def world(tmp_path: Path, servers: Servers) -> Iterator[World]:
     assert caller is not None
     backend = LocalBackend(services, caller)
     backend.create_project(ProjectDraft("demo"))
-    yield World(services, backend, servers.origin(services, *_PROTOCOLS), key)
+    with servers.serving(services, *_PROTOCOLS) as origin:
+        yield World(services, backend, origin, key)
     services.close()
 
 
