@@ -30,8 +30,7 @@ data lies.
 from __future__ import annotations
 
 from copy import copy
-
-from typing_extensions import Self
+from typing import Self
 
 from runatlas.terminal import printable_lines
 

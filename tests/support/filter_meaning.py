@@ -8,7 +8,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
@@ -221,7 +221,7 @@ def _as_time(value: Any) -> int | None:
         found = datetime.fromisoformat(value.replace("Z", "+00:00"))
     except ValueError:
         return None
-    aware = found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+    aware = found if found.tzinfo else found.replace(tzinfo=UTC)
     return round(aware.timestamp() * 1000)
 
 

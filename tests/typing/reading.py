@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, assert_type
 
 import pandas as pd
 import polars as pl
-from typing_extensions import assert_type
 
 import runatlas
 from runatlas import Api, ApiResponse, MetricTable, Project, RangeQuery, RunTable

@@ -6,9 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, overload
-
-from typing_extensions import Self, Unpack
+from typing import Any, Literal, Self, Unpack, overload
 
 from runatlas.api import comparison, journal
 from runatlas.api.opener import BackendOpener, OpenedBackend

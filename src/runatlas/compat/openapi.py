@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import attrs
 
@@ -13,9 +13,6 @@ from runatlas.entities.project import Project as ProjectEntity
 from runatlas.entities.run import Run
 from runatlas.model.ids import project_names, validate_run_id
 from runatlas.response import ApiResponse
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 __all__ = ["Experiment", "Items", "OpenApi", "Project"]
 

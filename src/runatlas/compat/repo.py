@@ -6,9 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from types import TracebackType
-from typing import Any, Literal, overload
-
-from typing_extensions import Self
+from typing import Any, Literal, Self, overload
 
 from runatlas.backends.contract import Backend
 from runatlas.compat.deletion import delete_experiment, delete_runs

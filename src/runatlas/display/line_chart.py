@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
 import attrs
@@ -32,7 +32,7 @@ _TIMES_MOST = 6e13
 """Later, or as long before 1970, a time is a number: calendars end."""
 _PLAIN_LEAST, _PLAIN_MOST = 1e-4, 1e6
 _POWER_MOST = 308.25
-_BEGIN = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 _STYLE = (
     "text{font:11px system-ui,sans-serif;fill:#57606a}.entry{font-size:12px;fill:#1b1f24}.grid{stroke:#d5d9df}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args
 
 import attrs
@@ -310,7 +310,7 @@ def _since_ms(since: object) -> int:
         return int(since.timestamp() * 1000)
     given = text(since, "since")
     if given[0].isdigit() and given[-1].isalpha() and "T" not in given:
-        now = datetime.now(timezone.utc).timestamp()
+        now = datetime.now(UTC).timestamp()
         return max(0, int(now * 1000) - parse_duration(given, argument="since"))
     try:
         return int(parse_iso(given).timestamp() * 1000)

@@ -6,9 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, overload
-
-from typing_extensions import TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack, overload
 
 from runatlas.display.markup import Html, facts, heading, joined
 from runatlas.display.shown import Shown

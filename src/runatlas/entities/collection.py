@@ -6,10 +6,9 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, overload
 
 import attrs
-from typing_extensions import Self
 
 from runatlas.display.markup import Html, heading, joined, note, table
 from runatlas.entities.argument import boolean, integer

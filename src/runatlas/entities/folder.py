@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-
-from typing_extensions import Self
+from typing import Self
 
 from runatlas.entities.argument import text
 from runatlas.entities.backend_handle import BackendHandle

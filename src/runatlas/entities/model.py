@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
-
-from typing_extensions import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from runatlas.entities.argument import choice, integer, text
 from runatlas.entities.backend_handle import BackendHandle, UsesBackend

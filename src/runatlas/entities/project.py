@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
 
 import attrs
-from typing_extensions import Self, Unpack
 
 from runatlas.display.markup import Html, facts, failure, heading, joined, when
 from runatlas.display.shown import shown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
@@ -20,11 +20,6 @@ from runatlas.model.text import did_you_mean
 from runatlas.statistics.estimate import CENTERS, SPREADS, Center, Spread
 from runatlas.statistics.grouping import DUPLICATES, AllBut, Duplicates, Grouping
 from runatlas.terminal import counted
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = [
     "SPEC_MAX",

@@ -6,9 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any, Literal, overload
-
-from typing_extensions import Self, Unpack
+from typing import Any, Literal, Self, Unpack, overload
 
 from runatlas.entities import change, data_cut, run_plot, transfer
 from runatlas.entities.annotation import Annotation, Annotations

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
 import attrs
-from typing_extensions import Self, Unpack
 
 from runatlas.entities.argument import integer, text
 from runatlas.entities.backend_handle import BackendHandle

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
-
-from typing_extensions import TypedDict
+from typing import Any, TypedDict
 
 from runatlas.entities.argument import boolean, choice, integer, text, texts
 from runatlas.model.config_value import check_path, plain_config

@@ -6,10 +6,9 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, Unpack
 
 import attrs
-from typing_extensions import TypedDict, Unpack
 
 from runatlas.charts.points import draw_parallel, draw_scatter
 from runatlas.entities.argument import integer, one_or_more, text, texts

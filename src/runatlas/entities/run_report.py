@@ -7,11 +7,10 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import attrs
 from arro3.core import Array, DataType, Table
-from typing_extensions import TypedDict, Unpack
 
 from runatlas.charts.chart import Chart
 from runatlas.entities.metric_name import make_metric, make_value_field

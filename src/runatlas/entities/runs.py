@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal, overload
+from typing import Any, Literal, Unpack, overload
 
 import attrs
-from typing_extensions import Unpack
 
 from runatlas.display.markup import Html, heading, joined, note
 from runatlas.entities import data_cut, run_plot, transfer

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import attrs
-from typing_extensions import Self
 
 from runatlas.entities.argument import optional_text
 from runatlas.entities.backend_handle import BackendHandle

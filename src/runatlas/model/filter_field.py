@@ -5,7 +5,7 @@ Text filters (``runatlas.model.filter_language``) and dict filters (``runatlas.m
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from runatlas.model.filters import Field, Statistic
 from runatlas.model.instant import parse_iso
@@ -94,8 +94,8 @@ def instant_ms(value: str | int | float | datetime) -> int:
         except ValueError:
             raise ValueError(f"{value!r} is no time; write '2026-01-02' or '2026-01-02T15:04:05Z'") from None
     if value.tzinfo is None:
-        value = value.replace(tzinfo=timezone.utc)
-    since = value - datetime(1970, 1, 1, tzinfo=timezone.utc)
+        value = value.replace(tzinfo=UTC)
+    since = value - datetime(1970, 1, 1, tzinfo=UTC)
     return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 __all__ = ["iso_text", "iso_text_if", "moment", "parse_iso", "to_milliseconds"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def moment(time_ms: int) -> datetime:
@@ -50,7 +50,7 @@ def iso_text_if(time_ms: int | None) -> str | None:
 
 
 def parse_iso(text: str) -> datetime:
-    """Read ISO 8601 text, with a ``Z`` also where Python 3.10 does not take one; without a zone it stays naive.
+    """Read ISO 8601 text; without a zone it stays naive.
 
     Raises:
         ValueError: It is none.
@@ -59,4 +59,4 @@ def parse_iso(text: str) -> datetime:
         >>> parse_iso("2026-01-02T03:04:05Z").isoformat()
         '2026-01-02T03:04:05+00:00'
     """
-    return datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("z", "+00:00"))
+    return datetime.fromisoformat(text.strip().replace("z", "Z"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias, TypeGuard, cast
 
 import attrs
@@ -169,7 +169,7 @@ def _read_ago(source: FilterText, node: ast.Call) -> datetime:
             "ago() takes a duration in quotes: ago('90s'), ago('15m'), ago('12h'), ago('30d'), ago('2w')", node
         )
     try:
-        return datetime.now(timezone.utc) - timedelta(**{_UNITS[span[2]]: int(span[1])})
+        return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
     except OverflowError:
         raise source.error(f"{given!r} ago there was no calendar", node) from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
+import tomllib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,11 +16,6 @@ from runatlas.model.policy import Policy, make_policy
 from runatlas.model.syntax import FilterSyntaxError, point_at
 from runatlas.model.text import did_you_mean
 from runatlas.terminal import counted
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["NamedPolicy", "PolicyFileError", "PolicyMistake", "parse_policy_file"]
 

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any, Literal, TypeAlias
 
@@ -62,7 +62,7 @@ _READ_SECONDS = 120
 _EXACT = 2**53
 _NAME = 200
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
-_LAST_MS = to_milliseconds(datetime.max.replace(tzinfo=timezone.utc))
+_LAST_MS = to_milliseconds(datetime.max.replace(tzinfo=UTC))
 _UNPRINTED = re.compile(r"[\x00-\x1f\x7f]")
 
 _READ_PARQUET = """
@@ -265,7 +265,7 @@ def held_cell(value: Any, form: DataForm) -> Any:
     if form == "xlsx":
         value = sheet_cell(value)
     if isinstance(value, datetime):
-        return iso_text(to_milliseconds(value if value.tzinfo else value.replace(tzinfo=timezone.utc)))
+        return iso_text(to_milliseconds(value if value.tzinfo else value.replace(tzinfo=UTC)))
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < _EXACT else value
     if isinstance(value, str):

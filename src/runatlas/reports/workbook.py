@@ -9,7 +9,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any, TypeAlias
 from xml.parsers import expat
@@ -27,7 +27,7 @@ _ENTRY = b"PK\x01\x02"
 _PLACE = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6})")
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _EXACT = 2**53
-EPOCH = datetime(1899, 12, 30, tzinfo=timezone.utc)
+EPOCH = datetime(1899, 12, 30, tzinfo=UTC)
 """From where Excel counts days, for all from March 1900 on."""
 _BOOLEANS = {"TRUE()": True, "FALSE()": False}
 """How some programs write a boolean: as a formula that has no other result."""
@@ -223,7 +223,7 @@ def _value(said: str) -> int | float:
 def _days(said: str) -> float | str:
     """Return the number of days that a time of ISO 8601 is for Excel, as which most programs write it."""
     try:
-        return (datetime.fromisoformat(said.removesuffix("Z")).replace(tzinfo=timezone.utc) - EPOCH) / timedelta(days=1)
+        return (datetime.fromisoformat(said.removesuffix("Z")).replace(tzinfo=UTC) - EPOCH) / timedelta(days=1)
     except ValueError:
         return said
 

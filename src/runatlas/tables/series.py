@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import partial
 from itertools import filterfalse, zip_longest
 from numbers import Real
-from typing import TYPE_CHECKING, Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, NotRequired, TypedDict, overload
 
 import attrs
 from arro3.core import Array, DataType, Table
-from typing_extensions import NotRequired, TypedDict
 
 from runatlas.display.graphic import sparkline
 from runatlas.display.markup import Html, facts, heading, joined, number
@@ -164,7 +163,7 @@ class Series(Sequence[Point], Tabular):
         """The times of the points, aware UTC; empty with ``ignore_timestamp``."""
         stamps = self.timestamps
         plain: list[int] = [] if stamps is None else list(stamps.to_pylist())
-        return [datetime.fromtimestamp(stamp / 1000, tz=timezone.utc) for stamp in plain]
+        return [datetime.fromtimestamp(stamp / 1000, tz=UTC) for stamp in plain]
 
     @property
     def epochs(self) -> Array | None:

@@ -200,7 +200,7 @@ def _has_ended_program(error: BaseException) -> bool:
     """Tell whether nobody caught an exception: the outermost frame that it is known to have reached did not go on."""
     trace = error.__traceback__
     if trace is None:
-        # Python 3.10 and 3.11 note no trace until somebody handles it.
+        # Python 3.11 notes no trace until somebody handles it.
         return True
     last = dis.opname[trace.tb_frame.f_code.co_code[trace.tb_frame.f_lasti]]
     return not last.startswith(("RETURN", "YIELD", "RESUME", "SEND"))

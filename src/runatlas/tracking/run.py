@@ -8,10 +8,9 @@ import time
 from collections.abc import Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import attrs
-from typing_extensions import Self
 
 from runatlas.display.markup import Html, note
 from runatlas.entities.argument import boolean, integer

@@ -6,7 +6,7 @@ import json
 import struct
 import uuid
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -165,7 +165,7 @@ def test_more_than_there_can_be_is_all(server: ServerProcess) -> None:
 
 
 def test_times_without_a_zone_are_read_in_the_zone_that_the_client_names(server: ServerProcess) -> None:
-    now = datetime.now(timezone.utc) + timedelta(hours=1)
+    now = datetime.now(UTC) + timedelta(hours=1)
     query = f"run.created_at < datetime({now.year}, {now.month}, {now.day}, {now.hour}, {now.minute})"
     assert len(found_runs(server, query)) == 3
     assert found_runs(server, query, headers={"X-Timezone-Offset": "120"}) == []

@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -261,7 +261,7 @@ def instant(*parts: int) -> Any:
         def timestamp(self) -> float:
             return float(self)
 
-    return Instant(datetime(*parts, tzinfo=timezone.utc).timestamp())  # type: ignore[arg-type, misc]
+    return Instant(datetime(*parts, tzinfo=UTC).timestamp())  # type: ignore[arg-type, misc]
 
 
 def holds(text: str, run: PlainRun) -> bool:

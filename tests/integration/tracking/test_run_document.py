@@ -7,7 +7,7 @@ import math
 import sys
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -224,17 +224,17 @@ def test_a_title_that_is_set_moves_the_run_to_the_project_named_after_it(make_ru
 
 
 def test_times(make_run: Make) -> None:
-    before = datetime.now(timezone.utc)
+    before = datetime.now(UTC)
     run = make_run()
     assert (run.active, run.end_time, run.finalized_at, run.duration, run.finished_at) == (True, None, None, None, None)
     run.close()
 
     assert run.active is False
-    assert before - timedelta(seconds=1) <= run.created <= datetime.now(timezone.utc)
+    assert before - timedelta(seconds=1) <= run.created <= datetime.now(UTC)
     assert run.creation_time == run.created.timestamp()
     assert run.created_at.endswith("Z")
     assert run.finalized_at is not None
-    assert run.finalized_at.tzinfo == timezone.utc
+    assert run.finalized_at.tzinfo == UTC
     assert run.end_time == run.finalized_at.timestamp()
     assert run.duration == run.end_time - run.creation_time >= 0
 

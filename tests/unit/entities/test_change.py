@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -119,7 +119,7 @@ def test_audits_of_an_api_a_workspace_a_project_runs_and_a_run(own_place: Place)
 def test_since_when(own_place: Place) -> None:
     api = own_place.api
     api.run(PATH).update(name="x")
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     for since in ("1d", "99y", now - timedelta(days=1), (now - timedelta(days=1)).isoformat(), "2020-01-31"):
         assert len(api.audit(since=since)) == 2
     assert len(api.audit(since=now + timedelta(days=1))) == 0

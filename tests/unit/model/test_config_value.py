@@ -11,7 +11,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -175,7 +175,7 @@ class Slots:
         (np.ma.array([1, 2], mask=[False, True]), [1, None]),
         ([np.ma.masked, np.datetime64("NaT", "s")], [None, None]),
         ([np.datetime64("2026-01-02T00:00:00.5"), np.timedelta64(1500, "ms")], ["2026-01-02T00:00:00.500000", 1.5]),
-        (datetime(2026, 1, 2, tzinfo=timezone.utc), "2026-01-02T00:00:00+00:00"),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00+00:00"),
         ([date(2026, 1, 2), time(3), timedelta(minutes=1.5)], ["2026-01-02", "03:00:00", 90.0]),
         ([Decimal("0.1"), Decimal(3), Fraction(1, 4)], [0.1, 3, 0.25]),
         (UUID(int=5), "00000000-0000-0000-0000-000000000005"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from runatlas.model.filter_field import instant_ms
 
-_ZONES = st.sampled_from([None, timezone.utc, timezone(timedelta(hours=-7))])
+_ZONES = st.sampled_from([None, UTC, timezone(timedelta(hours=-7))])
 
 
 @given(st.datetimes(timezones=_ZONES))
 def test_text_and_datetime_mean_the_same(value: datetime) -> None:
-    aware = value if value.tzinfo else value.replace(tzinfo=timezone.utc)
-    since = aware - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+    since = aware - datetime(1970, 1, 1, tzinfo=UTC)
     assert instant_ms(value) == instant_ms(value.isoformat()) == since // timedelta(milliseconds=1)
 
 

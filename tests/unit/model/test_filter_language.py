@@ -7,7 +7,7 @@ import pickle
 import sys
 import unicodedata
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -365,9 +365,9 @@ def _is_read(text: str) -> bool:
 
 
 def test_a_time_ago_is_counted_from_now() -> None:
-    before = datetime.now(timezone.utc) - timedelta(hours=12)
+    before = datetime.now(UTC) - timedelta(hours=12)
     found = parse_filter("created_at < ago('12h')")
-    after = datetime.now(timezone.utc) - timedelta(hours=12)
+    after = datetime.now(UTC) - timedelta(hours=12)
     assert isinstance(found, Comparison)
     assert isinstance(found.value, int)
     assert instant_ms(before) <= found.value <= instant_ms(after)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +15,7 @@ LAST = 253_402_300_799_999
 @given(st.integers(0, LAST))
 def test_text_and_moment_are_the_same_time(time_ms: int) -> None:
     when = moment(time_ms)
-    assert when.tzinfo == timezone.utc
+    assert when.tzinfo == UTC
     assert datetime.fromisoformat(iso_text(time_ms).replace("Z", "+00:00")) == when
     assert round(when.timestamp() * 1000) == time_ms
 

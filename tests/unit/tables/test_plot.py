@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -130,7 +130,7 @@ def test_what_is_missing_or_sampled_stands_below() -> None:
 def test_across_lie_steps_times_or_a_metric() -> None:
     table = _table({(RUN, "loss"): [(1, 1.0), (61, 2.0), (241, 3.0)], (RUN, "tokens"): [(1, 100.0), (241, 400.0)]})
     timed = table.plot(x="time")
-    assert _data(timed)[0][0] == datetime(1970, 1, 1, 0, 0, 1, tzinfo=timezone.utc)
+    assert _data(timed)[0][0] == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
     assert timed.axes.get_xlabel() == "time (UTC)"
     since = table.plot(x="relative")
     assert _data(since)[0] == [0, 1, 4]

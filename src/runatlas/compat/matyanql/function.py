@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from runatlas.compat.matyanql.value import EvaluationRefusedError, Record, is_plain
@@ -212,7 +212,7 @@ def _datetime(evaluation: Evaluation, values: list[Any], words: dict[str, Any]) 
     """Read a time; without a zone it is the caller's."""
     if not all(isinstance(value, int) for value in [*values, *words.values()]):
         raise TypeError("whole numbers are taken")
-    moment = datetime(*values, **words).replace(tzinfo=timezone.utc)  # noqa: DTZ001  the caller's zone follows
+    moment = datetime(*values, **words).replace(tzinfo=UTC)  # noqa: DTZ001  the caller's zone follows
     return moment.timestamp() - evaluation.utc_offset_s
 
 
@@ -228,7 +228,7 @@ def _from_iso(evaluation: Evaluation, values: list[Any], words: dict[str, Any]) 
     moment = parse_iso(values[0])
     if moment.tzinfo is not None:
         return moment.timestamp()
-    return moment.replace(tzinfo=timezone.utc).timestamp() - evaluation.utc_offset_s
+    return moment.replace(tzinfo=UTC).timestamp() - evaluation.utc_offset_s
 
 
 def _from_timestamp(_: Evaluation, values: list[Any], words: dict[str, Any]) -> float:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable
-from datetime import timezone
+from datetime import UTC
 from typing import Any
 
 import attrs
@@ -201,7 +201,7 @@ class _Times(ast.NodeTransformer):
             return node
         zone_s = 0.0
         if moment.tzinfo is None:
-            moment, zone_s = moment.replace(tzinfo=timezone.utc), self._offset_s
+            moment, zone_s = moment.replace(tzinfo=UTC), self._offset_s
         return ast.copy_location(ast.Constant(moment.timestamp() - zone_s), node)
 
 

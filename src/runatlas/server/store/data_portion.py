@@ -353,11 +353,11 @@ def going(points: Points, cut: DataCut) -> Mask:
     if len(there) <= cut.thin + _EXTREMES:
         return np.zeros(len(steps), bool)
     places = np.linspace(0, len(there) - 1, cut.thin + 2).round().astype(np.intp)
-    kept = [there[places]]
+    kept: list[npt.NDArray[np.int64]] = [there[places]]
     known = ~np.isnan(points.values)
     if known.any():
         values = points.values[known]
-        kept += [[steps[known][values == extreme].min()] for extreme in (values.min(), values.max())]
+        kept += [steps[known][values == extreme].min(keepdims=True) for extreme in (values.min(), values.max())]
     if not is_ordered:
         return ~np.isin(steps, np.concatenate(kept))
     goes = np.ones(len(steps), bool)

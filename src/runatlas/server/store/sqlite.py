@@ -151,7 +151,7 @@ def _connect_to_read(path: Path) -> _ReadingConnection:
     while True:
         try:
             return _begin_to_read(path)
-        except sqlite3.OperationalError:  # noqa: PERF203 - waiting is not slow by that
+        except sqlite3.OperationalError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(_RETRY_S)

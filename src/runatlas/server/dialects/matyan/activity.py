@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runatlas.compat.matyanql.queried_run import is_active
@@ -14,7 +14,7 @@ from runatlas.server.wire.endpoint import EndpointCall
 
 __all__ = ["activity_of"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def activity_of(call: EndpointCall, runs: Iterable[RunRecord], *, by_day: bool = False) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Mapping
-from datetime import timezone
+from datetime import UTC
 from typing import Any, TypeAlias
 
 import attrs
@@ -248,7 +248,7 @@ def _time_ms(value: Any) -> int:
         moment = parse_iso(value)
     except ValueError:
         return 0
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(int(aware.timestamp() * 1000), 0)
 
 
