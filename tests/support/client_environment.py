@@ -71,7 +71,8 @@ class ClientEnvironment:
         found = subprocess.run(
             command, cwd=home, env=environment, capture_output=True, text=True, timeout=_PATIENCE_S, check=False
         )
-        assert not (check and found.returncode), f"{' '.join(command)}\n{found.stdout}\n{found.stderr}"
+        told = f"{' '.join(command)} ended with {found.returncode}\n{found.stdout}\n{found.stderr}"
+        assert not (check and found.returncode), told
         return found
 
     def call(
