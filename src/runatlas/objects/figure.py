@@ -18,8 +18,8 @@ __all__ = ["Figure"]
 class Figure(Trackable):
     """A figure for ``run.track``, kept as plotly JSON.
 
-    A matplotlib figure is converted by plotly's own converter; what that cannot convert is kept as a picture inside
-    a plotly figure, so that it always shows.
+    A matplotlib figure of lines and points is converted by plotly's own converter. That leaves out images, pies,
+    arrows and more without an error, so a figure with anything else in it is kept as a picture inside a plotly figure.
 
     Args:
         obj: A plotly figure, a matplotlib figure, or a dict of plotly JSON.
@@ -85,8 +85,38 @@ def _checked(value: Any) -> dict[str, Any]:
     return value
 
 
+_FRAME = frozenset({"Legend", "Spine", "Text", "XAxis", "YAxis"})
+_FORMATTERS = frozenset({"AutoDateFormatter", "LogFormatterSciNotation", "ScalarFormatter"})
+"""What matplotlib's classes are called that plotly's converter keeps: around what is drawn, and along an axis."""
+
+
+def _is_understood(figure: Any) -> bool:
+    """Tell whether plotly's converter keeps all of a figure: it passes over what it does not know."""
+    places = {tuple(axes.get_position().bounds) for axes in figure.axes}
+    known = [figure.patch, *figure.axes]
+    return (
+        len(places) == len(figure.axes)  # one on another, as of twinx, cannot be told apart
+        and all(child in known for child in figure.get_children())
+        and all(
+            axes.name == "rectilinear" and all(_is_kept(child, axes) for child in axes.get_children())
+            for axes in figure.axes
+        )
+    )
+
+
+def _is_kept(child: Any, axes: Any) -> bool:
+    kind = type(child).__name__
+    if kind == "Line2D":
+        return child.get_transform() == axes.transData and child.get_drawstyle() == "default"
+    if kind == "PathCollection":
+        return child.get_offset_transform() == axes.transData
+    if kind in {"XAxis", "YAxis"} and type(child.get_major_formatter()).__name__ not in _FORMATTERS:
+        return False
+    return kind in _FRAME or child is axes.patch
+
+
 def _convert(figure: Any) -> dict[str, Any]:
-    if importlib.util.find_spec("plotly") is not None:
+    if importlib.util.find_spec("plotly") is not None and _is_understood(figure):
         tools = require("plotly.tools", extra="media", purpose="converting a matplotlib figure")
         try:
             with warnings.catch_warnings():

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -28,16 +31,80 @@ def test_a_dict_is_copied() -> None:
     assert repr(figure) == "Figure(keys=['data', 'layout'])"
 
 
-@pytest.mark.parametrize("kind", ["plot", "hexbin"])
-def test_a_matplotlib_figure_always_shows(kind: str) -> None:
+def _drawn(draw: Callable[[Any, Any], object], **options: Any) -> dict[str, Any]:
+    """What becomes of a figure of matplotlib's with one pair of axes."""
     import matplotlib.figure
 
     figure = matplotlib.figure.Figure(figsize=(2, 1), dpi=50)
-    getattr(figure.subplots(), kind)([1, 2, 3], [3, 1, 2])
+    draw(figure, figure.add_subplot(**options))
+    return Figure(figure).data
 
-    shown = Figure(figure).data
 
-    assert shown["data"] or shown["layout"]["images"][0]["source"].startswith("data:image/png;base64,")
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda _, axes: axes.plot([1, 2, 3], [3, math.nan, 2], "o--"),
+        lambda _, axes: axes.loglog([1, 10], [1, 100]),
+        lambda _, axes: axes.plot([datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)], [1, 2]),
+        lambda _, axes: axes.scatter([1, 2], [3, 4], s=[9, 99], c=[1, 2]),
+        lambda _, axes: (
+            axes.plot([1, 2], [3, 4], label="a"),
+            axes.legend(),
+            axes.set_title("t"),
+            axes.text(1, 3, "b"),
+        ),
+    ],
+    ids=("lines", "log", "times", "points", "texts"),
+)
+def test_a_matplotlib_figure_of_lines_and_points_can_be_looked_into(draw: Callable[[Any, Any], object]) -> None:
+    shown = _drawn(draw)
+    assert (len(shown["data"]), "images" in shown["layout"]) == (1, False)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda _, axes: axes.imshow([[1, 2], [3, 4]]),
+        lambda _, axes: (axes.plot([0, 1], [0, 1]), axes.imshow([[1, 2], [3, 4]])),
+        lambda _, axes: axes.pie([1, 2]),
+        lambda _, axes: axes.hexbin([1, 2, 3], [3, 1, 2]),
+        lambda _, axes: axes.bar(["cat", "dog"], [3, 1]),
+        lambda _, axes: axes.plot(["cat", "dog"], [3, 1]),
+        lambda _, axes: (axes.plot([1, 2], [1, 2]), axes.set_xticks([1, 2], ["cat", "dog"])),
+        lambda _, axes: axes.step([1, 2, 3], [1, 3, 2]),
+        lambda _, axes: (axes.plot([1, 2], [1, 2]), axes.axhline(1.5)),
+        lambda _, axes: (axes.plot([1, 2], [1, 2]), axes.fill_between([1, 2], [1, 2], [2, 3], alpha=0.2)),
+        lambda _, axes: (axes.plot([1, 2], [1, 2]), axes.annotate("best", (1, 2), (2, 1), arrowprops={})),
+        lambda _, axes: (axes.plot([1, 2], [1, 2]), axes.table([["a"]])),
+        lambda figure, axes: (axes.plot([1, 2], [1, 2]), figure.suptitle("all of it")),
+        lambda _, axes: (axes.plot([1, 2], [1, 2]), axes.twinx().plot([1, 2], [200, 100])),
+        lambda figure, axes: figure.colorbar(axes.scatter([1, 2], [3, 4], c=[1, 2])),
+    ],
+    ids=(
+        *(
+            "image",
+            "image and line",
+            "pie",
+            "hexagons",
+            "bars",
+            "categories",
+            "labels of ticks",
+            "steps",
+            "line across",
+        ),
+        *("band", "arrow", "table", "title of all", "two scales", "colorbar"),
+    ),
+)
+def test_what_the_converter_would_leave_out_of_a_matplotlib_figure_is_a_picture(
+    draw: Callable[[Any, Any], object],
+) -> None:
+    shown = _drawn(draw)
+    assert shown["data"] == []
+    assert shown["layout"]["images"][0]["source"].startswith("data:image/png;base64,")
+
+
+def test_a_matplotlib_figure_along_an_angle_is_a_picture() -> None:
+    assert "images" in _drawn(lambda _, axes: axes.plot([1, 2], [1, 2]), projection="polar")["layout"]
 
 
 @pytest.mark.parametrize("wrong", [object(), 5, "text", {"data": object()}, {1, 2}])

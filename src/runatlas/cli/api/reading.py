@@ -45,7 +45,7 @@ def run(api: Api, run: str, *, as_json: bool) -> None:
     print_fields(fields | {f"config.{key}": value for key, value in found.config.items()})
 
 
-class _Number(click.ParamType[int | float]):
+class _Number(click.ParamType):  # type: ignore[type-arg]  # of a type only from click 8.4 on
     """A whole number as such, for steps and times; any other as a float."""
 
     name = "number"
