@@ -107,9 +107,9 @@ def _is_understood(figure: Any) -> bool:
 def _is_kept(child: Any, axes: Any) -> bool:
     kind = type(child).__name__
     if kind == "Line2D":
-        return child.get_transform() == axes.transData and child.get_drawstyle() == "default"
+        return bool(child.get_transform() == axes.transData) and child.get_drawstyle() == "default"
     if kind == "PathCollection":
-        return child.get_offset_transform() == axes.transData
+        return bool(child.get_offset_transform() == axes.transData)
     if kind in {"XAxis", "YAxis"} and type(child.get_major_formatter()).__name__ not in _FORMATTERS:
         return False
     return kind in _FRAME or child is axes.patch
