@@ -38,7 +38,7 @@ def started(text: str, *arguments: str) -> subprocess.Popen[str]:
     """Start a program that records."""
     head = "import os, signal, sys, threading, time\nimport runatlas\nfrom runatlas import Run\nplace = sys.argv[1]\n"
     # From Python 3.12 on it warns of forks where there are threads.
-    command = [sys.executable, "-Wignore::DeprecationWarning", "-c", head + textwrap.dedent(text), *arguments]
+    command = [sys.executable, "-W", "ignore", "-c", head + textwrap.dedent(text), *arguments]
     return Program(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
