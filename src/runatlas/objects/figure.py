@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import re
 import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -85,9 +86,14 @@ def _checked(value: Any) -> dict[str, Any]:
     return value
 
 
-_FRAME = frozenset({"Legend", "Spine", "Text", "XAxis", "YAxis"})
-_FORMATTERS = frozenset({"AutoDateFormatter", "LogFormatterSciNotation", "ScalarFormatter"})
-"""What matplotlib's classes are called that plotly's converter keeps: around what is drawn, and along an axis."""
+_FORMATTERS = {
+    "XAxis": frozenset({"AutoDateFormatter", "LogFormatterSciNotation", "ScalarFormatter"}),
+    "YAxis": frozenset({"LogFormatterSciNotation", "ScalarFormatter"}),
+}
+_MARKERS = frozenset({"", " ", "None", "none", "o", ".", "v", "^", "<", ">", "s", "+", "x", "*", "D", "d"})
+"""What plotly's converter keeps: classes of matplotlib's that say what stands along an axis, and markers of lines."""
+_MARKUP = re.compile(r"[$<&\n]")
+"""What plotly shows otherwise than matplotlib does."""
 
 
 def _is_understood(figure: Any) -> bool:
@@ -97,22 +103,61 @@ def _is_understood(figure: Any) -> bool:
     return (
         len(places) == len(figure.axes)  # one on another, as of twinx, cannot be told apart
         and all(child in known for child in figure.get_children())
-        and all(
-            axes.name == "rectilinear" and all(_is_kept(child, axes) for child in axes.get_children())
-            for axes in figure.axes
-        )
+        and all(_is_plain(axes) and all(_is_kept(child, axes) for child in axes.get_children()) for axes in figure.axes)
+        # Plotly has one legend for all axes, of all lines that are in them.
+        and (len(figure.axes) == 1 or all(axes.get_legend() is None for axes in figure.axes))
+    )
+
+
+def _is_plain(axes: Any) -> bool:
+    """Tell whether the converter keeps what axes are, apart from what is drawn in them."""
+    return bool(
+        axes.name == "rectilinear"
+        and axes.axison
+        and axes.get_aspect() == "auto"
+        and not (axes.get_title("left") or axes.get_title("right"))
+        and not any(map(_MARKUP.search, (axes.get_title(), axes.get_xlabel(), axes.get_ylabel())))
+        # It knows how high points lie along lines only.
+        and (not axes.collections or axes.get_xscale() == axes.get_yscale() == "linear")
     )
 
 
 def _is_kept(child: Any, axes: Any) -> bool:
     kind = type(child).__name__
+    if not child.get_visible():
+        return kind == "Spine"
     if kind == "Line2D":
-        return bool(child.get_transform() == axes.transData) and child.get_drawstyle() == "default"
+        return bool(
+            child.get_transform() == axes.transData
+            and child.get_drawstyle() == "default"
+            and str(child.get_marker()) in _MARKERS
+            and child.get_markevery() is None
+            and child.get_fillstyle() == "full"
+        )
     if kind == "PathCollection":
-        return bool(child.get_offset_transform() == axes.transData)
-    if kind in {"XAxis", "YAxis"} and type(child.get_major_formatter()).__name__ not in _FORMATTERS:
-        return False
-    return kind in _FRAME or child is axes.patch
+        return bool(child.get_offset_transform() == axes.transData) and _is_of_dots(child)
+    if kind in {"Legend", "Text"}:
+        return _is_said(child, axes)
+    if kind in _FORMATTERS:
+        return type(child.get_major_formatter()).__name__ in _FORMATTERS[kind]
+    return kind == "Spine" or child is axes.patch
+
+
+def _is_said(child: Any, axes: Any) -> bool:
+    """Tell whether the converter keeps a text, or a legend, which it makes anew of the names of all lines."""
+    if hasattr(child, "get_text"):
+        return not (child.get_rotation() or child.get_bbox_patch() or _MARKUP.search(child.get_text()))
+    said, names = [text.get_text() for text in child.get_texts()], [line.get_label() for line in axes.lines]
+    is_plain = not child.get_title().get_text() and not any(map(_MARKUP.search, said))
+    return is_plain and not axes.collections and said == names
+
+
+def _is_of_dots(points: Any) -> bool:
+    """Tell whether points are filled circles: all others lose their shape, or their colour."""
+    paths = points.get_paths()
+    return len(points.get_facecolor()) > 0 and all(
+        path.codes is not None and set(path.codes[1:-1]) == {path.CURVE4} for path in paths
+    )
 
 
 def _convert(figure: Any) -> dict[str, Any]:
