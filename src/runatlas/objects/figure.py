@@ -8,6 +8,7 @@ import json
 import re
 import warnings
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, ClassVar
 
 from runatlas.model.series import ColumnType
@@ -26,7 +27,7 @@ class Figure(Trackable):
         obj: A plotly figure, a matplotlib figure, or a dict of plotly JSON.
 
     Raises:
-        TypeError: It is none of these, or the dict holds something that is no JSON.
+        TypeError: It is none of these, a part of a figure, or the dict holds something that is no JSON.
 
     Example:
         >>> Figure({"data": [{"y": [1, 2]}], "layout": {}}).data["data"]
@@ -68,21 +69,31 @@ def _read(obj: Any) -> dict[str, Any]:
 def _plain(obj: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of the dict as JSON, so that a later change of the original does not show."""
     try:
-        return _checked(json.loads(json.dumps(obj, default=_listed)))
+        copied = json.loads(json.dumps(obj, default=_listed))
     except (TypeError, ValueError) as error:
         raise TypeError(f"obj: the figure's dict is not JSON: {error}") from error
+    return _checked(copied)
 
 
 def _listed(value: Any) -> Any:
-    """An array or a number of NumPy as plain ones."""
-    if callable(getattr(value, "tolist", None)):
+    """An array or a number of NumPy as plain ones, and times as plotly writes them."""
+    if isinstance(value, date):
+        return value.isoformat() if value == value else None  # noqa: PLR0124 (pandas' NaT is a date, and not itself)
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if kind == "M" and type(value).__module__ == "numpy":
+        # Of nanoseconds it would make whole numbers.
+        return value.astype("datetime64[us]").tolist()
+    if callable(getattr(value, "tolist", None)) and kind != "m":
         return value.tolist()
     raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
 def _checked(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"obj: expected the figure to be a JSON object, got {type(value).__name__}")
+    if not isinstance(value, dict) or not ("data" in value or "layout" in value):
+        raise TypeError("obj: expected a whole figure, with its traces as data; put traces into a go.Figure first")
+    traces = value.get("data", [])
+    if not isinstance(traces, list) or not all(isinstance(trace, dict) for trace in traces):
+        raise TypeError("obj: expected the figure's data to be a list of traces, each of them a dict")
     return value
 
 

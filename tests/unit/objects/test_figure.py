@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from runatlas.objects import Figure, Text
@@ -135,7 +136,14 @@ def test_a_matplotlib_figure_along_an_angle_is_a_picture() -> None:
     assert "images" in _drawn(lambda _, axes: axes.plot([1, 2], [1, 2]), projection="polar")["layout"]
 
 
-@pytest.mark.parametrize("wrong", [object(), 5, "text", {"data": object()}, {1, 2}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *(object(), 5, "text", {"data": object()}, {1, 2}),
+        *({}, {"type": "scatter", "y": [1, 2]}, {"xAxis": {}, "series": []}, {"data": {"y": [1, 2]}}, {"data": [1, 2]}),
+        {"data": [{"x": np.array([5], "timedelta64[ns]")}]},
+    ],
+)
 def test_what_is_no_figure_is_refused(wrong: object) -> None:
     with pytest.raises(TypeError, match="obj"):
         Figure(wrong)
@@ -150,6 +158,29 @@ def test_a_text() -> None:
     assert repr(text) == f"Text({text.data[:60] + '...'!r})"
     assert repr(Text("short")) == "Text('short')"
     assert Text(5).data == "5"  # type: ignore[arg-type]
+
+
+def test_a_part_of_a_plotly_figure_is_refused() -> None:
+    import plotly.graph_objects as go
+
+    for part in (go.Scatter(y=[1, 2]), go.Layout(title="loss")):
+        with pytest.raises(TypeError, match=r"go\.Figure"):
+            Figure(part)
+
+
+@pytest.mark.parametrize("unit", ["D", "s", "us", "ns"])
+def test_times_of_a_dict_are_those_of_the_figure(unit: str) -> None:
+    import plotly.graph_objects as go
+
+    times = np.array(["2026-01-01", "NaT", "2026-01-03"], f"datetime64[{unit}]")
+    of_dict = Figure({"data": [{"x": times, "y": [1, 2, 3]}]}).data["data"][0]["x"]
+
+    assert of_dict[1] is None
+    assert [datetime.fromisoformat(time) for time in of_dict[::2]] == [datetime(2026, 1, 1), datetime(2026, 1, 3)]  # noqa: DTZ001
+    zoned = Figure({"data": [{"x": pd.DatetimeIndex(["2026-01-01"], tz="UTC")}]}).data["data"][0]["x"]
+    assert zoned == ["2026-01-01T00:00:00+00:00"]
+    made = go.Figure(go.Scatter(x=pd.Series(pd.to_datetime(["2026-01-01 12:00"])), y=[1]))
+    assert Figure(made.to_dict()).data["data"][0]["x"][0][:16] == Figure(made).data["data"][0]["x"][0][:16]
 
 
 def test_a_dict_with_arrays_is_plain() -> None:
