@@ -28,8 +28,8 @@ class Audio(Trackable):
 
     Args:
         data: A path, encoded bytes, a binary stream, or an array of samples (one channel, or up to 32 of
-            them last or first, whichever are few). Floats lie from -1 to 1; beyond that, all are divided by the
-            largest.
+            them last or first, whichever are few). Floats lie from -1 to 1, whole numbers have 16 bits, those of one
+            byte 8; beyond that, all are divided by the largest.
         format_: Such as ``"wav"`` or ``"mp3"``; told from the path or the bytes if left out.
         caption: Shown beside it.
         rate: Samples a second of an array, 22050 if left out.
@@ -37,7 +37,8 @@ class Audio(Trackable):
     Raises:
         ImportError: A package is needed that is not installed.
         TypeError: ``data`` is none of these.
-        ValueError: The array has another shape, or the rate is no positive number.
+        ValueError: The array has another shape, the rate is no positive number, there are no bytes, or the format does
+            not hold such a sound.
 
     Example:
         >>> sound = Audio(b"RIFF....WAVE", caption="sample")
@@ -109,9 +110,16 @@ class Audio(Trackable):
         self._rate = self._rate or _RATE
         self._format = self._format or "wav"
         if self._format != "wav":
-            formats = require("soundfile", extra="media", purpose=f"encoding {self._format}").available_formats()
-            if self._format.upper() not in formats:
+            soundfile = require("soundfile", extra="media", purpose=f"encoding {self._format}")
+            if self._format.upper() not in soundfile.available_formats():
                 raise ValueError(f"format_: soundfile cannot write {self._format!r}; take wav, flac, ogg or mp3")
+            try:
+                soundfile.write(io.BytesIO(), self._samples[:1], self._rate, format=self._format.upper())
+            except RuntimeError as error:
+                channels = 1 if self._samples.ndim == 1 else self._samples.shape[1]
+                raise ValueError(
+                    f"format_: {self._format} cannot hold {channels} channels of {self._rate} samples a second: {error}"
+                ) from error
 
     def _encoded(self) -> bytes:
         if self._payload is None:
@@ -128,6 +136,14 @@ class Audio(Trackable):
 
 def _read_bytes(data: Any) -> bytes | None:
     """The encoded bytes of what has some already; ``None`` for arrays."""
+    payload = _bytes_of(data)
+    if payload == b"":
+        advice = "; the stream is at its end, call seek(0) first" if hasattr(data, "tell") and data.tell() else ""
+        raise ValueError(f"data: expected a sound, got no bytes{advice}")
+    return payload
+
+
+def _bytes_of(data: Any) -> bytes | None:
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
     if isinstance(data, (str, os.PathLike)):
@@ -176,14 +192,18 @@ def _scaled(numpy: Any, samples: Any) -> Any:
     if kind == "i" and width == 2:
         return samples
     if kind == "f":
+        # Half floats cannot count to 32767.
+        samples = samples.astype(numpy.float64)
         peak = float(numpy.abs(samples).max())
         if not numpy.isfinite(peak):
             raise ValueError("data: samples must be finite")
         return (samples / max(peak, 1.0) * _PEAK).round().astype(numpy.int16)
-    if kind == "u" and width == 1:
-        return ((samples.astype(numpy.int16) - 128) * 256).astype(numpy.int16)
+    if width == 1:
+        return (samples.astype(numpy.int16) - (128 if kind == "u" else 0)) * numpy.int16(256)
+    if samples.min() >= -_PEAK - 1 and samples.max() <= _PEAK:
+        return samples.astype(numpy.int16)
     peak = int(numpy.abs(samples.astype(numpy.float64)).max())
-    return (samples / max(peak, _PEAK) * _PEAK).round().astype(numpy.int16)
+    return (samples / peak * _PEAK).round().astype(numpy.int16)
 
 
 def _write_wave(target: io.BytesIO, samples: Any, rate: int) -> None:

@@ -33,7 +33,10 @@ def test_samples_of_16_bits_come_back(samples: list[int]) -> None:
         (np.array([0.0, 0.5]), [0, 16384]),
         (np.array([0.0, 4.0, -2.0]), [0, 32767, -16384]),
         (np.array([128, 255, 0], dtype=np.uint8), [0, 32512, -32768]),
+        (np.array([0, 127, -128], dtype=np.int8), [0, 32512, -32768]),
+        (np.array([0, 1, -1, 0.5], dtype=np.float16), [0, 32767, -32767, 16384]),
         (np.array([0, 2**31 - 1], dtype=np.int32), [0, 32767]),
+        (np.array([-32768, 32767]), [-32768, 32767]),
         ([0, 5], [0, 5]),
     ],
 )
@@ -113,6 +116,13 @@ def test_other_formats_are_encoded_by_soundfile() -> None:
     assert np.array_equal(back, samples)
 
 
+def _written(content: bytes) -> io.BytesIO:
+    """A stream as it is after writing: at its end."""
+    stream = io.BytesIO()
+    stream.write(content)
+    return stream
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [
@@ -122,7 +132,11 @@ def test_other_formats_are_encoded_by_soundfile() -> None:
         ((np.array(["a"]),), TypeError, "numbers"),
         ((object(),), TypeError, "data: expected"),
         ((io.StringIO("text"),), TypeError, "bytes"),
+        ((b"",), ValueError, "data: expected a sound, got no bytes"),
+        ((_written(b"RIFF"),), ValueError, r"call seek\(0\)"),
         ((np.zeros(2), "xyz"), ValueError, "format_"),
+        ((np.zeros(2), "mp3", "", 12345), ValueError, "sample rates of 8000"),
+        ((np.zeros((100, 12)), "flac", "", 8000), ValueError, "12 channels"),
         ((np.zeros(2), "wav", "", 0), ValueError, "rate"),
     ],
 )
