@@ -32,16 +32,29 @@ _MIME_TYPES = {
 }
 _DEEP = {"PNG", "TIFF"}
 """Formats that hold 16 bits."""
+_SNIFFED = {*(name for _, name in _SIGNATURES), "WEBP"}
 _ALIASES = {"JPG": "JPEG", "TIF": "TIFF"}
-_MODES = {"JPEG": {"L", "RGB"}, "BMP": {"1", "L", "P", "RGB"}, "PNG": {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}}
+_MODES = {
+    "JPEG": {"L", "RGB"},
+    "BMP": {"1", "L", "P", "RGB"},
+    "GIF": {"1", "L", "P", "RGB", "RGBA"},
+    "PNG": {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"},
+    "TIFF": {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I;16"},
+}
 """The modes that a format holds as they are; others are converted."""
+_OPAQUE = {"JPEG", "BMP"}
+"""Formats that hold nothing transparent."""
+_TURNED = {"PNG", "JPEG", "WEBP"}
+"""Formats that hold how a picture is to be turned."""
+_ORIENTATION = 0x0112
 
 
 class Image(Trackable):
     """An image for ``run.track``.
 
     Bytes and files are kept as they are, unless ``format_`` names another format than theirs. Everything else is
-    copied when the object is made, and encoded later.
+    copied when the object is made, and encoded later. Of a PIL image with several frames that is the one it is at;
+    what is transparent is white in JPEG and BMP.
 
     Args:
         image: A PIL image, an array (height x width, or with 1, 3 or 4 channels last or first, also as a batch of one;
@@ -56,7 +69,8 @@ class Image(Trackable):
     Raises:
         ImportError: Pillow is needed and not installed.
         TypeError: ``image`` is none of these.
-        ValueError: The array has another shape or range, the bytes are no image, or the format is unknown.
+        ValueError: The array has another shape or range, the bytes are no image or several that the format does not
+            hold, or the format is unknown.
 
     Example:
         >>> Image([[0, 255], [255, 0]]).width
@@ -142,11 +156,12 @@ class Image(Trackable):
 
     def _take_bytes(self, payload: bytes, wanted: str | None) -> None:
         found = _sniff(payload)
-        if found is None and wanted is None:
+        if not payload or (found is None and wanted is None):
             raise ValueError("image: the bytes are no image that is known; name its format with format_")
-        if found is not None and wanted not in {None, found}:
-            self._format = wanted or found
-            self._take_picture(_pillow().open(io.BytesIO(payload)))
+        # What begins otherwise than files of a format do is of another; of other formats only their name is known.
+        if wanted not in {None, found} and (found is not None or wanted in _SNIFFED):
+            self._format = wanted or "PNG"
+            self._take_picture(_picture_in(payload, self._format))
             return
         self._format = found or wanted or "PNG"
         self._payload = payload
@@ -158,23 +173,66 @@ class Image(Trackable):
         if self._format not in pillow.SAVE:
             raise ValueError(f"format_: Pillow cannot write {self._format!r}; take PNG, JPEG, WEBP or GIF")
         picture = image.copy() if isinstance(image, pillow.Image) else picture_of_array(image)
-        if picture.mode in {"F", "I"}:
-            # As the array that it is: Pillow would cut its numbers off instead of scaling them.
-            numpy = require("numpy", extra="media", purpose="tracking a picture of numbers")
-            picture = picture_of_array(numpy.asarray(picture))
-        if picture.mode.startswith("I;16") and self._format not in _DEEP:
-            picture = picture.point(lambda value: value / 256, "L")
-        if picture.mode not in _MODES.get(self._format, {picture.mode}):
-            picture = picture.convert("RGBA" if self._format == "PNG" and picture.has_transparency_data else "RGB")
-        self._picture = picture
-        self._width, self._height = picture.size
+        self._picture = _fitted(picture, self._format)
+        self._width, self._height = self._picture.size
 
     def _encoded(self) -> bytes:
         if self._payload is None:
             target = io.BytesIO()
-            self._picture.save(target, format=self._format, quality=self._quality, optimize=self._optimize)
+            options = {"format": self._format, "quality": self._quality, "optimize": self._optimize}
+            turn = self._picture.getexif().get(_ORIENTATION, 1)
+            if turn != 1:
+                options["exif"] = exif = _pillow().Exif()
+                exif[_ORIENTATION] = turn
+            self._picture.save(target, **options)
             self._payload = target.getvalue()
         return self._payload
+
+
+def _fitted(picture: Any, format_: str) -> Any:
+    """Return a picture in a mode that a format holds, as it is seen."""
+    pillow = _pillow()
+    if format_ not in _TURNED:
+        picture = require("PIL.ImageOps", extra="media", purpose="turning a picture").exif_transpose(picture)
+    if picture.mode in {"F", "I"} or picture.mode.startswith("I;16"):
+        # As the array that it is: Pillow would cut its numbers off instead of scaling them.
+        numbers = require("numpy", extra="media", purpose="tracking a picture of numbers").asarray(picture)
+        picture = picture_of_array(numbers) if picture.mode in {"F", "I"} else pillow.fromarray(numbers.astype("<u2"))
+        if picture.mode == "I;16" and format_ not in _DEEP:
+            picture = picture.point(lambda value: value / 256, "L")
+    if picture.mode == "La":
+        picture = picture.convert("LA")
+    if picture.has_transparency_data and format_ in _OPAQUE:
+        picture = pillow.alpha_composite(pillow.new("RGBA", picture.size, "white"), picture.convert("RGBA"))
+    if "transparency" in picture.info and format_ not in {"PNG", "GIF"}:
+        picture = picture.convert("RGBA")
+    if picture.mode in _MODES.get(format_, {picture.mode}):
+        return picture
+    if picture.mode == "LAB":
+        cms = require("PIL.ImageCms", extra="media", purpose="tracking a picture in LAB")
+        profiles = (cms.createProfile("LAB"), cms.createProfile("sRGB"))
+        return cms.profileToProfile(picture, *profiles, outputMode="RGB")
+    converted = picture.convert("RGBA" if picture.has_transparency_data and format_ not in _OPAQUE else "RGB")
+    if picture.mode == "CMYK":
+        # It says what inks look like.
+        converted.info.pop("icc_profile", None)
+    return converted
+
+
+def _picture_in(payload: bytes, format_: str) -> Any:
+    """Open a file to encode it in another format."""
+    try:
+        picture = _pillow().open(io.BytesIO(payload))
+    except OSError as error:
+        raise ValueError(f"image: Pillow cannot read the bytes, to encode them as {format_}: {error}") from error
+    count = getattr(picture, "n_frames", 1)
+    # The others of an MPO, as telephones write it, are for the same picture.
+    if count > 1 and picture.format != "MPO":
+        raise ValueError(
+            f"image: the bytes hold {count} pictures, of which {format_} would keep one; "
+            "leave format_ out to keep them all, or take one by PIL.Image.open"
+        )
+    return picture
 
 
 def _pillow() -> Any:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import PIL.ImageCms
+import PIL.ImageOps
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,6 +131,102 @@ def test_16_bits_are_scaled_where_a_format_has_8() -> None:
     back = np.asarray(_opened(Image(np.array([[0, 40000, 65535]], dtype=np.uint16), format_="BMP")).convert("L"))
 
     assert back.tolist() == [[0, 156, 255]]
+
+
+def test_16_bits_are_kept_in_whichever_order_their_bytes_are() -> None:
+    pixels = np.array([[0, 1000], [40000, 65535]], dtype=">u2")
+    picture = PIL.Image.frombytes("I;16B", (2, 2), pixels.tobytes())
+
+    assert np.array_equal(np.asarray(_opened(Image(picture))), pixels)
+    assert np.asarray(_opened(Image(picture, format_="BMP")).convert("L")).tolist() == [[0, 3], [156, 255]]
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "BMP"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "RGBa", "P", "L", "RGB"])
+def test_what_is_transparent_is_white_where_a_format_has_no_transparency(mode: str, format_: str) -> None:
+    whole = PIL.Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    if mode in {"P", "L", "RGB"}:
+        whole = whole.convert("RGB").convert(mode)
+        whole.info["transparency"] = (0, 0, 0) if mode == "RGB" else 0
+    pixels = np.asarray(_opened(Image(whole.convert(mode), format_=format_)).convert("RGB"))
+
+    assert pixels.min() >= 254
+
+
+@pytest.mark.parametrize("format_", ["WEBP", "TIFF", "GIF", "PNG"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P", "L", "RGB"])
+def test_what_is_transparent_stays_transparent(mode: str, format_: str) -> None:
+    picture = PIL.Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    if mode in {"P", "L", "RGB"}:
+        picture = picture.convert("RGB").convert(mode)
+        picture.info["transparency"] = (0, 0, 0) if mode == "RGB" else 0
+    back = _opened(Image(picture.convert(mode), format_=format_)).convert("RGBA")
+
+    assert np.asarray(back)[:, :, 3].max() == 0
+
+
+def _in_space(mode: str) -> PIL.Image.Image:
+    red = PIL.Image.new("RGB", (4, 4), (200, 30, 40))
+    if mode != "LAB":
+        return red.convert(mode)
+    colours, space = PIL.ImageCms.createProfile("sRGB"), PIL.ImageCms.createProfile("LAB")
+    made = PIL.ImageCms.profileToProfile(red, colours, space, outputMode="LAB")
+    assert made is not None
+    return made
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "HSV", "LAB"])
+@pytest.mark.parametrize("format_", ["PNG", "GIF"])
+def test_colours_of_other_spaces_stay_what_they_are(mode: str, format_: str) -> None:
+    pixels = np.asarray(_opened(Image(_in_space(mode), format_=format_)).convert("RGB")).astype(int)
+
+    assert abs(pixels - [200, 30, 40]).max() <= 4
+
+
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
+def test_a_photograph_that_is_to_be_turned_is_seen_as_before_in_another_format(format_: str) -> None:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    lying = PIL.Image.new("RGB", (16, 8), "white")
+    lying.paste("black", (0, 0, 8, 8))
+    lying.save(file, format="JPEG", exif=exif)
+    upright = np.asarray(PIL.ImageOps.exif_transpose(PIL.Image.open(file)).convert("L")).astype(int)
+
+    images = [Image(PIL.Image.open(file), format_=format_), Image(file.getvalue(), format_=format_)]
+    for shown in (PIL.ImageOps.exif_transpose(_opened(image)) for image in images):
+        assert shown.size == (8, 16)
+        assert abs(np.asarray(shown.convert("L")) - upright).max() < 40
+
+
+def _moving() -> bytes:
+    frames = [PIL.Image.new("RGB", (4, 4), colour) for colour in ("red", "lime", "blue")]
+    file = io.BytesIO()
+    frames[0].save(file, format="GIF", save_all=True, append_images=frames[1:])
+    return file.getvalue()
+
+
+def test_a_file_of_several_pictures_is_kept_whole_or_refused() -> None:
+    assert Image(_moving()).encode().payload == _moving()
+    with pytest.raises(ValueError, match="the bytes hold 3 pictures, of which PNG would keep one"):
+        Image(_moving(), format_="PNG")
+
+
+def test_a_picture_of_pillows_is_the_frame_that_it_is_at() -> None:
+    picture = PIL.Image.open(io.BytesIO(_moving()))
+    picture.seek(2)
+
+    assert _opened(Image(picture)).convert("RGB").getpixel((0, 0)) == (0, 0, 255)
+
+
+def test_bytes_that_are_not_of_the_format_that_is_named_are_encoded_in_it() -> None:
+    file = io.BytesIO()
+    PIL.Image.new("RGB", (4, 4), "red").save(file, format="PPM")
+
+    assert _opened(Image(file.getvalue(), format_="png")).format == "PNG"
+    for wrong in (b"", b"notes", b"<svg xmlns='http://www.w3.org/2000/svg'/>"):
+        with pytest.raises(ValueError, match="image: "):
+            Image(wrong, format_="png")
 
 
 class _Bfloat(_Tensor):
