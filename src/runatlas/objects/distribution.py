@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from runatlas.model.series import ColumnType
@@ -31,7 +31,8 @@ class Distribution(Trackable):
         bin_range: The lower edge of the first and the upper edge of the last bin of ``hist``.
 
     Raises:
-        ValueError: Neither ``samples`` nor both of ``hist`` and ``bin_range`` are given, or they do not fit.
+        TypeError: ``samples`` are no numbers.
+        ValueError: Neither ``samples`` nor both of ``hist`` and ``bin_range`` are given, or all, or they do not fit.
 
     Example:
         >>> Distribution([0.0, 0.5, 1.0, 1.0], bin_count=2).weights
@@ -51,12 +52,21 @@ class Distribution(Trackable):
         bin_range: tuple[float, float] | None = None,
     ) -> None:
         self._non_finite = 0
+        if samples is not None and not (hist is None and bin_range is None):
+            raise ValueError(
+                "samples: their bins reach from the least to the largest; give hist and bin_range of what is counted "
+                "already, without samples"
+            )
         if hist is not None and bin_range is not None:
             self._weights = _check_histogram(hist)
             self._range = _check_range(bin_range)
         elif samples is not None:
             if isinstance(bin_count, bool) or not isinstance(bin_count, int) or bin_count < 1:
                 raise ValueError(f"bin_count: expected a whole number from 1 up, got {bin_count!r}")
+            if isinstance(samples, (str, bytes, bytearray, Mapping)):
+                raise TypeError(
+                    f"samples: expected numbers, got {type(samples).__name__}; of counts use from_histogram"
+                )
             histogram = _histogram_of_array if hasattr(samples, "__array__") else _histogram
             self._weights, self._range, self._non_finite = histogram(samples, min(bin_count, BIN_MAX))
         else:
@@ -126,7 +136,7 @@ def _check_histogram(hist: Any) -> list[float | int]:
 
 
 def _check_range(bin_range: Any) -> tuple[float, float]:
-    low, high = (float(edge) for edge in bin_range)
+    low, high = map(float, bin_range) if len(bin_range) == len(("low", "high")) else (math.nan, math.nan)
     if not (math.isfinite(low) and math.isfinite(high) and low <= high):
         raise ValueError(f"bin_range: expected (low, high) with low not above high, got {bin_range!r}")
     return low, high
@@ -138,7 +148,10 @@ def _histogram_of_array(samples: Any, bins: int) -> tuple[list[float | int], tup
     values = numbers_of(samples, "samples", "a distribution of an array").astype(numpy.float64).ravel()
     finite = values[numpy.isfinite(values)]
     bounds = _widened(float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    counts, _ = numpy.histogram(finite, bins=bins, range=bounds)
+    low, high = bounds
+    # Halves keep the width finite when the range spans nearly all floats.
+    scale = 1 if math.isfinite(high - low) else 2
+    counts, _ = numpy.histogram(finite / scale, bins=bins, range=(low / scale, high / scale))
     return counts.tolist(), bounds, int(values.size - finite.size)
 
 
@@ -160,6 +173,10 @@ def _flat(samples: Iterable[Any]) -> list[float]:
     for item in samples:
         if isinstance(item, (list, tuple)):
             flat.extend(_flat(item))
+        elif getattr(item, "ndim", 0):
+            flat.extend(numbers_of(item, "samples", "a distribution of arrays").ravel().tolist())
+        elif isinstance(item, (str, bytes)):
+            raise TypeError(f"samples: expected numbers, got {item!r}")
         else:
             flat.append(float(item))
     return flat

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -63,11 +65,33 @@ def test_samples_that_are_not_finite_are_told() -> None:
         ({"hist": [1] * 513, "bin_range": (0, 1)}, "hist"),
         ({"hist": [math.nan], "bin_range": (0, 1)}, "hist"),
         ({"hist": [1], "bin_range": (1, 0)}, "bin_range"),
+        ({"hist": [1, 2], "bin_range": (0, 1, 9)}, r"bin_range: expected \(low, high\)"),
+        ({"samples": [1, 2], "bin_range": (0, 9)}, "samples: their bins reach from the least to the largest"),
+        ({"samples": [1, 2], "hist": [1, 2]}, "samples: "),
+        ({"samples": [1, 2], "hist": [1, 2], "bin_range": (0, 9)}, "samples: "),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments: dict[str, object], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Distribution(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("samples", [Counter([3, 3, 3, 7]), {"a": 1}, "123", b"123", bytearray(b"123"), [["1"], "2"]])
+def test_what_holds_no_samples_is_refused(samples: Iterable[object]) -> None:
+    with pytest.raises(TypeError, match="samples: "):
+        Distribution(samples)
+
+
+def test_a_list_of_arrays_is_counted_as_one_of_lists() -> None:
+    arrays = [np.array([1.0, 2.0]), np.array([[3.0], [4.0]])]
+
+    assert Distribution(arrays, 3).weights == Distribution([1.0, 2.0, 3.0, 4.0], 3).weights
+
+
+def test_an_array_over_all_floats_is_counted_as_its_list() -> None:
+    samples = [-1.7e308, 0.1, 1.7e308]
+
+    assert Distribution(np.array(samples), 4).weights == Distribution(samples, 4).weights == [1, 0, 1, 1]
 
 
 def test_masked_samples_are_not_counted() -> None:
