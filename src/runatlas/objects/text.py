@@ -19,6 +19,9 @@ class Text(Trackable):
         text: The content.
         caption: Shown beside it.
 
+    Raises:
+        TypeError: ``text`` is bytes or an array, of which ``str`` makes another text.
+
     Example:
         >>> Text("prediction: cat").json()
         {'type': 'text', 'data': 'prediction: cat'}
@@ -27,6 +30,14 @@ class Text(Trackable):
     column_type: ClassVar[ColumnType] = "TEXT"
 
     def __init__(self, text: str, caption: str = "") -> None:
+        given: Any = text
+        if isinstance(given, (bytes, bytearray)):
+            raise TypeError(f"text: expected a string, got {type(given).__name__}; decode them first")
+        if getattr(given, "shape", ()):
+            raise TypeError(
+                f"text: expected a string, got {type(given).__name__}, whose str() leaves out most of it; "
+                "make the text of it that you want"
+            )
         self._data = str(text)
         self._caption = caption
 

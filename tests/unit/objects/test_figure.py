@@ -160,6 +160,20 @@ def test_a_text() -> None:
     assert Text(5).data == "5"  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (b"caf\xc3\xa9", "got bytes; decode them"),
+        (bytearray(b"a"), "got bytearray; decode them"),
+        (np.arange(5000), "got ndarray, whose str"),
+        (pd.DataFrame({"a": range(100)}), "got DataFrame, whose str"),
+    ],
+)
+def test_what_would_be_another_text_is_refused(given: object, says: str) -> None:
+    with pytest.raises(TypeError, match=f"text: expected a string, {says}"):
+        Text(given)  # type: ignore[arg-type]
+
+
 def test_a_part_of_a_plotly_figure_is_refused() -> None:
     import plotly.graph_objects as go
 
