@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import attrs
+import matplotlib.figure
+import numpy as np
+import plotly.graph_objects as go
 import pytest
 from browser.chromium import Visit, Visitor
 from browser.world import CONTENTS, Place
@@ -16,6 +20,7 @@ from runatlas import Api, Run
 from runatlas.backends.native import NativeBackend
 from runatlas.model.ids import ProjectPath, RunPath
 from runatlas.model.run import RunDraft
+from runatlas.objects.figure import Figure
 from runatlas.objects.text import Text
 from runatlas.server.pages.address import run_address
 
@@ -190,6 +195,26 @@ def test_run_is_watched_while_it_trains(site: Site, visitor: Visitor) -> None:
     visit.page.locator("h1", has_text="FINISHED").wait_for()
     assert visit.page.evaluate("() => window.stayed")
     visit.check("ERR_INTERNET_DISCONNECTED")
+
+
+def test_figure_is_drawn_as_it_was_given(site: Site, visitor: Visitor) -> None:
+    """Also what plotly packs into text, gaps, what the converter from matplotlib does not know, and frames."""
+    drawn = matplotlib.figure.Figure()
+    drawn.subplots().imshow([[1, 2], [3, 4]])
+    moving = go.Figure(go.Scatter(y=np.array([1.0, 2.5, math.nan, 4.0]), mode="markers"))
+    moving.frames = [go.Frame(data=[go.Scatter(y=[number])]) for number in range(3)]
+    with Run(
+        repo=site.server.origin, api_key=site.key, experiment="drawn", name="figures", capture_terminal_logs=False
+    ) as run:
+        run.log({"moving": Figure(moving), "picture": Figure(drawn)}, step=0)
+    visit = visitor.visit(site.server.origin, extra_http_headers=site.place.headers)
+    visit.go(f"{run_address(RunPath.parse(run.path))}/media")
+    visit.page.locator(".js-plotly-plot").nth(1).wait_for()
+    visit.page.locator(".js-plotly-plot image").wait_for()
+    assert visit.page.locator(".js-plotly-plot .scatterlayer .point").count() == 3
+    frames = "() => [...document.querySelectorAll('.js-plotly-plot')].map(each => each._transitionData._frames.length)"
+    assert sorted(visit.page.evaluate(frames)) == [0, 3]
+    visit.check()
 
 
 def test_run_that_is_deleted_while_it_is_shown_says_so(site: Site, visitor: Visitor) -> None:

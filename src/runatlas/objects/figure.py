@@ -69,7 +69,8 @@ def _read(obj: Any) -> dict[str, Any]:
 def _plain(obj: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of the dict as JSON, so that a later change of the original does not show."""
     try:
-        copied = json.loads(json.dumps(obj, default=_listed))
+        # JSON has no NaN: plotly writes null.
+        copied = json.loads(json.dumps(obj, default=_listed), parse_constant=lambda _: None)
     except (TypeError, ValueError) as error:
         raise TypeError(f"obj: the figure's dict is not JSON: {error}") from error
     return _checked(copied)

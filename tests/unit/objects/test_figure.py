@@ -197,6 +197,13 @@ def test_times_of_a_dict_are_those_of_the_figure(unit: str) -> None:
     assert Figure(made.to_dict()).data["data"][0]["x"][0][:16] == Figure(made).data["data"][0]["x"][0][:16]
 
 
+def test_what_is_not_finite_is_a_gap_as_in_plotlys_own_json() -> None:
+    values = [1.0, math.nan, math.inf, -math.inf]
+
+    for trace in ({"y": values}, {"y": np.array(values)}):
+        assert Figure({"data": [trace]}).data["data"] == [{"y": [1.0, None, None, None]}]
+
+
 def test_a_dict_with_arrays_is_plain() -> None:
     figure = Figure({"data": [{"y": np.arange(3), "x": np.float32(0.5)}]})
 

@@ -21,6 +21,8 @@ __all__ = ["show_figure", "show_media"]
 _THINGS, _STEPS = 100, 1000
 _BARS = 64
 _SEEN = {"image": "image", "audio": "audio", "video": "video"}
+_UNSEEN = {"image/tiff", "image/tif"}
+"""What no common browser shows."""
 
 
 @attrs.frozen
@@ -33,6 +35,7 @@ class Thing:
         link: Where its bytes are.
         bars: How high each bar of a distribution is, from 0 to 1; then its outer edges.
         place: Among the objects of its key and step.
+        left_out: How many values of a distribution are in none of its bars, because they are not finite.
     """
 
     record: MediaRecord
@@ -42,6 +45,7 @@ class Thing:
     place: int
     bars: tuple[float, ...] = ()
     edges: tuple[float, float] = (0.0, 0.0)
+    left_out: int = 0
 
 
 def show_media(call: EndpointCall) -> Answer:
@@ -98,7 +102,9 @@ def _things(call: EndpointCall, records: Sequence[MediaRecord]) -> Iterator[Thin
 def _thing(call: EndpointCall, record: MediaRecord, item: MediaItem, place: int) -> Thing:
     link = None if item.url is None else own_link(call, item.url)
     if item.data is None:
-        return Thing(record, _SEEN.get(item.mime_type.partition("/")[0].lower(), "file"), item, link, place)
+        mime_type = item.mime_type.lower()
+        kind = "file" if mime_type in _UNSEEN else _SEEN.get(mime_type.partition("/")[0], "file")
+        return Thing(record, kind, item, link, place)
     if record.column_type == "FIGURE":
         return Thing(record, "figure", item, link, place)
     if record.column_type == "DISTRIBUTION":
@@ -114,7 +120,10 @@ def _distribution(record: MediaRecord, item: MediaItem, place: int) -> Thing:
     several = -(-len(weights) // _BARS)
     bars = [sum(weights[start : start + several]) for start in range(0, len(weights), several)]
     most = max(bars) or 1
-    return Thing(record, "bars", item, None, place, tuple(max(bar / most, 0.0) for bar in bars), (edges[0], edges[1]))
+    heights = tuple(max(bar / most, 0.0) for bar in bars)
+    left_out = item.meta.get("non_finite")
+    counted = left_out if type(left_out) is int else 0
+    return Thing(record, "bars", item, None, place, heights, (edges[0], edges[1]), counted)
 
 
 def _numbers(held: Any) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sqlite3
 import threading
@@ -70,6 +71,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Served]:
                     run.track(Text(f"{_EVIL} at {step}"), name="words", step=step)
                     run.track(Distribution([0, 1, 1], bin_count=2), name="weights", step=step)
                     run.track(Figure({"data": [{"y": [1, step]}], "layout": {}}), name="plot", step=step)
+                run.track(Distribution([math.nan, 1.0, math.inf]), name="gradients", step=9)
+                run.track(Image(np.zeros((4, 4), dtype="uint8"), format_="TIFF"), name="scan", step=9)
                 for number in range(_LINES):
                     (run.log_info if number % 100 else run.log_error)(f"line {number}. {_EVIL}")
                 run.log_artifact(base / "weights.html", name="dir/weights.html")
@@ -110,6 +113,15 @@ def test_media_of_a_step_are_shown_and_pictures_come_without_a_key(served: _Serv
     assert json.loads(served.get(unescape(figure)))["data"] == [{"y": [1, 5]}]
     assert "at 0" in served.get(f"{RUN}/media?step=0&key=words")
     assert "Nothing was logged at step 3" in served.get(f"{RUN}/media?step=3")
+
+
+def test_what_a_page_cannot_show_is_said(served: _Served) -> None:
+    page = served.get(f"{RUN}/media?step=9")
+
+    assert "2 values are not finite" in page
+    assert "are not finite" not in served.get(f"{RUN}/media?step=5")
+    assert "<img" not in page
+    assert re.search(r'<a href="[^"]+" download>[^<]+\.tiff</a>', page)
 
 
 def test_files_are_downloaded_and_never_run(served: _Served) -> None:

@@ -210,7 +210,8 @@ async function drawFigure(place) {
     const traces = (figure.data ?? []).map((trace) => ({ ...trace, type: (trace.type ?? "scatter").replace(/gl$/, "") }));
     const canvas = document.createElement("div");
     place.prepend(canvas);
-    await plotly.newPlot(canvas, traces, figure.layout ?? {}, { displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: true });
+    const config = { displaylogo: false, showSendToCloud: false, plotlyServerURL: "", responsive: true };
+    await plotly.newPlot(canvas, { data: traces, layout: figure.layout ?? {}, frames: figure.frames ?? [], config });
   } catch (error) {
     place.prepend(`The figure cannot be drawn: ${error.message} `);
   }
