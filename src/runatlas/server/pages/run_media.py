@@ -23,6 +23,7 @@ _BARS = 64
 _SEEN = {"image": "image", "audio": "audio", "video": "video"}
 _UNSEEN = {"image/tiff", "image/tif"}
 """What no common browser shows."""
+_BINS, _FIGURE_TYPE = {"bin_count", "range", "data"}, "application/vnd.plotly.v1+json"
 
 
 @attrs.frozen
@@ -79,7 +80,7 @@ def show_figure(call: EndpointCall) -> Answer:
     """Answer with a figure as JSON, which a script draws: an empty one if there is none at that place."""
     key, step, place = call.value("key") or "", whole_of(call, "step"), count_of(call, "item") or 0
     found = call.services.media.list_media(call.user, run_path(call), MediaQuery((key,), step=step)).items
-    items = [item for record in found if record.column_type == "FIGURE" for item in record.items]
+    items = [item for record in found for item in record.items]
     return Answer(dumps((items[place].data if place < len(items) else None) or {}).encode())
 
 
@@ -105,11 +106,14 @@ def _thing(call: EndpointCall, record: MediaRecord, item: MediaItem, place: int)
         mime_type = item.mime_type.lower()
         kind = "file" if mime_type in _UNSEEN else _SEEN.get(mime_type.partition("/")[0], "file")
         return Thing(record, kind, item, link, place)
-    if record.column_type == "FIGURE":
-        return Thing(record, "figure", item, link, place)
-    if record.column_type == "DISTRIBUTION":
-        return _distribution(record, item, place)
-    return Thing(record, "text" if isinstance(item.data.get("text"), str) else "values", item, link, place)
+    # A step may hold several kinds of things, of which its record names the first.
+    is_text = isinstance(item.data.get("text"), str)
+    if not (is_text and len(item.data) == 1):
+        if record.column_type == "DISTRIBUTION" or item.data.keys() >= _BINS:
+            return _distribution(record, item, place)
+        if record.column_type == "FIGURE" or item.mime_type == _FIGURE_TYPE:
+            return Thing(record, "figure", item, link, place)
+    return Thing(record, "text" if is_text else "values", item, link, place)
 
 
 def _distribution(record: MediaRecord, item: MediaItem, place: int) -> Thing:

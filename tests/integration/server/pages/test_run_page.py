@@ -73,6 +73,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Served]:
                     run.track(Figure({"data": [{"y": [1, step]}], "layout": {}}), name="plot", step=step)
                 run.track(Distribution([math.nan, 1.0, math.inf]), name="gradients", step=9)
                 run.track(Image(np.zeros((4, 4), dtype="uint8"), format_="TIFF"), name="scan", step=9)
+                drawn = Figure({"data": [{"y": [7]}]})
+                run.track([drawn, Text("of a figure"), Distribution([1, 2])], name="several", step=9)
+                run.track([Text("before a figure"), drawn], name="others", step=9)
                 for number in range(_LINES):
                     (run.log_info if number % 100 else run.log_error)(f"line {number}. {_EVIL}")
                 run.log_artifact(base / "weights.html", name="dir/weights.html")
@@ -122,6 +125,14 @@ def test_what_a_page_cannot_show_is_said(served: _Served) -> None:
     assert "are not finite" not in served.get(f"{RUN}/media?step=5")
     assert "<img" not in page
     assert re.search(r'<a href="[^"]+" download>[^<]+\.tiff</a>', page)
+
+
+def test_things_of_several_kinds_under_one_name_are_each_shown_as_what_they_are(served: _Served) -> None:
+    page = served.get(f"{RUN}/media?step=9&key=several") + served.get(f"{RUN}/media?step=9&key=others")
+
+    assert ("of a figure" in page, "before a figure" in page, page.count('role="img"')) == (True, True, 1)
+    figures = re.findall(r'data-figure><a href="([^"]+)"', page)
+    assert [json.loads(served.get(unescape(figure)))["data"] for figure in figures] == [[{"y": [7]}]] * 2
 
 
 def test_files_are_downloaded_and_never_run(served: _Served) -> None:
