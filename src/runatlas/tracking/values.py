@@ -32,6 +32,7 @@ class Values:
     def __init__(self) -> None:
         self.known: set[str] = set()
         self._contexts: dict[Any, tuple[Context, set[str]]] = {}
+        self._steps: dict[tuple[str, Context], int] = {}
 
     def record(self, recorder: Recorder | None, data: Mapping[str, Any], step: Any, epoch: Any, context: Any) -> None:
         """Check everything, then record it."""
@@ -57,7 +58,19 @@ class Values:
         if numbers:
             recorder.put((now, numbers, number, group, place))
         for name, items in objects.items():
+            if number is not None:
+                self._tell_replaced(recorder, name, place, number)
             recorder.put(Objects(now, name, tuple(map(take_object, items)), number, group, place))
+
+    def _tell_replaced(self, recorder: Recorder, name: str, place: Context, step: int) -> None:
+        """Warn of objects that take the place of the last ones: unlike numbers, a step has them once."""
+        if self._steps.get((name, place)) == step:
+            recorder.losses.warn(
+                "replaced",
+                f"{name!r} had objects at step {step} already, which these replace; track those of one step as a list",
+            )
+        if len(self._steps) < _NAMES_MAX:
+            self._steps[name, place] = step
 
     def _in_context(self, context: Any) -> tuple[Context, set[str]]:
         """A context in its canonical form, and the names that are known to be good with it."""

@@ -508,6 +508,24 @@ def test_objects_come_back(make_run: Make, stored: Stored, tmp_path: Path) -> No
     assert all(series.column_type == key.upper() for key, series in medias.items())
 
 
+def test_objects_that_take_the_place_of_others_are_told(
+    make_run: Make, stored: Stored, caplog: pytest.LogCaptureFixture
+) -> None:
+    with make_run() as run:
+        for number in range(3):
+            run.track(Text(str(number)), name="counted")
+            run.track(Text(str(number)), name="apart", step=0, context={"of": number})
+            run.track(Text(str(number)), name="steps", step=number)
+        run.log({"words": Text("first"), "loss": 1.0}, step=7)
+        assert "words" not in caplog.text
+        run.log({"words": Text("second"), "loss": 2.0}, step=7)
+        assert "'words' had objects at step 7 already, which these replace" in caplog.text
+        run.track(Text("third"), name="words", step=7)
+
+    assert caplog.text.count("replace") == 1
+    assert [item.content for item in stored(run).medias(["words"]).unwrap()["words"][0]] == [{"text": "third"}]
+
+
 def test_several_objects_of_one_step(make_run: Make, stored: Stored) -> None:
     with make_run() as run:
         run.track([Text("a"), Text("b")], name="text", step=1)
