@@ -294,6 +294,9 @@ def picture_of_array(image: Any) -> Any:
     is_tensor = hasattr(image, "detach")
     if not is_tensor and not hasattr(image, "__array__") and not isinstance(image, (list, tuple)):
         raise TypeError(f"image: expected a picture, an array, a path or bytes, got {type(image).__name__}")
+    if isinstance(image, (list, tuple)) and any(isinstance(item, pillow.Image) for item in image):
+        # Three of them in grey would be taken for the channels of one.
+        raise TypeError("image: got several pictures; track them as a list: [Image(picture) for picture in pictures]")
     pixels = numbers_of(image, "image", "tracking an array as a picture")
     return pillow.fromarray(_bytes_of(_last_channels(pixels, first=is_tensor)))
 

@@ -264,6 +264,7 @@ def test_floats_that_numpy_does_not_know_are_taken() -> None:
         (np.array([[-1]]), ValueError, "from 0 to 255"),
         (np.array([["a"]]), TypeError, "numbers"),
         (object(), TypeError, "image: expected"),
+        ([PIL.Image.new("L", (8, 9))] * 3, TypeError, r"several pictures; track them as a list: \[Image"),
         (b"no image", ValueError, "format_"),
     ],
 )
