@@ -136,10 +136,10 @@ def _check_histogram(hist: Any) -> list[float | int]:
 
 
 def _check_range(bin_range: Any) -> tuple[float, float]:
-    low, high = map(float, bin_range) if len(bin_range) == len(("low", "high")) else (math.nan, math.nan)
-    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-        raise ValueError(f"bin_range: expected (low, high) with low not above high, got {bin_range!r}")
-    return low, high
+    match [float(edge) for edge in bin_range]:
+        case [low, high] if math.isfinite(low) and math.isfinite(high) and low <= high:
+            return low, high
+    raise ValueError(f"bin_range: expected (low, high) with low not above high, got {bin_range!r}")
 
 
 def _histogram_of_array(samples: Any, bins: int) -> tuple[list[float | int], tuple[float, float], int]:

@@ -64,12 +64,13 @@ class Values:
 
     def _tell_replaced(self, recorder: Recorder, name: str, place: Context, step: int) -> None:
         """Warn of objects that take the place of the last ones: unlike numbers, a step has them once."""
-        if self._steps.get((name, place)) == step:
+        before = self._steps.get((name, place))
+        if before == step:
             recorder.losses.warn(
                 "replaced",
                 f"{name!r} had objects at step {step} already, which these replace; track those of one step as a list",
             )
-        if len(self._steps) < _NAMES_MAX:
+        if before is not None or len(self._steps) < _NAMES_MAX:
             self._steps[name, place] = step
 
     def _in_context(self, context: Any) -> tuple[Context, set[str]]:

@@ -48,8 +48,9 @@ def test_of_a_refusal_without_an_end_the_beginning_is_read() -> None:
 
 def test_an_answer_without_an_end_is_no_answer() -> None:
     error = _refusal(_endless(200, b" " * (1 << 24), Content_Encoding="gzip"))
+    # Where the machine has much else to do, time is up before that much has come.
     assert isinstance(error, RequestError)
-    assert "more than" in error.message
+    assert "more than" in error.message or "time was up" in error.message
 
 
 def test_a_page_of_beginnings_of_titles_is_told_in_time() -> None:
