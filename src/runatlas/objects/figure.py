@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from datetime import date
+from types import ModuleType
 from typing import Any, ClassVar
 
 from runatlas.model.series import ColumnType
@@ -61,6 +62,8 @@ def _read(obj: Any) -> dict[str, Any]:
         return _plain(obj)
     if hasattr(obj, "to_plotly_json") and hasattr(obj, "to_json"):
         return _checked(json.loads(obj.to_json()))
+    if isinstance(obj, ModuleType):
+        raise TypeError("obj: expected a figure, got a module; of matplotlib.pyplot take plt.gcf()")
     if hasattr(obj, "savefig"):
         return _convert(obj)
     raise TypeError(f"obj: expected a plotly figure, a matplotlib figure or a dict, got {type(obj).__name__}")

@@ -271,6 +271,8 @@ def _dimensions(payload: bytes) -> tuple[int | None, int | None]:
     return width, height
 
 
+_BRIGHT, _DIM = 8, 511
+"""Up to where floats are brighter than white and not of 0 to 255, and whole numbers not of more than 8 bits."""
 _SLACK = 1e-3
 """How far beyond 0 and 1 a float may lie, as interpolation leaves it."""
 
@@ -332,7 +334,11 @@ def _bytes_of(pixels: Any) -> Any:
     low, high = pixels.min(), pixels.max()
     if pixels.dtype.kind == "f":
         if not (low >= -_SLACK and high <= 1 + _SLACK):
-            advice = "; divide them by 255" if low >= 0 and 1 < high <= 255 else ""
+            if low != low:  # noqa: PLR0124 (NaN)
+                raise ValueError("image: there are NaN among the pixels; numpy.nan_to_num makes them 0")
+            advice = (
+                "; divide them by 255" if low >= 0 and _BRIGHT < high <= 255 else "; image.clip(0, 1) cuts them off"
+            )
             advice = "; take (image + 1) / 2" if -1 - _SLACK <= low < 0 and high <= 1 + _SLACK else advice
             raise ValueError(f"image: floats must lie from 0 to 1, got {low} to {high}{advice}")
         return (pixels.clip(0, 1) * 255).round().astype("uint8")
@@ -340,5 +346,5 @@ def _bytes_of(pixels: Any) -> Any:
         return pixels.astype("uint8")
     if pixels.ndim == 2 and low >= 0 and high <= 65535:
         return pixels.astype("uint16")
-    advice = "; take image // 256" if pixels.ndim == 3 and low >= 0 and high <= 65535 else ""
+    advice = "; take image // 256" if pixels.ndim == 3 and low >= 0 and _DIM < high <= 65535 else ""
     raise ValueError(f"image: whole numbers must lie from 0 to 255, got {low} to {high}{advice}")

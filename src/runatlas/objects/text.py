@@ -20,7 +20,7 @@ class Text(Trackable):
         caption: Shown beside it.
 
     Raises:
-        TypeError: ``text`` is bytes or an array, of which ``str`` makes another text.
+        TypeError: ``text`` is ``None``, bytes or an array, of which ``str`` makes another text.
 
     Example:
         >>> Text("prediction: cat").json()
@@ -33,6 +33,8 @@ class Text(Trackable):
         given: Any = text
         if isinstance(given, (bytes, bytearray)):
             raise TypeError(f"text: expected a string, got {type(given).__name__}; decode them first")
+        if given is None:
+            raise TypeError("text: expected a string, got None; leave it out where there is none")
         if getattr(given, "shape", ()):
             raise TypeError(
                 f"text: expected a string, got {type(given).__name__}, whose str() leaves out most of it; "

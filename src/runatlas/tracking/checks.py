@@ -55,6 +55,7 @@ def as_number(value: Any, name: str) -> float | int | bool:
             raise TypeError(f"{name}: {type(value).__name__} gives no number; {problem}")
         return made
     hint = next((hint for kind, hint in _WAYS_OUT if isinstance(value, kind)), "")
+    hint = next((f"; wrap it in runatlas.objects.{kind}" for has, kind in _SEEN if hasattr(value, has)), hint)
     raise TypeError(f"{name}: {type(value).__name__} is no number and has no json(){hint}")
 
 
@@ -68,10 +69,17 @@ _WAYS_OUT: tuple[tuple[type | tuple[type, ...], str], ...] = (
 )
 
 
+_SEEN = (("getbands", "Image"), ("savefig", "Figure"), ("to_plotly_json", "Figure"))
+"""What pictures of Pillow's and figures have, and what keeps them."""
+
+
 def _single(value: Any, name: str) -> float | int | bool:
     found, problem = attempt(value.item)
     if problem:
-        raise TypeError(f"{name}: expected one number, got {type(value).__name__} of several; {problem}")
+        raise TypeError(
+            f"{name}: expected one number, got {type(value).__name__} of several; "
+            f"wrap them in runatlas.objects.Distribution, or in Image; {problem}"
+        )
     is_time = getattr(getattr(value, "dtype", None), "kind", "") in {"m", "M"}
     if isinstance(found, (int, float)) and not is_time:
         return found

@@ -139,7 +139,7 @@ def test_a_matplotlib_figure_along_an_angle_is_a_picture() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        *(object(), 5, "text", {"data": object()}, {1, 2}),
+        *(object(), 5, "text", {"data": object()}, {1, 2}, math),
         *({}, {"type": "scatter", "y": [1, 2]}, {"xAxis": {}, "series": []}, {"data": {"y": [1, 2]}}, {"data": [1, 2]}),
         {"data": [{"x": np.array([5], "timedelta64[ns]")}]},
     ],
@@ -167,6 +167,7 @@ def test_a_text() -> None:
         (bytearray(b"a"), "got bytearray; decode them"),
         (np.arange(5000), "got ndarray, whose str"),
         (pd.DataFrame({"a": range(100)}), "got DataFrame, whose str"),
+        (None, "got None; leave it out"),
     ],
 )
 def test_what_would_be_another_text_is_refused(given: object, says: str) -> None:

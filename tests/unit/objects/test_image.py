@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,20 @@ def test_a_picture_of_numbers_is_the_array_that_it_holds(pixels: np.ndarray, for
     assert picture.mode in {"F", "I"}
     assert np.array_equal(np.asarray(of_picture), np.asarray(of_array))
     assert len(np.unique(np.asarray(of_array))) == 12
+
+
+@pytest.mark.parametrize(
+    ("pixels", "advice"),
+    [
+        ([[0.0, 1.05]], r"image\.clip\(0, 1\) cuts them off"),
+        ([[0.0, math.nan]], "there are NaN among the pixels"),
+        ([[[0, 0, 40000]]], "take image // 256"),
+        ([[[100, 100, 355]]], "from 0 to 255, got 100 to 355$"),
+    ],
+)
+def test_advice_on_pixels_out_of_range_leaves_a_picture(pixels: list[list[float]], advice: str) -> None:
+    with pytest.raises(ValueError, match=advice):
+        Image(np.array(pixels))
 
 
 def test_a_picture_of_numbers_out_of_range_is_refused_as_its_array_is() -> None:
@@ -265,7 +280,7 @@ def test_floats_that_numpy_does_not_know_are_taken() -> None:
         (np.zeros((2, 2, 5)), ValueError, "shape"),
         (np.zeros((0, 2)), ValueError, "shape"),
         (np.array([[1.5]]), ValueError, "from 0 to 1"),
-        (np.array([[float("nan")]]), ValueError, "from 0 to 1"),
+        (np.array([[float("nan")]]), ValueError, "NaN"),
         (np.array([[-1]]), ValueError, "from 0 to 255"),
         (np.array([["a"]]), TypeError, "numbers"),
         (object(), TypeError, "image: expected"),

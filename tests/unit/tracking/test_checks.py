@@ -4,7 +4,10 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import matplotlib.figure
 import numpy as np
+import PIL.Image
+import plotly.graph_objects
 import pytest
 
 from runatlas.tracking.checks import as_context, as_key, as_name, as_number, as_whole, clean_text, flatten
@@ -48,12 +51,20 @@ def test_what_is_no_number(value: Any) -> None:
         as_number(value, "x")
 
 
+def test_of_many_numbers_it_is_said_what_keeps_them() -> None:
+    with pytest.raises(TypeError, match=r"loss: .* wrap them in runatlas\.objects\.Distribution, or in Image"):
+        as_number(np.zeros((2, 2)), "loss")
+
+
 @pytest.mark.parametrize(
     ("value", "way_out"),
     [
         (None, "leave it out, or record math.nan"),
         ([0.5, 0.25], "record each number under a name of its own, or wrap them in runatlas.objects.Distribution"),
         ("high", "wrap it in runatlas.objects.Text"),
+        (PIL.Image.new("L", (2, 2)), "wrap it in runatlas.objects.Image"),
+        (matplotlib.figure.Figure(), "wrap it in runatlas.objects.Figure"),
+        (plotly.graph_objects.Figure(), "wrap it in runatlas.objects.Figure"),
     ],
 )
 def test_what_is_no_number_but_can_be_recorded(value: Any, way_out: str) -> None:
