@@ -71,19 +71,27 @@ def numbers_of(data: Any, argument: str, purpose: str) -> Any:
         TypeError: They are no numbers.
     """
     numpy = require("numpy", extra="media", purpose=purpose)
-    if hasattr(data, "detach"):
-        data = data.detach().cpu()
     try:
-        found = numpy.array(data, subok=True)
-    except TypeError:
-        if not callable(getattr(data, "float", None)):
+        found = _array_of(numpy, data.detach().cpu() if hasattr(data, "detach") else data)
+    except (TypeError, NotImplementedError) as error:  # the latter of a torch tensor of the device meta
+        if not hasattr(data, "__array__"):
             raise
-        found = numpy.array(data.float())
+        raise TypeError(f"{argument}: {type(data).__name__} is no array of numbers: {error}") from error
     if isinstance(found, numpy.ma.MaskedArray):
         found = found.astype("float64").filled(numpy.nan) if found.mask.any() else found.data
     if found.dtype.kind not in "buif":
         raise TypeError(f"{argument}: expected an array of numbers, got one of {found.dtype}")
     return numpy.asarray(found)
+
+
+def _array_of(numpy: Any, data: Any) -> Any:
+    # An array of its own: copied afterwards, since torch cannot be asked for a copy.
+    try:
+        return numpy.array(numpy.asanyarray(data), subok=True)
+    except TypeError:
+        if not callable(getattr(data, "float", None)):
+            raise
+    return numpy.array(numpy.asanyarray(data.float()))
 
 
 def require(module: str, *, extra: str, purpose: str) -> ModuleType:

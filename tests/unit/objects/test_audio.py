@@ -56,7 +56,7 @@ class _Tensor:
     def cpu(self) -> _Tensor:
         return self
 
-    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+    def __array__(self, dtype: object = None) -> np.ndarray:  # as torch has it, which cannot be asked for a copy
         return self.values
 
 

@@ -75,7 +75,7 @@ class _Tensor:
     def cpu(self) -> _Tensor:
         return self
 
-    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+    def __array__(self, dtype: object = None) -> np.ndarray:  # as torch has it, which cannot be asked for a copy
         return self.values
 
 
@@ -261,7 +261,7 @@ class _Bfloat(_Tensor):
     def float(self) -> np.ndarray:
         return self.values
 
-    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+    def __array__(self, dtype: object = None) -> np.ndarray:
         raise TypeError("Got unsupported ScalarType BFloat16")
 
 
@@ -269,9 +269,35 @@ def test_floats_that_numpy_does_not_know_are_taken() -> None:
     assert np.asarray(_opened(Image(_Bfloat(np.array([[0.0, 1.0]]))))).tolist() == [[0, 255]]
 
 
+class _Without(_Tensor):
+    """As torch has tensors without values (``device="meta"``), and some that NumPy has no form for."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def detach(self) -> _Without:
+        return self
+
+    def cpu(self) -> _Without:
+        raise self.error
+
+    def __array__(self, dtype: object = None) -> np.ndarray:
+        raise self.error
+
+
+def test_pixels_are_copied_when_they_are_given() -> None:
+    pixels = np.zeros((1, 1), dtype=np.uint8)
+    image = Image(_Tensor(pixels))
+    pixels += 255
+
+    assert np.asarray(_opened(image)).tolist() == [[0]]
+
+
 @pytest.mark.parametrize(
     ("image", "error", "says"),
     [
+        (_Without(NotImplementedError("no data!")), TypeError, "^image: _Without is no array of numbers: no data!$"),
+        (_Without(TypeError("Use to_dense()")), TypeError, r"^image: _Without .*: Use to_dense\(\)$"),
         (np.zeros((8, 9, 2)), ValueError, r"\(8, 9, 2\); of two channels track each as a picture, or add a third"),
         (np.zeros((2, 8, 9)), ValueError, r"\(2, 8, 9\); of two channels"),
         (np.zeros((2, 3, 8, 9)), ValueError, "as a list: "),
