@@ -6,6 +6,7 @@ next to nothing.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from runatlas.tables.run import RunTable
     from runatlas.tracking.current_run import finish, init, log
     from runatlas.tracking.run import Run
+
+    __version__: str
 
 __all__ = [
     "Api",
@@ -77,14 +80,22 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return import_module("runatlas.model.version").VERSION
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # who checks types shall not take every name for one of ours
+
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return import_module("runatlas.model.version").VERSION
+        if name not in _HOMES:
+            # Tools ask modules for much that they do not have, and nothing of it is called as a class is.
+            is_object = name[:1].isupper() and name in import_module("runatlas.objects").__all__
+            hint = f"; it is runatlas.objects.{name}" if is_object else ""
+            # Python itself adds what is near.
+            raise AttributeError(
+                f"module {__name__!r} has no attribute {name!r}{hint}", name=name, obj=sys.modules[__name__]
+            )
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import runatlas
 
 HEAVY = (
@@ -44,6 +46,16 @@ def test_every_public_name_is_there_and_there_are_at_most_twenty() -> None:
     for name in runatlas.__all__:
         assert getattr(runatlas, name) is not None
     assert set(runatlas.__all__) <= set(dir(runatlas))
+
+
+def test_a_name_that_is_elsewhere_says_where() -> None:
+    with pytest.raises(
+        AttributeError, match=r"^module 'runatlas' has no attribute 'Image'; it is runatlas\.objects\.Image$"
+    ):
+        _ = runatlas.Image  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match=r"'Imag'$") as mistyped:
+        _ = runatlas.Imag  # type: ignore[attr-defined]
+    assert (mistyped.value.name, mistyped.value.obj) == ("Imag", runatlas)  # by which Python says what is near
 
 
 def test_constructors_do_no_io() -> None:

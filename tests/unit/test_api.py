@@ -219,5 +219,5 @@ def test_an_api_may_be_used_in_a_forked_process(tmp_path: Path) -> None:
 def test_the_version_is_that_of_the_package() -> None:
     assert runatlas.__version__.count(".") == 2
     with pytest.raises(AttributeError, match="nope"):
-        _ = runatlas.nope
+        _ = runatlas.nope  # type: ignore[attr-defined]
     assert issubclass(runatlas.Run, Run)

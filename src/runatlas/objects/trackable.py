@@ -73,7 +73,7 @@ def numbers_of(data: Any, argument: str, purpose: str) -> Any:
     numpy = require("numpy", extra="media", purpose=purpose)
     try:
         found = _array_of(numpy, data.detach().cpu() if hasattr(data, "detach") else data)
-    except (TypeError, NotImplementedError) as error:  # the latter of a torch tensor of the device meta
+    except (TypeError, RuntimeError) as error:  # the latter of a torch tensor that has no values
         if not hasattr(data, "__array__"):
             raise
         raise TypeError(f"{argument}: {type(data).__name__} is no array of numbers: {error}") from error

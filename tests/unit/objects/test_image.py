@@ -296,7 +296,7 @@ def test_pixels_are_copied_when_they_are_given() -> None:
 @pytest.mark.parametrize(
     ("image", "error", "says"),
     [
-        (_Without(NotImplementedError("no data!")), TypeError, "^image: _Without is no array of numbers: no data!$"),
+        (_Without(RuntimeError("no data!")), TypeError, "^image: _Without is no array of numbers: no data!$"),
         (_Without(TypeError("Use to_dense()")), TypeError, r"^image: _Without .*: Use to_dense\(\)$"),
         (np.zeros((8, 9, 2)), ValueError, r"\(8, 9, 2\); of two channels track each as a picture, or add a third"),
         (np.zeros((2, 8, 9)), ValueError, r"\(2, 8, 9\); of two channels"),
