@@ -154,6 +154,29 @@ def test_who_reads_while_a_store_is_closed_reads_on_and_leaves_no_connection(new
         driver.execute("SELECT 1")
 
 
+def test_a_closed_store_is_neither_read_nor_changed(new_location: Place) -> None:
+    store = new_location().open()
+    store.close()
+    for use in (store.read, store.write, store.together):
+        with pytest.raises(StoreError, match=r"the store in .* was closed"), use():
+            pass
+    store.close()
+
+
+def test_who_begins_while_a_store_is_closed_leaves_no_connection(new_location: Place) -> None:
+    store = new_location().open()
+
+    def close_meanwhile() -> int:
+        store.close()
+        return 0
+
+    store.clock = close_meanwhile
+    with store.read() as connection:
+        driver: Any = connection.connection.driver_connection
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
+        driver.execute("SELECT 1")
+
+
 def test_a_conflict_can_be_settled_in_the_insert(services: Services) -> None:
     store = services.store
     for value in ("1", "2"):

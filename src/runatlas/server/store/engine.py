@@ -429,19 +429,17 @@ class Store:
         self._closing.append(callback)
 
     def close(self) -> None:
-        """Release connections and files; a second call does nothing."""
+        """Release connections and files, for good: who reads just now is the last. A second call does nothing."""
         while self._closing:
             self._closing.pop()()
-        if self._pid != os.getpid():
+        if self._pid != os.getpid() or self._is_closed:
             return
+        self._is_closed = True
         pool = self._engine.pool
         is_idle = not isinstance(pool, QueuePool) or pool.checkedout() == 0
+        event.listen(pool, "checkin", _close_late)  # the pool that takes its place has it too
         self._engine.dispose()
-        if not is_idle:
-            event.listen(pool, "checkin", _close_late)
-            pool.dispose()
-        if self.dialect == "sqlite" and is_idle and not self._is_closed:
-            self._is_closed = True
+        if self.dialect == "sqlite" and is_idle:
             note_closed(self.directory)
 
     def _make_commits(self) -> GroupCommit:
@@ -449,6 +447,8 @@ class Store:
 
     def _check_process(self) -> None:
         """Leave the parent's connections alone after a fork: they must not be shared."""
+        if self._is_closed:
+            raise StoreError(f"the store in {self.location} was closed")
         if os.getpid() != self._pid:
             if self.dialect == "sqlite":
                 _require_own(self.directory)
@@ -457,9 +457,6 @@ class Store:
             self._joined = _Joined()
             self._closing = []
             self._engine.dispose(close=False)
-        if self._is_closed:
-            self._is_closed = False
-            note_opened(self.directory)
 
 
 def _close_late(_: Any, entry: ConnectionPoolEntry) -> None:
