@@ -20,9 +20,9 @@ __all__ = ["TEAM", "Site", "environment", "site", "version"]
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "conformance" / "swanlab" / "scripts"
 TEAM = "my-team"
-_OBJECTS = ("pillow==11.0.0", "numpy==2.1.3", "soundfile==0.13.1", "rdkit==2024.9.6")
+_OBJECTS = ("pillow==12.0.0", "numpy==2.3.5", "soundfile==0.13.1", "rdkit==2025.9.6")
 CLIENTS = {
-    "0.6.12": ("swanlab==0.6.12", "pandas==2.2.3", *_OBJECTS),
+    "0.6.12": ("swanlab==0.6.12", "pandas==2.3.3", *_OBJECTS),
     "0.8.0": ("swanlab==0.8.0", *_OBJECTS),
     "0.10.3": ("swanlab==0.10.3", *_OBJECTS),
 }
