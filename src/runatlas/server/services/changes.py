@@ -73,9 +73,10 @@ from runatlas.server.store.project import (
     lock_projects,
     touch_projects,
 )
+from runatlas.server.store.run import live_runs
 from runatlas.server.store.run_write import has_folder, lock_runs, lock_runs_at_home, write_fields
 from runatlas.server.store.statement import Connection, unique
-from runatlas.server.store.transfer import Place, entries_of, move_runs, places_of, taken_ids
+from runatlas.server.store.transfer import Place, entries_of, move_runs, places_of
 from runatlas.server.store.trash import entries_until, find_trash, held_by_project, lock_trash
 
 __all__ = ["Changes"]
@@ -484,7 +485,7 @@ def _require_free(connection: Connection, row: ChangeRow, wanted: Mapping[str, i
     taken = [
         name
         for project_id in set(wanted.values())
-        for name in taken_ids(connection, project_id, [name for name, home in wanted.items() if home == project_id])
+        for name in live_runs(connection, project_id, [name for name, home in wanted.items() if home == project_id])
     ]
     if taken:
         raise _refusal(row, f"the ids of these runs are taken where they were: {listed(sorted(taken))}")

@@ -45,10 +45,11 @@ from runatlas.server.store.held_policy import count_held_policies
 from runatlas.server.store.journal import Fields
 from runatlas.server.store.project import ProjectRow, lock_projects, touch_live_projects
 from runatlas.server.store.purge import mark_purged, remove_purged
+from runatlas.server.store.run import live_runs
 from runatlas.server.store.run_copy import RunCopy, copy_runs, lock_copies
 from runatlas.server.store.run_key import unknown_keys
 from runatlas.server.store.statement import Connection, rows
-from runatlas.server.store.transfer import Place, entries_of, move_runs, places_of, taken_ids, trashed_in
+from runatlas.server.store.transfer import Place, entries_of, move_runs, places_of, trashed_in
 from runatlas.server.store.trash import (
     COPYING,
     HeldRun,
@@ -450,7 +451,7 @@ def _plan_copy(
     planned = _planned(connection, plan, held, home)
     names = [run.run_id for run in held]
     wanted = [*names, *(f"{name}{draft.suffix}" for name in names)]
-    taken = set() if home is None else taken_ids(connection, home.id, wanted)
+    taken = set() if home is None else set(live_runs(connection, home.id, wanted))
     items = tuple(
         _copied_item(run, item, target, taken, draft.suffix) for run, item in zip(held, planned.items, strict=True)
     )
@@ -514,7 +515,7 @@ def _items(
     folders: Mapping[int, FolderNames],
 ) -> tuple[TransferItem, ...]:
     names = [run.run_id for run in gone]
-    taken = set() if home is None else taken_ids(connection, home.id, names)
+    taken = set() if home is None else set(live_runs(connection, home.id, names))
     several = {name for name, count in Counter(names).items() if count > 1}
     items = []
     for run in gone:
@@ -555,7 +556,7 @@ def _require_same(connection: Connection, plan: TransferPlanRecord, held: Sequen
 
 
 def _require_free(connection: Connection, plan: TransferPlanRecord, home: ProjectRow, names: Sequence[str]) -> None:
-    taken = taken_ids(connection, home.id, names) | {name for name, count in Counter(names).items() if count > 1}
+    taken = live_runs(connection, home.id, names).keys() | {name for name, count in Counter(names).items() if count > 1}
     if taken:
         raise refused(plan.kind, [f"{plan.target} has a run {name!r} already" for name in sorted(taken)])
 

@@ -253,6 +253,14 @@ def _show_runs(connection: Connection) -> None:
     _freeze_latest(connection)
 
 
+def _index_trash(connection: Connection) -> None:
+    """Take what is not in the trash out of its indexes: SQLite looked through them in place of better ones."""
+    for table in ("projects", "runs"):
+        connection.execute(text(f"DROP INDEX ix_{table}_trash_id"))
+        step = f"CREATE INDEX ix_{table}_trash_id ON {table} (trash_id) WHERE trash_id IS NOT NULL"
+        connection.execute(text(step))
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, _grant_blobs),
     Migration(3, _name_sections),
@@ -266,6 +274,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(11, _define_metrics),
     Migration(13, _keep_sessions),
     Migration(15, _show_runs),
+    Migration(16, _index_trash),
 )
 """From version 1 to ``SCHEMA_VERSION``, in order; what 12 and 14 did is done by 15. Each says its SQL itself: tables go
 on changing behind it."""

@@ -9,10 +9,11 @@ from sqlalchemy import Select, bindparam, select
 
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.project import MEMBERSHIP, PROJECT_ROW, ProjectRow
+from runatlas.server.store.run_order import LAST
 from runatlas.server.store.schema import memberships, projects, runs, workspaces
 from runatlas.server.store.statement import Connection, listing, member_of, rows
 
-__all__ = ["RunRow", "find_run", "find_runs_by_cuid", "newest_names"]
+__all__ = ["RunRow", "find_run", "find_runs_by_cuid", "live_runs", "newest_names"]
 
 
 class RunRow(NamedTuple):
@@ -56,10 +57,25 @@ def find_runs_by_cuid(connection: Connection, user_id: int, cuids: Collection[st
     return {row.cuid: row for row in found}
 
 
+_LIVE = Prepared(
+    select(runs.c.run_id, runs.c.id)
+    .where(runs.c.project_id == bindparam("project"), member_of(runs.c.run_id, "ids"), runs.c.trash_id.is_(None))
+    # As the index of ids has them: without it SQLite thinks that of newest runs as good, and looks at every run.
+    .order_by(runs.c.run_id),
+    "project",
+    "ids",
+)
+
+
+def live_runs(connection: Connection, project_id: int, ids: Collection[str]) -> dict[str, int]:
+    """Find a project's live runs by the ids that their clients chose, and return their row ids."""
+    return dict(_LIVE.all(connection, project_id, listing(connection.dialect, ids)))
+
+
 _NEWEST = (
     select(runs.c.run_id, runs.c.name)
     .where(runs.c.project_id == bindparam("project"), runs.c.trash_id.is_(None))
-    .order_by(runs.c.id.desc())
+    .order_by(*(column.desc() for column in LAST))
 )
 
 

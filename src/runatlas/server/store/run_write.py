@@ -11,6 +11,7 @@ from sqlalchemy import Boolean, bindparam, delete, func, insert, select, update
 from runatlas.errors import NotFoundError
 from runatlas.server.store.engine import Store
 from runatlas.server.store.prepared import Prepared
+from runatlas.server.store.run import live_runs
 from runatlas.server.store.schema import folders, projects, run_labels, run_profiles, runs
 from runatlas.server.store.statement import Connection, listing, member_of, rows, unique
 
@@ -59,13 +60,6 @@ _ORDER = tuple(column.name for column in runs.c if column.name not in _LATER)
 _LOCK_PROJECT = Prepared(
     select(projects.c.id).where(projects.c.id == bindparam("id"), projects.c.trash_id.is_(None)).with_for_update(), "id"
 )
-_HELD = Prepared(
-    select(_C.run_id, _C.id).where(
-        _C.project_id == bindparam("id"), member_of(_C.run_id, "runs"), _C.trash_id.is_(None)
-    ),
-    "id",
-    "runs",
-)
 _INSERT = Prepared(insert(runs).values({name: bindparam(name) for name in _ORDER}), *_ORDER)
 
 
@@ -105,7 +99,7 @@ def _held(connection: Connection, ids: Mapping[int, Collection[str]]) -> dict[_P
     return {
         (project_id, run_id): id_
         for project_id, named in ids.items()
-        for run_id, id_ in _HELD.all(connection, project_id, listing(connection.dialect, named))
+        for run_id, id_ in live_runs(connection, project_id, named).items()
     }
 
 

@@ -12,7 +12,7 @@ from runatlas.server.store.schema import runs, trash
 from runatlas.server.store.statement import Connection, member_of, rows, unique
 from runatlas.server.store.trash import HIDDEN
 
-__all__ = ["Place", "entries_of", "move_runs", "places_of", "taken_ids", "trashed_in"]
+__all__ = ["Place", "entries_of", "move_runs", "places_of", "trashed_in"]
 
 
 class Place(NamedTuple):
@@ -23,19 +23,11 @@ class Place(NamedTuple):
 
 
 _PLACES = select(runs.c.id, runs.c.project_id, runs.c.folder_id).where(member_of(runs.c.id, "runs"))
-_TAKEN = select(runs.c.run_id).where(
-    runs.c.project_id == bindparam("project"), member_of(runs.c.run_id, "ids"), runs.c.trash_id.is_(None)
-)
 
 
 def places_of(connection: Connection, run_keys: Sequence[int]) -> dict[int, Place]:
     """Tell where runs lie, by row id."""
     return {key: Place(*place) for key, *place in rows(connection, _PLACES, {"runs": list(run_keys)})}
-
-
-def taken_ids(connection: Connection, project_id: int, ids: Collection[str]) -> set[str]:
-    """Return those of these ids that live runs of a project have."""
-    return {name for (name,) in rows(connection, _TAKEN, {"project": project_id, "ids": list(ids)})}
 
 
 _ENTRIES = (

@@ -101,4 +101,4 @@ __all__ = [
     "writers",
 ]
 
-SCHEMA_VERSION = 15
+SCHEMA_VERSION = 16

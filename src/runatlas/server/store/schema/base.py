@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, text
 
-__all__ = ["LIVE", "Id", "make_id", "make_ref", "metadata", "unique_live"]
+__all__ = ["LIVE", "Id", "make_id", "make_ref", "metadata", "trash_index", "unique_live"]
 
 metadata = MetaData(
     naming_convention={
@@ -18,6 +18,7 @@ metadata = MetaData(
 # SQLite numbers rows by itself only for a column that is exactly INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
 LIVE = text("trash_id IS NULL")
+_TRASHED = text("trash_id IS NOT NULL")
 
 
 def make_id() -> Column[int]:
@@ -33,3 +34,12 @@ def make_ref(name: str, target: str) -> Column[int]:
 def unique_live(name: str, *columns: str) -> Index:
     """Make an index that is unique among what is not in the trash."""
     return Index(name, *columns, unique=True, sqlite_where=LIVE, postgresql_where=LIVE)
+
+
+def trash_index() -> Index:
+    """Make the index of what is in the trash.
+
+    With all other rows in it SQLite would look through these, in place of the index of their ids: it takes any value of
+    a column for as rare.
+    """
+    return Index(None, "trash_id", sqlite_where=_TRASHED, postgresql_where=_TRASHED)

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from runatlas.model.run import OWN_FIELDS, OwnField
-from runatlas.server.store.schema.base import Id, make_id, make_ref, metadata, unique_live
+from runatlas.server.store.schema.base import Id, make_id, make_ref, metadata, trash_index, unique_live
 
 __all__ = [
     "described_labels",
@@ -54,7 +54,7 @@ projects = Table(
     Column("updated_at_ms", BigInteger, nullable=False),
     Column("trash_id", Id, ForeignKey("trash.id", ondelete="CASCADE")),
     unique_live("uq_projects_live_name", "workspace_id", "name"),
-    Index(None, "trash_id"),
+    trash_index(),
 )
 
 folders = Table(
@@ -133,7 +133,7 @@ runs = Table(
     Column("shown_as_of_ms", BigInteger),
     unique_live("uq_runs_live_run_id", "project_id", "run_id"),
     Index("ix_runs_newest", "project_id", "trash_id", "pin", "created_at_ms", "id"),
-    Index(None, "trash_id"),
+    trash_index(),
     Index(None, "folder_id"),
 )
 """``point_count`` and ``point_bytes`` are the sums of its series: their points, and the bytes of their chunks.
