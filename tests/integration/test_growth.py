@@ -1,4 +1,4 @@
-"""What concerns one run takes no more work of the database where there are more runs."""
+"""What concerns one run takes no more work of the database where there are more runs, or where the run has more."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from runatlas.backends.local import LocalBackend
 from runatlas.model.ids import ProjectPath
 from runatlas.model.run import RunDraft
 from runatlas.model.run_import import ImportedSeries, RunImport
+from runatlas.objects import Text
 
 FEW, MANY = 50, 500
 _NAMES = ("loss", "accuracy")
@@ -134,5 +135,33 @@ def test_what_concerns_one_run_takes_no_more_work_with_more_runs(tmp_path: Path,
             before = counter.count
             USES[use](api, path, directory)
             taken.append(counter.count - before)
+    assert taken[0] > 0
+    assert taken[1] < taken[0] + MANY // 10, f"tens of instructions: {taken}"
+
+
+def _recorded(directory: Path, count: int, record: Callable[[runatlas.Run, int], object], first: int = 0) -> None:
+    with runatlas.Run(experiment="demo", repo=directory, run_hash="run") as run:
+        for number in range(first, first + count):
+            record(run, number)
+
+
+RECORDS: dict[str, Callable[[runatlas.Run, int], object]] = {
+    "points": lambda run, number: run.log({"loss": 0.5}, step=number),
+    "lines": lambda run, number: run.log_info(f"step {number}"),
+    "printed lines": lambda run, number: print(f"step {number}"),
+    "texts": lambda run, number: run.log({"text": Text(f"step {number}")}, step=number),
+    "notes": lambda run, number: run.annotate(f"step {number}"),
+}
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_what_is_recorded_takes_no_more_work_after_more_of_it(tmp_path: Path, record: str) -> None:
+    taken = []
+    for count in (FEW, MANY):
+        directory = tmp_path / str(count)
+        _recorded(directory, count, RECORDS[record])
+        with _counted() as counter:
+            _recorded(directory, 1, RECORDS[record], first=count)
+            taken.append(counter.count)
     assert taken[0] > 0
     assert taken[1] < taken[0] + MANY // 10, f"tens of instructions: {taken}"

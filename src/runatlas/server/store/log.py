@@ -14,18 +14,10 @@ from runatlas.model.log import LOG_LEVELS, LogDraft, LogRecord
 from runatlas.server.store.failure import decoding
 from runatlas.server.store.prepared import Prepared
 from runatlas.server.store.schema import logs
-from runatlas.server.store.statement import listing, member_of
 
 __all__ = ["append_logs", "count_logs", "last_line", "line_before_last", "read_logs", "set_apart"]
 
 _SEVERITY = {level: place for place, level in enumerate(LOG_LEVELS)}
-_TAGS = Prepared(
-    select(logs.c.tag, func.max(logs.c.line))
-    .where(logs.c.run_pk == bindparam("run_pk"), member_of(logs.c.tag, "tags"))
-    .group_by(logs.c.tag),
-    "run_pk",
-    "tags",
-)
 _REMOVE = Prepared(
     logs.delete().where(
         logs.c.run_pk == bindparam("run_pk"), logs.c.tag == bindparam("tag"), logs.c.line == bindparam("line")
@@ -76,19 +68,19 @@ def append_logs(connection: Connection, run_pk: int, drafts: Collection[LogDraft
     One that was open under a key goes when another comes under that key, which has a number of its own: who reads on
     from where the last lines ended finds it.
     """
-    last = dict(_TAGS.all(connection, run_pk, listing(connection.dialect, {draft.tag for draft in drafts})))
-    stored = dict(last)
+    stored = {tag: last_line(connection, run_pk, tag) for tag in {draft.tag for draft in drafts}}
+    last = dict(stored)
     added: dict[tuple[str, int], tuple[Any, ...]] = {}
     latest = {draft.key: draft for draft in drafts if draft.key}
     for draft in drafts:
         if draft.key and latest[draft.key] is not draft:
             continue
-        line = draft.line if draft.line is not None else last.get(draft.tag, 0) + 1
-        last[draft.tag] = max(last.get(draft.tag, 0), line)
+        line = draft.line if draft.line is not None else last[draft.tag] + 1
+        last[draft.tag] = max(last[draft.tag], line)
         fields = None if draft.fields is None else codec.dumps(draft.fields)
         row = (run_pk, draft.tag, line, _SEVERITY[draft.level], draft.message, draft.time_ms or now_ms, fields)
         added[draft.tag, line] = (*row, draft.key if draft.is_open else None)
-    replaced = [(run_pk, tag, line) for tag, line in added if line <= stored.get(tag, 0)]
+    replaced = [(run_pk, tag, line) for tag, line in added if line <= stored[tag]]
     if replaced:
         _REMOVE.run_many(connection, replaced)
     if latest:
@@ -165,7 +157,8 @@ def _is_other(held: tuple[str, int] | None, draft: LogDraft) -> bool:
 def last_line(connection: Connection, run_pk: int, tag: str | None) -> int:
     """Return the highest line number of a stream, ``None`` for all; 0 if there are no lines."""
     streams = _streams(connection, run_pk) if tag is None else [tag]
-    return max((int(row[1]) for row in _TAGS.all(connection, run_pk, listing(connection.dialect, streams))), default=0)
+    # Each by itself: of several in one statement SQLite reads every line.
+    return max((line_before_last(connection, run_pk, stream, 0) for stream in streams), default=0)
 
 
 def line_before_last(connection: Connection, run_pk: int, tag: str, count: int) -> int:
@@ -175,7 +168,7 @@ def line_before_last(connection: Connection, run_pk: int, tag: str, count: int) 
         connection: An open transaction.
         run_pk: The run's row.
         tag: The stream.
-        count: How many lines.
+        count: How many lines; 0 for the number of the last.
     """
     found = _FROM_BEHIND.first(connection, run_pk, tag, 1, count)
     return 0 if found is None else int(found[0])
