@@ -118,6 +118,7 @@ USES: dict[str, Callable[[Api, str, Path], object]] = {
     "delete": lambda api, path, _: api.run(f"{path}/run-4").delete(commit=True).unwrap(),
     "delete and restore": _delete_and_restore,
     "move": lambda api, path, _: api.run(f"{path}/run-10").move(project="other", create=True).unwrap(),
+    "list some": lambda api, path, _: list(api.runs(path, ids=["run-11", "run-12"])),
     "the first page": lambda api, path, _: api.runs(path).page(size=10),
 }
 

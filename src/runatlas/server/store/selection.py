@@ -121,15 +121,14 @@ def selection_condition(
     """Make the WHERE condition over ``runs`` of a selection.
 
     Args:
-        connection: The transaction in which it is used.
+        connection: The transaction in which it is used, which sees one snapshot.
         scope: The projects.
-        keys: Row ids that ``resolve_ids`` found; ``None`` for all runs.
+        keys: Row ids that ``resolve_ids`` found there in them; ``None`` for all runs.
         wanted: The filter.
         search: Case-insensitive part of the name or the id.
     """
-    condition = scope.condition
-    if keys is not None:
-        condition = and_(condition, member_of(runs.c.id, "keys", keys))
+    # Of runs in a project SQLite would look at all of them, one after the other, for those with the keys.
+    condition = scope.condition if keys is None else and_(member_of(runs.c.id, "keys", keys), runs.c.trash_id.is_(None))
     if search:
         condition = and_(condition, or_(contains(runs.c.name, search), contains(runs.c.run_id, search)))
     if wanted is not None:
