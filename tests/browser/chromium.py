@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page, Response
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page, Response
 
 __all__ = ["DONE", "FLAGS", "LOOKS", "PROGRAM", "Look", "Visit", "Visitor", "browser", "visitor"]
 
@@ -103,6 +103,11 @@ class Visit:
     def open(self, address: str) -> None:
         """Load an address of the server as it is, also without script."""
         self.page.goto(f"{self._origin}{address}", wait_until="load")
+
+    def follow(self, leading: Locator) -> None:
+        """Click what leads to another page, and wait until that is loaded, with what its scripts do at first."""
+        with self.page.expect_navigation(wait_until="load"):
+            leading.click()
 
     def settle(self) -> None:
         """Wait until nothing on the page is on its way."""

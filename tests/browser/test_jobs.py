@@ -56,9 +56,9 @@ def _signed_in(site: Site, visitor: Visitor, address: str, *, script: bool = Tru
     """Follow a link without being signed in: sign in, and be where it leads."""
     visit = visitor.visit(site.server.origin, java_script_enabled=script)
     visit.open(address)
-    visit.page.get_by_role("link", name="sign in", exact=True).first.click()
+    visit.follow(visit.page.get_by_role("link", name="sign in", exact=True).first)
     visit.page.get_by_label("Key").fill(site.key)
-    visit.page.get_by_role("button", name="Sign in").first.click()
+    visit.follow(visit.page.get_by_role("button", name="Sign in").first)
     return visit
 
 
@@ -68,16 +68,16 @@ def test_best_run_of_a_sweep_is_found_and_its_link_sent(site: Site, visitor: Vis
     visit.open(site.project)
     visit.page.get_by_label("Filter", exact=True).fill("state == 'FINISHED' and config.net.depth == 3")
     visit.page.get_by_label("Order", exact=True).fill("summary.val_loss")
-    visit.page.get_by_role("button", name="Show", exact=True).click()
+    visit.follow(visit.page.get_by_role("button", name="Show", exact=True))
     rows = visit.page.locator("table.runs tbody tr")
     best = rows.first.get_by_role("link").first.inner_text()
     assert best == "sweep 1"
     link = visit.page.url
-    visit.page.get_by_role("link", name=best, exact=True).click()
+    visit.follow(visit.page.get_by_role("link", name=best, exact=True))
     assert best in visit.page.locator("h1").inner_text()
     if not script:  # the server draws, as the form of the charts says
         visit.page.get_by_label("Logarithmic values").check()
-        visit.page.get_by_role("button", name="Show", exact=True).click()
+        visit.follow(visit.page.get_by_role("button", name="Show", exact=True))
         picture = visit.page.get_by_role("img", name="The curves of val_loss", exact=True)
         picture.scroll_into_view_if_needed()
         assert "log=y" in (picture.get_attribute("src") or "")
@@ -97,11 +97,11 @@ def test_crashed_runs_are_cleaned_up_regretted_and_back(site: Site, visitor: Vis
     crashed = page.locator("table.runs tbody tr").count()
     assert crashed == 2
     page.get_by_label("All 2 runs that fit the filter").check()
-    page.get_by_role("button", name="Delete …").click()
+    visit.follow(page.get_by_role("button", name="Delete …"))
     assert "Delete 2 runs?" in page.locator("h1").inner_text()
-    page.get_by_role("button", name="Move to the trash").click()
+    visit.follow(page.get_by_role("button", name="Move to the trash"))
     assert "No run fits the filter" in page.inner_text("main")
-    page.get_by_role("button", name="Undo").click()
+    visit.follow(page.get_by_role("button", name="Undo"))
     assert page.locator("table.runs tbody tr").count() == crashed
 
 
@@ -114,11 +114,11 @@ def test_weekly_report_is_made_downloaded_and_its_link_sent(
     visit.open(f"{site.project}?order=summary.val_loss&filter=config.net.depth+%3D%3D+3")
     for row in range(3):
         page.locator("table.runs tbody input[name=run]").nth(row).check()
-    page.get_by_role("button", name="Report").click()
+    visit.follow(page.get_by_role("button", name="Report"))
     names = page.locator(".made tbody th")
     assert names.count() == 3
-    page.get_by_role("link", name="Sweeps", exact=True).click()
-    page.get_by_role("link", name="Report", exact=True).click()
+    visit.follow(page.get_by_role("link", name="Sweeps", exact=True))
+    visit.follow(page.get_by_role("link", name="Report", exact=True))
     page.get_by_label("Title").fill("Week 48")
     page.get_by_label("Filter", exact=True).fill("job_type == 'train'")
     page.get_by_label("each group").check()
@@ -127,7 +127,7 @@ def test_weekly_report_is_made_downloaded_and_its_link_sent(
     page.get_by_label("Order", exact=True).fill("val_loss.min")
     page.get_by_label("Metric", exact=True).first.fill("val_loss")
     page.get_by_label("Lines").first.select_option("sd")
-    page.get_by_role("button", name="Make the report").click()
+    visit.follow(page.get_by_role("button", name="Make the report"))
     assert page.locator(".made h2").inner_text() == "Week 48"
     told = page.locator(".made table").inner_text()
     assert "val_loss.min" in told
@@ -153,14 +153,13 @@ def test_password_lets_in_and_a_wrong_one_does_not(site: Site, visitor: Visitor)
     visit.open("/account")
     page.get_by_label("New password", exact=True).fill(_PASSWORD)
     page.get_by_label("The same again").fill(_PASSWORD)
-    page.get_by_role("button", name="Change the password").click()
+    visit.follow(page.get_by_role("button", name="Change the password"))
     assert "Your password was changed" in page.inner_text("main")
-    page.get_by_role("button", name="Sign out").first.click()
+    visit.follow(page.get_by_role("button", name="Sign out").first)
     for given, is_in in (("a wrong one", False), (_PASSWORD, True)):
         page.get_by_label("Name", exact=True).fill(name)
         page.get_by_label("Password", exact=True).fill(given)
-        page.get_by_role("button", name="Sign in").last.click()
-        page.wait_for_load_state()
+        visit.follow(page.get_by_role("button", name="Sign in").last)
         assert page.get_by_role("alert").count() == (0 if is_in else 1)
     assert page.get_by_role("button", name="Sign out").first.is_visible()
 

@@ -35,24 +35,23 @@ def _compare(visit: Visit) -> None:
     visit.go(_BEST)
     for row in range(3):
         visit.page.locator("table.runs tbody input[name=run]").nth(row).check()
-    visit.page.get_by_role("button", name="Compare").click()
+    visit.follow(visit.page.get_by_role("button", name="Compare"))
 
 
 def _plan(visit: Visit) -> None:
     visit.go(f"{_PROJECT}?filter=state+%3D%3D+%27CRASHED%27")
     visit.page.get_by_label("that fit the filter").check()
-    visit.page.get_by_role("button", name="Delete …").click()
+    visit.follow(visit.page.get_by_role("button", name="Delete …"))
 
 
 def _delete(visit: Visit) -> None:
     _plan(visit)
-    visit.page.get_by_role("button", name="Move to the trash").click()
-    visit.page.get_by_role("button", name="Undo").wait_for()
+    visit.follow(visit.page.get_by_role("button", name="Move to the trash"))
 
 
 def _trash(visit: Visit) -> None:
     visit.go("/trash")
-    visit.page.locator("main table a").first.click()
+    visit.follow(visit.page.locator("main table a").first)
 
 
 PICTURES: dict[str, tuple[int, Callable[[Visit], object]]] = {

@@ -42,8 +42,8 @@ def test_keys_are_completed_with_the_keyboard(served: tuple[ServerProcess, Place
     assert box.input_value() == "state == 'FINISHED' and config.net.depth"
     assert not offered.first.is_visible()
     box.press_sequentially(" == 3")
-    box.press("Enter")
-    visit.page.wait_for_url("**filter=**")
+    with visit.page.expect_navigation(wait_until="load"):
+        box.press("Enter")
     assert visit.page.locator("table.runs tbody tr").count() == 5
 
 
@@ -60,12 +60,12 @@ def test_what_is_ticked_stays_so_on_other_pages_until_it_is_deleted(
     assert page.locator("#actions").get_by_text("2 selected").is_visible()
     count = boxes.count()
     visit.check()
-    page.get_by_role("button", name="Delete …").click()
+    visit.follow(page.get_by_role("button", name="Delete …"))
     assert "Delete 2 runs?" in page.locator("h1").inner_text()
-    page.get_by_role("button", name="Move to the trash").click()
+    visit.follow(page.get_by_role("button", name="Move to the trash"))
     assert page.locator("#actions").get_by_text("0 selected").is_visible()
     assert boxes.count() == count - 2
-    page.get_by_role("button", name="Undo").click()
+    visit.follow(page.get_by_role("button", name="Undo"))
     assert boxes.count() == count
 
 
@@ -80,12 +80,10 @@ def test_how_curves_are_drawn_goes_along_with_every_link(served: tuple[ServerPro
     assert count - lines.count() > 1
     visit.page.locator("select[name=x]").select_option("relative")
     visit.page.get_by_label("Logarithmic values").check()
-    visit.page.get_by_role("link", name="Run", exact=True).click()
-    visit.page.wait_for_url("**order=name**")
+    visit.follow(visit.page.get_by_role("link", name="Run", exact=True))
     asked = parse_qs(urlsplit(visit.page.url).query)
     assert (asked["x"], asked["log"], asked["curves"]) == (["relative"], ["y"], ["val_loss"])
-    visit.page.get_by_role("button", name="Show", exact=True).click()
-    visit.page.wait_for_url("**filter=**")
+    visit.follow(visit.page.get_by_role("button", name="Show", exact=True))
     asked = parse_qs(urlsplit(visit.page.url).query)
     assert (asked["x"], asked["log"], asked["color"]) == (["relative"], ["y"], ["config.net.depth"])
 
